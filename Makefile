@@ -1,0 +1,72 @@
+# Tidegate's verbs. `make help` lists them.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The first Python that is new enough, unless PYTHON names one.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	command -v $$p >/dev/null 2>&1 && \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && \
+	{ echo $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+NODE_DIR := tests/interop
+NODE_INSTALLED := $(NODE_DIR)/node_modules/.package-lock.json
+SCENARIO ?= scenarios/smoke.toml
+
+.PHONY: help setup run test check format docs lock clean
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## make .venv and install what is pinned in requirements.lock
+
+run: $(INSTALLED) ## run SCENARIO (scenarios/smoke.toml) against an embedded gateway, and judge it
+	@$(BIN)/tidegate run $(SCENARIO)
+
+test: $(INSTALLED) node ## run all tests
+	@$(BIN)/python -m pytest
+
+check: $(INSTALLED) ## format, lint, types, import rules, generated documents
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/test_import_rules.py
+	@$(BIN)/python docs/generate.py --check
+
+format: $(INSTALLED) ## format the code and mend what the linter can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+docs: $(INSTALLED) ## write the generated documents anew
+	@$(BIN)/python docs/generate.py
+
+lock: ## pin the dependencies anew (needs uv)
+	@command -v uv >/dev/null 2>&1 || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
+	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
+
+clean: ## remove what was installed and what tests left (runs/ is kept)
+	@rm -rf $(VENV) $(NODE_DIR)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# Everything is pinned with hashes; the project itself is installed editable.
+$(INSTALLED): requirements.lock pyproject.toml
+	@[ -n "$(PYTHON)" ] || { echo "Tidegate needs Python 3.11 or newer: install it, or say make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module: install it (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@echo "installing the pinned dependencies into $(VENV) (the first time this takes a minute or two)" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Only tests need Node: without it, those that do are skipped, and fail in CI.
+.PHONY: node
+node:
+	@if command -v npm >/dev/null 2>&1; then $(MAKE) --no-print-directory $(NODE_INSTALLED); \
+	else echo "npm not found: tests with the real socket.io-client will not run (install Node 18 or newer)" >&2; fi
+
+$(NODE_INSTALLED): $(NODE_DIR)/package.json $(NODE_DIR)/package-lock.json
+	@cd $(NODE_DIR) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@

@@ -1,0 +1,252 @@
+"""The results contract: the files and columns of a run directory.
+
+The load laboratory writes these, the reports read them; the two share this
+module and nothing else. It uses the standard library alone.
+
+A run directory is ``runs/<UTC time>_<scenario>_<short id>/``. While a run goes,
+each table grows as Arrow IPC streams, ``segments/<table>.<writer>.arrow``,
+flushed each second; at the end they become ``<table>.parquet``. All spans are
+integer nanoseconds; ``t_s`` is whole seconds of the monotonic clock since the
+run's start.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import Final
+
+FORMAT_VERSION: Final = 1
+
+MANIFEST: Final = "manifest.json"
+SCENARIO: Final = "scenario.toml"
+VERDICT: Final = "verdict.json"
+JUNIT: Final = "junit.xml"
+SUMMARY: Final = "summary.md"
+REPORT: Final = "report.html"
+LOGS: Final = "logs"
+SEGMENTS: Final = "segments"
+
+
+class RunStatus(StrEnum):
+    """How far a run came; ``running`` in a manifest that nobody writes any more is a crash."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    INTERRUPTED = "interrupted"
+    ABORTED = "aborted"
+
+
+class Verdict(StrEnum):
+    """What a run or one budget came to (``design``: verdicts)."""
+
+    PASS = "PASS"  # noqa: S105 - a verdict
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    INVALID = "INVALID"
+
+
+class ExitCode(IntEnum):
+    """The exit code of every command that judges."""
+
+    PASS = 0
+    BUDGET_BROKEN = 1
+    USAGE = 2
+    INCONCLUSIVE = 3
+    INVALID = 4
+    GATEWAY_FAILED = 5
+    INTERRUPTED = 130
+
+
+class Phase(StrEnum):
+    """Where in a run a second lies. Budgets judge the steady phase; counts judge all of them."""
+
+    RAMP = "ramp"
+    WARM_UP = "warm-up"
+    STEADY = "steady"
+    DRAIN = "drain"
+
+
+class Series(StrEnum):
+    """What a histogram measures. Every value is a span in nanoseconds, never negative."""
+
+    PUSH = "push"
+    """Push one-way, response: read stamp − ``srcTs`` (the publisher's intended time)."""
+    PUSH_SERVICE = "push_service"
+    """Push one-way, service: read stamp − ``ts`` (the moment the number was given)."""
+    ACK = "ack"
+    """Acknowledgement round trip, response: done − intended."""
+    ACK_SERVICE = "ack_service"
+    """Acknowledgement round trip, service: done − sent."""
+    CONNECT = "connect"
+    """From the first SYN to the welcome event."""
+    HEARTBEAT_GAP = "heartbeat_gap"
+    """Between two heartbeats in a row at one client."""
+    HEARTBEAT_ERROR = "heartbeat_error"
+    """|gap − the interval the welcome announced|."""
+    SCHEDULE_DELAY = "schedule_delay"
+    """A virtual user's request: sent − intended. The generator's, not the gateway's."""
+    PUBLISH_DELAY = "publish_delay"
+    """A publication: sent − intended. The publisher's, not the gateway's."""
+    PUBLISH_ACK = "publish_ack"
+    """A publish request: answered − intended."""
+    LOOP_LAG = "loop_lag"
+    """How late the generator's loop ran a tick due each 10 ms; skipped ticks filled in."""
+
+
+class Event(StrEnum):
+    """What ``events`` records whole: the rare things."""
+
+    PHASE = "phase"
+    CONNECT = "connect"
+    REFUSE = "refuse"
+    DISCONNECT = "disconnect"
+    RECONNECT = "reconnect"
+    LIMIT = "limit"  # one decision of the rate limiter about an abuser's event
+    HEARTBEAT_MISSED = "heartbeat-missed"  # one heartbeat that did not come; value: the gap, ns
+    ERROR = "error"
+    LOST_PROCESS = "lost-process"
+
+
+class LimitOutcome(StrEnum):
+    """What a ``limit`` event came to: the decision, held against the rule's exact window.
+
+    The first two are right decisions, the next two wrong ones. A decision that is
+    right for one possible arrival time and wrong for another is ``undecidable``.
+    """
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    FALSE_ACCEPT = "false-accept"
+    FALSE_REFUSAL = "false-refusal"
+    UNDECIDABLE = "undecidable"
+    NEIGHBOUR_REFUSED = "neighbour-refused"  # somebody who kept to the limit was refused
+
+
+class Column:
+    """One column of a table: its Arrow type, its unit and its meaning."""
+
+    __slots__ = ("kind", "meaning", "name", "unit")
+
+    def __init__(self, name: str, kind: str, unit: str, meaning: str) -> None:
+        self.name = name
+        self.kind = kind
+        self.unit = unit
+        self.meaning = meaning
+
+
+_T_S = Column("t_s", "int64", "s", "second of the run, from its start, monotonic")
+_PHASE = Column("phase", "string", "", "ramp, warm-up, steady or drain")
+_WORKER = Column("worker", "string", "", "which process wrote the row")
+
+TABLES: Final[dict[str, tuple[Column, ...]]] = {
+    "hist": (
+        _T_S,
+        _PHASE,
+        _WORKER,
+        Column("series", "string", "", "what was measured; see Series"),
+        Column("bucket", "int32", "", "index in the HDR layout; see bucket_range"),
+        Column("count", "int64", "", "values that fell into the bucket in this second"),
+    ),
+    "timeline": (
+        _T_S,
+        _PHASE,
+        _WORKER,
+        Column("clients", "int64", "", "virtual users that hold a welcome"),
+        Column("offered", "int64", "", "publications and requests whose intended time came"),
+        Column("sent", "int64", "", "publications and requests that went out"),
+        Column("received", "int64", "", "events received by virtual users"),
+        Column("bytes_received", "int64", "B", "bytes read by virtual users"),
+        Column("errors", "int64", "", "failures that no scenario asked for"),
+        Column("missed", "int64", "", "intended publications and requests never sent"),
+    ),
+    "server": (
+        _T_S,
+        _PHASE,
+        Column("clients", "int64", "", "connections that the gateway counts, from /metrics"),
+        Column("cpu_ns", "int64", "ns", "CPU time since the process began; absent when not ours"),
+        Column("rss_bytes", "int64", "B", "resident memory, from /metrics"),
+        Column("pss_anon_bytes", "int64", "B", "private anonymous memory; absent when not ours"),
+        Column("fds", "int64", "", "open file descriptors; absent when not ours"),
+        Column("messages_out", "int64", "", "messages sent since the process began"),
+        Column("loop_lag_ns", "int64", "ns", "the gateway's own loop lag, worst of the second"),
+    ),
+    "generator": (
+        _T_S,
+        _PHASE,
+        _WORKER,
+        Column("cpu_ns", "int64", "ns", "CPU time of the process in this second"),
+        Column("run_queue_ns", "int64", "ns", "time it waited for a core; absent when unknown"),
+        Column("steal_ns", "int64", "ns", "time the machine's host took; absent when unknown"),
+        Column("loop_lag_max_ns", "int64", "ns", "worst loop lag of the second"),
+        Column("schedule_delay_max_ns", "int64", "ns", "worst sent − intended; absent when idle"),
+    ),
+    "ledger": (
+        _WORKER,
+        Column("stream", "string", "", "stream id, as in the contract"),
+        Column("group", "string", "", "behaviour of the clients: subscriber, trader, …"),
+        Column("clients", "int64", "", "how many of them were owed something"),
+        Column("owed", "int64", "", "deliveries owed: numbers between join and leave, summed"),
+        Column("received", "int64", "", "deliveries received, each number once"),
+        Column("conflated", "int64", "", "owed and replaced by a newer one, as prevSeq said"),
+        Column("lost", "int64", "", "owed, not conflated and never received"),
+        Column("duplicate", "int64", "", "numbers received again"),
+        Column("reordered", "int64", "", "numbers received after a later one"),
+        Column("leaked", "int64", "", "received and not owed: another's, or outside join and leave"),
+    ),
+    "events": (
+        Column("t_ns", "int64", "ns", "since the run's start, monotonic"),
+        _WORKER,
+        Column("event", "string", "", "what happened; see Event"),
+        Column("user", "string", "", "the virtual user, empty when none"),
+        Column("group", "string", "", "its behaviour"),
+        Column("outcome", "string", "", "accepted, refused, an error code, a phase's name, …"),
+        Column("sent_ns", "int64", "ns", "when it was sent, since the run's start; absent if unsent"),
+        Column("value_ns", "int64", "ns", "a span that belongs to it, such as retryAfter; absent if none"),
+        Column("detail", "string", "", "words for a human"),
+    ),
+    "sample": (
+        Column("t_ns", "int64", "ns", "read stamp, since the run's start"),
+        _WORKER,
+        Column("user", "string", "", "the virtual user"),
+        Column("stream", "string", "", "stream id"),
+        Column("number", "int64", "", "seq or userSeq"),
+        Column("push_ns", "int64", "ns", "read stamp − srcTs; absent without srcTs"),
+        Column("push_service_ns", "int64", "ns", "read stamp − ts"),
+        Column("why", "string", "", "hash (1 in 1,000) or slow (the slowest of its second)"),
+    ),
+}
+"""Every table of a run directory. A column whose meaning says «absent» may hold nulls."""
+
+# Buckets: the layout of HdrHistogram (Gil Tene) at three significant digits and a
+# lowest discernible value of 1 ns: 2,048 sub-buckets in the first bucket, 1,024 in
+# each later one, whose width doubles; a value is off by less than 1 part in 1,024.
+_HALF_BITS: Final = 10
+_SUB_BUCKETS: Final = 2 << _HALF_BITS
+MAX_VALUE_NS: Final = (1 << 42) - 1  # about 73 minutes
+
+
+def bucket_of(value_ns: int) -> int:
+    """Return the bucket of a span.
+
+    Raises:
+        ValueError: the span is negative or over ``MAX_VALUE_NS``; it is never clamped.
+    """
+    if not 0 <= value_ns <= MAX_VALUE_NS:
+        raise ValueError(f"a span of {value_ns} ns is outside 0 to {MAX_VALUE_NS} ns")
+    exponent = max(0, value_ns.bit_length() - _HALF_BITS - 1)
+    return (exponent << _HALF_BITS) + (value_ns >> exponent)
+
+
+def bucket_range(bucket: int) -> tuple[int, int]:
+    """Return the first and the last span (ns, both inside) of a bucket.
+
+    Raises:
+        ValueError: no span falls into such a bucket.
+    """
+    if not 0 <= bucket <= bucket_of(MAX_VALUE_NS):
+        raise ValueError(f"bucket {bucket} is outside 0 to {bucket_of(MAX_VALUE_NS)}")
+    if bucket < _SUB_BUCKETS:
+        return bucket, bucket
+    exponent = (bucket >> _HALF_BITS) - 1
+    low = (bucket - (exponent << _HALF_BITS)) << exponent
+    return low, low + (1 << exponent) - 1
