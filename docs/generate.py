@@ -1,0 +1,127 @@
+"""Write the documents that code knows best, or check that they are up to date.
+
+``python docs/generate.py`` writes; ``--check`` compares, names what differs and exits with 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent
+VERBS = ("serve", "run", "report", "scenarios", "token")
+
+
+def settings() -> str:
+    """Return the table of the gateway's settings."""
+    from gateway.settings import settings_table
+
+    return (
+        "# Settings of the gateway\n\n"
+        "All come from the environment. An unknown `GATEWAY_` name or a bad value stops the\n"
+        "start, with every problem listed.\n\n" + settings_table()
+    )
+
+
+def metrics() -> str:
+    """Return the list of the gateway's metrics."""
+    from gateway.metrics import metrics_table
+
+    return (
+        "# Metrics of the gateway\n\n"
+        "`GET /metrics`, in Prometheus' text format. This list is closed: no name, and no\n"
+        "label that could carry a user, a symbol, a client or an address, is added at run time.\n\n"
+        + metrics_table()
+    )
+
+
+def results() -> str:
+    """Return the tables and columns of a run directory."""
+    from loadtests.results import FORMAT_VERSION, TABLES
+
+    lines = [
+        "# Files of a run directory",
+        "",
+        f"Format version {FORMAT_VERSION}. Spans are integer nanoseconds; a column whose meaning",
+        "says «absent» may hold nulls, and a null is never a zero.",
+    ]
+    for name, columns in TABLES.items():
+        lines += ["", f"## {name}.parquet", "", "| column | type | unit | meaning |"]
+        lines += ["|---|---|---|---|"]
+        lines += [
+            f"| `{one.name}` | {one.kind} | {one.unit or '–'} | {one.meaning} |" for one in columns
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def scenarios() -> str:
+    """Return the metrics that a scenario's budgets may name."""
+    from scenarios.schema import METRICS
+
+    lines = [
+        "# Metrics that a budget may name",
+        "",
+        "A budget is `metric[.statistic] operator number [unit]`, such as `push.p99 <= 10 ms`.",
+        "",
+        "| metric | kind | meaning |",
+        "|---|---|---|",
+    ]
+    lines += [f"| `{one.name}` | {one.kind} | {one.meaning} |" for one in METRICS.values()]
+    return "\n".join(lines) + "\n"
+
+
+def commands() -> str:
+    """Return the help of every command."""
+    parts = ["# The command line\n"]
+    environ = {**os.environ, "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "88"}
+    for verb in ("", *VERBS):
+        words = [verb] if verb else []
+        answer = subprocess.run(  # noqa: S603 - the project's own command
+            [sys.executable, "-m", "loadtests", *words, "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environ,
+        )
+        body = "\n".join(line.rstrip() for line in answer.stdout.strip().splitlines())
+        parts.append(f"## tidegate {verb}".rstrip() + f"\n\n```\n{body}\n```\n")
+    return "\n".join(parts)
+
+
+DOCUMENTS: dict[str, Callable[[], str]] = {
+    "settings.md": settings,
+    "metrics.md": metrics,
+    "results.md": results,
+    "budgets.md": scenarios,
+    "commands.md": commands,
+}
+
+
+def main() -> int:
+    """Write or check every document.
+
+    Returns:
+        The exit code: 1 when ``--check`` found one that is out of date.
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    check = parser.parse_args().check
+    stale = []
+    for name, make in DOCUMENTS.items():
+        path = DOCS / name
+        text = make()
+        if check and (not path.exists() or path.read_text("utf-8") != text):
+            stale.append(name)
+        elif not check:
+            path.write_text(text, "utf-8")
+    if stale:
+        print(f"out of date: {', '.join(stale)}; run make docs", file=sys.stderr)  # noqa: T201
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,210 @@
+"""Authentication: from a token to an identity, at a time that is given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import jwt
+
+from gateway import strictjson
+from gateway.contract import MAX_TOKEN_BYTES, USER_ID_PATTERN, ErrorCode
+from gateway.errors import AuthenticationError, NotAllowed
+from gateway.keys import load_public_key
+from gateway.settings import Settings
+
+_SECONDS_PER_HOUR: Final = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a client is.
+
+    Attributes:
+        user_id: the token's ``sub``.
+        email: the token's, where it has one.
+        scopes: what it may do beyond being connected.
+        expires_at: the token's ``exp``, Unix s; ``None`` without a token (development).
+    """
+
+    user_id: str
+    email: str | None
+    scopes: frozenset[str]
+    expires_at: int | None
+
+
+DEVELOPMENT_IDENTITY: Final = Identity(
+    user_id="test-user-id", email="test@example.com", scopes=frozenset(), expires_at=None
+)
+"""Who a client without a token is in development."""
+
+
+class Authenticator:
+    """Verifies tokens by the one key and the one kind of algorithm of the settings.
+
+    Args:
+        settings: key, issuer, audience, leeway and longest life of a token.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._algorithms = list(settings.jwt_algorithms)
+        self._jws = jwt.PyJWS(algorithms=self._algorithms)
+        self._key: Any = settings.jwt_secret
+        if settings.jwt_public_key is not None:
+            self._key = load_public_key(settings.jwt_public_key)[1]
+
+    def verify(self, token: str, unix_s: float) -> Identity:
+        """Return whose token it is.
+
+        Args:
+            token: a JSON Web Token in compact form.
+            unix_s: the wall clock now.
+
+        Raises:
+            AuthenticationError: AUTH_FAILED, or TOKEN_EXPIRED when nothing else was wrong.
+        """
+        claims = self._signed_claims(token)
+        identity = Identity(
+            user_id=_user_id(claims),
+            email=_text(claims, "email"),
+            scopes=frozenset((_text(claims, "scope") or "").split()),
+            expires_at=math.floor(_time(claims, "exp")),
+        )
+        self._check_parties(claims)
+        self._check_times(claims, unix_s)
+        return identity
+
+    def refresh(self, identity: Identity, token: str, unix_s: float) -> Identity:
+        """Return the identity of a token that takes the place of a connection's.
+
+        Args:
+            identity: the connection's so far.
+            token: the new token.
+            unix_s: the wall clock now.
+
+        Raises:
+            AuthenticationError: AUTH_FAILED, an expired token included: it changes nothing.
+            NotAllowed: another user's token.
+        """
+        try:
+            renewed = self.verify(token, unix_s)
+        except AuthenticationError as error:
+            raise AuthenticationError.failed(error.reason) from None
+        if renewed.user_id != identity.user_id:
+            raise NotAllowed("The token belongs to another user")
+        return renewed
+
+    def _signed_claims(self, token: str) -> dict[str, Any]:
+        try:
+            encoded = token.encode("ascii")
+        except UnicodeEncodeError:
+            raise AuthenticationError.failed("token is not ASCII") from None
+        if len(encoded) > MAX_TOKEN_BYTES:
+            raise AuthenticationError.failed(f"token over {MAX_TOKEN_BYTES} bytes")
+        try:
+            payload = self._jws.decode(encoded, self._key, algorithms=self._algorithms)
+            claims = strictjson.loads(payload)
+        except (jwt.PyJWTError, ValueError) as error:
+            # Only the kind: a parser's message may quote its input.
+            raise AuthenticationError.failed(f"not verified: {type(error).__name__}") from None
+        if not isinstance(claims, dict):
+            raise AuthenticationError.failed("claims are not an object")
+        return claims
+
+    def _check_parties(self, claims: Mapping[str, Any]) -> None:
+        issuer, audience = self._settings.jwt_issuer, self._settings.jwt_audience
+        if issuer is not None and claims.get("iss") != issuer:
+            raise AuthenticationError.failed("another issuer")
+        if audience is not None:
+            named = claims.get("aud")  # RFC 7519 §4.1.3: one text, or a list of them
+            if audience not in (named if isinstance(named, list) else [named]):
+                raise AuthenticationError.failed("another audience")
+
+    def _check_times(self, claims: Mapping[str, Any], unix_s: float) -> None:
+        leeway_s = self._settings.token_leeway_seconds
+        for name in ("nbf", "iat"):
+            if claims.get(name) is not None and _time(claims, name) > unix_s + leeway_s:
+                raise AuthenticationError.failed(f"{name} lies in the future")
+        expires_at = _time(claims, "exp")
+        longest_s = self._settings.max_token_hours * _SECONDS_PER_HOUR
+        if expires_at > unix_s + longest_s + leeway_s:
+            raise AuthenticationError.failed("exp lies too far ahead")
+        if unix_s >= expires_at + leeway_s:
+            raise AuthenticationError.expired()
+
+
+def handshake_token(auth: object, query_token: str | None) -> str | None:
+    """Return the token of a handshake; absent, null and empty count as none.
+
+    Args:
+        auth: what CONNECT carried, any JSON; ``None`` when it carried nothing.
+        query_token: ``token`` of the query.
+
+    Raises:
+        AuthenticationError: ``auth`` is no object, its token no text, or the two tokens differ.
+    """
+    if auth is not None and not isinstance(auth, dict):
+        raise AuthenticationError.failed("auth is not an object")
+    token = auth.get("token") if auth else None
+    if token is not None and not isinstance(token, str):
+        raise AuthenticationError.failed("token is not a string")
+    if token and query_token and token != query_token:
+        raise AuthenticationError.failed("two different tokens")
+    return token or query_token or None
+
+
+def authenticate(
+    authenticator: Authenticator,
+    auth: object,
+    query_token: str | None,
+    unix_s: float,
+    *,
+    development: bool,
+) -> Identity:
+    """Return who a client is that connects.
+
+    Args:
+        authenticator: verifies the token.
+        auth: what CONNECT carried.
+        query_token: ``token`` of the query.
+        unix_s: the wall clock now.
+        development: no token is needed; one that is given must be valid all the same.
+
+    Raises:
+        AuthenticationError: AUTH_MISSING, AUTH_FAILED or TOKEN_EXPIRED.
+    """
+    token = handshake_token(auth, query_token)
+    if token is not None:
+        return authenticator.verify(token, unix_s)
+    if development:
+        return DEVELOPMENT_IDENTITY
+    raise AuthenticationError(ErrorCode.AUTH_MISSING, "no token")
+
+
+def _user_id(claims: Mapping[str, Any]) -> str:
+    named = [claims[name] for name in ("sub", "userId") if claims.get(name) is not None]
+    if not named:
+        raise AuthenticationError.failed("no sub")
+    user_id = named[0]
+    if not isinstance(user_id, str) or not USER_ID_PATTERN.fullmatch(user_id):
+        raise AuthenticationError.failed("sub is not written as user ids are")
+    if any(other != user_id for other in named):
+        raise AuthenticationError.failed("sub and userId differ")
+    return user_id
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str | None:
+    value = claims.get(name)
+    if value is not None and not isinstance(value, str):
+        raise AuthenticationError.failed(f"{name} is not a string")
+    return value
+
+
+def _time(claims: Mapping[str, Any], name: str) -> float:
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise AuthenticationError.failed(f"{name} is missing or no number")
+    return value

@@ -1,0 +1,131 @@
+"""Channels: what a client asks for, the rooms that deliver it, the streams that number it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.contract import (
+    MAX_SYMBOL_LENGTH,
+    MAX_SYMBOLS_PER_CALL,
+    STREAM_PREFIXES,
+    SYMBOL_PATTERN,
+    TRADING_STREAM,
+    Channel,
+    MarketEvent,
+    Text,
+    market_stream,
+    room_stream,
+    symbol_room,
+)
+from gateway.errors import InvalidChannel, InvalidPayload, InvalidSymbol
+
+SYMBOL_RULE: Final = (
+    f"a symbol is at most {MAX_SYMBOL_LENGTH} characters, such as BTC/USDT, BTC-USD or AAPL"
+)
+_SYMBOL_ROOM_PREFIX: Final = symbol_room("")
+_MARKET_STREAM_PREFIXES: Final = tuple(f"{prefix}:" for prefix in STREAM_PREFIXES.values())
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionRequest:
+    """What one ``subscribe`` or ``unsubscribe`` names.
+
+    Attributes:
+        channel: the channel.
+        symbols: each once, in the order given; empty for the channel itself.
+    """
+
+    channel: Channel
+    symbols: tuple[str, ...] = ()
+
+    @property
+    def rooms(self) -> tuple[str, ...]:
+        """The rooms that deliver it."""
+        if self.symbols:
+            return tuple(symbol_room(symbol) for symbol in self.symbols)
+        return (self.channel.value,)
+
+
+def is_symbol(value: object) -> bool:
+    """Return whether a value is written as symbols are (contract: rooms)."""
+    return (
+        isinstance(value, str)
+        and len(value) <= MAX_SYMBOL_LENGTH
+        and SYMBOL_PATTERN.fullmatch(value) is not None
+    )
+
+
+def parse_subscription(payload: object) -> SubscriptionRequest:
+    """Read the payload of ``subscribe`` and ``unsubscribe``: ``{channel, symbols?}``.
+
+    Raises:
+        InvalidPayload: no channel, symbols that are no list, or where they do not belong.
+        InvalidChannel: a channel that does not exist.
+        InvalidSymbol: a symbol that is not written as symbols are.
+    """
+    name = payload.get("channel") if isinstance(payload, dict) else None
+    if not name:
+        raise InvalidPayload(Text.CHANNEL_REQUIRED)
+    if not isinstance(name, str) or name not in Channel.__members__.values():
+        raise InvalidChannel
+    channel = Channel(name)
+    assert isinstance(payload, dict)  # noqa: S101 - a name came out of it; for the type checker
+    return SubscriptionRequest(channel, _parse_symbols(channel, payload.get("symbols")))
+
+
+def _parse_symbols(channel: Channel, symbols: object) -> tuple[str, ...]:
+    if symbols is None or symbols == []:
+        return ()
+    if not isinstance(symbols, list):
+        raise InvalidPayload("symbols must be a list of strings")
+    if channel is not Channel.MARKET_DATA:
+        raise InvalidPayload(f"symbols belong to the channel {Channel.MARKET_DATA.value} only")
+    for position, symbol in enumerate(symbols):
+        if not is_symbol(symbol):
+            raise InvalidSymbol(f"Invalid symbol at position {position}: {SYMBOL_RULE}")
+    unique = tuple(dict.fromkeys(symbols))
+    if len(unique) > MAX_SYMBOLS_PER_CALL:
+        raise InvalidPayload(f"at most {MAX_SYMBOLS_PER_CALL} symbols a call, not {len(unique)}")
+    return unique
+
+
+def channel_of_room(room: str) -> Channel:
+    """Return the channel that a room which a client may join belongs to.
+
+    Raises:
+        ValueError: no client joins such a room.
+    """
+    return Channel.MARKET_DATA if is_symbol_room(room) else Channel(room)
+
+
+def is_symbol_room(room: str) -> bool:
+    """Return whether a room carries one symbol."""
+    return room.startswith(_SYMBOL_ROOM_PREFIX)
+
+
+def streams_of(request: SubscriptionRequest, known: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the ids of the streams that a request's rooms deliver: the keys of ``at``.
+
+    Args:
+        request: what was joined or left.
+        known: streams that have a number, for the channel ``market-data`` as a whole: it
+            delivers every symbol's.
+    """
+    return streams_of_rooms(request.rooms, known)
+
+
+def streams_of_rooms(rooms: Iterable[str], known: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the ids of the streams that rooms deliver; ``known`` as in ``streams_of``."""
+    streams: dict[str, None] = {}
+    for room in rooms:
+        if is_symbol_room(room):
+            symbol = room.removeprefix(_SYMBOL_ROOM_PREFIX)
+            streams.update(dict.fromkeys(market_stream(event, symbol) for event in MarketEvent))
+        elif room == Channel.MARKET_DATA:
+            streams.update(dict.fromkeys(s for s in known if s.startswith(_MARKET_STREAM_PREFIXES)))
+        elif room == Channel.TRADING:
+            streams[TRADING_STREAM] = None
+        streams[room_stream(room)] = None
+    return tuple(streams)

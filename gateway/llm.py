@@ -1,0 +1,70 @@
+"""Requests for model streams: what a client must send, and which providers have a name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, TypeGuard
+
+from gateway.contract import Text
+from gateway.errors import InvalidPayload, ProviderNotFound
+
+PROVIDERS: Final = ("openai", "claude", "gemini", "deepseek", "scripted")
+ALIASES: Final = {"anthropic": "claude", "google": "gemini"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChatRequest:
+    """A valid ``llm:chat:stream``."""
+
+    session_id: str
+    provider: str
+    messages: tuple[Mapping[str, str], ...]
+
+
+def parse_chat(payload: object) -> ChatRequest:
+    """Read the payload of ``llm:chat:stream``.
+
+    Raises:
+        InvalidPayload: a field is missing or has another type; its text says which are needed.
+    """
+    if not isinstance(payload, dict):
+        raise InvalidPayload(Text.LLM_FIELDS_REQUIRED)
+    session_id = payload.get("sessionId")
+    provider = payload.get("provider")
+    messages = payload.get("messages")
+    if not (
+        _is_text(session_id) and _is_text(provider) and isinstance(messages, list) and messages
+    ):
+        raise InvalidPayload(Text.LLM_FIELDS_REQUIRED)
+    for position, message in enumerate(messages):
+        if not (
+            isinstance(message, dict)
+            and _is_text(message.get("role"))
+            and isinstance(message.get("content"), str)
+        ):
+            raise InvalidPayload(f"messages[{position}] must be {{role, content}}, both strings")
+    return ChatRequest(session_id=session_id, provider=provider, messages=tuple(messages))
+
+
+def parse_cancel(payload: object) -> str:
+    """Return the ``sessionId`` of ``llm:stream:cancel``.
+
+    Raises:
+        InvalidPayload: there is none.
+    """
+    session_id = payload.get("sessionId") if isinstance(payload, dict) else None
+    if not isinstance(session_id, str) or not session_id:
+        raise InvalidPayload(Text.SESSION_ID_REQUIRED)
+    return session_id
+
+
+def provider_not_found(name: str) -> ProviderNotFound:
+    """Return the error for a provider that this gateway does not serve: so far, any."""
+    provider = ALIASES.get(name, name)
+    what = "is not configured on this gateway" if provider in PROVIDERS else "is not known"
+    return ProviderNotFound(f"Provider {name[:32]!r} {what}")
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and bool(value)

@@ -1,0 +1,189 @@
+"""Metrics: one closed list of names, for Prometheus, with nobody's name in any of them.
+
+Labels come from closed lists too: whatever a client or a publisher can choose is counted
+under ``other``, so that nobody can make series without end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.process_collector import ProcessCollector
+
+from gateway.contract import Channel, ClientEvent, ErrorCode, LimitName, ServerEvent
+from gateway.publication import Kind, kind_of
+
+_OTHER: Final = "other"
+_NS_PER_S: Final = 1e9
+_FAST_BUCKETS_S: Final = (
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+)  # fmt: skip
+_CONNECTION_BUCKETS_S: Final = (1, 10, 60, 300, 900, 3_600, 14_400, 43_200, 86_400)
+_CONTROL: Final = "control"
+_CLIENT_EVENTS: Final = frozenset(event.value for event in ClientEvent)
+_SERVER_EVENTS: Final = frozenset(event.value for event in ServerEvent)
+_CLOSING_REASONS: Final[dict[str, str]] = {
+    "client disconnect": "client",
+    "server disconnect": "server",
+    "ping timeout": "ping_timeout",
+    "transport close": "transport_close",
+    "transport error": "transport_error",
+    "token expired": "token_expired",
+    "too many connections": "too_many_connections",
+    "too many refused events": "too_many_refused_events",
+    "protocol breach": "protocol_breach",
+    "draining": "draining",
+}
+"""Reason in the log → label."""
+
+OWN_METRICS: Final[dict[str, str]] = {
+    "gateway_clients": "Clients that are connected.",
+    "gateway_messages_in": "Events from clients, by event.",
+    "gateway_messages_out": "Events queued for clients, a client each, by kind.",
+    "gateway_subscriptions": "Subscriptions, by channel; a client counts once a room.",
+    "gateway_limit_violations": "Events refused by a rolling limit, by limit.",
+    "gateway_address_refusals": "Sessions refused before they existed, by reason.",
+    "gateway_authentication_failures": "Handshakes and requests refused, by code.",
+    "gateway_connection_seconds": "How long connections lasted.",
+    "gateway_closed": "Connections that ended, by reason.",
+    "gateway_handler_errors": "Handlers that failed by a fault of the gateway.",
+    "gateway_fanout_seconds": "From one event's first frame queued to its last.",
+    "gateway_loop_lag_seconds": "How late the event loop woke a timer.",
+    "gateway_loop_lag_max_seconds": "The largest loop lag since the last exposition.",
+}
+"""Name of each metric of the gateway's own → what it says."""
+PROCESS_METRICS: Final = (
+    "process_cpu_seconds",
+    "process_max_fds",
+    "process_open_fds",
+    "process_resident_memory_bytes",
+    "process_start_time_seconds",
+    "process_virtual_memory_bytes",
+)
+METRIC_NAMES: Final = frozenset(OWN_METRICS) | frozenset(PROCESS_METRICS)
+"""Every metric that the gateway exposes; a counter's series end with ``_total``."""
+
+
+class GatewayMetrics:
+    """What the gateway counts and times.
+
+    Args:
+        registry: where it is registered; one of its own when not given.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._clients = self._gauge("gateway_clients")
+        self._messages_in = self._counter("gateway_messages_in", "event")
+        self._messages_out = self._counter("gateway_messages_out", "kind")
+        self._subscriptions = self._gauge("gateway_subscriptions", "channel")
+        self._limit_violations = self._counter("gateway_limit_violations", "limit")
+        self._address_refusals = self._counter("gateway_address_refusals", "reason")
+        self._authentication_failures = self._counter("gateway_authentication_failures", "code")
+        self._connection_s = self._histogram("gateway_connection_seconds", _CONNECTION_BUCKETS_S)
+        self._closed = self._counter("gateway_closed", "reason")
+        self._handler_errors = self._counter("gateway_handler_errors")
+        self._fanout_s = self._histogram("gateway_fanout_seconds", _FAST_BUCKETS_S)
+        self._loop_lag_s = self._histogram("gateway_loop_lag_seconds", _FAST_BUCKETS_S)
+        self._loop_lag_max_s = self._gauge("gateway_loop_lag_max_seconds")
+        self._largest_lag_s = 0.0
+        self._show_zeros()
+
+    def client_connected(self) -> None:
+        """Count a client in."""
+        self._clients.inc()
+
+    def client_closed(self, reason: str, seconds: float) -> None:
+        """Count a client out.
+
+        Args:
+            reason: as logged.
+            seconds: how long it was connected.
+        """
+        self._clients.dec()
+        self._closed.labels(_CLOSING_REASONS.get(reason, _OTHER)).inc()
+        self._connection_s.observe(seconds)
+
+    def message_in(self, event: str) -> None:
+        """Count an event from a client."""
+        self._messages_in.labels(event if event in _CLIENT_EVENTS else _OTHER).inc()
+
+    def fanned_out(self, event: str, recipients: int, elapsed_ns: int) -> None:
+        """Count an event queued for clients.
+
+        Args:
+            event: its name.
+            recipients: clients that it was queued for.
+            elapsed_ns: from the first frame queued to the last, ns.
+        """
+        kind = _CONTROL if event in _SERVER_EVENTS else kind_of(event).value
+        self._messages_out.labels(kind).inc(recipients)
+        self._fanout_s.observe(elapsed_ns / _NS_PER_S)
+
+    def set_subscriptions(self, counts: Mapping[Channel, int]) -> None:
+        """Tell how many subscriptions each channel has."""
+        for channel, count in counts.items():
+            self._subscriptions.labels(channel.value).set(count)
+
+    def limit_violated(self, limit: LimitName) -> None:
+        """Count an event that a rolling limit refused."""
+        self._limit_violations.labels(limit.value).inc()
+
+    def address_refused(self, reason: str) -> None:
+        """Count a session refused by address; reasons are those of ``gateway.admission``."""
+        self._address_refusals.labels(str(reason)).inc()
+
+    def authentication_failed(self, code: ErrorCode) -> None:
+        """Count a handshake or a request without a good token."""
+        self._authentication_failures.labels(code.value).inc()
+
+    def handler_failed(self) -> None:
+        """Count a handler that raised what it should not."""
+        self._handler_errors.inc()
+
+    def loop_lagged(self, seconds: float) -> None:
+        """Note how late the loop woke a timer."""
+        self._loop_lag_s.observe(seconds)
+        self._largest_lag_s = max(self._largest_lag_s, seconds)
+
+    def expose(self) -> bytes:
+        """Return the text exposition, and begin a new maximum of the loop lag."""
+        self._loop_lag_max_s.set(self._largest_lag_s)
+        self._largest_lag_s = 0.0
+        return generate_latest(self.registry)
+
+    def _show_zeros(self) -> None:
+        """Make every series of a closed list, so that one that has not happened reads 0."""
+        for event in (*_CLIENT_EVENTS, _OTHER):
+            self._messages_in.labels(event)
+        for kind in (*Kind, _CONTROL):
+            self._messages_out.labels(str(kind))
+        for limit in LimitName:
+            self._limit_violations.labels(limit.value)
+        for code in (ErrorCode.AUTH_MISSING, ErrorCode.AUTH_FAILED, ErrorCode.TOKEN_EXPIRED):
+            self._authentication_failures.labels(code.value)
+        for reason in (*_CLOSING_REASONS.values(), _OTHER):
+            self._closed.labels(reason)
+        self.set_subscriptions(dict.fromkeys(Channel, 0))
+
+    def _gauge(self, name: str, *labels: str) -> Gauge:
+        return Gauge(name, OWN_METRICS[name], labels, registry=self.registry)
+
+    def _counter(self, name: str, *labels: str) -> Counter:
+        return Counter(name, OWN_METRICS[name], labels, registry=self.registry)
+
+    def _histogram(self, name: str, buckets_s: tuple[float, ...]) -> Histogram:
+        return Histogram(name, OWN_METRICS[name], buckets=buckets_s, registry=self.registry)
+
+
+def metrics_table() -> str:
+    """Return the metrics as the Markdown table of the documentation."""
+    lines = ["| metric | what it says |", "|---|---|"]
+    lines += [f"| `{name}` | {meaning} |" for name, meaning in OWN_METRICS.items()]
+    lines += [
+        f"| `{name}` | of the process, by the Prometheus client |" for name in PROCESS_METRICS
+    ]
+    return "\n".join(lines) + "\n"

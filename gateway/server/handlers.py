@@ -1,0 +1,246 @@
+"""Handlers: what each event of a client does, and how its errors are answered."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.channels import parse_subscription
+from gateway.contract import (
+    MAX_LLM_EVENT_BYTES,
+    ClientEvent,
+    LlmEvent,
+    ServerEvent,
+    iso_timestamp,
+)
+from gateway.errors import (
+    ClientError,
+    InternalError,
+    InvalidPayload,
+    RateLimited,
+    UnknownEvent,
+)
+from gateway.llm import parse_cancel, parse_chat, provider_not_found
+from gateway.server.connections import Connections
+from gateway.server.log import get_logger
+from gateway.server.tables import Tables
+from gateway.session import Session
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """What goes back: an event, and the acknowledgement where it is not the event's payload."""
+
+    event: str
+    payload: dict[str, Any]
+    acknowledgement: dict[str, Any] | None = None
+    is_sent: bool = False
+
+
+_Handler = Callable[[Session, Any], Awaitable[_Reply]]
+
+_LARGE_EVENTS: Final = frozenset({ClientEvent.LLM_CHAT_STREAM, ClientEvent.LLM_STREAM_REQUEST})
+
+
+class Handlers:
+    """Answers client events; an error is answered, never lets go of the client.
+
+    Args:
+        tables: the gateway's state.
+        connections: closes those who go too far, takes new tokens.
+    """
+
+    def __init__(self, tables: Tables, connections: Connections) -> None:
+        self._tables = tables
+        self._connections = connections
+        self._handlers: dict[str, _Handler] = {
+            ClientEvent.SUBSCRIBE: self._subscribe,
+            ClientEvent.UNSUBSCRIBE: self._unsubscribe,
+            ClientEvent.GET_SUBSCRIPTIONS: self._get_subscriptions,
+            ClientEvent.PING: self._ping,
+            ClientEvent.TOKEN_REFRESH: self._token_refresh,
+            ClientEvent.LLM_CHAT_STREAM: self._llm_chat,
+            ClientEvent.LLM_STREAM_REQUEST: self._llm_chat,
+            ClientEvent.LLM_STREAM_CANCEL: self._llm_cancel,
+        }
+
+    async def handle(
+        self, sid: str, name: object, arguments: tuple[object, ...], size: int
+    ) -> dict[str, Any] | None:
+        """Handle one event; the transport's ``on_event``.
+
+        Args:
+            sid: whose.
+            name: what the client sent in a name's place.
+            arguments: what followed; the first is the payload.
+            size: of the packet, in bytes.
+
+        Returns:
+            The acknowledgement: the reply event's payload, or ``{"error": …}``.
+        """
+        tables = self._tables
+        session = tables.sessions.get(sid)
+        if session is None:
+            return None
+        now_ns = tables.clock.monotonic_ns()
+        tables.user_connections.touch(sid, now_ns)
+        known = name if isinstance(name, str) and name in self._handlers else None
+        tables.metrics.message_in(known or "unknown")
+        decision = session.limiter.decide(known or "", now_ns)
+        if not decision.accepted:
+            return await self._refuse(session, decision)
+        try:
+            return await self._perform(session, known, name, arguments, size, now_ns)
+        except ClientError as error:
+            return await self._answer_error(session, error)
+        except Exception:
+            log.exception("handler failed", client=sid, event_name=known)
+            tables.metrics.handler_failed()
+            return await self._answer_error(session, InternalError())
+
+    async def _perform(
+        self,
+        session: Session,
+        known: str | None,
+        name: object,
+        arguments: tuple[object, ...],
+        size: int,
+        now_ns: int,
+    ) -> dict[str, Any]:
+        if known is None:
+            raise UnknownEvent(name if isinstance(name, str) else repr(name))
+        largest = (
+            MAX_LLM_EVENT_BYTES if known in _LARGE_EVENTS else self._tables.settings.max_event_bytes
+        )
+        if size > largest:
+            raise InvalidPayload(f"Event of {size} bytes; at most {largest} are allowed")
+        payload = arguments[0] if arguments else None
+        if known == ClientEvent.PING:
+            payload = now_ns
+        reply = await self._handlers[known](session, payload)
+        if not reply.is_sent:
+            await self._tables.transport.send_event(session.sid, reply.event, reply.payload)
+        return reply.payload if reply.acknowledgement is None else reply.acknowledgement
+
+    async def _refuse(self, session: Session, decision: Any) -> dict[str, Any]:
+        tables = self._tables
+        tables.metrics.limit_violated(decision.limit)
+        error = RateLimited(decision.retry_after_ms, decision.limit)
+        payload = error.payload(tables.broadcaster.timestamp())
+        if decision.first_of_breach:
+            await tables.transport.send_event(session.sid, ServerEvent.ERROR, payload)
+        if decision.close:
+            await self._connections.close(session.sid, None, reason="too many refused events")
+        return {"error": payload}
+
+    async def _answer_error(self, session: Session, error: ClientError) -> dict[str, Any]:
+        payload = error.payload(self._tables.broadcaster.timestamp())
+        await self._tables.transport.send_event(session.sid, ServerEvent.ERROR, payload)
+        log.info("event refused", client=session.sid, code=error.code, reason=error.message)
+        if error.closes:
+            await self._connections.close(session.sid, None, reason=error.code)
+        return {"error": payload}
+
+    async def _subscribe(self, session: Session, payload: object) -> _Reply:
+        request = parse_subscription(payload)
+        tables = self._tables
+        async with tables.broadcaster.lock:
+            tables.subscriptions.join(session.sid, request.rooms)
+            for room in request.rooms:
+                await tables.transport.enter_room(session.sid, room)
+            return await self._answer_subscription(session, ServerEvent.SUBSCRIBED, request)
+
+    async def _unsubscribe(self, session: Session, payload: object) -> _Reply:
+        request = parse_subscription(payload)
+        tables = self._tables
+        async with tables.broadcaster.lock:
+            tables.subscriptions.leave(session.sid, request.rooms)
+            for room in request.rooms:
+                await tables.transport.leave_room(session.sid, room)
+            return await self._answer_subscription(session, ServerEvent.UNSUBSCRIBED, request)
+
+    async def _answer_subscription(
+        self, session: Session, event: ServerEvent, request: Any
+    ) -> _Reply:
+        """Send the answer while the lock is held, so that ``at`` is that instant."""
+        tables = self._tables
+        reply: dict[str, Any] = {"channel": request.channel}
+        if request.symbols:
+            reply["symbols"] = list(request.symbols)
+        else:
+            reply["room"] = request.rooms[0]
+        reply["rooms"] = list(request.rooms)
+        reply["at"] = tables.streams.marks(request)
+        reply["timestamp"] = tables.broadcaster.timestamp()
+        tables.metrics.set_subscriptions(tables.subscriptions.counts())
+        await tables.transport.send_event(session.sid, event, reply)
+        return _Reply(event, reply, is_sent=True)
+
+    async def _get_subscriptions(self, session: Session, _payload: object) -> _Reply:
+        rooms = list(self._tables.subscriptions.of(session.sid))
+        return _Reply(
+            ServerEvent.SUBSCRIPTIONS,
+            {
+                "subscriptions": rooms,
+                "count": len(rooms),
+                "timestamp": self._tables.broadcaster.timestamp(),
+            },
+        )
+
+    async def _ping(self, _session: Session, received_ns: int) -> _Reply:
+        tables = self._tables
+        return _Reply(
+            ServerEvent.PONG,
+            {
+                "timestamp": tables.broadcaster.timestamp(),
+                "received": received_ns // 1_000,
+                "sent": tables.broadcaster.ts_us(),
+            },
+        )
+
+    async def _token_refresh(self, session: Session, payload: object) -> _Reply:
+        token = payload.get("token") if isinstance(payload, dict) else None
+        if not isinstance(token, str) or not token:
+            raise InvalidPayload("token is required")
+        identity = self._connections.refresh(session, token)
+        return _Reply(
+            ServerEvent.TOKEN_REFRESHED,
+            {
+                "expiresAt": iso_timestamp(identity.expires_at or 0),
+                "timestamp": self._tables.broadcaster.timestamp(),
+            },
+        )
+
+    async def _llm_chat(self, session: Session, payload: object) -> _Reply:
+        request = parse_chat(payload)
+        error = provider_not_found(request.provider)
+        broadcaster = self._tables.broadcaster
+        log.info("stream refused", client=session.sid, code=error.code, reason=error.message)
+        return _Reply(
+            LlmEvent.ERROR,
+            {
+                "sessionId": request.session_id,
+                "provider": request.provider,
+                "error": error.message,
+                "code": error.code,
+                "seq": 1,  # the first and only event of a stream that never began
+                "ts": broadcaster.ts_us(),
+                "timestamp": broadcaster.timestamp(),
+            },
+            acknowledgement={"error": error.payload(broadcaster.timestamp())},
+        )
+
+    async def _llm_cancel(self, _session: Session, payload: object) -> _Reply:
+        session_id = parse_cancel(payload)
+        # No provider is served, so no stream can be the client's own.
+        return _Reply(
+            ServerEvent.LLM_CANCEL_ACKNOWLEDGED,
+            {
+                "sessionId": session_id,
+                "cancelled": False,
+                "timestamp": self._tables.broadcaster.timestamp(),
+            },
+        )

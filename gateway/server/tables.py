@@ -1,0 +1,67 @@
+"""The gateway's state and its tools, made once and handed to what performs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.admission import AddressAdmission, UserConnections
+from gateway.expiry import ExpiryWheel
+from gateway.metrics import GatewayMetrics
+from gateway.ratelimit import EventLimiter, UserLimiters
+from gateway.server.broadcast import Broadcaster
+from gateway.server.clock import Clock
+from gateway.session import Sessions
+from gateway.settings import Settings
+from gateway.streams import Streams
+from gateway.subscriptions import Subscriptions
+from gateway.transport import AsyncServer
+
+
+@dataclass(kw_only=True, slots=True)
+class Tables:
+    """Every table of connections and of users, and what reads and moves them."""
+
+    settings: Settings
+    clock: Clock
+    metrics: GatewayMetrics
+    transport: AsyncServer
+    broadcaster: Broadcaster
+    sessions: Sessions
+    subscriptions: Subscriptions
+    user_connections: UserConnections
+    user_limiters: UserLimiters
+    addresses: AddressAdmission
+    streams: Streams
+    expiries: ExpiryWheel
+    limits: dict[str, Any]
+    count_changed: bool = field(default=False)
+    """Whether the number of clients changed since it was last told."""
+
+    def limiter_for(self, user_id: str) -> EventLimiter:
+        """Return a new connection's limiter, which shares its user's."""
+        return EventLimiter(self.settings, self.user_limiters.acquire(user_id))
+
+    def sweep(self) -> None:
+        """Forget users and addresses whose retention has passed."""
+        now_ns = self.clock.monotonic_ns()
+        self.user_limiters.sweep(now_ns)
+        self.streams.sweep(now_ns)
+        self.addresses.sweep(now_ns)
+
+    def connection_entries(self) -> dict[str, int]:
+        """Return how many entries each table of connections holds."""
+        return {
+            "sessions": len(self.sessions),
+            "subscriptions": len(self.subscriptions),
+            "user_connections": len(self.user_connections),
+            "expiries": len(self.expiries),
+        }
+
+    def user_entries(self) -> dict[str, int]:
+        """Return how many entries each table of users and addresses holds."""
+        return {
+            "user_limiters": len(self.user_limiters),
+            "user_streams": self.streams.user_count(),
+            "addresses": len(self.addresses),
+        }

@@ -1,0 +1,103 @@
+"""What happens by itself: heartbeats, the connection count, expiries, sweeps, loop lag."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from gateway.contract import ServerEvent
+from gateway.server.connections import Connections
+from gateway.server.log import get_logger
+from gateway.server.tables import Tables
+
+log = get_logger(__name__)
+
+_LAG_PROBE_S: Final = 0.1
+_EXPIRY_S: Final = 0.5
+_SWEEP_S: Final = 10.0
+
+
+class Ticks:
+    """The gateway's own timers, each a loop with absolute deadlines, none for a client.
+
+    Args:
+        tables: the gateway's state.
+        connections: watches the expiries.
+    """
+
+    def __init__(self, tables: Tables, connections: Connections) -> None:
+        self._tables = tables
+        self._connections = connections
+        self._heartbeats = 0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Start every timer on the running loop."""
+        settings = self._tables.settings
+        self._every(settings.heartbeat_seconds, self.beat)
+        if settings.connection_count_seconds > 0:
+            self._every(settings.connection_count_seconds, self.tell_count)
+        self._every(_EXPIRY_S, self._connections.watch_expiries)
+        self._every(_SWEEP_S, self._sweep)
+        self._tasks.append(asyncio.create_task(self._probe_lag(), name="loop lag"))
+
+    async def stop(self) -> None:
+        """Stop them all."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    async def beat(self) -> None:
+        """Send one heartbeat to every client: one counter, one encoding."""
+        self._heartbeats += 1
+        broadcaster = self._tables.broadcaster
+        await broadcaster.to_everyone(
+            ServerEvent.HEARTBEAT,
+            {
+                "timestamp": broadcaster.timestamp(),
+                "ts": broadcaster.ts_us(),
+                "seq": self._heartbeats,
+            },
+        )
+
+    async def tell_count(self) -> None:
+        """Tell every client how many there are, when that changed since it was last told."""
+        tables = self._tables
+        if not tables.count_changed:
+            return
+        tables.count_changed = False
+        await tables.broadcaster.to_everyone(
+            ServerEvent.CONNECTION_COUNT,
+            {"count": len(tables.sessions), "timestamp": tables.broadcaster.timestamp()},
+        )
+
+    async def _sweep(self) -> None:
+        self._tables.sweep()
+
+    def _every(self, seconds: float, action: Callable[[], Awaitable[None]]) -> None:
+        name = getattr(action, "__name__", "tick")
+        self._tasks.append(asyncio.create_task(self._repeat(seconds, action, name), name=name))
+
+    async def _repeat(
+        self, seconds: float, action: Callable[[], Awaitable[None]], name: str
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time() + seconds
+        while True:
+            await asyncio.sleep(due - loop.time())
+            try:
+                await action()
+            except Exception:  # one bad tick must not end all later ones
+                log.exception("tick failed", tick=name)
+            # A deadline that has passed already is skipped, not made up for in a burst.
+            missed = max(0, int((loop.time() - due) // seconds))
+            due += seconds * (missed + 1)
+
+    async def _probe_lag(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + _LAG_PROBE_S
+            await asyncio.sleep(_LAG_PROBE_S)
+            self._tables.metrics.loop_lagged(max(0.0, loop.time() - due))

@@ -1,0 +1,67 @@
+"""The welcome event: who the client is, whose clock it reads, what is enforced."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gateway import contract
+from gateway.contract import LimitName
+from gateway.session import Session
+from gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from gateway.server.tables import Tables
+
+
+def enforced_limits(settings: Settings) -> dict[str, Any]:
+    """Return what ``limits`` lists: every limit that is enforced, and no other.
+
+    Returns:
+        Under ``events``, for each rolling limit ``{limit, windowMs}``; counts and sizes beside it.
+    """
+    minute_ms = 60_000
+    window_ms = round(settings.rate_window_seconds * 1_000)
+    return {
+        "events": {
+            LimitName.CONNECTION: {"limit": settings.rate_limit, "windowMs": window_ms},
+            LimitName.USER: {"limit": settings.user_rate_limit, "windowMs": window_ms},
+            LimitName.PING: {
+                "limit": settings.ping_limit,
+                "windowMs": round(settings.ping_window_seconds * 1_000),
+            },
+            LimitName.TOKEN_REFRESH: {
+                "limit": settings.token_refresh_limit,
+                "windowMs": minute_ms,
+            },
+            LimitName.LLM_STREAM_CANCEL: {
+                "limit": settings.llm_stream_cancel_limit,
+                "windowMs": minute_ms,
+            },
+        },
+        "refusedEventsPerMinute": settings.max_refused_events,
+        "connectionsPerUser": settings.max_connections_per_user,
+        "connectionsPerAddress": settings.max_connections_per_address,
+        "connectsPerMinutePerAddress": settings.max_connects_per_minute_per_address,
+        "eventBytes": settings.max_event_bytes,
+        "llmEventBytes": contract.MAX_LLM_EVENT_BYTES,
+        "payloadBytes": contract.MAX_PAYLOAD_BYTES,
+        "symbolsPerCall": contract.MAX_SYMBOLS_PER_CALL,
+        "roomsPerClient": settings.max_rooms_per_client,
+        "symbols": settings.max_symbols_per_process,
+    }
+
+
+def welcome_payload(tables: Tables, session: Session) -> dict[str, Any]:
+    """Return the payload of ``connected`` for a client."""
+    user_id = session.identity.user_id
+    return {
+        "message": contract.WELCOME_TEXT,
+        "clientId": session.sid,
+        "userId": user_id,
+        "timestamp": tables.broadcaster.timestamp(),
+        "clock": tables.clock.id,
+        "epoch": tables.streams.epoch,
+        "userSeq": tables.streams.last_user(user_id),
+        "heartbeatInterval": round(tables.settings.heartbeat_seconds * 1_000),
+        "limits": tables.limits,
+    }

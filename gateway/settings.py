@@ -1,0 +1,196 @@
+"""Settings: read from the environment once, every problem reported at once, no secret printed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Any, Final, Literal
+
+from gateway.errors import SettingsError
+from gateway.keys import load_public_key, refuse_weak_secret
+from gateway.values import origins
+from gateway.variables import DEFAULT_CLIENT_URL, SETTINGS, Setting, settings_table
+
+__all__ = ["SETTINGS", "Setting", "Settings", "read_settings", "settings_table"]
+
+ENVIRONMENTS: Final = ("production", "development", "test")
+_INJECTED_PREFIXES: Final = ("GATEWAY_SERVICE_", "GATEWAY_PORT_")  # by container platforms
+_INJECTED: Final = "GATEWAY_PORT"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What a gateway enforces; ``SETTINGS`` says what each is for."""
+
+    environment: Literal["production", "development", "test"]
+    host: str
+    port: int
+    client_urls: tuple[str, ...]
+    jwt_secret: str | None = field(repr=False)
+    jwt_public_key: str | None
+    jwt_algorithms: tuple[str, ...]
+    jwt_issuer: str | None
+    jwt_audience: str | None
+    max_token_hours: float
+    token_leeway_seconds: float
+    token_expiring_seconds: float
+    heartbeat_seconds: float
+    connection_count_seconds: float
+    rate_limit: int
+    rate_window_seconds: float
+    user_rate_limit: int
+    ping_limit: int
+    ping_window_seconds: float
+    token_refresh_limit: int
+    llm_stream_cancel_limit: int
+    max_refused_events: int
+    max_connections_per_user: int
+    max_connections_per_address: int
+    max_connects_per_minute_per_address: int
+    address_limit_exempt: tuple[IPv4Network | IPv6Network, ...]
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
+    max_event_bytes: int
+    max_rooms_per_client: int
+    max_symbols_per_process: int
+    user_retention_seconds: float
+    metrics_token: str | None = field(repr=False)
+    development_anywhere: bool
+    ping_interval_ms: int
+    ping_timeout_ms: int
+    log_level: str
+    log_format: Literal["json", "console"]
+    shutdown_seconds: float
+
+
+def read_settings(environ: Mapping[str, str], *, random_secret: str) -> Settings:
+    """Read the settings from an environment; an empty variable counts as unset.
+
+    Args:
+        environ: the environment.
+        random_secret: the secret where none is given and none is required.
+
+    Raises:
+        SettingsError: with every problem; no secret in any.
+    """
+    given = {name: value.strip() for name, value in environ.items() if value.strip()}
+    problems = _unknown_names(given)
+    values: dict[str, Any] = {}
+    for setting in SETTINGS:
+        if setting.parse is not None:
+            _read(setting, given.get(setting.variable, setting.default), values, problems)
+    if "REDIS_URL" in given:
+        problems.append(
+            "REDIS_URL: this gateway runs as one process and cannot scale out; unset it"
+        )
+    values["environment"] = _environment(given, problems)
+    values["client_urls"] = _client_urls(given, values["environment"], problems)
+    values |= _keys(given, values["environment"], random_secret, problems)
+    values["host"] = _host(given, values, problems)
+    if problems:
+        raise SettingsError(problems)
+    return Settings(**values)
+
+
+def _read(setting: Setting, value: str, values: dict[str, Any], problems: list[str]) -> None:
+    assert setting.parse is not None  # noqa: S101 - the caller asked; for the type checker
+    try:
+        values[setting.field] = setting.parse(value)
+    except ValueError as error:
+        problems.append(f"{setting.variable}: {error}")
+
+
+def _unknown_names(given: Mapping[str, str]) -> list[str]:
+    known = [setting.variable for setting in SETTINGS]
+    problems = []
+    for name in sorted(given):
+        if not name.startswith("GATEWAY_") or name in known or name == _INJECTED:
+            continue
+        if name.startswith(_INJECTED_PREFIXES):
+            continue
+        nearest = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        problems.append(f"{name}: no such setting{hint}")
+    return problems
+
+
+def _environment(given: Mapping[str, str], problems: list[str]) -> str:
+    for name in ("GATEWAY_ENV", "NODE_ENV"):
+        value = given.get(name)
+        if value is None:
+            continue
+        if value not in ENVIRONMENTS:
+            problems.append(f"{name}: must be one of {', '.join(ENVIRONMENTS)}")
+            break
+        return value
+    return "production"
+
+
+def _client_urls(
+    given: Mapping[str, str], environment: str, problems: list[str]
+) -> tuple[str, ...]:
+    value = given.get("CLIENT_URL")
+    if value is None:
+        if environment == "production":
+            problems.append(
+                "CLIENT_URL: required in production; the origins of your pages, "
+                "such as https://app.example.com"
+            )
+        value = DEFAULT_CLIENT_URL
+    try:
+        return origins(value)
+    except ValueError as error:
+        problems.append(f"CLIENT_URL: {error}")
+        return ()
+
+
+def _keys(
+    given: Mapping[str, str], environment: str, random_secret: str, problems: list[str]
+) -> dict[str, Any]:
+    secret, public_key = given.get("JWT_SECRET"), given.get("JWT_PUBLIC_KEY")
+    algorithms: tuple[str, ...] = ("HS256",)
+    if secret is not None and public_key is not None:
+        problems.append("JWT_SECRET, JWT_PUBLIC_KEY: set one of them, never both")
+    elif secret is None and public_key is None:
+        if environment == "production":
+            problems.append("JWT_SECRET: required in production, or JWT_PUBLIC_KEY in its place")
+        secret = random_secret
+    if secret is not None:
+        _note("JWT_SECRET", lambda: refuse_weak_secret(secret), problems)
+    if public_key is not None:
+        loaded = _note("JWT_PUBLIC_KEY", lambda: load_public_key(public_key), problems)
+        algorithms = (loaded[0],) if loaded else ()
+    return {
+        "jwt_secret": secret,
+        "jwt_public_key": public_key,
+        "jwt_algorithms": algorithms,
+    }
+
+
+def _note(name: str, check: Callable[[], Any], problems: list[str]) -> Any:
+    try:
+        return check()
+    except ValueError as error:
+        problems.append(f"{name}: {error}")
+        return None
+
+
+def _host(given: Mapping[str, str], values: Mapping[str, Any], problems: list[str]) -> str:
+    development = values["environment"] == "development"
+    host = given.get("HOST", "127.0.0.1" if development else "0.0.0.0")  # noqa: S104 - documented
+    if development and not values.get("development_anywhere") and not _is_loopback(host):
+        problems.append(
+            "HOST: development needs no token, so it listens on loopback addresses only; "
+            "use 127.0.0.1, or set GATEWAY_DEVELOPMENT_ANYWHERE=1"
+        )
+    return host
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

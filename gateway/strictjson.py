@@ -1,0 +1,118 @@
+"""JSON that every reader reads alike: strict on the way in and on the way out.
+
+orjson does the work; refused beside what it refuses are integers over 64 bits coming in
+(it makes floats of them) and NaN and infinities going out (it writes ``null``). The module
+serves python-socketio as its ``json``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import orjson
+
+from gateway.errors import NotStrictJson
+
+_STRICT: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+# The shortest integer that does not fit has 19 digits (below −2⁶³).
+_LONG_NUMBER_BYTES: Final = re.compile(rb"[0-9]{19}")
+_LONG_NUMBER_TEXT: Final = re.compile(r"[0-9]{19}")
+_LEAST: Final = -(2**63)
+_MOST: Final = 2**64 - 1
+_LONGEST: Final = 20  # characters of an integer within these bounds
+
+
+def loads(text: str | bytes | bytearray) -> Any:
+    """Return the value of a JSON text.
+
+    Raises:
+        NotStrictJson: no JSON, NaN or an infinity in it, a number too large, a lone surrogate.
+    """
+    try:
+        value = orjson.loads(text)
+    except ValueError as error:
+        raise NotStrictJson(f"not strict JSON: {error}") from None
+    pattern_found = (
+        _LONG_NUMBER_TEXT.search(text) if isinstance(text, str) else _LONG_NUMBER_BYTES.search(text)
+    )
+    if pattern_found:
+        _refuse_long_integers(text)
+    return value
+
+
+def dumps(value: object, **_options: object) -> str:
+    """Return a value as JSON text.
+
+    Args:
+        value: made of dict, list, tuple, str, int, float, bool, ``None`` and string enums.
+        **_options: the standard module's, such as ``separators``; the text is compact always.
+
+    Raises:
+        NotStrictJson: JSON cannot hold it.
+    """
+    encoded = _encode(value)
+    if b"null" in encoded:  # the only trace that a NaN or an infinity leaves
+        for number in _floats(value):
+            if not math.isfinite(number):
+                raise NotStrictJson(f"JSON cannot hold {number}; leave the field out")
+    return encoded.decode()
+
+
+def _encode(value: object) -> bytes:
+    try:
+        return orjson.dumps(value, default=_refuse, option=_STRICT)
+    except TypeError as error:
+        # orjson takes enum members as keys only together with keys of other types.
+        if not _has_enum_keys(value):
+            raise _cannot_hold(error) from None
+    try:
+        return orjson.dumps(value, default=_refuse, option=_STRICT | orjson.OPT_NON_STR_KEYS)
+    except TypeError as error:
+        raise _cannot_hold(error) from None
+
+
+def _cannot_hold(error: TypeError) -> NotStrictJson:
+    return NotStrictJson(f"JSON cannot hold this: {error.__cause__ or error}")
+
+
+def _refuse(value: object) -> object:
+    raise NotStrictJson(
+        f"JSON has no {type(value).__name__}; pass a string (or a float, where that is meant)"
+    )
+
+
+def _refuse_long_integers(text: str | bytes | bytearray) -> None:
+    try:
+        json.loads(text, parse_int=_parse_int)
+    except RecursionError:
+        raise NotStrictJson("not strict JSON: nested too deeply") from None
+
+
+def _parse_int(digits: str) -> int:
+    if len(digits) > _LONGEST or not _LEAST <= int(digits) <= _MOST:
+        raise NotStrictJson("not strict JSON: an integer over 64 bits; write it as a string")
+    return int(digits)
+
+
+def _walk(value: object) -> Iterator[object]:
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        yield item
+        if isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, list | tuple):
+            waiting.extend(item)
+
+
+def _floats(value: object) -> Iterator[float]:
+    return (item for item in _walk(value) if isinstance(item, float))
+
+
+def _has_enum_keys(value: object) -> bool:
+    keys = [key for item in _walk(value) if isinstance(item, dict) for key in item]
+    return all(isinstance(key, str) for key in keys) and any(type(key) is not str for key in keys)

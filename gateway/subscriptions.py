@@ -1,0 +1,111 @@
+"""Subscriptions: which rooms each client joined, within the limits of client and process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.channels import channel_of_room, is_symbol_room
+from gateway.contract import MAX_ROOMS_PER_CLIENT, MAX_SYMBOLS_PER_PROCESS, Channel
+from gateway.errors import TooManySubscriptions
+
+
+class Subscriptions:
+    """The rooms that clients joined by themselves.
+
+    Args:
+        max_rooms_per_client: rooms that a client may hold.
+        max_symbols_per_process: distinct symbols over all clients.
+    """
+
+    def __init__(
+        self,
+        max_rooms_per_client: int = MAX_ROOMS_PER_CLIENT,
+        max_symbols_per_process: int = MAX_SYMBOLS_PER_PROCESS,
+    ) -> None:
+        self._max_rooms = max_rooms_per_client
+        self._max_symbols = max_symbols_per_process
+        self._rooms: dict[str, tuple[str, ...]] = {}  # a tuple is a quarter of a small set
+        self._symbol_holders: dict[str, int] = {}
+        self._counts = dict.fromkeys(Channel, 0)
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+    def join(self, sid: str, rooms: Sequence[str]) -> tuple[str, ...]:
+        """Add rooms to a client's: all that are new to it, or none.
+
+        Args:
+            sid: the client.
+            rooms: each once.
+
+        Returns:
+            The rooms that it did not hold before, in the order given.
+
+        Raises:
+            TooManySubscriptions: it would hold too many rooms, or the process too many symbols.
+        """
+        held = self._rooms.get(sid, ())
+        joined = tuple(room for room in rooms if room not in held)
+        if not joined:
+            return ()
+        if len(held) + len(joined) > self._max_rooms:
+            raise TooManySubscriptions(f"Too many subscriptions: at most {self._max_rooms} rooms")
+        symbols = [room for room in joined if is_symbol_room(room)]
+        fresh = sum(room not in self._symbol_holders for room in symbols)
+        if len(self._symbol_holders) + fresh > self._max_symbols:
+            raise TooManySubscriptions(
+                "Too many subscriptions: this gateway carries no more symbols"
+            )
+        for room in symbols:
+            self._symbol_holders[room] = self._symbol_holders.get(room, 0) + 1
+        self._count(joined, 1)
+        self._rooms[sid] = held + joined
+        return joined
+
+    def leave(self, sid: str, rooms: Sequence[str]) -> tuple[str, ...]:
+        """Take rooms from a client's.
+
+        Returns:
+            The rooms that it held, in the order given.
+        """
+        held = self._rooms.get(sid, ())
+        left = tuple(room for room in rooms if room in held)
+        kept = tuple(room for room in held if room not in left)
+        if kept:
+            self._rooms[sid] = kept
+        else:
+            self._rooms.pop(sid, None)
+        self._let_go(left)
+        return left
+
+    def drop(self, sid: str) -> None:
+        """Forget a client that has gone."""
+        self._let_go(self._rooms.pop(sid, ()))
+
+    def of(self, sid: str) -> tuple[str, ...]:
+        """Return a client's rooms in the order in which it joined them."""
+        return self._rooms.get(sid, ())
+
+    def counts(self) -> dict[Channel, int]:
+        """Return how many subscriptions each channel has: a client counts once a room."""
+        return dict(self._counts)
+
+    def total(self) -> int:
+        """Return how many subscriptions there are."""
+        return sum(self._counts.values())
+
+    def symbol_count(self) -> int:
+        """Return how many distinct symbols are subscribed to."""
+        return len(self._symbol_holders)
+
+    def _let_go(self, rooms: Sequence[str]) -> None:
+        for room in rooms:
+            if is_symbol_room(room):
+                self._symbol_holders[room] -= 1
+                if not self._symbol_holders[room]:
+                    del self._symbol_holders[room]
+        self._count(rooms, -1)
+
+    def _count(self, rooms: Sequence[str], step: int) -> None:
+        for room in rooms:
+            self._counts[channel_of_room(room)] += step

@@ -1,0 +1,8 @@
+"""``python -m loadtests`` is ``tidegate``."""
+
+from __future__ import annotations
+
+from loadtests.cli import main
+
+if __name__ == "__main__":
+    main()

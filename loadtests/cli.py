@@ -1,0 +1,169 @@
+"""The command ``tidegate``. It starts everything else as a process, and itself starts fast."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Final, NoReturn
+
+import typer
+
+from loadtests.results import ExitCode
+
+RUNS: Final = Path("runs")
+_NEEDED: Final = {
+    "run": ("locust", "gevent", "numpy", "psutil", "pyarrow", "rich", "pandas", "matplotlib"),
+    "report": ("numpy", "pyarrow", "rich", "pandas", "matplotlib"),
+}
+_LONGEST_TOKEN_S: Final = 24 * 3_600
+
+app = typer.Typer(
+    name="tidegate",
+    help="A Socket.IO gateway for trading, market data and LLM streams, and its load laboratory.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RunsOption = Annotated[Path, typer.Option("--runs", help="Where run directories live.")]
+
+
+def main() -> None:
+    """Run the command line; the console entry point."""
+    app(prog_name="tidegate")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tidegate {_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _begin(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def serve() -> None:
+    """Serve the gateway; its settings are environment variables."""
+    from loadtests.children import child_environment
+
+    os.execve(  # noqa: S606 - becomes the gateway, with our own interpreter
+        sys.executable, [sys.executable, "-m", "gateway"], child_environment(os.environ)
+    )
+
+
+@app.command()
+def run(
+    scenario: Annotated[Path, typer.Argument(help="A scenario file, such as smoke.toml.")],
+    target: Annotated[
+        str | None,
+        typer.Option(help="http://HOST:PORT of a running gateway; needs JWT_SECRET."),
+    ] = None,
+    users: Annotated[
+        int | None, typer.Option("--users", "-u", min=1, help="Virtual users in all.")
+    ] = None,
+    runs: RunsOption = RUNS,
+) -> None:
+    """Run a scenario: gateway, load, report. Exit codes: 0 1 2 3 4 5 130."""
+    _need("run")
+    from rich.console import Console
+
+    from loadtests.supervisor import RunRefused, RunRequest, run_supervised
+
+    request = RunRequest(scenario=scenario, runs=runs, target=target, users=users)
+    try:
+        code = run_supervised(request, os.environ, Console(stderr=True))
+    except RunRefused as error:
+        _refuse(str(error))
+    raise typer.Exit(code)
+
+
+@app.command()
+def report(
+    name: Annotated[str, typer.Argument(metavar="RUN", help="A run directory, or latest.")],
+    runs: RunsOption = RUNS,
+) -> None:
+    """Make a run's verdict and report again, or from what an aborted run left."""
+    _need("report")
+    from loadtests.children import child_environment
+    from loadtests.judging import judge_run
+    from loadtests.manifest import find_run
+
+    try:
+        directory = find_run(name, runs)
+    except FileNotFoundError as error:
+        _refuse(str(error))
+    code = judge_run(
+        directory, child_environment(os.environ), lambda words: typer.echo(words, err=True)
+    )
+    if code is None:
+        raise typer.Exit(ExitCode.INVALID)
+    typer.echo(f"report: {directory / 'report.html'}", err=True)
+    raise typer.Exit(code)
+
+
+@app.command()
+def scenarios() -> None:
+    """List the scenarios and the question that each asks."""
+    import scenarios as package
+    from scenarios.schema import ScenarioError, read_scenario
+
+    for path in sorted(Path(package.__path__[0]).glob("*.toml")):
+        try:
+            found = read_scenario(path)
+        except ScenarioError as error:
+            typer.echo(str(error), err=True)
+        else:
+            typer.echo(f"{found.name:<16} {found.question}\n{'':<16} {_short(path)}")
+
+
+@app.command()
+def token(
+    user: Annotated[str, typer.Option("--user", help="The user id: the claim sub.")],
+    scope: Annotated[
+        list[str] | None, typer.Option("--scope", help="publish or stats; may be given twice.")
+    ] = None,
+    lifetime_s: Annotated[
+        int, typer.Option("--lifetime", min=1, max=_LONGEST_TOKEN_S, help="Seconds.")
+    ] = 3_600,
+) -> None:
+    """Print a token that is signed with JWT_SECRET from the environment."""
+    from loadtests.tokens import mint
+
+    secret = os.environ.get("JWT_SECRET", "")
+    if not secret:
+        _refuse("JWT_SECRET is not in the environment; set it to the gateway's secret")
+    typer.echo(mint(secret, user, lifetime_s=lifetime_s, scopes=scope or ()))
+
+
+def _need(command: str) -> None:
+    if any(find_spec(name) is None for name in _NEEDED[command]):
+        _refuse(f'tidegate {command} needs more: pip install "tidegate[loadtests,reports]"')
+
+
+def _refuse(words: str) -> NoReturn:
+    typer.echo(words, err=True)
+    raise typer.Exit(ExitCode.USAGE)
+
+
+def _short(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def _version() -> str:
+    try:
+        return metadata.version("tidegate")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"

@@ -1,0 +1,361 @@
+"""The ledger: what each virtual user was owed, and what became of it.
+
+A user is owed the numbers of a stream from the mark of its join (``at`` in
+``subscribed``; ``userSeq`` in the welcome) to the mark of its leave, or to the
+stream's last number when the run is closed. Every number owed ends up in one
+of three columns::
+
+    owed = received + conflated + lost
+
+Duplicates, reordered and leaked deliveries are counted beside them. Snapshots
+are not deliveries. ``heartbeat`` and ``room:NAME`` streams are left out: the
+first is the heartbeat oracle's, an event of the second does not name its room.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.contract import (
+    BALANCE_EVENT,
+    STREAM_PREFIXES,
+    TRADING_STREAM,
+    USER_STREAM,
+    Channel,
+    MarketEvent,
+    TradingEvent,
+    market_stream,
+    symbol_room,
+    user_stream,
+)
+
+_MARKET: Final = frozenset(MarketEvent)
+_TRADING: Final = frozenset(TradingEvent)
+_PREFIXES: Final = tuple(f"{prefix}:" for prefix in STREAM_PREFIXES.values())
+_SYMBOL_ROOM: Final = symbol_room("")
+
+PUBLIC_FIELDS: Final[Mapping[str, frozenset[str]]] = {
+    "order": frozenset(
+        [
+            "id",
+            "symbol",
+            "side",
+            "type",
+            "quantity",
+            "price",
+            "status",
+            "filledQuantity",
+            "averagePrice",
+            "timeInForce",
+        ]
+    ),
+    "position": frozenset(["id", "symbol", "side", "quantity", "status"]),
+    "trade": frozenset(["id", "symbol", "side", "quantity", "price", "value", "executedAt"]),
+}
+"""The public form of the contract: any other field in it is somebody's secret."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRow:
+    """One stream for one group of clients; the columns of ``results.TABLES["ledger"]``."""
+
+    stream: str
+    group: str
+    clients: int
+    owed: int
+    received: int
+    conflated: int
+    lost: int
+    duplicate: int
+    reordered: int
+    leaked: int
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of one stream's numbers at one user; all are counts of deliveries."""
+
+    owed: int = 0
+    received: int = 0
+    conflated: int = 0
+    lost: int = 0
+    duplicate: int = 0
+    reordered: int = 0
+    leaked: int = 0
+
+    def add(self, other: Counts) -> None:
+        """Add another's counts to these."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class Membership:
+    """One user's stay in one stream, from join to leave, possibly several times over."""
+
+    __slots__ = ("_last", "_missing", "_start", "counts", "is_open")
+
+    def __init__(self) -> None:
+        self.counts = Counts()
+        self.is_open = False
+        self._start = 0
+        self._last = 0
+        self._missing: list[tuple[int, int]] = []
+
+    @property
+    def last(self) -> int:
+        """The highest number accounted for."""
+        return self._last
+
+    def join(self, mark: int) -> None:
+        """Begin to be owed the numbers after ``mark``; a second join changes nothing."""
+        if not self.is_open:
+            self.is_open = True
+            self._start = self._last = mark
+
+    def receive(self, number: int, previous: int) -> None:
+        """Take a delivery.
+
+        Args:
+            number: its place in the stream.
+            previous: ``prevSeq``: numbers between it and ``number`` were conflated for this user.
+        """
+        counts = self.counts
+        if not self.is_open or number <= self._start:
+            counts.leaked += 1
+        elif number > self._last:
+            known = max(previous, self._last)
+            if known > self._last:
+                self._missing.append((self._last + 1, min(known, number - 1)))
+            counts.conflated += max(0, number - 1 - known)
+            counts.received += 1
+            self._last = number
+        elif self._take_missing(number):
+            counts.received += 1
+            counts.reordered += 1
+        else:
+            counts.duplicate += 1
+
+    def leave(self, mark: int) -> None:
+        """Stop being owed anything after ``mark``; what has not come until now is lost."""
+        if not self.is_open:
+            return
+        counts = self.counts
+        mark = max(mark, self._start)
+        if mark < self._last:  # the gateway delivered what it says it did not owe
+            beyond = min(self._last - mark - self._missing_count(mark + 1), counts.received)
+            counts.leaked += beyond
+            counts.received -= beyond
+            self._missing = [(a, min(b, mark)) for a, b in self._missing if a <= mark]
+        else:
+            counts.lost += mark - self._last
+        counts.lost += self._missing_count(0)
+        counts.owed = counts.received + counts.conflated + counts.lost
+        self.is_open = False
+        self._missing = []
+
+    def owes_nothing(self, last: int) -> bool:
+        """Return whether every number up to ``last`` has been accounted for."""
+        return not self.is_open or (self._last >= last and not self._missing)
+
+    def _missing_count(self, floor: int) -> int:
+        return sum(b - max(a, floor) + 1 for a, b in self._missing if b >= floor)
+
+    def _take_missing(self, number: int) -> bool:
+        for index, (a, b) in enumerate(self._missing):
+            if a <= number <= b:
+                parts = [(a, number - 1), (number + 1, b)]
+                self._missing[index : index + 1] = [part for part in parts if part[0] <= part[1]]
+                return True
+        return False
+
+
+class Account:
+    """One virtual user's memberships.
+
+    Args:
+        user_id: who it is.
+        group: its behaviour, a column of the ledger.
+    """
+
+    __slots__ = ("_epoch", "_streams", "_whole_market", "group", "user_id")
+
+    def __init__(self, user_id: str, group: str) -> None:
+        self.user_id = user_id
+        self.group = group
+        self._streams: dict[str, Membership] = {}
+        self._whole_market: Mapping[str, int] | None = None
+        self._epoch: object = None
+
+    def welcome(self, payload: Mapping[str, Any]) -> None:
+        """Begin a connection; the stream ``user`` starts at the welcome's ``userSeq``."""
+        self.disconnected()
+        self._epoch = payload.get("epoch")
+        self._membership(USER_STREAM).join(int(payload["userSeq"]))
+
+    def subscribed(self, payload: Mapping[str, Any]) -> None:
+        """Take a ``subscribed``: each stream of its rooms starts at its mark in ``at``."""
+        at = payload["at"]
+        for stream in _accounted(at, payload["rooms"]):
+            self._membership(stream).join(at.get(stream, 0))
+        if Channel.MARKET_DATA in payload["rooms"]:
+            self._whole_market = dict(at)
+
+    def unsubscribed(self, payload: Mapping[str, Any]) -> None:
+        """Take an ``unsubscribed``: its streams end at their marks in ``at``."""
+        at = payload["at"]
+        if Channel.MARKET_DATA in payload["rooms"]:
+            self._whole_market = None
+        for stream in _accounted(at, payload["rooms"]):
+            membership = self._streams.get(stream)
+            if membership is not None:
+                membership.leave(at.get(stream, membership.last))
+
+    def received(self, name: str, payload: Mapping[str, Any]) -> None:
+        """Take an event; what has no number, or is a snapshot, is not accounted for."""
+        if payload.get("snapshot") is True:
+            return
+        if name in _MARKET:
+            stream = market_stream(MarketEvent(name), payload["symbol"])
+            self._deliver(stream, payload["seq"], payload.get("prevSeq"))
+        elif name in _TRADING:
+            self._received_trading(payload)
+        elif name == BALANCE_EVENT:
+            self._deliver(USER_STREAM, payload["userSeq"], None)
+
+    def disconnected(self) -> None:
+        """End every stay where it is: what a lost connection was owed, nobody can say."""
+        for membership in self._streams.values():
+            membership.leave(membership.last)
+        self._whole_market = None
+
+    def owes_nothing(self, last_numbers: Mapping[str, int]) -> bool:
+        """Return whether nothing is outstanding, given the last number of every stream."""
+        return all(
+            membership.owes_nothing(last_numbers.get(self._listed(stream), 0))
+            for stream, membership in self._streams.items()
+        )
+
+    def close(self, last_numbers: Mapping[str, int]) -> Iterator[tuple[str, Counts]]:
+        """End every stay at its stream's last number and return what became of each."""
+        for stream, membership in self._streams.items():
+            last = last_numbers.get(self._listed(stream), membership.last)
+            membership.leave(last)
+            yield stream, membership.counts
+
+    def _listed(self, stream: str) -> str:
+        return user_stream(self.user_id) if stream == USER_STREAM else stream
+
+    def _membership(self, stream: str) -> Membership:
+        membership = self._streams.get(stream)
+        if membership is None:
+            membership = self._streams[stream] = Membership()
+            if self._whole_market is not None and stream.startswith(_PREFIXES):
+                membership.join(self._whole_market.get(stream, 0))
+        return membership
+
+    def _deliver(self, stream: str, number: int, previous: int | None) -> None:
+        before = number - 1 if previous is None else previous
+        self._membership(stream).receive(number, before)
+
+    def _received_trading(self, payload: Mapping[str, Any]) -> None:
+        """Take either form; the owner's counts for ``trading`` too, where the owner joined it."""
+        if "userSeq" not in payload:
+            if names_a_secret(payload):
+                self._membership(TRADING_STREAM).counts.leaked += 1
+            self._deliver(TRADING_STREAM, payload["seq"], payload.get("prevSeq"))
+            return
+        if is_of_another(payload, self.user_id):
+            self._membership(USER_STREAM).counts.leaked += 1
+            return
+        self._deliver(USER_STREAM, payload["userSeq"], None)
+        trading = self._streams.get(TRADING_STREAM)
+        if "seq" in payload and trading is not None and trading.is_open:
+            trading.receive(payload["seq"], payload.get("prevSeq", payload["seq"] - 1))
+
+
+class Ledger:
+    """All accounts of a process."""
+
+    def __init__(self) -> None:
+        self._accounts: list[Account] = []
+
+    def open(self, user_id: str, group: str) -> Account:
+        """Open an account for a virtual user."""
+        account = Account(user_id, group)
+        self._accounts.append(account)
+        return account
+
+    def owes_nothing(self, last_numbers: Mapping[str, int]) -> bool:
+        """Return whether every account has what it is owed."""
+        return all(account.owes_nothing(last_numbers) for account in self._accounts)
+
+    def close(self, last_numbers: Mapping[str, int]) -> list[LedgerRow]:
+        """Close every account.
+
+        Args:
+            last_numbers: the answer of ``GET /api/v1/streams`` after the last publication.
+
+        Returns:
+            A row for each stream and group, sorted; the streams of all users are one, ``user``.
+        """
+        totals: dict[tuple[str, str], Counts] = defaultdict(Counts)
+        clients: dict[tuple[str, str], int] = defaultdict(int)
+        for account in self._accounts:
+            for stream, counts in account.close(last_numbers):
+                key = (stream, account.group)
+                totals[key].add(counts)
+                clients[key] += counts.owed > 0
+        return [_row(key, totals[key], clients[key]) for key in sorted(totals)]
+
+
+def is_of_another(payload: Mapping[str, Any], user_id: str) -> bool:
+    """Return whether an owner's form carries the canary of another user.
+
+    The publisher writes ``clientOrderId = "<user id>:<n>"`` into the orders that
+    it makes; an order without that shape tells nothing.
+    """
+    order = payload.get("order")
+    canary = order.get("clientOrderId") if isinstance(order, dict) else None
+    if not isinstance(canary, str) or ":" not in canary:
+        return False
+    return canary.rpartition(":")[0] != user_id
+
+
+def names_a_secret(payload: Mapping[str, Any]) -> bool:
+    """Return whether a public form has a field that the contract keeps for the owner."""
+    for kind, allowed in PUBLIC_FIELDS.items():
+        fields = payload.get(kind)
+        if isinstance(fields, dict) and not allowed.issuperset(fields):
+            return True
+    return False
+
+
+def _accounted(at: Mapping[str, int], rooms: Iterable[str]) -> set[str]:
+    """Return the streams of an answer that the ledger keeps: named in ``at`` or by a room."""
+    streams = {name for name in at if name == TRADING_STREAM or name.startswith(_PREFIXES)}
+    for room in rooms:
+        if room == Channel.TRADING:
+            streams.add(TRADING_STREAM)
+        elif room.startswith(_SYMBOL_ROOM):
+            symbol = room.removeprefix(_SYMBOL_ROOM)
+            streams.update(market_stream(event, symbol) for event in MarketEvent)
+    return streams
+
+
+def _row(key: tuple[str, str], counts: Counts, clients: int) -> LedgerRow:
+    stream, group = key
+    return LedgerRow(
+        stream=stream,
+        group=group,
+        clients=clients,
+        owed=counts.owed,
+        received=counts.received,
+        conflated=counts.conflated,
+        lost=counts.lost,
+        duplicate=counts.duplicate,
+        reordered=counts.reordered,
+        leaked=counts.leaked,
+    )

@@ -1,0 +1,26 @@
+"""The Locust file of the laboratory.
+
+``JWT_SECRET=… locust -f loadtests/locustfile.py --scenario scenarios/smoke.toml -H http://…``
+works as any Locust file does: with the web page or ``--headless``, with ``-u -r -t``,
+``--csv``, ``--html``. The scenario gives the defaults.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# Locust puts this file's folder first on the path, where locust.py would hide
+# Locust itself from whoever imports it next: the project's root takes its place.
+_FOLDER = Path(__file__).resolve().parent
+sys.path[:] = [
+    str(_FOLDER.parent) if Path(entry).resolve() == _FOLDER else entry for entry in sys.path
+]
+
+from locust import events  # noqa: E402 - only now does the name mean what it says
+
+from loadtests.abuser import Abuser  # noqa: E402 - as above
+from loadtests.conductor import Conductor  # noqa: E402 - as above
+from loadtests.users import Subscriber, Trader  # noqa: E402 - as above
+
+Conductor({"subscriber": Subscriber, "trader": Trader, "abuser": Abuser}).listen(events)

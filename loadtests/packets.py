@@ -1,0 +1,144 @@
+"""Packets of Socket.IO protocol 5 in the main namespace, as text, without I/O.
+
+Binary packets (types 5 and 6) and other namespaces are refused: the wire
+contract has neither.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import orjson
+
+from gateway.contract import NAMESPACE
+from loadtests.errors import ProtocolViolation
+
+MAX_ACK_DIGITS: Final = 15
+"""An acknowledgement's id has at most this many digits."""
+
+
+class PacketType(StrEnum):
+    """The first character of a Socket.IO packet."""
+
+    CONNECT = "0"
+    DISCONNECT = "1"
+    EVENT = "2"
+    ACK = "3"
+    CONNECT_ERROR = "4"
+    BINARY_EVENT = "5"
+    BINARY_ACK = "6"
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One packet: its type, the acknowledgement's id where there is one, and its JSON."""
+
+    type: PacketType
+    ack_id: int | None
+    data: object
+
+
+def encode_connect(auth: object) -> str:
+    """Return CONNECT; the payload is left out when there is nothing to say."""
+    return PacketType.CONNECT if auth is None else PacketType.CONNECT + _json(auth)
+
+
+def encode_event(name: str, arguments: tuple[object, ...], ack_id: int | None = None) -> str:
+    """Return EVENT; with an id the receiver is asked to acknowledge it."""
+    number = "" if ack_id is None else str(ack_id)
+    return f"{PacketType.EVENT}{number}{_json([name, *arguments])}"
+
+
+def encode_ack(ack_id: int, arguments: tuple[object, ...]) -> str:
+    """Return the acknowledgement of an event that asked for one."""
+    return f"{PacketType.ACK}{ack_id}{_json(list(arguments))}"
+
+
+def encode_disconnect() -> str:
+    """Return DISCONNECT from the main namespace."""
+    return PacketType.DISCONNECT
+
+
+def decode_packet(text: str) -> Packet:
+    """Read a packet.
+
+    Raises:
+        ProtocolViolation: it is none, or it is binary or of another namespace.
+    """
+    try:
+        kind = PacketType(text[:1])
+    except ValueError:
+        raise ProtocolViolation(f"no Socket.IO packet: {text[:40]!r}") from None
+    if kind in (PacketType.BINARY_EVENT, PacketType.BINARY_ACK):
+        raise ProtocolViolation("a binary packet, which the contract does not have")
+    start = _skip_namespace(text)
+    end = start
+    while end < len(text) and "0" <= text[end] <= "9":
+        end += 1
+    if end - start > MAX_ACK_DIGITS:
+        raise ProtocolViolation(f"an acknowledgement id of {end - start} digits")
+    ack_id = int(text[start:end]) if end > start else None
+    packet = Packet(kind, ack_id, _loads(text[end:]))
+    _CHECKS[kind](packet)
+    return packet
+
+
+def _skip_namespace(text: str) -> int:
+    if text[1:2] != "/":
+        return 1
+    namespace, comma, _ = text[1:].partition(",")
+    if namespace != NAMESPACE:
+        raise ProtocolViolation(f"a packet of namespace {namespace[:40]!r}")
+    return 1 + len(namespace) + len(comma)
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _loads(text: str) -> object:
+    if not text:
+        return None
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ProtocolViolation(f"a packet whose payload is no JSON: {text[:40]!r}") from error
+
+
+def _check_connect(packet: Packet) -> None:
+    data = packet.data
+    if not isinstance(data, dict) or not isinstance(data.get("sid"), str):
+        raise ProtocolViolation("a CONNECT without a sid")
+
+
+def _check_disconnect(packet: Packet) -> None:
+    if packet.data is not None:
+        raise ProtocolViolation("a DISCONNECT with a payload")
+
+
+def _check_event(packet: Packet) -> None:
+    data = packet.data
+    if not isinstance(data, list) or not data or not isinstance(data[0], str):
+        raise ProtocolViolation("an EVENT that is no array with a name first")
+
+
+def _check_ack(packet: Packet) -> None:
+    if packet.ack_id is None or not isinstance(packet.data, list):
+        raise ProtocolViolation("an ACK without an id or without an array")
+
+
+def _check_connect_error(packet: Packet) -> None:
+    data = packet.data
+    if not isinstance(data, dict) or not isinstance(data.get("message"), str):
+        raise ProtocolViolation("a CONNECT_ERROR without a message")
+
+
+_CHECKS: Final = {
+    PacketType.CONNECT: _check_connect,
+    PacketType.DISCONNECT: _check_disconnect,
+    PacketType.EVENT: _check_event,
+    PacketType.ACK: _check_ack,
+    PacketType.CONNECT_ERROR: _check_connect_error,
+}

@@ -1,0 +1,269 @@
+"""The publisher: a process that publishes at intended times and keeps the ground truth.
+
+``python -m loadtests.publisher`` reads its plan, one line of JSON, from standard input,
+publishes until that input ends or SIGTERM comes, and exits 0 within a second. It exits 1
+when the gateway cannot be reached any more.
+
+What is due together goes in one request, at most ``MAX_PUBLISH_ITEMS``; a few requests may
+be in flight, and the gateway numbers as they arrive. What comes late goes out late, with
+its intended time in ``srcTs``; what never went out is counted ``missed``.
+
+ConnectionError
+└── GatewayLost      nobody has answered for ``GIVE_UP_S``
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from http import HTTPStatus
+from typing import Any, Final
+
+import aiohttp
+import orjson
+
+from gateway.contract import MAX_PUBLISH_ITEMS, PUBLISH_PATH, user_stream
+from loadtests.manifest import write_json
+from loadtests.payloads import PayloadMaker
+from loadtests.publish_plan import Plan, plan_arrivals, read_plan
+from loadtests.publishing import PUBLISHER_LEDGER
+from loadtests.recording import SECOND_NS, PhaseTimes, Recorder
+from loadtests.results import LOGS, Event, Phase, Series
+
+WORKER: Final = "publisher"
+IN_FLIGHT: Final = 4
+GIVE_UP_S: Final = 5.0
+LAST_ANSWERS_S: Final = 0.6
+REQUEST_TIMEOUT_S: Final = 10.0
+LONGEST_RETRY_S: Final = 5.0
+
+_log = logging.getLogger("publisher")
+
+
+class GatewayLost(ConnectionError):  # noqa: N818 - the state that ends the process
+    """Nobody answers at the gateway's address any more."""
+
+
+class Publisher:
+    """Publishes a plan and keeps its ledger.
+
+    Attributes:
+        published: items that the gateway accepted.
+        late: items that went out later than the plan's ``late_ns`` after they were due.
+        missed: items that were due and never went out.
+        failed: items that went out and were not accepted.
+        throttled: answers that asked to wait (503).
+        streams: the last number of each stream, as the answers told it.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.published = self.late = self.missed = self.failed = self.throttled = 0
+        self.streams: dict[str, int] = {}
+        self.stopping = asyncio.Event()
+        phases = PhaseTimes(plan.t0_ns)
+        phases.begin(Phase.WARM_UP, plan.first_ns)
+        phases.begin(Phase.STEADY, plan.steady_ns)
+        self.recorder = Recorder(plan.directory, worker=WORKER, t0_ns=plan.t0_ns, phases=phases)
+        self._arrivals = plan_arrivals(plan)
+        self._payloads = PayloadMaker(plan.seed, plan.symbols, plan.weights, plan.user_ids)
+        self._pending: set[asyncio.Task[None]] = set()
+        self._fault: BaseException | None = None
+        self._silent_since_ns: int | None = None
+
+    async def run(self) -> None:
+        """Publish until ``stopping`` is set, then close the ledger.
+
+        Raises:
+            GatewayLost: nobody has answered for ``GIVE_UP_S``.
+        """
+        timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
+        headers = {
+            "Authorization": f"Bearer {self.plan.token}",
+            "Content-Type": "application/json",
+        }
+        async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
+            flushes = asyncio.create_task(self._flush_each_second())
+            flushes.add_done_callback(self._notice_fault)
+            try:
+                await self._send_until_stopped(session)
+                await self._take_last_answers()
+            finally:
+                flushes.cancel()
+                self._close()
+        if self._fault is not None:
+            raise self._fault
+
+    async def _send_until_stopped(self, session: aiohttp.ClientSession) -> None:
+        stop = asyncio.create_task(self.stopping.wait())
+        while not self.stopping.is_set():
+            due_ns = self._arrivals.next_ns()
+            wait_s = None if due_ns is None else (due_ns - time.monotonic_ns()) / SECOND_NS
+            if wait_s is None or wait_s > 0:
+                await asyncio.wait({stop}, timeout=wait_s)
+            elif len(self._pending) >= IN_FLIGHT:
+                await asyncio.wait({stop, *self._pending}, return_when=asyncio.FIRST_COMPLETED)
+            else:
+                batch = self._arrivals.take_due(time.monotonic_ns(), MAX_PUBLISH_ITEMS)
+                task = asyncio.create_task(self._publish(session, batch))
+                self._pending.add(task)
+                task.add_done_callback(self._notice_fault)
+
+    async def _take_last_answers(self) -> None:
+        stopped_ns = time.monotonic_ns()
+        while batch := self._arrivals.take_due(stopped_ns, MAX_PUBLISH_ITEMS):
+            self.missed += len(batch)
+            self.recorder.count("offered", len(batch))
+            self.recorder.count("missed", len(batch))
+        if self._pending:
+            _, unanswered = await asyncio.wait(self._pending, timeout=LAST_ANSWERS_S)
+            for task in unanswered:
+                task.cancel()
+            await asyncio.gather(*unanswered, return_exceptions=True)
+
+    def _notice_fault(self, task: asyncio.Task[None]) -> None:
+        self._pending.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._fault = self._fault or task.exception()
+            self.stopping.set()
+
+    async def _publish(
+        self, session: aiohttp.ClientSession, batch: list[tuple[int, int, int]]
+    ) -> None:
+        items = [self._item(due_ns, self.plan.publish[index][0]) for due_ns, index, _ in batch]
+        body = orjson.dumps(items)
+        self._count_sent(batch, time.monotonic_ns())
+        accepted = False
+        try:
+            while not accepted:
+                status, content = await self._post(session, body)
+                accepted = status == HTTPStatus.ACCEPTED
+                if accepted:
+                    self._keep_answer(items, batch, content)
+                elif status != HTTPStatus.SERVICE_UNAVAILABLE:
+                    self._count_failure(f"publish answered {status}: {str(content)[:300]}")
+                    return
+                elif not await self._wait_as_told(content):
+                    return
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            self._count_failure(f"publish failed: {type(error).__name__}: {error}")
+            self._judge_silence()
+        finally:
+            if not accepted:
+                self.failed += len(items)
+
+    def _item(self, due_ns: int, event: str) -> dict[str, object]:
+        source_us = due_ns // 1_000 if self.plan.stamps else None
+        return self._payloads.make(event, source_us=source_us, unix_s=time.time())
+
+    def _count_sent(self, batch: list[tuple[int, int, int]], now_ns: int) -> None:
+        self.recorder.count("offered", len(batch))
+        self.recorder.count("sent", len(batch))
+        for due_ns, _, _ in batch:
+            self.late += now_ns - due_ns > self.plan.late_ns
+            self.recorder.span(Series.PUBLISH_DELAY, now_ns - due_ns, now_ns)
+
+    async def _post(
+        self, session: aiohttp.ClientSession, body: bytes
+    ) -> tuple[int, dict[str, Any]]:
+        async with session.post(self.plan.url + PUBLISH_PATH, data=body) as answer:
+            text = await answer.read()
+            self._silent_since_ns = None
+            return answer.status, orjson.loads(text)
+
+    def _keep_answer(
+        self,
+        items: list[dict[str, object]],
+        batch: list[tuple[int, int, int]],
+        content: dict[str, Any],
+    ) -> None:
+        now_ns = time.monotonic_ns()
+        for due_ns, _, _ in batch:
+            self.recorder.span(Series.PUBLISH_ACK, now_ns - due_ns, now_ns)
+        self.published += len(items)
+        for item, receipt in zip(items, content["published"], strict=True):
+            if "seq" in receipt:
+                self._keep_number(str(receipt["stream"]), int(receipt["seq"]))
+            if "userSeq" in receipt:
+                self._keep_number(user_stream(str(item["userId"])), int(receipt["userSeq"]))
+
+    def _keep_number(self, stream: str, number: int) -> None:
+        self.streams[stream] = max(number, self.streams.get(stream, 0))
+
+    async def _wait_as_told(self, content: dict[str, Any]) -> bool:
+        self.throttled += 1
+        wait_s = min(LONGEST_RETRY_S, max(0.01, float(content.get("retryAfter", 1_000)) / 1_000))
+        try:
+            await asyncio.wait_for(self.stopping.wait(), wait_s)
+        except TimeoutError:
+            return True
+        return False
+
+    def _count_failure(self, words: str) -> None:
+        _log.error("%s", words)
+        self.recorder.count("errors")
+        self.recorder.event(
+            Event.ERROR, at_ns=time.monotonic_ns(), group=WORKER, outcome="publish", detail=words
+        )
+
+    def _judge_silence(self) -> None:
+        now_ns = time.monotonic_ns()
+        if self._silent_since_ns is None:
+            self._silent_since_ns = now_ns
+        if now_ns - self._silent_since_ns > GIVE_UP_S * SECOND_NS:
+            raise GatewayLost(f"{self.plan.url} has not answered for {GIVE_UP_S:g} s")
+
+    async def _flush_each_second(self) -> None:
+        due_ns = time.monotonic_ns()
+        while True:
+            due_ns += SECOND_NS
+            await asyncio.sleep(max(0, due_ns - time.monotonic_ns()) / SECOND_NS)
+            self.recorder.flush(time.monotonic_ns())
+            self._write_ledger()
+
+    def _close(self) -> None:
+        self.recorder.close(time.monotonic_ns())
+        self._write_ledger()
+
+    def _write_ledger(self) -> None:
+        names = ("published", "late", "missed", "failed", "throttled", "streams")
+        content = {name: getattr(self, name) for name in names}
+        write_json(self.plan.directory / LOGS / PUBLISHER_LEDGER, content)
+
+
+async def publish(plan: Plan) -> None:
+    """Publish a plan until standard input ends or SIGTERM comes. Raises GatewayLost."""
+    publisher = Publisher(plan)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, publisher.stopping.set)
+    source = sys.stdin.fileno()
+
+    def notice_end() -> None:
+        if not os.read(source, 4_096):
+            loop.remove_reader(source)
+            publisher.stopping.set()
+
+    loop.add_reader(source, notice_end)
+    await publisher.run()
+
+
+def main() -> int:
+    """Run the process; returns its exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    line = sys.stdin.readline()
+    if not line:
+        return 0
+    try:
+        asyncio.run(publish(read_plan(line)))
+    except GatewayLost as error:
+        _log.error("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

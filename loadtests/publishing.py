@@ -1,0 +1,100 @@
+"""The publisher as the run sees it: a process that is started early, told to begin, and watched.
+
+It gets everything through its standard input, a line of JSON: no token ever stands in
+a list of processes. The pipe is its lifeline too: when it ends, the publisher stops.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from loadtests.manifest import read_json
+from loadtests.results import LOGS
+
+PUBLISHER_LOG: Final = "publisher.log"
+PUBLISHER_LEDGER: Final = "publisher.json"
+STOP_S: Final = 3.0
+
+
+class PublisherProcess:
+    """One publisher of one run; its words go to ``logs/publisher.log``."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.status = "running"
+        self._log = (directory / LOGS / PUBLISHER_LOG).open("ab")
+        command = [sys.executable, "-m", "loadtests.publisher"]
+        self._process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - our own module
+            command,
+            stdin=subprocess.PIPE,
+            stdout=self._log,
+            stderr=self._log,
+            cwd=Path(__file__).resolve().parent.parent,
+            # A Ctrl-C in the terminal is for the run, which then stops its publisher in order.
+            start_new_session=True,
+        )
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the process ended without being asked to, or not in order when it was."""
+        if self.status == "running" and self._process.poll() is not None:
+            self.status = "lost"
+        return self.status == "lost"
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code, None while it runs."""
+        return self._process.poll()
+
+    def begin(self, plan: Mapping[str, object]) -> None:
+        """Hand over the plan (``publish_plan.Plan``); publications begin as it says.
+
+        A process that is already gone is left for ``is_lost`` to tell.
+        """
+        if self._process.stdin is None:
+            raise RuntimeError("the publisher was started without a pipe to its standard input")
+        try:
+            self._process.stdin.write(json.dumps(plan).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            return
+
+    def stop(self) -> None:
+        """End the process by ending its input; in order means in time and with exit code 0."""
+        was_lost = self.is_lost
+        self._close()
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(STOP_S)
+        in_order = not was_lost and self._process.returncode == 0
+        self.status = "complete" if in_order else "lost"
+
+    def ledger(self) -> dict[str, Any]:
+        """Return what it published so far, as its file says; empty before its first second."""
+        return read_json(self.directory / LOGS / PUBLISHER_LEDGER) or {}
+
+    def figures(self) -> dict[str, object]:
+        """Return what the manifest says of it."""
+        ledger, status = self.ledger(), "lost" if self.is_lost else self.status
+        counts = {name: ledger.get(name, 0) for name in ("published", "late", "missed")}
+        return {"status": status, **counts}
+
+    def _close(self) -> None:
+        self._log.close()
+        if self._process.stdin is not None:
+            try:
+                self._process.stdin.close()
+            except BrokenPipeError:
+                return  # what it did not read it does not need any more

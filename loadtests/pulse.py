@@ -1,0 +1,115 @@
+"""The clockwork of a run in gevent's loop: a pump each second, a tick each 10 ms, a probe.
+
+The pump flushes the record; the tick measures how late the loop is; the probe may wait
+for the gateway's answer without holding up the other two. Deadlines are absolute.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import gevent
+
+from loadtests.probes import GeneratorProbe, TickClock
+from loadtests.recording import SECOND_NS, Recorder, SecondSeen
+from loadtests.results import Series
+
+TARGET_LOST_S: Final = 5
+
+_log = logging.getLogger(__name__)
+
+
+class Readable(Protocol):
+    """A probe of the gateway."""
+
+    def read(self) -> dict[str, object]:
+        """Return figures. Raises OSError when nobody answers."""
+
+
+class Pulse:
+    """Runs the clockwork until ``stop``.
+
+    Args:
+        recorder: what is flushed each second.
+        server: read each second.
+        generator: read each second.
+        on_second: called after each flush with what it held.
+        on_lost: called with words when the target stays silent or the clockwork breaks.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        server: Readable,
+        generator: GeneratorProbe,
+        *,
+        on_second: Callable[[SecondSeen], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        self.recorder = recorder
+        self.server = server
+        self.generator = generator
+        self.on_second = on_second
+        self.on_lost = on_lost
+        self.target_lost = False
+        self._greenlets: list[gevent.Greenlet] = []
+
+    def start(self) -> None:
+        """Start the three greenlets."""
+        for work in (self._pump, self._tick, self._probe):
+            self._greenlets.append(gevent.spawn(self._guard, work))
+
+    def stop(self) -> None:
+        """End them; a greenlet of theirs that calls this is ended by its own return."""
+        gevent.killall([g for g in self._greenlets if g is not gevent.getcurrent()])
+        self._greenlets.clear()
+
+    def _guard(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the record has a hole and the run must end
+            _log.exception("the record of the run broke")
+            self.on_lost(f"the record of the run broke: {type(error).__name__}: {error}")
+
+    def _pump(self) -> None:
+        due_ns = self.recorder.t0_ns
+        while True:
+            second_ns, due_ns = due_ns, due_ns + SECOND_NS
+            _sleep_until(due_ns)
+            seen = self.recorder.flush(time.monotonic_ns())
+            figures = self.generator.read()
+            figures["loop_lag_max_ns"] = seen.worst_ns(Series.LOOP_LAG)
+            figures["schedule_delay_max_ns"] = seen.worst_ns(Series.SCHEDULE_DELAY)
+            self.recorder.row("generator", second_ns, figures)
+            self.on_second(seen)
+
+    def _tick(self) -> None:
+        ticks = TickClock(time.monotonic_ns())
+        while True:
+            _sleep_until(ticks.due_ns)
+            now_ns = time.monotonic_ns()
+            for lag_ns in ticks.take_lags(now_ns):
+                self.recorder.span(Series.LOOP_LAG, lag_ns, now_ns)
+
+    def _probe(self) -> None:
+        silent = 0
+        while True:
+            at_ns = time.monotonic_ns()
+            try:
+                figures = self.server.read()
+                silent = 0
+            except OSError as error:
+                figures = {}
+                silent += 1
+                if silent == TARGET_LOST_S:
+                    self.target_lost = True
+                    self.on_lost(f"the target has not answered for {TARGET_LOST_S} s: {error}")
+            self.recorder.row("server", at_ns, figures)
+            _sleep_until(at_ns + SECOND_NS)
+
+
+def _sleep_until(due_ns: int) -> None:
+    gevent.sleep(max(0, due_ns - time.monotonic_ns()) / SECOND_NS)

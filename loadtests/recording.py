@@ -1,0 +1,246 @@
+"""The recorder: what a run measured, at a grain of one second, into its segments.
+
+The hot path appends to arrays; once a second they become sparse histograms. What a
+phase or a second is, is decided by the stamp of a value, not by when it was flushed.
+``python -m loadtests.recording RUN`` ends a run directory (``loadtests.finisher``).
+"""
+
+from __future__ import annotations
+
+import zlib
+from array import array
+from bisect import bisect_right
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from loadtests.histogram import buckets_of
+from loadtests.results import MAX_VALUE_NS, TABLES, Event, Phase, Series
+from loadtests.segments import SegmentWriter
+
+SECOND_NS = 1_000_000_000
+SAMPLE_EVERY = 1_000
+COUNTED = ("offered", "sent", "received", "bytes_received", "errors", "missed")
+
+
+class PhaseTimes:
+    """When each phase begins, in monotonic ns; a phase may be planned ahead."""
+
+    def __init__(self, start_ns: int) -> None:
+        self.starts_ns: list[int] = [start_ns]
+        self.phases: list[Phase] = [Phase.RAMP]
+
+    def begin(self, phase: Phase, at_ns: int) -> None:
+        """Let a phase begin; later phases that were planned from there on are dropped."""
+        keep = bisect_right(self.starts_ns, at_ns - 1)
+        del self.starts_ns[max(1, keep) :]
+        del self.phases[max(1, keep) :]
+        self.starts_ns.append(at_ns)
+        self.phases.append(phase)
+
+    def at(self, now_ns: int) -> Phase:
+        """Return the phase of a moment; what was before the start counts as the first."""
+        return self.phases[max(0, bisect_right(self.starts_ns, now_ns) - 1)]
+
+    def describe(self, t0_ns: int, end_ns: int) -> list[dict[str, object]]:
+        """Return each phase that began by ``end_ns``: start and end in seconds of the run."""
+        ends_ns = [*self.starts_ns[1:], end_ns]
+        return [
+            {
+                "phase": str(phase),
+                "start_s": (start_ns - t0_ns) / SECOND_NS,
+                "end_s": (min(stop_ns, end_ns) - t0_ns) / SECOND_NS,
+            }
+            for phase, start_ns, stop_ns in zip(self.phases, self.starts_ns, ends_ns, strict=True)
+            if start_ns <= end_ns
+        ]
+
+
+class Recorder:
+    """One process's record of a run. Not for threads: one event loop or hub calls it."""
+
+    def __init__(self, directory: Path, *, worker: str, t0_ns: int, phases: PhaseTimes) -> None:
+        self.worker = worker
+        self.t0_ns = t0_ns
+        self.phases = phases
+        self.writer = SegmentWriter(directory, worker)
+        self.totals: Counter[str] = Counter()
+        self._spans: dict[Series, tuple[array[int], array[int]]] = {
+            series: (array("q"), array("q")) for series in Series
+        }
+        self._counts: Counter[str] = Counter()
+        self._counted_from_ns = t0_ns
+        self._clients: int | None = None
+        self._slowest: tuple[int, dict[str, object]] | None = None
+
+    def span(self, series: Series, value_ns: int, at_ns: int) -> None:
+        """Record a span that ended at ``at_ns``.
+
+        A negative span, or one beyond what a histogram holds, is counted as an error
+        and kept as an event: it is never clamped.
+        """
+        if 0 <= value_ns <= MAX_VALUE_NS:
+            moments, values = self._spans[series]
+            moments.append(at_ns)
+            values.append(value_ns)
+            return
+        self.count("errors")
+        words = "negative span" if value_ns < 0 else "span too long"
+        self.event(Event.ERROR, at_ns=at_ns, outcome=words, detail=f"{series}: {value_ns} ns")
+
+    def count(self, column: str, n: int = 1) -> None:
+        """Add to a counter of the current second.
+
+        Raises:
+            ValueError: ``column`` is none of the counters of the timeline.
+        """
+        if column not in COUNTED:
+            raise ValueError(f"{column} is no counter; use one of {', '.join(COUNTED)}")
+        self._counts[column] += n
+
+    def clients(self, n: int) -> None:
+        """Say how many virtual users hold a welcome now."""
+        self._clients = n
+
+    def event(
+        self,
+        event: Event,
+        *,
+        at_ns: int,
+        user: str = "",
+        group: str = "",
+        outcome: str = "",
+        sent_ns: int | None = None,
+        value_ns: int | None = None,
+        detail: str = "",
+    ) -> None:
+        """Record a rare thing whole; ``at_ns`` and ``sent_ns`` are monotonic."""
+        self.writer.row(
+            "events",
+            {
+                "t_ns": at_ns - self.t0_ns,
+                "worker": self.worker,
+                "event": str(event),
+                "user": user,
+                "group": group,
+                "outcome": outcome,
+                "sent_ns": None if sent_ns is None else sent_ns - self.t0_ns,
+                "value_ns": value_ns,
+                "detail": detail,
+            },
+        )
+
+    def sample(
+        self,
+        at_ns: int,
+        user: str,
+        stream: str,
+        number: int,
+        push_ns: int | None,
+        push_service_ns: int,
+    ) -> None:
+        """Offer a delivery: one message in 1,000 is kept by hash, and each second's slowest."""
+        row: dict[str, object] = {
+            "t_ns": at_ns - self.t0_ns,
+            "worker": self.worker,
+            "user": user,
+            "stream": stream,
+            "number": number,
+            "push_ns": push_ns,
+            "push_service_ns": push_service_ns,
+        }
+        slowness_ns = push_service_ns if push_ns is None else push_ns
+        if self._slowest is None or slowness_ns > self._slowest[0]:
+            self._slowest = slowness_ns, row
+        if zlib.crc32(f"{stream}:{number}".encode()) % SAMPLE_EVERY == 0:
+            self.writer.row("sample", {**row, "why": "hash"})
+
+    def row(self, table: str, at_ns: int, values: dict[str, object]) -> None:
+        """Record a row of a 1 Hz table (server, generator), its second and phase from a stamp."""
+        named = {"t_s": self._second(at_ns), "phase": str(self.phases.at(at_ns))}
+        if any(column.name == "worker" for column in TABLES[table]):
+            named["worker"] = self.worker
+        self.writer.row(table, {**named, **values})
+
+    def flush(self, now_ns: int) -> SecondSeen:
+        """Write everything recorded since the last flush, and return it in figures."""
+        seen = SecondSeen(now_ns, self._clients, Counter(self._counts))
+        for series, (moments, values) in self._spans.items():
+            if moments:
+                self._spans[series] = array("q"), array("q")
+                seen.add(series, values)
+                self._write_spans(series, np.array(moments), np.array(values))
+        self._write_counts(now_ns)
+        if self._slowest is not None:
+            self.writer.row("sample", {**self._slowest[1], "why": "slow"})
+            self._slowest = None
+        self.writer.flush()
+        return seen
+
+    def close(self, now_ns: int) -> None:
+        """Flush and end the segments."""
+        self.flush(now_ns)
+        self.writer.close()
+
+    def _second(self, at_ns: int) -> int:
+        return (at_ns - self.t0_ns) // SECOND_NS
+
+    def _write_spans(self, series: Series, moments: np.ndarray, values: np.ndarray) -> None:
+        starts = np.array(self.phases.starts_ns, dtype=np.int64)
+        phase = np.maximum(0, np.searchsorted(starts, moments, side="right") - 1)
+        seconds = (moments - self.t0_ns) // SECOND_NS
+        keys = np.stack([seconds, phase, buckets_of(values)])
+        found, counts = np.unique(keys, axis=1, return_counts=True)
+        size = found.shape[1]
+        self.writer.columns(
+            "hist",
+            {
+                "t_s": found[0],
+                "phase": [str(self.phases.phases[index]) for index in found[1]],
+                "worker": [self.worker] * size,
+                "series": [str(series)] * size,
+                "bucket": found[2],
+                "count": counts,
+            },
+        )
+
+    def _write_counts(self, now_ns: int) -> None:
+        at_ns = self._counted_from_ns
+        self._counted_from_ns = now_ns
+        self.totals.update(self._counts)
+        named: dict[str, object] = {column: self._counts[column] for column in COUNTED}
+        self._counts.clear()
+        self.row("timeline", at_ns, {"clients": self._clients, **named})
+
+
+class SecondSeen:
+    """What one flush held, for those who watch a run while it goes."""
+
+    def __init__(self, at_ns: int, clients: int | None, counts: Counter[str]) -> None:
+        self.at_ns = at_ns
+        self.clients = clients
+        self.counts = counts
+        self._values: dict[Series, array[int]] = {}
+
+    def add(self, series: Series, values: array[int]) -> None:
+        """Keep a series' spans of this second."""
+        self._values[series] = values
+
+    def worst_ns(self, series: Series) -> int | None:
+        """Return the longest span of a series, None when it had none."""
+        values = self._values.get(series)
+        return max(values) if values else None
+
+    def quantile_ns(self, series: Series, q: float) -> int | None:
+        """Return the nearest-rank quantile of a series, None when it had none."""
+        values = self._values.get(series)
+        if not values:
+            return None
+        return int(np.quantile(np.array(values), q, method="inverted_cdf"))
+
+
+if __name__ == "__main__":
+    from loadtests.finisher import main
+
+    raise SystemExit(main())

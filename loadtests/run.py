@@ -1,0 +1,306 @@
+"""One run inside the Locust process: its directory, phases, recorder, probes and publisher."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Self
+
+import gevent
+
+from gateway.contract import Scope
+from loadtests.clocks import read_clock_id
+from loadtests.endpoints import fetch_streams
+from loadtests.manifest import create_run_directory, write_json
+from loadtests.probes import GeneratorProbe, ServerProbe
+from loadtests.publishing import PublisherProcess
+from loadtests.pulse import Pulse
+from loadtests.recording import SECOND_NS, PhaseTimes, Recorder, SecondSeen
+from loadtests.results import LOGS, MANIFEST, TABLES, Event, Phase, RunStatus, Series
+from loadtests.run_facts import describe_run
+from loadtests.tokens import mint
+from scenarios.schema import Scenario
+
+WORKER: Final = "locust"
+RUNS: Final = Path("runs")
+LIVE: Final = "live.json"
+LAB_USER: Final = "tidegate-lab"
+_POLL_S: Final = 0.05
+_STREAMS_TIMEOUT_S: Final = 5.0
+_LONGEST_TOKEN_S: Final = 23 * 3_600  # a gateway takes 24 h at most
+
+_log = logging.getLogger(__name__)
+
+
+class Run:
+    """A run that goes on. ``Run.begin`` makes one, ``finish`` ends it.
+
+    Attributes:
+        directory: the run directory.
+        recorder: takes what is measured.
+        t0_ns: the run's start, monotonic.
+        publisher_lost: whether the publisher ended unasked or not in order.
+        target_lost: whether the gateway stopped answering.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        directory: Path,
+        facts: dict[str, Any],
+        *,
+        secret: str,
+        user_ids: Callable[[], Sequence[str]],
+        on_lost: Callable[[str], None] | None,
+    ) -> None:
+        self.scenario = scenario
+        self.directory = directory
+        self.t0_ns = time.monotonic_ns()
+        self.publisher_lost = False
+        self.on_lost = on_lost
+        self._facts = facts
+        self._url = str(facts["target"]["url"]).rstrip("/")
+        self._secret = secret
+        self._user_ids = user_ids
+        self._phases = PhaseTimes(self.t0_ns)
+        self._told_phases = 0
+        self._problems: list[str] = []
+        self._status = RunStatus.RUNNING
+        self._end_ns: int | None = None
+        self._server = ServerProbe(self._url, facts["target"]["pid"])
+        self._generator = GeneratorProbe()
+        self.recorder = Recorder(directory, worker=WORKER, t0_ns=self.t0_ns, phases=self._phases)
+        self._pulse = Pulse(
+            self.recorder,
+            self._server,
+            self._generator,
+            on_second=self._each_second,
+            on_lost=self._lose,
+        )
+        self._publisher = PublisherProcess(directory) if scenario.publish else None
+
+    @classmethod
+    def begin(
+        cls,
+        scenario: Scenario,
+        *,
+        directory: Path | None,
+        target_url: str,
+        secret: str,
+        welcome: Mapping[str, object],
+        users: Mapping[str, int],
+        user_ids: Callable[[], Sequence[str]],
+        spawn_rate: float,
+        load_s: float | None,
+        command: Sequence[str],
+        embedded_pid: int | None,
+        on_lost: Callable[[str], None] | None = None,
+    ) -> Self:
+        """Make the run directory, start the publisher's process and the probes.
+
+        Args:
+            scenario: what is run.
+            directory: an existing or new directory; None makes one under ``runs/``.
+            target_url: ``http://HOST:PORT`` of the gateway.
+            secret: its ``JWT_SECRET``; it is kept in memory alone.
+            welcome: a welcome event, for ``limits``, ``clock`` and ``heartbeatInterval``.
+            users: virtual users by behaviour.
+            user_ids: returns the ids of the traders that are connected.
+            spawn_rate: users a second.
+            load_s: seconds until the load ends; None when a human will end it.
+            command: the command line, for the manifest.
+            embedded_pid: the gateway's process when it is ours.
+            on_lost: called once with words when the publisher or the target is lost, so
+                that the load can be ended.
+
+        Raises:
+            FileExistsError: the directory already holds a run.
+        """
+        unix_s = time.time()
+        directory = create_run_directory(RUNS, scenario, unix_s, name=directory)
+        facts = describe_run(
+            scenario,
+            directory=directory,
+            target_url=target_url,
+            welcome=welcome,
+            users=users,
+            spawn_rate=spawn_rate,
+            load_s=load_s,
+            command=command,
+            embedded_pid=embedded_pid,
+            clock_id=read_clock_id(),
+            unix_s=unix_s,
+        )
+        run = cls(scenario, directory, facts, secret=secret, user_ids=user_ids, on_lost=on_lost)
+        run._write_manifest()
+        run._pulse.start()
+        return run
+
+    @property
+    def target_lost(self) -> bool:
+        """Whether the gateway stopped answering."""
+        return self._pulse.target_lost
+
+    def phase(self) -> Phase:
+        """Return the phase that the run is in."""
+        return self._phases.at(time.monotonic_ns())
+
+    def note(self, problem: str) -> None:
+        """Keep words about something that went wrong for the manifest, and log them."""
+        _log.warning("%s", problem)
+        self._problems.append(problem)
+        self._write_manifest()
+
+    def spawning_complete(self) -> None:
+        """Begin the warm-up: all users are there, the publisher begins. The first call counts."""
+        if self._phases.phases[-1] is not Phase.RAMP:
+            return
+        now_ns = time.monotonic_ns()
+        steady_ns = now_ns + max(1, round(self.scenario.phases.warm_up_s * SECOND_NS))
+        self._phases.begin(Phase.WARM_UP, now_ns)
+        self._phases.begin(Phase.STEADY, steady_ns)
+        if self._publisher is not None:
+            self._publisher.begin(self._plan(now_ns, steady_ns))
+        self._write_manifest()
+
+    def drain(self, wait_until_owed: Callable[[Mapping[str, int]], bool]) -> Mapping[str, int]:
+        """Stop the publisher and wait until nothing is owed, at most the scenario's drain.
+
+        Args:
+            wait_until_owed: is given the last number of every stream, and says whether
+                everything up to them has arrived.
+
+        Returns:
+            The last numbers. When the gateway no longer tells them they are the publisher's
+            own, and the manifest's problems say so.
+        """
+        self._phases.begin(Phase.DRAIN, time.monotonic_ns())
+        self._stop_publisher()
+        last_numbers = self._last_numbers()
+        deadline_ns = time.monotonic_ns() + round(self.scenario.phases.drain_s * SECOND_NS)
+        while not wait_until_owed(last_numbers) and time.monotonic_ns() < deadline_ns:
+            gevent.sleep(_POLL_S)
+        self._write_manifest()
+        return last_numbers
+
+    def finish(
+        self, ledger_rows: Iterable[object], *, status: RunStatus, problems: Iterable[str]
+    ) -> None:
+        """End the run: stop what was started, write the ledger, close the record.
+
+        A second call does nothing.
+
+        Args:
+            ledger_rows: records with the columns of ``ledger`` as attributes, but for worker.
+            status: how far the run came.
+            problems: words for the manifest.
+        """
+        if self._end_ns is not None:
+            return
+        self._stop_publisher()
+        self._pulse.stop()
+        self._end_ns = time.monotonic_ns()
+        names = [column.name for column in TABLES["ledger"] if column.name != "worker"]
+        for row in ledger_rows:
+            columns = {name: getattr(row, name) for name in names}
+            self.recorder.writer.row("ledger", {"worker": WORKER, **columns})
+        self._tell_phases(self._end_ns)
+        self.recorder.close(self._end_ns)
+        self._status = status
+        self._problems.extend(problems)
+        self._write_manifest()
+
+    def _plan(self, first_ns: int, steady_ns: int) -> dict[str, object]:
+        market = self.scenario.market
+        load_s = self._facts["load_s"] or _LONGEST_TOKEN_S
+        lifetime_s = min(_LONGEST_TOKEN_S, int(load_s) + 3_600)
+        return {
+            "directory": str(self.directory.resolve()),
+            "url": self._url,
+            "token": mint(self._secret, LAB_USER, lifetime_s=lifetime_s, scopes=[Scope.PUBLISH]),
+            "publish": [[item.event, item.rate] for item in self.scenario.publish],
+            "symbols": list(market.names),
+            "weights": list(market.weights()),
+            "seed": self.scenario.seed,
+            "user_ids": list(self._user_ids()),
+            "t0_ns": self.t0_ns,
+            "first_ns": first_ns,
+            "steady_ns": steady_ns,
+            "late_ns": round(self.scenario.health.publisher_delay_p99_ms * 1_000_000),
+            "stamps": self._facts["clock"]["same"],
+        }
+
+    def _each_second(self, seen: SecondSeen) -> None:
+        self._tell_phases(seen.at_ns)
+        self._watch_publisher()
+        published = self._publisher.ledger() if self._publisher is not None else {}
+        live = {
+            "t_s": (seen.at_ns - self.t0_ns) / SECOND_NS,
+            "phase": str(self._phases.at(seen.at_ns)),
+            "clients": seen.clients,
+            "requests": seen.counts["sent"],
+            "published": published.get("published"),
+            "received": seen.counts["received"],
+            "errors": self.recorder.totals["errors"],
+            "missed": self.recorder.totals["missed"],
+            "push_p50_ns": seen.quantile_ns(Series.PUSH, 0.5),
+            "push_p99_ns": seen.quantile_ns(Series.PUSH, 0.99),
+        }
+        write_json(self.directory / LOGS / LIVE, live)
+
+    def _tell_phases(self, now_ns: int) -> None:
+        marks = list(zip(self._phases.starts_ns, self._phases.phases, strict=True))
+        for start_ns, phase in marks[self._told_phases :]:
+            if start_ns <= now_ns:
+                self.recorder.event(Event.PHASE, at_ns=start_ns, outcome=str(phase))
+                self._told_phases += 1
+
+    def _lose(self, problem: str) -> None:
+        self.recorder.event(Event.LOST_PROCESS, at_ns=time.monotonic_ns(), detail=problem)
+        self.note(problem)
+        if self.on_lost is not None:
+            callback, self.on_lost = self.on_lost, None
+            callback(problem)
+
+    def _watch_publisher(self) -> None:
+        if self._publisher is None or self.publisher_lost or not self._publisher.is_lost:
+            return
+        self.publisher_lost = True
+        code = self._publisher.exit_code
+        self._lose(f"the publisher was lost: it ended unasked with exit code {code}")
+
+    def _stop_publisher(self) -> None:
+        if self._publisher is None or self._publisher.status == "complete":
+            return
+        self._watch_publisher()
+        self._publisher.stop()
+        if self._publisher.is_lost and not self.publisher_lost:
+            self.publisher_lost = True
+            self.note(f"the publisher did not end in order: code {self._publisher.exit_code}")
+
+    def _last_numbers(self) -> Mapping[str, int]:
+        token = mint(self._secret, LAB_USER, lifetime_s=600, scopes=[Scope.PUBLISH])
+        try:
+            return fetch_streams(self._url, token, timeout_s=_STREAMS_TIMEOUT_S)
+        except (OSError, ValueError) as error:
+            self.note(
+                f"the gateway does not tell its last numbers ({error}); the publisher's stand in"
+            )
+        ledger = self._publisher.ledger() if self._publisher is not None else {}
+        return {str(name): int(number) for name, number in ledger.get("streams", {}).items()}
+
+    def _write_manifest(self) -> None:
+        is_embedded = self._facts["target"]["embedded"]
+        manifest = {
+            **self._facts,
+            "status": str(self._status),
+            "t0_monotonic_ns": self.t0_ns,
+            "phases": self._phases.describe(self.t0_ns, self._end_ns or time.monotonic_ns()),
+            "unmeasured": sorted(self._server.unmeasured | self._generator.unmeasured),
+            "publisher": self._publisher.figures() if self._publisher is not None else None,
+            "gateway": {"status": "ok", "exit_code": None} if is_embedded else None,
+            "problems": self._problems,
+        }
+        write_json(self.directory / MANIFEST, manifest)

@@ -1,0 +1,90 @@
+"""The stage of a run: what all virtual users of a process share."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from loadtests.ledger import Ledger
+from loadtests.recording import Recorder
+from loadtests.tokens import mint
+from scenarios.schema import Scenario
+
+if TYPE_CHECKING:
+    from loadtests.users import VirtualUser
+
+TOKEN_LIFETIME_S: Final = 23 * 3_600
+"""A gateway takes tokens of at most 24 h."""
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """One run as its virtual users see it.
+
+    Attributes:
+        scenario: what is run.
+        secret: the gateway's ``JWT_SECRET``; kept in memory alone.
+        recorder: takes what is measured.
+        t0_ns: the run's start; intended times count from it.
+        ledger: one account for each user.
+        users: everyone who ever came on, in order; the index is the identity.
+        end_ns: when requests ended; None while they go on.
+    """
+
+    scenario: Scenario
+    secret: str
+    recorder: Recorder
+    t0_ns: int
+    ledger: Ledger = field(default_factory=Ledger)
+    users: list[VirtualUser] = field(default_factory=list)
+    end_ns: int | None = None
+    _welcomed: int = 0
+
+    def is_over(self) -> bool:
+        """Return whether requests have ended."""
+        return self.end_ns is not None
+
+    def enter(self, user: VirtualUser) -> int:
+        """Take a user in and return its index, from 0: its identity and address follow from it."""
+        self.users.append(user)
+        return len(self.users) - 1
+
+    def token(self, user_id: str) -> str:
+        """Return a token of a user."""
+        return mint(self.secret, user_id, lifetime_s=TOKEN_LIFETIME_S)
+
+    def welcomed(self, change: int) -> None:
+        """Count a user that got its welcome (1) or lost its connection (−1)."""
+        self._welcomed += change
+        self.recorder.clients(self._welcomed)
+
+    def trader_ids(self) -> Sequence[str]:
+        """Return the ids of the traders that are connected: who the publisher may name."""
+        return [user.user_id for user in self.users if user.group == "trader" and user.is_on]
+
+    def symbols_of(self, user_id: str, count: int) -> list[str]:
+        """Return a user's symbols: drawn by popularity without replacement, the same for a seed.
+
+        The draw is Efraimidis and Spirakis' (2006): the largest ``u ** (1 / weight)`` win.
+        """
+        draw = random.Random(f"{self.scenario.seed}:{user_id}:symbols")  # noqa: S311 - repeatable
+        market = self.scenario.market
+        keyed = [
+            (draw.random() ** (1 / weight), name)
+            for name, weight in zip(market.names, market.weights(), strict=True)
+        ]
+        return [name for _, name in sorted(keyed, reverse=True)[:count]]
+
+    def stop_requests(self, now_ns: int) -> None:
+        """End all requests: what was due by now and not sent is missed."""
+        if self.end_ns is None:
+            self.end_ns = now_ns
+            for user in self.users:
+                user.stop_requests(now_ns)
+
+    def close_oracles(self, now_ns: int) -> None:
+        """Let a silent tail count as missed heartbeats."""
+        for user in self.users:
+            user.close_heartbeat(now_ns)

@@ -1,0 +1,266 @@
+"""The supervised run: gateway, Locust, report, each a process, watched from a plain one.
+
+What can go wrong, in words and as an exit code (``loadtests.results.ExitCode``):
+
+Exception
+└── RunRefused       nothing was started: the scenario, the target or the environment (2)
+"""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Final
+from urllib.error import HTTPError
+
+from rich.console import Console
+
+from gateway.contract import HEALTH_PATH, LISTENING_LINE
+from loadtests.children import Child, ChildFailed, child_environment
+from loadtests.endpoints import fetch
+from loadtests.judging import judge_run
+from loadtests.manifest import create_run_directory, read_json, write_json
+from loadtests.progress import Progress
+from loadtests.results import LOGS, MANIFEST, REPORT, ExitCode
+from scenarios.schema import Scenario, ScenarioError, read_scenario
+
+GATEWAY_START_S: Final = 15.0
+GATEWAY_STOP_S: Final = 10.0
+LOCUST_STOP_S: Final = 20.0
+OVERTIME_S: Final = 60.0
+TARGET_ANSWER_S: Final = 5.0
+EMBEDDED_PID: Final = "TIDEGATE_EMBEDDED_PID"
+_POLL_S: Final = 0.1
+_LOCUSTFILE: Final = Path(__file__).resolve().parent / "locustfile.py"
+
+
+class RunRefused(Exception):  # noqa: N818 - the command's answer, in words
+    """A run that cannot start; the words say what would be right."""
+
+
+@dataclass(kw_only=True)
+class RunRequest:
+    """What somebody asked for; ``target`` None means a gateway of our own."""
+
+    scenario: Path
+    runs: Path
+    target: str | None = None
+    users: int | None = None
+
+
+@dataclass
+class Watch:
+    """What the supervisor saw; becomes ``logs/supervisor.json``."""
+
+    gateway_exit_code: int | None = None
+    gateway_died: bool = False
+    interrupted: bool = False
+    problems: list[str] = field(default_factory=list)
+
+
+def run_supervised(request: RunRequest, environment: Mapping[str, str], console: Console) -> int:
+    """Run a scenario from its file to its report, and return the exit code.
+
+    Raises:
+        RunRefused: nothing was started.
+    """
+    try:
+        scenario = read_scenario(request.scenario)
+    except ScenarioError as error:
+        raise RunRefused(str(error)) from None
+    secret = _secret(request, environment)
+    directory = create_run_directory(request.runs, scenario, time.time())
+    return Supervisor(scenario, request, directory, secret, environment, console).run()
+
+
+def _secret(request: RunRequest, environment: Mapping[str, str]) -> str:
+    if request.target is None:
+        return secrets.token_urlsafe(48)
+    secret = environment.get("JWT_SECRET", "")
+    if not secret:
+        raise RunRefused("--target needs the gateway's JWT_SECRET in the environment")
+    try:
+        fetch(request.target.rstrip("/") + HEALTH_PATH + "/live", timeout_s=TARGET_ANSWER_S)
+    except HTTPError:
+        return secret  # somebody answers; whether it is a gateway shows at the handshake
+    except (OSError, ValueError) as error:
+        words = f"the target {request.target} cannot be reached: {error}"
+        raise RunRefused(f"{words}; start it, or leave --target out") from None
+    return secret
+
+
+class Supervisor:
+    """One supervised run."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        request: RunRequest,
+        directory: Path,
+        secret: str,
+        environment: Mapping[str, str],
+        console: Console,
+    ) -> None:
+        self.scenario = scenario
+        self.request = request
+        self.directory = directory
+        self.environment = child_environment(environment)
+        self.watch = Watch()
+        self.progress = Progress(console, scenario.load_s + scenario.phases.drain_s)
+        self._secret = secret
+        self._gateway: Child | None = None
+        self._locust: Child | None = None
+
+    def run(self) -> int:
+        """Run it; every child is gone when this returns or raises."""
+        before = {by: signal.signal(by, self._interrupt) for by in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            with self.progress:
+                return self._run()
+        finally:
+            for child in (self._locust, self._gateway):
+                if child is not None and child.exit_code is None:
+                    child.stop(GATEWAY_STOP_S)
+            for by, handler in before.items():
+                signal.signal(by, handler)
+
+    def _run(self) -> int:
+        try:
+            url = self.request.target or self._start_gateway()
+        except ChildFailed as error:
+            self.progress.say(str(error))
+            return ExitCode.INTERRUPTED if self.watch.interrupted else ExitCode.GATEWAY_FAILED
+        self._locust = self._start_locust(url)
+        self._watch_load()
+        self._stop_gateway()
+        write_json(self.directory / LOGS / "supervisor.json", vars(self.watch))
+        for problem in self.watch.problems:
+            self.progress.say(problem)
+        if not (self.directory / MANIFEST).exists():
+            self.progress.say(f"the load never began:\n{self._locust.last_lines()}")
+            return self._exit_code(None)
+        verdict_code = judge_run(self.directory, self.environment, self.progress.say)
+        self._say_what_next()
+        return self._exit_code(verdict_code)
+
+    def _start_gateway(self) -> str:
+        environment = {
+            **{k: v for k, v in self.environment.items() if not _is_gateway_setting(k)},
+            **self.scenario.gateway,
+            "GATEWAY_ENV": "production",
+            "JWT_SECRET": self._secret,
+            "CLIENT_URL": "http://localhost",
+            "HOST": "127.0.0.1",
+            "PORT": "0",
+        }
+        command = [sys.executable, "-m", "gateway"]
+        log = self.directory / LOGS / "gateway.log"
+        self._gateway = Child("gateway", command, log=log, environment=environment)
+        url = self._gateway.wait_for_line(LISTENING_LINE, GATEWAY_START_S)
+        for name, value in self.scenario.gateway.items():
+            self.progress.say(f"gateway setting of this scenario: {name}={value}")
+        return url
+
+    def _start_locust(self, url: str) -> Child:
+        command = [sys.executable, "-m", "locust", "-f", str(_LOCUSTFILE), "--headless"]
+        command += ["--scenario", str(self.request.scenario.resolve())]
+        command += ["-H", url, "--run-dir", str(self.directory)]
+        if self.request.users is not None:
+            command += ["-u", str(self.request.users)]
+        environment = {**self.environment, "JWT_SECRET": self._secret}
+        if self._gateway is not None:
+            environment[EMBEDDED_PID] = str(self._gateway.pid)
+        words = f"{self.scenario.name}: {self.scenario.question}"
+        self.progress.say(f"{words}\nrun {self.directory.name} against {url}")
+        log = self.directory / LOGS / "locust.log"
+        return Child("load generator", command, log=log, environment=environment)
+
+    def _watch_load(self) -> None:
+        locust = self._running_locust()
+        ceiling_s = self.scenario.load_s + self.scenario.phases.drain_s + OVERTIME_S
+        end_s = time.monotonic() + ceiling_s
+        while locust.exit_code is None:
+            self.progress.show(read_json(self.directory / LOGS / "live.json"))
+            if self.watch.interrupted:
+                self._stop_locust("interrupted; the load is being ended in order")
+            elif self._gateway is not None and self._gateway.exit_code is not None:
+                self._notice_dead_gateway(self._gateway)
+                self._stop_locust("the load is being ended")
+            elif time.monotonic() > end_s:
+                self.watch.problems.append(f"the load did not end within {ceiling_s:.0f} s")
+                self._stop_locust("the load is being ended")
+            time.sleep(_POLL_S)
+        self._notice_end(locust)
+
+    def _notice_end(self, locust: Child) -> None:
+        if self._gateway is not None and self._gateway.exit_code is not None:
+            self._notice_dead_gateway(self._gateway)
+        expected = (ExitCode.PASS, ExitCode.INVALID, ExitCode.USAGE)
+        if locust.exit_code not in expected and not self.watch.interrupted:
+            words = f"the load generator ended with exit code {locust.exit_code}"
+            self.watch.problems.append(f"{words}:\n{locust.last_lines()}")
+
+    def _notice_dead_gateway(self, gateway: Child) -> None:
+        if self.watch.gateway_died:
+            return
+        self.watch.gateway_died = True
+        self.watch.gateway_exit_code = gateway.exit_code
+        words = f"the gateway died with exit code {gateway.exit_code}"
+        self.watch.problems.append(f"{words}:\n{gateway.last_lines()}")
+
+    def _stop_locust(self, words: str) -> None:
+        """Ask once with SIGINT, which Locust ends in order on; then with less patience."""
+        locust = self._running_locust()
+        self.progress.say(words)
+        locust.ask_to_stop(signal.SIGINT)
+        patience_s = LOCUST_STOP_S + self.scenario.phases.drain_s
+        if not locust.wait(patience_s) and not locust.stop(LOCUST_STOP_S):
+            self.watch.problems.append("the load generator had to be killed")
+
+    def _stop_gateway(self) -> None:
+        gateway = self._gateway
+        if gateway is None or gateway.exit_code is not None:
+            return
+        if not gateway.stop(GATEWAY_STOP_S):
+            self.watch.problems.append(f"the gateway did not stop within {GATEWAY_STOP_S:g} s")
+        self.watch.gateway_exit_code = gateway.exit_code
+
+    def _running_locust(self) -> Child:
+        if self._locust is None:
+            raise RuntimeError("the load generator was not started")
+        return self._locust
+
+    def _interrupt(self, _signal: int, _frame: FrameType | None) -> None:
+        self.watch.interrupted = True
+
+    def _exit_code(self, verdict_code: int | None) -> int:
+        if self.watch.interrupted:
+            return ExitCode.INTERRUPTED
+        if self.watch.gateway_died:
+            return ExitCode.GATEWAY_FAILED
+        load_code = self._running_locust().exit_code
+        if load_code == ExitCode.USAGE:
+            return ExitCode.USAGE
+        if verdict_code == ExitCode.BUDGET_BROKEN:
+            return ExitCode.BUDGET_BROKEN
+        if load_code != ExitCode.PASS or verdict_code is None:
+            return ExitCode.INVALID
+        return verdict_code
+
+    def _say_what_next(self) -> None:
+        report = self.directory / REPORT
+        if report.exists():
+            self.progress.say(f"report: {report}")
+        self.progress.say(f"again:  tidegate run {self.request.scenario}")
+        self.progress.say(f"look:   tidegate report {self.directory.name}")
+
+
+def _is_gateway_setting(name: str) -> bool:
+    """Tell whether a variable of the caller's environment would steer the embedded gateway."""
+    return name.startswith("GATEWAY_") or name in ("JWT_PUBLIC_KEY", "REDIS_URL", "NODE_ENV")

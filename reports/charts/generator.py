@@ -1,0 +1,110 @@
+"""Whether the load generator was in a state to measure."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from loadtests.results import Series
+from reports import quantities
+from reports.charts.canvas import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    Chart,
+    Size,
+    key_above,
+    limit_line,
+    new_figure,
+    span_axis,
+    time_axis,
+)
+from reports.charts.latency import quantiles_over_time
+from reports.frames import RunFrames
+from reports.verdict import RunVerdict
+
+_NS_PER_S = 1_000_000_000
+_DASHES = ("-", "--", ":", "-.")
+
+
+def cpu_shares(run: RunFrames) -> dict[str, pd.DataFrame]:
+    """Return CPU use by process in cores: columns ``t_s`` and ``cores``.
+
+    The generator's rows hold each second's use; the gateway's hold a running total.
+    """
+    shares = {}
+    for worker, rows in run["generator"].groupby("worker"):
+        cores = rows["cpu_ns"].astype(float) / _NS_PER_S
+        shares[f"generator {worker}"] = pd.DataFrame({"t_s": rows["t_s"], "cores": cores})
+    server = run["server"].dropna(subset=["cpu_ns"]).sort_values("t_s")
+    if len(server) > 1:
+        spent = server["cpu_ns"].astype(float).diff() / _NS_PER_S / server["t_s"].diff()
+        shares["gateway"] = pd.DataFrame({"t_s": server["t_s"], "cores": spent}).dropna()
+    return shares
+
+
+def generator_health(run: RunFrames, outcome: RunVerdict) -> Chart:
+    """Return the generator's loop lag against what is allowed, and everybody's CPU."""
+    lag = quantiles_over_time(run, Series.LOOP_LAG, (0.99, 1.0))
+    shares = cpu_shares(run)
+    key = "generator"
+    if lag.empty and not shares:
+        why = run.absences.get("generator") or "nothing was measured"
+        return Chart(key, f"The generator's health is not known: {why}", "")
+
+    def draw(size: Size) -> Figure:
+        figure, panels = new_figure(size, rows=2 if len(lag) and shares else 1)
+        if len(lag):
+            _draw_lag(panels[0], run, lag)
+            time_axis(panels[0], run)
+        if shares:
+            _draw_cpu(panels[-1], shares, columns=4 if size.width > 6 else 2)
+            time_axis(panels[-1], run)
+        for axes in panels[:-1]:
+            axes.set_xlabel("")
+        return figure
+
+    note = (
+        "Loop lag: how late a tick due each 10 ms ran, skipped ticks filled in, logarithmic. "
+        "CPU: 1 core is one core used for the whole second."
+    )
+    return Chart(key, _title(outcome), note, draw)
+
+
+def _draw_lag(axes: Axes, run: RunFrames, lag: pd.DataFrame) -> None:
+    middle = lag["t_s"] + 0.5
+    axes.plot(middle, lag[0.99], color=BLUE, linewidth=2, label="loop lag p99")
+    axes.plot(middle, lag[1.0], ".", color=BLUE, markersize=3.5, label="worst")
+    limit_ns = run.scenario.health.generator_loop_lag_p99_ms * 1e6
+    limit_line(axes, limit_ns, f"allowed p99: {quantities.limit_span(limit_ns)}")
+    low = max(float(lag[0.99].min()) / 2, 1_000)
+    axes.set_ylim(low, max(float(lag[1.0].max()), limit_ns) * 2)
+    span_axis(axes, "loop lag")
+    key_above(axes, 2)
+
+
+def _draw_cpu(axes: Axes, shares: dict[str, pd.DataFrame], *, columns: int) -> None:
+    colours = (GREEN, PURPLE, ORANGE, BLUE)
+    for index, (name, frame) in enumerate(sorted(shares.items())):
+        axes.plot(
+            frame["t_s"] + 0.5, frame["cores"], color=colours[index % 4],
+            linestyle=_DASHES[index % 4], linewidth=1.6, label=name,
+        )  # fmt: skip
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("CPU, cores")
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+    key_above(axes, columns)
+
+
+def _title(outcome: RunVerdict) -> str:
+    lag = next(check for check in outcome.checks if check.name.startswith("generator loop lag"))
+    told = {
+        True: "The generator kept up",
+        False: "The generator did not keep up, so no time can be believed",
+        None: "Whether the generator kept up is not known",
+    }[lag.ok]
+    return f"{told}: loop lag p99 {lag.why}" if lag.value is not None else f"{told}: {lag.why}"

@@ -1,0 +1,70 @@
+"""Whether heartbeats came when the welcome said they would."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from loadtests.results import Phase, Series
+from reports import intervals, quantities
+from reports.charts.canvas import (
+    BLUE,
+    Chart,
+    Size,
+    key_above,
+    limit_line,
+    new_figure,
+    span_axis,
+    time_axis,
+)
+from reports.charts.latency import quantiles_over_time, upper_limit
+from reports.frames import RunFrames
+from reports.metrics import histogram_of, measure
+
+
+def heartbeat_error(run: RunFrames) -> Chart:
+    """Return how far heartbeat gaps were off the announced interval, over time."""
+    frame = quantiles_over_time(run, Series.HEARTBEAT_ERROR, (0.5, 1.0))
+    missed = measure(run, "heartbeat.missed")
+    key = "heartbeat"
+    if frame.empty:
+        title = f"No heartbeat to show: {missed.why or 'none was timed'}"
+        if missed.value:
+            title = f"{quantities.counted(int(missed.value), 'heartbeat')} never came"
+        return Chart(key, title, "")
+
+    def draw(size: Size) -> Figure:
+        figure, (axes,) = new_figure(size)
+        middle = frame["t_s"] + 0.5
+        axes.vlines(middle, frame[0.5], frame[1.0], color=BLUE, linewidth=1.2)
+        axes.plot(middle, frame[0.5], "o", color=BLUE, markersize=4, label="half of the clients")
+        axes.plot(middle, frame[1.0], "_", color=BLUE, markersize=9, label="the worst client")
+        limit = upper_limit(run, "heartbeat.error", "p99")
+        if limit is not None:
+            limit_line(axes, limit, f"limit on p99: {quantities.limit_span(limit)}")
+        axes.set_ylim(
+            max(float(frame[0.5].min()) / 2, 1_000), max(float(frame[1.0].max()), limit or 0) * 2
+        )
+        span_axis(axes, "off the interval by")
+        time_axis(axes, run)
+        key_above(axes, 2)
+        return figure
+
+    interval_ms = run.manifest.facts.get("heartbeat_interval_ms")
+    announced = quantities.limit_span(interval_ms * 1e6) if interval_ms else "unknown"
+    note = (
+        f"|gap − announced interval ({announced})| of all clients that heard a heartbeat in a "
+        "second, on a logarithmic scale."
+    )
+    return Chart(key, _title(run, missed.value, missed.n), note, draw)
+
+
+def _title(run: RunFrames, missed: float | None, n: int | None) -> str:
+    errors = histogram_of(run, Series.HEARTBEAT_ERROR, tuple(Phase))
+    p99 = quantities.span(intervals.quantile_of(errors, 0.99))
+    if missed is None:
+        came = f"{errors.n:,} heartbeats were timed; missed ones were not recorded"
+    elif missed:
+        came = f"{missed:,.0f} of {n:,} heartbeats never came"
+    else:
+        came = f"All {n:,} heartbeats came"
+    return f"{came}; 99 % were within {p99} of their time"

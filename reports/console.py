@@ -1,0 +1,79 @@
+"""The verdict on a terminal: words and shapes, and colour only where there is one.
+
+Readable in 80 columns, without a terminal and with ``NO_COLOR``: a verdict is its word
+and its mark, and no column is cut.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from loadtests.results import Verdict
+from reports import quantities
+from reports.verdict import Decision, RunVerdict
+
+MARKS: Final = {
+    Verdict.PASS: "●",
+    Verdict.FAIL: "✕",
+    Verdict.INCONCLUSIVE: "◆",
+    Verdict.INVALID: "□",
+}
+"""One shape a verdict, the same on the terminal, in the summary and in the charts."""
+
+_STYLES: Final = {
+    Verdict.PASS: "green",
+    Verdict.FAIL: "bold red",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.INVALID: "magenta",
+}
+
+
+def print_verdict(outcome: RunVerdict, console: Console) -> None:
+    """Print the verdict, a table of the budgets, and what stands in the way of a PASS."""
+    console.print(table_of(outcome))
+    console.print(Text.assemble(_marked(outcome.verdict), f"  {outcome.run_id}"))
+    for reason in outcome.reasons:
+        console.print(Text(f"  {reason}"), soft_wrap=console.width > 200)
+
+
+def table_of(outcome: RunVerdict) -> Table:
+    """Return the budgets as a table, in the scenario's order."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("budget", overflow="fold")
+    table.add_column("measured", justify="right", no_wrap=True)
+    table.add_column("95 % interval", justify="right", no_wrap=True)
+    table.add_column("n", justify="right", no_wrap=True)
+    for decision in outcome.decisions:
+        table.add_row(
+            _marked(decision.verdict),
+            Text(decision.budget.text),
+            measured(decision),
+            interval(decision),
+            quantities.count(decision.measurement.n),
+        )
+    return table
+
+
+def measured(decision: Decision) -> str:
+    """Return the measured value with its unit, or words for none."""
+    found = decision.measurement.value
+    return "no data" if found is None else quantities.quantity(found, decision.kind)
+
+
+def interval(decision: Decision) -> str:
+    """Return ``9.02–9.71 ms``-like text; exact for a count, a dash where there is none."""
+    found = decision.measurement
+    if found.low is None or found.high is None:
+        return quantities.ABSENT
+    if decision.kind == "count":
+        return "exact"
+    return " – ".join(quantities.quantity(end, decision.kind) for end in (found.low, found.high))
+
+
+def _marked(verdict: Verdict) -> Text:
+    return Text(f"{MARKS[verdict]} {verdict}", style=_STYLES[verdict])

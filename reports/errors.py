@@ -1,0 +1,49 @@
+"""What can be wrong with what a report is asked to read.
+
+::
+
+    ReportError            the caller can mend it; ends a command with exit code 2
+    ├── NotARun            no directory, no manifest, or a manifest that is not one
+    ├── UnknownFormat      written in a format version that this one does not read
+    └── DamagedTable       a table whose columns or values break the results contract
+
+A table that is missing or empty is no error: its part of the report says why it is not there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from loadtests.results import FORMAT_VERSION
+
+
+class ReportError(Exception):
+    """What was asked for cannot be reported; the text says what would be right."""
+
+
+class NotARun(ReportError):
+    """The path holds no run."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(f"{path}: {what}; a run is a directory such as runs/<time>_<scenario>_<id>")
+        self.path = path
+
+
+class UnknownFormat(ReportError):
+    """The run's format version is not the one that this version reads."""
+
+    def __init__(self, path: Path, version: object, written_by: str) -> None:
+        super().__init__(
+            f"{path}: run format version {version!r}, written by {written_by}; "
+            f"this version reads {FORMAT_VERSION}: report it with the version that wrote it"
+        )
+        self.path = path
+        self.version = version
+
+
+class DamagedTable(ReportError):
+    """A table does not hold what the results contract promises."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(f"{path}: {what}")
+        self.path = path

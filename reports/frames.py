@@ -1,0 +1,197 @@
+"""A run directory as DataFrames: every table typed, every absence with its reason.
+
+Tables keep the columns of ``loadtests.results.TABLES``: whole numbers stay whole (a
+column that may be absent is a nullable ``Int64``), spans stay integer nanoseconds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from loadtests.results import (
+    FORMAT_VERSION,
+    MANIFEST,
+    SCENARIO,
+    SEGMENTS,
+    TABLES,
+    Column,
+    Phase,
+    RunStatus,
+)
+from reports.errors import DamagedTable, NotARun, UnknownFormat
+from scenarios.schema import Scenario, ScenarioError, parse_scenario
+
+_KINDS: Final = {"int64": pa.int64(), "int32": pa.int32(), "string": pa.string()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What a run says about itself; what it does not say is empty or None, never guessed."""
+
+    run_id: str
+    status: RunStatus
+    facts: Mapping[str, Any] = field(repr=False)
+
+    def part(self, name: str) -> Mapping[str, Any]:
+        """Return one object of the manifest, such as ``host``; empty when it is not there."""
+        found = self.facts.get(name)
+        return found if isinstance(found, dict) else {}
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """Return one list of texts, ``problems`` or ``unmeasured``."""
+        found = self.facts.get(name)
+        return tuple(str(word) for word in found) if isinstance(found, list) else ()
+
+    @property
+    def phases(self) -> tuple[tuple[Phase, float, float], ...]:
+        """Phases that began, each with its start and end in seconds of the run."""
+        return tuple(
+            (Phase(row["phase"]), float(row["start_s"]), float(row["end_s"]))
+            for row in self.facts.get("phases") or ()
+            if row.get("start_s") is not None and row.get("end_s") is not None
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFrames:
+    """One run, read.
+
+    Attributes:
+        directory: where it lies.
+        manifest: what it says about itself.
+        scenario: what was run and demanded.
+        tables: a DataFrame for each name of ``loadtests.results.TABLES``, with its
+            columns even when it has no rows.
+        absences: why a table has no rows, by its name.
+    """
+
+    directory: Path
+    manifest: Manifest
+    scenario: Scenario
+    tables: Mapping[str, pd.DataFrame] = field(repr=False)
+    absences: Mapping[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, table: str) -> pd.DataFrame:
+        return self.tables[table]
+
+    def why_absent(self, table: str) -> str:
+        """Return why a table has nothing to show; for a table with rows, that it has."""
+        return self.absences.get(table, f"{table} has rows, but none of what is asked here")
+
+
+def read_run(directory: Path | str) -> RunFrames:
+    """Read a run directory, also one that was interrupted.
+
+    Raises:
+        NotARun: no such directory, or no readable manifest or scenario in it.
+        UnknownFormat: another format version wrote it.
+        DamagedTable: a table breaks the results contract.
+    """
+    path = Path(directory)
+    if not path.is_dir():
+        raise NotARun(path, "no such directory")
+    manifest = _read_manifest(path)
+    scenario = _read_scenario(path)
+    tables, absences = {}, {}
+    for name in TABLES:
+        tables[name], why = _read_table(path, name)
+        if why:
+            absences[name] = why
+    return RunFrames(
+        directory=path, manifest=manifest, scenario=scenario, tables=tables, absences=absences
+    )
+
+
+def _read_manifest(path: Path) -> Manifest:
+    source = path / MANIFEST
+    try:
+        facts = json.loads(source.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotARun(path, f"no {MANIFEST} in it") from None
+    except (OSError, ValueError) as error:
+        raise NotARun(path, f"{MANIFEST} cannot be read ({error})") from error
+    if not isinstance(facts, dict):
+        raise NotARun(path, f"{MANIFEST} is not an object")
+    version = facts.get("format_version")
+    if version != FORMAT_VERSION:
+        writer = (facts.get("versions") or {}).get("tidegate")
+        raise UnknownFormat(path, version, f"tidegate {writer}" if writer else "an unknown version")
+    try:
+        status = RunStatus(facts.get("status", ""))
+    except ValueError:
+        right = ", ".join(RunStatus)
+        raise NotARun(
+            path, f"{MANIFEST} has status {facts.get('status')!r}, not one of {right}"
+        ) from None
+    return Manifest(run_id=str(facts.get("run_id") or path.name), status=status, facts=facts)
+
+
+def _read_scenario(path: Path) -> Scenario:
+    source = path / SCENARIO
+    try:
+        return parse_scenario(source.read_text(encoding="utf-8"), path=str(source))
+    except FileNotFoundError:
+        raise NotARun(path, f"no {SCENARIO} in it") from None
+    except ScenarioError as error:
+        raise NotARun(path, f"{SCENARIO} is not valid: {error}") from error
+
+
+def _read_table(path: Path, name: str) -> tuple[pd.DataFrame, str]:
+    columns = TABLES[name]
+    source = path / f"{name}.parquet"
+    if not source.exists():
+        if any((path / SEGMENTS).glob(f"{name}.*.arrow")):
+            why = f"{name} still lies in {SEGMENTS}/: tidegate report puts the tables together"
+        else:
+            why = f"the run wrote no {source.name}"
+        return _frame(_schema(columns).empty_table(), columns), why
+    try:
+        table = pq.read_table(source)
+    except (pa.ArrowException, OSError) as error:
+        raise DamagedTable(source, f"not a readable Parquet file ({error})") from error
+    frame = _frame(_conformed(table, columns, source), columns)
+    return frame, "" if len(frame) else f"{source.name} holds no rows"
+
+
+def _schema(columns: tuple[Column, ...]) -> pa.Schema:
+    return pa.schema([(column.name, _KINDS[column.kind]) for column in columns])
+
+
+def _may_be_absent(column: Column) -> bool:
+    return "absent" in column.meaning
+
+
+def _conformed(table: pa.Table, columns: tuple[Column, ...], source: Path) -> pa.Table:
+    """Cut and cast a table to the contract's columns, or say what it lacks."""
+    missing = [column.name for column in columns if column.name not in table.column_names]
+    if missing:
+        raise DamagedTable(source, f"lacks the columns {', '.join(missing)}")
+    try:
+        conformed = table.select([column.name for column in columns]).cast(_schema(columns))
+    except pa.ArrowException as error:
+        raise DamagedTable(source, f"holds values of the wrong type ({error})") from error
+    for column in columns:
+        if conformed[column.name].null_count and not _may_be_absent(column):
+            raise DamagedTable(source, f"{column.name} is empty somewhere and never may be")
+    return conformed
+
+
+def _frame(table: pa.Table, columns: tuple[Column, ...]) -> pd.DataFrame:
+    data: dict[str, pd.Series[Any]] = {}
+    for column in columns:
+        values = table[column.name]
+        if column.kind == "string":
+            data[column.name] = pd.Series(values.to_pylist(), dtype="str")
+        elif _may_be_absent(column):
+            data[column.name] = pd.Series(values.to_pylist(), dtype="Int64")
+        else:
+            data[column.name] = pd.Series(values.to_numpy(), dtype=column.kind)
+    return pd.DataFrame(data)

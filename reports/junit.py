@@ -1,0 +1,49 @@
+"""The verdict as JUnit XML, one test case a budget, for a pipeline to show.
+
+FAIL is a failure, INVALID an error, INCONCLUSIVE skipped with its reason. What is no
+budget and still decides (an interrupted run, a lost process) is a case of its own, so
+that no pipeline shows green for a run that did not pass.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from xml.etree import ElementTree as Xml
+
+from loadtests.results import Verdict
+from reports.verdict import Decision, RunVerdict, explain
+
+_TAGS: Final = {
+    Verdict.FAIL: "failure",
+    Verdict.INVALID: "error",
+    Verdict.INCONCLUSIVE: "skipped",
+}
+
+
+def render_junit(outcome: RunVerdict, *, scenario: str) -> str:
+    """Return the XML text of one test suite."""
+    suite = Xml.Element("testsuite", name=f"tidegate.{scenario}")
+    for decision in outcome.decisions:
+        _add_case(suite, decision.budget.text, decision.verdict, explain(decision), decision)
+    told = {explain(decision) for decision in outcome.decisions}
+    others = [reason for reason in outcome.reasons if reason not in told]
+    if others and outcome.verdict is not Verdict.PASS:
+        _add_case(suite, "run", outcome.verdict, "; ".join(others), None)
+    for tag, name in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
+        suite.set(name, str(len(suite.findall(f"testcase/{tag}"))))
+    suite.set("tests", str(len(suite.findall("testcase"))))
+    root = Xml.Element("testsuites")
+    root.append(suite)
+    Xml.indent(root)
+    return Xml.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _add_case(
+    suite: Xml.Element, name: str, verdict: Verdict, words: str, decision: Decision | None
+) -> None:
+    classname = "run" if decision is None else decision.budget.metric
+    case = Xml.SubElement(suite, "testcase", classname=classname, name=name)
+    if verdict in _TAGS:
+        Xml.SubElement(case, _TAGS[verdict], message=words).text = words
+    else:
+        Xml.SubElement(case, "system-out").text = words

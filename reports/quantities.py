@@ -1,0 +1,57 @@
+"""Numbers as people read them: a span, a size, a count, each with a unit that fits."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SPANS: Final = (("s", 1_000_000_000), ("ms", 1_000_000), ("µs", 1_000), ("ns", 1))
+SIZES: Final = (("GB", 1 << 30), ("MB", 1 << 20), ("KB", 1 << 10), ("B", 1))
+
+ABSENT: Final = "–"
+
+
+def _digits(number: float) -> str:
+    """Three significant digits, never an exponent, thousands separated."""
+    size = abs(number)
+    places = 0 if size >= 100 or float(number).is_integer() else 1 if size >= 10 else 2
+    return f"{number:,.{places}f}"
+
+
+def _scaled(number: float, scale: tuple[tuple[str, int], ...]) -> str:
+    for unit, size in scale:
+        if abs(number) >= size:
+            return f"{_digits(number / size)} {unit}"
+    return f"{_digits(number)} {scale[-1][0]}"
+
+
+def span(value_ns: float | None) -> str:
+    """Return a span in ns as ``9.31 ms``; absent as a dash, never as zero."""
+    return ABSENT if value_ns is None else _scaled(value_ns, SPANS)
+
+
+def size(value_bytes: float | None) -> str:
+    """Return bytes as ``18.2 KB`` (1 KB is 1,024 B, as in a budget); absent as a dash."""
+    return ABSENT if value_bytes is None else _scaled(value_bytes, SIZES)
+
+
+def count(value: float | None) -> str:
+    """Return a count with separated thousands; absent as a dash."""
+    return ABSENT if value is None else f"{value:,.0f}"
+
+
+def quantity(value: float | None, kind: str) -> str:
+    """Return a value of a metric of this kind (``quantiles`` ns, ``bytes`` B, ``count``)."""
+    return {"quantiles": span, "bytes": size}.get(kind, count)(value)
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return ``1 client`` or ``300 clients``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def limit_span(value_ns: float) -> str:
+    """Return a span that somebody chose: ``10 ms``, not ``10.0 ms``."""
+    for unit, step in SPANS:
+        if abs(value_ns) >= step:
+            return f"{value_ns / step:,.4g} {unit}"
+    return "0"

@@ -1,0 +1,53 @@
+"""The verdict as a page of Markdown: what a pipeline shows beside the change."""
+
+from __future__ import annotations
+
+from loadtests.results import Verdict
+from reports import quantities
+from reports.console import MARKS, interval, measured
+from reports.frames import RunFrames
+from reports.verdict import RunVerdict
+
+
+def render_summary(run: RunFrames, outcome: RunVerdict) -> str:
+    """Return the text of ``summary.md``."""
+    lines = [f"# {MARKS[outcome.verdict]} {outcome.verdict}: {run.scenario.name}", ""]
+    if run.scenario.question:
+        lines += [run.scenario.question, ""]
+    if outcome.verdict is not Verdict.PASS:
+        lines += [f"- {_cell(reason)}" for reason in outcome.reasons] + [""]
+    lines += _budget_lines(outcome)
+    lines += ["", "## Can the times be believed?", ""]
+    lines += [f"- {_check_word(check.ok)} {check.name}: {check.why}" for check in outcome.checks]
+    for title, name in (("Problems", "problems"), ("Not measured", "unmeasured")):
+        words = run.manifest.words(name)
+        if words:
+            lines += ["", f"## {title}", "", *(f"- {_cell(word)}" for word in words)]
+    lines += ["", f"Run `{outcome.run_id}`, seed {run.scenario.seed}, status {run.manifest.status}."]
+    return "\n".join(lines) + "\n"
+
+
+def _budget_lines(outcome: RunVerdict) -> list[str]:
+    lines = [
+        "| verdict | budget | measured | 95 % interval | n | |",
+        "|---|---|--:|--:|--:|---|",
+    ]
+    for decision in outcome.decisions:
+        cells = (
+            f"{MARKS[decision.verdict]} {decision.verdict}",
+            f"`{decision.budget.text}`",
+            measured(decision),
+            interval(decision),
+            quantities.count(decision.measurement.n),
+            decision.why,
+        )
+        lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
+    return lines
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|").replace("\n", " ")
+
+
+def _check_word(ok: bool | None) -> str:
+    return {True: "kept:", False: "**broken:**", None: "unknown:"}[ok]

@@ -1,0 +1,134 @@
+"""A strict reader of one TOML table: takes what is known, reports the rest with its line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
+
+from scenarios.locate import KeyPath
+from scenarios.problems import Problem, suggest
+from scenarios.quantities import NANOSECONDS_PER_SECOND, parse_duration_ns
+
+
+class Source:
+    """What all tables of one file share: the lines of their keys and the problems found."""
+
+    def __init__(self, lines: Mapping[KeyPath, int]) -> None:
+        self.lines = lines
+        self.problems: list[Problem] = []
+
+    def line(self, path: KeyPath) -> int:
+        """Return the line of a path, or of the nearest thing around it that has one."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+    def report(self, path: KeyPath, message: str) -> None:
+        """Note a problem at a path."""
+        self.problems.append(Problem(self.line(path), message))
+
+
+class Table:
+    """One table. Each reading method returns a harmless value after it reported a problem."""
+
+    def __init__(self, source: Source, path: KeyPath, content: Mapping[str, object]) -> None:
+        self.source = source
+        self.path = path
+        self.content = content
+        self._known: list[str] = []
+
+    def finish(self) -> None:
+        """Report each key that nobody asked for, with the nearest that somebody did."""
+        for key in self.content:
+            if key not in self._known:
+                hint = suggest(key, self._known)
+                self.report(key, f"unknown key {self._named(key)}; {hint}")
+
+    def report(self, key: str, message: str) -> None:
+        """Note a problem at one of this table's keys."""
+        self.source.report((*self.path, key), message)
+
+    def integer(self, key: str, low: int, high: int, example: int) -> int:
+        """Return a whole number of ``low`` to ``high``."""
+        right = f"write a whole number from {low:,} to {high:,}, such as {example}"
+        value = self._get(key, right)
+        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+            return value
+        if value is not None:
+            self.report(key, f"{self._named(key)} = {value!r}; {right}")
+        return low
+
+    def number(self, key: str, low: float, high: float, example: float) -> float:
+        """Return a number of ``low`` to ``high``."""
+        right = f"write a number from {low:g} to {high:,g}, such as {example:g}"
+        value = self._get(key, right)
+        if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
+            return float(value)
+        if value is not None:
+            self.report(key, f"{self._named(key)} = {value!r}; {right}")
+        return low
+
+    def duration_s(
+        self, key: str, low_s: float, high_s: float, example: str, default_s: float | None = None
+    ) -> float:
+        """Return a duration, written with its unit, in seconds."""
+        right = f'write a duration from {low_s:g} s to {high_s:g} s, such as "{example}"'
+        value = self._get(key, right, optional=default_s is not None)
+        if value is None:
+            return low_s if default_s is None else default_s
+        try:
+            found_s = parse_duration_ns(str(value)) / NANOSECONDS_PER_SECOND
+        except ValueError:
+            found_s = -1.0
+        if isinstance(value, str) and low_s <= found_s <= high_s:
+            return found_s
+        self.report(key, f"{self._named(key)} = {value!r}; {right}")
+        return low_s
+
+    def text(self, key: str, allowed: Sequence[str], default: str | None = None) -> str:
+        """Return one of the allowed texts."""
+        right = f"write one of {', '.join(allowed)}"
+        value = self._get(key, right, optional=default is not None)
+        if value is None:
+            return allowed[0] if default is None else default
+        if value not in allowed:
+            self.report(key, f"{self._named(key)} = {value!r}; {suggest(str(value), allowed)}")
+            return allowed[0]
+        return cast(str, value)
+
+    def take(self, key: str, right: str) -> object:
+        """Return a key's value as it stands, or None after reporting that it is missing."""
+        return self._get(key, right)
+
+    def table(self, key: str, *, optional: bool = False) -> Table | None:
+        """Return a table inside this one; None when it is absent or no table."""
+        value = self._get(key, f"add a table [{self._named(key)}]", optional=optional)
+        if isinstance(value, dict):
+            return Table(self.source, (*self.path, key), cast(Mapping[str, object], value))
+        if value is not None:
+            self.report(key, f"{self._named(key)} is no table; write [{self._named(key)}]")
+        return None
+
+    def tables(self, key: str) -> Iterable[Table]:
+        """Return the elements of an array of tables, none when the key is absent."""
+        value = self._get(key, "", optional=True)
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            self.report(key, f"{self._named(key)} is no list of tables; write [[{key}]] above each")
+            return []
+        return [
+            Table(self.source, (*self.path, key, index), cast(Mapping[str, object], item))
+            for index, item in enumerate(value)
+        ]
+
+    def _get(self, key: str, right: str, *, optional: bool = False) -> object:
+        self._known.append(key)
+        value = self.content.get(key)
+        if value is None and not optional:
+            self.report(key, f"{self._named(key)} is missing; {right}")
+        return value
+
+    def _named(self, key: str) -> str:
+        names = [part for part in self.path if isinstance(part, str)]
+        return ".".join([*names, key])

@@ -1,0 +1,278 @@
+"""The scenario contract: reads a scenario file strictly and says everything that is wrong.
+
+The one entrance for those who run or judge scenarios. It uses the standard library
+alone and touches nothing but the file it is given.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Literal, cast
+
+from scenarios.budgets import METRICS, STATISTICS, Budget, Metric, parse_budget
+from scenarios.coherence import check_coherence
+from scenarios.locate import locate_keys
+from scenarios.model import (
+    MARKET_EVENTS,
+    PUBLISHABLE_EVENTS,
+    TRADING_EVENTS,
+    Abuser,
+    Health,
+    Market,
+    Phases,
+    Policy,
+    Publish,
+    Scenario,
+    Subscriber,
+    Trader,
+    Users,
+)
+from scenarios.problems import Problem, ScenarioError
+from scenarios.reading import Source, Table
+
+__all__ = [
+    "MARKET_EVENTS",
+    "METRICS",
+    "PUBLISHABLE_EVENTS",
+    "STATISTICS",
+    "TRADING_EVENTS",
+    "Abuser",
+    "Budget",
+    "Health",
+    "Market",
+    "Metric",
+    "Phases",
+    "Policy",
+    "Problem",
+    "Publish",
+    "Scenario",
+    "ScenarioError",
+    "Subscriber",
+    "Trader",
+    "Users",
+    "parse_budget",
+    "parse_scenario",
+    "read_scenario",
+]
+
+MAX_USERS: Final = 100_000
+MAX_SYMBOLS_HELD: Final = 64  # as many as one subscribe may name
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_SETTING: Final = re.compile(r"GATEWAY_[A-Z0-9_]+")
+_SECRETS: Final = ("_SECRET", "_PASSWORD", "_KEY", "_TOKEN")
+_SYNTAX_LINE: Final = re.compile(r"\s*\(at (?:line (?P<line>\d+), column \d+|end of document)\)")
+
+
+def read_scenario(path: Path) -> Scenario:
+    """Return the scenario that a file states.
+
+    Raises:
+        ScenarioError: with every problem of the file, or the one that it cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        words = f"cannot be read: {error.strerror}; name a scenario file such as smoke.toml"
+        raise ScenarioError(str(path), [Problem(1, words)]) from None
+    except UnicodeDecodeError:
+        raise ScenarioError(str(path), [Problem(1, "is no UTF-8 text")]) from None
+    return parse_scenario(text, path=str(path))
+
+
+def parse_scenario(text: str, *, path: str) -> Scenario:
+    """Return the scenario that a TOML text states; ``path`` names it in messages.
+
+    Raises:
+        ScenarioError: with every problem of the text.
+    """
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(path, [_syntax_problem(str(error), text)]) from None
+    source = Source(locate_keys(text))
+    scenario = _read(Table(source, (), content), text)
+    if not source.problems:
+        check_coherence(scenario, source)
+    if source.problems:
+        raise ScenarioError(path, source.problems)
+    return scenario
+
+
+def _syntax_problem(message: str, text: str) -> Problem:
+    match = _SYNTAX_LINE.search(message)
+    last = text.count("\n") + 1
+    line = int(match["line"]) if match and match["line"] else last
+    return Problem(line, f"is no TOML: {_SYNTAX_LINE.sub('', message)}")
+
+
+def _read(top: Table, text: str) -> Scenario:
+    scenario = Scenario(
+        name=_name(top),
+        seed=top.integer("seed", 0, 2**32 - 1, 20),
+        question=_question(text),
+        budgets=_budgets(top),
+        phases=_phases(top),
+        gateway=_gateway(top),
+        market=_market(top),
+        users=_users(top),
+        publish=tuple(_publish(table) for table in top.tables("publish")),
+        health=_health(top),
+        policy=_policy(top),
+        source=text,
+    )
+    top.finish()
+    return scenario
+
+
+def _question(text: str) -> str:
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    return first.lstrip("# ").strip() if first.startswith("#") else ""
+
+
+def _name(top: Table) -> str:
+    right = 'write lower-case letters, digits and "-", at most 40, such as "smoke"'
+    value = top.take("name", right)
+    if isinstance(value, str) and _NAME.fullmatch(value):
+        return value
+    if value is not None:
+        top.report("name", f"name = {value!r}; {right}")
+    return ""
+
+
+def _budgets(top: Table) -> tuple[Budget, ...]:
+    right = 'write at least one, such as budgets = ["push.p99 <= 10 ms"]'
+    value = top.take("budgets", right)
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not value:
+        top.report("budgets", f"budgets is no list of texts; {right}")
+        return ()
+    found: list[Budget] = []
+    for index, text in enumerate(value):
+        path = ("budgets", index)
+        if not isinstance(text, str):
+            top.source.report(path, f"budget {text!r} is no text; {right}")
+            continue
+        try:
+            found.append(parse_budget(text, top.source.line(path)))
+        except ScenarioError as error:
+            top.source.problems.extend(error.problems)
+    return tuple(found)
+
+
+def _phases(top: Table) -> Phases:
+    table = top.table("phases") or Table(Source({}), (), {})
+    phases = Phases(
+        spawn_rate=table.number("spawn_rate", 0.1, 100.0, 60.0),
+        warm_up_s=table.duration_s("warm_up", 0.0, 3_600.0, "3 s"),
+        steady_s=table.duration_s("steady", 1.0, 86_400.0, "30 s"),
+        drain_s=table.duration_s("drain", 0.1, 120.0, "5 s"),
+    )
+    table.finish()
+    return phases
+
+
+def _gateway(top: Table) -> Mapping[str, str]:
+    table = top.table("gateway", optional=True)
+    if table is None:
+        return {}
+    settings: dict[str, str] = {}
+    for key, value in table.content.items():
+        if not _SETTING.fullmatch(key):
+            table.report(key, f"{key} is no gateway setting; its names start with GATEWAY_")
+        elif key.endswith(_SECRETS):
+            table.report(
+                key, f"{key} is a secret and has no place in a scenario; a run makes its own"
+            )
+        elif isinstance(value, bool):
+            settings[key] = "1" if value else "0"
+        elif isinstance(value, int | float | str):
+            settings[key] = str(value)
+        else:
+            table.report(key, f"{key} is no text, number or boolean; write such as {key} = 5")
+    return settings
+
+
+def _market(top: Table) -> Market:
+    table = top.table("market") or Table(Source({}), (), {})
+    market = Market(
+        symbols=table.integer("symbols", 1, 10_000, 50), zipf=table.number("zipf", 0.0, 5.0, 1.0)
+    )
+    table.finish()
+    return market
+
+
+def _users(top: Table) -> Users:
+    table = top.table("users", optional=True) or Table(Source({}), (), {})
+    subscriber, trader, abuser = (
+        table.table(name, optional=True) for name in ("subscriber", "trader", "abuser")
+    )
+    users = Users(
+        subscriber=_subscriber(subscriber) if subscriber else None,
+        trader=_trader(trader) if trader else None,
+        abuser=_abuser(abuser) if abuser else None,
+    )
+    table.finish()
+    return users
+
+
+def _subscriber(table: Table) -> Subscriber:
+    found = Subscriber(
+        count=table.integer("count", 1, MAX_USERS, 240),
+        symbols=table.integer("symbols", 1, MAX_SYMBOLS_HELD, 2),
+    )
+    table.finish()
+    return found
+
+
+def _trader(table: Table) -> Trader:
+    found = Trader(
+        count=table.integer("count", 1, MAX_USERS, 60),
+        symbols=table.integer("symbols", 0, MAX_SYMBOLS_HELD, 1),
+        request_every_s=table.duration_s("request_every", 0.01, 3_600.0, "4 s"),
+    )
+    table.finish()
+    return found
+
+
+def _abuser(table: Table) -> Abuser:
+    found = Abuser(
+        count=table.integer("count", 1, 1_000, 1), burst=table.integer("burst", 1, 10_000, 70)
+    )
+    table.finish()
+    return found
+
+
+def _publish(table: Table) -> Publish:
+    found = Publish(
+        event=table.text("event", PUBLISHABLE_EVENTS),
+        rate=table.number("rate", 0.01, 100_000.0, 40.0),
+    )
+    table.finish()
+    return found
+
+
+def _health(top: Table) -> Health:
+    table = top.table("health", optional=True)
+    if table is None:
+        return Health(generator_loop_lag_p99_ms=50.0, publisher_delay_p99_ms=50.0)
+    found = Health(
+        generator_loop_lag_p99_ms=1e3
+        * table.duration_s("generator_loop_lag_p99", 0.001, 60.0, "50 ms", default_s=0.05),
+        publisher_delay_p99_ms=1e3
+        * table.duration_s("publisher_delay_p99", 0.001, 60.0, "50 ms", default_s=0.05),
+    )
+    table.finish()
+    return found
+
+
+def _policy(top: Table) -> Policy:
+    table = top.table("policy", optional=True)
+    if table is None:
+        return Policy(inconclusive="fail")
+    value = table.text("inconclusive", ("fail", "pass"), default="fail")
+    table.finish()
+    return Policy(inconclusive=cast(Literal["fail", "pass"], value))

@@ -1,0 +1,110 @@
+"""Fixtures of the black-box suites: a gateway to try, and clients to try it with.
+
+The gateway under test is a process of the suite's own; ``TIDEGATE_CONTRACT_URL`` and
+``TIDEGATE_CONTRACT_SECRET`` aim the same tests at any other that speaks the contract.
+Tests that need settings of their own are skipped then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blackbox.client import RawClient
+from blackbox.process import ROOT, GatewayProcess
+from blackbox.target import Target
+
+StartGateway = Callable[..., GatewayProcess]
+Connect = Callable[..., RawClient]
+
+
+def missing_part(name: str) -> str | None:
+    """Say what is missing of a real part, and how to get it; None when it is all there."""
+    if name == "node":
+        if shutil.which("node") is None:
+            return "node is not on the PATH: install Node.js 18 or newer"
+        if not (ROOT / "tests/interop/node_modules/socket.io-client").is_dir():
+            return "socket.io-client is not installed: cd tests/interop && npm ci"
+        return None
+    return None if shutil.which(name) else f"{name} is not on the PATH"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose real part is missing; where CI is set, fail: never pass without it."""
+    for marker in item.iter_markers("real_part"):
+        missing = missing_part(marker.args[0])
+        if missing and os.environ.get("CI") == "true":
+            pytest.fail(missing, pytrace=False)
+        if missing:
+            pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """One gateway in production mode for the whole session, or the one that we are aimed at."""
+    url = os.environ.get("TIDEGATE_CONTRACT_URL")
+    if url:
+        yield Target(url, os.environ["TIDEGATE_CONTRACT_SECRET"])
+        return
+    process = GatewayProcess(tmp_path_factory.mktemp("gateway") / "gateway.log", {})
+    try:
+        yield process
+        assert process.stop() == 0, process.log.read_text()
+    finally:
+        process.kill()
+
+
+@pytest.fixture
+def start_gateway(tmp_path: Path) -> Iterator[StartGateway]:
+    """Start a gateway with settings of the test's own; it must end cleanly when asked to."""
+    if os.environ.get("TIDEGATE_CONTRACT_URL"):
+        pytest.skip("needs a gateway with settings of its own")
+    started: list[GatewayProcess] = []
+
+    def start(**settings: object) -> GatewayProcess:
+        log = tmp_path / f"gateway-{len(started)}.log"
+        given = {name: None if value is None else str(value) for name, value in settings.items()}
+        started.append(GatewayProcess(log, given))
+        return started[-1]
+
+    try:
+        yield start
+        for process in started:
+            if process.process.poll() is None:
+                assert process.stop() == 0, process.log.read_text()
+    finally:
+        for process in started:
+            process.kill()
+
+
+@pytest.fixture
+def open_socket() -> Iterator[Connect]:
+    """Open raw sockets that are closed when the test is over; no CONNECT is sent."""
+    with contextlib.ExitStack() as stack:
+
+        def start(target: Target, **options: Any) -> RawClient:
+            client = RawClient(target, **options)
+            stack.callback(client.close)
+            return client
+
+        yield start
+
+
+@pytest.fixture
+def connect(open_socket: Connect, gateway: Target) -> Connect:
+    """Connect a client: ``connect()`` with a fresh user, or with ``sub``, ``token``, ``target``."""
+
+    def start(
+        sub: str = "", *, target: Target | None = None, token: str | None = None, **options: Any
+    ) -> RawClient:
+        at = target or gateway
+        client = open_socket(at, **options)
+        client.connect({"token": token or at.token(sub)})
+        return client
+
+    return start

@@ -1,0 +1,141 @@
+"""Contract: HTTP, the publish route."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from blackbox.client import RawClient
+from blackbox.target import Answer, Target
+
+from gateway.contract import PROTOCOL_NAMES, PUBLISH_PATH, ServerEvent
+
+Connect = Callable[..., RawClient]
+
+NOTE: dict[str, Any] = {"room": "trading", "event": "note", "data": {"n": 1}}
+PRICE: dict[str, Any] = {"event": "price:update", "data": {"symbol": "PUB", "price": 1}}
+ORDER: dict[str, Any] = {"event": "order:filled", "data": {"order": {"id": "o"}}}
+
+
+def offer(gateway: Target, body: object) -> Answer:
+    return gateway.request(
+        "POST", PUBLISH_PATH, token=gateway.token("feed", scope="publish"), body=body
+    )
+
+
+def test_one_item_is_accepted_with_its_receipt(gateway: Target) -> None:
+    answer = offer(gateway, NOTE)
+    assert answer.status == 202
+    assert answer.json["accepted"] == 1
+    (receipt,) = answer.json["published"]
+    assert receipt.keys() == {"stream", "seq", "ts"}
+    assert receipt["stream"] == "room:trading"
+
+
+def test_a_list_is_accepted_in_its_order(gateway: Target) -> None:
+    answer = offer(gateway, [NOTE, {"room": "market-data", **PRICE}, NOTE])
+    streams = [receipt["stream"] for receipt in answer.json["published"]]
+    assert streams == ["room:trading", "price:PUB", "room:trading"]
+    first, _, last = answer.json["published"]
+    assert last["seq"] == first["seq"] + 1
+
+
+@pytest.mark.parametrize(
+    "target",
+    [{"userId": "nobody-here"}, {"clientId": "no-such-client"}, {"room": "unknown-room"}],
+    ids=["user", "client", "room"],
+)
+def test_an_unknown_target_is_accepted_and_reaches_nobody(
+    gateway: Target, target: dict[str, str]
+) -> None:
+    assert offer(gateway, {**target, "event": "note", "data": {}}).status == 202
+
+
+def test_an_event_name_of_the_publisher_s_own_is_welcome(gateway: Target) -> None:
+    assert offer(gateway, {**NOTE, "event": "my:very-own.event"}).status == 202
+
+
+BAD: dict[str, object] = {
+    "not JSON": b"{",
+    "not UTF-8": b'{"room":"trading","event":"\xff","data":{}}',
+    "a number": 5,
+    "a list of texts": ["note"],
+    "no event": {"room": "trading", "data": {}},
+    "no data": {"room": "trading", "event": "note"},
+    "data that are no object": {**NOTE, "data": [1]},
+    "no target": {"event": "note", "data": {}},
+    "an unknown key": {**NOTE, "colour": "blue"},
+    "srcTs that is a text": {**NOTE, "srcTs": "now"},
+    "room and rooms": {**NOTE, "rooms": ["llm"]},
+    "several rooms of a plain event": {"rooms": ["trading", "llm"], "event": "note", "data": {}},
+    "an empty event name": {**NOTE, "event": ""},
+    "an empty room": {**NOTE, "room": ""},
+    "a user id that no token can have": {"userId": "a b", "event": "note", "data": {}},
+    "market data without a symbol": {"room": "market-data", "event": "price:update", "data": {}},
+    "market data with no symbol's name": {
+        "room": "market-data",
+        "event": "price:update",
+        "data": {"symbol": "no symbol"},
+    },
+    "market data in another symbol's room": {"room": "market-data:OTHER", **PRICE},
+    "market data in another channel": {"room": "trading", **PRICE},
+    "an order in a market room": {"room": "market-data", **ORDER},
+    "a balance for a room": {"room": "trading", "event": "balance:updated", "data": {}},
+    "NaN": b'{"room":"trading","event":"note","data":{"x":NaN}}',
+    "Infinity": b'{"room":"trading","event":"note","data":{"x":Infinity}}',
+    "a number too large for any reader": b'{"room":"trading","event":"note","data":{"x":1e999}}',
+    "a name of Socket.IO's": {**NOTE, "event": "disconnect"},
+}
+
+
+@pytest.mark.parametrize("body", list(BAD.values()), ids=list(BAD))
+def test_a_bad_publication_is_refused_and_named(gateway: Target, body: object) -> None:
+    answer = offer(gateway, body)
+    assert answer.status == 400, answer.text
+    assert answer.json["errors"]
+    for error in answer.json["errors"]:
+        assert error.keys() == {"index", "message", "code"}
+        assert error["message"]
+
+
+@pytest.mark.parametrize("event", sorted({*ServerEvent, *PROTOCOL_NAMES}))
+def test_nobody_publishes_under_the_gateway_s_own_names(gateway: Target, event: str) -> None:
+    assert offer(gateway, {**NOTE, "event": event}).status == 400
+
+
+def test_all_or_nothing(connect: Connect, gateway: Target) -> None:
+    client = connect()
+    target = {"userId": client.welcome["userId"], "event": "note"}
+    items = [{**target, "data": {}}, {**target, "data": "none"}, {**target, "data": 5}]
+    answer = offer(gateway, items)
+    assert answer.status == 400
+    assert [error["index"] for error in answer.json["errors"]] == [1, 2]
+    assert client.received("note") == []
+    gateway.publish({**target, "data": {}})
+    assert client.expect("note")["userSeq"] == 1, "a refused publication takes no number"
+
+
+def test_a_thousand_items_are_the_most(gateway: Target) -> None:
+    small = {"room": "trading", "event": "n", "data": {}}
+    assert offer(gateway, [small] * 1_000).status == 202
+    assert offer(gateway, [small] * 1_001).status in {400, 413}
+
+
+def test_a_body_over_1_mib_is_too_large(gateway: Target) -> None:
+    body = json.dumps([{**NOTE, "data": {"x": "y" * 60_000}}] * 18).encode()
+    assert len(body) > 1_048_576
+    answer = offer(gateway, body)
+    assert answer.status == 413
+    assert answer.json["errors"]
+
+
+def test_an_item_over_64_kib_is_too_large(gateway: Target) -> None:
+    answer = offer(gateway, [NOTE, {**NOTE, "data": {"x": "y" * 66_000}}])
+    assert answer.status == 413
+    assert [error["index"] for error in answer.json["errors"]] == [1]
+
+
+def test_the_event_limits_do_not_hold_for_feeds(gateway: Target) -> None:
+    assert all(offer(gateway, NOTE).status == 202 for _ in range(70))

@@ -1,0 +1,255 @@
+"""Contract: Engine.IO 4 and Socket.IO 5 beneath it, as clients that misbehave meet them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from blackbox.client import Ended, RawClient
+from blackbox.process import GatewayProcess
+from blackbox.target import Target
+
+Connect = Callable[..., RawClient]
+StartGateway = Callable[..., GatewayProcess]
+Stats = Callable[[Target], list[dict[str, Any]]]
+
+POLLING = "/socket.io/?EIO=4&transport=polling"
+TRAP = "stock transport: "
+
+
+def trap(what: str) -> pytest.MarkDecorator:
+    """Mark a row that the stock transport cannot pass; the transport issue turns it around."""
+    return pytest.mark.xfail(strict=True, raises=(AssertionError, TimeoutError), reason=TRAP + what)
+
+
+def open_polling(gateway: Target) -> str:
+    """Open a session over polling, connect it, and return its path."""
+    opened = gateway.get(POLLING)
+    assert opened.status == 200
+    path = f"{POLLING}&sid={json.loads(opened.text[1:])['sid']}"
+    packet = "40" + json.dumps({"token": gateway.token()})
+    assert gateway.request("POST", path, body=packet.encode()).status == 200
+    assert '42["connected"' in gateway.get(path).text
+    return path
+
+
+def open_packet(gateway: Target, transport: str, open_socket: Connect) -> dict[str, Any]:
+    if transport == "websocket":
+        return open_socket(gateway).handshake
+    opened: dict[str, Any] = json.loads(gateway.get(POLLING).text[1:])
+    return opened
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+def test_the_open_packet_announces_the_contract_s_times_and_sizes(
+    gateway: Target, open_socket: Connect, transport: str
+) -> None:
+    opened = open_packet(gateway, transport, open_socket)
+    assert opened.pop("sid")
+    assert opened == {
+        "upgrades": ["websocket"] if transport == "polling" else [],
+        "pingInterval": 25_000,
+        "pingTimeout": 20_000,
+        "maxPayload": 262_144,
+    }
+
+
+def test_a_client_over_polling_is_served_like_any_other(gateway: Target) -> None:
+    path = open_polling(gateway)
+    gateway.request("POST", path, body=b'42["subscribe",{"channel":"trading"}]')
+    assert '42["subscribed",' in gateway.get(path).text
+
+
+def test_a_polling_client_upgrades(gateway: Target, open_socket: Connect) -> None:
+    opened = json.loads(gateway.get(POLLING).text[1:])
+    client = open_socket(gateway, query=f"&sid={opened['sid']}")
+    client.send_packet("2probe")
+    assert client.read_packet() == "3probe"
+    client.send_packet("5")
+    assert client.connect({"token": gateway.token("upgraded")})["userId"] == "upgraded"
+
+
+@pytest.mark.parametrize("path", ["/socket.io/?EIO=3&transport=polling", "/socket.io/?EIO=4"])
+def test_another_protocol_version_is_refused(gateway: Target, path: str) -> None:
+    assert gateway.get(path).status == 400
+
+
+def test_an_unknown_session_is_refused(gateway: Target) -> None:
+    assert gateway.get(f"{POLLING}&sid=unknown").status == 400
+
+
+@pytest.mark.parametrize(
+    ("origin", "accepted"),
+    [
+        ("http://localhost:5173", True),
+        (None, True),
+        ("http://localhost:5174", False),
+        ("https://localhost:5173", False),
+        ("http://localhost:5173.evil.example", False),
+        ("null", False),
+    ],
+)
+def test_only_the_configured_origins_come_in(
+    gateway: Target, open_socket: Connect, origin: str | None, accepted: bool
+) -> None:
+    headers = {} if origin is None else {"Origin": origin}
+    polled = gateway.get(POLLING, headers=headers)
+    assert (polled.status == 200) == accepted
+    assert (open_socket(gateway, headers=headers).upgrade.status == 101) == accepted
+    if origin and accepted:
+        assert polled.headers["access-control-allow-origin"] == origin
+        assert polled.headers["access-control-allow-credentials"] == "true"
+
+
+def test_several_origins_may_be_configured(start_gateway: StartGateway) -> None:
+    gateway = start_gateway(CLIENT_URL="https://a.example, https://b.example")
+    statuses = [
+        gateway.get(POLLING, headers={"Origin": f"https://{name}.example"}).status
+        for name in ("a", "b", "c")
+    ]
+    assert statuses == [200, 200, 400]
+
+
+@pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_what_no_javascript_can_read_is_never_sent_back(connect: Connect, literal: str) -> None:
+    client = connect()
+    with contextlib.suppress(Ended, OSError, TimeoutError):
+        client.send_packet(f'421["dance",{literal}]')
+        client.send_packet(f"422[{literal},{{}}]")
+        client.send_packet(f'423["subscribe",{{"channel":{literal}}}]')
+        client.expect("never", 0.3)
+    assert not [packet for packet in client.packets if literal.strip("-") in packet]
+
+
+def test_packets_after_an_engine_close_are_nobody_s(
+    connect: Connect, gateway: Target, stats: Stats, wait_for: Callable[..., None]
+) -> None:
+    client = connect()
+    client.send_packet("1")
+    for packet in ("40" + json.dumps({"token": gateway.token("ghost")}), '42["ping"]'):
+        try:
+            client.send_packet(packet)
+        except OSError:  # the gateway was quick to close: so much the better
+            break
+    client.close()
+    wait_for(
+        lambda: not {"ghost", client.welcome["userId"]} & {c["userId"] for c in stats(gateway)}
+    )
+
+
+def test_a_socketio_disconnect_ends_the_session(
+    connect: Connect, gateway: Target, stats: Stats, wait_for: Callable[..., None]
+) -> None:
+    client = connect()
+    client.send_packet("41")
+    wait_for(lambda: client.sid not in {one["id"] for one in stats(gateway)})
+
+
+MALFORMED = ["4", "49", "42", "42{}", "42[]", "4nonsense", "9", "x", '42["ping"', "40", "48"]
+
+
+@pytest.mark.parametrize("packet", MALFORMED)
+def test_a_malformed_packet_ends_at_most_its_own_session(
+    connect: Connect, gateway: Target, packet: str
+) -> None:
+    neighbour, client = connect(), connect()
+    client.send_packet(packet)
+    assert "error" not in neighbour.call("get-subscriptions")
+    assert gateway.get("/health/live").status == 200
+
+
+@trap("a malformed packet is logged, or ends the session, and leaves the transport open")
+@pytest.mark.parametrize("packet", MALFORMED)
+def test_a_malformed_packet_closes_the_connection(connect: Connect, packet: str) -> None:
+    client = connect()
+    client.send_packet(packet)
+    client.wait_until_closed(0.5)
+
+
+@trap("a second CONNECT is logged, not closed")
+def test_a_second_connect_closes_the_connection(connect: Connect, gateway: Target) -> None:
+    client = connect()
+    client.send_packet("40" + json.dumps({"token": gateway.token()}))
+    client.wait_until_closed(0.5)
+
+
+@trap("an event before CONNECT is logged, not closed")
+def test_an_event_before_connect_closes_the_connection(
+    open_socket: Connect, gateway: Target
+) -> None:
+    client = open_socket(gateway)
+    client.send_packet('42["ping"]')
+    client.wait_until_closed(0.5)
+
+
+@trap("Engine.IO decodes JSON in packets, so that a quoted text becomes an event")
+def test_a_quoted_packet_is_no_event(connect: Connect) -> None:
+    client = connect()
+    client.send_packet('4"2[\\"subscribe\\",{\\"channel\\":\\"trading\\"}]"')
+    try:
+        assert client.call("get-subscriptions")["count"] == 0
+    except Ended:
+        return
+    pytest.fail("the malformed packet did not close the connection")
+
+
+@trap("a binary event ends the session with 41 and leaves the transport open")
+def test_a_binary_event_closes_the_connection(connect: Connect) -> None:
+    client = connect()
+    client.send_packet('451-["subscribe",{"channel":{"_placeholder":true,"num":0}}]')
+    client.wait_until_closed(0.5)
+
+
+@trap("a ten-digit count of attachments is waited for, not closed")
+def test_a_ten_digit_count_of_attachments_closes_the_connection(connect: Connect) -> None:
+    client = connect()
+    client.send_packet('459999999999-["subscribe",{"_placeholder":true,"num":0}]')
+    client.wait_until_closed(0.5)
+
+
+@trap("a bad packet in a polling body is answered 200")
+@pytest.mark.parametrize("body", [b"x", b"", b"4nonsense"])
+def test_a_bad_polling_body_is_answered_with_400(gateway: Target, body: bytes) -> None:
+    assert gateway.request("POST", open_polling(gateway), body=body).status == 400
+
+
+@trap("the reply to a polling body is OK, not ok")
+def test_a_polling_body_is_answered_with_ok(gateway: Target) -> None:
+    answer = gateway.request("POST", open_polling(gateway), body=b'42["get-subscriptions"]')
+    assert answer.text == "ok"
+
+
+@trap("more than 16 packets in a polling body are dropped with 200")
+def test_every_packet_of_a_polling_body_is_handled_or_the_body_refused(gateway: Target) -> None:
+    path = open_polling(gateway)
+    body = "\x1e".join(['42["get-subscriptions"]'] * 20)
+    if gateway.request("POST", path, body=body.encode()).status == 200:
+        assert gateway.get(path).text.count('42["subscriptions"') == 20
+
+
+@trap("JSONP is on")
+def test_jsonp_is_refused(gateway: Target) -> None:
+    assert gateway.get(f"{POLLING}&j=0").status == 400
+
+
+@trap("its queue has no bound: a client that never reads stays for ever")
+def test_a_client_that_does_not_read_is_closed(
+    connect: Connect, gateway: Target, stats: Stats
+) -> None:
+    client = connect(receive_buffer=4_096)
+    note = {"clientId": client.sid, "event": "note", "data": {"x": "y" * 60_000}}
+    for _ in range(8):
+        gateway.publish(*[note] * 15)
+    assert client.sid not in {one["id"] for one in stats(gateway)}
+
+
+@trap("no limit on the time before CONNECT")
+def test_no_connect_within_ten_seconds_closes_the_transport(
+    silent_since: tuple[RawClient, float],
+) -> None:
+    client, opened_s = silent_since
+    client.wait_until_closed(max(0.1, opened_s + 11 - time.monotonic()))

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import pytest
+
+from gateway.channels import channel_of_room, is_symbol, parse_subscription, streams_of
+from gateway.contract import Channel, ErrorCode, Text
+from gateway.errors import ClientError
+
+
+@pytest.mark.parametrize(
+    ("payload", "rooms"),
+    [
+        pytest.param({"channel": "trading"}, ("trading",), id="trading"),
+        pytest.param({"channel": "llm", "symbols": []}, ("llm",), id="empty symbols"),
+        pytest.param({"channel": "market-data", "symbols": None}, ("market-data",), id="null"),
+        pytest.param({"channel": "market-data", "extra": 1}, ("market-data",), id="unknown field"),
+        pytest.param(
+            {"channel": "market-data", "symbols": ["BTC/USDT", "AAPL", "BTC/USDT"]},
+            ("market-data:BTC/USDT", "market-data:AAPL"),
+            id="symbols, each once, in order",
+        ),
+        pytest.param(
+            {"channel": "market-data", "symbols": ["A"] * 65}, ("market-data:A",), id="65 times one"
+        ),
+    ],
+)
+def test_a_subscription_names_its_rooms(payload: object, rooms: tuple[str, ...]) -> None:
+    assert parse_subscription(payload).rooms == rooms
+
+
+@pytest.mark.parametrize(
+    ("payload", "code", "text"),
+    [
+        pytest.param(None, "INVALID_PAYLOAD", Text.CHANNEL_REQUIRED, id="nothing"),
+        pytest.param("trading", "INVALID_PAYLOAD", Text.CHANNEL_REQUIRED, id="text"),
+        pytest.param({}, "INVALID_PAYLOAD", Text.CHANNEL_REQUIRED, id="no channel"),
+        pytest.param({"channel": ""}, "INVALID_PAYLOAD", Text.CHANNEL_REQUIRED, id="empty"),
+        pytest.param({"channel": "news"}, "INVALID_CHANNEL", Text.INVALID_CHANNEL, id="unknown"),
+        pytest.param({"channel": "Trading"}, "INVALID_CHANNEL", Text.INVALID_CHANNEL, id="case"),
+        pytest.param({"channel": ["llm"]}, "INVALID_CHANNEL", Text.INVALID_CHANNEL, id="list"),
+        pytest.param(
+            {"channel": "user:alice"}, "INVALID_CHANNEL", Text.INVALID_CHANNEL, id="user room"
+        ),
+        pytest.param(
+            {"channel": "trading", "symbols": ["A"]}, "INVALID_PAYLOAD", None, id="no market"
+        ),
+        pytest.param(
+            {"channel": "market-data", "symbols": "A"}, "INVALID_PAYLOAD", None, id="text symbols"
+        ),
+        pytest.param(
+            {"channel": "market-data", "symbols": ["A", 1]}, "INVALID_SYMBOL", None, id="number"
+        ),
+        pytest.param(
+            {"channel": "market-data", "symbols": ["A", "a"]}, "INVALID_SYMBOL", None, id="lower"
+        ),
+        pytest.param(
+            {"channel": "market-data", "symbols": [f"S{i}" for i in range(65)]},
+            "INVALID_PAYLOAD",
+            None,
+            id="65 symbols",
+        ),
+    ],
+)
+def test_a_bad_subscription_is_refused(payload: object, code: str, text: str | None) -> None:
+    with pytest.raises(ClientError) as caught:
+        parse_subscription(payload)
+    assert caught.value.code == ErrorCode(code)
+    assert text is None or caught.value.message == text
+
+
+@pytest.mark.parametrize(
+    ("symbol", "right"),
+    [
+        ("BTC/USDT", True),
+        ("BTC-USD", True),
+        ("BRK.B", True),
+        ("1INCH/USDT", True),
+        ("A" * 32, True),
+        ("A" * 33, False),
+        ("", False),
+        ("btc", False),
+        ("BTC/", False),
+        ("BTC//USDT", False),
+        ("A/B/C", False),
+        ("BTC\n", False),
+        ("BTC:USD", False),
+        ("ÄBC", False),
+        (None, False),
+    ],
+)
+def test_symbols(symbol: object, right: bool) -> None:
+    assert is_symbol(symbol) is right
+
+
+def test_the_streams_of_each_channel() -> None:
+    known = ["price:A", "trading", "ticker:B", "room:x", "llm:s"]
+    market = {"channel": "market-data"}
+    assert streams_of(parse_subscription({"channel": "trading"}), known) == (
+        "trading",
+        "room:trading",
+    )
+    assert streams_of(parse_subscription({"channel": "llm"}), known) == ("room:llm",)
+    assert streams_of(parse_subscription(market), known) == (
+        "price:A",
+        "ticker:B",
+        "room:market-data",
+    )
+    assert streams_of(parse_subscription(market | {"symbols": ["A"]})) == (
+        "price:A",
+        "ticker:A",
+        "book:A",
+        "room:market-data:A",
+    )
+
+
+def test_a_room_belongs_to_its_channel() -> None:
+    assert channel_of_room("market-data:A") is Channel.MARKET_DATA
+    assert channel_of_room("llm") is Channel.LLM
+    with pytest.raises(ValueError, match="user:alice"):
+        channel_of_room("user:alice")

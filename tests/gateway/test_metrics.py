@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.admission import AddressLimit
+from gateway.contract import Channel, ErrorCode, LimitName
+from gateway.metrics import METRIC_NAMES, GatewayMetrics, metrics_table
+
+CREATED = "_created"
+
+
+def series_of(metrics: GatewayMetrics) -> dict[str, float]:
+    families = text_string_to_metric_families(metrics.expose().decode())
+    return {
+        f"{s.name}{sorted(s.labels.values())}": s.value
+        for family in families
+        for s in family.samples
+    }
+
+
+def test_the_names_are_a_closed_list() -> None:
+    metrics = GatewayMetrics()
+    families = text_string_to_metric_families(metrics.expose().decode())
+    names = {family.name for family in families if not family.name.endswith(CREATED)}
+    assert names == METRIC_NAMES
+
+
+def test_nothing_that_happens_adds_a_name_or_a_series() -> None:
+    metrics = GatewayMetrics()
+    for reason in AddressLimit:
+        metrics.address_refused(reason)
+    before = series_of(metrics).keys()
+    metrics.client_connected()
+    metrics.client_closed("alice was here", 3.0)
+    metrics.message_in("alice's event")
+    metrics.fanned_out("alice's event", 2, 1_000)
+    metrics.fanned_out("heartbeat", 2, 1_000)
+    metrics.limit_violated(LimitName.PING)
+    metrics.authentication_failed(ErrorCode.TOKEN_EXPIRED)
+    metrics.handler_failed()
+    assert series_of(metrics).keys() == before
+    assert b"alice" not in metrics.expose()
+
+
+@pytest.mark.parametrize(
+    ("act", "series", "value"),
+    [
+        (lambda m: m.client_connected(), "gateway_clients[]", 1),
+        (lambda m: m.message_in("ping"), "gateway_messages_in_total['ping']", 1),
+        (lambda m: m.fanned_out("price:update", 7, 1), "gateway_messages_out_total['market']", 7),
+        (lambda m: m.fanned_out("order:filled", 7, 1), "gateway_messages_out_total['trading']", 7),
+        (lambda m: m.fanned_out("heartbeat", 7, 1), "gateway_messages_out_total['control']", 7),
+        (lambda m: m.fanned_out("x", 1, 2_000_000_000), "gateway_fanout_seconds_sum[]", 2),
+        (lambda m: m.client_closed("ping timeout", 4), "gateway_closed_total['ping_timeout']", 1),
+        (lambda m: m.client_closed("", 4), "gateway_connection_seconds_sum[]", 4),
+        (lambda m: m.limit_violated(LimitName.USER), "gateway_limit_violations_total['user']", 1),
+        (
+            lambda m: m.authentication_failed(ErrorCode.AUTH_MISSING),
+            "gateway_authentication_failures_total['AUTH_MISSING']",
+            1,
+        ),
+        (lambda m: m.set_subscriptions({Channel.LLM: 5}), "gateway_subscriptions['llm']", 5),
+        (lambda m: m.handler_failed(), "gateway_handler_errors_total[]", 1),
+    ],
+)
+def test_what_happens_is_counted(
+    act: Callable[[GatewayMetrics], None], series: str, value: float
+) -> None:
+    metrics = GatewayMetrics()
+    assert series_of(metrics)[series] != value
+    act(metrics)
+    assert series_of(metrics)[series] == value
+
+
+def test_the_largest_loop_lag_begins_anew_with_each_exposition() -> None:
+    metrics = GatewayMetrics()
+    metrics.loop_lagged(0.5)
+    metrics.loop_lagged(0.25)
+    assert series_of(metrics)["gateway_loop_lag_max_seconds[]"] == 0.5
+    assert series_of(metrics)["gateway_loop_lag_max_seconds[]"] == 0
+
+
+def test_the_table_names_every_metric() -> None:
+    rows = metrics_table().splitlines()[2:]
+    assert {row.split("`")[1] for row in rows} == METRIC_NAMES

@@ -1,0 +1,159 @@
+"""What a gateway keeps of those who left: nothing of a connection, and of a user only a while."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from structlog.testing import capture_logs
+
+StartPlace = Callable[..., Awaitable[Any]]
+
+
+async def test_a_thousand_connects_and_drops_leave_every_table_empty(
+    start_place: StartPlace,
+) -> None:
+    place = await start_place()
+    tables = place.gateway.tables
+    for batch in range(20):
+        clients = [await place.connect(f"user-{batch}-{n}") for n in range(50)]
+        for client in clients:
+            await client.emit("subscribe", {"channel": "market-data", "symbols": ["BTC/USDT"]})
+            await client.expect("subscribed")
+        for client in clients:
+            await client.socket.close()
+        await place.until(lambda: len(tables.sessions) == 0)
+
+    assert set(tables.connection_entries().values()) == {0}
+    assert not tables.transport.manager.rooms
+    assert not tables.transport.environ
+
+    tables.sweep()
+    assert tables.user_entries()["user_limiters"] == 1_000, "users are kept for their retention"
+
+    place.clock.advance(place.gateway.settings.user_retention_seconds + 1)
+    tables.sweep()
+    assert set(tables.user_entries().values()) == {0}
+
+
+async def test_a_client_that_returns_has_nothing_of_its_old_connection(
+    start_place: StartPlace,
+) -> None:
+    place = await start_place()
+    first = await place.connect("ada")
+    await first.emit("subscribe", {"channel": "trading"})
+    await first.expect("subscribed")
+    await first.socket.close()
+    await place.until(lambda: len(place.gateway.tables.sessions) == 0)
+
+    again = await place.connect("ada")
+    assert again.welcome["clientId"] != first.welcome["clientId"]
+    await again.emit("get-subscriptions")
+    assert (await again.expect("subscriptions"))["subscriptions"] == []
+
+
+async def test_a_handler_that_raises_neither_disconnects_nor_tells_why(
+    start_place: StartPlace,
+) -> None:
+    place = await start_place()
+    client = await place.connect("ada")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("the inner workings")
+
+    place.gateway.tables.subscriptions.of = fail
+    with capture_logs() as lines:
+        await client.emit("get-subscriptions")
+        error = await client.expect("error")
+    assert error["code"] == "INTERNAL_ERROR"
+    assert "inner workings" not in str(error)
+    failures = [line for line in lines if line["event"] == "handler failed"]
+    assert [line["client"] for line in failures] == [client.welcome["clientId"]]
+    assert failures[0]["exc_info"], "logged with its stack"
+
+    await client.emit("ping")
+    assert (await client.expect("pong"))["received"] > 0
+
+
+async def test_a_token_is_told_of_before_it_expires_and_closed_when_it_has(
+    start_place: StartPlace,
+) -> None:
+    place = await start_place()
+    now = int(place.clock.unix_s())
+    client = await place.connect("ada", exp=now + 100)
+    place.clock.advance(41)
+    await place.gateway.connections.watch_expiries()
+    expiring = await client.expect("token:expiring")
+    assert expiring["expiresAt"].endswith("Z")
+
+    place.clock.advance(60 + 31)
+    await place.gateway.connections.watch_expiries()
+    assert (await client.expect("error"))["code"] == "TOKEN_EXPIRED"
+    await place.until(lambda: len(place.gateway.tables.sessions) == 0)
+
+
+async def test_a_refreshed_token_carries_a_connection_past_the_old_expiry(
+    start_place: StartPlace,
+) -> None:
+    place = await start_place()
+    now = int(place.clock.unix_s())
+    client = await place.connect("ada", exp=now + 100)
+    await client.emit("token:refresh", {"token": place.token("ada", exp=now + 3_000)})
+    assert (await client.expect("token:refreshed"))["expiresAt"]
+    place.clock.advance(140)
+    await place.gateway.connections.watch_expiries()
+    await client.emit("ping")
+    assert await client.expect("pong")
+    assert [name for name, _ in client.events] == []
+
+
+async def test_the_longest_silent_connection_of_a_user_makes_room_for_a_new_one(
+    start_place: StartPlace,
+) -> None:
+    place = await start_place({"GATEWAY_MAX_CONNECTIONS_PER_USER": "2"})
+    silent = await place.connect("ada")
+    place.clock.advance(1)
+    busy = await place.connect("ada")
+    place.clock.advance(1)
+    await busy.emit("ping")
+    await busy.expect("pong")
+    await place.connect("ada")
+    assert (await silent.expect("error"))["code"] == "TOO_MANY_CONNECTIONS"
+    await place.until(lambda: len(place.gateway.tables.sessions) == 2)
+
+
+async def test_heartbeats_share_one_counter(start_place: StartPlace) -> None:
+    place = await start_place({"GATEWAY_HEARTBEAT_SECONDS": "0.05"})
+    ada, bob = await place.connect("ada"), await place.connect("bob")
+    for client in (ada, bob):
+        first = await client.expect("heartbeat")
+        second = await client.expect("heartbeat")
+        assert second["seq"] == first["seq"] + 1
+        assert second["ts"] >= first["ts"]
+
+
+async def test_the_names_inside_a_process_publish_as_the_route_does(
+    start_place: StartPlace,
+) -> None:
+    place = await start_place()
+    client = await place.connect("ada")
+    await client.emit("subscribe", {"channel": "market-data"})
+    await client.expect("subscribed")
+    gateway = place.gateway
+    receipt = await gateway.broadcast_to_room(
+        "market-data", "price:update", {"symbol": "BTC/USDT", "price": 1.5}
+    )
+    assert receipt["stream"] == "price:BTC/USDT"
+    price = await client.expect("price:update")
+    assert (price["seq"], price["prevSeq"], price["price"]) == (1, 0, 1.5)
+    await gateway.send_to_user("ada", "note", {"n": 1})
+    assert (await client.expect("note"))["userSeq"] == 1
+    await gateway.send_to_client(client.welcome["clientId"], "note", {"n": 2})
+    assert "userSeq" not in await client.expect("note")
+    await gateway.publish(
+        {"userId": "ada", "room": "trading", "event": "order:created", "data": {"order": {"id": 7}}}
+    )
+    assert (await client.expect("order:created"))["userSeq"] == 2
+    stats = gateway.get_stats()
+    assert stats["connectedClients"] == 1
+    assert stats["clients"][0]["subscriptions"] == ["market-data"]

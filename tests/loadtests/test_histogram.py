@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtests.histogram import BUCKETS, Histogram, buckets_of
+from loadtests.results import MAX_VALUE_NS, bucket_of, bucket_range
+
+SPANS = st.one_of(
+    st.integers(0, MAX_VALUE_NS),
+    st.integers(0, 41).flatmap(lambda bits: st.integers(max(0, 2**bits - 2), 2**bits + 1)),
+)
+
+
+@given(st.lists(SPANS))
+def test_an_array_falls_into_the_buckets_of_the_contract(values: list[int]) -> None:
+    assert buckets_of(values).tolist() == [bucket_of(value) for value in values]
+
+
+@pytest.mark.parametrize("value", [-1, MAX_VALUE_NS + 1])
+def test_a_span_outside_the_range_is_refused_and_never_clamped(value: int) -> None:
+    with pytest.raises(ValueError, match="outside"):
+        buckets_of([5, value])
+
+
+@given(st.lists(SPANS, min_size=1), st.floats(0, 1))
+def test_a_quantile_is_the_end_of_the_bucket_of_the_exact_one(values: list[int], q: float) -> None:
+    exact = sorted(values)[max(1, math.ceil(q * len(values))) - 1]
+    found = Histogram.of(values).quantile_ns(q)
+    assert found == bucket_range(bucket_of(exact))[1]
+    assert exact <= found <= exact + exact // 1_024
+
+
+@given(st.lists(st.lists(SPANS)))
+def test_merging_gives_the_histogram_of_the_union(parts: list[list[int]]) -> None:
+    merged = Histogram.merged(Histogram.of(part) for part in parts)
+    whole = Histogram.of([value for part in parts for value in part])
+    assert np.array_equal(merged.counts, whole.counts)
+    assert merged.total == sum(map(len, parts))
+
+
+def test_an_empty_histogram_has_no_quantile() -> None:
+    assert Histogram().quantile_ns(0.5) is None
+
+
+def test_a_quantile_outside_0_to_1_is_refused() -> None:
+    with pytest.raises(ValueError, match="outside 0 to 1"):
+        Histogram.of([1]).quantile_ns(1.1)
+
+
+def test_the_longest_span_has_the_last_bucket() -> None:
+    assert buckets_of([MAX_VALUE_NS])[0] == BUCKETS - 1

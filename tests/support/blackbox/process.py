@@ -1,0 +1,81 @@
+"""``python -m gateway`` as a process of the suite's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from blackbox.target import DEADLINE_S, Target
+from gateway.contract import LISTENING_LINE
+
+HEARTBEAT_S: Final = 0.2
+ROOT: Final = Path(__file__).resolve().parents[3]
+_OURS: Final = ("GATEWAY_", "JWT_", "NODE_ENV", "CLIENT_URL", "PORT", "HOST", "REDIS_URL")
+
+
+class GatewayProcess(Target):
+    """``python -m gateway`` of our own, with its log."""
+
+    def __init__(self, log: Path, settings: Mapping[str, str | None]) -> None:
+        secret = secrets.token_hex(32)
+        environ = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
+        given: dict[str, str | None] = {
+            "JWT_SECRET": secret,
+            "CLIENT_URL": "http://localhost:5173",
+            "HOST": "127.0.0.1",
+            "PORT": "0",
+            "GATEWAY_HEARTBEAT_SECONDS": str(HEARTBEAT_S),
+            "GATEWAY_CONNECTION_COUNT_SECONDS": "0.2",
+            **settings,
+        }
+        environ |= {name: value for name, value in given.items() if value is not None}
+        self.log = log
+        with log.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "gateway"],
+                cwd=ROOT,
+                env=environ,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+            )
+        self.line = self._read_line(2 * DEADLINE_S)
+        super().__init__(self.line.removeprefix(LISTENING_LINE).strip(), given["JWT_SECRET"] or "")
+
+    def _read_line(self, timeout_s: float) -> str:
+        stdout = self.process.stdout
+        assert stdout is not None
+        ready, _, _ = select.select([stdout], [], [], timeout_s)
+        line = stdout.readline().decode() if ready else ""
+        if not line.startswith(LISTENING_LINE):
+            self.kill()
+            message = f"the gateway did not start: {line!r}\n{self.log.read_text()}"
+            raise AssertionError(message)
+        return line
+
+    def log_events(self) -> list[dict[str, Any]]:
+        """Return the log's lines so far, each of which must be a JSON object."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Ask the gateway to end, and return its exit code."""
+        self.process.send_signal(how)
+        try:
+            return self.process.wait(2 * DEADLINE_S)
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it without asking; a process that has ended already is left alone."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(DEADLINE_S)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
