@@ -12,6 +12,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
+from gateway.admission import AddressLimit
 from gateway.contract import Channel, ClientEvent, ErrorCode, LimitName, ServerEvent
 from gateway.publication import Kind, kind_of
 
@@ -132,9 +133,9 @@ class GatewayMetrics:
         """Count an event that a rolling limit refused."""
         self._limit_violations.labels(limit.value).inc()
 
-    def address_refused(self, reason: str) -> None:
-        """Count a session refused by address; reasons are those of ``gateway.admission``."""
-        self._address_refusals.labels(str(reason)).inc()
+    def address_refused(self, reason: AddressLimit) -> None:
+        """Count a session refused by address."""
+        self._address_refusals.labels(reason.value).inc()
 
     def authentication_failed(self, code: ErrorCode) -> None:
         """Count a handshake or a request without a good token."""
@@ -161,6 +162,8 @@ class GatewayMetrics:
             self._messages_in.labels(event)
         for kind in (*Kind, _CONTROL):
             self._messages_out.labels(str(kind))
+        for address_limit in AddressLimit:
+            self._address_refusals.labels(address_limit.value)
         for limit in LimitName:
             self._limit_violations.labels(limit.value)
         for code in (ErrorCode.AUTH_MISSING, ErrorCode.AUTH_FAILED, ErrorCode.TOKEN_EXPIRED):

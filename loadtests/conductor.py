@@ -82,13 +82,12 @@ class Conductor:
 
     def add_arguments(self, parser: LocustArgumentParser, **_facts: object) -> None:
         """Add our arguments. The secret is none of them: a command line is public."""
-        group = parser.add_argument_group("Tidegate")
         for name, variable, words in (
             ("--scenario", "LOCUST_SCENARIO", "scenario file, such as scenarios/smoke.toml"),
             ("--run-dir", "LOCUST_RUN_DIR", "run directory; by default a new one under runs/"),
             ("--gateway-pid", "LOCUST_GATEWAY_PID", "the gateway's process when it is our own"),
         ):
-            group.add_argument(
+            parser.add_argument(
                 name,
                 env_var=variable,
                 include_in_web_ui=False,

@@ -40,7 +40,7 @@ def fetch_streams(url: str, token: str, *, timeout_s: float) -> dict[str, int]:
         ValueError: the answer is no list of streams.
     """
     content = json.loads(fetch(url + STREAMS_PATH, token=token, timeout_s=timeout_s))
-    streams = content.get("streams", content) if isinstance(content, dict) else None
+    streams = content.get("streams") if isinstance(content, dict) else None
     if not isinstance(streams, dict):
         raise ValueError(f"{STREAMS_PATH} answered no object of streams")
     return {str(name): int(number) for name, number in streams.items()}

@@ -42,7 +42,7 @@ class Progress:
 
     def say(self, words: str) -> None:
         """Print a line that stays."""
-        self.console.print(words, markup=False, highlight=False)
+        self.console.print(words, markup=False, highlight=False, soft_wrap=True)
 
     def show(self, live: Mapping[str, Any] | None) -> None:
         """Show the newest second; nothing happens while it is the same as before."""

@@ -35,7 +35,6 @@ GATEWAY_STOP_S: Final = 10.0
 LOCUST_STOP_S: Final = 20.0
 OVERTIME_S: Final = 60.0
 TARGET_ANSWER_S: Final = 5.0
-EMBEDDED_PID: Final = "TIDEGATE_EMBEDDED_PID"
 _POLL_S: Final = 0.1
 _LOCUSTFILE: Final = Path(__file__).resolve().parent / "locustfile.py"
 
@@ -173,9 +172,9 @@ class Supervisor:
         command += ["-H", url, "--run-dir", str(self.directory)]
         if self.request.users is not None:
             command += ["-u", str(self.request.users)]
-        environment = {**self.environment, "JWT_SECRET": self._secret}
         if self._gateway is not None:
-            environment[EMBEDDED_PID] = str(self._gateway.pid)
+            command += ["--gateway-pid", str(self._gateway.pid)]
+        environment = {**self.environment, "JWT_SECRET": self._secret}
         words = f"{self.scenario.name}: {self.scenario.question}"
         self.progress.say(f"{words}\nrun {self.directory.name} against {url}")
         log = self.directory / LOGS / "locust.log"

@@ -29,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m reports", description="Judge a run and write its report."
     )
-    parser.add_argument("run", type=Path, help="a run directory, such as runs/<time>_<scenario>_<id>")
+    parser.add_argument(
+        "run", type=Path, help="a run directory, such as runs/<time>_<scenario>_<id>"
+    )
     options = parser.parse_args(arguments)
     try:
         return report(options.run)

@@ -3,9 +3,9 @@
 ::
 
     ReportError            the caller can mend it; ends a command with exit code 2
-    ├── NotARun            no directory, no manifest, or a manifest that is not one
-    ├── UnknownFormat      written in a format version that this one does not read
-    └── DamagedTable       a table whose columns or values break the results contract
+    ├── NotARunError        no directory, no manifest, or a manifest that is not one
+    ├── UnknownFormatError  written in a format version that this one does not read
+    └── DamagedTableError   a table whose columns or values break the results contract
 
 A table that is missing or empty is no error: its part of the report says why it is not there.
 """
@@ -21,15 +21,17 @@ class ReportError(Exception):
     """What was asked for cannot be reported; the text says what would be right."""
 
 
-class NotARun(ReportError):
+class NotARunError(ReportError):
     """The path holds no run."""
 
     def __init__(self, path: Path, what: str) -> None:
-        super().__init__(f"{path}: {what}; a run is a directory such as runs/<time>_<scenario>_<id>")
+        super().__init__(
+            f"{path}: {what}; a run is a directory such as runs/<time>_<scenario>_<id>"
+        )
         self.path = path
 
 
-class UnknownFormat(ReportError):
+class UnknownFormatError(ReportError):
     """The run's format version is not the one that this version reads."""
 
     def __init__(self, path: Path, version: object, written_by: str) -> None:
@@ -41,7 +43,7 @@ class UnknownFormat(ReportError):
         self.version = version
 
 
-class DamagedTable(ReportError):
+class DamagedTableError(ReportError):
     """A table does not hold what the results contract promises."""
 
     def __init__(self, path: Path, what: str) -> None:

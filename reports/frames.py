@@ -26,7 +26,7 @@ from loadtests.results import (
     Phase,
     RunStatus,
 )
-from reports.errors import DamagedTable, NotARun, UnknownFormat
+from reports.errors import DamagedTableError, NotARunError, UnknownFormatError
 from scenarios.schema import Scenario, ScenarioError, parse_scenario
 
 _KINDS: Final = {"int64": pa.int64(), "int32": pa.int32(), "string": pa.string()}
@@ -91,13 +91,13 @@ def read_run(directory: Path | str) -> RunFrames:
     """Read a run directory, also one that was interrupted.
 
     Raises:
-        NotARun: no such directory, or no readable manifest or scenario in it.
-        UnknownFormat: another format version wrote it.
-        DamagedTable: a table breaks the results contract.
+        NotARunError: no such directory, or no readable manifest or scenario in it.
+        UnknownFormatError: another format version wrote it.
+        DamagedTableError: a table breaks the results contract.
     """
     path = Path(directory)
     if not path.is_dir():
-        raise NotARun(path, "no such directory")
+        raise NotARunError(path, "no such directory")
     manifest = _read_manifest(path)
     scenario = _read_scenario(path)
     tables, absences = {}, {}
@@ -115,20 +115,22 @@ def _read_manifest(path: Path) -> Manifest:
     try:
         facts = json.loads(source.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise NotARun(path, f"no {MANIFEST} in it") from None
+        raise NotARunError(path, f"no {MANIFEST} in it") from None
     except (OSError, ValueError) as error:
-        raise NotARun(path, f"{MANIFEST} cannot be read ({error})") from error
+        raise NotARunError(path, f"{MANIFEST} cannot be read ({error})") from error
     if not isinstance(facts, dict):
-        raise NotARun(path, f"{MANIFEST} is not an object")
+        raise NotARunError(path, f"{MANIFEST} is not an object")
     version = facts.get("format_version")
     if version != FORMAT_VERSION:
         writer = (facts.get("versions") or {}).get("tidegate")
-        raise UnknownFormat(path, version, f"tidegate {writer}" if writer else "an unknown version")
+        raise UnknownFormatError(
+            path, version, f"tidegate {writer}" if writer else "an unknown version"
+        )
     try:
         status = RunStatus(facts.get("status", ""))
     except ValueError:
         right = ", ".join(RunStatus)
-        raise NotARun(
+        raise NotARunError(
             path, f"{MANIFEST} has status {facts.get('status')!r}, not one of {right}"
         ) from None
     return Manifest(run_id=str(facts.get("run_id") or path.name), status=status, facts=facts)
@@ -139,9 +141,9 @@ def _read_scenario(path: Path) -> Scenario:
     try:
         return parse_scenario(source.read_text(encoding="utf-8"), path=str(source))
     except FileNotFoundError:
-        raise NotARun(path, f"no {SCENARIO} in it") from None
+        raise NotARunError(path, f"no {SCENARIO} in it") from None
     except ScenarioError as error:
-        raise NotARun(path, f"{SCENARIO} is not valid: {error}") from error
+        raise NotARunError(path, f"{SCENARIO} is not valid: {error}") from error
 
 
 def _read_table(path: Path, name: str) -> tuple[pd.DataFrame, str]:
@@ -156,7 +158,7 @@ def _read_table(path: Path, name: str) -> tuple[pd.DataFrame, str]:
     try:
         table = pq.read_table(source)
     except (pa.ArrowException, OSError) as error:
-        raise DamagedTable(source, f"not a readable Parquet file ({error})") from error
+        raise DamagedTableError(source, f"not a readable Parquet file ({error})") from error
     frame = _frame(_conformed(table, columns, source), columns)
     return frame, "" if len(frame) else f"{source.name} holds no rows"
 
@@ -173,14 +175,14 @@ def _conformed(table: pa.Table, columns: tuple[Column, ...], source: Path) -> pa
     """Cut and cast a table to the contract's columns, or say what it lacks."""
     missing = [column.name for column in columns if column.name not in table.column_names]
     if missing:
-        raise DamagedTable(source, f"lacks the columns {', '.join(missing)}")
+        raise DamagedTableError(source, f"lacks the columns {', '.join(missing)}")
     try:
         conformed = table.select([column.name for column in columns]).cast(_schema(columns))
     except pa.ArrowException as error:
-        raise DamagedTable(source, f"holds values of the wrong type ({error})") from error
+        raise DamagedTableError(source, f"holds values of the wrong type ({error})") from error
     for column in columns:
         if conformed[column.name].null_count and not _may_be_absent(column):
-            raise DamagedTable(source, f"{column.name} is empty somewhere and never may be")
+            raise DamagedTableError(source, f"{column.name} is empty somewhere and never may be")
     return conformed
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -57,17 +58,17 @@ class Histogram:
     buckets: npt.NDArray[np.int64]
     counts: Counts
 
-    @property
+    @cached_property
     def n(self) -> int:
         """How many values there are."""
         return int(self.counts.sum())
 
-    @property
+    @cached_property
     def tops(self) -> Floats:
         """The highest span (ns) of each bucket: what a bucket is reported as, as HDR does."""
         return np.array([bucket_range(int(bucket))[1] for bucket in self.buckets], dtype=float)
 
-    @property
+    @cached_property
     def floors(self) -> Floats:
         """The lowest span (ns) of each bucket."""
         return np.array([bucket_range(int(bucket))[0] for bucket in self.buckets], dtype=float)
@@ -96,13 +97,10 @@ def quantile_of(histogram: Histogram, quantile: float) -> float:
     Raises:
         ValueError: the histogram is empty.
     """
-    return float(histogram.tops[_quantile_column(histogram, quantile)])
-
-
-def _quantile_column(histogram: Histogram, quantile: float) -> int:
     if not histogram.n:
         raise ValueError("an empty histogram has no quantile")
-    return int(_columns(histogram.counts.sum(axis=0)[None, :], quantile)[0])
+    column = _columns(histogram.counts.sum(axis=0)[None, :], quantile)[0]
+    return float(bucket_range(int(histogram.buckets[column]))[1])
 
 
 def _columns(sums: npt.NDArray[np.generic], quantile: float) -> npt.NDArray[np.intp]:

@@ -8,7 +8,7 @@ that no pipeline shows green for a run that did not pass.
 from __future__ import annotations
 
 from typing import Final
-from xml.etree import ElementTree as Xml
+from xml.etree import ElementTree as ET
 
 from loadtests.results import Verdict
 from reports.verdict import Decision, RunVerdict, explain
@@ -22,7 +22,7 @@ _TAGS: Final = {
 
 def render_junit(outcome: RunVerdict, *, scenario: str) -> str:
     """Return the XML text of one test suite."""
-    suite = Xml.Element("testsuite", name=f"tidegate.{scenario}")
+    suite = ET.Element("testsuite", name=f"tidegate.{scenario}")
     for decision in outcome.decisions:
         _add_case(suite, decision.budget.text, decision.verdict, explain(decision), decision)
     told = {explain(decision) for decision in outcome.decisions}
@@ -32,18 +32,18 @@ def render_junit(outcome: RunVerdict, *, scenario: str) -> str:
     for tag, name in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
         suite.set(name, str(len(suite.findall(f"testcase/{tag}"))))
     suite.set("tests", str(len(suite.findall("testcase"))))
-    root = Xml.Element("testsuites")
+    root = ET.Element("testsuites")
     root.append(suite)
-    Xml.indent(root)
-    return Xml.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
 def _add_case(
-    suite: Xml.Element, name: str, verdict: Verdict, words: str, decision: Decision | None
+    suite: ET.Element, name: str, verdict: Verdict, words: str, decision: Decision | None
 ) -> None:
     classname = "run" if decision is None else decision.budget.metric
-    case = Xml.SubElement(suite, "testcase", classname=classname, name=name)
+    case = ET.SubElement(suite, "testcase", classname=classname, name=name)
     if verdict in _TAGS:
-        Xml.SubElement(case, _TAGS[verdict], message=words).text = words
+        ET.SubElement(case, _TAGS[verdict], message=words).text = words
     else:
-        Xml.SubElement(case, "system-out").text = words
+        ET.SubElement(case, "system-out").text = words

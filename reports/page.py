@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 import pandas as pd
@@ -29,6 +29,7 @@ LEDGER_COUNTS: Final = (
 )
 _WRONG: Final = ("lost", "duplicate", "reordered", "leaked")
 _MOST_WRONG_STREAMS: Final = 10
+_UNIT: Final = re.compile(r"(?<=\d) (?=(?:%|ns|µs|ms|s|B|KB|MB|GB)\b|%)")
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,16 @@ def _pictures(run: RunFrames, outcome: RunVerdict) -> Mapping[str, Picture]:
 
 
 def _picture(chart: charts.Chart) -> Picture:
-    svg = partial(chart.svg) if chart.draw else lambda _size: ""
+    if chart.draw is None:
+        return Picture(chart.key, unbroken(chart.title), unbroken(chart.note), Markup(), Markup())
     # The text inside was escaped when the SVG was written.
-    wide, narrow = Markup(svg(WIDE)), Markup(svg(NARROW))  # noqa: S704 - our own SVG, not input
-    return Picture(chart.key, chart.title, chart.note, wide, narrow)
+    wide, narrow = Markup(chart.svg(WIDE)), Markup(chart.svg(NARROW))  # noqa: S704 - our own SVG
+    return Picture(chart.key, unbroken(chart.title), unbroken(chart.note), wide, narrow)
+
+
+def unbroken(text: str) -> str:
+    """Return a text in which no line breaks between a number and its unit."""
+    return _UNIT.sub("\N{NO-BREAK SPACE}", text)
 
 
 def ledger_by_family(run: RunFrames) -> pd.DataFrame:

@@ -23,7 +23,10 @@ def render_summary(run: RunFrames, outcome: RunVerdict) -> str:
         words = run.manifest.words(name)
         if words:
             lines += ["", f"## {title}", "", *(f"- {_cell(word)}" for word in words)]
-    lines += ["", f"Run `{outcome.run_id}`, seed {run.scenario.seed}, status {run.manifest.status}."]
+    lines += [
+        "",
+        f"Run `{outcome.run_id}`, seed {run.scenario.seed}, status {run.manifest.status}.",
+    ]
     return "\n".join(lines) + "\n"
 
 

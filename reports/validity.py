@@ -89,9 +89,7 @@ def _check_processes(run: RunFrames) -> Check:
 def _check_gateway(run: RunFrames) -> Check:
     gateway = run.manifest.part("gateway")
     if not gateway:
-        return Check(
-            name="gateway", value=None, limit=None, ok=True, why="not started by this run"
-        )
+        return Check(name="gateway", value=None, limit=None, ok=True, why="not started by this run")
     died = gateway.get("status") == "died"
     why = f"it died unasked, exit code {gateway.get('exit_code')}" if died else "lived to the end"
     return Check(name="gateway", value=None, limit=None, ok=not died, why=why)

@@ -21,23 +21,33 @@ ALLOWED_SIBLINGS = {
     "loadtests": ("gateway.contract", "scenarios"),
     "reports": ("scenarios", "loadtests.results"),
 }
+# The files that Locust loads: its process is gevent's, and no other is.
+LOADED_BY_LOCUST = tuple(
+    f"loadtests/{name}.py"
+    for name in (
+        "calls",
+        "client",
+        "conductor",
+        "locust",
+        "locustfile",
+        "preflight",
+        "pulse",
+        "pushes",
+        "run",
+        "users",
+    )
+)
+SHELLS_OF_AIOHTTP = ("gateway/transport/", "gateway/server/")
 # Which files may import a library: path prefixes.
 ALLOWED_PLACES = {
-    "locust": ("loadtests/locustfile.py", "loadtests/locust.py", "loadtests/users.py"),
-    "gevent": (
-        "loadtests/locustfile.py",
-        "loadtests/locust.py",
-        "loadtests/users.py",
-        "loadtests/client.py",
-        "loadtests/run.py",
-        "loadtests/probes.py",
-    ),
+    "locust": LOADED_BY_LOCUST,
+    "gevent": LOADED_BY_LOCUST,
     "pandas": ("reports/",),
     "matplotlib": ("reports/",),
-    "socketio": ("gateway/transport/", "gateway/server/"),
-    "engineio": ("gateway/transport/", "gateway/server/"),
-    "aiohttp.web": ("gateway/transport/", "gateway/server/"),
-    "aiohttp": ("gateway/transport/", "gateway/server/", "loadtests/publisher.py"),
+    "socketio": SHELLS_OF_AIOHTTP,
+    "engineio": SHELLS_OF_AIOHTTP,
+    "aiohttp.web": SHELLS_OF_AIOHTTP,
+    "aiohttp": (*SHELLS_OF_AIOHTTP, "loadtests/publisher.py"),
 }
 CONTRACTS = ("gateway/contract.py", "loadtests/results.py", "scenarios/schema.py")
 SHELLS_OF_THE_GATEWAY = ("gateway/transport/", "gateway/server/", "gateway/sources/")

@@ -147,8 +147,8 @@ def span_axis(axes: Axes, label: str, *, logarithmic: bool = True) -> None:
     if logarithmic:
         axes.set_yscale("log")
         low, high = axes.get_ylim()
-        subs = (1.0, 2.0, 5.0) if high / low < 200 else (1.0,)
-        axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=12))
+        subs = (1.0, 2.0, 5.0) if high / low < 2_000 else (1.0,)
+        axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=14))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_minor_formatter(NullFormatter())
     else:
@@ -175,9 +175,9 @@ def time_axis(axes: Axes, run: RunFrames, *, end_s: float | None = None) -> None
 def _label_phase(axes: Axes, phase: Phase, middle: float) -> None:
     axes.annotate(
         str(phase),
-        (middle, 1.0),
+        (middle, 0.0),
         xycoords=("data", "axes fraction"),
-        xytext=(0, 2),
+        xytext=(0, 4),
         textcoords="offset points",
         ha="center",
         va="bottom",
@@ -217,7 +217,7 @@ def inline_svg(figure: Figure, *, size: Size, prefix: str) -> str:
     """Return a figure as an ``<svg>`` to stand in a page: no date, ids of its own, no size."""
     text = io.StringIO()
     with _style(size):
-        FigureCanvasSVG(figure).print_svg(
+        FigureCanvasSVG(figure).print_svg(  # type: ignore[no-untyped-call]  # matplotlib leaves it untyped
             text, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
         )
     svg = text.getvalue()

@@ -40,7 +40,10 @@ _SPECTRUM: Final = (
 
 
 def quantiles_over_time(
-    run: RunFrames, series: Series, fractions: Sequence[float], phases: Sequence[Phase] = tuple(Phase)
+    run: RunFrames,
+    series: Series,
+    fractions: Sequence[float],
+    phases: Sequence[Phase] = tuple(Phase),
 ) -> pd.DataFrame:
     """Return quantiles (ns) of each second that has values, in columns named by fraction.
 
@@ -56,8 +59,8 @@ def quantiles_over_time(
             counts=histogram.counts[start : start + width],
         )
         if part.n:
-            values = {fraction: intervals.quantile_of(part, fraction) for fraction in fractions}
-            rows.append({"t_s": float(part.seconds[0]), "n": part.n, **values})
+            values = [intervals.quantile_of(part, fraction) for fraction in fractions]
+            rows.append([float(part.seconds[0]), part.n, *values])
     return pd.DataFrame(rows, columns=["t_s", "n", *fractions])
 
 
@@ -106,7 +109,7 @@ def _latency_title(run: RunFrames, found: dict[str, pd.DataFrame]) -> str:
         return f"{name.capitalize()} was timed, but never in the steady phase"
     p99 = intervals.quantile_of(steady, 0.99)
     by_second = quantiles_over_time(run, series, (0.99,), (Phase.STEADY,))
-    slowest = by_second.loc[by_second[0.99].idxmax()]
+    slowest = by_second.iloc[int(by_second[0.99].argmax())]
     return (
         f"{name.capitalize()} p99 was {quantities.span(p99)} in the steady phase; "
         f"its worst second had {quantities.span(float(slowest[0.99]))}, "

@@ -52,8 +52,9 @@ def verdict_forest(outcome: RunVerdict) -> Chart:
         return figure
 
     note = (
-        "Measured value over its limit, with its 95 % interval, on a logarithmic scale; the line "
-        "at 1 is the limit. Circle: pass, cross: fail, diamond: inconclusive, square: invalid."
+        "Measured value over its limit, with its 95 % interval, on a logarithmic scale; the "
+        "dashed line is the limit. Circle: pass, cross: fail, diamond: inconclusive, "
+        "square: invalid."
     )
     return Chart(key, _title(shown), note, draw)
 

@@ -8,10 +8,12 @@ from gateway.contract import TradingEvent
 from gateway.forms import public_form
 
 KEY = b"k" * 16
-EVERYTHING = dict.fromkeys(
-    ["id", "clientOrderId", "symbol", "side", "type", "quantity", "price", "stopPrice", "status", "filledQuantity", "averagePrice", "timeInForce", "exchangeOrderId", "rejectReason", "createdAt", "userId", "entryPrice", "unrealizedPnL", "stopLoss", "orderId", "fee", "value", "executedAt"],
-    "v",
+OWNERS_FIELDS = (
+    "id clientOrderId symbol side type quantity price stopPrice status filledQuantity "
+    "averagePrice timeInForce exchangeOrderId rejectReason createdAt userId entryPrice "
+    "unrealizedPnL stopLoss orderId fee value executedAt"
 )
+EVERYTHING = dict.fromkeys(OWNERS_FIELDS.split(), "v")
 ORDER_FIELDS = "id symbol side type quantity price status filledQuantity averagePrice timeInForce"
 
 

@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from loadtests.finisher import finish_run
+from loadtests.manifest import read_json, write_json
+from loadtests.publish_plan import Plan, plan_arrivals, read_plan
+from loadtests.publisher import GatewayLost, Publisher
+from loadtests.publishing import PublisherProcess
+from loadtests.recording import SECOND_NS
+from loadtests.results import MANIFEST
+
+DEADLINE_S = 10.0
+
+
+class FakeRoute:
+    """A publish route that keeps what it is sent and numbers it; ``answer`` may refuse."""
+
+    def __init__(self) -> None:
+        self.items: list[dict[str, Any]] = []
+        self.tokens: set[str] = set()
+        self.answer: Callable[[], web.Response | None] = lambda: None
+
+    async def publish(self, request: web.Request) -> web.Response:
+        self.tokens.add(request.headers["Authorization"])
+        refusal = self.answer()
+        if refusal is not None:
+            return refusal
+        items = json.loads(await request.read())
+        published = []
+        for item in items:
+            self.items.append(item)
+            receipt = {"stream": str(item["room"]), "seq": len(self.items), "ts": 1}
+            published.append(receipt | ({"userSeq": len(self.items)} if "userId" in item else {}))
+        return web.json_response({"accepted": len(items), "published": published}, status=202)
+
+
+@pytest.fixture
+async def route() -> AsyncIterator[tuple[FakeRoute, str]]:
+    fake = FakeRoute()
+    app = web.Application()
+    app.router.add_post("/api/v1/publish", fake.publish)
+    async with TestServer(app) as server:
+        yield fake, str(server.make_url("")).rstrip("/")
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    (tmp_path / "logs").mkdir()
+    write_json(tmp_path / MANIFEST, {"status": "running"})
+    now_ns = time.monotonic_ns()
+    return Plan(
+        directory=tmp_path,
+        url="http://127.0.0.1:1",
+        token="token",
+        publish=(("price:update", 200.0), ("order:created", 50.0)),
+        symbols=("A", "B"),
+        weights=(0.5, 0.5),
+        seed=20,
+        user_ids=("vu-1", "vu-2"),
+        t0_ns=now_ns,
+        first_ns=now_ns,
+        steady_ns=now_ns + SECOND_NS // 4,
+        late_ns=SECOND_NS,
+        stamps=True,
+    )
+
+
+async def publish_until(publisher: Publisher, is_enough: Callable[[], bool]) -> None:
+    task = asyncio.create_task(publisher.run())
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not is_enough() and not task.done():
+        assert time.monotonic() < deadline_s
+        await asyncio.sleep(0.01)
+    publisher.stopping.set()
+    await task
+
+
+def count_rows(directory: Path, table: str, column: str) -> int:
+    return sum(
+        row or 0 for row in pq.read_table(directory / f"{table}.parquet")[column].to_pylist()
+    )
+
+
+async def test_everything_due_is_published_once_with_its_intended_time(
+    plan: Plan, route: tuple[FakeRoute, str]
+) -> None:
+    fake, url = route
+    publisher = Publisher(replace(plan, url=url))
+    await publish_until(publisher, lambda: publisher.published >= 150)
+    due = sorted(
+        due_ns // 1_000 for due_ns, _, _ in plan_arrivals(plan).take_due(2**62, len(fake.items))
+    )
+    assert sorted(item["srcTs"] for item in fake.items) == due
+    assert publisher.published == len(fake.items)
+    assert fake.tokens == {"Bearer token"}
+    assert publisher.missed == publisher.failed == 0
+
+
+async def test_the_ledger_and_the_record_tell_the_same(
+    plan: Plan, route: tuple[FakeRoute, str]
+) -> None:
+    fake, url = route
+    publisher = Publisher(replace(plan, url=url))
+    await publish_until(publisher, lambda: publisher.published >= 100)
+    finish_run(plan.directory)
+    ledger = read_json(plan.directory / "logs" / "publisher.json")
+    assert ledger is not None
+    assert ledger["published"] == len(fake.items) == count_rows(plan.directory, "timeline", "sent")
+    assert count_rows(plan.directory, "timeline", "offered") == len(fake.items)
+    last = {item["room"]: number for number, item in enumerate(fake.items, 1)}
+    owners = {f"user:{i['userId']}": n for n, i in enumerate(fake.items, 1) if "userId" in i}
+    assert ledger["streams"] == last | owners
+    hist = pq.read_table(plan.directory / "hist.parquet").to_pylist()
+    assert {row["series"] for row in hist} == {"publish_delay", "publish_ack"}
+    assert {row["phase"] for row in hist} == {"warm-up", "steady"}
+    assert sum(r["count"] for r in hist if r["series"] == "publish_delay") == len(fake.items)
+
+
+async def test_a_gateway_that_asks_to_wait_gets_the_same_items_later(
+    plan: Plan, route: tuple[FakeRoute, str]
+) -> None:
+    fake, url = route
+    refusals = iter(range(3))
+    fake.answer = lambda: (
+        web.json_response({"errors": [], "retryAfter": 20}, status=503)
+        if next(refusals, None) is not None
+        else None
+    )
+    publisher = Publisher(replace(plan, url=url))
+    await publish_until(publisher, lambda: publisher.published >= 100)
+    assert publisher.throttled == 3
+    assert publisher.failed == publisher.missed == 0
+    assert len({item["srcTs"] for item in fake.items if "userId" not in item}) == len(
+        [item for item in fake.items if "userId" not in item]
+    )
+
+
+async def test_a_refused_publication_is_an_error_and_never_counted_as_published(
+    plan: Plan, route: tuple[FakeRoute, str]
+) -> None:
+    fake, url = route
+    fake.answer = lambda: web.json_response({"errors": ["no"]}, status=400)
+    publisher = Publisher(replace(plan, url=url))
+    await publish_until(publisher, lambda: publisher.failed >= 20)
+    finish_run(plan.directory)
+    assert publisher.published == 0
+    assert count_rows(plan.directory, "timeline", "errors") > 0
+    details = pq.read_table(plan.directory / "events.parquet")["detail"].to_pylist()
+    assert all("publish answered 400" in words for words in details)
+
+
+async def test_what_was_due_and_never_went_out_is_missed(
+    plan: Plan, route: tuple[FakeRoute, str]
+) -> None:
+    fake, url = route
+    fake.answer = lambda: web.json_response({"retryAfter": 60_000}, status=503)
+    publisher = Publisher(replace(plan, url=url))
+    await publish_until(publisher, lambda: publisher.throttled >= 4)
+    finish_run(plan.directory)
+    offered, sent, missed = (
+        count_rows(plan.directory, "timeline", name) for name in ("offered", "sent", "missed")
+    )
+    assert offered == sent + missed
+    assert missed == publisher.missed
+    assert publisher.failed == sent
+
+
+async def test_a_gateway_that_is_gone_ends_the_publisher(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadtests.publisher.GIVE_UP_S", 0.05)
+    with pytest.raises(GatewayLost, match="has not answered"):
+        await Publisher(plan).run()
+
+
+def test_a_plan_with_an_unknown_or_missing_field_is_refused(tmp_path: Path) -> None:
+    with pytest.raises((TypeError, KeyError)):
+        read_plan(json.dumps({"directory": str(tmp_path), "publish": []}))
+    with pytest.raises(ValueError, match="Expecting"):
+        read_plan("nonsense")
+
+
+def describe(plan: Plan, url: str) -> dict[str, object]:
+    fields = {name: getattr(plan, name) for name in Plan.__dataclass_fields__}
+    return fields | {"directory": str(plan.directory), "url": url}
+
+
+async def wait_for(is_so: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not is_so():
+        assert time.monotonic() < deadline_s
+        await asyncio.sleep(0.02)
+
+
+async def test_the_process_ends_in_order_when_its_input_ends(
+    plan: Plan, route: tuple[FakeRoute, str]
+) -> None:
+    fake, url = route
+    process = PublisherProcess(plan.directory)
+    process.begin(describe(plan, url))
+    await wait_for(lambda: len(fake.items) > 50)
+    assert not process.is_lost
+    await asyncio.to_thread(process.stop)
+    assert process.figures()["status"] == "complete"
+    assert process.figures()["published"] == len(fake.items)
+
+
+async def test_a_killed_process_is_lost(plan: Plan, route: tuple[FakeRoute, str]) -> None:
+    fake, url = route
+    process = PublisherProcess(plan.directory)
+    process.begin(describe(plan, url))
+    await wait_for(lambda: len(fake.items) > 0)
+    os.kill(process.pid, signal.SIGKILL)
+    await wait_for(lambda: process.is_lost)
+    assert process.exit_code == -signal.SIGKILL
+    process.stop()
+    assert process.figures()["status"] == "lost"
+
+
+def test_a_process_that_never_began_ends_in_order(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    process = PublisherProcess(tmp_path)
+    process.stop()
+    assert process.figures() == {"status": "complete", "published": 0, "late": 0, "missed": 0}
+
+
+async def test_sigterm_ends_the_process_within_a_second(
+    plan: Plan, route: tuple[FakeRoute, str]
+) -> None:
+    fake, url = route
+    process = subprocess.Popen(
+        [sys.executable, "-m", "loadtests.publisher"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdin is not None
+    with process.stdin as pipe:
+        pipe.write(json.dumps(describe(plan, url)).encode() + b"\n")
+        pipe.flush()
+        await wait_for(lambda: len(fake.items) > 10)
+        asked_s = time.monotonic()
+        process.terminate()
+        assert await asyncio.to_thread(process.wait, DEADLINE_S) == 0
+    # One second is promised; the rest is what a busy machine takes to end an interpreter.
+    assert time.monotonic() - asked_s < 3.0
