@@ -40,19 +40,19 @@ _CLOSING_REASONS: Final[dict[str, str]] = {
 """Reason in the log → label."""
 
 OWN_METRICS: Final[dict[str, str]] = {
-    "gateway_clients": "Clients that are connected.",
-    "gateway_messages_in": "Events from clients, by event.",
-    "gateway_messages_out": "Events queued for clients, a client each, by kind.",
-    "gateway_subscriptions": "Subscriptions, by channel; a client counts once a room.",
-    "gateway_limit_violations": "Events refused by a rolling limit, by limit.",
-    "gateway_address_refusals": "Sessions refused before they existed, by reason.",
-    "gateway_authentication_failures": "Handshakes and requests refused, by code.",
-    "gateway_connection_seconds": "How long connections lasted.",
-    "gateway_closed": "Connections that ended, by reason.",
-    "gateway_handler_errors": "Handlers that failed by a fault of the gateway.",
-    "gateway_fanout_seconds": "From one event's first frame queued to its last.",
-    "gateway_loop_lag_seconds": "How late the event loop woke a timer.",
-    "gateway_loop_lag_max_seconds": "The largest loop lag since the last exposition.",
+    "tidegate_clients": "Clients that are connected.",
+    "tidegate_messages_in": "Events from clients, by event.",
+    "tidegate_messages_out": "Events queued for clients, a client each, by kind.",
+    "tidegate_subscriptions": "Subscriptions, by channel; a client counts once a room.",
+    "tidegate_limit_violations": "Events refused by a rolling limit, by limit.",
+    "tidegate_address_refusals": "Sessions refused before they existed, by reason.",
+    "tidegate_authentication_failures": "Handshakes and requests refused, by code.",
+    "tidegate_connection_seconds": "How long connections lasted.",
+    "tidegate_closed": "Connections that ended, by reason.",
+    "tidegate_handler_errors": "Handlers that failed by a fault of the gateway.",
+    "tidegate_fanout_seconds": "From one event's first frame queued to its last.",
+    "tidegate_loop_lag_seconds": "How late the event loop woke a timer.",
+    "tidegate_loop_lag_max_seconds": "The largest loop lag since the last exposition.",
 }
 """Name of each metric of the gateway's own → what it says."""
 PROCESS_METRICS: Final = (
@@ -77,19 +77,19 @@ class GatewayMetrics:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self._clients = self._gauge("gateway_clients")
-        self._messages_in = self._counter("gateway_messages_in", "event")
-        self._messages_out = self._counter("gateway_messages_out", "kind")
-        self._subscriptions = self._gauge("gateway_subscriptions", "channel")
-        self._limit_violations = self._counter("gateway_limit_violations", "limit")
-        self._address_refusals = self._counter("gateway_address_refusals", "reason")
-        self._authentication_failures = self._counter("gateway_authentication_failures", "code")
-        self._connection_s = self._histogram("gateway_connection_seconds", _CONNECTION_BUCKETS_S)
-        self._closed = self._counter("gateway_closed", "reason")
-        self._handler_errors = self._counter("gateway_handler_errors")
-        self._fanout_s = self._histogram("gateway_fanout_seconds", _FAST_BUCKETS_S)
-        self._loop_lag_s = self._histogram("gateway_loop_lag_seconds", _FAST_BUCKETS_S)
-        self._loop_lag_max_s = self._gauge("gateway_loop_lag_max_seconds")
+        self._clients = self._gauge("tidegate_clients")
+        self._messages_in = self._counter("tidegate_messages_in", "event")
+        self._messages_out = self._counter("tidegate_messages_out", "kind")
+        self._subscriptions = self._gauge("tidegate_subscriptions", "channel")
+        self._limit_violations = self._counter("tidegate_limit_violations", "limit")
+        self._address_refusals = self._counter("tidegate_address_refusals", "reason")
+        self._authentication_failures = self._counter("tidegate_authentication_failures", "code")
+        self._connection_s = self._histogram("tidegate_connection_seconds", _CONNECTION_BUCKETS_S)
+        self._closed = self._counter("tidegate_closed", "reason")
+        self._handler_errors = self._counter("tidegate_handler_errors")
+        self._fanout_s = self._histogram("tidegate_fanout_seconds", _FAST_BUCKETS_S)
+        self._loop_lag_s = self._histogram("tidegate_loop_lag_seconds", _FAST_BUCKETS_S)
+        self._loop_lag_max_s = self._gauge("tidegate_loop_lag_max_seconds")
         self._largest_lag_s = 0.0
         self._show_zeros()
 

@@ -83,6 +83,12 @@ class Child:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join(f"    {line}" for line in lines[-count:])
 
+    def complaints(self) -> str:
+        """Return the lines of its log that tell of errors, or the log's end when none does."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        found = [line for line in lines if "/ERROR/" in line or line.startswith("tidegate: ")]
+        return "\n".join(f"    {line}" for line in found[-8:]) or self.last_lines()
+
     def ask_to_stop(self, by: signal.Signals = signal.SIGTERM) -> None:
         """Send a signal if it still runs."""
         if self.exit_code is None:

@@ -99,7 +99,7 @@ class Client:
         return self._socket is None and (self._reader is None or self._reader.dead)
 
     @property
-    def has_calls(self) -> bool:
+    def is_waiting(self) -> bool:
         """Whether a request is under way."""
         return bool(self._calls)
 
@@ -261,7 +261,8 @@ class Client:
                         self._flush()
                     return event.error
                 self._dispatch(stamp_ns, event, sock)
-            self._flush()
+            if connection.has_output:
+                self._flush()
             if not data:
                 return ConnectionClosed("the server closed the TCP connection")
 

@@ -1,7 +1,7 @@
 """The conductor: Locust's events made into a run of a scenario.
 
-Locust swallows what a listener raises, but for its own exceptions; so a refusal
-at the start is ``SystemExit`` in ``init`` and ``StopTest`` in ``test_start``.
+Locust swallows each ``Exception`` that a listener raises; so a refusal
+at the start is ``SystemExit`` in ``init`` and ``GreenletExit`` in ``test_start``.
 The exit code is set here wholly: Locust's own (1 for any failed request) would
 judge what the report has to.
 """
@@ -23,13 +23,17 @@ import gevent
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.event import Events
-from locust.exception import StopTest
 from locust.runners import STATE_STOPPED
 
 from loadtests.errors import ClientError
 from loadtests.handshake import parse_target
 from loadtests.ledger import LedgerRow
-from loadtests.preflight import fetch_welcome, heartbeat_problem, limits_exceeded
+from loadtests.preflight import (
+    fetch_welcome,
+    heartbeat_problem,
+    limits_exceeded,
+    planned_users,
+)
 from loadtests.results import ExitCode, RunStatus
 from loadtests.run import Run
 from loadtests.stage import Stage
@@ -42,6 +46,8 @@ _DISTRIBUTED: Final = {
     "master": "--master",
     "worker": "--worker",
 }
+_ARRIVAL_S: Final = 20.0  # for the last user spawned to be connected and subscribed
+_POLL_S: Final = 0.02
 _EARLY_S: Final = 1.0  # a run that lasted all but this of its time is complete
 
 _log = logging.getLogger(__name__)
@@ -134,12 +140,12 @@ class Conductor:
         """Hold the scenario to the target's limits, and begin the run.
 
         Raises:
-            StopTest: the target is unreachable, or the scenario is above its limits.
+            GreenletExit: the target is unreachable, or the scenario is above its limits.
         """
         options = environment.parsed_options
         scenario = self._scenario
         if options is None or scenario is None:
-            raise StopTest("nothing was prepared")
+            self._stop("nothing was prepared: Locust's init did not run")
         self._run, self._stage, self._rows, self._problems = None, None, [], []
         self._is_interrupted = False
         url = (environment.host or "").rstrip("/")
@@ -153,9 +159,15 @@ class Conductor:
         self._handle_interrupt()
 
     def begin_warm_up(self, **_facts: object) -> None:
-        """Let the publisher begin: everybody is there."""
-        if self._run is not None:
-            self._run.spawning_complete()
+        """Let the publisher begin once everybody is there; spawned is not yet subscribed."""
+        run, stage = self._run, self._stage
+        if run is None or stage is None:
+            return
+        deadline_ns = time.monotonic_ns() + round(_ARRIVAL_S * 1e9)
+        while not stage.is_complete() and time.monotonic_ns() < deadline_ns:
+            gevent.sleep(_POLL_S)
+        if self._run is run and not stage.is_over():
+            run.spawning_complete()
 
     def drain(self, **_facts: object) -> None:
         """End the requests, wait for what is owed, close the ledger; users are still connected."""
@@ -251,9 +263,12 @@ class Conductor:
         return run
 
     def _stop(self, words: str) -> NoReturn:
+        """End what has hardly begun; gevent prints no traceback for GreenletExit."""
+        _log.error("%s", words)
         if self._environment is not None:
             self._environment.process_exit_code = int(ExitCode.USAGE)
-        raise StopTest(words)
+            gevent.spawn(self._end_load)
+        raise gevent.GreenletExit
 
     def _end_early(self, words: str) -> None:
         """End the load from another greenlet: the caller is part of what is stopped."""
@@ -311,29 +326,6 @@ def refuse_distribution(options: Any) -> None:
     asked = [flag for name, flag in _DISTRIBUTED.items() if getattr(options, name, None)]
     if asked:
         _refuse(f"{', '.join(asked)}: runs of several processes are not there yet; leave it out")
-
-
-def planned_users(scenario: Scenario, total: int) -> dict[str, int]:
-    """Return how many users of each group there will be, for a total that may differ.
-
-    Abusers keep their count; the others share the rest in proportion, largest remainder first.
-    """
-    counts = {
-        group: settings.count
-        for group in ("subscriber", "trader", "abuser")
-        if (settings := getattr(scenario.users, group)) is not None
-    }
-    if total == sum(counts.values()):
-        return counts
-    planned = {"abuser": min(total, counts.pop("abuser"))} if "abuser" in counts else {}
-    rest = total - sum(planned.values())
-    whole = sum(counts.values())
-    shares = {group: rest * count / whole for group, count in counts.items()}
-    planned |= {group: int(share) for group, share in shares.items()}
-    left = total - sum(planned.values())
-    for group in sorted(shares, key=lambda name: planned[name] - shares[name])[:left]:
-        planned[group] += 1
-    return planned
 
 
 def _refuse(words: str) -> NoReturn:

@@ -57,7 +57,7 @@ def repair_manifest(
         repaired["status"] = str(RunStatus.ABORTED)
     if told.get("interrupted"):
         repaired["status"] = str(RunStatus.INTERRUPTED)
-    if "gateway_died" in told:
+    if "gateway_died" in told and repaired.get("gateway") is not None:
         status = "died" if told["gateway_died"] else "ok"
         repaired["gateway"] = {"status": status, "exit_code": told.get("gateway_exit_code")}
     publisher = repaired.get("publisher")

@@ -17,6 +17,7 @@ MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 """A message over this closes with 1009. Default of :class:`FrameReader`."""
 
 _FIN: Final = 0x80
+_WHOLE_TEXT: Final = 0x81
 _RESERVED_BITS: Final = 0x70
 _MASKED: Final = 0x80
 _CONTROL_BIT: Final = 0x08
@@ -178,7 +179,8 @@ class FrameReader:
         if available < 1:
             return None
         first = buffer[offset]
-        self._check_first_byte(first)
+        if first != _WHOLE_TEXT or self._fragments is not None:  # nearly every frame is that
+            self._check_first_byte(first)
         if available < 2:
             return None
         second = buffer[offset + 1]

@@ -17,10 +17,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from gateway.contract import (
     BALANCE_EVENT,
+    MAX_SYMBOLS_PER_PROCESS,
     STREAM_PREFIXES,
     TRADING_STREAM,
     USER_STREAM,
@@ -218,7 +220,7 @@ class Account:
         if payload.get("snapshot") is True:
             return
         if name in _MARKET:
-            stream = market_stream(MarketEvent(name), payload["symbol"])
+            stream = market_stream_of(name, payload["symbol"])
             self._deliver(stream, payload["seq"], payload.get("prevSeq"))
         elif name in _TRADING:
             self._received_trading(payload)
@@ -309,6 +311,12 @@ class Ledger:
                 totals[key].add(counts)
                 clients[key] += counts.owed > 0
         return [_row(key, totals[key], clients[key]) for key in sorted(totals)]
+
+
+@lru_cache(maxsize=MAX_SYMBOLS_PER_PROCESS * len(MarketEvent))
+def market_stream_of(name: str, symbol: str) -> str:
+    """Return the stream of a market event by its name on the wire; for the hot path."""
+    return market_stream(MarketEvent(name), symbol)
 
 
 def is_of_another(payload: Mapping[str, Any], user_id: str) -> bool:

@@ -29,6 +29,12 @@ user ends, however it ends.
 
 from __future__ import annotations
 
+if __name__ != "loadtests.locust":
+    raise ImportError(
+        "this is loadtests.locust, found under Locust's own name: its folder is on the import "
+        "path; run from the project's root, or put the folder off the path"
+    )
+
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -48,12 +54,6 @@ from loadtests.errors import ClientError, NotConnected, TimedOut
 from loadtests.pushes import PushTable
 
 __all__ = ["ClientError", "Reply", "SocketIOUser"]
-
-if __name__ != "loadtests.locust":
-    raise ImportError(
-        "this is loadtests.locust, found under Locust's own name: its folder is on the import "
-        "path; run from the project's root, or put the folder off the path"
-    )
 
 CONNECT: Final = "CONNECT"
 ACK: Final = "ACK"

@@ -67,11 +67,10 @@ def decode_packet(text: str) -> Packet:
     Raises:
         ProtocolViolation: it is none, or it is binary or of another namespace.
     """
-    try:
-        kind = PacketType(text[:1])
-    except ValueError:
-        raise ProtocolViolation(f"no Socket.IO packet: {text[:40]!r}") from None
-    if kind in (PacketType.BINARY_EVENT, PacketType.BINARY_ACK):
+    kind = _TYPES.get(text[:1])
+    if kind is None:
+        raise ProtocolViolation(f"no Socket.IO packet: {text[:40]!r}")
+    if kind is PacketType.BINARY_EVENT or kind is PacketType.BINARY_ACK:
         raise ProtocolViolation("a binary packet, which the contract does not have")
     start = _skip_namespace(text)
     end = start
@@ -135,6 +134,7 @@ def _check_connect_error(packet: Packet) -> None:
         raise ProtocolViolation("a CONNECT_ERROR without a message")
 
 
+_TYPES: Final = {kind.value: kind for kind in PacketType}
 _CHECKS: Final = {
     PacketType.CONNECT: _check_connect,
     PacketType.DISCONNECT: _check_disconnect,

@@ -154,6 +154,11 @@ class Connection:
         """Whether nothing more will come."""
         return self._state is _State.ENDED
 
+    @property
+    def has_output(self) -> bool:
+        """Whether :meth:`bytes_to_send` has anything to return."""
+        return bool(self._out)
+
     def bytes_to_send(self) -> bytes:
         """Return what must be written now, once."""
         data = b"".join(self._out)

@@ -91,7 +91,7 @@ class Publisher:
             flushes.add_done_callback(self._notice_fault)
             try:
                 await self._send_until_stopped(session)
-                await self._take_last_answers()
+                await self._end(session)
             finally:
                 flushes.cancel()
                 self._close()
@@ -108,13 +108,21 @@ class Publisher:
             elif len(self._pending) >= IN_FLIGHT:
                 await asyncio.wait({stop, *self._pending}, return_when=asyncio.FIRST_COMPLETED)
             else:
-                batch = self._arrivals.take_due(time.monotonic_ns(), MAX_PUBLISH_ITEMS)
-                task = asyncio.create_task(self._publish(session, batch))
-                self._pending.add(task)
-                task.add_done_callback(self._notice_fault)
+                self._send_batch(session, time.monotonic_ns())
 
-    async def _take_last_answers(self) -> None:
+    def _send_batch(self, session: aiohttp.ClientSession, now_ns: int) -> bool:
+        batch = self._arrivals.take_due(now_ns, MAX_PUBLISH_ITEMS)
+        if batch:
+            task = asyncio.create_task(self._publish(session, batch))
+            self._pending.add(task)
+            task.add_done_callback(self._notice_fault)
+        return bool(batch)
+
+    async def _end(self, session: aiohttp.ClientSession) -> None:
+        """Send what was due when the stop came, as far as requests are free; the rest is missed."""
         stopped_ns = time.monotonic_ns()
+        while len(self._pending) < IN_FLIGHT and self._send_batch(session, stopped_ns):
+            pass
         while batch := self._arrivals.take_due(stopped_ns, MAX_PUBLISH_ITEMS):
             self.missed += len(batch)
             self.recorder.count("offered", len(batch))

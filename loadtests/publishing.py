@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,8 @@ from loadtests.results import LOGS
 PUBLISHER_LOG: Final = "publisher.log"
 PUBLISHER_LEDGER: Final = "publisher.json"
 STOP_S: Final = 3.0
+START_NS: Final = 1_000_000_000
+"""What an interpreter needs before it can publish; nothing is due earlier."""
 
 
 class PublisherProcess:
@@ -27,6 +30,7 @@ class PublisherProcess:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.status = "running"
+        self.ready_ns = time.monotonic_ns() + START_NS
         self._log = (directory / LOGS / PUBLISHER_LOG).open("ab")
         command = [sys.executable, "-m", "loadtests.publisher"]
         self._process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - our own module

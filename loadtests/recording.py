@@ -71,7 +71,7 @@ class Recorder:
         }
         self._counts: Counter[str] = Counter()
         self._counted_from_ns = t0_ns
-        self._clients: int | None = None
+        self._clients = 0
         self._slowest: tuple[int, dict[str, object]] | None = None
 
     def span(self, series: Series, value_ns: int, at_ns: int) -> None:
@@ -217,7 +217,7 @@ class Recorder:
 class SecondSeen:
     """What one flush held, for those who watch a run while it goes."""
 
-    def __init__(self, at_ns: int, clients: int | None, counts: Counter[str]) -> None:
+    def __init__(self, at_ns: int, clients: int, counts: Counter[str]) -> None:
         self.at_ns = at_ns
         self.clients = clients
         self.counts = counts

@@ -151,7 +151,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         _T_S,
         _PHASE,
         _WORKER,
-        Column("clients", "int64", "", "virtual users that hold a welcome"),
+        Column("clients", "int64", "", "virtual users of this process that hold a welcome"),
         Column("offered", "int64", "", "publications and requests whose intended time came"),
         Column("sent", "int64", "", "publications and requests that went out"),
         Column("received", "int64", "", "events received by virtual users"),
@@ -162,13 +162,20 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
     "server": (
         _T_S,
         _PHASE,
-        Column("clients", "int64", "", "connections that the gateway counts, from /metrics"),
+        Column(
+            "clients", "int64", "", "connections that the gateway counts; absent without /metrics"
+        ),
         Column("cpu_ns", "int64", "ns", "CPU time since the process began; absent when not ours"),
-        Column("rss_bytes", "int64", "B", "resident memory, from /metrics"),
+        Column("rss_bytes", "int64", "B", "resident memory; absent without /metrics"),
         Column("pss_anon_bytes", "int64", "B", "private anonymous memory; absent when not ours"),
         Column("fds", "int64", "", "open file descriptors; absent when not ours"),
-        Column("messages_out", "int64", "", "messages sent since the process began"),
-        Column("loop_lag_ns", "int64", "ns", "the gateway's own loop lag, worst of the second"),
+        Column("messages_out", "int64", "", "messages sent so far; absent without /metrics"),
+        Column(
+            "loop_lag_ns",
+            "int64",
+            "ns",
+            "its loop lag, worst of the second; absent without /metrics",
+        ),
     ),
     "generator": (
         _T_S,
@@ -177,7 +184,12 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         Column("cpu_ns", "int64", "ns", "CPU time of the process in this second"),
         Column("run_queue_ns", "int64", "ns", "time it waited for a core; absent when unknown"),
         Column("steal_ns", "int64", "ns", "time the machine's host took; absent when unknown"),
-        Column("loop_lag_max_ns", "int64", "ns", "worst loop lag of the second"),
+        Column(
+            "loop_lag_max_ns",
+            "int64",
+            "ns",
+            "worst loop lag of the second; absent when no tick ran",
+        ),
         Column("schedule_delay_max_ns", "int64", "ns", "worst sent − intended; absent when idle"),
     ),
     "ledger": (
@@ -191,7 +203,9 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         Column("lost", "int64", "", "owed, not conflated and never received"),
         Column("duplicate", "int64", "", "numbers received again"),
         Column("reordered", "int64", "", "numbers received after a later one"),
-        Column("leaked", "int64", "", "received and not owed: another's, or outside join and leave"),
+        Column(
+            "leaked", "int64", "", "received and not owed: another's, or outside join and leave"
+        ),
     ),
     "events": (
         Column("t_ns", "int64", "ns", "since the run's start, monotonic"),
@@ -200,8 +214,15 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         Column("user", "string", "", "the virtual user, empty when none"),
         Column("group", "string", "", "its behaviour"),
         Column("outcome", "string", "", "accepted, refused, an error code, a phase's name, …"),
-        Column("sent_ns", "int64", "ns", "when it was sent, since the run's start; absent if unsent"),
-        Column("value_ns", "int64", "ns", "a span that belongs to it, such as retryAfter; absent if none"),
+        Column(
+            "sent_ns", "int64", "ns", "when it was sent, since the run's start; absent if unsent"
+        ),
+        Column(
+            "value_ns",
+            "int64",
+            "ns",
+            "a span that belongs to it, such as retryAfter; absent if none",
+        ),
         Column("detail", "string", "", "words for a human"),
     ),
     "sample": (

@@ -162,7 +162,8 @@ class Run:
         self._phases.begin(Phase.WARM_UP, now_ns)
         self._phases.begin(Phase.STEADY, steady_ns)
         if self._publisher is not None:
-            self._publisher.begin(self._plan(now_ns, steady_ns))
+            first_ns = max(now_ns, self._publisher.ready_ns)
+            self._publisher.begin(self._plan(first_ns, steady_ns))
         self._write_manifest()
 
     def drain(self, wait_until_owed: Callable[[Mapping[str, int]], bool]) -> Mapping[str, int]:

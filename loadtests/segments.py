@@ -4,15 +4,16 @@ A Parquet file without its footer is lost, a stream of batches is not: what was
 flushed can be read, whatever became of the writer.
 
 ValueError
-└── TableError       a row has a column that its table does not know
+└── TableError       a row has a column that its table does not know, or lacks one it must have
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from loadtests.results import SEGMENTS, TABLES
@@ -45,23 +46,28 @@ class SegmentWriter:
         self._open: dict[str, tuple[Any, Any]] = {}
         self._schemas = {name: table_schema(name) for name in TABLES}
         self._columns = {name: frozenset(c.name for c in TABLES[name]) for name in TABLES}
+        self._required = {
+            name: [c.name for c in TABLES[name] if "absent" not in c.meaning] for name in TABLES
+        }
 
     def row(self, table: str, row: Mapping[str, object]) -> None:
-        """Keep a row for the next flush; a column that it does not name becomes null.
+        """Keep a row for the next flush; a column that may be absent and is becomes null.
 
         Raises:
-            TableError: the row names a column that the table does not have.
+            TableError: the row names a column that the table does not have, or leaves out
+                one that is never absent.
         """
         unknown = row.keys() - self._columns[table]
         if unknown:
             raise TableError(f"table {table} has no column {', '.join(sorted(unknown))}")
+        missing = [name for name in self._required[table] if row.get(name) is None]
+        if missing:
+            raise TableError(f"a row of {table} lacks {', '.join(missing)}")
         self._rows[table].append(row)
 
     def columns(self, table: str, columns: Mapping[str, Any]) -> None:
-        """Keep whole columns (arrays of one length, in any order) for the next flush."""
-        schema = self._schemas[table]
-        arrays = [pa.array(columns[field.name], type=field.type) for field in schema]
-        self._batches[table].append(pa.RecordBatch.from_arrays(arrays, schema=schema))
+        """Keep whole columns (sequences of one length, in any order) for the next flush."""
+        self._batches[table].append(_batch(self._schemas[table], columns))
 
     def flush(self) -> None:
         """Write what was kept, and hand it to the kernel."""
@@ -69,7 +75,8 @@ class SegmentWriter:
             rows, self._rows[table] = self._rows[table], []
             batches, self._batches[table] = self._batches[table], []
             if rows:
-                batches.append(pa.RecordBatch.from_pylist([dict(r) for r in rows], schema=schema))
+                columns = {name: [row.get(name) for row in rows] for name in schema.names}
+                batches.append(_batch(schema, columns))
             if batches:
                 self._write(table, batches)
 
@@ -90,6 +97,33 @@ class SegmentWriter:
         for batch in batches:
             stream.write_batch(batch)
         file.flush()
+
+
+def _batch(schema: pa.Schema, columns: Mapping[str, Sequence[Any]]) -> pa.RecordBatch:
+    arrays = [_array(field.type, columns[field.name]) for field in schema]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _array(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
+    """Return an Arrow array, laid out by hand.
+
+    ``pyarrow.array`` imports pandas at its first call, 0.4 s during which the loop of a
+    load generator would stand still. The layout is the Arrow columnar format's: a bitmap of
+    what is there, least significant bit first; offsets (int32) before the bytes of strings.
+    """
+    size = len(values)
+    present = np.fromiter((value is not None for value in values), dtype=bool, count=size)
+    bitmap = pa.py_buffer(np.packbits(present, bitorder="little").tobytes())
+    if kind == pa.string():
+        texts = [b"" if value is None else str(value).encode() for value in values]
+        offsets = np.zeros(size + 1, dtype=np.int32)
+        np.cumsum([len(text) for text in texts], out=offsets[1:])
+        buffers = [bitmap, pa.py_buffer(offsets.tobytes()), pa.py_buffer(b"".join(texts))]
+    else:
+        filled = values if present.all() else [0 if value is None else value for value in values]
+        width = np.int32 if kind == pa.int32() else np.int64
+        buffers = [bitmap, pa.py_buffer(np.asarray(filled, dtype=width).tobytes())]
+    return pa.Array.from_buffers(kind, size, buffers)
 
 
 def read_segment(path: Path) -> tuple[list[pa.RecordBatch], str | None]:

@@ -60,6 +60,10 @@ class Stage:
         self._welcomed += change
         self.recorder.clients(self._welcomed)
 
+    def is_complete(self) -> bool:
+        """Return whether everyone who was spawned has come on, or has failed to once."""
+        return all(user.has_tried for user in self.users)
+
     def trader_ids(self) -> Sequence[str]:
         """Return the ids of the traders that are connected: who the publisher may name."""
         return [user.user_id for user in self.users if user.group == "trader" and user.is_on]

@@ -142,7 +142,7 @@ class Supervisor:
         for problem in self.watch.problems:
             self.progress.say(problem)
         if not (self.directory / MANIFEST).exists():
-            self.progress.say(f"the load never began:\n{self._locust.last_lines()}")
+            self.progress.say(f"the load never began:\n{self._locust.complaints()}")
             return self._exit_code(None)
         verdict_code = judge_run(self.directory, self.environment, self.progress.say)
         self._say_what_next()

@@ -25,14 +25,13 @@ from gateway.contract import (
     MarketEvent,
     ServerEvent,
     TradingEvent,
-    market_stream,
 )
 from loadtests.addresses import source_address
 from loadtests.backoff import reconnect_delay_s
 from loadtests.calls import Reply
 from loadtests.errors import ClientError, ConnectionClosed, ConnectRefused, Refused
 from loadtests.handshake import parse_target
-from loadtests.ledger import Account
+from loadtests.ledger import Account, market_stream_of
 from loadtests.locust import SocketIOUser
 from loadtests.oracles import HeartbeatOracle
 from loadtests.results import Event, LimitOutcome, Series
@@ -54,6 +53,7 @@ class VirtualUser(SocketIOUser):
         group: the behaviour's name in the results.
         user_id: ``sub`` of its token.
         is_on: whether it holds a welcome.
+        has_tried: whether it has come on, or failed to, at least once.
     """
 
     abstract = True
@@ -65,6 +65,7 @@ class VirtualUser(SocketIOUser):
         self.index = self.stage.enter(self)
         self.user_id = f"vu-{self.index}"
         self.is_on = False
+        self.has_tried = False
         self.account: Account = self.stage.ledger.open(self.user_id, self.group)
         self.heartbeat: HeartbeatOracle | None = None
         self._recorder = self.stage.recorder
@@ -82,7 +83,10 @@ class VirtualUser(SocketIOUser):
         while True:
             wait_s = 0.0
             try:
-                self.come_on()
+                try:
+                    self.come_on()
+                finally:
+                    self.has_tried = True
                 attempt = 0
                 self.behave()
             except ConnectRefused as error:
@@ -176,7 +180,7 @@ class VirtualUser(SocketIOUser):
             self.account.subscribed(payload)
         elif name == ServerEvent.UNSUBSCRIBED:
             self.account.unsubscribed(payload)
-        elif name == ServerEvent.ERROR and self.client is not None and not self.client.has_calls:
+        elif name == ServerEvent.ERROR and self.client is not None and not self.client.is_waiting:
             # With a request under way the error is its, and its acknowledgement is judged.
             self.note_error(str(payload.get("code")), str(payload.get("message")), stamp_ns)
 
@@ -347,7 +351,7 @@ def refusal_of(reply: Reply) -> dict[str, Any] | None:
 def _place_of(name: str, payload: dict[str, Any]) -> tuple[str, int]:
     """Return the stream and the number of an accounted event; an owner's form is the user's."""
     if name in _MARKET:
-        return market_stream(MarketEvent(name), payload["symbol"]), payload["seq"]
+        return market_stream_of(name, payload["symbol"]), payload["seq"]
     if "userSeq" in payload:
         return "user", payload["userSeq"]
     return "trading", payload["seq"]

@@ -24,6 +24,8 @@ MARKS: Final = {
 }
 """One shape a verdict, the same on the terminal, in the summary and in the charts."""
 
+_ROOMY_COLUMNS: Final = 100
+
 _STYLES: Final = {
     Verdict.PASS: "green",
     Verdict.FAIL: "bold red",
@@ -34,28 +36,26 @@ _STYLES: Final = {
 
 def print_verdict(outcome: RunVerdict, console: Console) -> None:
     """Print the verdict, a table of the budgets, and what stands in the way of a PASS."""
-    console.print(table_of(outcome))
+    console.print(table_of(outcome, counted=console.width >= _ROOMY_COLUMNS))
     console.print(Text.assemble(_marked(outcome.verdict), f"  {outcome.run_id}"))
     for reason in outcome.reasons:
         console.print(Text(f"  {reason}"), soft_wrap=console.width > 200)
 
 
-def table_of(outcome: RunVerdict) -> Table:
-    """Return the budgets as a table, in the scenario's order."""
+def table_of(outcome: RunVerdict, *, counted: bool) -> Table:
+    """Return the budgets as a table, in the scenario's order; ``counted`` adds how many values."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("verdict", no_wrap=True)
     table.add_column("budget", overflow="fold")
     table.add_column("measured", justify="right", no_wrap=True)
     table.add_column("95 % interval", justify="right", no_wrap=True)
-    table.add_column("n", justify="right", no_wrap=True)
+    if counted:
+        table.add_column("n", justify="right", no_wrap=True)
     for decision in outcome.decisions:
-        table.add_row(
-            _marked(decision.verdict),
-            Text(decision.budget.text),
-            measured(decision),
-            interval(decision),
-            quantities.count(decision.measurement.n),
-        )
+        cells = [measured(decision), interval(decision)]
+        if counted:
+            cells.append(quantities.count(decision.measurement.n))
+        table.add_row(_marked(decision.verdict), Text(decision.budget.text), *cells)
     return table
 
 
@@ -66,13 +66,15 @@ def measured(decision: Decision) -> str:
 
 
 def interval(decision: Decision) -> str:
-    """Return ``9.02–9.71 ms``-like text; exact for a count, a dash where there is none."""
+    """Return ``9.02 – 9.71 ms``; ``exact`` for a count, a dash where there is none."""
     found = decision.measurement
     if found.low is None or found.high is None:
         return quantities.ABSENT
     if decision.kind == "count":
         return "exact"
-    return " – ".join(quantities.quantity(end, decision.kind) for end in (found.low, found.high))
+    low, high = (quantities.quantity(end, decision.kind) for end in (found.low, found.high))
+    number, _, unit = low.partition(" ")
+    return f"{number if high.endswith(f' {unit}') else low} – {high}"
 
 
 def _marked(verdict: Verdict) -> Text:

@@ -156,7 +156,7 @@ def block_length(histogram: Histogram) -> int:
     """
     filled = histogram.seconds[histogram.counts.sum(axis=1) > 0]
     distance = int(np.median(np.diff(filled))) if len(filled) > 1 else 1
-    return max(1, round(len(histogram.seconds) ** (1 / 3)), distance)
+    return int(max(1, round(len(histogram.seconds) ** (1 / 3)), distance))
 
 
 def _resampled_columns(

@@ -11,7 +11,7 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from loadtests.results import Verdict
-from reports.verdict import Decision, RunVerdict, explain
+from reports.verdict import Decision, RunVerdict, explain, worst
 
 _TAGS: Final = {
     Verdict.FAIL: "failure",
@@ -25,10 +25,10 @@ def render_junit(outcome: RunVerdict, *, scenario: str) -> str:
     suite = ET.Element("testsuite", name=f"tidegate.{scenario}")
     for decision in outcome.decisions:
         _add_case(suite, decision.budget.text, decision.verdict, explain(decision), decision)
-    told = {explain(decision) for decision in outcome.decisions}
-    others = [reason for reason in outcome.reasons if reason not in told]
-    if others and outcome.verdict is not Verdict.PASS:
-        _add_case(suite, "run", outcome.verdict, "; ".join(others), None)
+    if outcome.circumstances:
+        words = "; ".join(words for _, words in outcome.circumstances)
+        verdict = worst([verdict for verdict, _ in outcome.circumstances])
+        _add_case(suite, "run", verdict, words, None)
     for tag, name in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
         suite.set(name, str(len(suite.findall(f"testcase/{tag}"))))
     suite.set("tests", str(len(suite.findall("testcase"))))

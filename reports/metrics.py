@@ -152,13 +152,16 @@ def _measure_quantile(run: RunFrames, metric: str, statistic: str) -> Measuremen
 
 
 def memory_points(run: RunFrames) -> tuple[pd.DataFrame, str]:
-    """Return the ramp's ``clients`` and ``memory_bytes``, and which memory it is.
+    """Return the climb's ``clients`` and ``memory_bytes``, and which memory it is.
 
-    Private anonymous memory where the whole ramp has it (it is the gateway's alone),
-    resident memory otherwise.
+    The climb lasts from the first second to the one in which the gateway first counts all
+    clients, which it may do a second after the ramp was declared over. Private anonymous
+    memory (the gateway's alone) where the whole climb has it, resident memory otherwise.
     """
     rows = run["server"]
-    rows = rows[rows["phase"] == str(Phase.RAMP)]
+    rows = rows[rows["phase"].isin([str(Phase.RAMP), str(Phase.WARM_UP)])].sort_values("t_s")
+    if len(rows):
+        rows = rows.iloc[: int(rows["clients"].argmax()) + 1]
     column, words = "rss_bytes", "resident memory (RSS)"
     if len(rows) and rows["pss_anon_bytes"].notna().all():
         column, words = "pss_anon_bytes", "private anonymous memory (PSS)"

@@ -123,6 +123,7 @@ def ledger_by_family(run: RunFrames) -> pd.DataFrame:
         .groupby(["family", "group"], as_index=False)[list(LEDGER_COUNTS)]
         .sum()
     )
+    rows = rows[rows[list(LEDGER_COUNTS)].any(axis=1)]  # streams that nobody used say nothing
     total = rows[list(LEDGER_COUNTS)].sum()
     whole = pd.DataFrame([{"family": "all streams", "group": "", **total.to_dict()}])
     return pd.concat([rows, whole], ignore_index=True)

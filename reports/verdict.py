@@ -28,6 +28,9 @@ from scenarios.schema import METRICS, Budget
 SEVERITY: Final = (Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.INVALID, Verdict.FAIL)
 """From the mildest to the worst."""
 
+Finding = tuple[Verdict, str]
+"""What something came to, and in words why."""
+
 _COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
     "<=": operator.le,
     "<": operator.lt,
@@ -62,6 +65,7 @@ class RunVerdict:
         reasons: why it is not PASS, worst first; for a PASS, what it rests on.
         decisions: each budget, in the scenario's order.
         checks: the conditions of validity.
+        circumstances: what else bears on the verdict: a broken check, an early end.
     """
 
     run_id: str
@@ -70,6 +74,7 @@ class RunVerdict:
     reasons: tuple[str, ...]
     decisions: tuple[Decision, ...]
     checks: tuple[Check, ...]
+    circumstances: tuple[Finding, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``verdict.json`` holds; spans in ns, sizes in B, absent as null."""
@@ -97,7 +102,8 @@ def judge(run: RunFrames) -> RunVerdict:
     """Decide every budget of a run, and the run."""
     checks = check_validity(run)
     decisions = tuple(decide(run, budget, checks) for budget in run.scenario.budgets)
-    findings = _findings(run, decisions, checks)
+    circumstances = _circumstances(run, checks)
+    findings = [(decision.verdict, explain(decision)) for decision in decisions] + circumstances
     verdict = worst([found for found, _ in findings])
     ordered = sorted(findings, key=lambda finding: -SEVERITY.index(finding[0]))
     reasons = tuple(dict.fromkeys(words for found, words in ordered if found != Verdict.PASS))
@@ -108,6 +114,7 @@ def judge(run: RunFrames) -> RunVerdict:
         reasons=reasons or (f"all {quantities.counted(len(decisions), 'budget')} kept",),
         decisions=decisions,
         checks=checks,
+        circumstances=tuple(circumstances),
     )
 
 
@@ -167,12 +174,9 @@ def _weigh_validity(verdict: Verdict, why: str, checks: Sequence[Check]) -> tupl
     return verdict, why
 
 
-def _findings(
-    run: RunFrames, decisions: Sequence[Decision], checks: Sequence[Check]
-) -> list[tuple[Verdict, str]]:
-    """Everything that bears on the run's verdict, each with its words."""
-    findings = [(decision.verdict, explain(decision)) for decision in decisions]
-    findings += [
+def _circumstances(run: RunFrames, checks: Sequence[Check]) -> list[Finding]:
+    """Everything but the budgets that bears on the run's verdict."""
+    findings = [
         (Verdict.INVALID, f"{check.name}: {check.why}") for check in checks if check.ok is False
     ]
     ending = {
@@ -182,7 +186,7 @@ def _findings(
     }.get(run.manifest.status)
     if ending:
         findings.append(ending)
-    if not decisions:
+    if not run.scenario.budgets:
         findings.append((Verdict.INCONCLUSIVE, "the scenario demands nothing"))
     return findings
 

@@ -60,20 +60,11 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 
 
 @pytest.fixture
-def start_gateway(tmp_path: Path) -> Iterator[StartGateway]:
-    """Start a gateway with settings of the test's own; it must end cleanly when asked to."""
-    if os.environ.get("TIDEGATE_CONTRACT_URL"):
-        pytest.skip("needs a gateway with settings of its own")
+def processes() -> Iterator[list[GatewayProcess]]:
+    """Hold the gateways of one test; each must end cleanly when asked to, its clients gone."""
     started: list[GatewayProcess] = []
-
-    def start(**settings: object) -> GatewayProcess:
-        log = tmp_path / f"gateway-{len(started)}.log"
-        given = {name: None if value is None else str(value) for name, value in settings.items()}
-        started.append(GatewayProcess(log, given))
-        return started[-1]
-
     try:
-        yield start
+        yield started
         for process in started:
             if process.process.poll() is None:
                 assert process.stop() == 0, process.log.read_text()
@@ -83,7 +74,45 @@ def start_gateway(tmp_path: Path) -> Iterator[StartGateway]:
 
 
 @pytest.fixture
-def open_socket() -> Iterator[Connect]:
+def start_gateway(processes: list[GatewayProcess], tmp_path: Path) -> StartGateway:
+    """Start a gateway with settings of the test's own."""
+    if os.environ.get("TIDEGATE_CONTRACT_URL"):
+        pytest.skip("needs a gateway with settings of its own")
+
+    def start(**settings: object) -> GatewayProcess:
+        log = tmp_path / f"gateway-{len(processes)}.log"
+        given = {name: None if value is None else str(value) for name, value in settings.items()}
+        processes.append(GatewayProcess(log, given))
+        return processes[-1]
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartGateway]:
+    """Give the gateway with those settings, started once for all tests that ask for them."""
+    if os.environ.get("TIDEGATE_CONTRACT_URL"):
+        pytest.skip("needs a gateway with settings of its own")
+    started: dict[tuple[tuple[str, str], ...], GatewayProcess] = {}
+
+    def give(**settings: object) -> GatewayProcess:
+        given = {name: str(value) for name, value in settings.items()}
+        key = tuple(sorted(given.items()))
+        if key not in started:
+            started[key] = GatewayProcess(tmp_path_factory.mktemp("shared") / "gateway.log", given)
+        return started[key]
+
+    try:
+        yield give
+        for process in started.values():
+            assert process.stop() == 0, process.log.read_text()
+    finally:
+        for process in started.values():
+            process.kill()
+
+
+@pytest.fixture
+def open_socket(processes: list[GatewayProcess]) -> Iterator[Connect]:
     """Open raw sockets that are closed when the test is over; no CONNECT is sent."""
     with contextlib.ExitStack() as stack:
 

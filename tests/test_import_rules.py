@@ -150,7 +150,7 @@ def test_the_gateway_outside_its_shells_is_pure() -> None:
 
 @pytest.mark.parametrize("contract", CONTRACTS)
 def test_a_contract_imports_nothing_but_the_standard_library(contract: str) -> None:
-    package = contract.split("/")[0]
+    package = contract.split("/", maxsplit=1)[0]
     outside = {
         name
         for name, _ in imported_names(ROOT / contract)

@@ -204,5 +204,3 @@ async def run(gateway: Gateway, stopping: asyncio.Event, report: Callable[[str],
         await asyncio.wait_for(gateway.stop(), gateway.settings.shutdown_seconds)
     except TimeoutError:
         log.warning("stopped with clients that did not close in time")
-
-

@@ -197,6 +197,7 @@ def limit_line(axes: Axes, limit: float, words: str) -> None:
         ha="right",
         va="bottom",
         color=ORANGE,
+        bbox={"facecolor": SURFACE, "edgecolor": "none", "pad": 0.8},
     )
 
 

@@ -133,7 +133,7 @@ def _draw_latency(axes: Axes, run: RunFrames, name: str, frame: pd.DataFrame) ->
     if limit is not None:
         limit_line(axes, limit, f"limit on p99: {quantities.limit_span(limit)}")
     low = float(frame[0.5].min())
-    axes.set_ylim(low / 1.5, max(float(frame[0.99].max()), limit or 0) * 1.6)
+    axes.set_ylim(min(low, limit or low) / 1.5, max(float(frame[0.99].max()), limit or 0) * 1.6)
     span_axis(axes, f"{name} latency")
     time_axis(axes, run)
     key_above(axes, 2)
@@ -181,6 +181,7 @@ def _spectrum(histogram: intervals.Histogram) -> pd.DataFrame:
     nines = np.append(np.arange(0.0, most, 0.02), most)
     sums = histogram.counts.sum(axis=0)
     ranks = np.clip(np.ceil(histogram.n * (1 - 10.0**-nines) - 1e-9), 1, histogram.n)
+    ranks[-1] = histogram.n  # the curve ends at the slowest value of all
     columns = np.searchsorted(np.cumsum(sums), ranks)
     return pd.DataFrame({"nines": nines, "value_ns": histogram.tops[columns]})
 

@@ -73,7 +73,8 @@ def _title(shown: list[Decision]) -> str:
     measured = quantities.quantity(nearest.measurement.value, nearest.kind)
     ratio = share(nearest, nearest.measurement.value or 0)
     percent = f"{ratio:.0%}".replace("%", " %")
-    return f"The tightest is {nearest.budget.text}: measured {measured}, {percent} of its limit"
+    told = "The tightest budget is" if closeness(nearest) <= 1 else "Furthest beyond its limit is"
+    return f"{told} {nearest.budget.text}: measured {measured}, {percent} of the limit"
 
 
 def _draw_row(axes: Axes, row: int, decision: Decision, *, stacked: bool) -> None:
@@ -103,8 +104,10 @@ def _share_axis(axes: Axes, shown: list[Decision]) -> None:
         if end
     ]
     axes.set_xscale("log")
-    axes.set_xlim(min(*ends, 0.5) / 1.6, max(*ends, 1.0) * 2)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))
+    low, high = min(*ends, 0.5) / 1.6, max(*ends, 1.0) * 2
+    axes.set_xlim(low, high)
+    sparse = bool(axes.texts) and high / low > 20
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if sparse else (1.0, 2.0, 5.0), numticks=8))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:,.4g} %"))
     axes.set_xlabel("share of the limit")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,17 +14,40 @@ from blackbox.client import RawClient
 from blackbox.target import Target
 
 
-@pytest.fixture(scope="session")
-def silent_since(gateway: Target) -> Iterator[tuple[RawClient, float]]:
-    """A socket that never sends CONNECT, opened before the first test, and when that was."""
-    client = RawClient(gateway)
-    yield client, time.monotonic()
-    client.close()
+class SilentClient(threading.Thread):
+    """A socket that answers pings and never sends CONNECT; ``lived_s`` once it was closed."""
+
+    def __init__(self, gateway: Target) -> None:
+        super().__init__(name="silent client", daemon=True)
+        self.client = RawClient(gateway)
+        self.opened_s = time.monotonic()
+        self.lived_s: float | None = None
+
+    def run(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            self.client.wait_until_closed(600)
+            self.lived_s = time.monotonic() - self.opened_s
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _open_it_early(silent_since: tuple[RawClient, float]) -> None:
-    """Let the ten seconds of the CONNECT deadline pass while other tests run."""
+def silent_client_lived_s(gateway: Target) -> Iterator[Callable[[float], float | None]]:
+    """Say how long a silent client lived, when it was closed within so many seconds.
+
+    It is opened before the first test, so that other tests run while its deadline passes.
+    """
+    silent = SilentClient(gateway)
+    silent.start()
+
+    def ask(within_s: float) -> float | None:
+        silent.join(max(0, silent.opened_s + within_s - time.monotonic()))
+        return silent.lived_s if silent.lived_s is None or silent.lived_s <= within_s else None
+
+    yield ask
+    # Closing alone would leave the reader in its recv.
+    with contextlib.suppress(OSError):
+        silent.client.socket.shutdown(socket.SHUT_RDWR)
+    silent.join()
+    silent.client.close()
 
 
 @pytest.fixture

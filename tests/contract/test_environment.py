@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from blackbox.client import RawClient
 from blackbox.process import ROOT, GatewayProcess
+from blackbox.target import DEADLINE_S
 
 Connect = Callable[..., RawClient]
 StartGateway = Callable[..., GatewayProcess]
@@ -80,7 +81,7 @@ def test_a_bad_environment_stops_the_start_and_is_named(
 ) -> None:
     said = refuse_to_start(**environ)
     assert named in said
-    for value in (SECRET, environ.get("JWT_SECRET"), environ.get("JWT_PUBLIC_KEY")):
+    for value in (SECRET, environ.get("JWT_SECRET")):
         assert not value or value not in said, "a secret is never printed"
 
 
@@ -140,9 +141,19 @@ def test_a_signal_stops_it_cleanly(
 ) -> None:
     gateway = start_gateway()
     client = connect(target=gateway)
-    assert gateway.stop(how) == 0
+    gateway.process.send_signal(how)
     client.wait_until_closed()
+    assert gateway.process.wait(DEADLINE_S) == 0
     assert "Traceback" not in gateway.log.read_text()
+
+
+def test_a_stop_is_over_in_time_though_a_client_does_not_close(
+    connect: Connect, start_gateway: StartGateway
+) -> None:
+    gateway = start_gateway(GATEWAY_SHUTDOWN_SECONDS=1)
+    connect(target=gateway)  # and never reads again
+    gateway.process.terminate()
+    assert gateway.process.wait(1 + DEADLINE_S) == 0
 
 
 def test_tidegate_serve_is_the_same_gateway() -> None:
@@ -170,7 +181,10 @@ def test_the_log_is_json_and_holds_no_secret(
     client.call("token:refresh", {"token": token})
     client.call("subscribe", {"channel": "weather"})
     bad = gateway.token("logged", key="x" * 64)
-    open_socket(gateway, query=f"&token={bad}").send_packet("40" + json.dumps({"token": bad}))
+    refused = open_socket(gateway, query=f"&token={bad}")
+    refused.send_packet("40" + json.dumps({"token": bad}))
+    assert refused.read_packet().startswith("44")
+    refused.close()
     gateway.get("/metrics", token=token)
     client.close()
     assert gateway.stop() == 0

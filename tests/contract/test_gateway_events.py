@@ -62,8 +62,7 @@ def test_clock_and_epoch_are_the_same_for_every_client(connect: Connect) -> None
 
 
 def test_the_epoch_is_new_for_each_process(connect: Connect, start_gateway: StartGateway) -> None:
-    epochs = {connect(target=start_gateway()).welcome["epoch"] for _ in range(2)}
-    assert len(epochs) == 2
+    assert connect(target=start_gateway()).welcome["epoch"] != connect().welcome["epoch"]
 
 
 def test_heartbeats_are_one_global_tick_and_one_encoding(connect: Connect) -> None:
@@ -142,7 +141,7 @@ def test_a_token_is_announced_before_it_expires_and_not_earlier(
     connect: Connect, start_gateway: StartGateway
 ) -> None:
     gateway = start_gateway(GATEWAY_TOKEN_EXPIRING_SECONDS=1)
-    client = connect(target=gateway, token=gateway.token(lifetime_s=4))
+    client = connect(target=gateway, token=gateway.token(lifetime_s=3))
     for _ in range(3):
         client.expect("heartbeat")
     assert not [n for n, _ in client.inbox if n == "token:expiring"]
@@ -150,9 +149,9 @@ def test_a_token_is_announced_before_it_expires_and_not_earlier(
 
 
 def test_an_expired_token_ends_the_connection_with_its_code(
-    connect: Connect, start_gateway: StartGateway
+    connect: Connect, shared_gateway: StartGateway
 ) -> None:
-    gateway = start_gateway(GATEWAY_TOKEN_LEEWAY_SECONDS=0)
+    gateway = shared_gateway(GATEWAY_TOKEN_LEEWAY_SECONDS=0)
     client = connect(target=gateway, token=gateway.token(lifetime_s=2))
     client.expect_error(ErrorCode.TOKEN_EXPIRED)
     client.expect("disconnect")
@@ -164,18 +163,18 @@ def test_an_expired_token_ends_the_connection_with_its_code(
     reason="stock transport: a kick sends 41 and leaves the transport open",
 )
 def test_an_expired_token_closes_the_transport(
-    connect: Connect, start_gateway: StartGateway
+    connect: Connect, shared_gateway: StartGateway
 ) -> None:
-    gateway = start_gateway(GATEWAY_TOKEN_LEEWAY_SECONDS=0)
+    gateway = shared_gateway(GATEWAY_TOKEN_LEEWAY_SECONDS=0)
     client = connect(target=gateway, token=gateway.token(lifetime_s=1))
     client.expect_error(ErrorCode.TOKEN_EXPIRED)
     client.wait_until_closed(2)
 
 
 def test_a_refreshed_token_keeps_the_connection(
-    connect: Connect, start_gateway: StartGateway
+    connect: Connect, shared_gateway: StartGateway
 ) -> None:
-    gateway = start_gateway(GATEWAY_TOKEN_LEEWAY_SECONDS=0)
+    gateway = shared_gateway(GATEWAY_TOKEN_LEEWAY_SECONDS=0)
     client = connect(target=gateway, token=gateway.token("kept", lifetime_s=2))
     client.call("token:refresh", {"token": gateway.token("kept", lifetime_s=600)})
     deadline = time.monotonic() + 3.5
@@ -189,7 +188,7 @@ def test_a_stopping_gateway_tells_each_client_when_to_return(
 ) -> None:
     gateway = start_gateway()
     clients = [connect(target=gateway) for _ in range(5)]
-    assert gateway.stop() == 0
+    gateway.process.terminate()
     told = [client.expect("server:draining") for client in clients]
     assert all(one.keys() == {"reconnectAfter", "timestamp"} for one in told)
     assert len({one["reconnectAfter"] for one in told}) > 1, "jittered for each client"
@@ -206,7 +205,7 @@ def test_a_stopping_gateway_tells_each_client_when_to_return(
 def test_a_drain_closes_clients_one_after_the_other(
     connect: Connect, start_gateway: StartGateway
 ) -> None:
-    gateway = start_gateway(GATEWAY_SHUTDOWN_SECONDS=2)
+    gateway = start_gateway(GATEWAY_SHUTDOWN_SECONDS=5)
     clients = [connect(target=gateway) for _ in range(4)]
     gateway.process.terminate()
     closed: list[float] = []

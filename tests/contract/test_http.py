@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from blackbox.client import RawClient
 from blackbox.process import GatewayProcess
-from blackbox.target import Target
+from blackbox.target import Target, wait_for
 
 Connect = Callable[..., RawClient]
 StartGateway = Callable[..., GatewayProcess]
@@ -81,9 +81,7 @@ def test_a_guarded_route_needs_a_token_with_its_scope(
             assert gateway.request(method, path, token=token, body={}).status == status
 
 
-def test_a_gateway_with_nobody_counts_nobody(
-    connect: Connect, start_gateway: StartGateway, wait_for: Callable[..., None]
-) -> None:
+def test_a_gateway_with_nobody_counts_nobody(connect: Connect, start_gateway: StartGateway) -> None:
     gateway = start_gateway()
     client = connect(target=gateway)
     client.call("subscribe", {"channel": "trading"})

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from blackbox.client import RawClient
 from blackbox.process import GatewayProcess
-from blackbox.target import Target
+from blackbox.target import Target, wait_for
 
 from gateway.contract import MAX_EVENT_BYTES, MAX_PAYLOAD_BYTES, ErrorCode
 
@@ -33,9 +33,9 @@ def test_sixty_events_are_accepted_and_the_61st_refused(connect: Connect) -> Non
 
 
 def test_the_window_rolls_and_retry_after_is_the_moment_it_opens(
-    connect: Connect, start_gateway: StartGateway
+    connect: Connect, shared_gateway: StartGateway
 ) -> None:
-    gateway = start_gateway(GATEWAY_RATE_LIMIT=4, GATEWAY_RATE_WINDOW_SECONDS=1)
+    gateway = shared_gateway(GATEWAY_RATE_LIMIT=4, GATEWAY_RATE_WINDOW_SECONDS=1)
     client = connect(target=gateway)
     for _ in range(2):
         client.call("get-subscriptions")
@@ -59,22 +59,22 @@ def test_the_window_rolls_and_retry_after_is_the_moment_it_opens(
     ids=["invalid channel", "no payload", "unknown event", "a number for a name"],
 )
 def test_invalid_and_unknown_events_count(
-    connect: Connect, start_gateway: StartGateway, spoil: tuple[Any, ...]
+    connect: Connect, shared_gateway: StartGateway, spoil: tuple[Any, ...]
 ) -> None:
-    client = connect(target=start_gateway(GATEWAY_RATE_LIMIT=3))
+    client = connect(target=shared_gateway(GATEWAY_RATE_LIMIT=3))
     for _ in range(3):
         client.emit(*spoil)
     assert limited(client.call("get-subscriptions"))
 
 
 def test_one_error_event_for_each_breach_and_every_acknowledgement(
-    connect: Connect, start_gateway: StartGateway
+    connect: Connect, shared_gateway: StartGateway
 ) -> None:
-    gateway = start_gateway(GATEWAY_RATE_LIMIT=2, GATEWAY_RATE_WINDOW_SECONDS=1)
+    gateway = shared_gateway(GATEWAY_RATE_LIMIT=4, GATEWAY_RATE_WINDOW_SECONDS=1)
     client = connect(target=gateway)
     for breach in (1, 2):
-        answers = [client.call("get-subscriptions") for _ in range(7)]
-        assert [limited(answer) for answer in answers] == [False] * 2 + [True] * 5
+        answers = [client.call("get-subscriptions") for _ in range(9)]
+        assert [limited(answer) for answer in answers] == [False] * 4 + [True] * 5
         errors = [payload for name, payload in client.inbox if name == "error"]
         assert len(errors) == breach
         until = time.monotonic() + 1.01
@@ -130,19 +130,19 @@ def test_a_user_s_limit_spans_all_connections_and_outlives_them(
 
 
 def test_a_new_connection_has_a_window_of_its_own(
-    connect: Connect, start_gateway: StartGateway
+    connect: Connect, shared_gateway: StartGateway
 ) -> None:
-    gateway = start_gateway(GATEWAY_RATE_LIMIT=2)
+    gateway = shared_gateway(GATEWAY_RATE_LIMIT=3)
     first = connect("again", target=gateway)
-    assert [limited(first.call("get-subscriptions")) for _ in range(3)] == [False, False, True]
+    assert [limited(first.call("get-subscriptions")) for _ in range(4)] == [False] * 3 + [True]
     first.close()
     assert not limited(connect("again", target=gateway).call("get-subscriptions"))
 
 
 def test_too_many_refused_events_end_the_connection(
-    connect: Connect, start_gateway: StartGateway
+    connect: Connect, shared_gateway: StartGateway
 ) -> None:
-    client = connect(target=start_gateway(GATEWAY_RATE_LIMIT=1, GATEWAY_MAX_REFUSED_EVENTS=20))
+    client = connect(target=shared_gateway(GATEWAY_RATE_LIMIT=1, GATEWAY_MAX_REFUSED_EVENTS=20))
     for _ in range(25):
         client.emit("get-subscriptions")
     client.expect("disconnect")
@@ -154,18 +154,18 @@ def test_too_many_refused_events_end_the_connection(
     reason="stock transport: a kick sends 41 and leaves the transport open",
 )
 def test_too_many_refused_events_close_the_transport(
-    connect: Connect, start_gateway: StartGateway
+    connect: Connect, shared_gateway: StartGateway
 ) -> None:
-    client = connect(target=start_gateway(GATEWAY_RATE_LIMIT=1, GATEWAY_MAX_REFUSED_EVENTS=20))
+    client = connect(target=shared_gateway(GATEWAY_RATE_LIMIT=1, GATEWAY_MAX_REFUSED_EVENTS=20))
     for _ in range(25):
         client.emit("get-subscriptions")
     client.wait_until_closed(1)
 
 
 def test_a_user_s_21st_connection_closes_the_longest_silent_one(
-    connect: Connect, start_gateway: StartGateway
+    connect: Connect, shared_gateway: StartGateway
 ) -> None:
-    gateway = start_gateway(GATEWAY_MAX_CONNECTIONS_PER_USER=3)
+    gateway = shared_gateway(GATEWAY_MAX_CONNECTIONS_PER_USER=3)
     clients = [connect("crowd", target=gateway) for _ in range(3)]
     clients[0].call("get-subscriptions")
     connect("crowd", target=gateway)
@@ -181,11 +181,10 @@ def test_a_user_s_21st_connection_closes_the_longest_silent_one(
     reason="stock transport: a kick sends 41 and leaves the transport open",
 )
 def test_a_connection_too_many_closes_the_transport(
-    connect: Connect, start_gateway: StartGateway
+    connect: Connect, shared_gateway: StartGateway
 ) -> None:
-    gateway = start_gateway(GATEWAY_MAX_CONNECTIONS_PER_USER=1)
-    first = connect("crowd", target=gateway)
-    connect("crowd", target=gateway)
+    gateway = shared_gateway(GATEWAY_MAX_CONNECTIONS_PER_USER=3)
+    first, *_ = (connect("throng", target=gateway) for _ in range(4))
     first.wait_until_closed(1)
 
 
@@ -205,7 +204,7 @@ def test_an_address_may_open_so_many_sessions_a_minute(start_gateway: StartGatew
 
 
 def test_an_address_may_hold_so_many_sessions_at_once(
-    open_socket: Connect, start_gateway: StartGateway, wait_for: Callable[..., None]
+    open_socket: Connect, start_gateway: StartGateway
 ) -> None:
     gateway = start_gateway(
         GATEWAY_MAX_CONNECTIONS_PER_ADDRESS=2, GATEWAY_ADDRESS_LIMIT_EXEMPT="192.0.2.0/24"

@@ -107,13 +107,13 @@ def test_the_public_id_of_one_order_stays_the_same(connect: Connect, gateway: Ta
 
 
 def test_the_public_id_is_new_for_each_process(
-    connect: Connect, start_gateway: Callable[[], Target]
+    connect: Connect, gateway: Target, start_gateway: Callable[[], Target]
 ) -> None:
     ids = set()
-    for gateway in (start_gateway(), start_gateway()):
-        watcher = connect(target=gateway)
+    for target in (gateway, start_gateway()):
+        watcher = connect(target=target)
         watcher.call("subscribe", {"channel": "trading"})
-        gateway.publish({"room": "trading", "event": "order:created", "data": {"order": ORDER}})
+        target.publish({"room": "trading", "event": "order:created", "data": {"order": ORDER}})
         ids.add(watcher.expect("order:created")["order"]["id"])
     assert len(ids) == 2
 

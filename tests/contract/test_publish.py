@@ -66,7 +66,6 @@ BAD: dict[str, object] = {
     "no data": {"room": "trading", "event": "note"},
     "data that are no object": {**NOTE, "data": [1]},
     "no target": {"event": "note", "data": {}},
-    "an unknown key": {**NOTE, "colour": "blue"},
     "srcTs that is a text": {**NOTE, "srcTs": "now"},
     "room and rooms": {**NOTE, "rooms": ["llm"]},
     "several rooms of a plain event": {"rooms": ["trading", "llm"], "event": "note", "data": {}},

@@ -48,22 +48,22 @@ def test_nothing_that_happens_adds_a_name_or_a_series() -> None:
 @pytest.mark.parametrize(
     ("act", "series", "value"),
     [
-        (lambda m: m.client_connected(), "gateway_clients[]", 1),
-        (lambda m: m.message_in("ping"), "gateway_messages_in_total['ping']", 1),
-        (lambda m: m.fanned_out("price:update", 7, 1), "gateway_messages_out_total['market']", 7),
-        (lambda m: m.fanned_out("order:filled", 7, 1), "gateway_messages_out_total['trading']", 7),
-        (lambda m: m.fanned_out("heartbeat", 7, 1), "gateway_messages_out_total['control']", 7),
-        (lambda m: m.fanned_out("x", 1, 2_000_000_000), "gateway_fanout_seconds_sum[]", 2),
-        (lambda m: m.client_closed("ping timeout", 4), "gateway_closed_total['ping_timeout']", 1),
-        (lambda m: m.client_closed("", 4), "gateway_connection_seconds_sum[]", 4),
-        (lambda m: m.limit_violated(LimitName.USER), "gateway_limit_violations_total['user']", 1),
+        (lambda m: m.client_connected(), "tidegate_clients[]", 1),
+        (lambda m: m.message_in("ping"), "tidegate_messages_in_total['ping']", 1),
+        (lambda m: m.fanned_out("price:update", 7, 1), "tidegate_messages_out_total['market']", 7),
+        (lambda m: m.fanned_out("order:filled", 7, 1), "tidegate_messages_out_total['trading']", 7),
+        (lambda m: m.fanned_out("heartbeat", 7, 1), "tidegate_messages_out_total['control']", 7),
+        (lambda m: m.fanned_out("x", 1, 2_000_000_000), "tidegate_fanout_seconds_sum[]", 2),
+        (lambda m: m.client_closed("ping timeout", 4), "tidegate_closed_total['ping_timeout']", 1),
+        (lambda m: m.client_closed("", 4), "tidegate_connection_seconds_sum[]", 4),
+        (lambda m: m.limit_violated(LimitName.USER), "tidegate_limit_violations_total['user']", 1),
         (
             lambda m: m.authentication_failed(ErrorCode.AUTH_MISSING),
-            "gateway_authentication_failures_total['AUTH_MISSING']",
+            "tidegate_authentication_failures_total['AUTH_MISSING']",
             1,
         ),
-        (lambda m: m.set_subscriptions({Channel.LLM: 5}), "gateway_subscriptions['llm']", 5),
-        (lambda m: m.handler_failed(), "gateway_handler_errors_total[]", 1),
+        (lambda m: m.set_subscriptions({Channel.LLM: 5}), "tidegate_subscriptions['llm']", 5),
+        (lambda m: m.handler_failed(), "tidegate_handler_errors_total[]", 1),
     ],
 )
 def test_what_happens_is_counted(
@@ -79,8 +79,8 @@ def test_the_largest_loop_lag_begins_anew_with_each_exposition() -> None:
     metrics = GatewayMetrics()
     metrics.loop_lagged(0.5)
     metrics.loop_lagged(0.25)
-    assert series_of(metrics)["gateway_loop_lag_max_seconds[]"] == 0.5
-    assert series_of(metrics)["gateway_loop_lag_max_seconds[]"] == 0
+    assert series_of(metrics)["tidegate_loop_lag_max_seconds[]"] == 0.5
+    assert series_of(metrics)["tidegate_loop_lag_max_seconds[]"] == 0
 
 
 def test_the_table_names_every_metric() -> None:

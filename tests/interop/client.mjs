@@ -21,10 +21,10 @@ function transport() {
 
 function connect({ url, options }) {
   socket = io(url, { forceNew: true, reconnectionDelay: 100, reconnectionDelayMax: 300, ...options });
-  socket.on("connect", () => {
-    say("connect", { id: socket.id, transport: transport() });
+  socket.io.on("open", () => {
     socket.io.engine.once("upgrade", (upgraded) => say("upgrade", { transport: upgraded.name }));
   });
+  socket.on("connect", () => say("connect", { id: socket.id, transport: transport() }));
   socket.on("connect_error", (error) =>
     say("connect_error", { message: error.message, data: error.data, active: socket.active }),
   );
@@ -38,10 +38,7 @@ const commands = {
   emit: ({ event, args = [] }) => socket.emit(event, ...args),
   call: ({ event, args = [] }) =>
     socket.emit(event, ...args, (answer) => say("acknowledged", { event, answer })),
-  close: () => {
-    socket?.close();
-    lines.close();
-  },
+  close: () => lines.close(),
 };
 
 const lines = createInterface({ input: process.stdin });
@@ -49,4 +46,8 @@ lines.on("line", (line) => {
   const command = JSON.parse(line);
   commands[command.do](command);
 });
-lines.on("close", () => socket?.close());
+lines.on("close", () => {
+  socket?.close();
+  // A poll that the gateway has not answered yet must not keep the process.
+  setTimeout(() => process.exit(0), 300).unref();
+});

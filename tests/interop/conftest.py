@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 from blackbox.node import NodeClient
+from blackbox.process import GatewayProcess
 
 HERE = Path(__file__).resolve().parent
 Line = dict[str, Any]
 
 
 @pytest.fixture
-def start_client() -> Iterator[Callable[..., NodeClient]]:
+def start_client(processes: list[GatewayProcess]) -> Iterator[Callable[..., NodeClient]]:
     """Start a stock client and let it connect; it is ended when the test is over."""
     with contextlib.ExitStack() as stack:
 

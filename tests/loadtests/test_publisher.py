@@ -240,15 +240,16 @@ def test_a_process_that_never_began_ends_in_order(tmp_path: Path) -> None:
     assert process.figures() == {"status": "complete", "published": 0, "late": 0, "missed": 0}
 
 
+def start_process() -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "loadtests.publisher"]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
 async def test_sigterm_ends_the_process_within_a_second(
     plan: Plan, route: tuple[FakeRoute, str]
 ) -> None:
     fake, url = route
-    process = subprocess.Popen(
-        [sys.executable, "-m", "loadtests.publisher"],
-        stdin=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
+    process = start_process()
     assert process.stdin is not None
     with process.stdin as pipe:
         pipe.write(json.dumps(describe(plan, url)).encode() + b"\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import itertools
 import json
 import secrets
@@ -121,12 +122,23 @@ class RawClient:
         """Return the next Engine.IO packet, and answer it when it is a ping."""
         opcode, payload = self.read_frame(timeout_s)
         if opcode == 8:
+            with contextlib.suppress(OSError):  # RFC 6455, 5.5.1: a close is answered by a close
+                self.send_frame(payload, 8)
             raise Ended(struct.unpack(">H", payload[:2])[0] if payload else None)
         assert opcode == 1, f"not a text frame: {opcode} {payload!r}"
         packet = payload.decode()
         self.packets.append(packet)
         if packet.startswith("2") and self.answers_pings:
             self.send_packet("3" + packet[1:])
+        if packet == "1":  # Engine.IO's own close: the client closes the transport
+            self.close()
+            raise Ended(None)
+        return packet
+
+    def read_message(self) -> str:
+        """Return the next packet that says something: no ping, no noop."""
+        while (packet := self.read_packet()) in {"2", "6"}:
+            pass
         return packet
 
     def send_frame(self, payload: bytes, opcode: int = 1, *, final: bool = True) -> None:
@@ -149,12 +161,12 @@ class RawClient:
     def connect(self, auth: object = None) -> dict[str, Any]:
         """Send CONNECT and return the welcome, which must be the first event of all."""
         self.send_packet("40" if auth is None else "40" + json.dumps(auth))
-        packet = self.read_packet()
+        packet = self.read_message()
         if packet.startswith("44"):
             raise Refused(json.loads(packet[2:]))
         assert packet.startswith("40{"), packet
         self.sid = json.loads(packet[2:])["sid"]
-        packet = self.read_packet()
+        packet = self.read_message()
         assert packet.startswith('42["connected",'), packet
         self.welcome = json.loads(packet[2:])[1]
         return self.welcome

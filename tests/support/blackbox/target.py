@@ -60,6 +60,7 @@ class Target:
             claims["sub"] = sub
         if lifetime_s is not None:
             claims["exp"] = int(time.time() + lifetime_s)
+        claims = {name: value for name, value in claims.items() if value is not None}
         return jwt.encode(claims, key or self.secret, algorithm=algorithm)
 
     def request(

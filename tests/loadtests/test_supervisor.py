@@ -1,0 +1,359 @@
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from rich.console import Console
+
+from loadtests.children import Child, ChildFailed, child_environment
+from loadtests.manifest import read_json
+from loadtests.progress import Progress, describe_second
+from loadtests.results import MANIFEST, ExitCode
+from loadtests.supervisor import RunRefused, RunRequest, Supervisor, run_supervised
+from scenarios.schema import read_scenario
+
+ROOT = Path(__file__).parents[2]
+SMOKE = ROOT / "scenarios" / "smoke.toml"
+DEADLINE_S = 30.0
+SMALL = """# Is a small run supervised?
+name = "small"
+seed = 7
+budgets = ["errors == 0"]
+[phases]
+spawn_rate = 50.0
+warm_up = "200 ms"
+steady = "STEADY"
+drain = "1 s"
+[gateway]
+GATEWAY_HEARTBEAT_SECONDS = 1
+[market]
+symbols = 3
+zipf = 1.0
+[users.trader]
+count = 10
+symbols = 1
+request_every = "REQUEST_EVERY"
+[[publish]]
+event = "price:update"
+rate = 20.0
+[health]  # what a busy machine does to a small run is not what is tested
+generator_loop_lag_p99 = "60 s"
+publisher_delay_p99 = "60 s"
+"""
+
+
+def wait_for(is_so: Callable[[], object]) -> None:
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not is_so():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Iterator[Callable[[str], Child]]:
+    started: list[Child] = []
+
+    def start(program: str) -> Child:
+        command = [sys.executable, "-u", "-c", program]
+        log = tmp_path / f"{len(started)}.log"
+        started.append(Child("program", command, log=log, environment=os.environ))
+        return started[-1]
+
+    yield start
+    for child in started:
+        child.stop(0)
+
+
+def test_a_child_is_ready_when_its_line_is_in_its_log(python: Callable[[str], Child]) -> None:
+    child = python("import time; print('noise'); print('listening on http://x:1'); time.sleep(60)")
+    assert child.wait_for_line("listening on ", DEADLINE_S) == "http://x:1"
+    assert child.stop(DEADLINE_S)
+    assert child.exit_code == -signal.SIGTERM
+
+
+def test_a_child_that_ends_before_it_is_ready_fails_with_its_last_words(
+    python: Callable[[str], Child],
+) -> None:
+    child = python("import sys; print('bad setting'); sys.exit(2)")
+    with pytest.raises(ChildFailed, match=r"(?s)exit code 2 .*bad setting"):
+        child.wait_for_line("listening on ", DEADLINE_S)
+
+
+def test_a_silent_child_fails_when_its_time_is_over(python: Callable[[str], Child]) -> None:
+    with pytest.raises(ChildFailed, match=r"not ready within 0\.1 s"):
+        python("import time; time.sleep(60)").wait_for_line("listening on ", 0.1)
+
+
+def test_a_child_that_ignores_sigterm_is_killed(python: Callable[[str], Child]) -> None:
+    child = python(
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        "print('here'); time.sleep(60)"
+    )
+    child.wait_for_line("here", DEADLINE_S)
+    assert not child.stop(0.1)
+    assert child.exit_code == -signal.SIGKILL
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's promise is Linux's")
+def test_a_child_dies_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    log = tmp_path / "child.log"
+    program = (
+        "import os, sys, time; from pathlib import Path; from loadtests.children import Child;"
+        f"c = Child('c', [sys.executable, '-c', 'import time; time.sleep(60)'],"
+        f" log=Path({str(log)!r}), environment=os.environ);"
+        "print(c.pid, flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert psutil.pid_exists(pid)
+        parent.kill()
+    wait_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
+
+
+def test_children_find_the_project_from_any_folder() -> None:
+    found = child_environment({"PYTHONPATH": "/x"})["PYTHONPATH"]
+    assert found == f"{ROOT}{os.pathsep}/x"
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(file=io.StringIO(), width=200)
+
+
+def said(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_misspelt_key_is_refused_before_anything_starts(tmp_path: Path, console: Console) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(SMOKE.read_text().replace("steady =", "steedy ="))
+    with pytest.raises(RunRefused, match="did you mean steady"):
+        run_supervised(RunRequest(scenario=path, runs=tmp_path / "runs"), {}, console)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_target_needs_the_secret_in_the_environment(tmp_path: Path, console: Console) -> None:
+    request = RunRequest(scenario=SMOKE, runs=tmp_path, target="http://127.0.0.1:1")
+    with pytest.raises(RunRefused, match="JWT_SECRET in the environment"):
+        run_supervised(request, {}, console)
+
+
+def test_a_target_that_nobody_answers_at_is_refused_in_words(
+    tmp_path: Path, console: Console
+) -> None:
+    request = RunRequest(scenario=SMOKE, runs=tmp_path, target="http://127.0.0.1:1")
+    with pytest.raises(RunRefused, match="cannot be reached"):
+        run_supervised(request, {"JWT_SECRET": "s" * 32}, console)
+
+
+def test_a_gateway_that_does_not_start_is_5_with_its_own_words(
+    tmp_path: Path, console: Console
+) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(SMOKE.read_text().replace("GATEWAY_HEARTBEAT_SECONDS", "GATEWAY_NONSENSE"))
+    request = RunRequest(scenario=path, runs=tmp_path / "runs")
+    assert run_supervised(request, os.environ, console) == ExitCode.GATEWAY_FAILED
+    assert "GATEWAY_NONSENSE" in said(console)
+
+
+@pytest.mark.parametrize(
+    ("interrupted", "gateway_died", "load_code", "verdict_code", "expected"),
+    [
+        pytest.param(False, False, 0, 0, 0, id="pass"),
+        pytest.param(False, False, 0, 1, 1, id="a broken budget"),
+        pytest.param(False, False, 0, 3, 3, id="inconclusive"),
+        pytest.param(False, False, 2, None, 2, id="the load refused to start"),
+        pytest.param(False, False, 4, 0, 4, id="the publisher was lost"),
+        pytest.param(False, False, 4, 1, 1, id="a counted loss is worse than a lost publisher"),
+        pytest.param(False, False, -9, 0, 4, id="the load generator was killed"),
+        pytest.param(False, False, 0, None, 4, id="no verdict was made"),
+        pytest.param(False, True, 4, 1, 5, id="the gateway died"),
+        pytest.param(True, True, 130, 1, 130, id="interrupted"),
+    ],
+)
+def test_the_exit_code_is_the_worst_of_what_happened(
+    tmp_path: Path,
+    console: Console,
+    interrupted: bool,
+    gateway_died: bool,
+    load_code: int,
+    verdict_code: int | None,
+    expected: int,
+) -> None:
+    request = RunRequest(scenario=SMOKE, runs=tmp_path)
+    supervisor = Supervisor(read_scenario(SMOKE), request, tmp_path, "s", {}, console)
+    supervisor.watch.interrupted = interrupted
+    supervisor.watch.gateway_died = gateway_died
+    program = (
+        f"import os, signal; os.kill(os.getpid(), 9) if {load_code} < 0 else os._exit({load_code})"
+    )
+    command = [sys.executable, "-c", program]
+    log = tmp_path / "locust.log"
+    supervisor._locust = Child("load", command, log=log, environment=os.environ)
+    supervisor._locust.wait(DEADLINE_S)
+    assert supervisor._exit_code(verdict_code) == expected
+
+
+LIVE = {
+    "t_s": 12.0,
+    "phase": "steady",
+    "clients": 300,
+    "requests": 15,
+    "published": 110,
+    "received": 2_900,
+    "errors": 0,
+    "missed": 2,
+    "push_p50_ns": 1_500_000,
+    "push_p99_ns": 9_000_000,
+}
+
+
+def test_a_second_is_told_in_rates_and_what_is_not_known_is_left_out() -> None:
+    line = describe_second(LIVE, {"t_s": 11.0, "published": 55}, 38.0)
+    assert "55/s published" in line
+    assert "push p50 1.5 p99 9.0 ms" in line
+    assert "2 missed" in line
+    assert "errors" not in line
+    line = describe_second({**LIVE, "push_p99_ns": None, "published": None}, {}, 38.0)
+    assert "push" not in line
+    assert "published" not in line
+
+
+def test_without_a_terminal_a_phase_begins_a_line_and_a_second_does_not(console: Console) -> None:
+    with Progress(console, 38.0) as progress:
+        progress.show(None)
+        progress.show(LIVE)
+        progress.show(LIVE)
+        progress.show({**LIVE, "t_s": 13.0})
+        progress.show({**LIVE, "t_s": 14.0, "phase": "drain"})
+    assert [line.split()[0] for line in said(console).splitlines()] == ["steady", "drain"]
+
+
+class SupervisedRun:
+    """A real ``tidegate run`` of a small scenario that a test breaks in the middle."""
+
+    def __init__(self, directory: Path, steady: str, request_every: str) -> None:
+        scenario = directory / "small.toml"
+        text = SMALL.replace("STEADY", steady).replace("REQUEST_EVERY", request_every)
+        scenario.write_text(text)
+        self.runs = directory / "runs"
+        command = [sys.executable, "-m", "loadtests", "run", str(scenario)]
+        self.process = subprocess.Popen(
+            [*command, "--runs", str(self.runs)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=ROOT,
+        )
+
+    @property
+    def directory(self) -> Path:
+        return (self.runs / "latest").resolve()
+
+    def wait_until_steady(self) -> None:
+        path = self.runs / "latest" / "logs" / "live.json"
+        wait_for(lambda: (read_json(path) or {}).get("phase") == "steady")
+
+    def descendant(self, word: str) -> psutil.Process:
+        found = [
+            child
+            for child in psutil.Process(self.process.pid).children(recursive=True)
+            if word in child.cmdline()
+        ]
+        assert len(found) == 1, found
+        return found[0]
+
+    def end(self) -> tuple[int, str]:
+        descendants = psutil.Process(self.process.pid).children(recursive=True)
+        words, _ = self.process.communicate(timeout=DEADLINE_S * 2)
+        _, left = psutil.wait_procs(descendants, timeout=5)
+        assert left == []
+        return self.process.returncode, words
+
+    def manifest(self) -> dict[str, object]:
+        found = read_json(self.directory / MANIFEST)
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def supervise(tmp_path: Path) -> Iterator[Callable[..., SupervisedRun]]:
+    started: list[SupervisedRun] = []
+
+    def start(steady: str, request_every: str = "2 s") -> SupervisedRun:
+        started.append(SupervisedRun(tmp_path, steady, request_every))
+        return started[-1]
+
+    yield start
+    for run in started:
+        if run.process.poll() is None:
+            run.process.kill()
+        assert run.process.stdout is not None
+        run.process.stdout.close()
+        run.process.wait()
+
+
+def test_a_run_ends_with_a_verdict_and_leaves_nothing_behind(
+    supervise: Callable[..., SupervisedRun],
+) -> None:
+    run = supervise("2 s")
+    code, words = run.end()
+    assert code == ExitCode.PASS, words
+    assert "errors == 0" in words
+    assert run.manifest()["status"] == "complete"
+    assert (run.directory / "report.html").exists()
+
+
+def test_a_killed_publisher_is_4(supervise: Callable[..., SupervisedRun]) -> None:
+    run = supervise("60 s")
+    run.wait_until_steady()
+    run.descendant("loadtests.publisher").kill()
+    code, words = run.end()
+    assert code == ExitCode.INVALID, words
+    publisher = run.manifest()["publisher"]
+    assert isinstance(publisher, dict)
+    assert publisher["status"] == "lost"
+
+
+def test_a_killed_gateway_is_5(supervise: Callable[..., SupervisedRun]) -> None:
+    run = supervise("60 s")
+    run.wait_until_steady()
+    run.descendant("gateway").kill()
+    code, words = run.end()
+    assert code == ExitCode.GATEWAY_FAILED, words
+    assert "the gateway died with exit code -9" in words
+    assert run.manifest()["gateway"] == {"status": "died", "exit_code": -9}
+
+
+def test_an_interrupt_is_130_even_twice_and_the_run_stays_readable(
+    supervise: Callable[..., SupervisedRun],
+) -> None:
+    run = supervise("60 s")
+    run.wait_until_steady()
+    run.process.send_signal(signal.SIGINT)
+    run.process.send_signal(signal.SIGINT)
+    code, words = run.end()
+    assert code == ExitCode.INTERRUPTED, words
+    assert run.manifest()["status"] == "interrupted"
+    assert (run.directory / "hist.parquet").exists()
+    assert (run.directory / "report.html").exists()
+
+
+def test_a_load_that_is_above_the_limits_is_2_in_its_own_words(
+    supervise: Callable[..., SupervisedRun],
+) -> None:
+    code, words = supervise("3 s", request_every="100 ms").end()
+    assert code == ExitCode.USAGE, words
+    assert "above the target's limits" in words
+    assert "Aggregated" not in words

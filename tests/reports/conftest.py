@@ -1,0 +1,34 @@
+"""Synthetic runs for the report's tests: one that passes, and a maker of others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from synthetic_run import make_run
+
+from reports.frames import RunFrames, read_run
+
+Make = Callable[..., RunFrames]
+
+
+@pytest.fixture(scope="session")
+def passing_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A smoke run in which everything was kept; nobody may write into it."""
+    return make_run(tmp_path_factory.mktemp("runs") / "20261123T100000Z_smoke_abc123")
+
+
+@pytest.fixture(scope="session")
+def passing_run(passing_directory: Path) -> RunFrames:
+    return read_run(passing_directory)
+
+
+@pytest.fixture
+def run_with(tmp_path: Path) -> Make:
+    """Make a run that differs from the passing one in what is named, and read it."""
+
+    def make(**differences: object) -> RunFrames:
+        return read_run(make_run(tmp_path / "run", **differences))  # type: ignore[arg-type]  # make_run names them
+
+    return make
