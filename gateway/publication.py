@@ -154,10 +154,8 @@ def _parse(item: object) -> Publication:
     _check_encoding(item)
     event = _parse_event(item.get("event"))
     data = item.get("data")
-    if data is None:
-        data = {}
     if not isinstance(data, Mapping):
-        raise InvalidPayload("data must be an object")
+        raise InvalidPayload("data must be there, and an object: {} when there is nothing to say")
     publication = Publication(
         event=event,
         data=data,

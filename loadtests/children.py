@@ -33,7 +33,13 @@ class Child:
     """
 
     def __init__(
-        self, name: str, command: Sequence[str], *, log: Path, environment: Mapping[str, str]
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        log: Path,
+        environment: Mapping[str, str],
+        cores: frozenset[int] | None = None,
     ) -> None:
         self.name = name
         self.log = log
@@ -45,7 +51,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - this process has one thread
+                preexec_fn=lambda: _begin_child(cores),  # noqa: PLW1509 - this process has one thread
             )
 
     @property
@@ -118,6 +124,24 @@ def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {**environment, "PYTHONPATH": os.pathsep.join([str(PROJECT), *([held] if held else [])])}
 
 
-def _die_with_parent() -> None:
+def split_cores() -> tuple[frozenset[int] | None, frozenset[int] | None]:
+    """Return the cores of the gateway and those of the load: one and the others.
+
+    Sharing them, each waits for the other, and that wait reads as the gateway's latency.
+
+    Returns:
+        Twice None where there is one core only, or the system does not say.
+    """
+    if sys.platform != "linux":
+        return None, None
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        return None, None
+    return frozenset(cores[:1]), frozenset(cores[1:])
+
+
+def _begin_child(cores: frozenset[int] | None) -> None:
+    if cores is not None:
+        os.sched_setaffinity(0, cores)
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

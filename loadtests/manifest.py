@@ -114,8 +114,18 @@ def describe_host() -> dict[str, object]:
         "kernel": f"{uname.system} {uname.release}",
         "machine": uname.machine,
         "cpu": _cpu_name(),
-        "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
+        "cores": os.cpu_count(),
         "memory_bytes": pages,
+    }
+
+
+def describe_placement(gateway_pid: int | None) -> dict[str, list[int] | None]:
+    """Return the cores that the load and an embedded gateway may use; None where unknown."""
+    if sys.platform != "linux":
+        return {"gateway": None, "load": None}
+    return {
+        "gateway": None if gateway_pid is None else sorted(os.sched_getaffinity(gateway_pid)),
+        "load": sorted(os.sched_getaffinity(0)),
     }
 
 

@@ -36,6 +36,8 @@ from loadtests.results import LOGS, Event, Phase, Series
 
 WORKER: Final = "publisher"
 IN_FLIGHT: Final = 4
+COARSE_S: Final = 0.0015
+"""The selector wakes on whole milliseconds, rounded up; the last of a wait is spun away."""
 GIVE_UP_S: Final = 5.0
 LAST_ANSWERS_S: Final = 0.6
 REQUEST_TIMEOUT_S: Final = 10.0
@@ -103,8 +105,11 @@ class Publisher:
         while not self.stopping.is_set():
             due_ns = self._arrivals.next_ns()
             wait_s = None if due_ns is None else (due_ns - time.monotonic_ns()) / SECOND_NS
-            if wait_s is None or wait_s > 0:
-                await asyncio.wait({stop}, timeout=wait_s)
+            if wait_s is None or wait_s > COARSE_S:
+                coarse_s = None if wait_s is None else wait_s - COARSE_S
+                await asyncio.wait({stop}, timeout=coarse_s)
+            elif wait_s > 0:
+                await asyncio.sleep(0)
             elif len(self._pending) >= IN_FLIGHT:
                 await asyncio.wait({stop, *self._pending}, return_when=asyncio.FIRST_COMPLETED)
             else:

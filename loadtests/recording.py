@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from loadtests.histogram import buckets_of
-from loadtests.results import MAX_VALUE_NS, TABLES, Event, Phase, Series
-from loadtests.segments import SegmentWriter
+from loadtests.results import MAX_VALUE_NS, TABLES, Event, Phase, Series, bucket_of
+from loadtests.segments import Repeated, SegmentWriter
 
 SECOND_NS = 1_000_000_000
 SAMPLE_EVERY = 1_000
@@ -190,20 +190,26 @@ class Recorder:
         starts = np.array(self.phases.starts_ns, dtype=np.int64)
         phase = np.maximum(0, np.searchsorted(starts, moments, side="right") - 1)
         seconds = (moments - self.t0_ns) // SECOND_NS
-        keys = np.stack([seconds, phase, buckets_of(values)])
-        found, counts = np.unique(keys, axis=1, return_counts=True)
-        size = found.shape[1]
-        self.writer.columns(
-            "hist",
-            {
-                "t_s": found[0],
-                "phase": [str(self.phases.phases[index]) for index in found[1]],
-                "worker": [self.worker] * size,
-                "series": [str(series)] * size,
-                "bucket": found[2],
-                "count": counts,
-            },
-        )
+        # One integer a value sorts ten times faster than three: second, phase, bucket.
+        layout = (len(starts), bucket_of(MAX_VALUE_NS) + 1)
+        keys = (seconds * layout[0] + phase) * layout[1] + buckets_of(values)
+        found, counts = np.unique(keys, return_counts=True)
+        rest, buckets = np.divmod(found, layout[1])
+        found_s, found_phase = np.divmod(rest, layout[0])
+        for index in np.unique(found_phase):
+            of_phase = found_phase == index
+            size = int(of_phase.sum())
+            self.writer.columns(
+                "hist",
+                {
+                    "t_s": found_s[of_phase],
+                    "phase": Repeated(str(self.phases.phases[index]), size),
+                    "worker": Repeated(self.worker, size),
+                    "series": Repeated(str(series), size),
+                    "bucket": buckets[of_phase],
+                    "count": counts[of_phase],
+                },
+            )
 
     def _write_counts(self, now_ns: int) -> None:
         at_ns = self._counted_from_ns

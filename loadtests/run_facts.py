@@ -6,7 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gateway.contract import iso_timestamp
-from loadtests.manifest import describe_commit, describe_host, describe_versions
+from loadtests.manifest import (
+    describe_commit,
+    describe_host,
+    describe_placement,
+    describe_versions,
+)
 from loadtests.results import FORMAT_VERSION
 from scenarios.schema import Scenario
 
@@ -38,6 +43,7 @@ def describe_run(
         "git_commit": commit,
         "git_dirty": is_dirty,
         "host": describe_host(),
+        "placement": describe_placement(embedded_pid),
         "target": {
             "url": target_url,
             "embedded": embedded_pid is not None,

@@ -10,6 +10,7 @@ ValueError
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,17 @@ import pyarrow as pa
 from loadtests.results import SEGMENTS, TABLES
 
 _KINDS = {"int64": pa.int64(), "int32": pa.int32(), "string": pa.string()}
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """A column of text that says the same ``count`` times: laid out at once, not row by row."""
+
+    text: str
+    count: int
+
+
+Values = Sequence[Any] | np.ndarray | Repeated
 
 
 class TableError(ValueError):
@@ -99,19 +111,30 @@ class SegmentWriter:
         file.flush()
 
 
-def _batch(schema: pa.Schema, columns: Mapping[str, Sequence[Any]]) -> pa.RecordBatch:
+def _batch(schema: pa.Schema, columns: Mapping[str, Values]) -> pa.RecordBatch:
     arrays = [_array(field.type, columns[field.name]) for field in schema]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _array(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
+def _array(kind: pa.DataType, values: Values) -> pa.Array:
     """Return an Arrow array, laid out by hand.
 
     ``pyarrow.array`` imports pandas at its first call, 0.4 s during which the loop of a
     load generator would stand still. The layout is the Arrow columnar format's: a bitmap of
     what is there, least significant bit first; offsets (int32) before the bytes of strings.
+    A numpy column and a repeated text have no nulls, and need no bitmap.
     """
+    if isinstance(values, Repeated):
+        text = values.text.encode()
+        offsets = np.arange(values.count + 1, dtype=np.int32) * np.int32(len(text))
+        buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(text * values.count)]
+        return pa.Array.from_buffers(kind, values.count, buffers)
+    width = np.int32 if kind == pa.int32() else np.int64
     size = len(values)
+    if isinstance(values, np.ndarray):
+        return pa.Array.from_buffers(
+            kind, size, [None, pa.py_buffer(values.astype(width).tobytes())]
+        )
     present = np.fromiter((value is not None for value in values), dtype=bool, count=size)
     bitmap = pa.py_buffer(np.packbits(present, bitorder="little").tobytes())
     if kind == pa.string():
@@ -121,7 +144,6 @@ def _array(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
         buffers = [bitmap, pa.py_buffer(offsets.tobytes()), pa.py_buffer(b"".join(texts))]
     else:
         filled = values if present.all() else [0 if value is None else value for value in values]
-        width = np.int32 if kind == pa.int32() else np.int64
         buffers = [bitmap, pa.py_buffer(np.asarray(filled, dtype=width).tobytes())]
     return pa.Array.from_buffers(kind, size, buffers)
 

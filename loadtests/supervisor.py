@@ -22,7 +22,7 @@ from urllib.error import HTTPError
 from rich.console import Console
 
 from gateway.contract import HEALTH_PATH, LISTENING_LINE
-from loadtests.children import Child, ChildFailed, child_environment
+from loadtests.children import Child, ChildFailed, child_environment, split_cores
 from loadtests.endpoints import fetch
 from loadtests.judging import judge_run
 from loadtests.manifest import create_run_directory, read_json, write_json
@@ -113,6 +113,7 @@ class Supervisor:
         self.watch = Watch()
         self.progress = Progress(console, scenario.load_s + scenario.phases.drain_s)
         self._secret = secret
+        self._cores = split_cores()
         self._gateway: Child | None = None
         self._locust: Child | None = None
 
@@ -160,7 +161,9 @@ class Supervisor:
         }
         command = [sys.executable, "-m", "gateway"]
         log = self.directory / LOGS / "gateway.log"
-        self._gateway = Child("gateway", command, log=log, environment=environment)
+        self._gateway = Child(
+            "gateway", command, log=log, environment=environment, cores=self._cores[0]
+        )
         url = self._gateway.wait_for_line(LISTENING_LINE, GATEWAY_START_S)
         for name, value in self.scenario.gateway.items():
             self.progress.say(f"gateway setting of this scenario: {name}={value}")
@@ -178,7 +181,8 @@ class Supervisor:
         words = f"{self.scenario.name}: {self.scenario.question}"
         self.progress.say(f"{words}\nrun {self.directory.name} against {url}")
         log = self.directory / LOGS / "locust.log"
-        return Child("load generator", command, log=log, environment=environment)
+        cores = None if self._gateway is None else self._cores[1]
+        return Child("load generator", command, log=log, environment=environment, cores=cores)
 
     def _watch_load(self) -> None:
         locust = self._running_locust()

@@ -154,6 +154,7 @@ def _facts(manifest: Manifest, run: RunFrames) -> list[tuple[str, str]]:
         ("Gateway settings", gateway or "defaults"),
         ("Clocks", _clock_words(clock)),
         ("Host", _host_words(host)),
+        ("Placement", _placement_words(manifest.part("placement"))),
         ("Versions", versions),
         ("Commit", _commit_words(manifest)),
         ("Command", " ".join(str(word) for word in manifest.facts.get("command") or ())),
@@ -182,6 +183,15 @@ def _host_words(host: Mapping[str, Any]) -> str:
     if host.get("memory_bytes"):
         parts.append(quantities.size(float(host["memory_bytes"])))
     return ", ".join(str(part) for part in parts if part)
+
+
+def _placement_words(placement: Mapping[str, Any]) -> str:
+    parts = [
+        f"{what} on core{'s' if len(cores) > 1 else ''} {', '.join(map(str, cores))}"
+        for what in ("gateway", "load")
+        if (cores := placement.get(what))
+    ]
+    return "; ".join(parts)
 
 
 def _commit_words(manifest: Manifest) -> str:

@@ -36,6 +36,7 @@ from gateway.transport import AsyncServer
 
 _BACKLOG: Final = 4_096
 _RECONNECT_AFTER_MS: Final = (1_000, 5_000)  # jitter: not all at once onto the next process
+_CLOSING_S: Final = 2.0  # contract: a close that is not done in 2 s is aborted
 
 log = get_logger(__name__)
 
@@ -177,7 +178,7 @@ class Gateway:
                     "timestamp": self.tables.broadcaster.timestamp(),
                 },
             )
-        await transport.close_transports()
+        await transport.close_transports(min(_CLOSING_S, self.settings.shutdown_seconds / 2))
         await transport.shutdown()
         if self._runner is not None:
             await self._runner.cleanup()

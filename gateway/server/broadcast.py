@@ -127,10 +127,13 @@ class Broadcaster:
         self._metrics.fanned_out(delivery.event, sent, self._clock.monotonic_ns() - began_ns)
 
     async def to_everyone(self, event: str, data: Mapping[str, Any]) -> None:
-        """Queue one of the gateway's own events, encoded once, for every client."""
+        """Queue one of the gateway's own events, encoded once, for every client.
+
+        Without the lock: it has no number that a subscription's ``at`` could name, and
+        publications need not wait while thousands of heartbeats leave.
+        """
         began_ns = self._clock.monotonic_ns()
-        async with self.lock:
-            sent = await self._transport.deliver(event, data)
+        sent = await self._transport.deliver(event, data)
         self._metrics.fanned_out(event, sent, self._clock.monotonic_ns() - began_ns)
 
     async def broadcast_to_room(
