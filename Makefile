@@ -27,7 +27,7 @@ run: $(INSTALLED) ## run SCENARIO (scenarios/smoke.toml) against an embedded gat
 	@$(BIN)/tidegate run $(SCENARIO)
 
 test: $(INSTALLED) node ## run all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(INSTALLED) ## format, lint, types, import rules, generated documents
 	@$(BIN)/ruff format --check .

@@ -77,7 +77,7 @@ def test_a_balance_goes_to_its_owner() -> None:
 
 def test_another_event_is_numbered_in_its_room() -> None:
     streams = Streams("e")
-    (delivery,) = publish(streams, event="headline", room="news")
+    (delivery,) = publish(streams, event="headline", room="news", data={})
     assert (delivery.stream, delivery.seq, delivery.rooms) == ("room:news", 1, ("news",))
     assert "prevSeq" not in delivery.payload
 

@@ -84,8 +84,8 @@ def test_the_connection_limit_is_read_in_nanoseconds() -> None:
 @pytest.mark.parametrize(
     ("total", "expected"),
     [
-        (300, {"subscriber": 239, "trader": 60, "abuser": 1}),
-        (101, {"abuser": 1, "subscriber": 80, "trader": 20}),
+        (300, {"subscriber": 279, "trader": 20, "abuser": 1}),
+        (101, {"abuser": 1, "subscriber": 93, "trader": 7}),
         (1, {"abuser": 1, "subscriber": 0, "trader": 0}),
     ],
     ids=["the scenario's own", "fewer", "one"],
