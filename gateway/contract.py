@@ -215,6 +215,13 @@ MAX_LLM_EVENT_BYTES: Final = 262_144
 MAX_TOKEN_BYTES: Final = 4_096
 MAX_SYMBOL_LENGTH: Final = 32
 MAX_SYMBOLS_PER_CALL: Final = 64
+CONNECT_TIMEOUT_SECONDS: Final = 10.0
+MAX_SEND_BYTES: Final = 1_048_576
+"""Lossless bytes that may wait for one client; more of them, or older ones, close it."""
+MAX_SEND_SECONDS: Final = 5.0
+MAX_QUEUE_BYTES: Final = 268_435_456
+"""Bytes that may wait for all clients together."""
+CLOSE_TIMEOUT_SECONDS: Final = 2.0
 MAX_ROOMS_PER_CLIENT: Final = 128
 MAX_SYMBOLS_PER_PROCESS: Final = 10_000
 MAX_PUBLISH_ITEMS: Final = 1_000

@@ -6,7 +6,7 @@ under ``other``, so that nobody can make series without end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -35,6 +35,7 @@ _CLOSING_REASONS: Final[dict[str, str]] = {
     "too many connections": "too_many_connections",
     "too many refused events": "too_many_refused_events",
     "protocol breach": "protocol_breach",
+    "slow consumer": "slow_consumer",
     "draining": "draining",
 }
 """Reason in the log → label."""
@@ -50,7 +51,12 @@ OWN_METRICS: Final[dict[str, str]] = {
     "tidegate_connection_seconds": "How long connections lasted.",
     "tidegate_closed": "Connections that ended, by reason.",
     "tidegate_handler_errors": "Handlers that failed by a fault of the gateway.",
-    "tidegate_fanout_seconds": "From one event's first frame queued to its last.",
+    "tidegate_fanout_seconds": "From the queueing of one event to its last write.",
+    "tidegate_fanout_hold_max_seconds": "The longest that one slice of fan-out held the loop.",
+    "tidegate_queue_bytes": "Bytes that wait for clients which do not keep up.",
+    "tidegate_queue_sends": "Sends, one a client, that wait in the lanes.",
+    "tidegate_conflated": "Events replaced by newer ones of their stream for a slow client.",
+    "tidegate_gc_pause_seconds": "Pauses of the garbage collector, by generation.",
     "tidegate_loop_lag_seconds": "How late the event loop woke a timer.",
     "tidegate_loop_lag_max_seconds": "The largest loop lag since the last exposition.",
 }
@@ -91,6 +97,19 @@ class GatewayMetrics:
         self._loop_lag_s = self._histogram("tidegate_loop_lag_seconds", _FAST_BUCKETS_S)
         self._loop_lag_max_s = self._gauge("tidegate_loop_lag_max_seconds")
         self._largest_lag_s = 0.0
+        self._gc_pause_s = Histogram(
+            "tidegate_gc_pause_seconds",
+            OWN_METRICS["tidegate_gc_pause_seconds"],
+            ("generation",),
+            buckets=_FAST_BUCKETS_S,
+            registry=self.registry,
+        )
+        self._waiting_bytes = self._gauge("tidegate_queue_bytes")
+        self._waiting_sends = self._gauge("tidegate_queue_sends")
+        self._longest_hold_s = self._gauge("tidegate_fanout_hold_max_seconds")
+        self._conflated_events = self._counter("tidegate_conflated")
+        self._conflated: Callable[[], float] | None = None
+        self._conflated_told = 0.0
         self._show_zeros()
 
     def client_connected(self) -> None:
@@ -112,17 +131,37 @@ class GatewayMetrics:
         """Count an event from a client."""
         self._messages_in.labels(event if event in _CLIENT_EVENTS else _OTHER).inc()
 
-    def fanned_out(self, event: str, recipients: int, elapsed_ns: int) -> None:
+    def messages_out(self, event: str, recipients: int) -> None:
         """Count an event queued for clients.
 
         Args:
             event: its name.
             recipients: clients that it was queued for.
-            elapsed_ns: from the first frame queued to the last, ns.
         """
         kind = _CONTROL if event in _SERVER_EVENTS else kind_of(event).value
         self._messages_out.labels(kind).inc(recipients)
+
+    def fanned_out(self, elapsed_ns: int) -> None:
+        """Note how long an event took from its queueing to its last write, ns."""
         self._fanout_s.observe(elapsed_ns / _NS_PER_S)
+
+    def collected(self, generation: int, seconds: float) -> None:
+        """Note a pause of the garbage collector."""
+        self._gc_pause_s.labels(str(generation)).observe(seconds)
+
+    def watch_transport(
+        self,
+        *,
+        waiting_bytes: Callable[[], float],
+        waiting_sends: Callable[[], float],
+        conflated: Callable[[], float],
+        longest_hold_s: Callable[[], float],
+    ) -> None:
+        """Read what the transport counts when somebody asks."""
+        self._waiting_bytes.set_function(waiting_bytes)
+        self._waiting_sends.set_function(waiting_sends)
+        self._longest_hold_s.set_function(longest_hold_s)
+        self._conflated = conflated
 
     def set_subscriptions(self, counts: Mapping[Channel, int]) -> None:
         """Tell how many subscriptions each channel has."""
@@ -152,6 +191,10 @@ class GatewayMetrics:
 
     def expose(self) -> bytes:
         """Return the text exposition, and begin a new maximum of the loop lag."""
+        if self._conflated is not None:
+            conflated = self._conflated()
+            self._conflated_events.inc(conflated - self._conflated_told)
+            self._conflated_told = conflated
         self._loop_lag_max_s.set(self._largest_lag_s)
         self._largest_lag_s = 0.0
         return generate_latest(self.registry)
@@ -168,6 +211,8 @@ class GatewayMetrics:
             self._limit_violations.labels(limit.value)
         for code in (ErrorCode.AUTH_MISSING, ErrorCode.AUTH_FAILED, ErrorCode.TOKEN_EXPIRED):
             self._authentication_failures.labels(code.value)
+        for generation in range(3):
+            self._gc_pause_s.labels(str(generation))
         for reason in (*_CLOSING_REASONS.values(), _OTHER):
             self._closed.labels(reason)
         self.set_subscriptions(dict.fromkeys(Channel, 0))

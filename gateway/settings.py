@@ -59,6 +59,11 @@ class Settings:
     development_anywhere: bool
     ping_interval_ms: int
     ping_timeout_ms: int
+    head_timeout_seconds: float
+    connect_timeout_seconds: float
+    max_send_bytes: int
+    max_send_seconds: float
+    max_queue_bytes: int
     log_level: str
     log_format: Literal["json", "console"]
     shutdown_seconds: float

@@ -219,6 +219,33 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "a client that does not answer a ping for longer is closed",
         whole(1),
     ),
+    _seconds(
+        "HEAD_TIMEOUT_SECONDS",
+        contract.CONNECT_TIMEOUT_SECONDS,
+        "a connection that has not sent its first request by then is closed",
+    ),
+    _seconds(
+        "CONNECT_TIMEOUT_SECONDS",
+        contract.CONNECT_TIMEOUT_SECONDS,
+        "a transport whose client has not sent CONNECT by then is closed",
+    ),
+    _count(
+        "MAX_SEND_BYTES",
+        contract.MAX_SEND_BYTES,
+        "lossless bytes that may wait for one client; more close it",
+        most=1_000_000_000,
+    ),
+    _seconds(
+        "MAX_SEND_SECONDS",
+        contract.MAX_SEND_SECONDS,
+        "lossless bytes that wait longer for one client close it",
+    ),
+    _count(
+        "MAX_QUEUE_BYTES",
+        contract.MAX_QUEUE_BYTES,
+        "bytes that may wait for all clients; then the largest waiters are closed",
+        most=1_000_000_000_000,
+    ),
     Setting(
         "GATEWAY_LOG_LEVEL",
         "log_level",
@@ -235,7 +262,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "json or console",
         one_of("json", "console"),
     ),
-    _seconds("SHUTDOWN_SECONDS", 10.0, "a stop takes no longer"),
+    _seconds("SHUTDOWN_SECONDS", 30.0, "a stop takes no longer, whoever is connected"),
 )
 
 

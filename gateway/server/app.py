@@ -6,7 +6,8 @@ import asyncio
 import random
 import secrets
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
@@ -14,14 +15,21 @@ from aiohttp import web
 from gateway import strictjson
 from gateway.admission import AddressAdmission, UserConnections
 from gateway.auth import Authenticator
-from gateway.contract import MAX_PAYLOAD_BYTES, MAX_PUBLISH_BYTES, ServerEvent
+from gateway.contract import (
+    CLOSE_TIMEOUT_SECONDS,
+    MAX_PAYLOAD_BYTES,
+    MAX_PUBLISH_BYTES,
+    ServerEvent,
+)
 from gateway.expiry import ExpiryWheel
 from gateway.metrics import GatewayMetrics
 from gateway.ratelimit import UserLimiters
 from gateway.server.broadcast import Broadcaster
 from gateway.server.clock import Clock, SystemClock
 from gateway.server.connections import Connections
+from gateway.server.flows import FLOWS
 from gateway.server.front_door import FrontDoor
+from gateway.server.garbage import GarbageCollection
 from gateway.server.handlers import Handlers
 from gateway.server.log import get_logger
 from gateway.server.routes import Routes
@@ -32,11 +40,13 @@ from gateway.session import Sessions
 from gateway.settings import Settings
 from gateway.streams import Streams
 from gateway.subscriptions import Subscriptions
-from gateway.transport import AsyncServer
+from gateway.transport import AsyncServer, Door
 
 _BACKLOG: Final = 4_096
 _RECONNECT_AFTER_MS: Final = (1_000, 5_000)  # jitter: not all at once onto the next process
-_CLOSING_S: Final = 2.0  # contract: a close that is not done in 2 s is aborted
+_KEEP_ALIVE_S: Final = 30.0  # between two HTTP requests of one connection
+_PACE_S: Final = 0.1  # between two closes of a drain
+_PACED_SHARE: Final = 0.4  # of the time to stop, that the closes may take together
 
 log = get_logger(__name__)
 
@@ -54,14 +64,16 @@ class Gateway:
         self.clock = clock or SystemClock()
         self.is_ready = False
         self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
         self._authenticator = Authenticator(settings)
-        self.tables = self._make_tables()
-        self.connections = Connections(self.tables, self._authenticator)
+        metrics = GatewayMetrics()
+        addresses = AddressAdmission(settings)
+        self._door = FrontDoor(settings, addresses, self.clock, metrics, lambda: self.is_ready)
+        self.tables = self._make_tables(metrics, addresses)
+        self.connections = Connections(self.tables, self._authenticator, self._door.address_of)
         self._handlers = Handlers(self.tables, self.connections)
         self._ticks = Ticks(self.tables, self.connections)
-        self._door = FrontDoor(
-            settings, self.tables.addresses, self.clock, self.tables.metrics, lambda: self.is_ready
-        )
+        self._garbage = GarbageCollection(metrics, self._is_idle)
         self._routes = Routes(self.tables, self._authenticator, lambda: self.is_ready)
         transport = self.tables.transport
         transport.on("connect", self.connections.connect)
@@ -71,26 +83,14 @@ class Gateway:
         self.send_to_user = self.tables.broadcaster.send_to_user
         self.send_to_client = self.tables.broadcaster.send_to_client
 
-    def _make_tables(self) -> Tables:
+    def _make_tables(self, metrics: GatewayMetrics, addresses: AddressAdmission) -> Tables:
         settings = self.settings
-        metrics = GatewayMetrics()
         streams = Streams(
             epoch=secrets.token_hex(8),
             retention_ns=round(settings.user_retention_seconds * 1e9),
         )
         user_connections = UserConnections(settings.max_connections_per_user)
-        transport = AsyncServer(
-            on_event=self._on_event,
-            on_welcome=self._on_welcome,
-            on_breach=self._on_breach,
-            on_session_open=self._on_session_open,
-            on_session_close=self._on_session_close,
-            json=strictjson,
-            allowed_origins=settings.client_urls,
-            ping_interval_ms=settings.ping_interval_ms,
-            ping_timeout_ms=settings.ping_timeout_ms,
-            max_payload_bytes=MAX_PAYLOAD_BYTES,
-        )
+        transport = self._make_transport()
         broadcaster = Broadcaster(
             transport,
             streams,
@@ -111,30 +111,56 @@ class Gateway:
             ),
             user_connections=user_connections,
             user_limiters=UserLimiters(settings),
-            addresses=AddressAdmission(settings),
+            addresses=addresses,
             streams=streams,
             expiries=ExpiryWheel(self.clock.unix_s()),
             limits=enforced_limits(settings),
         )
 
-    async def _on_event(
-        self, sid: str, name: object, arguments: tuple[object, ...], size: int
-    ) -> Mapping[str, Any] | None:
-        return await self._handlers.handle(sid, name, arguments, size)
+    def _make_transport(self) -> AsyncServer:
+        settings = self.settings
+        transport = AsyncServer(
+            json=strictjson,
+            flows=FLOWS,
+            on_event=self._on_event,
+            on_welcome=self._on_welcome,
+            on_breach=self._on_breach,
+            admit=self._door.admit,
+            on_session_close=self._door.session_closed,
+            cors_allowed_origins=list(settings.client_urls),
+            ping_interval=settings.ping_interval_ms / 1_000,
+            ping_timeout=settings.ping_timeout_ms / 1_000,
+            max_http_buffer_size=MAX_PAYLOAD_BYTES,
+            connect_timeout=settings.connect_timeout_seconds,
+            head_timeout=settings.head_timeout_seconds,
+            max_send_bytes=settings.max_send_bytes,
+            max_send_age=settings.max_send_seconds,
+            max_waiting_bytes=settings.max_queue_bytes,
+            close_timeout=CLOSE_TIMEOUT_SECONDS,
+        )
+        engine, fanout = transport.eio, transport.fanout
+        self._door.metrics.watch_transport(
+            waiting_bytes=lambda: engine.waiting_bytes,
+            waiting_sends=lambda: sum(fanout.waiting),
+            conflated=lambda: engine.counts.conflated,
+            longest_hold_s=lambda: fanout.longest_hold_ns / 1e9,
+        )
+        return transport
 
-    def _on_session_open(self, environ: dict[str, Any]) -> None:
-        self._door.session_opened(environ)
+    def _on_event(self, sid: str, name: object, arguments: tuple[object, ...], size: int) -> object:
+        return self._handlers.handle(sid, name, arguments, size)
 
-    def _on_session_close(self, environ: dict[str, Any]) -> None:
-        self._door.session_closed(environ)
+    def _on_welcome(self, sid: str) -> None:
+        self.connections.welcome(sid)
 
-    async def _on_welcome(self, sid: str) -> None:
-        await self.connections.welcome(sid)
-
-    async def _on_breach(self, sid: str | None, what: str) -> None:
+    def _on_breach(self, sid: str | None, what: str) -> None:
         log.warning("protocol breach", client=sid, what=what)
-        if sid is not None:
-            await self.connections.close(sid, None, reason="protocol breach")
+        session = None if sid is None else self.tables.sessions.get(sid)
+        if session is not None:
+            session.closing_reason = "protocol breach"
+
+    def _is_idle(self) -> bool:
+        return not any(self.tables.transport.fanout.waiting)
 
     def get_stats(self, limit: int = 100, cursor: str | None = None) -> dict[str, Any]:
         """Return a page of ``{connectedClients, totalSubscriptions, clients, next?}``."""
@@ -149,16 +175,23 @@ class Gateway:
         Raises:
             OSError: the address is taken or not this machine's.
         """
-        app = web.Application(
-            middlewares=[self._door.middleware], client_max_size=MAX_PUBLISH_BYTES
-        )
+        app = web.Application(client_max_size=MAX_PUBLISH_BYTES)
         self._routes.add_to(app)
-        self.tables.transport.attach(app)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        transport = self.tables.transport
+        transport.attach(app)
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=_KEEP_ALIVE_S
+        )
         await self._runner.setup()
+        serve = self._runner.server
+        if serve is None:
+            raise RuntimeError("aiohttp's runner has no server after its setup")
         listener = _listen(self.settings.host, self.settings.port)
-        await web.SockSite(self._runner, listener, backlog=_BACKLOG).start()
-        self._ticks.start()
+        self._server = await asyncio.get_running_loop().create_server(
+            partial(Door, transport.eio, serve), sock=listener, backlog=_BACKLOG
+        )
+        self._garbage.start()
+        self._ticks.start(self._garbage.tick)
         self.is_ready = True
         host, port = listener.getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -168,9 +201,10 @@ class Gateway:
         self.is_ready = False
         await self._ticks.stop()
         transport = self.tables.transport
-        for session in list(self.tables.sessions):
+        sessions = list(self.tables.sessions)
+        for session in sessions:
             session.closing_reason = "draining"
-            await transport.send_event(
+            transport.reply(
                 session.sid,
                 ServerEvent.SERVER_DRAINING,
                 {
@@ -178,11 +212,26 @@ class Gateway:
                     "timestamp": self.tables.broadcaster.timestamp(),
                 },
             )
-        await transport.close_transports(min(_CLOSING_S, self.settings.shutdown_seconds / 2))
+        await self._close_in_turn([session.sid for session in sessions])
         await transport.shutdown()
+        if self._server is not None:
+            self._server.close()
+            self._server = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        self._garbage.stop()
+
+    async def _close_in_turn(self, sids: list[str]) -> None:
+        """Close clients one after the other, so that they do not all return at once."""
+        pace_s = min(_PACE_S, _PACED_SHARE * self.settings.shutdown_seconds / max(1, len(sids)))
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        for position, sid in enumerate(sids):
+            ahead_s = began_s + position * pace_s - loop.time()
+            if ahead_s > 0:
+                await asyncio.sleep(ahead_s)
+            self.tables.transport.close_transport(sid, "draining")
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,13 +1,12 @@
 """Broadcast: numbers are given and frames are queued here, one publication after the other.
 
-One lock holds a publication's numbering and its queueing together, and a subscription's
-join and its answer. So order within a stream is the order of its numbers, and the ``at``
-of an answer is exact: nothing of the stream lies between it and the answer.
+Nothing here awaits: a publication is numbered, its recipients are counted and it stands in
+its lane before anything else happens. So order within a stream is the order of its numbers,
+and the ``at`` of a subscription's answer, which goes through the same lane, is exact.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
@@ -19,8 +18,9 @@ from gateway.server.clock import Clock
 from gateway.streams import Streams
 from gateway.transport import AsyncServer
 
-_MAX_WAITING: Final = 64
-"""Publish requests that may wait for the lock; one more is told to come back."""
+_MOST_WAITING_SENDS: Final = 250_000
+"""Sends, one a recipient, that may wait in a lane; a publisher is told to come back when more
+do. It is two to three seconds of work."""
 _RETRY_AFTER_S: Final = 1.0
 
 
@@ -51,9 +51,6 @@ class Broadcaster:
         self._clock = clock
         self._metrics = metrics
         self._key = key
-        self._waiting = 0
-        self.lock = asyncio.Lock()
-        """Held while numbers are given and frames queued, and while rooms are joined or left."""
 
     def ts_us(self) -> int:
         """Return the gateway's monotonic clock in µs: what ``ts`` carries."""
@@ -63,16 +60,16 @@ class Broadcaster:
         """Return the wall clock as the wire writes it."""
         return iso_timestamp(self._clock.unix_s())
 
-    async def publish(self, publications: Sequence[Publication]) -> list[dict[str, Any]]:
+    def publish(self, publications: Sequence[Publication]) -> list[dict[str, Any]]:
         """Number and queue publications, in order.
 
         Returns:
             For each: ``{stream, seq?, userSeq?, ts}``.
 
         Raises:
-            PublicationRejected: 503, too many requests wait already; nothing was published.
+            PublicationRejected: 503, too much waits in a lane already; nothing was published.
         """
-        if self._waiting >= _MAX_WAITING:
+        if max(self._transport.fanout.waiting) >= _MOST_WAITING_SENDS:
             raise PublicationRejected(
                 503,
                 [
@@ -84,59 +81,47 @@ class Broadcaster:
                 ],
                 retry_after_s=_RETRY_AFTER_S,
             )
-        self._waiting += 1
-        try:
-            return [await self._publish(publication) for publication in publications]
-        finally:
-            self._waiting -= 1
+        return [self._publish(publication) for publication in publications]
 
-    async def _publish(self, publication: Publication) -> dict[str, Any]:
-        async with self.lock:
-            ts_us = self.ts_us()
-            deliveries = plan(
-                publication,
-                self._streams,
-                ts_us=ts_us,
-                timestamp=self.timestamp(),
-                key=self._key,
-                now_ns=self._clock.monotonic_ns(),
-            )
-            for delivery in deliveries:
-                await self._deliver(delivery)
+    def _publish(self, publication: Publication) -> dict[str, Any]:
+        ts_us = self.ts_us()
+        deliveries = plan(
+            publication,
+            self._streams,
+            ts_us=ts_us,
+            timestamp=self.timestamp(),
+            key=self._key,
+            now_ns=self._clock.monotonic_ns(),
+        )
+        for delivery in deliveries:
+            self._deliver(delivery)
         return _receipt(deliveries, ts_us)
 
-    async def _deliver(self, delivery: Delivery) -> None:
-        began_ns = self._clock.monotonic_ns()
+    def _deliver(self, delivery: Delivery) -> None:
+        event = delivery.event
+        rooms: str | list[str]
         if delivery.client_id is not None:
-            sent = int(
-                await self._transport.send_event(
-                    delivery.client_id, delivery.event, delivery.payload
-                )
-            )
+            rooms = delivery.client_id
         else:
             rooms = list(delivery.rooms)
             if delivery.user_id is not None:
                 rooms.append(user_room(delivery.user_id))
-            owner = delivery.except_user
-            sent = await self._transport.deliver(
-                delivery.event,
-                delivery.payload,
-                rooms=rooms,
-                except_sids=() if owner is None else self._user_sids(owner),
-            )
-        self._metrics.fanned_out(delivery.event, sent, self._clock.monotonic_ns() - began_ns)
+        owner = delivery.except_user
+        sent = self._transport.broadcast(
+            event,
+            delivery.payload,
+            rooms=rooms,
+            skip=() if owner is None else self._user_sids(owner),
+            on_done=self._metrics.fanned_out,
+        )
+        self._metrics.messages_out(event, sent)
 
-    async def to_everyone(self, event: str, data: Mapping[str, Any]) -> None:
-        """Queue one of the gateway's own events, encoded once, for every client.
+    def to_everyone(self, event: str, data: Mapping[str, Any]) -> None:
+        """Queue one of the gateway's own events, encoded once, for every client."""
+        sent = self._transport.broadcast(event, data, on_done=self._metrics.fanned_out)
+        self._metrics.messages_out(event, sent)
 
-        Without the lock: it has no number that a subscription's ``at`` could name, and
-        publications need not wait while thousands of heartbeats leave.
-        """
-        began_ns = self._clock.monotonic_ns()
-        sent = await self._transport.deliver(event, data)
-        self._metrics.fanned_out(event, sent, self._clock.monotonic_ns() - began_ns)
-
-    async def broadcast_to_room(
+    def broadcast_to_room(
         self, room_or_rooms: str | Sequence[str], event: str, data: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Publish an event to one room, or a market event to rooms of its symbol.
@@ -145,24 +130,20 @@ class Broadcaster:
             PublicationRejected: the event may not be published so; its errors say why.
         """
         if isinstance(room_or_rooms, str):
-            return await self.publish_one({"room": room_or_rooms, "event": event, "data": data})
-        return await self.publish_one({"rooms": list(room_or_rooms), "event": event, "data": data})
+            return self.publish_one({"room": room_or_rooms, "event": event, "data": data})
+        return self.publish_one({"rooms": list(room_or_rooms), "event": event, "data": data})
 
-    async def send_to_user(
-        self, user_id: str, event: str, data: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def send_to_user(self, user_id: str, event: str, data: Mapping[str, Any]) -> dict[str, Any]:
         """Publish an event to all of one user's clients, numbered in the user's stream."""
-        return await self.publish_one({"userId": user_id, "event": event, "data": data})
+        return self.publish_one({"userId": user_id, "event": event, "data": data})
 
-    async def send_to_client(
-        self, client_id: str, event: str, data: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def send_to_client(self, client_id: str, event: str, data: Mapping[str, Any]) -> dict[str, Any]:
         """Send an event to one client, unnumbered."""
-        return await self.publish_one({"clientId": client_id, "event": event, "data": data})
+        return self.publish_one({"clientId": client_id, "event": event, "data": data})
 
-    async def publish_one(self, item: Mapping[str, Any]) -> dict[str, Any]:
+    def publish_one(self, item: Mapping[str, Any]) -> dict[str, Any]:
         """Publish one item of the shape that ``POST /api/v1/publish`` takes."""
-        return (await self.publish([parse_publication(item)]))[0]
+        return self.publish([parse_publication(item)])[0]
 
 
 def _receipt(deliveries: Sequence[Delivery], ts_us: int) -> dict[str, Any]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-from urllib.parse import parse_qs
+from collections.abc import Callable
 
 from socketio.exceptions import ConnectionRefusedError as Refused
 
 from gateway.auth import Authenticator, Identity, authenticate
 from gateway.contract import ErrorCode, ServerEvent, Text, iso_timestamp, user_room
 from gateway.errors import AuthenticationError, ClientError, TooManyConnections
-from gateway.server.front_door import address_of
 from gateway.server.log import get_logger
 from gateway.server.tables import Tables
 from gateway.server.welcome import welcome_payload
 from gateway.session import Session
+from gateway.transport import RequestEnviron
 
 log = get_logger(__name__)
 
@@ -26,14 +24,20 @@ class Connections:
     Args:
         tables: the gateway's state.
         authenticator: verifies tokens.
+        address_of: where a request came from.
     """
 
-    def __init__(self, tables: Tables, authenticator: Authenticator) -> None:
+    def __init__(
+        self,
+        tables: Tables,
+        authenticator: Authenticator,
+        address_of: Callable[[RequestEnviron], str],
+    ) -> None:
         self._tables = tables
         self._authenticator = authenticator
-        self._farewells: set[asyncio.Task[None]] = set()
+        self._address_of = address_of
 
-    async def connect(self, sid: str, environ: dict[str, Any], auth: object) -> None:
+    def connect(self, sid: str, environ: RequestEnviron, auth: object) -> None:
         """Authenticate a CONNECT; the transport's connect handler.
 
         Raises:
@@ -45,7 +49,7 @@ class Connections:
             identity = authenticate(
                 self._authenticator,
                 auth,
-                _query_token(environ),
+                environ.head.parameter("token"),
                 tables.clock.unix_s(),
                 development=tables.settings.environment == "development",
             )
@@ -54,7 +58,6 @@ class Connections:
             log.warning("authentication refused", client=sid, code=error.code, reason=error.reason)
             raise Refused(error.message, {"code": error.code}) from None
         except Exception:
-            # Any other error would leave the stock server with a half-registered client.
             log.exception("connect handler failed", client=sid)
             raise Refused(Text.AUTH_FAILED, {"code": ErrorCode.AUTH_FAILED}) from None
         limiter = tables.limiter_for(identity.user_id)
@@ -62,14 +65,14 @@ class Connections:
             Session(
                 sid=sid,
                 identity=identity,
-                address=address_of(environ),
+                address=self._address_of(environ),
                 connected_at_ns=now_ns,
                 limiter=limiter,
             )
         )
         tables.streams.hold(identity.user_id)
 
-    async def welcome(self, sid: str) -> None:
+    def welcome(self, sid: str) -> None:
         """Greet a client that has its CONNECT, and let it into its user's room."""
         tables = self._tables
         session = tables.sessions.get(sid)
@@ -78,23 +81,20 @@ class Connections:
         user_id = session.identity.user_id
         now_ns = tables.clock.monotonic_ns()
         surplus = tables.user_connections.add(user_id, sid, now_ns)
-        async with tables.broadcaster.lock:
-            await tables.transport.send_event(
-                sid, ServerEvent.CONNECTED, welcome_payload(tables, session)
-            )
-            await tables.transport.enter_room(sid, user_room(user_id))
+        tables.transport.reply(sid, ServerEvent.CONNECTED, welcome_payload(tables, session))
+        tables.transport.enter_rooms(sid, (user_room(user_id),))
         tables.metrics.client_connected()
         tables.count_changed = True
         self._watch(session)
         log.info("client connected", client=sid, user=user_id)
         if surplus is not None:
-            self._close_later(
+            self.close(
                 surplus,
                 TooManyConnections(tables.settings.max_connections_per_user),
                 reason="too many connections",
             )
 
-    async def disconnect(self, sid: str, reason: str) -> None:
+    def disconnect(self, sid: str, reason: str) -> None:
         """Take a client out of every table; the transport's disconnect handler."""
         tables = self._tables
         session = tables.sessions.remove(sid)
@@ -126,7 +126,7 @@ class Connections:
         self._watch(session)
         return identity
 
-    async def watch_expiries(self) -> None:
+    def watch_expiries(self) -> None:
         """Tell clients whose token is about to expire; close those whose token did."""
         tables = self._tables
         for sid in tables.expiries.take_due(tables.clock.unix_s()):
@@ -136,7 +136,7 @@ class Connections:
             expires_at = session.identity.expires_at
             if not session.expiring_told:
                 session.expiring_told = True
-                await tables.transport.send_event(
+                tables.transport.reply(
                     sid,
                     ServerEvent.TOKEN_EXPIRING,
                     {
@@ -146,9 +146,9 @@ class Connections:
                 )
                 self._watch(session)
             else:
-                await self.close(sid, AuthenticationError.expired(), reason="token expired")
+                self.close(sid, AuthenticationError.expired(), reason="token expired")
 
-    async def close(self, sid: str, error: ClientError | None, *, reason: str) -> None:
+    def close(self, sid: str, error: ClientError | None, *, reason: str) -> None:
         """Close a client, the error first; the reason goes to log and metrics."""
         tables = self._tables
         session = tables.sessions.get(sid)
@@ -156,16 +156,10 @@ class Connections:
             return
         session.closing_reason = reason
         if error is not None:
-            await tables.transport.send_event(
+            tables.transport.reply(
                 sid, ServerEvent.ERROR, error.payload(tables.broadcaster.timestamp())
             )
-        await tables.transport.disconnect(sid)
-
-    def _close_later(self, sid: str, error: ClientError, *, reason: str) -> None:
-        """Close another client than the one whose packet is being handled."""
-        task = asyncio.create_task(self.close(sid, error, reason=reason))
-        self._farewells.add(task)
-        task.add_done_callback(self._farewells.discard)
+        tables.transport.kick(sid)
 
     def _watch(self, session: Session) -> None:
         expires_at = session.identity.expires_at
@@ -178,8 +172,3 @@ class Connections:
             else -settings.token_expiring_seconds
         )
         self._tables.expiries.schedule(session.sid, expires_at + lead_s)
-
-
-def _query_token(environ: dict[str, Any]) -> str | None:
-    values = parse_qs(environ.get("QUERY_STRING", "")).get("token")
-    return values[0] if values else None

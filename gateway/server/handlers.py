@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.channels import parse_subscription
+from gateway.channels import SubscriptionRequest, parse_subscription
 from gateway.contract import (
     MAX_LLM_EVENT_BYTES,
     ClientEvent,
@@ -23,9 +24,11 @@ from gateway.errors import (
 )
 from gateway.llm import parse_cancel, parse_chat, provider_not_found
 from gateway.server.connections import Connections
+from gateway.server.flows import LANES
 from gateway.server.log import get_logger
 from gateway.server.tables import Tables
 from gateway.session import Session
+from gateway.transport import Lane
 
 log = get_logger(__name__)
 
@@ -37,10 +40,12 @@ class _Reply:
     event: str
     payload: dict[str, Any]
     acknowledgement: dict[str, Any] | None = None
-    is_sent: bool = False
+    lane: Lane | None = None
+    """The lane that it must not overtake, for it names numbers of streams that leave there."""
 
 
-_Handler = Callable[[Session, Any], Awaitable[_Reply]]
+_Handler = Callable[[Session, Any], _Reply]
+_Answer = dict[str, Any] | None
 
 _LARGE_EVENTS: Final = frozenset({ClientEvent.LLM_CHAT_STREAM, ClientEvent.LLM_STREAM_REQUEST})
 
@@ -67,9 +72,9 @@ class Handlers:
             ClientEvent.LLM_STREAM_CANCEL: self._llm_cancel,
         }
 
-    async def handle(
+    def handle(
         self, sid: str, name: object, arguments: tuple[object, ...], size: int
-    ) -> dict[str, Any] | None:
+    ) -> _Answer | Awaitable[_Answer]:
         """Handle one event; the transport's ``on_event``.
 
         Args:
@@ -79,7 +84,8 @@ class Handlers:
             size: of the packet, in bytes.
 
         Returns:
-            The acknowledgement: the reply event's payload, or ``{"error": …}``.
+            The acknowledgement: the reply event's payload, or ``{"error": …}``; an awaitable of
+            it where the reply has to wait behind events that it names.
         """
         tables = self._tables
         session = tables.sessions.get(sid)
@@ -91,17 +97,17 @@ class Handlers:
         tables.metrics.message_in(known or "unknown")
         decision = session.limiter.decide(known or "", now_ns)
         if not decision.accepted:
-            return await self._refuse(session, decision)
+            return self._refuse(session, decision)
         try:
-            return await self._perform(session, known, name, arguments, size, now_ns)
+            return self._perform(session, known, name, arguments, size, now_ns)
         except ClientError as error:
-            return await self._answer_error(session, error)
+            return self._answer_error(session, error)
         except Exception:
             log.exception("handler failed", client=sid, event_name=known)
             tables.metrics.handler_failed()
-            return await self._answer_error(session, InternalError())
+            return self._answer_error(session, InternalError())
 
-    async def _perform(
+    def _perform(
         self,
         session: Session,
         known: str | None,
@@ -109,7 +115,7 @@ class Handlers:
         arguments: tuple[object, ...],
         size: int,
         now_ns: int,
-    ) -> dict[str, Any]:
+    ) -> _Answer | Awaitable[_Answer]:
         if known is None:
             raise UnknownEvent(name if isinstance(name, str) else repr(name))
         largest = (
@@ -120,66 +126,67 @@ class Handlers:
         payload = arguments[0] if arguments else None
         if known == ClientEvent.PING:
             payload = now_ns
-        reply = await self._handlers[known](session, payload)
-        if not reply.is_sent:
-            await self._tables.transport.send_event(session.sid, reply.event, reply.payload)
-        return reply.payload if reply.acknowledgement is None else reply.acknowledgement
+        reply = self._handlers[known](session, payload)
+        acknowledgement = reply.payload if reply.acknowledgement is None else reply.acknowledgement
+        transport = self._tables.transport
+        if reply.lane is None:
+            transport.reply(session.sid, reply.event, reply.payload)
+            return acknowledgement
+        sent = asyncio.get_running_loop().create_future()
+        if transport.reply_behind(
+            session.sid, reply.event, reply.payload, reply.lane, lambda: sent.set_result(None)
+        ):
+            return acknowledgement
+        return _acknowledge_after(sent, acknowledgement)
 
-    async def _refuse(self, session: Session, decision: Any) -> dict[str, Any]:
+    def _refuse(self, session: Session, decision: Any) -> dict[str, Any]:
         tables = self._tables
         tables.metrics.limit_violated(decision.limit)
         error = RateLimited(decision.retry_after_ms, decision.limit)
         payload = error.payload(tables.broadcaster.timestamp())
         if decision.first_of_breach:
-            await tables.transport.send_event(session.sid, ServerEvent.ERROR, payload)
+            tables.transport.reply(session.sid, ServerEvent.ERROR, payload)
         if decision.close:
-            await self._connections.close(session.sid, None, reason="too many refused events")
+            self._connections.close(session.sid, None, reason="too many refused events")
         return {"error": payload}
 
-    async def _answer_error(self, session: Session, error: ClientError) -> dict[str, Any]:
+    def _answer_error(self, session: Session, error: ClientError) -> dict[str, Any]:
         payload = error.payload(self._tables.broadcaster.timestamp())
-        await self._tables.transport.send_event(session.sid, ServerEvent.ERROR, payload)
+        self._tables.transport.reply(session.sid, ServerEvent.ERROR, payload)
         log.info("event refused", client=session.sid, code=error.code, reason=error.message)
         if error.closes:
-            await self._connections.close(session.sid, None, reason=error.code)
+            self._connections.close(session.sid, None, reason=error.code)
         return {"error": payload}
 
-    async def _subscribe(self, session: Session, payload: object) -> _Reply:
+    def _subscribe(self, session: Session, payload: object) -> _Reply:
         request = parse_subscription(payload)
         tables = self._tables
-        async with tables.broadcaster.lock:
-            tables.subscriptions.join(session.sid, request.rooms)
-            for room in request.rooms:
-                await tables.transport.enter_room(session.sid, room)
-            return await self._answer_subscription(session, ServerEvent.SUBSCRIBED, request)
+        tables.subscriptions.join(session.sid, request.rooms)
+        tables.transport.enter_rooms(session.sid, request.rooms)
+        return self._subscription_reply(ServerEvent.SUBSCRIBED, request)
 
-    async def _unsubscribe(self, session: Session, payload: object) -> _Reply:
+    def _unsubscribe(self, session: Session, payload: object) -> _Reply:
         request = parse_subscription(payload)
         tables = self._tables
-        async with tables.broadcaster.lock:
-            tables.subscriptions.leave(session.sid, request.rooms)
-            for room in request.rooms:
-                await tables.transport.leave_room(session.sid, room)
-            return await self._answer_subscription(session, ServerEvent.UNSUBSCRIBED, request)
+        tables.subscriptions.leave(session.sid, request.rooms)
+        tables.transport.leave_rooms(session.sid, request.rooms)
+        return self._subscription_reply(ServerEvent.UNSUBSCRIBED, request)
 
-    async def _answer_subscription(
-        self, session: Session, event: ServerEvent, request: Any
-    ) -> _Reply:
-        """Send the answer while the lock is held, so that ``at`` is that instant."""
+    def _subscription_reply(self, event: ServerEvent, request: SubscriptionRequest) -> _Reply:
+        """Return the answer, which goes out behind the events whose numbers it names."""
         tables = self._tables
-        reply: dict[str, Any] = {"channel": request.channel}
+        payload: dict[str, Any] = {"channel": request.channel}
         if request.symbols:
-            reply["symbols"] = list(request.symbols)
+            payload["symbols"] = list(request.symbols)
         else:
-            reply["room"] = request.rooms[0]
-        reply["rooms"] = list(request.rooms)
-        reply["at"] = tables.streams.marks(request)
-        reply["timestamp"] = tables.broadcaster.timestamp()
+            payload["room"] = request.rooms[0]
+        payload["rooms"] = list(request.rooms)
+        payload["at"] = tables.streams.marks(request)
+        payload["timestamp"] = tables.broadcaster.timestamp()
         tables.metrics.set_subscriptions(tables.subscriptions.counts())
-        await tables.transport.send_event(session.sid, event, reply)
-        return _Reply(event, reply, is_sent=True)
+        return _Reply(event, payload, lane=LANES[request.channel])
 
-    async def _get_subscriptions(self, session: Session, _payload: object) -> _Reply:
+    def _get_subscriptions(self, session: Session, _payload: object) -> _Reply:
         rooms = list(self._tables.subscriptions.of(session.sid))
         return _Reply(
             ServerEvent.SUBSCRIPTIONS,
@@ -190,7 +197,7 @@ class Handlers:
             },
         )
 
-    async def _ping(self, _session: Session, received_ns: int) -> _Reply:
+    def _ping(self, _session: Session, received_ns: int) -> _Reply:
         tables = self._tables
         return _Reply(
             ServerEvent.PONG,
@@ -201,7 +208,7 @@ class Handlers:
             },
         )
 
-    async def _token_refresh(self, session: Session, payload: object) -> _Reply:
+    def _token_refresh(self, session: Session, payload: object) -> _Reply:
         token = payload.get("token") if isinstance(payload, dict) else None
         if not isinstance(token, str) or not token:
             raise InvalidPayload("token is required")
@@ -214,7 +221,7 @@ class Handlers:
             },
         )
 
-    async def _llm_chat(self, session: Session, payload: object) -> _Reply:
+    def _llm_chat(self, session: Session, payload: object) -> _Reply:
         request = parse_chat(payload)
         error = provider_not_found(request.provider)
         broadcaster = self._tables.broadcaster
@@ -233,7 +240,7 @@ class Handlers:
             acknowledgement={"error": error.payload(broadcaster.timestamp())},
         )
 
-    async def _llm_cancel(self, _session: Session, payload: object) -> _Reply:
+    def _llm_cancel(self, _session: Session, payload: object) -> _Reply:
         session_id = parse_cancel(payload)
         # No provider is served, so no stream can be the client's own.
         return _Reply(
@@ -244,3 +251,8 @@ class Handlers:
                 "timestamp": self._tables.broadcaster.timestamp(),
             },
         )
+
+
+async def _acknowledge_after(sent: asyncio.Future[None], acknowledgement: _Answer) -> _Answer:
+    await sent
+    return acknowledgement

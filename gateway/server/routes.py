@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import secrets
 from collections.abc import Awaitable, Callable
@@ -30,6 +31,7 @@ from gateway.session import Session
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
 _PAGE: Final = 100
 _LARGEST_PAGE: Final = 1_000
+_BODY_S: Final = 10.0
 _METRICS_CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -138,13 +140,16 @@ class Routes:
         if refusal is not None:
             return refusal
         try:
-            body = await request.read()
+            async with asyncio.timeout(_BODY_S):
+                body = await request.read()
+        except TimeoutError:
+            return _rejected(408, f"The body took longer than {_BODY_S:g} s", "INVALID_PAYLOAD")
         except web.HTTPRequestEntityTooLarge:
             return _rejected(
                 413, f"The body is larger than {MAX_PUBLISH_BYTES} bytes", "INVALID_PAYLOAD"
             )
         try:
-            receipts = await self._tables.broadcaster.publish(parse_publications(body))
+            receipts = self._tables.broadcaster.publish(parse_publications(body))
         except PublicationRejected as error:
             headers = {}
             answer: dict[str, Any] = {"errors": error.errors}
@@ -160,8 +165,7 @@ class Routes:
         if refusal is not None:
             return refusal
         tables = self._tables
-        async with tables.broadcaster.lock:
-            return _json({"epoch": tables.streams.epoch, "streams": tables.streams.snapshot()})
+        return _json({"epoch": tables.streams.epoch, "streams": tables.streams.snapshot()})
 
     def _refuse_without(self, request: web.Request, scope: Scope) -> web.Response | None:
         token = _bearer(request)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
 from gateway.contract import ServerEvent
@@ -16,6 +16,7 @@ log = get_logger(__name__)
 _LAG_PROBE_S: Final = 0.1
 _EXPIRY_S: Final = 0.5
 _SWEEP_S: Final = 10.0
+_COLLECT_S: Final = 1.0
 
 
 class Ticks:
@@ -32,14 +33,19 @@ class Ticks:
         self._heartbeats = 0
         self._tasks: list[asyncio.Task[None]] = []
 
-    def start(self) -> None:
-        """Start every timer on the running loop."""
+    def start(self, collect: Callable[[], None]) -> None:
+        """Start every timer on the running loop.
+
+        Args:
+            collect: looks whether it is time to collect garbage.
+        """
         settings = self._tables.settings
         self._every(settings.heartbeat_seconds, self.beat)
         if settings.connection_count_seconds > 0:
             self._every(settings.connection_count_seconds, self.tell_count)
         self._every(_EXPIRY_S, self._connections.watch_expiries)
         self._every(_SWEEP_S, self._sweep)
+        self._every(_COLLECT_S, collect)
         self._tasks.append(asyncio.create_task(self._probe_lag(), name="loop lag"))
 
     async def stop(self) -> None:
@@ -49,11 +55,11 @@ class Ticks:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
 
-    async def beat(self) -> None:
+    def beat(self) -> None:
         """Send one heartbeat to every client: one counter, one encoding."""
         self._heartbeats += 1
         broadcaster = self._tables.broadcaster
-        await broadcaster.to_everyone(
+        broadcaster.to_everyone(
             ServerEvent.HEARTBEAT,
             {
                 "timestamp": broadcaster.timestamp(),
@@ -62,33 +68,31 @@ class Ticks:
             },
         )
 
-    async def tell_count(self) -> None:
+    def tell_count(self) -> None:
         """Tell every client how many there are, when that changed since it was last told."""
         tables = self._tables
         if not tables.count_changed:
             return
         tables.count_changed = False
-        await tables.broadcaster.to_everyone(
+        tables.broadcaster.to_everyone(
             ServerEvent.CONNECTION_COUNT,
             {"count": len(tables.sessions), "timestamp": tables.broadcaster.timestamp()},
         )
 
-    async def _sweep(self) -> None:
+    def _sweep(self) -> None:
         self._tables.sweep()
 
-    def _every(self, seconds: float, action: Callable[[], Awaitable[None]]) -> None:
+    def _every(self, seconds: float, action: Callable[[], None]) -> None:
         name = getattr(action, "__name__", "tick")
         self._tasks.append(asyncio.create_task(self._repeat(seconds, action, name), name=name))
 
-    async def _repeat(
-        self, seconds: float, action: Callable[[], Awaitable[None]], name: str
-    ) -> None:
+    async def _repeat(self, seconds: float, action: Callable[[], None], name: str) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time() + seconds
         while True:
             await asyncio.sleep(due - loop.time())
             try:
-                await action()
+                action()
             except Exception:  # one bad tick must not end all later ones
                 log.exception("tick failed", tick=name)
             # A deadline that has passed already is skipped, not made up for in a burst.

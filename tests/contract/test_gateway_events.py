@@ -157,11 +157,6 @@ def test_an_expired_token_ends_the_connection_with_its_code(
     client.expect("disconnect")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=TimeoutError,
-    reason="stock transport: a kick sends 41 and leaves the transport open",
-)
 def test_an_expired_token_closes_the_transport(
     connect: Connect, shared_gateway: StartGateway
 ) -> None:
@@ -197,11 +192,6 @@ def test_a_stopping_gateway_tells_each_client_when_to_return(
         assert not [n for n, _ in client.inbox if n == "disconnect"], "a 41 keeps clients away"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="stock transport: it closes all clients at once, no paced drain",
-)
 def test_a_drain_closes_clients_one_after_the_other(
     connect: Connect, start_gateway: StartGateway
 ) -> None:

@@ -148,11 +148,6 @@ def test_too_many_refused_events_end_the_connection(
     client.expect("disconnect")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=TimeoutError,
-    reason="stock transport: a kick sends 41 and leaves the transport open",
-)
 def test_too_many_refused_events_close_the_transport(
     connect: Connect, shared_gateway: StartGateway
 ) -> None:
@@ -175,11 +170,6 @@ def test_a_user_s_21st_connection_closes_the_longest_silent_one(
         assert "error" not in client.call("get-subscriptions")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=TimeoutError,
-    reason="stock transport: a kick sends 41 and leaves the transport open",
-)
 def test_a_connection_too_many_closes_the_transport(
     connect: Connect, shared_gateway: StartGateway
 ) -> None:

@@ -222,11 +222,6 @@ def test_a_newly_held_symbol_is_followed_by_its_snapshot(connect: Connect, gatew
     assert "prevSeq" not in snapshot
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="stock transport: its queue has no bound, so nothing is ever conflated",
-)
 def test_a_reader_who_fell_behind_gets_the_newest_and_a_smaller_prev_seq(
     connect: Connect, gateway: Target
 ) -> None:

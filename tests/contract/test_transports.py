@@ -17,12 +17,6 @@ StartGateway = Callable[..., GatewayProcess]
 Stats = Callable[[Target], list[dict[str, Any]]]
 
 POLLING = "/socket.io/?EIO=4&transport=polling"
-TRAP = "stock transport: "
-
-
-def trap(what: str) -> pytest.MarkDecorator:
-    """Mark a row that the stock transport cannot pass; the transport issue turns it around."""
-    return pytest.mark.xfail(strict=True, raises=(AssertionError, TimeoutError), reason=TRAP + what)
 
 
 def open_polling(gateway: Target) -> str:
@@ -57,7 +51,6 @@ def test_the_open_packet_announces_the_contract_s_times_and_sizes(
     }
 
 
-@trap("the pingInterval that it announces is cut to whole seconds")
 def test_the_announced_ping_interval_is_the_configured_one(
     open_socket: Connect, start_gateway: StartGateway
 ) -> None:
@@ -85,7 +78,6 @@ def test_another_version_or_transport_is_refused(gateway: Target, query: str) ->
     assert gateway.get(f"/socket.io/?{query}").status == 400
 
 
-@trap("a request that names no transport is taken for polling")
 def test_a_request_that_names_no_transport_is_refused(gateway: Target) -> None:
     assert gateway.get("/socket.io/?EIO=4").status == 400
 
@@ -180,7 +172,6 @@ def test_a_packet_that_engine_io_cannot_read_closes_the_connection(connect: Conn
     client.wait_until_closed()
 
 
-@trap("a malformed packet is logged, or ends the session, and leaves the transport open")
 @pytest.mark.parametrize("packet", [packet for packet in MALFORMED if packet != "x"])
 def test_a_malformed_packet_closes_the_connection(connect: Connect, packet: str) -> None:
     client = connect()
@@ -188,14 +179,12 @@ def test_a_malformed_packet_closes_the_connection(connect: Connect, packet: str)
     client.wait_until_closed(0.5)
 
 
-@trap("a second CONNECT is logged, not closed")
 def test_a_second_connect_closes_the_connection(connect: Connect, gateway: Target) -> None:
     client = connect()
     client.send_packet("40" + json.dumps({"token": gateway.token()}))
     client.wait_until_closed(0.5)
 
 
-@trap("an event before CONNECT is logged, not closed")
 def test_an_event_before_connect_closes_the_connection(
     open_socket: Connect, gateway: Target
 ) -> None:
@@ -204,7 +193,6 @@ def test_an_event_before_connect_closes_the_connection(
     client.wait_until_closed(0.5)
 
 
-@trap("Engine.IO decodes JSON in packets, so that a quoted text becomes an event")
 def test_a_quoted_packet_is_no_event(connect: Connect) -> None:
     client = connect()
     client.send_packet('4"2[\\"subscribe\\",{\\"channel\\":\\"trading\\"}]"')
@@ -215,33 +203,28 @@ def test_a_quoted_packet_is_no_event(connect: Connect) -> None:
     pytest.fail("the malformed packet did not close the connection")
 
 
-@trap("a binary event ends the session with 41 and leaves the transport open")
 def test_a_binary_event_closes_the_connection(connect: Connect) -> None:
     client = connect()
     client.send_packet('451-["subscribe",{"channel":{"_placeholder":true,"num":0}}]')
     client.wait_until_closed(0.5)
 
 
-@trap("a ten-digit count of attachments is waited for, not closed")
 def test_a_ten_digit_count_of_attachments_closes_the_connection(connect: Connect) -> None:
     client = connect()
     client.send_packet('459999999999-["subscribe",{"_placeholder":true,"num":0}]')
     client.wait_until_closed(0.5)
 
 
-@trap("a bad packet in a polling body is answered 200")
 @pytest.mark.parametrize("body", [b"x", b"", b"4nonsense"])
 def test_a_bad_polling_body_is_answered_with_400(gateway: Target, body: bytes) -> None:
     assert gateway.request("POST", open_polling(gateway), body=body).status == 400
 
 
-@trap("the reply to a polling body is OK, not ok")
 def test_a_polling_body_is_answered_with_ok(gateway: Target) -> None:
     answer = gateway.request("POST", open_polling(gateway), body=b'42["get-subscriptions"]')
     assert answer.text == "ok"
 
 
-@trap("more than 16 packets in a polling body are dropped with 200")
 def test_every_packet_of_a_polling_body_is_handled_or_the_body_refused(gateway: Target) -> None:
     path = open_polling(gateway)
     body = "\x1e".join(['42["get-subscriptions"]'] * 20)
@@ -249,12 +232,10 @@ def test_every_packet_of_a_polling_body_is_handled_or_the_body_refused(gateway: 
         assert gateway.get(path).text.count('42["subscriptions"') == 20
 
 
-@trap("JSONP is on")
 def test_jsonp_is_refused(gateway: Target) -> None:
     assert gateway.get(f"{POLLING}&j=0").status == 400
 
 
-@trap("its queue has no bound: a client that never reads stays for ever")
 def test_a_client_that_does_not_read_is_closed(
     connect: Connect, gateway: Target, stats: Stats
 ) -> None:
@@ -265,7 +246,6 @@ def test_a_client_that_does_not_read_is_closed(
     assert client.sid not in {one["id"] for one in stats(gateway)}
 
 
-@trap("no limit on the time before CONNECT")
 def test_no_connect_within_ten_seconds_closes_the_transport(
     silent_client_lived_s: Callable[[float], float | None],
 ) -> None:

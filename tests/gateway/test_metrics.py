@@ -34,8 +34,10 @@ def test_nothing_that_happens_adds_a_name_or_a_series() -> None:
     metrics.client_connected()
     metrics.client_closed("alice was here", 3.0)
     metrics.message_in("alice's event")
-    metrics.fanned_out("alice's event", 2, 1_000)
-    metrics.fanned_out("heartbeat", 2, 1_000)
+    metrics.messages_out("alice's event", 2)
+    metrics.messages_out("heartbeat", 2)
+    metrics.fanned_out(1_000)
+    metrics.collected(2, 0.01)
     metrics.limit_violated(LimitName.PING)
     metrics.authentication_failed(ErrorCode.TOKEN_EXPIRED)
     metrics.handler_failed()
@@ -50,10 +52,10 @@ def test_nothing_that_happens_adds_a_name_or_a_series() -> None:
     [
         (lambda m: m.client_connected(), "tidegate_clients[]", 1),
         (lambda m: m.message_in("ping"), "tidegate_messages_in_total['ping']", 1),
-        (lambda m: m.fanned_out("price:update", 7, 1), "tidegate_messages_out_total['market']", 7),
-        (lambda m: m.fanned_out("order:filled", 7, 1), "tidegate_messages_out_total['trading']", 7),
-        (lambda m: m.fanned_out("heartbeat", 7, 1), "tidegate_messages_out_total['control']", 7),
-        (lambda m: m.fanned_out("x", 1, 2_000_000_000), "tidegate_fanout_seconds_sum[]", 2),
+        (lambda m: m.messages_out("price:update", 7), "tidegate_messages_out_total['market']", 7),
+        (lambda m: m.messages_out("order:filled", 7), "tidegate_messages_out_total['trading']", 7),
+        (lambda m: m.messages_out("heartbeat", 7), "tidegate_messages_out_total['control']", 7),
+        (lambda m: m.fanned_out(2_000_000_000), "tidegate_fanout_seconds_sum[]", 2),
         (lambda m: m.client_closed("ping timeout", 4), "tidegate_closed_total['ping_timeout']", 1),
         (lambda m: m.client_closed("", 4), "tidegate_connection_seconds_sum[]", 4),
         (lambda m: m.limit_violated(LimitName.USER), "tidegate_limit_violations_total['user']", 1),

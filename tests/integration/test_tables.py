@@ -82,12 +82,12 @@ async def test_a_token_is_told_of_before_it_expires_and_closed_when_it_has(
     now = int(place.clock.unix_s())
     client = await place.connect("ada", exp=now + 100)
     place.clock.advance(41)
-    await place.gateway.connections.watch_expiries()
+    place.gateway.connections.watch_expiries()
     expiring = await client.expect("token:expiring")
     assert expiring["expiresAt"].endswith("Z")
 
     place.clock.advance(60 + 31)
-    await place.gateway.connections.watch_expiries()
+    place.gateway.connections.watch_expiries()
     assert (await client.expect("error"))["code"] == "TOKEN_EXPIRED"
     await place.until(lambda: len(place.gateway.tables.sessions) == 0)
 
@@ -101,7 +101,7 @@ async def test_a_refreshed_token_carries_a_connection_past_the_old_expiry(
     await client.emit("token:refresh", {"token": place.token("ada", exp=now + 3_000)})
     assert (await client.expect("token:refreshed"))["expiresAt"]
     place.clock.advance(140)
-    await place.gateway.connections.watch_expiries()
+    place.gateway.connections.watch_expiries()
     await client.emit("ping")
     assert await client.expect("pong")
     assert [name for name, _ in client.events] == []
@@ -140,17 +140,17 @@ async def test_the_names_inside_a_process_publish_as_the_route_does(
     await client.emit("subscribe", {"channel": "market-data"})
     await client.expect("subscribed")
     gateway = place.gateway
-    receipt = await gateway.broadcast_to_room(
+    receipt = gateway.broadcast_to_room(
         "market-data", "price:update", {"symbol": "BTC/USDT", "price": 1.5}
     )
     assert receipt["stream"] == "price:BTC/USDT"
     price = await client.expect("price:update")
     assert (price["seq"], price["prevSeq"], price["price"]) == (1, 0, 1.5)
-    await gateway.send_to_user("ada", "note", {"n": 1})
+    gateway.send_to_user("ada", "note", {"n": 1})
     assert (await client.expect("note"))["userSeq"] == 1
-    await gateway.send_to_client(client.welcome["clientId"], "note", {"n": 2})
+    gateway.send_to_client(client.welcome["clientId"], "note", {"n": 2})
     assert "userSeq" not in await client.expect("note")
-    await gateway.publish(
+    gateway.publish(
         {"userId": "ada", "room": "trading", "event": "order:created", "data": {"order": {"id": 7}}}
     )
     assert (await client.expect("order:created"))["userSeq"] == 2

@@ -1,0 +1,83 @@
+"""``Door``: reads the first head of a connection and decides who has it from there.
+
+A WebSocket for our path is adopted at once; everything else gets aiohttp's own protocol,
+which answers as if it had accepted the connection itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from gateway.transport.engine import EngineServer
+from gateway.transport.requests import BadRequest, is_websocket_upgrade, read_head
+
+_MOST_HEAD_BYTES: Final = 16_384
+
+MakeProtocol = Callable[[], asyncio.Protocol]
+
+
+class Door(asyncio.Protocol):
+    """The protocol of a connection that has not said yet what it wants.
+
+    Args:
+        engine: adopts WebSockets, and wakes connections that stay silent.
+        serve: makes the protocol for everything else; ``AppRunner.server``.
+    """
+
+    __slots__ = ("_data", "_due_ns", "_engine", "_serve", "_transport", "wake_tick")
+
+    def __init__(self, engine: EngineServer, serve: MakeProtocol) -> None:
+        self._engine = engine
+        self._serve = serve
+        self._data = b""
+        self._due_ns = 0
+        self._transport: asyncio.Transport | None = None
+        self.wake_tick = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Give the connection its time to speak."""
+        self._transport = transport  # type: ignore[assignment]  # a socket's
+        self._due_ns = self._engine.now_ns() + round(self._engine.head_timeout_s * 1e9)
+        self._engine.wake_at(self, self._due_ns)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, until the head is whole or hopeless."""
+        transport = self._transport
+        if transport is None:
+            return
+        self._data += data
+        try:
+            found = read_head(self._data, _MOST_HEAD_BYTES)
+        except BadRequest:
+            self._hand_on(transport)  # aiohttp has the answers to what is no head
+            return
+        if found is None:
+            return
+        head, tail = found
+        if is_websocket_upgrade(head) and f"{head.path.rstrip('/')}/" == self._engine.path:
+            self._transport = None
+            self._engine.adopt(transport, head, tail)
+        else:
+            self._hand_on(transport)
+
+    def _hand_on(self, transport: asyncio.Transport) -> None:
+        self._transport = None
+        protocol = self._serve()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        protocol.data_received(self._data)
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Forget it."""
+        self._transport = None
+
+    def wake(self, now_ns: int) -> int:
+        """Abort a connection whose head took too long."""
+        if self._transport is None:
+            return 0
+        if now_ns < self._due_ns:
+            return self._due_ns
+        self._transport.abort()
+        return 0

@@ -1,0 +1,582 @@
+"""``EngineServer``: Engine.IO 4 on asyncio sockets, in the place of ``engineio.AsyncServer``.
+
+python-engineio's server is kept for its settings and its CORS rules; sessions, WebSocket,
+polling and timers are this package's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import logging
+import socket
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import engineio
+from aiohttp import web
+from engineio import packet as stock_packet
+
+from gateway.transport import frames
+from gateway.transport.environ import RequestEnviron
+from gateway.transport.parcels import Parcel
+from gateway.transport.payloads import PacketType
+from gateway.transport.polling import Polling
+from gateway.transport.refusals import Refusal, Reject, refuse_handshake
+from gateway.transport.requests import (
+    BadRequest,
+    RequestHead,
+    check_upgrade,
+    plain_response,
+    switching_protocols,
+)
+from gateway.transport.session import EngineSession, Upgrade
+from gateway.transport.wheel import TICK_NS, TimerWheel
+
+_CLEANUP_SLICE_NS: Final = 5_000_000
+_NS_PER_S: Final = 1_000_000_000
+_SHUTDOWN_POLL_S: Final = 0.01
+_NOTSENT_LOWAT: Final = 16_384
+_TCP_NOTSENT_LOWAT: Final = 25  # Linux, <netinet/tcp.h>; the socket module of 3.11 has no name
+
+SLOW_CONSUMER: Final = "slow consumer"
+PROTOCOL_BREACH: Final = "protocol breach"
+
+log = logging.getLogger("gateway.transport")
+
+
+class Application(Protocol):
+    """What stands on the sessions: Engine.IO handlers, or a Socket.IO server."""
+
+    def opened(self, session: EngineSession) -> Any:
+        """Note a new session; an awaitable is awaited. What is not ``None`` or true refuses it."""
+
+    def received(self, session: EngineSession, data: str | bytes) -> None:
+        """Take one message."""
+
+    def breached(self, session: EngineSession, what: str) -> None:
+        """Note what a client did that closes it; it is closed when this returns."""
+
+    def closed(self, session: EngineSession, reason: str) -> None:
+        """Note that a session has ended; it is in no table any more."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened to sessions since the start.
+
+    Attributes:
+        opened: sessions.
+        closed: sessions by reason.
+        conflated: parcels replaced by newer ones.
+    """
+
+    opened: int = 0
+    closed: Counter[str] = field(default_factory=Counter)
+    conflated: int = 0
+
+
+class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio ships no types
+    """An Engine.IO 4 server for aiohttp.
+
+    Args:
+        connect_timeout: s that a session may take until its application admits it; ``None``
+            for ever.
+        max_send_bytes: of what must reach it, that may wait for one client; more closes it.
+        max_send_age: s that it may wait; longer closes it.
+        max_waiting_bytes: that may wait for all together; the largest waiters are closed.
+        close_timeout: s that a close may take before the socket is aborted.
+        head_timeout: s that the first head of a connection may take.
+        body_timeout: s that a polling body may take.
+        upgrade_timeout: s that a client may take to decide on an upgrade.
+        max_fragments: of one WebSocket message.
+        admit: asked before a session exists; a ``Refusal`` becomes the HTTP answer.
+        on_session_close: called once for each admitted session, with its environ.
+        clock: monotonic ns.
+        **options: as ``engineio.AsyncServer`` takes them; ``async_mode`` is "aiohttp".
+
+    Raises:
+        ValueError: an option that this transport does not have.
+    """
+
+    def __init__(
+        self,
+        *,
+        connect_timeout: float | None = None,
+        max_send_bytes: int = 1_048_576,
+        max_send_age: float = 5.0,
+        max_waiting_bytes: int = 268_435_456,
+        close_timeout: float = 2.0,
+        head_timeout: float = 10.0,
+        body_timeout: float = 10.0,
+        upgrade_timeout: float = 10.0,
+        max_fragments: int = 1_024,
+        admit: Callable[[RequestEnviron], Refusal | None] | None = None,
+        on_session_close: Callable[[RequestEnviron], None] | None = None,
+        clock: Callable[[], int] = time.monotonic_ns,
+        **options: Any,
+    ) -> None:
+        mode = options.setdefault("async_mode", "aiohttp")
+        if mode != "aiohttp":
+            raise ValueError(f"async_mode is {mode!r}; this transport has 'aiohttp' alone")
+        options["monitor_clients"] = False  # the timer wheel does
+        super().__init__(**options)
+        self.now_ns = clock
+        self.application: Application = _Handlers(self)
+        self.frame_limits = frames.FrameLimits(
+            max_message_bytes=self.max_http_buffer_size, max_fragments=max_fragments
+        )
+        self.connect_timeout_ns = round((connect_timeout or 0) * _NS_PER_S)
+        self.max_send_bytes = max_send_bytes
+        self.max_send_age_ns = round(max_send_age * _NS_PER_S)
+        self.max_waiting_bytes = max_waiting_bytes
+        self.ping_interval_ns = round(
+            (self.ping_interval + self.ping_interval_grace_period) * _NS_PER_S
+        )
+        self.ping_timeout_ns = round(self.ping_timeout * _NS_PER_S)
+        self.head_timeout_s = head_timeout
+        self.body_timeout_s = body_timeout
+        self.body_timeout_ns = round(body_timeout * _NS_PER_S)
+        self.path = "/engine.io/"
+        self.counts = Counts()
+        self.waiting_bytes = 0
+        self._close_timeout_ns = round(close_timeout * _NS_PER_S)
+        self._upgrade_timeout_ns = round(upgrade_timeout * _NS_PER_S)
+        self._admit = admit
+        self._on_session_close = on_session_close
+        self._polling = Polling(self)
+        self._wheel = TimerWheel()
+        self._timer: asyncio.TimerHandle | None = None
+        self._lost: deque[EngineSession] = deque()
+        self._behind: set[EngineSession] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._closing: set[EngineSession] = set()
+        self.leaving: dict[str, EngineSession] = {}
+        """Closed polling sessions whose client may still fetch what waited for it."""
+
+    # HTTP
+
+    def attach(self, app: web.Application, engineio_path: str = "engine.io") -> None:
+        """Answer under a path of an aiohttp application."""
+        self.path = f"/{engineio_path.strip('/')}/"
+        app.router.add_route("*", self.path, self.handle_request)
+
+    async def handle_request(self, request: web.Request) -> web.StreamResponse:
+        """Answer an HTTP request for the path: a poll, a packet, an upgrade."""
+        return await self._polling.answer(request)
+
+    # Sessions
+
+    def open_session(self, environ: RequestEnviron) -> EngineSession:
+        """Make a session for an admitted request."""
+        session = EngineSession(self, self.generate_id(), environ)
+        self.sockets[session.sid] = session
+        self.counts.opened += 1
+        if self.connect_timeout_ns:
+            session.admission_due_ns = self.now_ns() + self.connect_timeout_ns
+            self.wake_at(session, session.admission_due_ns)
+        return session
+
+    def admission(self, environ: RequestEnviron) -> Refusal | None:
+        """Return why a new session is refused, ``None`` when it is not."""
+        return None if self._admit is None else self._admit(environ)
+
+    def handshake(self, session: EngineSession, transport: str) -> str:
+        """Return the OPEN packet of a new session."""
+        can_upgrade = (
+            transport == "polling" and self.allow_upgrades and "websocket" in self.transports
+        )
+        return PacketType.OPEN + json.dumps(
+            {
+                "sid": session.sid,
+                "upgrades": ["websocket"] if can_upgrade else [],
+                "pingTimeout": round(self.ping_timeout * 1_000),
+                "pingInterval": self.ping_interval_ns // 1_000_000,
+                "maxPayload": self.max_http_buffer_size,
+            },
+            separators=(",", ":"),
+        )
+
+    def adopt(self, transport: asyncio.Transport, head: RequestHead, tail: bytes) -> None:
+        """Take over a socket whose client asks for a WebSocket.
+
+        Args:
+            transport: the socket's.
+            head: of the request.
+            tail: what came behind it already.
+        """
+        environ = RequestEnviron(head, peer_of(transport), scheme_of(transport))
+        try:
+            check_upgrade(head)
+            refuse_handshake(self, environ, "websocket")
+            session, upgrade = self._session_for(environ)
+        except BadRequest as error:
+            _answer(transport, error.status, error.message, error.headers)
+            return
+        except Reject as error:
+            transport.write(
+                plain_response(error.status, error.body, "application/json", error.headers)
+            )
+            transport.close()
+            return
+        bound_kernel(transport)
+        if upgrade is not None:
+            transport.write(switching_protocols(head))
+        else:
+            opening = frames.encode_frame(
+                frames.TEXT, self.handshake(session, "websocket").encode()
+            )
+            transport.write(switching_protocols(head) + opening)
+        session.begin_websocket(transport, upgrade)
+        if upgrade is not None:
+            self.wake_at(session, upgrade.due_ns)
+            if tail:
+                session.data_received(tail)
+            return
+        self._begin(session, tail)
+
+    def _session_for(self, environ: RequestEnviron) -> tuple[EngineSession, Upgrade | None]:
+        """Return the session that a WebSocket is for, and the upgrade of one that exists.
+
+        Raises:
+            Reject: the session is unknown, has a WebSocket already, or is not admitted.
+        """
+        sid = environ.head.parameter("sid")
+        if sid is None:
+            refusal = self.admission(environ)
+            if refusal is not None:
+                raise Reject.refused(refusal)
+            return self.open_session(environ), None
+        session = self.sockets.get(sid)
+        if session is None:
+            raise Reject.unknown_session()
+        if session.transport is not None or not self.allow_upgrades:
+            raise Reject.bad_request()
+        return session, Upgrade(self.now_ns() + self._upgrade_timeout_ns)
+
+    def _begin(self, session: EngineSession, tail: bytes) -> None:
+        """Tell the application of a WebSocket's session, then read what came already."""
+        answer = self.application.opened(session)
+        if inspect.isawaitable(answer):
+            transport = session.transport
+            if transport is not None:
+                transport.pause_reading()
+            self.spawn(self._begin_later(session, answer, tail))
+        else:
+            self._begin_now(session, answer, tail)
+
+    async def _begin_later(self, session: EngineSession, answer: Any, tail: bytes) -> None:
+        self._begin_now(session, await answer, tail)
+        if session.transport is not None and session.is_open:
+            session.transport.resume_reading()
+
+    def _begin_now(self, session: EngineSession, answer: object, tail: bytes) -> None:
+        if answer is not None and answer is not True:
+            self.close(session, self.reason.SERVER_DISCONNECT, frames.CloseCode.POLICY_VIOLATION)
+            return
+        session.begin_pings(self.now_ns())
+        if tail:
+            session.data_received(tail)
+
+    def receive(self, session: EngineSession, data: str | bytes) -> None:
+        """Hand a message to the application."""
+        self.application.received(session, data)
+
+    def breach(
+        self, session: EngineSession, what: str, code: int = frames.CloseCode.POLICY_VIOLATION
+    ) -> None:
+        """Close a session whose client broke the protocol."""
+        if session.is_open:
+            session.is_broken = True
+            self.application.breached(session, what)
+            self.close(session, PROTOCOL_BREACH, code, what)
+
+    def close(
+        self,
+        session: EngineSession,
+        reason: str,
+        code: int = frames.CloseCode.NORMAL,
+        text: str = "",
+    ) -> None:
+        """Close a session and its socket, which is aborted when that takes too long.
+
+        Args:
+            session: open or not.
+            reason: for the application, the log and the counts.
+            code: of the WebSocket's close frame.
+            text: of the same.
+        """
+        self.finish(session, reason)
+        if session.transport is not None:
+            self._closing.add(session)
+        session.close_transport(
+            frames.encode_close(code, text), self.now_ns() + self._close_timeout_ns
+        )
+
+    def finish(self, session: EngineSession, reason: str) -> None:
+        """Take a session out of every table, once, and tell the application."""
+        if not session.is_open:
+            return
+        session.is_open = False
+        session.is_clear = False
+        self.sockets.pop(session.sid, None)
+        if session.transport is None and session.waiting_bytes:
+            self.leaving[session.sid] = session
+        else:
+            session.take_all()
+        self.counts.closed[reason] += 1
+        try:
+            self.application.closed(session, reason)
+        finally:
+            session.members = ()
+            if self._on_session_close is not None:
+                self._on_session_close(session.environ)
+
+    def forget(self, session: EngineSession) -> None:
+        """Drop what a closed session's client did not fetch in time."""
+        if self.leaving.pop(session.sid, None) is not None:
+            session.take_all()
+
+    def evict(self, session: EngineSession) -> None:
+        """Close a client that does not read: without a word of Socket.IO's, so that it returns."""
+        session.take_all()
+        self.close(session, SLOW_CONSUMER, frames.CloseCode.TRY_AGAIN_LATER, "SLOW_CONSUMER")
+
+    def overdue(self, session: EngineSession, why: str) -> None:
+        """Close a session whose deadline has passed."""
+        if why == SLOW_CONSUMER:
+            self.evict(session)
+        else:
+            self.close(session, why)
+
+    def lost(self, session: EngineSession) -> None:
+        """Note a socket that is gone; its session is cleaned up in a slice of its own."""
+        self._closing.discard(session)
+        if not session.is_open:
+            return
+        if not self._lost:
+            asyncio.get_running_loop().call_soon(self._clean_up)
+        self._lost.append(session)
+
+    def _clean_up(self) -> None:
+        ends_ns = time.monotonic_ns() + _CLEANUP_SLICE_NS
+        while self._lost:
+            self.finish(self._lost.popleft(), self.reason.TRANSPORT_CLOSE)
+            if time.monotonic_ns() >= ends_ns:
+                break
+        if self._lost:
+            asyncio.get_running_loop().call_soon(self._clean_up)
+
+    # What waits
+
+    def held(self, session: EngineSession, added_bytes: int) -> None:
+        """Note that more, or less, waits for a session."""
+        self.waiting_bytes += added_bytes
+        if session.waiting_bytes:
+            self._behind.add(session)
+        else:
+            self._behind.discard(session)
+        while self.waiting_bytes > self.max_waiting_bytes and self._behind:
+            self.evict(max(self._behind, key=lambda waiter: waiter.waiting_bytes))
+
+    # Time
+
+    def wake_at(self, session: Any, due_ns: int) -> None:
+        """Wake a session at a time, or before."""
+        if self._wheel.schedule(session, due_ns):
+            self._arm()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due_ns = self._wheel.next_due_ns()
+        if due_ns is not None:
+            wait_ns = max(TICK_NS // 4, due_ns - self.now_ns())
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(wait_ns / _NS_PER_S, self._turn)
+
+    def _turn(self) -> None:
+        self._timer = None
+        self._wheel.turn(self.now_ns())
+        self._arm()
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run a coroutine; what it raises is logged."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a handler failed", exc_info=task.exception())
+
+    # python-engineio's verbs
+
+    async def send(self, sid: str, data: str | bytes | list[Any] | dict[str, Any]) -> None:
+        """Send a message to a client; one that is gone is ignored."""
+        if isinstance(data, list | dict):
+            self._send_message(sid, stock_packet.Packet.json.dumps(data, separators=(",", ":")))
+        else:
+            self._send_message(sid, data)
+
+    async def send_packet(self, sid: str, pkt: Any) -> None:
+        """Send a MESSAGE packet of python-engineio's to a client.
+
+        Raises:
+            ValueError: a packet of another type.
+        """
+        if pkt.packet_type != stock_packet.MESSAGE:
+            raise ValueError(f"packet type {pkt.packet_type}: messages alone can be sent")
+        await self.send(sid, pkt.data)
+
+    def _send_message(self, sid: str, data: str | bytes) -> None:
+        session = self.sockets.get(sid)
+        if session is None:
+            log.warning("nobody to send to", extra={"sid": sid})
+        elif isinstance(data, str):
+            session.send(Parcel(data.encode()))
+        else:
+            session.send(Parcel(bytes(data), is_binary=True))
+
+    async def get_session(self, sid: str) -> dict[str, Any]:
+        """Return what an application saved for a client.
+
+        Raises:
+            KeyError: there is no such session.
+        """
+        session: EngineSession = self._get_socket(sid)
+        if session.application is None:
+            session.application = {}
+        return session.application
+
+    async def save_session(self, sid: str, session: dict[str, Any]) -> None:
+        """Save an application's data for a client.
+
+        Raises:
+            KeyError: there is no such session.
+        """
+        self._get_socket(sid).application = session
+
+    async def disconnect(self, sid: str | None = None) -> None:
+        """Close a client, or all of them."""
+        found = self.sockets.get(sid) if sid is not None else None
+        sessions = list(self.sockets.values()) if sid is None else [found] if found else []
+        for session in sessions:
+            self.close(session, self.reason.SERVER_DISCONNECT)
+
+    def transport(self, sid: str) -> str:
+        """Return "polling" or "websocket".
+
+        Raises:
+            KeyError: there is no such session.
+        """
+        session: EngineSession = self._get_socket(sid)
+        is_websocket = session.transport is not None and session.upgrade is None
+        return "websocket" if is_websocket else "polling"
+
+    def _get_socket(self, sid: str) -> EngineSession:
+        try:
+            session: EngineSession = self.sockets[sid]
+        except KeyError:
+            raise KeyError("Session not found") from None
+        return session
+
+    async def shutdown(self) -> None:
+        """Close every client, wait until all sockets are closed or aborted, stop the timer."""
+        await self.disconnect()
+        ends_ns = time.monotonic_ns() + self._close_timeout_ns + _NS_PER_S
+        while self._closing and time.monotonic_ns() < ends_ns:  # noqa: ASYNC110 - once in a life
+            await asyncio.sleep(_SHUTDOWN_POLL_S)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class _Handlers:
+    """The application of a bare Engine.IO server: its ``connect``, ``message``, ``disconnect``."""
+
+    def __init__(self, engine: EngineServer) -> None:
+        self._engine = engine
+
+    def opened(self, session: EngineSession) -> Any:
+        session.admission_due_ns = 0
+        handler = self._engine.handlers.get("connect")
+        if handler is None:
+            return None
+        try:
+            return handler(session.sid, session.environ)
+        except Exception:
+            log.exception("connect handler failed")
+            return False
+
+    def received(self, session: EngineSession, data: str | bytes) -> None:
+        session.in_order(lambda: self._call("message", session.sid, data))
+
+    def breached(self, session: EngineSession, what: str) -> None:
+        log.warning("protocol breach", extra={"sid": session.sid, "what": what})
+
+    def closed(self, session: EngineSession, reason: str) -> None:
+        waiting = self._call("disconnect", session.sid, reason)
+        if waiting is not None:
+            self._engine.spawn(waiting)
+
+    def _call(self, event: str, *arguments: object) -> Any:
+        handler = self._engine.handlers.get(event)
+        if handler is None:
+            return None
+        if event == "disconnect" and not takes(handler, len(arguments)):
+            arguments = arguments[:1]  # python-engineio's older signature
+        try:
+            answer = handler(*arguments)
+        except Exception:
+            log.exception("%s handler failed", event)
+            return None
+        return answer if inspect.isawaitable(answer) else None
+
+
+def takes(handler: Callable[..., Any], count: int) -> bool:
+    """Return whether a handler can be called with so many positional arguments."""
+    try:
+        inspect.signature(handler).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:  # a builtin without a signature
+        return True
+    return True
+
+
+def peer_of(transport: asyncio.BaseTransport) -> str:
+    """Return the address of the other end, "" where it has none."""
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) and peer else ""
+
+
+def scheme_of(transport: asyncio.BaseTransport) -> str:
+    """Return ``https`` for a TLS transport, else ``http``."""
+    return "http" if transport.get_extra_info("sslcontext") is None else "https"
+
+
+def bound_kernel(transport: asyncio.BaseTransport) -> None:
+    """Let the kernel take little that is not sent yet; the rest waits here, and is bounded."""
+    connection = transport.get_extra_info("socket")
+    if connection is None:
+        return
+    try:
+        connection.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _NOTSENT_LOWAT)
+    except OSError:  # not TCP, or not Linux: a small send buffer does nearly the same
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * _NOTSENT_LOWAT)
+
+
+def _answer(transport: asyncio.Transport, status: int, message: str, headers: Any) -> None:
+    body = json.dumps({"code": 3, "message": message}).encode()
+    transport.write(plain_response(status, body, "application/json", headers))
+    transport.close()

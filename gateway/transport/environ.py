@@ -1,0 +1,83 @@
+"""``RequestEnviron``: the WSGI view of a request, made from its kept head when somebody looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+
+from gateway.transport.requests import RequestHead
+
+
+class RequestEnviron(MutableMapping[str, Any]):
+    """What a connect handler is given as ``environ``.
+
+    It keeps the bytes of the request's head and parses them at each look; what an
+    application writes into it is kept beside them.
+
+    Args:
+        head: of the request that opened the session.
+        peer: address of the other end of the socket, "" where it has none.
+        scheme: ``http`` or ``https``.
+    """
+
+    __slots__ = ("_added", "_peer", "_scheme", "head")
+
+    def __init__(self, head: RequestHead, peer: str, scheme: str = "http") -> None:
+        self.head = head
+        self._peer = peer
+        self._scheme = scheme
+        self._added: dict[str, Any] | None = None
+
+    @property
+    def peer(self) -> str:
+        """Address of the other end of the socket."""
+        return self._peer
+
+    def _parse(self) -> dict[str, Any]:
+        head = self.head
+        names: dict[str, Any] = {
+            "REQUEST_METHOD": head.method,
+            "PATH_INFO": head.path,
+            "SCRIPT_NAME": "",
+            "QUERY_STRING": head.query,
+            "RAW_URI": head.target,
+            "SERVER_PROTOCOL": "HTTP/{}.{}".format(*head.version),
+            "REMOTE_ADDR": self._peer,
+            "REMOTE_PORT": "0",
+            "SERVER_NAME": "aiohttp",
+            "SERVER_PORT": "0",
+            "SERVER_SOFTWARE": "aiohttp",
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": head.header("x-forwarded-proto") or self._scheme,
+            "wsgi.multithread": False,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+        }
+        for name, value in head.headers.items():
+            key = name.upper().replace("-", "_")
+            if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+                key = f"HTTP_{key}"
+            names[key] = value
+        return names if self._added is None else names | self._added
+
+    def __getitem__(self, key: str) -> Any:
+        return self._parse()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parse())
+
+    def __len__(self) -> int:
+        return len(self._parse())
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if self._added is None:
+            self._added = {}
+        self._added[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        if self._added is None or key not in self._added:
+            raise KeyError(f"{key!r} came with the request and cannot be removed from it")
+        del self._added[key]
+
+    def __repr__(self) -> str:  # never the query: it may carry a token
+        return f"<RequestEnviron {self.head.method} {self.head.path} from {self._peer}>"

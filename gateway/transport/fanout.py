@@ -1,0 +1,188 @@
+"""``FanOut``: one runner for every send to more than one client.
+
+Jobs wait in two lanes, lossless before market data, and are worked through in slices, so
+that the loop is never held long. What waits in a lane for the same client leaves in one
+write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from gateway.transport.parcels import Lane, Parcel
+
+if TYPE_CHECKING:
+    from gateway.transport.session import EngineSession
+
+SLICE_NS: Final = 5_000_000
+_CLOCK_EVERY: Final = 32  # sends between two looks at the clock
+_GATHERED_EVERY: Final = 512
+_MOST_JOBS_A_PASS: Final = 64
+_MOST_JOINED: Final = 256  # different combinations of parcels that are kept joined
+_MOST_BYTES_A_PASS: Final = 65_536  # that one client may be handed in one write
+
+OnDone = Callable[[int], None]
+
+
+class _Job:
+    __slots__ = ("began_ns", "on_done", "parcel", "sessions")
+
+    def __init__(
+        self,
+        parcel: Parcel,
+        sessions: Sequence[EngineSession],
+        began_ns: int,
+        on_done: OnDone | None,
+    ) -> None:
+        self.parcel = parcel
+        self.sessions = sessions
+        self.began_ns = began_ns
+        self.on_done = on_done
+
+
+class FanOut:
+    """The two lanes and their runner.
+
+    Attributes:
+        waiting: sends that wait, in each lane.
+        longest_hold_ns: the longest that one slice held the loop.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: tuple[deque[_Job], ...] = tuple(deque() for _ in Lane)
+        self._passes: list[Iterator[None] | None] = [None for _ in Lane]
+        self._is_running = False
+        self._slice_ends_ns = 0
+        self.waiting = [0 for _ in Lane]
+        self.longest_hold_ns = 0
+
+    def is_idle(self, lane: Lane) -> bool:
+        """Return whether nothing waits in a lane."""
+        return self._passes[lane] is None and not self._jobs[lane]
+
+    def oldest_ns(self, lane: Lane) -> int | None:
+        """Return since when the next job of a lane waits, monotonic ns; ``None`` for no job."""
+        jobs = self._jobs[lane]
+        return jobs[0].began_ns if jobs else None
+
+    def submit(
+        self,
+        lane: Lane,
+        parcel: Parcel,
+        sessions: Sequence[EngineSession],
+        on_done: OnDone | None = None,
+    ) -> None:
+        """Send a parcel to sessions, behind what waits in the lane.
+
+        Args:
+            lane: where it waits.
+            parcel: encoded once.
+            sessions: who is meant at this moment; the sequence is kept, not copied.
+            on_done: called with the ns from now to the last send.
+        """
+        self._jobs[lane].append(_Job(parcel, sessions, time.monotonic_ns(), on_done))
+        self.waiting[lane] += len(sessions)
+        if not self._is_running:
+            self._is_running = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        began_ns = time.monotonic_ns()
+        self._slice_ends_ns = began_ns + SLICE_NS
+        more = False
+        for lane in Lane:
+            if self._work(lane):
+                more = True
+                break
+        now_ns = time.monotonic_ns()
+        self.longest_hold_ns = max(self.longest_hold_ns, now_ns - began_ns)
+        self._is_running = more
+        if more:
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _work(self, lane: Lane) -> bool:
+        """Work a lane until it is empty or the slice is over; return whether work is left."""
+        while True:
+            current = self._passes[lane]
+            if current is None:
+                if not self._jobs[lane]:
+                    return False
+                current = self._passes[lane] = self._begin_pass(lane)
+            for _ in current:  # it pauses where the slice is over
+                return True
+            self._passes[lane] = None
+            if time.monotonic_ns() >= self._slice_ends_ns:
+                return bool(self._jobs[lane]) or any(
+                    not self.is_idle(other) for other in Lane if other > lane
+                )
+
+    def _begin_pass(self, lane: Lane) -> Iterator[None]:
+        jobs = self._jobs[lane]
+        taken = [jobs.popleft()]
+        size = len(taken[0].parcel.frame)
+        while jobs and len(taken) < _MOST_JOBS_A_PASS:
+            size += len(jobs[0].parcel.frame)
+            if size > _MOST_BYTES_A_PASS:
+                break
+            taken.append(jobs.popleft())
+        return self._send_one(lane, taken[0]) if len(taken) == 1 else self._send_all(lane, taken)
+
+    def _send_one(self, lane: Lane, job: _Job) -> Iterator[None]:
+        parcel = job.parcel
+        frame = parcel.frame
+        for count, session in enumerate(job.sessions, start=1):
+            if session.is_clear:
+                session.write(frame)
+            else:
+                session.hold(parcel)
+            if not count % _CLOCK_EVERY and time.monotonic_ns() >= self._slice_ends_ns:
+                yield
+        self._finish(lane, (job,))
+
+    def _send_all(self, lane: Lane, jobs: list[_Job]) -> Iterator[None]:
+        """Gather the parcels of each client, then write each client's at once."""
+        gathered: dict[EngineSession, list[Parcel]] = {}
+        for job in jobs:
+            parcel = job.parcel
+            for count, session in enumerate(job.sessions, start=1):
+                parcels = gathered.get(session)
+                if parcels is None:
+                    gathered[session] = [parcel]
+                else:
+                    parcels.append(parcel)
+                if not count % _GATHERED_EVERY and time.monotonic_ns() >= self._slice_ends_ns:
+                    yield
+        joined: dict[tuple[int, ...], bytes] = {}
+        for count, (session, parcels) in enumerate(gathered.items(), start=1):
+            if session.is_clear:
+                session.write(_join(parcels, joined))
+            else:
+                for parcel in parcels:
+                    session.hold(parcel)
+            if not count % _CLOCK_EVERY and time.monotonic_ns() >= self._slice_ends_ns:
+                yield
+        self._finish(lane, jobs)
+
+    def _finish(self, lane: Lane, jobs: Sequence[_Job]) -> None:
+        now_ns = time.monotonic_ns()
+        for job in jobs:
+            self.waiting[lane] -= len(job.sessions)
+            if job.on_done is not None:
+                job.on_done(now_ns - job.began_ns)
+
+
+def _join(parcels: list[Parcel], joined: dict[tuple[int, ...], bytes]) -> bytes:
+    """Return the frames of parcels; the same ones for many clients are joined once."""
+    if len(parcels) == 1:
+        return parcels[0].frame
+    same = tuple(map(id, parcels))
+    frames = joined.get(same)
+    if frames is None:
+        frames = b"".join([parcel.frame for parcel in parcels])
+        if len(joined) < _MOST_JOINED:
+            joined[same] = frames
+    return frames

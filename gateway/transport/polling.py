@@ -1,0 +1,205 @@
+"""HTTP long polling over aiohttp, and the hand-over of a WebSocket that aiohttp received."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import web
+
+from gateway.transport import handover, payloads
+from gateway.transport.environ import RequestEnviron
+from gateway.transport.payloads import PacketType, PayloadError
+from gateway.transport.refusals import Reject, refuse_handshake
+from gateway.transport.requests import RequestHead, is_websocket_upgrade
+
+if TYPE_CHECKING:
+    from gateway.transport.engine import EngineServer
+    from gateway.transport.session import EngineSession
+
+_TEXT: Final = "text/plain; charset=UTF-8"
+
+
+class Polling:
+    """Answers the requests of polling clients.
+
+    Args:
+        engine: whose sessions they are.
+    """
+
+    def __init__(self, engine: EngineServer) -> None:
+        self._engine = engine
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request, whatever it is."""
+        environ = RequestEnviron(_head_of(request), request.remote or "", request.scheme)
+        head = environ.head
+        if request.method == "GET" and is_websocket_upgrade(head):
+            return await handover.take_over(request, head, self._engine.adopt)
+        try:
+            if request.method == "OPTIONS":
+                response: web.Response = web.Response()
+            else:
+                refuse_handshake(self._engine, environ, "polling")
+                response = await self._serve(request, environ)
+        except Reject as error:
+            response = web.Response(
+                status=error.status,
+                body=error.body,
+                content_type="application/json",
+                headers=dict(error.headers),
+            )
+            if error.status == 413:
+                response.force_close()
+        for name, value in self._engine._cors_headers(environ):  # noqa: SLF001 - python-engineio's
+            response.headers.add(name, value)
+        return response
+
+    async def _serve(self, request: web.Request, environ: RequestEnviron) -> web.Response:
+        engine = self._engine
+        sid = environ.head.parameter("sid")
+        if sid is None:
+            if request.method != "GET":
+                raise Reject(400, 2, "Bad handshake method")
+            return await self._open(environ)
+        session = engine.sockets.get(sid)
+        if session is None:
+            leaving = engine.leaving.get(sid)
+            if leaving is None or request.method != "GET":
+                raise Reject.unknown_session()
+            return self._farewell(leaving)
+        if session.transport is not None and session.upgrade is None:
+            raise Reject.bad_request("The session has gone over to a WebSocket")
+        if request.method == "GET":
+            return await self._poll(session, environ)
+        if request.method == "POST":
+            return await self._receive(session, request)
+        raise Reject.bad_request("GET and POST alone are served")
+
+    async def _open(self, environ: RequestEnviron) -> web.Response:
+        engine = self._engine
+        refusal = engine.admission(environ)
+        if refusal is not None:
+            raise Reject.refused(refusal)
+        session = engine.open_session(environ)
+        answer = engine.application.opened(session)
+        if inspect.isawaitable(answer):
+            answer = await answer
+        if answer is not None and answer is not True:
+            engine.finish(session, engine.reason.SERVER_DISCONNECT)
+            raise Reject(401, 4, answer if isinstance(answer, str) else "Unauthorized")
+        session.begin_pings(engine.now_ns())
+        response = web.Response(
+            body=engine.handshake(session, "polling").encode(), headers={"Content-Type": _TEXT}
+        )
+        self._set_cookie(response, session)
+        return response
+
+    def _set_cookie(self, response: web.Response, session: EngineSession) -> None:
+        cookie = self._engine.cookie
+        if cookie is None:
+            return
+        if not isinstance(cookie, dict):
+            cookie = {"name": cookie, "path": "/", "SameSite": "Lax"}
+        response.headers.add(
+            "Set-Cookie",
+            self._engine._generate_sid_cookie(session.sid, cookie),  # noqa: SLF001 - python-engineio's
+        )
+
+    async def _poll(self, session: EngineSession, environ: RequestEnviron) -> web.Response:
+        engine = self._engine
+        if session.poll is not None:
+            engine.close(session, engine.reason.TRANSPORT_ERROR)
+            raise Reject.bad_request("Another poll of the session is open")
+        if session.upgrade is not None and session.upgrade.is_probed:
+            return self._packets([PacketType.NOOP.encode()], environ)
+        if not session.has_packets or session.is_corked:
+            session.poll = asyncio.get_running_loop().create_future()
+            try:
+                await session.poll
+            except asyncio.CancelledError:
+                # The client went away in the middle of its poll: what it would miss is lost.
+                engine.finish(session, engine.reason.TRANSPORT_CLOSE)
+                raise
+            finally:
+                session.poll = None
+        if session.upgrade is not None and session.upgrade.is_probed:
+            return self._packets([PacketType.NOOP.encode()], environ)
+        packets = session.take_packets(engine.max_http_buffer_size)
+        if not session.is_open:
+            engine.forget(session)
+            packets.append(PacketType.CLOSE.encode())
+        return self._packets(packets or [PacketType.NOOP.encode()], environ)
+
+    def _farewell(self, session: EngineSession) -> web.Response:
+        packets = session.take_packets(self._engine.max_http_buffer_size)
+        self._engine.forget(session)
+        return self._packets([*packets, PacketType.CLOSE.encode()], session.environ)
+
+    def _packets(self, packets: list[bytes], environ: RequestEnviron) -> web.Response:
+        engine = self._engine
+        body = payloads.encode_payload(packets)
+        headers = {"Content-Type": _TEXT, "Cache-Control": "no-store"}
+        if engine.http_compression and len(body) >= engine.compression_threshold:
+            accepted = (environ.head.header("accept-encoding") or "").split(",")
+            for encoding in (entry.split(";")[0].strip() for entry in accepted):
+                if encoding in engine.compression_methods:
+                    body = getattr(engine, f"_{encoding}")(body)
+                    headers["Content-Encoding"] = encoding
+                    break
+        return web.Response(body=body, headers=headers)
+
+    async def _receive(self, session: EngineSession, request: web.Request) -> web.Response:
+        engine = self._engine
+        body = await self._read_body(session, request)
+        try:
+            packets = payloads.decode_payload(body)
+        except PayloadError as error:
+            engine.breach(session, "malformed polling body")
+            raise Reject.bad_request(str(error)) from None
+        for packet in packets:
+            if not session.is_open:
+                break
+            if packet.type is PacketType.MESSAGE:
+                engine.receive(session, packet.data)
+                if session.is_broken:
+                    raise Reject.bad_request("A packet of the body is malformed")
+            elif packet.type is PacketType.PONG:
+                session.receive_pong()
+            elif packet.type is PacketType.CLOSE:
+                engine.close(session, engine.reason.CLIENT_DISCONNECT)
+            else:
+                engine.breach(session, "malformed packet (Engine.IO)")
+                raise Reject.bad_request("A packet of this type is not a client's to send")
+        await session.worked_off()
+        return web.Response(text="ok", content_type="text/html")
+
+    async def _read_body(self, session: EngineSession, request: web.Request) -> bytes:
+        engine = self._engine
+        most = engine.max_http_buffer_size
+        if (request.content_length or 0) > most:
+            engine.close(session, engine.reason.TRANSPORT_ERROR)
+            raise Reject(413, 3, f"A body has at most {most} bytes")
+        body = bytearray()
+        try:
+            async with asyncio.timeout(engine.body_timeout_s):
+                async for chunk in request.content.iter_any():
+                    body += chunk
+                    if len(body) > most:
+                        engine.close(session, engine.reason.TRANSPORT_ERROR)
+                        raise Reject(413, 3, f"A body has at most {most} bytes")
+        except TimeoutError:
+            engine.close(session, engine.reason.TRANSPORT_ERROR)
+            raise Reject(408, 3, "The body took too long") from None
+        return bytes(body)
+
+
+def _head_of(request: web.Request) -> RequestHead:
+    """Return the head that aiohttp parsed, as bytes."""
+    version = request.version
+    lines: list[Any] = [
+        f"{request.method} {request.raw_path} HTTP/{version.major}.{version.minor}".encode()
+    ]
+    lines += [name + b": " + value for name, value in request.raw_headers]
+    return RequestHead(b"\r\n".join([*lines, b"", b""]))

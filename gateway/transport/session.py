@@ -1,0 +1,531 @@
+"""``EngineSession``: one Engine.IO session, and the asyncio protocol of its WebSocket.
+
+A session outlives its transports: it may begin on HTTP polling and go on over a WebSocket.
+While it is idle it owns no task, no queue and no timer; an inbox exists only while a
+handler of its client awaits, a backlog only while the client does not read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from gateway.transport import frames
+from gateway.transport.backlog import Backlog
+from gateway.transport.parcels import Parcel
+from gateway.transport.payloads import PacketType
+
+if TYPE_CHECKING:
+    from gateway.transport.engine import EngineServer
+    from gateway.transport.environ import RequestEnviron
+    from gateway.transport.rooms import Member
+
+_MOST_BYTES_A_WRITE: Final = 65_536
+_MOST_CONTROL_BYTES: Final = 4_096  # answers that may wait in the transport of who does not read
+_MOST_INBOX: Final = 64  # messages that wait for a handler before reading stops
+_MOST_BYTES_A_TURN: Final = 16_384  # of a client's, between two turns of the loop
+_INBOX_POLL_S: Final = 0.01
+_PING_FRAME: Final = frames.encode_frame(frames.TEXT, PacketType.PING.encode())
+_PROBE_ANSWER: Final = frames.encode_frame(frames.TEXT, b"3probe")
+
+Work = Callable[[], Any]
+
+
+class EngineSession(asyncio.Protocol):
+    """One Engine.IO session.
+
+    Attributes:
+        sid: its id.
+        environ: of the request that opened it.
+        is_clear: a frame may be written at once: there is an open WebSocket, and nothing waits.
+        is_open: it has not been closed, by whom ever.
+        is_broken: its client broke the protocol.
+        members: its Socket.IO clients, one a namespace.
+        application: what an application saved with ``save_session``.
+    """
+
+    __slots__ = (
+        "_backlog",
+        "_close_due_ns",
+        "_corked",
+        "_engine",
+        "_inbox",
+        "_is_blocked",
+        "_is_ping_waiting",
+        "_is_reading_paused",
+        "_partial",
+        "_ping_due_ns",
+        "_pong_due_ns",
+        "admission_due_ns",
+        "application",
+        "attachments_due_ns",
+        "environ",
+        "is_broken",
+        "is_clear",
+        "is_open",
+        "members",
+        "poll",
+        "sid",
+        "transport",
+        "upgrade",
+        "wake_tick",
+    )
+
+    def __init__(self, engine: EngineServer, sid: str, environ: RequestEnviron) -> None:
+        self._engine = engine
+        self.sid = sid
+        self.environ = environ
+        self.transport: asyncio.Transport | None = None
+        self.is_clear = False
+        self.is_open = True
+        self.is_broken = False
+        self.members: tuple[Member, ...] = ()
+        self.application: dict[str, Any] | None = None
+        self.poll: asyncio.Future[None] | None = None
+        self.upgrade: Upgrade | None = None
+        self.wake_tick = 0
+        self.admission_due_ns = 0
+        self.attachments_due_ns = 0
+        self._partial: frames.Partial | None = None
+        self._backlog: Backlog | None = None
+        self._inbox: deque[Work] | None = None
+        self._corked = 0
+        self._is_blocked = False
+        self._is_ping_waiting = False
+        self._is_reading_paused = False
+        self._ping_due_ns = 0
+        self._pong_due_ns = 0
+        self._close_due_ns = 0
+
+    # Sending
+
+    def send(self, parcel: Parcel) -> None:
+        """Send a parcel now, or behind what waits."""
+        if self.is_clear:
+            self.write(parcel.frame)
+        else:
+            self.hold(parcel)
+
+    def send_past(self, parcel: Parcel) -> None:
+        """Send a parcel ahead of what waits for the end of a connect handler."""
+        is_websocket = self.transport is not None and self.upgrade is None
+        if self._corked and is_websocket and not self._is_blocked and self.is_open:
+            self.write(parcel.frame)
+        elif self._corked and self._backlog:
+            waiting = self.take_all()
+            self.hold(parcel)
+            for late in waiting:
+                self.hold(late)
+        else:
+            self.send(parcel)
+
+    def hold(self, parcel: Parcel) -> None:
+        """Let a parcel wait until it can be written; a closed session forgets it."""
+        if not self.is_open:
+            return
+        engine = self._engine
+        now_ns = engine.now_ns()
+        backlog = self._backlog
+        if backlog is None:
+            backlog = self._backlog = Backlog()
+        before = backlog.lossless_bytes + backlog.market_bytes
+        conflated = backlog.conflated
+        backlog.add(parcel, now_ns)
+        engine.counts.conflated += backlog.conflated - conflated
+        engine.held(self, backlog.lossless_bytes + backlog.market_bytes - before)
+        if backlog.lossless_bytes > engine.max_send_bytes:
+            engine.evict(self)
+            return
+        self.is_clear = False
+        if not self._corked:
+            self._end_poll()
+        engine.wake_at(self, now_ns + engine.max_send_age_ns)
+
+    def settle(self) -> None:
+        """Fix what waits: a parcel sent next comes behind it."""
+        backlog = self._backlog
+        if backlog:
+            before = backlog.lossless_bytes + backlog.market_bytes
+            backlog.settle(self._engine.now_ns())
+            self._engine.held(self, backlog.lossless_bytes + backlog.market_bytes - before)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that wait for the client."""
+        backlog = self._backlog
+        return 0 if backlog is None else backlog.lossless_bytes + backlog.market_bytes
+
+    def take(self, most_bytes: int) -> list[Parcel]:
+        """Return what waits, to be written by the caller; fewer where they are large."""
+        backlog = self._backlog
+        if backlog is None:
+            return []
+        before = backlog.lossless_bytes + backlog.market_bytes
+        taken = backlog.take(most_bytes)
+        self._engine.held(self, backlog.lossless_bytes + backlog.market_bytes - before)
+        if not backlog:
+            self._backlog = None
+        return taken
+
+    def take_all(self) -> list[Parcel]:
+        """Return all that waits."""
+        taken: list[Parcel] = []
+        while self._backlog:
+            taken.extend(self.take(_MOST_BYTES_A_WRITE))
+        return taken
+
+    # HTTP polling
+
+    @property
+    def has_packets(self) -> bool:
+        """Whether a poll would be answered at once."""
+        return bool(self._backlog) or self._is_ping_waiting or not self.is_open
+
+    def take_packets(self, most_bytes: int) -> list[bytes]:
+        """Return what a poll is answered with, at most so many bytes, or one packet."""
+        packets = [parcel.polled() for parcel in self.take(most_bytes // 2)]
+        if self._is_ping_waiting:
+            self._is_ping_waiting = False
+            packets.insert(0, PacketType.PING.encode())
+        return packets
+
+    def _end_poll(self) -> None:
+        """Let the poll that waits be answered."""
+        if self.poll is not None and not self.poll.done():
+            self.poll.set_result(None)
+
+    async def worked_off(self) -> None:
+        """Wait until less waits for the client's handlers than stops a WebSocket's reading."""
+        # Seldom, and over in a moment: not worth an event of every session's own.
+        while self._inbox is not None and len(self._inbox) > _MOST_INBOX:  # noqa: ASYNC110
+            await asyncio.sleep(_INBOX_POLL_S)
+
+    # Connect handlers
+
+    def cork(self) -> None:
+        """Hold everything back while a connect handler runs, but what ``send_past`` sends."""
+        self._corked += 1
+        self.is_clear = False
+
+    def uncork(self) -> None:
+        """Let go what was held back."""
+        self._corked -= 1
+        self._flow()
+        if self._backlog and not self._corked:
+            self._end_poll()
+
+    @property
+    def is_corked(self) -> bool:
+        """Whether a connect handler runs."""
+        return self._corked > 0
+
+    def write(self, frame: bytes) -> None:
+        """Write a frame to the WebSocket; only while ``is_clear``."""
+        transport = self.transport
+        if transport is None:
+            return
+        try:
+            transport.write(frame)
+        except RuntimeError:  # uvloop's, between a reset and its connection_lost
+            self.is_clear = False
+
+    def _flow(self) -> None:
+        """Write what waits, as far as the transport takes it."""
+        if not self.is_open or self._corked or self.transport is None or self.upgrade is not None:
+            return
+        while self._backlog and not self._is_blocked:
+            parcels = self.take(_MOST_BYTES_A_WRITE)
+            self.write(b"".join([parcel.frame for parcel in parcels]))
+        self.is_clear = not self._is_blocked and not self._backlog
+
+    # The WebSocket
+
+    def begin_websocket(self, transport: asyncio.Transport, upgrade: Upgrade | None) -> None:
+        """Go on over a WebSocket whose 101 is written.
+
+        Args:
+            transport: its socket's; this session is its protocol from now on.
+            upgrade: the probe that a polling session waits for; ``None`` for a new session.
+        """
+        transport.set_write_buffer_limits(high=0)
+        transport.set_protocol(self)
+        self.transport = transport
+        self.upgrade = upgrade
+        self._flow()
+
+    def data_received(self, data: bytes) -> None:
+        """Read frames; the asyncio protocol's. Much at once is read in turns of the loop."""
+        if len(data) <= _MOST_BYTES_A_TURN:
+            self._read(data)
+        else:
+            self._read_in_turns(data)
+
+    def _read_in_turns(self, data: bytes) -> None:
+        if not self.is_open or self.transport is None:
+            return
+        self._read(data[:_MOST_BYTES_A_TURN])
+        rest = data[_MOST_BYTES_A_TURN:]
+        if rest:
+            self._pause_reading()
+            asyncio.get_running_loop().call_soon(self._read_in_turns, rest)
+        elif self._inbox is None:
+            self._resume_reading()
+
+    def _read(self, data: bytes) -> None:
+        messages, self._partial = frames.read_frames(data, self._partial, self._engine.frame_limits)
+        for message in messages:
+            if type(message) is not frames.Message:
+                self._end(message)
+                return
+            opcode = message.opcode
+            if opcode == frames.TEXT:
+                self._receive_text(message.data)  # type: ignore[arg-type]  # a text's are str
+            elif opcode == frames.BINARY:
+                self._receive_binary(message.data)  # type: ignore[arg-type]  # bytes
+            elif opcode == frames.PING:
+                self._control(frames.encode_frame(frames.PONG, message.data))  # type: ignore[arg-type]
+
+    def _end(self, message: object) -> None:
+        """Answer the peer's close, or name the peer's violation and close."""
+        transport = self.transport
+        is_violation = isinstance(message, frames.Violation)
+        if self.upgrade is not None:
+            self._abandon_upgrade()
+        elif is_violation and self.is_open:
+            self._engine.breach(self, f"WebSocket: {message.reason}", message.code)  # type: ignore[attr-defined]
+        else:
+            if self.is_open:
+                self._control(frames.encode_close(frames.CloseCode.NORMAL))
+                self._engine.finish(self, self._engine.reason.TRANSPORT_CLOSE)
+            if transport is not None:
+                transport.close()
+
+    def _receive_text(self, text: str) -> None:
+        if not self.is_open:
+            return
+        kind = text[:1]
+        if self.upgrade is not None:
+            self._upgrade(text)
+        elif kind == "4":
+            self._engine.receive(self, text[1:])
+        elif kind == "3":
+            self.receive_pong()
+        elif kind == "1":
+            self._engine.close(self, self._engine.reason.CLIENT_DISCONNECT)
+        elif kind not in ("5", "6") or len(text) > 1:
+            self._engine.breach(self, "malformed packet (Engine.IO)")
+
+    def _receive_binary(self, data: bytes) -> None:
+        if self.is_open and self.upgrade is None:
+            self._engine.receive(self, data)
+        elif self.is_open:
+            self._abandon_upgrade()
+
+    def _upgrade(self, text: str) -> None:
+        """Follow the probe of an upgrade (Engine.IO protocol: upgrade)."""
+        if text == "2probe":
+            if self.upgrade is not None:
+                self.upgrade.is_probed = True
+            self._control(_PROBE_ANSWER)
+            self._end_poll()  # the client waits for its end before it upgrades
+        elif text == "5" and self.upgrade is not None and self.upgrade.is_probed:
+            self.upgrade = None
+            self._end_poll()
+            self._flow()
+        else:
+            self._abandon_upgrade()
+
+    def _abandon_upgrade(self) -> None:
+        """Close the WebSocket of an upgrade that did not succeed; polling goes on."""
+        transport = self.transport
+        self.upgrade = None
+        self.transport = None
+        self._partial = None
+        if transport is not None:
+            transport.set_protocol(asyncio.Protocol())
+            transport.close()
+
+    def _control(self, frame: bytes) -> None:
+        """Write an answer of the protocol's ahead of what waits; drop it where many wait."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        if not self._is_blocked or transport.get_write_buffer_size() < _MOST_CONTROL_BYTES:
+            self.write(frame)
+
+    def pause_writing(self) -> None:
+        """The kernel takes no more; the asyncio protocol's."""
+        self._is_blocked = True
+        self.is_clear = False
+
+    def resume_writing(self) -> None:
+        """The kernel takes more; the asyncio protocol's."""
+        self._is_blocked = False
+        self._flow()
+
+    def eof_received(self) -> bool:
+        """The client sends no more; the asyncio protocol's: close."""
+        return False
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """The socket is gone; the asyncio protocol's: only note it."""
+        self.transport = None
+        self.is_clear = False
+        self._is_blocked = False
+        self._partial = None
+        if self.upgrade is not None:
+            self.upgrade = None  # polling goes on
+        else:
+            self._engine.lost(self)
+
+    # Receiving in order
+
+    def in_order(self, work: Work) -> None:
+        """Do work of the client's now, or behind the handler of its that awaits.
+
+        Args:
+            work: returns an awaitable where it has to wait.
+        """
+        if self._inbox is not None:
+            self._inbox.append(work)
+            if len(self._inbox) > _MOST_INBOX and not self._is_reading_paused:
+                self._pause_reading()
+            return
+        waiting = work()
+        if waiting is not None:
+            self._inbox = deque()
+            self._engine.spawn(self._work_off(waiting))
+
+    async def _work_off(self, waiting: Any) -> None:
+        """Await one handler after the other until none waits."""
+        inbox = self._inbox
+        try:
+            await waiting
+            while inbox and self.is_open:
+                waiting = inbox.popleft()()
+                if waiting is not None:
+                    await waiting
+                if self._is_reading_paused and len(inbox) <= _MOST_INBOX // 2:
+                    self._resume_reading()
+        finally:
+            self._inbox = None
+            self._resume_reading()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a handler of the client awaits."""
+        return self._inbox is not None
+
+    def _pause_reading(self) -> None:
+        transport = self.transport
+        if transport is not None and not transport.is_closing() and not self._is_reading_paused:
+            self._is_reading_paused = True
+            transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._is_reading_paused:
+            self._is_reading_paused = False
+            if self.transport is not None and not self.transport.is_closing():
+                self.transport.resume_reading()
+
+    # Deadlines
+
+    def begin_pings(self, now_ns: int) -> None:
+        """Ping the client from now on."""
+        self._ping_due_ns = now_ns + self._engine.ping_interval_ns
+        self._engine.wake_at(self, self._ping_due_ns)
+
+    def receive_pong(self) -> None:
+        """Note that the client lives."""
+        if self._pong_due_ns:
+            self._pong_due_ns = 0
+            self._ping_due_ns = self._engine.now_ns() + self._engine.ping_interval_ns
+
+    def close_by(self, due_ns: int) -> None:
+        """Abort the socket when it is not closed by then."""
+        self._close_due_ns = due_ns
+        self._engine.wake_at(self, due_ns)
+
+    def wake(self, now_ns: int) -> int:
+        """Do what is due; the timer wheel's."""
+        if not self.is_open:
+            return self._wake_closed(now_ns)
+        engine = self._engine
+        overdue = self._overdue(now_ns)
+        if overdue is not None:
+            engine.overdue(self, overdue)
+            return self._close_due_ns
+        if self.upgrade is not None and now_ns >= self.upgrade.due_ns:
+            self._abandon_upgrade()
+        if not self._pong_due_ns and now_ns >= self._ping_due_ns:
+            self._pong_due_ns = now_ns + engine.ping_timeout_ns
+            self._ping()
+        dues = [self._pong_due_ns or self._ping_due_ns]
+        dues += [due for due in (self.admission_due_ns, self.attachments_due_ns) if due]
+        since_ns = self._backlog.since_ns() if self._backlog else None
+        if since_ns is not None:
+            dues.append(since_ns + engine.max_send_age_ns)
+        if self.upgrade is not None:
+            dues.append(self.upgrade.due_ns)
+        return min(dues)
+
+    def _overdue(self, now_ns: int) -> str | None:
+        """Return why the session must end now, ``None`` when it need not."""
+        since_ns = self._backlog.since_ns() if self._backlog else None
+        if since_ns is not None and now_ns >= since_ns + self._engine.max_send_age_ns:
+            return "slow consumer"
+        if self._pong_due_ns and now_ns >= self._pong_due_ns:
+            return str(self._engine.reason.PING_TIMEOUT)
+        if self.admission_due_ns and now_ns >= self.admission_due_ns:
+            return "no CONNECT"
+        if self.attachments_due_ns and now_ns >= self.attachments_due_ns:
+            return "attachments missing"
+        return None
+
+    def _wake_closed(self, now_ns: int) -> int:
+        if now_ns < self._close_due_ns:
+            return self._close_due_ns
+        self._engine.forget(self)
+        if self.transport is not None:
+            self.transport.abort()
+        return 0
+
+    def _ping(self) -> None:
+        if self.transport is not None and self.upgrade is None:
+            self._control(_PING_FRAME)
+        else:
+            self._is_ping_waiting = True
+            self._end_poll()
+
+    # The end
+
+    def close_transport(self, frame: bytes | None, abort_by_ns: int) -> None:
+        """Close the socket: the frame, then its end; abort it when that takes too long."""
+        self.is_open = False
+        self.is_clear = False
+        self._partial = None
+        self._inbox = None if self._inbox is None else deque()
+        self._end_poll()
+        self.close_by(abort_by_ns)
+        if self.transport is None or self.transport.is_closing():
+            return
+        self._resume_reading()
+        if frame is not None:
+            self.write(frame)
+
+
+class Upgrade:
+    """A WebSocket that a polling session may move to.
+
+    Attributes:
+        due_ns: by when its client must have decided, monotonic ns.
+        is_probed: its client has asked whether it works.
+    """
+
+    __slots__ = ("due_ns", "is_probed")
+
+    def __init__(self, due_ns: int) -> None:
+        self.due_ns = due_ns
+        self.is_probed = False

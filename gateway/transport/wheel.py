@@ -1,0 +1,74 @@
+"""``TimerWheel``: every ping and deadline of every connection behind one timer.
+
+An idle connection costs one place in one bucket. Nothing is ever cancelled: whoever is
+woken looks at the time, does what is due, and says when to be woken next.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import Final, Protocol
+
+TICK_NS: Final = 4_000_000
+"""Deadlines are met up to this much late, never early."""
+
+
+class Sleeper(Protocol):
+    """Something with deadlines."""
+
+    wake_tick: int
+    """The bucket it stands in; 0 for none. The wheel's own, to be left alone."""
+
+    def wake(self, now_ns: int) -> int:
+        """Do what is due.
+
+        Returns:
+            When to be woken next, ns; 0 for never.
+        """
+        ...
+
+
+class TimerWheel:
+    """Sleepers by the tick of their earliest deadline; reads no clock."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[int, list[Sleeper]] = {}
+        self._ticks: list[int] = []  # a heap
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def schedule(self, sleeper: Sleeper, due_ns: int) -> bool:
+        """Wake a sleeper at a time, unless it is woken before anyway.
+
+        Returns:
+            Whether this is now the wheel's earliest deadline.
+        """
+        tick = due_ns // TICK_NS + 1
+        if 0 < sleeper.wake_tick <= tick:
+            return False
+        sleeper.wake_tick = tick
+        bucket = self._buckets.get(tick)
+        if bucket is not None:
+            bucket.append(sleeper)
+            return False
+        self._buckets[tick] = [sleeper]
+        heapq.heappush(self._ticks, tick)
+        return self._ticks[0] == tick
+
+    def next_due_ns(self) -> int | None:
+        """Return when the earliest bucket is due, ``None`` for an empty wheel."""
+        return self._ticks[0] * TICK_NS if self._ticks else None
+
+    def turn(self, now_ns: int) -> None:
+        """Wake everybody whose bucket is due, and put them where they ask to be."""
+        now_tick = now_ns // TICK_NS
+        while self._ticks and self._ticks[0] <= now_tick:
+            tick = heapq.heappop(self._ticks)
+            for sleeper in self._buckets.pop(tick):
+                if sleeper.wake_tick != tick:
+                    continue  # it was scheduled earlier, and woken there
+                sleeper.wake_tick = 0
+                due_ns = sleeper.wake(now_ns)
+                if due_ns:
+                    self.schedule(sleeper, due_ns)
