@@ -11,7 +11,12 @@ from collections.abc import Callable
 from typing import Final
 
 from gateway.transport.engine import EngineServer
-from gateway.transport.requests import BadRequest, is_websocket_upgrade, read_head
+from gateway.transport.requests import (
+    BadRequest,
+    is_websocket_upgrade,
+    plain_response,
+    read_head,
+)
 
 _MOST_HEAD_BYTES: Final = 16_384
 
@@ -50,8 +55,12 @@ class Door(asyncio.Protocol):
         self._data += data
         try:
             found = read_head(self._data, _MOST_HEAD_BYTES)
-        except BadRequest:
-            self._hand_on(transport)  # aiohttp has the answers to what is no head
+        except BadRequest as error:
+            self._transport = None
+            transport.write(
+                plain_response(error.status, error.message.encode(), "text/plain", error.headers)
+            )
+            transport.close()
             return
         if found is None:
             return

@@ -7,6 +7,7 @@ polling and timers are this package's.
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import json
 import logging
@@ -496,6 +497,8 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._close_timeout_ns / _NS_PER_S)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -543,6 +546,7 @@ class _Handlers:
         return answer if inspect.isawaitable(answer) else None
 
 
+@functools.lru_cache(maxsize=256)
 def takes(handler: Callable[..., Any], count: int) -> bool:
     """Return whether a handler can be called with so many positional arguments."""
     try:

@@ -12,7 +12,8 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.transport.requests import RequestHead
+from gateway.transport.refusals import Reject
+from gateway.transport.requests import RequestHead, plain_response
 
 Adopt = Callable[[asyncio.Transport, RequestHead, bytes], None]
 
@@ -55,6 +56,26 @@ async def take_over(request: web.Request, head: RequestHead, adopt: Adopt) -> we
     protocol.transport = None
     asyncio.get_running_loop().call_soon(protocol.connection_lost, None)
     adopt(transport, head, bytes(collector.data))
+    return _Gone()
+
+
+def answer_and_close(request: web.Request, reject: Reject) -> web.StreamResponse:
+    """Answer a request whose body is not read to its end, and close its connection.
+
+    Returns:
+        A response that aiohttp does not write; it would wait for the rest of the body first.
+    """
+    transport = request.transport
+    if transport is not None:
+        transport.write(
+            plain_response(reject.status, reject.body, "application/json", reject.headers)
+        )
+        transport.close()
+    return _Gone()
+
+
+def answer_nobody() -> web.StreamResponse:
+    """Return a response to a client that has gone."""
     return _Gone()
 
 

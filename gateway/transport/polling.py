@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gateway.transport.session import EngineSession
 
 _TEXT: Final = "text/plain; charset=UTF-8"
+_ABORT_CHECK_S: Final = 0.25  # between two looks whether the client of a poll is still there
 
 
 class Polling:
@@ -43,15 +44,17 @@ class Polling:
             else:
                 refuse_handshake(self._engine, environ, "polling")
                 response = await self._serve(request, environ)
+        except ConnectionResetError:
+            return handover.answer_nobody()
         except Reject as error:
+            if error.ends_connection:
+                return handover.answer_and_close(request, error)
             response = web.Response(
                 status=error.status,
                 body=error.body,
                 content_type="application/json",
                 headers=dict(error.headers),
             )
-            if error.status == 413:
-                response.force_close()
         for name, value in self._engine._cors_headers(environ):  # noqa: SLF001 - python-engineio's
             response.headers.add(name, value)
         return response
@@ -64,6 +67,9 @@ class Polling:
                 raise Reject(400, 2, "Bad handshake method")
             return await self._open(environ)
         session = engine.sockets.get(sid)
+        if session is not None:
+            session.wake(engine.now_ns())  # a deadline that has passed counts before the request
+            session = engine.sockets.get(sid)
         if session is None:
             leaving = engine.leaving.get(sid)
             if leaving is None or request.method != "GET":
@@ -72,7 +78,7 @@ class Polling:
         if session.transport is not None and session.upgrade is None:
             raise Reject.bad_request("The session has gone over to a WebSocket")
         if request.method == "GET":
-            return await self._poll(session, environ)
+            return await self._poll(session, request, environ)
         if request.method == "POST":
             return await self._receive(session, request)
         raise Reject.bad_request("GET and POST alone are served")
@@ -107,7 +113,9 @@ class Polling:
             self._engine._generate_sid_cookie(session.sid, cookie),  # noqa: SLF001 - python-engineio's
         )
 
-    async def _poll(self, session: EngineSession, environ: RequestEnviron) -> web.Response:
+    async def _poll(
+        self, session: EngineSession, request: web.Request, environ: RequestEnviron
+    ) -> web.Response:
         engine = self._engine
         if session.poll is not None:
             engine.close(session, engine.reason.TRANSPORT_ERROR)
@@ -115,15 +123,9 @@ class Polling:
         if session.upgrade is not None and session.upgrade.is_probed:
             return self._packets([PacketType.NOOP.encode()], environ)
         if not session.has_packets or session.is_corked:
-            session.poll = asyncio.get_running_loop().create_future()
-            try:
-                await session.poll
-            except asyncio.CancelledError:
-                # The client went away in the middle of its poll: what it would miss is lost.
-                engine.finish(session, engine.reason.TRANSPORT_CLOSE)
-                raise
-            finally:
-                session.poll = None
+            answer = await self._wait(session, request)
+            if answer is not None:
+                return self._packets([answer], environ)
         if session.upgrade is not None and session.upgrade.is_probed:
             return self._packets([PacketType.NOOP.encode()], environ)
         packets = session.take_packets(engine.max_http_buffer_size)
@@ -131,6 +133,32 @@ class Polling:
             engine.forget(session)
             packets.append(PacketType.CLOSE.encode())
         return self._packets(packets or [PacketType.NOOP.encode()], environ)
+
+    async def _wait(self, session: EngineSession, request: web.Request) -> bytes | None:
+        """Wait until there is something to answer a poll with.
+
+        Returns:
+            The packet to answer with, ``None`` for what waits in the session.
+
+        Raises:
+            ConnectionResetError: the client has gone; what it would have got is lost, and so
+                the session is closed.
+        """
+        poll: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        session.poll = poll
+        try:
+            while True:
+                await asyncio.wait((poll,), timeout=_ABORT_CHECK_S)
+                if poll.done():
+                    return poll.result()
+                # aiohttp tells a handler in no other way.
+                if request.transport is None or request.transport.is_closing():
+                    raise ConnectionResetError("the client left in the middle of a poll")
+        except (asyncio.CancelledError, ConnectionResetError):
+            self._engine.finish(session, self._engine.reason.TRANSPORT_CLOSE)
+            raise
+        finally:
+            session.poll = None
 
     def _farewell(self, session: EngineSession) -> web.Response:
         packets = session.take_packets(self._engine.max_http_buffer_size)
@@ -168,6 +196,7 @@ class Polling:
             elif packet.type is PacketType.PONG:
                 session.receive_pong()
             elif packet.type is PacketType.CLOSE:
+                session.answer_poll(PacketType.NOOP.encode())
                 engine.close(session, engine.reason.CLIENT_DISCONNECT)
             else:
                 engine.breach(session, "malformed packet (Engine.IO)")
@@ -180,7 +209,7 @@ class Polling:
         most = engine.max_http_buffer_size
         if (request.content_length or 0) > most:
             engine.close(session, engine.reason.TRANSPORT_ERROR)
-            raise Reject(413, 3, f"A body has at most {most} bytes")
+            raise Reject(413, 3, f"A body has at most {most} bytes", ends_connection=True)
         body = bytearray()
         try:
             async with asyncio.timeout(engine.body_timeout_s):
@@ -188,10 +217,15 @@ class Polling:
                     body += chunk
                     if len(body) > most:
                         engine.close(session, engine.reason.TRANSPORT_ERROR)
-                        raise Reject(413, 3, f"A body has at most {most} bytes")
+                        raise Reject(
+                            413, 3, f"A body has at most {most} bytes", ends_connection=True
+                        )
         except TimeoutError:
             engine.close(session, engine.reason.TRANSPORT_ERROR)
-            raise Reject(408, 3, "The body took too long") from None
+            raise Reject(408, 3, "The body took too long", ends_connection=True) from None
+        except ConnectionError:
+            engine.finish(session, engine.reason.TRANSPORT_CLOSE)
+            raise Reject.bad_request("The client left in the middle of its body") from None
         return bytes(body)
 
 

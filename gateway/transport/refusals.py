@@ -47,12 +47,20 @@ class Reject(Exception):  # noqa: N818 - a verb: what the answer does
         status: HTTP status.
         body: JSON.
         headers: beside the usual ones.
+        ends_connection: the rest of the request is not read.
     """
 
     def __init__(
-        self, status: int, code: int, message: str, headers: Mapping[str, str] = _NO_HEADERS
+        self,
+        status: int,
+        code: int,
+        message: str,
+        headers: Mapping[str, str] = _NO_HEADERS,
+        *,
+        ends_connection: bool = False,
     ) -> None:
         super().__init__(message)
+        self.ends_connection = ends_connection
         self.status = status
         self.body = json.dumps({"code": code, "message": message}).encode()
         self.headers = headers

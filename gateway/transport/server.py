@@ -16,6 +16,7 @@ import socketio
 from socketio import packet as packets
 from socketio.exceptions import ConnectionRefusedError as Refused
 
+from gateway.transport import standardjson
 from gateway.transport.decoding import MalformedPacket, Reassembly, decode
 from gateway.transport.engine import EngineServer, takes
 from gateway.transport.environ import RequestEnviron
@@ -47,6 +48,8 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
             ``disconnect``. ``name`` is what the client sent there, of any JSON type.
         on_welcome: ``(sid)``, right behind a client's CONNECT.
         on_breach: ``(sid or None before CONNECT, what)``, before a client is closed for it.
+        json: module with ``dumps`` and ``loads``; without one the standard library's, but what
+            JavaScript cannot read (NaN, infinities) is neither sent nor taken.
         logger: as ``socketio.AsyncServer`` takes it; INFO is never said, tokens are in it.
         **options: as ``socketio.AsyncServer`` and ``EngineServer`` take them.
 
@@ -75,18 +78,25 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
                 "gateway.transport.Rooms, or a class such as `class Manager(AsyncRedisManager, "
                 "Rooms)`"
             )
+        if options.pop("serializer", "default") != "default":
+            raise ValueError("serializer: this transport speaks the default one alone")
+        engineio_logger = options.pop("engineio_logger", False)
+        if isinstance(engineio_logger, bool):
+            engineio_logger = _quiet_logger("gateway.transport.engineio")
         if isinstance(logger, bool):
             logger = _quiet_logger("gateway.transport.socketio")
         super().__init__(
             client_manager=client_manager or Rooms(),
             logger=logger,
-            json=json,
             async_handlers=async_handlers,
             namespaces=namespaces,
             connect_timeout=connect_timeout,
-            engineio_logger=_quiet_logger("gateway.transport.engineio"),
+            engineio_logger=engineio_logger,
             **options,
         )
+        # A class of its own: the stock one's json would be every server's in the process.
+        self._json = json or standardjson
+        self.packet_class = type("Packet", (packets.Packet,), {"json": self._json})
         self.manager_initialized: bool
         self._flows = dict(flows or {})
         self._on_event = on_event
@@ -115,12 +125,29 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
     def _encode(
         self, kind: int, data: Any, namespace: str, ack_id: int | None = None
     ) -> list[Parcel]:
+        text = self._encode_plain(kind, data, namespace, ack_id)
+        if text is not None:
+            return [Parcel(text.encode())]
         encoded = self.packet_class(kind, namespace=namespace, data=data, id=ack_id).encode()
         parts = encoded if isinstance(encoded, list) else [encoded]
         return [
             Parcel(part.encode()) if isinstance(part, str) else Parcel(bytes(part), is_binary=True)
             for part in parts
         ]
+
+    def _encode_plain(self, kind: int, data: Any, namespace: str, ack_id: int | None) -> str | None:
+        """Encode a packet without looking for binary parts first, ``None`` where it has some."""
+        text = str(kind)
+        if namespace != "/":
+            text += f"{namespace},"
+        if ack_id is not None:
+            text += str(ack_id)
+        if data is None:
+            return text
+        try:
+            return text + str(self._json.dumps(data, separators=(",", ":")))
+        except (TypeError, ValueError):  # bytes, or what no JSON can hold: the slow way tells
+            return None
 
     def broadcast(
         self,
@@ -397,7 +424,12 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
         handler, prefixed = self._get_namespace_handler(
             member.namespace, (*arguments, auth or None)
         )
-        return None if handler is None else handler.trigger_event("connect", *prefixed)
+        if handler is None:
+            return None
+        method = getattr(handler, "on_connect", None)
+        if method is not None and not takes(method, len(prefixed)):
+            prefixed = prefixed[:-1]
+        return handler.trigger_event("connect", *prefixed)
 
     async def _connect_later(self, member: Member, answer: Awaitable[Any]) -> None:
         try:

@@ -26,6 +26,7 @@ _MOST_BYTES_A_WRITE: Final = 65_536
 _MOST_CONTROL_BYTES: Final = 4_096  # answers that may wait in the transport of who does not read
 _MOST_INBOX: Final = 64  # messages that wait for a handler before reading stops
 _MOST_BYTES_A_TURN: Final = 16_384  # of a client's, between two turns of the loop
+_STOPPED_NS: Final = 50_000_000
 _INBOX_POLL_S: Final = 0.01
 _PING_FRAME: Final = frames.encode_frame(frames.TEXT, PacketType.PING.encode())
 _PROBE_ANSWER: Final = frames.encode_frame(frames.TEXT, b"3probe")
@@ -83,7 +84,7 @@ class EngineSession(asyncio.Protocol):
         self.is_broken = False
         self.members: tuple[Member, ...] = ()
         self.application: dict[str, Any] | None = None
-        self.poll: asyncio.Future[None] | None = None
+        self.poll: asyncio.Future[bytes | None] | None = None
         self.upgrade: Upgrade | None = None
         self.wake_tick = 0
         self.admission_due_ns = 0
@@ -140,7 +141,7 @@ class EngineSession(asyncio.Protocol):
             return
         self.is_clear = False
         if not self._corked:
-            self._end_poll()
+            self.answer_poll()
         engine.wake_at(self, now_ns + engine.max_send_age_ns)
 
     def settle(self) -> None:
@@ -191,10 +192,10 @@ class EngineSession(asyncio.Protocol):
             packets.insert(0, PacketType.PING.encode())
         return packets
 
-    def _end_poll(self) -> None:
-        """Let the poll that waits be answered."""
+    def answer_poll(self, packet: bytes | None = None) -> None:
+        """Let the poll that waits be answered: with a packet, or with what waits."""
         if self.poll is not None and not self.poll.done():
-            self.poll.set_result(None)
+            self.poll.set_result(packet)
 
     async def worked_off(self) -> None:
         """Wait until less waits for the client's handlers than stops a WebSocket's reading."""
@@ -214,7 +215,7 @@ class EngineSession(asyncio.Protocol):
         self._corked -= 1
         self._flow()
         if self._backlog and not self._corked:
-            self._end_poll()
+            self.answer_poll()
 
     @property
     def is_corked(self) -> bool:
@@ -329,10 +330,10 @@ class EngineSession(asyncio.Protocol):
             if self.upgrade is not None:
                 self.upgrade.is_probed = True
             self._control(_PROBE_ANSWER)
-            self._end_poll()  # the client waits for its end before it upgrades
+            self.answer_poll()  # the client waits for its end before it upgrades
         elif text == "5" and self.upgrade is not None and self.upgrade.is_probed:
             self.upgrade = None
-            self._end_poll()
+            self.answer_poll()
             self._flow()
         else:
             self._abandon_upgrade()
@@ -460,7 +461,9 @@ class EngineSession(asyncio.Protocol):
         if self.upgrade is not None and now_ns >= self.upgrade.due_ns:
             self._abandon_upgrade()
         if not self._pong_due_ns and now_ns >= self._ping_due_ns:
-            self._pong_due_ns = now_ns + engine.ping_timeout_ns
+            # From when it was due, so that late timers do not add up; unless the process stood still.
+            sent_ns = self._ping_due_ns if now_ns - self._ping_due_ns < _STOPPED_NS else now_ns
+            self._pong_due_ns = sent_ns + engine.ping_timeout_ns
             self._ping()
         dues = [self._pong_due_ns or self._ping_due_ns]
         dues += [due for due in (self.admission_due_ns, self.attachments_due_ns) if due]
@@ -497,7 +500,7 @@ class EngineSession(asyncio.Protocol):
             self._control(_PING_FRAME)
         else:
             self._is_ping_waiting = True
-            self._end_poll()
+            self.answer_poll()
 
     # The end
 
@@ -507,7 +510,7 @@ class EngineSession(asyncio.Protocol):
         self.is_clear = False
         self._partial = None
         self._inbox = None if self._inbox is None else deque()
-        self._end_poll()
+        self.answer_poll()
         self.close_by(abort_by_ns)
         if self.transport is None or self.transport.is_closing():
             return
