@@ -7,22 +7,20 @@ polling and timers are this package's.
 from __future__ import annotations
 
 import asyncio
-import functools
 import inspect
 import json
 import logging
-import socket
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import engineio
 from aiohttp import web
 from engineio import packet as stock_packet
 
 from gateway.transport import frames
+from gateway.transport.application import Application, Counts, EngineHandlers
 from gateway.transport.environ import RequestEnviron
 from gateway.transport.parcels import Parcel
 from gateway.transport.payloads import PacketType
@@ -36,49 +34,17 @@ from gateway.transport.requests import (
     switching_protocols,
 )
 from gateway.transport.session import EngineSession, Upgrade
+from gateway.transport.sockets import bound_kernel, peer_of, scheme_of
 from gateway.transport.wheel import TICK_NS, TimerWheel
 
 _CLEANUP_SLICE_NS: Final = 5_000_000
 _NS_PER_S: Final = 1_000_000_000
 _SHUTDOWN_POLL_S: Final = 0.01
-_NOTSENT_LOWAT: Final = 16_384
-_TCP_NOTSENT_LOWAT: Final = 25  # Linux, <netinet/tcp.h>; the socket module of 3.11 has no name
 
 SLOW_CONSUMER: Final = "slow consumer"
 PROTOCOL_BREACH: Final = "protocol breach"
 
 log = logging.getLogger("gateway.transport")
-
-
-class Application(Protocol):
-    """What stands on the sessions: Engine.IO handlers, or a Socket.IO server."""
-
-    def opened(self, session: EngineSession) -> Any:
-        """Note a new session; an awaitable is awaited. What is not ``None`` or true refuses it."""
-
-    def received(self, session: EngineSession, data: str | bytes) -> None:
-        """Take one message."""
-
-    def breached(self, session: EngineSession, what: str) -> None:
-        """Note what a client did that closes it; it is closed when this returns."""
-
-    def closed(self, session: EngineSession, reason: str) -> None:
-        """Note that a session has ended; it is in no table any more."""
-
-
-@dataclass(slots=True)
-class Counts:
-    """What happened to sessions since the start.
-
-    Attributes:
-        opened: sessions.
-        closed: sessions by reason.
-        conflated: parcels replaced by newer ones.
-    """
-
-    opened: int = 0
-    closed: Counter[str] = field(default_factory=Counter)
-    conflated: int = 0
 
 
 class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio ships no types
@@ -127,7 +93,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         options["monitor_clients"] = False  # the timer wheel does
         super().__init__(**options)
         self.now_ns = clock
-        self.application: Application = _Handlers(self)
+        self.application: Application = EngineHandlers(self)
         self.frame_limits = frames.FrameLimits(
             max_message_bytes=self.max_http_buffer_size, max_fragments=max_fragments
         )
@@ -216,13 +182,10 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
             refuse_handshake(self, environ, "websocket")
             session, upgrade = self._session_for(environ)
         except BadRequest as error:
-            _answer(transport, error.status, error.message, error.headers)
+            _refuse(transport, Reject(error.status, 3, error.message, error.headers))
             return
         except Reject as error:
-            transport.write(
-                plain_response(error.status, error.body, "application/json", error.headers)
-            )
-            transport.close()
+            _refuse(transport, error)
             return
         bound_kernel(transport)
         if upgrade is not None:
@@ -504,83 +467,6 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-class _Handlers:
-    """The application of a bare Engine.IO server: its ``connect``, ``message``, ``disconnect``."""
-
-    def __init__(self, engine: EngineServer) -> None:
-        self._engine = engine
-
-    def opened(self, session: EngineSession) -> Any:
-        session.admission_due_ns = 0
-        handler = self._engine.handlers.get("connect")
-        if handler is None:
-            return None
-        try:
-            return handler(session.sid, session.environ)
-        except Exception:
-            log.exception("connect handler failed")
-            return False
-
-    def received(self, session: EngineSession, data: str | bytes) -> None:
-        session.in_order(lambda: self._call("message", session.sid, data))
-
-    def breached(self, session: EngineSession, what: str) -> None:
-        log.warning("protocol breach", extra={"sid": session.sid, "what": what})
-
-    def closed(self, session: EngineSession, reason: str) -> None:
-        waiting = self._call("disconnect", session.sid, reason)
-        if waiting is not None:
-            self._engine.spawn(waiting)
-
-    def _call(self, event: str, *arguments: object) -> Any:
-        handler = self._engine.handlers.get(event)
-        if handler is None:
-            return None
-        if event == "disconnect" and not takes(handler, len(arguments)):
-            arguments = arguments[:1]  # python-engineio's older signature
-        try:
-            answer = handler(*arguments)
-        except Exception:
-            log.exception("%s handler failed", event)
-            return None
-        return answer if inspect.isawaitable(answer) else None
-
-
-@functools.lru_cache(maxsize=256)
-def takes(handler: Callable[..., Any], count: int) -> bool:
-    """Return whether a handler can be called with so many positional arguments."""
-    try:
-        inspect.signature(handler).bind(*range(count))
-    except TypeError:
-        return False
-    except ValueError:  # a builtin without a signature
-        return True
-    return True
-
-
-def peer_of(transport: asyncio.BaseTransport) -> str:
-    """Return the address of the other end, "" where it has none."""
-    peer = transport.get_extra_info("peername")
-    return str(peer[0]) if isinstance(peer, tuple) and peer else ""
-
-
-def scheme_of(transport: asyncio.BaseTransport) -> str:
-    """Return ``https`` for a TLS transport, else ``http``."""
-    return "http" if transport.get_extra_info("sslcontext") is None else "https"
-
-
-def bound_kernel(transport: asyncio.BaseTransport) -> None:
-    """Let the kernel take little that is not sent yet; the rest waits here, and is bounded."""
-    connection = transport.get_extra_info("socket")
-    if connection is None:
-        return
-    try:
-        connection.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _NOTSENT_LOWAT)
-    except OSError:  # not TCP, or not Linux: a small send buffer does nearly the same
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * _NOTSENT_LOWAT)
-
-
-def _answer(transport: asyncio.Transport, status: int, message: str, headers: Any) -> None:
-    body = json.dumps({"code": 3, "message": message}).encode()
-    transport.write(plain_response(status, body, "application/json", headers))
+def _refuse(transport: asyncio.Transport, reject: Reject) -> None:
+    transport.write(plain_response(reject.status, reject.body, "application/json", reject.headers))
     transport.close()

@@ -7,31 +7,23 @@ is strict and in order.
 
 from __future__ import annotations
 
-import inspect
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import socketio
 from socketio import packet as packets
-from socketio.exceptions import ConnectionRefusedError as Refused
 
 from gateway.transport import standardjson
-from gateway.transport.decoding import MalformedPacket, Reassembly, decode
-from gateway.transport.engine import EngineServer, takes
+from gateway.transport.clients import Clients, OnBreach, OnEvent, OnWelcome
+from gateway.transport.engine import EngineServer
 from gateway.transport.environ import RequestEnviron
 from gateway.transport.fanout import FanOut, OnDone
 from gateway.transport.parcels import LOSSLESS, Flow, Lane, Parcel
-from gateway.transport.rooms import Member, Rooms, member_of
+from gateway.transport.rooms import Member, Rooms
 from gateway.transport.session import EngineSession
 
-OnEvent = Callable[[str, object, tuple[object, ...], int], Any]
-OnWelcome = Callable[[str], None]
-OnBreach = Callable[[str | None, str], None]
-
 _CONNECT_TIMEOUT_S: Final = 45.0  # Socket.IO's own
-_REJECTED: Final = {"message": "Connection rejected by server"}
-_RESERVED: Final = frozenset({"connect", "disconnect"})
 
 log = logging.getLogger("gateway.transport")
 
@@ -99,12 +91,9 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
         self.packet_class = type("Packet", (packets.Packet,), {"json": self._json})
         self.manager_initialized: bool
         self._flows = dict(flows or {})
-        self._on_event = on_event
-        self._on_welcome = on_welcome
-        self._on_breach = on_breach
-        self._reassembly = Reassembly(self.eio.max_http_buffer_size)
         self.fanout = FanOut()
-        self.eio.application = self
+        self._clients = Clients(self, on_event, on_welcome, on_breach)
+        self.eio.application = self._clients
         self.environ = _Environs(self.eio)
 
     # Sending
@@ -120,11 +109,12 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
             arguments = [event, *data]
         else:
             arguments = [event] if data is None else [event, data]
-        return self._encode(packets.EVENT, arguments, namespace, ack_id)
+        return self.encode(packets.EVENT, arguments, namespace, ack_id)
 
-    def _encode(
+    def encode(
         self, kind: int, data: Any, namespace: str, ack_id: int | None = None
     ) -> list[Parcel]:
+        """Return a packet as parcels: one, and one more for each binary part."""
         text = self._encode_plain(kind, data, namespace, ack_id)
         if text is not None:
             return [Parcel(text.encode())]
@@ -187,15 +177,16 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
 
     def send_to(self, member: Member, event: str, data: Any, ack_id: int | None = None) -> None:
         """Send an event to one client, behind what waits in the event's lane."""
-        self._send_parcels(
+        self.send_parcels(
             member.session,
             self._parcels(event, data, member.namespace, ack_id),
             self._flow(event).lane,
         )
 
-    def _send_parcels(
+    def send_parcels(
         self, session: EngineSession, parcels: list[Parcel], lane: Lane = Lane.LOSSLESS
     ) -> None:
+        """Send parcels to one session, behind what waits in a lane."""
         if self.fanout.is_idle(lane):
             for parcel in parcels:
                 session.send(parcel)
@@ -269,9 +260,9 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
         if member is None:
             return
         session = member.session
-        for parcel in self._encode(packets.DISCONNECT, None, namespace):
+        for parcel in self.encode(packets.DISCONNECT, None, namespace):
             session.send(parcel)
-        self._part(member, self.reason.SERVER_DISCONNECT)
+        self._clients.part(member, self.reason.SERVER_DISCONNECT)
         if not any(other.is_connected for other in session.members):
             self.eio.close(session, self.reason.SERVER_DISCONNECT)
 
@@ -306,268 +297,19 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
         """
         raise NotImplementedError("the admin interface is not available on this transport")
 
-    # Sessions: what stands on the engine
+    def event_handler(
+        self, event: str, namespace: str, arguments: tuple[Any, ...]
+    ) -> tuple[Callable[..., Any] | None, tuple[Any, ...]]:
+        """Return the function that handles an event, and what it is called with."""
+        found: tuple[Any, tuple[Any, ...]] = self._get_event_handler(event, namespace, arguments)
+        return found
 
-    def opened(self, _session: EngineSession) -> None:
-        """Note a new session."""
-        if not self.manager_initialized:
-            self.manager_initialized = True
-            self.manager.initialize()
-
-    def closed(self, session: EngineSession, reason: str) -> None:
-        """Take the clients of a session that has ended out of every table."""
-        self._reassembly.drop(session)
-        for member in session.members:
-            self._part(member, reason)
-
-    def breached(self, session: EngineSession, what: str) -> None:
-        """Say goodbye to the clients of a session that is closed for a breach."""
-        if self._on_breach is not None:
-            member = member_of(session, "/")
-            self._on_breach(None if member is None else member.sid, what)
-        else:
-            log.warning("protocol breach: %s", what)
-        for member in session.members:
-            if member.is_connected:
-                for parcel in self._encode(packets.DISCONNECT, None, member.namespace):
-                    session.send(parcel)
-
-    def received(self, session: EngineSession, data: str | bytes) -> None:
-        """Take one message: a packet, or a binary part of one."""
-        try:
-            if isinstance(data, bytes):
-                complete = self._reassembly.add(session, data)
-                if complete is None:
-                    return
-                packet, size = complete
-            else:
-                self._reassembly.expect_none(session)
-                packet = decode(data, self.packet_class)
-                size = len(data) if data.isascii() else len(data.encode())
-                if packet.attachment_count:
-                    self._expect_parts(session, packet, size)
-                    return
-            self._take(session, packet, size)
-        except MalformedPacket as error:
-            self.eio.breach(session, str(error))
-
-    def _expect_parts(self, session: EngineSession, packet: Any, size: int) -> None:
-        if member_of(session, packet.namespace or "/") is None:
-            raise MalformedPacket("a binary event before CONNECT")
-        if self._on_event is not None:
-            raise MalformedPacket("binary event")
-        self._reassembly.begin(session, packet, size)
-        due_ns = self.eio.now_ns() + self.eio.body_timeout_ns
-        session.attachments_due_ns = due_ns
-        self.eio.wake_at(session, due_ns)
-
-    def _take(self, session: EngineSession, packet: Any, size: int) -> None:
-        session.attachments_due_ns = 0
-        kind = packet.packet_type
-        namespace = packet.namespace or "/"
-        member = member_of(session, namespace)
-        if kind == packets.CONNECT:
-            if member is not None:
-                raise MalformedPacket("a second CONNECT")
-            session.in_order(lambda: self._connect(session, namespace, packet.data))
-        elif member is None:
-            raise MalformedPacket("a packet before CONNECT")
-        elif kind in (packets.ACK, packets.BINARY_ACK):
-            self._acknowledge(session, member, packet)  # its handler may be what awaits it
-        elif kind == packets.DISCONNECT:
-            session.in_order(lambda: self._leave(member))
-        else:
-            name = packet.data[0]
-            if self._on_event is None and (not isinstance(name, str) or name in _RESERVED):
-                raise MalformedPacket("an event with a reserved name, or none")
-            session.in_order(lambda: self._handle(member, packet, size))
-
-    # Connecting
-
-    def _connect(self, session: EngineSession, namespace: str, auth: Any) -> Any:
-        if member_of(session, namespace) is not None:
-            self.eio.breach(session, "a second CONNECT")
-            return None
-        member = self.manager.join(session, namespace) if self._serves(namespace) else None
-        if member is None:
-            self._refuse(session, namespace, {"message": "Invalid namespace"})
-            return None
-        if self.always_connect:
-            self._accept(member)
-        session.cork()
-        try:
-            answer = self._call_connect(member, auth)
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises refuses the client
-            self._connected(member, error)
-            return None
-        if inspect.isawaitable(answer):
-            return self._connect_later(member, answer)
-        self._connected(member, answer)
-        return None
-
-    def _serves(self, namespace: str) -> bool:
-        return (
-            namespace in self.handlers
-            or namespace in self.namespace_handlers
-            or self.namespaces == "*"
-            or namespace in self.namespaces
-        )
-
-    def _call_connect(self, member: Member, auth: Any) -> Any:
-        arguments: tuple[Any, ...] = (member.sid, member.session.environ)
-        handler, prefixed = self._get_event_handler(
-            "connect", member.namespace, (*arguments, auth or None)
-        )
-        if handler is not None:
-            # The older signature has no auth.
-            return handler(*(prefixed if takes(handler, len(prefixed)) else prefixed[:-1]))
-        handler, prefixed = self._get_namespace_handler(
-            member.namespace, (*arguments, auth or None)
-        )
-        if handler is None:
-            return None
-        method = getattr(handler, "on_connect", None)
-        if method is not None and not takes(method, len(prefixed)):
-            prefixed = prefixed[:-1]
-        return handler.trigger_event("connect", *prefixed)
-
-    async def _connect_later(self, member: Member, answer: Awaitable[Any]) -> None:
-        try:
-            outcome = await answer
-        except Exception as error:  # noqa: BLE001 - as above
-            outcome = error
-        self._connected(member, outcome)
-
-    def _connected(self, member: Member, outcome: object) -> None:
-        """Answer a CONNECT with what its handler returned or raised."""
-        session = member.session
-        try:
-            if member not in session.members:
-                return  # it left while the handler ran
-            if isinstance(outcome, Exception) or outcome is False:
-                reason = _refusal_of(outcome)
-                self.manager.part(member)
-                self._refuse(session, member.namespace, reason)
-            elif not self.always_connect:
-                self._accept(member)
-        finally:
-            session.uncork()
-
-    def _accept(self, member: Member) -> None:
-        session = member.session
-        member.is_connected = True
-        session.admission_due_ns = 0
-        for parcel in self._encode(packets.CONNECT, {"sid": member.sid}, member.namespace):
-            session.send_past(parcel)
-        if self._on_welcome is not None and member.namespace == "/":
-            self._on_welcome(member.sid)
-
-    def _refuse(self, session: EngineSession, namespace: str, reason: Any) -> None:
-        kind = packets.DISCONNECT if self.always_connect else packets.CONNECT_ERROR
-        for parcel in self._encode(kind, reason, namespace):
-            session.send_past(parcel)
-
-    # Leaving
-
-    def _leave(self, member: Member) -> None:
-        session = member.session
-        self._part(member, self.reason.CLIENT_DISCONNECT)
-        if not session.members and session.is_open and self.eio.connect_timeout_ns:
-            # The client may connect again; a transport without a client is not kept for ever.
-            session.admission_due_ns = self.eio.now_ns() + self.eio.connect_timeout_ns
-            self.eio.wake_at(session, session.admission_due_ns)
-
-    def _part(self, member: Member, reason: str) -> None:
-        """Call the disconnect handler and take the client out of its rooms."""
-        was_connected = member.is_connected
-        member.is_connected = False
-        try:
-            if was_connected:
-                waiting = self._call_disconnect(member, reason)
-                if waiting is not None:
-                    self.eio.spawn(self._part_later(member, waiting))
-                    self.manager.mute(member)
-                    return
-        except Exception:
-            log.exception("disconnect handler failed")
-        self.manager.part(member)
-
-    async def _part_later(self, member: Member, waiting: Awaitable[Any]) -> None:
-        try:
-            await waiting
-        finally:
-            self.manager.part(member)
-
-    def _call_disconnect(self, member: Member, reason: str) -> Any:
-        arguments = (member.sid, reason)
-        handler, prefixed = self._get_event_handler("disconnect", member.namespace, arguments)
-        if handler is not None:
-            answer = handler(*(prefixed if takes(handler, len(prefixed)) else prefixed[:-1]))
-        else:
-            handler, prefixed = self._get_namespace_handler(member.namespace, arguments)
-            answer = None if handler is None else handler.trigger_event("disconnect", *prefixed)
-        return answer if inspect.isawaitable(answer) else None
-
-    # Events
-
-    def _handle(self, member: Member, packet: Any, size: int) -> Any:
-        if not member.is_connected:
-            return None
-        name, *arguments = packet.data
-        try:
-            if self._on_event is not None:
-                answer = self._on_event(member.sid, name, tuple(arguments), size)
-            else:
-                answer = self._dispatch(member, name, arguments)
-        except Exception:
-            log.exception("event handler failed")
-            return None
-        if inspect.isawaitable(answer):
-            return self._answer_later(member, packet.id, answer)
-        self._answer(member, packet.id, answer)
-        return None
-
-    def _dispatch(self, member: Member, name: str, arguments: list[Any]) -> Any:
-        handler, prefixed = self._get_event_handler(
-            name, member.namespace, (member.sid, *arguments)
-        )
-        if handler is not None:
-            return handler(*prefixed)
-        handler, prefixed = self._get_namespace_handler(member.namespace, (member.sid, *arguments))
-        return self.not_handled if handler is None else handler.trigger_event(name, *prefixed)
-
-    async def _answer_later(self, member: Member, ack_id: int | None, waiting: Any) -> None:
-        try:
-            answer = await waiting
-        except Exception:
-            log.exception("event handler failed")
-            return
-        self._answer(member, ack_id, answer)
-
-    def _answer(self, member: Member, ack_id: int | None, answer: Any) -> None:
-        if ack_id is None or answer is self.not_handled or not member.is_connected:
-            return
-        data = [] if answer is None else list(answer) if isinstance(answer, tuple) else [answer]
-        parcels = self._encode(packets.ACK, data, member.namespace, ack_id)
-        if self._on_event is not None:
-            for parcel in parcels:
-                member.session.send(parcel)
-        else:
-            self._send_parcels(member.session, parcels)
-
-    def _acknowledge(self, session: EngineSession, member: Member, packet: Any) -> None:
-        callback = (member.callbacks or {}).pop(packet.id, None)
-        if callback is None:
-            if member.callbacks is None:
-                self.eio.breach(session, "an acknowledgement that nobody asked for")
-            return
-        try:
-            answer = callback(*packet.data)
-        except Exception:
-            log.exception("acknowledgement callback failed")
-            return
-        if inspect.isawaitable(answer):
-            self.eio.spawn(_await(answer))
+    def namespace_handler(
+        self, namespace: str, arguments: tuple[Any, ...]
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """Return the class-based namespace that handles events, and what it is called with."""
+        found: tuple[Any, tuple[Any, ...]] = self._get_namespace_handler(namespace, arguments)
+        return found
 
     def _engineio_server_class(self) -> type[EngineServer]:
         return EngineServer
@@ -588,19 +330,6 @@ class _Environs(Mapping[str, RequestEnviron]):
 
     def __len__(self) -> int:
         return len(self._engine.sockets)
-
-
-async def _await(waiting: Awaitable[Any]) -> None:
-    await waiting
-
-
-def _refusal_of(outcome: object) -> Any:
-    """Return what a refused client is told: what the handler said, never an error's text."""
-    if isinstance(outcome, Refused):
-        return outcome.error_args
-    if isinstance(outcome, Exception) and not isinstance(outcome, ConnectionRefusedError):
-        log.error("connect handler failed", exc_info=outcome)
-    return _REJECTED
 
 
 def _quiet_logger(name: str) -> logging.Logger:

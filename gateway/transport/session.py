@@ -16,6 +16,7 @@ from gateway.transport import frames
 from gateway.transport.backlog import Backlog
 from gateway.transport.parcels import Parcel
 from gateway.transport.payloads import PacketType
+from gateway.transport.websocket import WebSocket
 
 if TYPE_CHECKING:
     from gateway.transport.engine import EngineServer
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
     from gateway.transport.rooms import Member
 
 _MOST_BYTES_A_WRITE: Final = 65_536
-_MOST_CONTROL_BYTES: Final = 4_096  # answers that may wait in the transport of who does not read
 _MOST_INBOX: Final = 64  # messages that wait for a handler before reading stops
-_MOST_BYTES_A_TURN: Final = 16_384  # of a client's, between two turns of the loop
 _STOPPED_NS: Final = 50_000_000
 _INBOX_POLL_S: Final = 0.01
 _PING_FRAME: Final = frames.encode_frame(frames.TEXT, PacketType.PING.encode())
@@ -34,7 +33,7 @@ _PROBE_ANSWER: Final = frames.encode_frame(frames.TEXT, b"3probe")
 Work = Callable[[], Any]
 
 
-class EngineSession(asyncio.Protocol):
+class EngineSession(WebSocket):
     """One Engine.IO session.
 
     Attributes:
@@ -53,10 +52,7 @@ class EngineSession(asyncio.Protocol):
         "_corked",
         "_engine",
         "_inbox",
-        "_is_blocked",
         "_is_ping_waiting",
-        "_is_reading_paused",
-        "_partial",
         "_ping_due_ns",
         "_pong_due_ns",
         "admission_due_ns",
@@ -64,22 +60,19 @@ class EngineSession(asyncio.Protocol):
         "attachments_due_ns",
         "environ",
         "is_broken",
-        "is_clear",
         "is_open",
         "members",
         "poll",
         "sid",
-        "transport",
         "upgrade",
         "wake_tick",
     )
 
     def __init__(self, engine: EngineServer, sid: str, environ: RequestEnviron) -> None:
+        super().__init__()
         self._engine = engine
         self.sid = sid
         self.environ = environ
-        self.transport: asyncio.Transport | None = None
-        self.is_clear = False
         self.is_open = True
         self.is_broken = False
         self.members: tuple[Member, ...] = ()
@@ -89,13 +82,10 @@ class EngineSession(asyncio.Protocol):
         self.wake_tick = 0
         self.admission_due_ns = 0
         self.attachments_due_ns = 0
-        self._partial: frames.Partial | None = None
         self._backlog: Backlog | None = None
         self._inbox: deque[Work] | None = None
         self._corked = 0
-        self._is_blocked = False
         self._is_ping_waiting = False
-        self._is_reading_paused = False
         self._ping_due_ns = 0
         self._pong_due_ns = 0
         self._close_due_ns = 0
@@ -213,7 +203,7 @@ class EngineSession(asyncio.Protocol):
     def uncork(self) -> None:
         """Let go what was held back."""
         self._corked -= 1
-        self._flow()
+        self.flow()
         if self._backlog and not self._corked:
             self.answer_poll()
 
@@ -222,17 +212,7 @@ class EngineSession(asyncio.Protocol):
         """Whether a connect handler runs."""
         return self._corked > 0
 
-    def write(self, frame: bytes) -> None:
-        """Write a frame to the WebSocket; only while ``is_clear``."""
-        transport = self.transport
-        if transport is None:
-            return
-        try:
-            transport.write(frame)
-        except RuntimeError:  # uvloop's, between a reset and its connection_lost
-            self.is_clear = False
-
-    def _flow(self) -> None:
+    def flow(self) -> None:
         """Write what waits, as far as the transport takes it."""
         if not self.is_open or self._corked or self.transport is None or self.upgrade is not None:
             return
@@ -250,62 +230,42 @@ class EngineSession(asyncio.Protocol):
             transport: its socket's; this session is its protocol from now on.
             upgrade: the probe that a polling session waits for; ``None`` for a new session.
         """
-        transport.set_write_buffer_limits(high=0)
-        transport.set_protocol(self)
-        self.transport = transport
+        self.adopt(transport)
         self.upgrade = upgrade
-        self._flow()
+        self.flow()
 
-    def data_received(self, data: bytes) -> None:
-        """Read frames; the asyncio protocol's. Much at once is read in turns of the loop."""
-        if len(data) <= _MOST_BYTES_A_TURN:
-            self._read(data)
-        else:
-            self._read_in_turns(data)
+    @property
+    def frame_limits(self) -> frames.FrameLimits:
+        """What a client's messages may be."""
+        return self._engine.frame_limits
 
-    def _read_in_turns(self, data: bytes) -> None:
-        if not self.is_open or self.transport is None:
+    def received(self, message: frames.Message) -> None:
+        """Take one message of the client's."""
+        if not self.is_open:
             return
-        self._read(data[:_MOST_BYTES_A_TURN])
-        rest = data[_MOST_BYTES_A_TURN:]
-        if rest:
-            self._pause_reading()
-            asyncio.get_running_loop().call_soon(self._read_in_turns, rest)
-        elif self._inbox is None:
-            self._resume_reading()
+        data = message.data
+        if isinstance(data, str):
+            self._receive_text(data)
+        elif self.upgrade is None:
+            self._engine.receive(self, data)
+        else:
+            self._abandon_upgrade()
 
-    def _read(self, data: bytes) -> None:
-        messages, self._partial = frames.read_frames(data, self._partial, self._engine.frame_limits)
-        for message in messages:
-            if type(message) is not frames.Message:
-                self._end(message)
-                return
-            opcode = message.opcode
-            if opcode == frames.TEXT:
-                self._receive_text(message.data)  # type: ignore[arg-type]  # a text's are str
-            elif opcode == frames.BINARY:
-                self._receive_binary(message.data)  # type: ignore[arg-type]  # bytes
-            elif opcode == frames.PING:
-                self._control(frames.encode_frame(frames.PONG, message.data))  # type: ignore[arg-type]
-
-    def _end(self, message: object) -> None:
+    def ended(self, message: frames.Close | frames.Violation) -> None:
         """Answer the peer's close, or name the peer's violation and close."""
         transport = self.transport
-        is_violation = isinstance(message, frames.Violation)
         if self.upgrade is not None:
             self._abandon_upgrade()
-        elif is_violation and self.is_open:
-            self._engine.breach(self, f"WebSocket: {message.reason}", message.code)  # type: ignore[attr-defined]
+        elif isinstance(message, frames.Violation) and self.is_open:
+            self._engine.breach(self, f"WebSocket: {message.reason}", message.code)
         else:
             if self.is_open:
-                self._control(frames.encode_close(frames.CloseCode.NORMAL))
+                self.control(frames.encode_close(frames.CloseCode.NORMAL))
                 self._engine.finish(self, self._engine.reason.TRANSPORT_CLOSE)
             if transport is not None:
                 transport.close()
 
     def _receive_text(self, text: str) -> None:
-        if not self.is_open:
-            return
         kind = text[:1]
         if self.upgrade is not None:
             self._upgrade(text)
@@ -318,23 +278,17 @@ class EngineSession(asyncio.Protocol):
         elif kind not in ("5", "6") or len(text) > 1:
             self._engine.breach(self, "malformed packet (Engine.IO)")
 
-    def _receive_binary(self, data: bytes) -> None:
-        if self.is_open and self.upgrade is None:
-            self._engine.receive(self, data)
-        elif self.is_open:
-            self._abandon_upgrade()
-
     def _upgrade(self, text: str) -> None:
         """Follow the probe of an upgrade (Engine.IO protocol: upgrade)."""
         if text == "2probe":
             if self.upgrade is not None:
                 self.upgrade.is_probed = True
-            self._control(_PROBE_ANSWER)
+            self.control(_PROBE_ANSWER)
             self.answer_poll()  # the client waits for its end before it upgrades
         elif text == "5" and self.upgrade is not None and self.upgrade.is_probed:
             self.upgrade = None
             self.answer_poll()
-            self._flow()
+            self.flow()
         else:
             self._abandon_upgrade()
 
@@ -347,28 +301,6 @@ class EngineSession(asyncio.Protocol):
         if transport is not None:
             transport.set_protocol(asyncio.Protocol())
             transport.close()
-
-    def _control(self, frame: bytes) -> None:
-        """Write an answer of the protocol's ahead of what waits; drop it where many wait."""
-        transport = self.transport
-        if transport is None or transport.is_closing():
-            return
-        if not self._is_blocked or transport.get_write_buffer_size() < _MOST_CONTROL_BYTES:
-            self.write(frame)
-
-    def pause_writing(self) -> None:
-        """The kernel takes no more; the asyncio protocol's."""
-        self._is_blocked = True
-        self.is_clear = False
-
-    def resume_writing(self) -> None:
-        """The kernel takes more; the asyncio protocol's."""
-        self._is_blocked = False
-        self._flow()
-
-    def eof_received(self) -> bool:
-        """The client sends no more; the asyncio protocol's: close."""
-        return False
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """The socket is gone; the asyncio protocol's: only note it."""
@@ -392,7 +324,7 @@ class EngineSession(asyncio.Protocol):
         if self._inbox is not None:
             self._inbox.append(work)
             if len(self._inbox) > _MOST_INBOX and not self._is_reading_paused:
-                self._pause_reading()
+                self.pause_reading()
             return
         waiting = work()
         if waiting is not None:
@@ -409,27 +341,15 @@ class EngineSession(asyncio.Protocol):
                 if waiting is not None:
                     await waiting
                 if self._is_reading_paused and len(inbox) <= _MOST_INBOX // 2:
-                    self._resume_reading()
+                    self.resume_reading()
         finally:
             self._inbox = None
-            self._resume_reading()
+            self.resume_reading()
 
     @property
-    def is_busy(self) -> bool:
-        """Whether a handler of the client awaits."""
-        return self._inbox is not None
-
-    def _pause_reading(self) -> None:
-        transport = self.transport
-        if transport is not None and not transport.is_closing() and not self._is_reading_paused:
-            self._is_reading_paused = True
-            transport.pause_reading()
-
-    def _resume_reading(self) -> None:
-        if self._is_reading_paused:
-            self._is_reading_paused = False
-            if self.transport is not None and not self.transport.is_closing():
-                self.transport.resume_reading()
+    def may_read(self) -> bool:
+        """Whether no handler of the client's awaits."""
+        return self._inbox is None
 
     # Deadlines
 
@@ -461,7 +381,7 @@ class EngineSession(asyncio.Protocol):
         if self.upgrade is not None and now_ns >= self.upgrade.due_ns:
             self._abandon_upgrade()
         if not self._pong_due_ns and now_ns >= self._ping_due_ns:
-            # From when it was due, so that late timers do not add up; unless the process stood still.
+            # From when it was due, so that late timers do not add up; or the process stood still.
             sent_ns = self._ping_due_ns if now_ns - self._ping_due_ns < _STOPPED_NS else now_ns
             self._pong_due_ns = sent_ns + engine.ping_timeout_ns
             self._ping()
@@ -497,7 +417,7 @@ class EngineSession(asyncio.Protocol):
 
     def _ping(self) -> None:
         if self.transport is not None and self.upgrade is None:
-            self._control(_PING_FRAME)
+            self.control(_PING_FRAME)
         else:
             self._is_ping_waiting = True
             self.answer_poll()
@@ -514,7 +434,7 @@ class EngineSession(asyncio.Protocol):
         self.close_by(abort_by_ns)
         if self.transport is None or self.transport.is_closing():
             return
-        self._resume_reading()
+        self.resume_reading()
         if frame is not None:
             self.write(frame)
 

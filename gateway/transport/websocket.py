@@ -1,0 +1,136 @@
+"""``WebSocket``: an asyncio protocol that reads and writes frames, whatever they mean.
+
+It keeps state only for a frame that is not complete, and knows whether the kernel takes more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from gateway.transport import frames
+
+_MOST_CONTROL_BYTES: Final = 4_096  # answers that may wait in the transport of who does not read
+_MOST_BYTES_A_TURN: Final = 16_384  # of a client's, between two turns of the loop
+
+
+class WebSocket(asyncio.Protocol):
+    """The server's end of a WebSocket whose handshake is done.
+
+    Attributes:
+        transport: its socket's, ``None`` before and after.
+        is_clear: a frame may be written at once; a subclass says what must not wait for that.
+    """
+
+    __slots__ = ("_is_blocked", "_is_reading_paused", "_partial", "is_clear", "transport")
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.is_clear = False
+        self._partial: frames.Partial | None = None
+        self._is_blocked = False
+        self._is_reading_paused = False
+
+    @property
+    def frame_limits(self) -> frames.FrameLimits:
+        """What a client's messages may be."""
+        raise NotImplementedError
+
+    def received(self, message: frames.Message) -> None:
+        """Take one text or binary message."""
+        raise NotImplementedError
+
+    def ended(self, message: frames.Close | frames.Violation) -> None:
+        """Take the peer's close, or what it did wrong; no message follows."""
+        raise NotImplementedError
+
+    def flow(self) -> None:
+        """Write what waits, as far as the kernel takes it."""
+        raise NotImplementedError
+
+    def adopt(self, transport: asyncio.Transport) -> None:
+        """Become a socket's protocol."""
+        transport.set_write_buffer_limits(high=0)
+        transport.set_protocol(self)
+        self.transport = transport
+
+    def write(self, frame: bytes) -> None:
+        """Write a frame to the WebSocket; only while ``is_clear``."""
+        transport = self.transport
+        if transport is None:
+            return
+        try:
+            transport.write(frame)
+        except RuntimeError:  # uvloop's, between a reset and its connection_lost
+            self.is_clear = False
+
+    def data_received(self, data: bytes) -> None:
+        """Read frames; the asyncio protocol's. Much at once is read in turns of the loop."""
+        if len(data) <= _MOST_BYTES_A_TURN:
+            self._read(data)
+        else:
+            self._read_in_turns(data)
+
+    def _read_in_turns(self, data: bytes) -> None:
+        if self.transport is None or self.transport.is_closing():
+            return
+        self._read(data[:_MOST_BYTES_A_TURN])
+        rest = data[_MOST_BYTES_A_TURN:]
+        if rest:
+            self.pause_reading()
+            asyncio.get_running_loop().call_soon(self._read_in_turns, rest)
+        elif self.may_read:
+            self.resume_reading()
+
+    def _read(self, data: bytes) -> None:
+        messages, self._partial = frames.read_frames(data, self._partial, self.frame_limits)
+        for message in messages:
+            if type(message) is not frames.Message:
+                self.ended(message)  # type: ignore[arg-type]  # one of the other two
+                return
+            opcode = message.opcode
+            if opcode <= frames.BINARY:
+                self.received(message)
+            elif opcode == frames.PING:
+                self.control(frames.encode_frame(frames.PONG, message.data))  # type: ignore[arg-type]
+
+    def control(self, frame: bytes) -> None:
+        """Write an answer of the protocol's ahead of what waits; drop it where many wait."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        if not self._is_blocked or transport.get_write_buffer_size() < _MOST_CONTROL_BYTES:
+            self.write(frame)
+
+    def pause_writing(self) -> None:
+        """The kernel takes no more; the asyncio protocol's."""
+        self._is_blocked = True
+        self.is_clear = False
+
+    def resume_writing(self) -> None:
+        """The kernel takes more; the asyncio protocol's."""
+        self._is_blocked = False
+        self.flow()
+
+    def eof_received(self) -> bool:
+        """The client sends no more; the asyncio protocol's: close."""
+        return False
+
+    @property
+    def may_read(self) -> bool:
+        """Whether nothing else than its own length has stopped the reading."""
+        return True
+
+    def pause_reading(self) -> None:
+        """Take no more from the client for now."""
+        transport = self.transport
+        if transport is not None and not transport.is_closing() and not self._is_reading_paused:
+            self._is_reading_paused = True
+            transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Take more from the client, where that was stopped."""
+        if self._is_reading_paused:
+            self._is_reading_paused = False
+            if self.transport is not None and not self.transport.is_closing():
+                self.transport.resume_reading()
