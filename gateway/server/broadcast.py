@@ -118,7 +118,10 @@ class Broadcaster:
 
     def to_everyone(self, event: str, data: Mapping[str, Any]) -> None:
         """Queue one of the gateway's own events, encoded once, for every client."""
-        sent = self._transport.broadcast(event, data, on_done=self._metrics.fanned_out)
+        # No subscription's answer names its number, so that answers need not wait for it.
+        sent = self._transport.broadcast(
+            event, data, on_done=self._metrics.fanned_out, is_passable=True
+        )
         self._metrics.messages_out(event, sent)
 
     def broadcast_to_room(

@@ -29,7 +29,7 @@ OnDone = Callable[[int], None]
 
 
 class _Job:
-    __slots__ = ("began_ns", "on_done", "parcel", "sessions")
+    __slots__ = ("began_ns", "is_passable", "on_done", "parcel", "sessions")
 
     def __init__(
         self,
@@ -37,11 +37,13 @@ class _Job:
         sessions: Sequence[EngineSession],
         began_ns: int,
         on_done: OnDone | None,
+        is_passable: bool,
     ) -> None:
         self.parcel = parcel
         self.sessions = sessions
         self.began_ns = began_ns
         self.on_done = on_done
+        self.is_passable = is_passable
 
 
 class FanOut:
@@ -58,11 +60,12 @@ class FanOut:
         self._is_running = False
         self._slice_ends_ns = 0
         self.waiting = [0 for _ in Lane]
+        self._publications = [0 for _ in Lane]
         self.longest_hold_ns = 0
 
     def is_idle(self, lane: Lane) -> bool:
-        """Return whether nothing waits in a lane."""
-        return self._passes[lane] is None and not self._jobs[lane]
+        """Return whether nothing that a reply must not overtake waits in a lane."""
+        return not self._publications[lane]
 
     def oldest_ns(self, lane: Lane) -> int | None:
         """Return since when the next job of a lane waits, monotonic ns; ``None`` for no job."""
@@ -75,6 +78,8 @@ class FanOut:
         parcel: Parcel,
         sessions: Sequence[EngineSession],
         on_done: OnDone | None = None,
+        *,
+        is_passable: bool = False,
     ) -> None:
         """Send a parcel to sessions, behind what waits in the lane.
 
@@ -83,8 +88,10 @@ class FanOut:
             parcel: encoded once.
             sessions: who is meant at this moment; the sequence is kept, not copied.
             on_done: called with the ns from now to the last send.
+            is_passable: replies need not wait for it.
         """
-        self._jobs[lane].append(_Job(parcel, sessions, time.monotonic_ns(), on_done))
+        self._jobs[lane].append(_Job(parcel, sessions, time.monotonic_ns(), on_done, is_passable))
+        self._publications[lane] += not is_passable
         self.waiting[lane] += len(sessions)
         if not self._is_running:
             self._is_running = True
@@ -117,7 +124,9 @@ class FanOut:
             self._passes[lane] = None
             if time.monotonic_ns() >= self._slice_ends_ns:
                 return bool(self._jobs[lane]) or any(
-                    not self.is_idle(other) for other in Lane if other > lane
+                    self._jobs[other] or self._passes[other] is not None
+                    for other in Lane
+                    if other > lane
                 )
 
     def _begin_pass(self, lane: Lane) -> Iterator[None]:
@@ -171,6 +180,7 @@ class FanOut:
         now_ns = time.monotonic_ns()
         for job in jobs:
             self.waiting[lane] -= len(job.sessions)
+            self._publications[lane] -= not job.is_passable
             if job.on_done is not None:
                 job.on_done(now_ns - job.began_ns)
 

@@ -147,6 +147,8 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
         rooms: str | Collection[str] | None = None,
         skip: Iterable[str | None] = (),
         on_done: OnDone | None = None,
+        *,
+        is_passable: bool = False,
     ) -> int:
         """Send an event, encoded once, to everybody who is in the rooms now, one copy each.
 
@@ -157,6 +159,7 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
             rooms: a room or several; ``None`` for the whole namespace.
             skip: clients that are left out.
             on_done: called with the ns that it took to reach the last one.
+            is_passable: a reply that goes behind the lane may overtake it.
 
         Returns:
             How many clients it is for.
@@ -171,8 +174,8 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
                 event, data, flow, lambda payload: self._parcels(event, payload, namespace)[0]
             )
         for parcel in parcels[:-1]:
-            self.fanout.submit(flow.lane, parcel, sessions)
-        self.fanout.submit(flow.lane, parcels[-1], sessions, on_done)
+            self.fanout.submit(flow.lane, parcel, sessions, is_passable=is_passable)
+        self.fanout.submit(flow.lane, parcels[-1], sessions, on_done, is_passable=is_passable)
         return len(sessions)
 
     def send_to(self, member: Member, event: str, data: Any, ack_id: int | None = None) -> None:
@@ -237,7 +240,7 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
         def finished(_took_ns: int) -> None:
             on_sent()
 
-        self.fanout.submit(lane, parcel, [session], finished)
+        self.fanout.submit(lane, parcel, [session], finished, is_passable=True)
         return False
 
     def enter_rooms(self, sid: str, rooms: Iterable[str]) -> None:
