@@ -35,10 +35,12 @@ from gateway.transport.requests import (
 )
 from gateway.transport.session import EngineSession, Upgrade
 from gateway.transport.sockets import bound_kernel, peer_of, scheme_of
-from gateway.transport.wheel import TICK_NS, TimerWheel
+from gateway.transport.wheel import TimerWheel
 
 _CLEANUP_SLICE_NS: Final = 5_000_000
 _NS_PER_S: Final = 1_000_000_000
+_SHORTEST_TICK_NS: Final = 4_000_000
+_LONGEST_TICK_NS: Final = 50_000_000
 _SHUTDOWN_POLL_S: Final = 0.01
 
 SLOW_CONSUMER: Final = "slow consumer"
@@ -116,12 +118,14 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         self._admit = admit
         self._on_session_close = on_session_close
         self._polling = Polling(self)
-        self._wheel = TimerWheel()
+        tick_ns = min(_LONGEST_TICK_NS, max(_SHORTEST_TICK_NS, self.ping_interval_ns // 250))
+        self._wheel = TimerWheel(tick_ns)
         self._timer: asyncio.TimerHandle | None = None
         self._lost: deque[EngineSession] = deque()
         self._behind: set[EngineSession] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing: set[EngineSession] = set()
+        self._is_stopping = False
         self.leaving: dict[str, EngineSession] = {}
         """Closed polling sessions whose client may still fetch what waited for it."""
 
@@ -150,6 +154,8 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
 
     def admission(self, environ: RequestEnviron) -> Refusal | None:
         """Return why a new session is refused, ``None`` when it is not."""
+        if self._is_stopping:
+            return Refusal(503, "The server is stopping", 1.0)
         return None if self._admit is None else self._admit(environ)
 
     def handshake(self, session: EngineSession, transport: str) -> str:
@@ -275,8 +281,6 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
             text: of the same.
         """
         self.finish(session, reason)
-        if session.transport is not None:
-            self._closing.add(session)
         session.close_transport(
             frames.encode_close(code, text), self.now_ns() + self._close_timeout_ns
         )
@@ -288,6 +292,8 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         session.is_open = False
         session.is_clear = False
         self.sockets.pop(session.sid, None)
+        if session.transport is not None:
+            self._closing.add(session)
         if session.transport is None and session.waiting_bytes:
             self.leaving[session.sid] = session
         else:
@@ -360,7 +366,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
             self._timer = None
         due_ns = self._wheel.next_due_ns()
         if due_ns is not None:
-            wait_ns = max(TICK_NS // 4, due_ns - self.now_ns())
+            wait_ns = max(_NS_PER_S // 1_000, due_ns - self.now_ns())
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(wait_ns / _NS_PER_S, self._turn)
 
@@ -453,6 +459,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
 
     async def shutdown(self) -> None:
         """Close every client, wait until all sockets are closed or aborted, stop the timer."""
+        self._is_stopping = True
         await self.disconnect()
         ends_ns = time.monotonic_ns() + self._close_timeout_ns + _NS_PER_S
         while self._closing and time.monotonic_ns() < ends_ns:  # noqa: ASYNC110 - once in a life

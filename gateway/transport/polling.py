@@ -74,7 +74,7 @@ class Polling:
             leaving = engine.leaving.get(sid)
             if leaving is None or request.method != "GET":
                 raise Reject.unknown_session()
-            return self._farewell(leaving)
+            return self._farewell(leaving, environ)
         if session.transport is not None and session.upgrade is None:
             raise Reject.bad_request("The session has gone over to a WebSocket")
         if request.method == "GET":
@@ -128,10 +128,9 @@ class Polling:
                 return self._packets([answer], environ)
         if session.upgrade is not None and session.upgrade.is_probed:
             return self._packets([PacketType.NOOP.encode()], environ)
-        packets = session.take_packets(engine.max_http_buffer_size)
         if not session.is_open:
-            engine.forget(session)
-            packets.append(PacketType.CLOSE.encode())
+            return self._farewell(session, environ)
+        packets = session.take_packets(engine.max_http_buffer_size)
         return self._packets(packets or [PacketType.NOOP.encode()], environ)
 
     async def _wait(self, session: EngineSession, request: web.Request) -> bytes | None:
@@ -160,10 +159,16 @@ class Polling:
         finally:
             session.poll = None
 
-    def _farewell(self, session: EngineSession) -> web.Response:
+    def _farewell(self, session: EngineSession, environ: RequestEnviron) -> web.Response:
+        """Answer a poll of a closed session: what waited for it, and CLOSE by the next one.
+
+        A stock client acts on CLOSE at once and would never see what came with it.
+        """
         packets = session.take_packets(self._engine.max_http_buffer_size)
-        self._engine.forget(session)
-        return self._packets([*packets, PacketType.CLOSE.encode()], session.environ)
+        if not packets:
+            self._engine.forget(session)
+            packets = [PacketType.CLOSE.encode()]
+        return self._packets(packets, environ)
 
     def _packets(self, packets: list[bytes], environ: RequestEnviron) -> web.Response:
         engine = self._engine

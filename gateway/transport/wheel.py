@@ -9,8 +9,7 @@ from __future__ import annotations
 import heapq
 from typing import Final, Protocol
 
-TICK_NS: Final = 4_000_000
-"""Deadlines are met up to this much late, never early."""
+_NS_PER_MS: Final = 1_000_000
 
 
 class Sleeper(Protocol):
@@ -29,9 +28,15 @@ class Sleeper(Protocol):
 
 
 class TimerWheel:
-    """Sleepers by the tick of their earliest deadline; reads no clock."""
+    """Sleepers by the tick of their earliest deadline; reads no clock.
 
-    def __init__(self) -> None:
+    Args:
+        tick_ns: deadlines are met up to this much late, never early. A coarse tick wakes
+            the process less often, and many sleepers at once.
+    """
+
+    def __init__(self, tick_ns: int = 4 * _NS_PER_MS) -> None:
+        self.tick_ns = tick_ns
         self._buckets: dict[int, list[Sleeper]] = {}
         self._ticks: list[int] = []  # a heap
 
@@ -44,7 +49,7 @@ class TimerWheel:
         Returns:
             Whether this is now the wheel's earliest deadline.
         """
-        tick = due_ns // TICK_NS + 1
+        tick = due_ns // self.tick_ns + 1
         if 0 < sleeper.wake_tick <= tick:
             return False
         sleeper.wake_tick = tick
@@ -58,11 +63,11 @@ class TimerWheel:
 
     def next_due_ns(self) -> int | None:
         """Return when the earliest bucket is due, ``None`` for an empty wheel."""
-        return self._ticks[0] * TICK_NS if self._ticks else None
+        return self._ticks[0] * self.tick_ns if self._ticks else None
 
     def turn(self, now_ns: int) -> None:
         """Wake everybody whose bucket is due, and put them where they ask to be."""
-        now_tick = now_ns // TICK_NS
+        now_tick = now_ns // self.tick_ns
         while self._ticks and self._ticks[0] <= now_tick:
             tick = heapq.heappop(self._ticks)
             for sleeper in self._buckets.pop(tick):

@@ -1,0 +1,109 @@
+"""Fixtures of the protocol suites: a server in this process, of ours or of the stock classes.
+
+``pytest tests/protocol --transport stock`` aims the suites at python-socketio as it is, and
+``--transport door`` at ours behind its own front door.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from hostility import TOKEN
+from http_peers import HttpPeer
+from serving import (
+    ENGINEIO_PATH,
+    SOCKETIO_PATH,
+    Transport,
+    echo_engine,
+    echo_namespaces,
+    serve,
+)
+
+pytest.register_assert_rewrite("engine_cases")
+
+PING_INTERVAL_MS = 300
+PING_TIMEOUT_MS = 200
+PATIENT_PING_MS = 25_000
+MAX_PAYLOAD = 1_000_000
+CONNECT_TIMEOUT_S = 0.5
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--transport",
+        choices=["ours", "stock", "door"],
+        default="ours",
+        help="server under the suites",
+    )
+
+
+@pytest.fixture(scope="session")
+def transport(request: pytest.FixtureRequest) -> Transport:
+    """Give the classes under test; ours, where the option is not known to this run."""
+    return Transport(request.config.getoption("--transport", default="ours"))
+
+
+@pytest.fixture
+def ping_interval_ms(request: pytest.FixtureRequest) -> int:
+    """Time between pings: the official suites' own, unless the test asks for another."""
+    interval_ms: int = getattr(request, "param", PING_INTERVAL_MS)
+    return interval_ms
+
+
+@pytest.fixture
+def closing_s(ping_interval_ms: int) -> float:
+    """How long a close may take: with slow pings nothing but the server's own decision closes."""
+    return 1.0 if ping_interval_ms == PATIENT_PING_MS else 2.0
+
+
+@pytest.fixture
+def settings(ping_interval_ms: int) -> dict[str, Any]:
+    """Settings of the official suites' servers."""
+    patient = ping_interval_ms == PATIENT_PING_MS
+    return {
+        "ping_interval": ping_interval_ms / 1_000,
+        "ping_timeout": 20.0 if patient else PING_TIMEOUT_MS / 1_000,
+        "max_http_buffer_size": MAX_PAYLOAD,
+        "cors_allowed_origins": "*",
+        # With quick pings a client is dropped for its silence, as in the official suites.
+        "connect_timeout": CONNECT_TIMEOUT_S if patient else 45.0,
+    }
+
+
+@pytest.fixture
+async def engine(transport: Transport, settings: dict[str, Any]) -> AsyncIterator[HttpPeer]:
+    """Give a peer of an Engine.IO server that echoes."""
+    del settings["connect_timeout"]  # a setting of the Socket.IO server
+    async with (
+        serve(
+            echo_engine(transport, **settings), ENGINEIO_PATH, has_door=transport.has_door
+        ) as address,
+        HttpPeer.to(address) as peer,
+    ):
+        yield peer
+
+
+@pytest.fixture
+async def socketio_peer(transport: Transport, settings: dict[str, Any]) -> AsyncIterator[HttpPeer]:
+    """Give a peer of a Socket.IO server that echoes in ``/`` and ``/custom``."""
+    async with (
+        serve(
+            echo_namespaces(transport, **settings), SOCKETIO_PATH, has_door=transport.has_door
+        ) as address,
+        HttpPeer.to(address) as peer,
+    ):
+        yield peer
+
+
+@pytest.fixture
+def log_is_clean(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fail a test after which the log shows a token or a traceback."""
+    caplog.set_level(logging.INFO)
+    yield
+    for record in caplog.get_records("call"):
+        assert TOKEN not in record.getMessage()
+        assert record.exc_info is None, record.getMessage()
+        assert "Traceback" not in record.getMessage()

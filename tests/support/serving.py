@@ -1,0 +1,174 @@
+"""Socket.IO and Engine.IO servers in this process, on a free loopback port.
+
+The class of the server comes from one place, :class:`Transport`, so that the same test can be
+aimed at ours and at the stock one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import engineio
+import socketio
+from aiohttp import web
+
+ENGINEIO_PATH: Final = "/engine.io/"
+SOCKETIO_PATH: Final = "/socket.io/"
+OURS_ONLY: Final = frozenset(
+    {"connect_timeout", "max_send_bytes", "max_send_age", "body_timeout", "head_timeout"}
+)
+"""Settings that the stock constructors do not know; they would be swallowed in silence."""
+
+
+@dataclass(frozen=True)
+class Transport:
+    """Where the server classes come from: ``ours`` or ``stock``; ``door`` is ours behind its door.
+
+    Attributes:
+        name: which of them.
+    """
+
+    name: str
+
+    @property
+    def is_ours(self) -> bool:
+        return self.name != "stock"
+
+    @property
+    def has_door(self) -> bool:
+        return self.name == "door"
+
+    def socketio(self, **settings: Any) -> Any:
+        """Make a Socket.IO server with settings of python-socketio's names and of ours."""
+        if self.is_ours:
+            from gateway.transport import AsyncServer
+
+            return AsyncServer(**settings)
+        return socketio.AsyncServer(async_mode="aiohttp", **self._known(settings))
+
+    def engineio(self, **settings: Any) -> Any:
+        """Make an Engine.IO server with settings of python-engineio's names and of ours."""
+        if self.is_ours:
+            from gateway.transport import EngineServer
+
+            return EngineServer(**settings)
+        return engineio.AsyncServer(async_mode="aiohttp", **self._known(settings))
+
+    @staticmethod
+    def _known(settings: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in settings.items() if name not in OURS_ONLY}
+
+
+OURS: Final = Transport("ours")
+STOCK: Final = Transport("stock")
+DOOR: Final = Transport("door")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server of this process listens, and on which path."""
+
+    host: str
+    port: int
+    path: str
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}{self.path}"
+
+
+@contextlib.asynccontextmanager
+async def serve(
+    server: Any, path: str = SOCKETIO_PATH, *, port: int = 0, has_door: bool = False
+) -> AsyncIterator[Address]:
+    """Attach a server to an application of its own, listen, and take both down at the end.
+
+    Args:
+        server: a Socket.IO or an Engine.IO server.
+        path: where it answers; ``/plain`` is the application's own.
+        port: where it listens; 0 takes a free one.
+        has_door: whether connections come through ``gateway.transport.Door``.
+    """
+    app = web.Application()
+    app.router.add_get("/plain", _answer_plainly)
+    server.attach(app, path)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        async with _listen(server, runner, port, has_door=has_door) as taken:
+            yield Address("127.0.0.1", taken, path)
+    finally:
+        await server.shutdown()
+        await runner.cleanup()
+
+
+async def _answer_plainly(request: web.Request) -> web.Response:
+    return web.Response(text="plain")
+
+
+@contextlib.asynccontextmanager
+async def _listen(
+    server: Any, runner: web.AppRunner, port: int, *, has_door: bool
+) -> AsyncIterator[int]:
+    """Listen, and give the port."""
+    if not has_door:
+        await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
+        yield runner.addresses[0][1]
+        return
+    from gateway.transport import Door
+
+    engine = getattr(server, "eio", server)
+    serve_http = runner.server
+    assert serve_http is not None
+    listening = await asyncio.get_running_loop().create_server(
+        lambda: Door(engine, serve_http), "127.0.0.1", port
+    )
+    try:
+        yield listening.sockets[0].getsockname()[1]
+    finally:
+        listening.close()
+
+
+def echo_engine(transport: Transport, **settings: Any) -> Any:
+    """An Engine.IO server that returns each message as it came, text or binary."""
+    server = transport.engineio(**settings)
+
+    async def echo(sid: str, data: object) -> None:
+        await server.send(sid, data)
+
+    server.on("message", echo)
+    return server
+
+
+def echo_namespaces(transport: Transport, **settings: Any) -> Any:
+    """A Socket.IO server whose two namespaces echo: the handshake's ``auth`` and messages.
+
+    ``auth`` is emitted to each client that connects; ``message`` comes back as ``message-back``;
+    ``message-with-ack`` comes back as the acknowledgement.
+    """
+    if not transport.is_ours:
+        # Without it the stock server sends what a connect handler emits before CONNECT.
+        settings = {"always_connect": True} | settings
+    server = transport.socketio(**settings)
+    for namespace in ("/", "/custom"):
+        _add_echoes(server, namespace)
+    return server
+
+
+def _add_echoes(server: Any, namespace: str) -> None:
+    async def connect(sid: str, environ: Any, auth: object) -> None:
+        await server.emit("auth", auth or {}, to=sid, namespace=namespace)
+
+    async def message(sid: str, *arguments: object) -> None:
+        await server.emit("message-back", arguments, to=sid, namespace=namespace)
+
+    async def message_with_ack(sid: str, *arguments: object) -> tuple[object, ...]:
+        return arguments
+
+    server.on("connect", connect, namespace=namespace)
+    server.on("message", message, namespace=namespace)
+    server.on("message-with-ack", message_with_ack, namespace=namespace)

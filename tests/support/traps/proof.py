@@ -1,0 +1,63 @@
+"""How a check says that the server fell into the trap, and not that the check itself failed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, Final
+
+from deadlines import PROMPT_S, poll_until
+from peers import RawPeer
+from serving import Transport
+
+PATIENT: Final = {"ping_interval": 25.0, "ping_timeout": 20.0, "cors_allowed_origins": "*"}
+"""Pings so far apart that no ping timeout can pass for a decision of the server."""
+
+Check = Callable[[Transport], Coroutine[Any, Any, None]]
+
+
+class Trapped(AssertionError):  # noqa: N818 - what happened to the server, not an error of ours
+    """The server showed the wrong behaviour that the check is about."""
+
+
+def demand(condition: object, what: str) -> None:
+    """Raise Trapped unless the condition holds."""
+    if not condition:
+        raise Trapped(what)
+
+
+@contextlib.contextmanager
+def demanded(what: str) -> Iterator[None]:
+    """Turn a missed deadline, a lost connection or a failed assertion inside into Trapped."""
+    try:
+        yield
+    except (AssertionError, TimeoutError, ConnectionError, EOFError) as error:
+        raise Trapped(f"{what}: {error!r}") from error
+
+
+async def demand_closed(peer: RawPeer, what: str, timeout_s: float = PROMPT_S) -> bytes:
+    """Raise Trapped unless the server closes this connection in that time."""
+    with demanded(what):
+        return await peer.closed_within(timeout_s)
+
+
+def sessions(server: Any) -> int:
+    """How many Engine.IO sessions a Socket.IO server holds."""
+    return len(server.eio.sockets)
+
+
+def participants(server: Any, namespace: str = "/") -> list[str]:
+    """The sids that an event to the whole namespace would reach."""
+    if namespace not in server.manager.get_namespaces():
+        return []
+    return [sid for sid, _ in server.manager.get_participants(namespace, None)]
+
+
+async def demand_empty(server: Any) -> None:
+    """Raise Trapped unless nothing of any client is left in the server's tables."""
+    with demanded("something of a client that is gone is left"):
+        await poll_until(
+            lambda: not sessions(server) and not participants(server) and not server.environ,
+            "empty tables",
+            PROMPT_S,
+        )
