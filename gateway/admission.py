@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -61,6 +62,7 @@ class AddressAdmission:
         self._exempt = settings.address_limit_exempt
         self._windows: dict[str, RollingWindow] = {}
         self._open: dict[str, int] = {}
+        self._key = lru_cache(maxsize=4_096)(self._key_of)
 
     def __len__(self) -> int:
         return len(self._windows.keys() | self._open.keys())
@@ -103,7 +105,7 @@ class AddressAdmission:
         for key in [k for k, window in self._windows.items() if window.empty_at(now_ns)]:
             del self._windows[key]
 
-    def _key(self, address: str) -> str | None:
+    def _key_of(self, address: str) -> str | None:
         """Return what an address is counted under, ``None`` when it is exempt."""
         ip = _parse_address(address)
         if ip is None:
@@ -147,6 +149,7 @@ def is_within(address: IPv4Address | IPv6Address, networks: tuple[Network, ...])
     return any(address in network for network in networks)
 
 
+@lru_cache(maxsize=4_096)
 def _parse_address(text: str) -> IPv4Address | IPv6Address | None:
     try:
         ip = ip_address(text.partition("%")[0])

@@ -23,17 +23,17 @@ def enforced_limits(settings: Settings) -> dict[str, Any]:
     window_ms = round(settings.rate_window_seconds * 1_000)
     return {
         "events": {
-            LimitName.CONNECTION: {"limit": settings.rate_limit, "windowMs": window_ms},
-            LimitName.USER: {"limit": settings.user_rate_limit, "windowMs": window_ms},
-            LimitName.PING: {
+            LimitName.CONNECTION.value: {"limit": settings.rate_limit, "windowMs": window_ms},
+            LimitName.USER.value: {"limit": settings.user_rate_limit, "windowMs": window_ms},
+            LimitName.PING.value: {
                 "limit": settings.ping_limit,
                 "windowMs": round(settings.ping_window_seconds * 1_000),
             },
-            LimitName.TOKEN_REFRESH: {
+            LimitName.TOKEN_REFRESH.value: {
                 "limit": settings.token_refresh_limit,
                 "windowMs": minute_ms,
             },
-            LimitName.LLM_STREAM_CANCEL: {
+            LimitName.LLM_STREAM_CANCEL.value: {
                 "limit": settings.llm_stream_cancel_limit,
                 "windowMs": minute_ms,
             },
