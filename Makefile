@@ -14,12 +14,18 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 NODE_DIR := tests/interop
 NODE_INSTALLED := $(NODE_DIR)/node_modules/.package-lock.json
+PEER_DIR := tests/benchmarks/transport/servers/node
+PEER_INSTALLED := $(PEER_DIR)/node_modules/.package-lock.json
 SCENARIO ?= scenarios/smoke.toml
+# Of make bench: how often each peer is measured; QUICK=1 for short cells, kept apart in runs/.
+PAIRS ?= 5
+QUICK ?=
+BENCH := $(if $(QUICK),runs,docs)/bench
 
-.PHONY: help setup run test check format docs lock clean
+.PHONY: help setup run test proof bench bench-generator check format docs lock clean
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## make .venv and install what is pinned in requirements.lock
 
@@ -28,6 +34,16 @@ run: $(INSTALLED) ## run SCENARIO (scenarios/smoke.toml) against an embedded gat
 
 test: $(INSTALLED) node ## run all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+bench: $(INSTALLED) peers ## measure the gateway beside its peers (20 minutes; a look: PAIRS=1 QUICK=1)
+	@$(BIN)/python -m tests.benchmarks.transport --pairs $(PAIRS) $(if $(QUICK),--quick) \
+		--json $(BENCH).json --markdown $(BENCH).md --chart $(BENCH).svg
+
+proof: $(INSTALLED) ## prove at real times what tests shrink; for now, calibrate the ruler
+	@$(BIN)/tidegate calibrate --docs docs/calibration.md
+
+bench-generator: $(INSTALLED) ## measure the load generator beside Locust's own (5 minutes; QUICK=1 for a look)
+	@$(BIN)/python tests/benchmarks/generator.py $(if $(QUICK),--quick)
 
 check: $(INSTALLED) ## format, lint, types, import rules, generated documents
 	@$(BIN)/ruff format --check .
@@ -49,7 +65,7 @@ lock: ## pin the dependencies anew (needs uv)
 		--generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
 
 clean: ## remove what was installed and what tests left (runs/ is kept)
-	@rm -rf $(VENV) $(NODE_DIR)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(NODE_DIR)/node_modules $(PEER_DIR)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Everything is pinned with hashes; the project itself is installed editable.
 $(INSTALLED): requirements.lock pyproject.toml
@@ -69,4 +85,14 @@ node:
 
 $(NODE_INSTALLED): $(NODE_DIR)/package.json $(NODE_DIR)/package-lock.json
 	@cd $(NODE_DIR) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# Without npm the benchmark goes on without Node's peer, and says so.
+.PHONY: peers
+peers:
+	@if command -v npm >/dev/null 2>&1; then $(MAKE) --no-print-directory $(PEER_INSTALLED); \
+	else echo "npm not found: Socket.IO for Node will not be measured (install Node 18 or newer)" >&2; fi
+
+$(PEER_INSTALLED): $(PEER_DIR)/package.json $(PEER_DIR)/package-lock.json
+	@cd $(PEER_DIR) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
-VERBS = ("serve", "run", "report", "scenarios", "token")
+VERBS = ("serve", "run", "calibrate", "report", "scenarios", "token")
 
 
 def settings() -> str:
@@ -92,12 +92,20 @@ def commands() -> str:
     return "\n".join(parts)
 
 
+def transport() -> str:
+    """Return what the transport has of python-socketio's interface."""
+    from compatibility import compatibility
+
+    return compatibility()
+
+
 DOCUMENTS: dict[str, Callable[[], str]] = {
     "settings.md": settings,
     "metrics.md": metrics,
     "results.md": results,
     "budgets.md": scenarios,
     "commands.md": commands,
+    "transport.md": transport,
 }
 
 

@@ -117,6 +117,17 @@ class Child:
         self._process.wait()
         return False
 
+    def end_group(self) -> None:
+        """End what the child started and left behind, such as a worker that is frozen.
+
+        A child leads a group of its own; that group's id is nobody else's as long as one
+        of it lives.
+        """
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return an environment in which a child finds this project's packages from any folder."""

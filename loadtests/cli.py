@@ -14,8 +14,12 @@ import typer
 from loadtests.results import ExitCode
 
 RUNS: Final = Path("runs")
+_RUN_NEEDS: Final = (
+    "locust", "gevent", "numpy", "psutil", "pyarrow", "rich", "pandas", "matplotlib",
+)  # fmt: skip
 _NEEDED: Final = {
-    "run": ("locust", "gevent", "numpy", "psutil", "pyarrow", "rich", "pandas", "matplotlib"),
+    "run": _RUN_NEEDS,
+    "calibrate": _RUN_NEEDS,
     "report": ("numpy", "pyarrow", "rich", "pandas", "matplotlib"),
 }
 _LONGEST_TOKEN_S: Final = 24 * 3_600
@@ -73,6 +77,10 @@ def run(
     users: Annotated[
         int | None, typer.Option("--users", "-u", min=1, help="Virtual users in all.")
     ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, help="Locust workers that share the load; else one process."),
+    ] = None,
     runs: RunsOption = RUNS,
 ) -> None:
     """Run a scenario: gateway, load, report. Exit codes: 0 1 2 3 4 5 130."""
@@ -81,11 +89,47 @@ def run(
 
     from loadtests.supervisor import RunRefused, RunRequest, run_supervised
 
-    request = RunRequest(scenario=scenario, runs=runs, target=target, users=users)
+    request = RunRequest(
+        scenario=scenario, runs=runs, target=target, users=users, processes=processes
+    )
     try:
         code = run_supervised(request, os.environ, Console(stderr=True))
     except RunRefused as error:
         _refuse(str(error))
+    raise typer.Exit(code)
+
+
+@app.command()
+def calibrate(
+    quick: Annotated[bool, typer.Option("--quick", help="A short subset of each trial.")] = False,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="One trial; may be given more than once.")
+    ] = None,
+    docs: Annotated[
+        Path | None, typer.Option("--docs", help="Write the table here, as Markdown.")
+    ] = None,
+    runs: RunsOption = RUNS,
+) -> None:
+    """Hold the ruler against faults of known size. Exit codes: 0 all true, 1 not, 2."""
+    _need("calibrate")
+    from rich.console import Console
+
+    from loadtests.calibration.program import TRIALS, calibrate, new_directory
+
+    unknown = [name for name in only or () if name not in TRIALS]
+    if unknown:
+        _refuse(f"no trial {', '.join(unknown)}; there are {', '.join(TRIALS)}")
+    try:
+        code = calibrate(
+            new_directory(runs),
+            os.environ,
+            Console(stderr=True),
+            quick=quick,
+            only=tuple(only or ()),
+            document=docs,
+        )
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
     raise typer.Exit(code)
 
 

@@ -1,44 +1,44 @@
-"""The load client: the protocol core in a plain gevent shell, one socket and one reader each.
+"""The load client: the protocol core over a link of the reactor.
 
-Each read is stamped once, right after ``recv`` and before anything is decoded:
-the decoding of one user's bytes never counts as another's latency by the same
-user's stamp. Stamps are nanoseconds of CLOCK_MONOTONIC.
+A client holds one socket and no greenlet. What comes in is handled in the hub: each read
+is stamped once, before anything is decoded; pushes go down the user's lane, and whatever
+the lane leaves is decoded and told to the listener. The verbs belong to the user's own
+greenlet, which sleeps while it waits. Stamps are nanoseconds of CLOCK_MONOTONIC.
 
-Nothing fails in silence: a verb raises, and a connection that ends by itself is
-reported to :meth:`Listener.on_end`, once.
+Nothing fails in silence: a verb raises, and a connection that ends by itself, by the
+server's doing or by a listener's mistake, is reported to :meth:`Listener.on_end`, once.
 """
 
 from __future__ import annotations
 
-import contextlib
+import ssl
 import time
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 import gevent
-import gevent.socket
 from gevent.event import AsyncResult
-from gevent.lock import BoundedSemaphore
 
 from loadtests.calls import CALL_TIMEOUT_S, Call, Reply
-from loadtests.errors import ClientError, ConnectionClosed, NotConnected, TimedOut, Unreachable
-from loadtests.handshake import Target, parse_target
+from loadtests.dialing import dial
+from loadtests.errors import ConnectionClosed, NotConnected, TimedOut, Unreachable
+from loadtests.frames import frame_end
+from loadtests.handshake import parse_target
+from loadtests.lanes import Lane
+from loadtests.links import Link
 from loadtests.protocol import Acknowledged, Connected, Connection, Ended, Event, Opened, Received
+from loadtests.seals import Seal
 
 CONNECT_TIMEOUT_S: Final = 10.0
 """From the first SYN to the answer to CONNECT. Default of :class:`Client`."""
-READ_BYTES: Final = 8_192
+_NS_PER_MS: Final = 1_000_000
 
 
 class Listener(Protocol):
-    """Who hears of what a client reads. Called in the reader's greenlet: it must not block."""
-
-    def on_bytes(self, stamp_ns: int, count: int) -> None:
-        """So many bytes were read."""
-        ...
+    """Who hears of what a client reads. Called in the hub: it must not block."""
 
     def on_event(self, stamp_ns: int, name: str, arguments: tuple[Any, ...]) -> None:
-        """An event came."""
+        """An event came, and the lane did not take it."""
         ...
 
     def on_end(self, stamp_ns: int, error: Exception) -> None:
@@ -52,41 +52,69 @@ class Client:
     Args:
         url: of the server.
         listener: who hears of what comes in.
+        lane: takes the pushes that continue their streams; without one all are events.
+        is_stamped: whether the lane's intake is told the kernel's stamps beside ours.
         source_address: to connect from; None lets the kernel choose.
         connect_timeout_s: from the first SYN to the answer to CONNECT.
         headers: of the upgrade request.
+        tls: whom to trust with https and wss; None takes the machine's authorities.
         clock: nanoseconds, monotonic; a test winds its own.
 
     Raises:
         InvalidTarget: the URL is none to connect to.
     """
 
+    __slots__ = (
+        "_calls",
+        "_clock",
+        "_connection",
+        "_entered",
+        "_headers",
+        "_is_closing",
+        "_is_stamped",
+        "_lane",
+        "_link",
+        "_listener",
+        "_open_lane",
+        "_source",
+        "_timeout_s",
+        "_tls",
+        "sid",
+        "started_ns",
+        "url",
+    )
+
     def __init__(
         self,
         url: str,
         listener: Listener,
         *,
+        lane: Lane | None = None,
+        is_stamped: bool = False,
         source_address: str | None = None,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         headers: dict[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
+        parse_target(url)
         self.url = url
         self.sid = ""
         self.started_ns = 0
-        self._target = parse_target(url)
         self._listener = listener
+        self._lane = lane
+        self._is_stamped = is_stamped and lane is not None
         self._source = source_address
         self._timeout_s = connect_timeout_s
         self._headers = headers
+        self._tls = tls
         self._clock = clock
         self._connection: Connection | None = None
-        self._socket: Any = None
-        self._reader: Any = None
-        self._write_lock = BoundedSemaphore(1)
+        self._link: Link | Seal | None = None
         self._calls: dict[int, Call] = {}
-        self._entered: AsyncResult = AsyncResult()
+        self._entered: AsyncResult | None = None
         self._is_closing = False
+        self._open_lane: Lane | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -95,8 +123,8 @@ class Client:
 
     @property
     def is_closed(self) -> bool:
-        """Whether neither a socket nor a reader is held."""
-        return self._socket is None and (self._reader is None or self._reader.dead)
+        """Whether no socket is held."""
+        return self._link is None
 
     @property
     def is_waiting(self) -> bool:
@@ -109,7 +137,7 @@ class Client:
         A client that was connected before may connect again once its connection is over.
 
         Raises:
-            Unreachable: no TCP connection.
+            Unreachable: no TCP or TLS connection.
             Refused: the upgrade was refused.
             ConnectRefused: CONNECT was refused.
             TimedOut: not all of it within the connect timeout.
@@ -117,21 +145,29 @@ class Client:
         """
         self.close()
         self._is_closing = False
-        self._entered = AsyncResult()
-        connection = self._connection = Connection(self.url, auth=auth, headers=self._headers)
+        self._connection = Connection(self.url, auth=auth, headers=self._headers)
+        self._open_lane = None
+        entered = self._entered = AsyncResult()
         self.started_ns = self._clock()
         try:
             with gevent.Timeout(self._timeout_s, TimedOut("the connection", self._timeout_s)):
-                self._socket = self._open_socket(self._target)
-                self._reader = gevent.spawn(self._read, self._socket, connection)
-                self._flush()
-                self.sid = self._entered.get()
+                self._link = dial(
+                    parse_target(self.url),
+                    self,
+                    source_address=self._source,
+                    is_stamped=self._is_stamped,
+                    tls=self._tls,
+                    clock=self._clock,
+                )
+                self.sid = entered.get()
         except OSError as error:
             self.close()
-            raise Unreachable(self.url, error.strerror or str(error)) from error
+            raise _unreachable(self.url, error) from error
         except BaseException:
             self.close()
             raise
+        finally:
+            self._entered = None
         return self.sid
 
     def emit(self, event: str, *arguments: object) -> int:
@@ -180,124 +216,139 @@ class Client:
         return self.begin_call(event, *arguments, intended_ns=intended_ns).wait(timeout_s)
 
     def close(self) -> None:
-        """Leave, close the socket and end the reader; idempotent, never raises for the network."""
+        """Leave and close the socket; idempotent, never raises for the network.
+
+        The farewell is a courtesy: what the kernel does not take of it at once is not sent.
+        """
         self._is_closing = True
-        connection, sock, reader = self._connection, self._socket, self._reader
-        if sock is not None and connection is not None:
-            connection.close()
-            data = connection.bytes_to_send()
-            if data:
-                try:
-                    sock.settimeout(1.0)
-                    sock.sendall(data)
-                except OSError as error:
-                    # The farewell is a courtesy: whoever is gone needs none.
-                    self._fail_calls(ConnectionClosed(str(error)))
-        self._drop_socket()
-        if reader is not None and reader is not gevent.getcurrent():
-            reader.kill()
-        self._reader = None
+        if self._link is not None and self._connection is not None:
+            self._connection.close()
+            self._say_farewell()
+        self._drop_link()
         self._fail_calls(ConnectionClosed("closed by the client"))
+
+    def on_open(self) -> None:
+        """Ask for the upgrade; part of ``links.Holder``."""
+        self._flush()
+
+    def on_data(self, stamp_ns: int, data: bytes) -> None:
+        """Take what was read: the lane first, the rest event by event; part of ``links.Holder``."""
+        size, offset = len(data), 0
+        if self._lane is not None:
+            self._lane.intake.bytes_read += size
+        if self._open_lane is not None:
+            offset = self._open_lane.take(data, 0, stamp_ns)
+        if offset < size or not size:
+            self._take_beside(stamp_ns, data, offset)
+
+    def _take_beside(self, stamp_ns: int, data: bytes, offset: int) -> None:
+        """Take what the lane does not, and let it go on after each frame of that kind."""
+        connection, lane = self._connection, self._lane
+        if connection is None:
+            return
+        if lane is None or not data or not connection.is_connected:
+            self._handle(stamp_ns, connection, data)
+        else:
+            data = connection.release() + data
+            while offset < len(data) and not self._is_closing:
+                if connection.is_between_messages:
+                    offset = lane.take(data, offset, stamp_ns)
+                end = None if connection.is_mid_frame else frame_end(data, offset)
+                if offset < len(data):
+                    self._handle(stamp_ns, connection, data[offset:end])
+                offset = end or len(data)
+        self._open_lane = lane if connection.is_between_messages else None
+
+    def on_kernel_stamp(self, stamp_ns: int, share_ns: int) -> None:
+        """Pass the generator's own share on; part of ``links.Holder``."""
+        if self._lane is not None:
+            self._lane.intake.take_share(stamp_ns, share_ns)
+
+    def on_failure(self, error: Exception) -> None:
+        """End the connection; part of ``links.Holder``."""
+        if not isinstance(error, OSError):
+            self._finish(error)  # a listener's mistake, as it is
+        elif self._connection is not None and self._connection.has_output:
+            self._finish(_unreachable(self.url, error))  # the upgrade request never left
+        else:
+            self._finish(ConnectionClosed(error.strerror or str(error)))
 
     def _require(self) -> Connection:
         if self._connection is None:
             raise NotConnected("nothing can be sent before connect()")
         return self._connection
 
-    def _open_socket(self, target: Target) -> Any:
-        family = gevent.socket.AF_INET if self._source and ":" not in self._source else 0
-        found = gevent.socket.getaddrinfo(
-            target.host, target.port, family, gevent.socket.SOCK_STREAM
-        )
-        family, kind, number, _, address = found[0]
-        sock = gevent.socket.socket(family, kind, number)
-        try:
-            sock.setsockopt(gevent.socket.IPPROTO_TCP, gevent.socket.TCP_NODELAY, 1)
-            if self._source is not None:
-                sock.bind((self._source, 0))
-            sock.connect(address)
-            return _wrap_tls(sock, target.host) if target.secure else sock
-        except BaseException:
-            sock.close()
-            raise
-
     def _flush(self) -> int:
-        """Write what the core has to say in one write, whole; return when it was begun."""
-        connection, sock = self._connection, self._socket
-        with self._write_lock:
-            sent_ns = self._clock()
-            data = connection.bytes_to_send() if connection is not None else b""
-            if data and sock is not None:
-                try:
-                    sock.sendall(data)
-                except OSError as error:
-                    raise ConnectionClosed(error.strerror or str(error)) from error
+        """Write what the core has to say in one write; return when it was begun."""
+        connection, link = self._connection, self._link
+        sent_ns = self._clock()
+        data = connection.bytes_to_send() if connection is not None else b""
+        if data and link is not None:
+            try:
+                link.send(data)
+            except OSError as error:
+                raise ConnectionClosed(error.strerror or str(error)) from error
         return sent_ns
 
-    def _read(self, sock: Any, connection: Connection) -> None:
-        """Read until the end; whatever ends it is told once."""
-        try:
-            error = self._read_until_end(sock, connection)
-        except OSError as failure:
-            words = "nothing came within the ping timeout"
-            error = ConnectionClosed(failure.strerror or words)
-        except ClientError as failure:
-            error = failure
-        except Exception as failure:  # noqa: BLE001 - a listener's mistake: told below, not lost
-            self._finish(failure)
-            return
-        self._finish(error)
+    def _handle(self, stamp_ns: int, connection: Connection, data: bytes) -> None:
+        for event in connection.receive(data) if data else connection.receive_eof():
+            if isinstance(event, Ended):
+                self._say_farewell()
+                self._finish(event.error)
+                return
+            self._dispatch(stamp_ns, event)
+            if self._connection is not connection or self._is_closing:
+                return  # a listener has closed it
+        if connection.has_output:
+            self._flush()
 
-    def _read_until_end(self, sock: Any, connection: Connection) -> ClientError:
-        receive, clock, listener = sock.recv, self._clock, self._listener
-        while True:
-            data = receive(READ_BYTES)
-            stamp_ns = clock()
-            listener.on_bytes(stamp_ns, len(data))
-            events = connection.receive(data) if data else connection.receive_eof()
-            for event in events:
-                if isinstance(event, Ended):
-                    with contextlib.suppress(ConnectionClosed):  # a farewell to nobody
-                        self._flush()
-                    return event.error
-                self._dispatch(stamp_ns, event, sock)
-            if connection.has_output:
-                self._flush()
-            if not data:
-                return ConnectionClosed("the server closed the TCP connection")
-
-    def _dispatch(self, stamp_ns: int, event: Event, sock: Any) -> None:
+    def _dispatch(self, stamp_ns: int, event: Event) -> None:
         if isinstance(event, Received):
             self._listener.on_event(stamp_ns, event.name, event.arguments)
-            if event.ack_id is not None:
+            if event.ack_id is not None and not self._is_closing:
                 self._require().acknowledge(event.ack_id)
         elif isinstance(event, Acknowledged):
             call = self._calls.pop(event.ack_id, None)
             if call is None:
                 raise ConnectionClosed(f"an answer to a call never made: {event.ack_id}")
             call.resolve(event.arguments[0] if event.arguments else None, stamp_ns)
-        elif isinstance(event, Opened):
+        elif isinstance(event, Opened) and self._link is not None:
             # Engine.IO 4: without a ping in this time the server is taken for dead.
-            sock.settimeout((event.ping_interval_ms + event.ping_timeout_ms) / 1_000)
-        elif isinstance(event, Connected):
+            silence_ms = event.ping_interval_ms + event.ping_timeout_ms
+            self._link.expect_within(silence_ms * _NS_PER_MS)
+        elif isinstance(event, Connected) and self._entered is not None:
             self._entered.set(event.sid)
 
     def _finish(self, error: Exception) -> None:
-        stamp_ns = self._clock()
+        """Tell once what ended the connection: ``connect()``, or the listener."""
         if self._is_closing:
             return
+        stamp_ns = self._clock()
         self._is_closing = True
-        self._drop_socket()
+        self._drop_link()
         self._fail_calls(error)
-        if not self._entered.ready():
-            self._entered.set_exception(error)  # connect() raises it
-        else:
+        if self._entered is not None and not self._entered.ready():
+            self._entered.set_exception(error)
+            return
+        try:
             self._listener.on_end(stamp_ns, error)
+        except Exception as mistake:  # noqa: BLE001 - raised again, where it stops no watcher
+            gevent.spawn(_raise, mistake)
 
-    def _drop_socket(self) -> None:
-        sock, self._socket = self._socket, None
-        if sock is not None:
-            sock.close()
+    def _say_farewell(self) -> None:
+        if self._connection is None or self._link is None:
+            return
+        data = self._connection.bytes_to_send()
+        if data:
+            try:
+                self._link.send(data)
+            except OSError as error:
+                self._fail_calls(ConnectionClosed(error.strerror or str(error)))
+
+    def _drop_link(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
 
     def _fail_calls(self, error: Exception) -> None:
         calls = list(self._calls.values())
@@ -306,7 +357,9 @@ class Client:
             call.fail(error)
 
 
-def _wrap_tls(sock: Any, host: str) -> Any:
-    import gevent.ssl
+def _unreachable(url: str, error: OSError) -> Unreachable:
+    return Unreachable(url, error.strerror or str(error))
 
-    return gevent.ssl.create_default_context().wrap_socket(sock, server_hostname=host)
+
+def _raise(error: Exception) -> NoReturn:
+    raise error

@@ -1,5 +1,8 @@
 """The conductor: Locust's events made into a run of a scenario.
 
+Alone, one process conducts, generates and records. With workers the master conducts and
+has the run directory, and each worker generates and records (``loadtests.member``).
+
 Locust swallows each ``Exception`` that a listener raises; so a refusal
 at the start is ``SystemExit`` in ``init`` and ``GreenletExit`` in ``test_start``.
 The exit code is set here wholly: Locust's own (1 for any failed request) would
@@ -9,44 +12,44 @@ judge what the report has to.
 from __future__ import annotations
 
 import logging
-import math
 import os
 import shlex
 import signal
-import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import gevent
-from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.event import Events
-from locust.runners import STATE_STOPPED
+from locust.runners import STATE_STOPPED, MasterRunner, WorkerRunner
 
-from loadtests.errors import ClientError
-from loadtests.handshake import parse_target
-from loadtests.ledger import LedgerRow
-from loadtests.preflight import (
-    fetch_welcome,
-    heartbeat_problem,
-    limits_exceeded,
-    planned_users,
+from loadtests.arguments import (
+    GATEWAY_START_S,
+    SECRET_VARIABLE,
+    add_arguments,
+    await_host,
+    refuse,
 )
+from loadtests.casting import cast_users
+from loadtests.crew import listen_to_workers
+from loadtests.division import Division
+from loadtests.face import label_table
+from loadtests.ledger import LedgerRow
+from loadtests.loadclock import LoadClock
+from loadtests.messages import Assignment
+from loadtests.opening import CannotBegin, Opening
 from loadtests.results import ExitCode, RunStatus
 from loadtests.run import Run
+from loadtests.schedule import SECOND_NS
 from loadtests.stage import Stage
+from loadtests.staging import plan_sessions, set_stage
 from loadtests.users import VirtualUser
+from loadtests.worker import WorkerPart
 from scenarios.schema import Scenario, ScenarioError, read_scenario
 
-SECRET_VARIABLE: Final = "JWT_SECRET"  # noqa: S105 - a variable's name
-_DISTRIBUTED: Final = {
-    "processes": "--processes",
-    "master": "--master",
-    "worker": "--worker",
-}
-_ARRIVAL_S: Final = 20.0  # for the last user spawned to be connected and subscribed
+_ARRIVAL_S: Final = 20.0  # for the last session to be connected and subscribed once it was due
 _POLL_S: Final = 0.02
 _EARLY_S: Final = 1.0  # a run that lasted all but this of its time is complete
 
@@ -68,73 +71,77 @@ class Conductor:
         self._run: Run | None = None
         self._stage: Stage | None = None
         self._rows: list[LedgerRow] = []
-        self._problems: list[str] = []
         self._directory: Path | None = None
+        self._users_given = False
+        self._session_rate: float | None = None
         self._is_interrupted = False
         self._load_ends_ns: int | None = None
+        self._sessions_end_ns = 0
+        self._clock: LoadClock | None = None
 
     def listen(self, events: Events) -> None:
         """Register with Locust's events."""
+        _listen(events.init_command_line_parser, add_arguments)
+        _listen(events.init, self.prepare)
+
+    def prepare(self, environment: Environment, **_facts: object) -> None:
+        """Take the part that this process has: master, worker, or all at once.
+
+        Locust has forked its ``--processes`` by now, and has not started anything.
+        """
+        self._secret = os.environ.get(SECRET_VARIABLE, "")
+        events = environment.events
+        if isinstance(environment.runner, WorkerRunner):
+            if not self._secret:
+                refuse(f"{SECRET_VARIABLE} is not set; a worker needs the gateway's own secret")
+            WorkerPart(environment.runner, self._behaviours, self._secret).listen(events)
+            return
+        self._environment = environment
+        self._read(environment)
         for hook, listener in (
-            (events.init_command_line_parser, self.add_arguments),
-            (events.init, self.prepare),
             (events.test_start, self.start),
             (events.spawning_complete, self.begin_warm_up),
             (events.test_stopping, self.drain),
             (events.test_stop, self.finish),
             (events.quitting, self.quit),
         ):
-            hook.add_listener(listener)  # type: ignore[no-untyped-call]  # Locust's own gap
+            _listen(hook, listener)
+        if isinstance(environment.runner, MasterRunner):
+            listen_to_workers(environment, lambda: self._run.crew if self._run else None)
+        label_table(environment)
+        # Timers count from the loop's own time, which stood still while modules were loaded:
+        # Locust's -t would end that much too early.
+        gevent.get_hub().loop.update_now()
 
-    def add_arguments(self, parser: LocustArgumentParser, **_facts: object) -> None:
-        """Add our arguments. The secret is none of them: a command line is public."""
-        for name, variable, words in (
-            ("--scenario", "LOCUST_SCENARIO", "scenario file, such as scenarios/smoke.toml"),
-            ("--run-dir", "LOCUST_RUN_DIR", "run directory; by default a new one under runs/"),
-            ("--gateway-pid", "LOCUST_GATEWAY_PID", "the gateway's process when it is our own"),
-        ):
-            parser.add_argument(
-                name,
-                env_var=variable,
-                include_in_web_ui=False,
-                metavar="<int>" if name == "--gateway-pid" else "<path>",
-                type=int if name == "--gateway-pid" else str,
-                help=words,
-            )
-        parse = parser.parse_args
-
-        def parse_here(*arguments: Any, **keywords: Any) -> Any:
-            # --processes forks right after the arguments are read: refuse before.
-            options = parse(*arguments, **keywords)
-            refuse_distribution(options)
-            return options
-
-        setattr(parser, "parse_args", parse_here)  # noqa: B010 - mypy takes no assignment to a method
-
-    def prepare(self, environment: Environment, **_facts: object) -> None:
-        """Read scenario and secret; give Locust the scenario's users, rate and time as defaults."""
+    def _read(self, environment: Environment) -> None:
+        """Read the scenario; give Locust its users and rate as defaults."""
         options = environment.parsed_options
         if options is None or not options.scenario:
-            _refuse("--scenario is missing; try --scenario scenarios/smoke.toml")
+            refuse("--scenario is missing; try --scenario scenarios/smoke.toml")
         try:
             scenario = read_scenario(Path(options.scenario))
         except ScenarioError as error:
-            _refuse(str(error))
+            refuse(str(error))
         except OSError as error:
-            _refuse(f"--scenario {options.scenario}: {error.strerror}")
-        self._secret = os.environ.get(SECRET_VARIABLE, "")
+            refuse(f"--scenario {options.scenario}: {error.strerror}")
         if not self._secret:
-            _refuse(f"{SECRET_VARIABLE} is not set; it must hold the gateway's own secret")
-        self._environment = environment
+            refuse(f"{SECRET_VARIABLE} is not set; it must hold the gateway's own secret")
         self._scenario = scenario
         self._directory = Path(options.run_dir) if options.run_dir else None
-        self._cast(environment, scenario)
+        if options.gateway_log:
+            environment.host = await_host(Path(options.gateway_log), GATEWAY_START_S)
+        cast_users(environment, scenario, self._behaviours)
+        if not environment.user_classes:
+            refuse("none of the chosen user classes has users in the scenario")
+        self._users_given = options.num_users is not None
         if options.num_users is None:
             options.num_users = scenario.users.total
         if options.spawn_rate is None:
             options.spawn_rate = scenario.phases.spawn_rate
-        if options.run_time is None:
-            options.run_time = math.ceil(scenario.load_s)
+        if scenario.phases.arrivals.kind != "constant" and environment.web_ui is None:
+            # Sessions that come at random or at once must find their users there already.
+            self._session_rate = options.spawn_rate
+            options.spawn_rate = max(options.spawn_rate, float(options.num_users))
 
     def start(self, environment: Environment, **_facts: object) -> None:
         """Hold the scenario to the target's limits, and begin the run.
@@ -142,33 +149,46 @@ class Conductor:
         Raises:
             GreenletExit: the target is unreachable, or the scenario is above its limits.
         """
-        options = environment.parsed_options
-        scenario = self._scenario
+        options, scenario = environment.parsed_options, self._scenario
         if options is None or scenario is None:
             self._stop("nothing was prepared: Locust's init did not run")
-        self._run, self._stage, self._rows, self._problems = None, None, [], []
+        self._run, self._stage, self._rows = None, None, []
         self._is_interrupted = False
         begun_ns = time.monotonic_ns()  # Locust's own timer of -t runs from here
-        url = (environment.host or "").rstrip("/")
-        welcome = self._probe(url, scenario, options.num_users, options.spawn_rate)
-        run = self._begin(url, scenario, welcome, options)
-        problem = heartbeat_problem(scenario, welcome)
-        if problem is not None:
-            run.note(problem)
+        directory, self._directory = self._directory, None  # a second run has one of its own
+        asked = int(options.num_users)
+        opening = Opening(
+            environment=environment,
+            behaviours=self._behaviours,
+            scenario=scenario,
+            secret=self._secret,
+            users=asked if self._users_given else max(scenario.most_users, asked),
+            session_rate=float(self._session_rate or options.spawn_rate),
+            directory=directory,
+        )
+        try:
+            run, assignment = opening.begin(self._trader_ids, self._end_early)
+        except CannotBegin as error:
+            self._stop(str(error))
+        self._take_stage(run, scenario, assignment)
         load_s = options.run_time
-        self._load_ends_ns = begun_ns + round(load_s * 1e9) if load_s else None
+        self._load_ends_ns = begun_ns + round(load_s * SECOND_NS) if load_s else None
         self._handle_interrupt()
 
     def begin_warm_up(self, **_facts: object) -> None:
         """Let the publisher begin once everybody is there; spawned is not yet subscribed."""
-        run, stage = self._run, self._stage
-        if run is None or stage is None:
+        run = self._run
+        if run is None or not run.is_ramping():
             return
-        deadline_ns = time.monotonic_ns() + round(_ARRIVAL_S * 1e9)
-        while not stage.is_complete() and time.monotonic_ns() < deadline_ns:
+        now_ns = time.monotonic_ns()
+        deadline_ns = max(now_ns, self._sessions_end_ns) + round(_ARRIVAL_S * SECOND_NS)
+        while not self._has_arrived(run) and time.monotonic_ns() < deadline_ns:
             gevent.sleep(_POLL_S)
-        if self._run is run and not stage.is_over():
+        if self._run is run and self._environment is not None and not self._is_ending():
             run.spawning_complete()
+            self._clock = LoadClock(
+                run, self._environment, self._end_load, has_stages=not self._users_given
+            )
 
     def drain(self, **_facts: object) -> None:
         """End the requests, wait for what is owed, close the ledger; users are still connected."""
@@ -185,9 +205,10 @@ class Conductor:
         run, stage = self._run, self._stage
         if run is None or stage is None:
             return
-        self._sweep(stage)
-        status = self._status(run, stage)
-        run.finish(self._rows, status=status, problems=self._problems)
+        if self._clock is not None:
+            self._clock.stop()
+        stage.sweep()
+        run.finish(self._rows, status=self._status(run, stage), problems=[])
         environment.process_exit_code = int(self._exit_code(run))
         self._run = None
         print(  # noqa: T201 - the line to type next
@@ -200,68 +221,35 @@ class Conductor:
         """End a run that a signal cuts short while Locust can still be told the exit code."""
         runner = environment.runner
         if runner is not None and self._run is not None and runner.state != STATE_STOPPED:
-            self._is_interrupted = True
+            self._is_interrupted = self._is_interrupted or not self._is_ending()
             runner.stop()
 
-    def _cast(self, environment: Environment, scenario: Scenario) -> None:
-        """Give each behaviour its weight; the few abusers are a fixed count."""
-        for group, user_class in self._behaviours.items():
-            settings = getattr(scenario.users, group)
-            if settings is None or settings.count == 0:
-                if user_class in environment.user_classes:
-                    environment.user_classes.remove(user_class)
-            elif group == "abuser":
-                user_class.fixed_count = settings.count
-            else:
-                user_class.weight = settings.count
-        if not environment.user_classes:
-            _refuse("none of the chosen user classes has users in the scenario")
-
-    def _probe(self, url: str, scenario: Scenario, users: int, spawn_rate: float) -> dict[str, Any]:
-        try:
-            welcome = fetch_welcome(url, self._secret)
-            host = parse_target(url).host
-        except ClientError as error:
-            self._stop(f"no welcome from the target: {error}")
-        problems = limits_exceeded(
-            scenario,
-            host=host,
-            users=users,
-            spawn_rate=spawn_rate,
-            limits=welcome.get("limits", {}),
+    def _take_stage(self, run: Run, scenario: Scenario, assignment: Assignment) -> None:
+        """Set the stage for this process's users; with workers it stays empty."""
+        division = Division(counts=assignment.counts, rank=0)
+        stage = set_stage(
+            scenario, assignment, division, recorder=run.recorder, secret=self._secret
         )
-        if problems:
-            self._stop("the scenario is above the target's limits: " + "; ".join(problems))
-        return welcome
-
-    def _begin(self, url: str, scenario: Scenario, welcome: dict[str, Any], options: Any) -> Run:
-        directory, self._directory = self._directory, None  # a second run has one of its own
-        stages: list[Stage] = []
-        try:
-            run = Run.begin(
-                scenario,
-                directory=directory,
-                target_url=url,
-                secret=self._secret,
-                welcome=welcome,
-                users=planned_users(scenario, options.num_users),
-                user_ids=lambda: stages[0].trader_ids(),  # noqa: PLW0108 - the stage comes after the run
-                spawn_rate=options.spawn_rate,
-                load_s=options.run_time,
-                command=sys.argv,
-                embedded_pid=options.gateway_pid,
-                on_lost=self._end_early,
-            )
-        except FileExistsError as error:
-            self._stop(f"--run-dir holds a run already: {error}")
-        stage = Stage(
-            scenario=scenario, secret=self._secret, recorder=run.recorder, t0_ns=run.t0_ns
-        )
-        stages.append(stage)
+        last = max(0, assignment.session_count - 1)
+        self._sessions_end_ns = plan_sessions(scenario, assignment).due_ns(last)
         for user_class in self._behaviours.values():
             user_class.stage = stage
         self._run, self._stage = run, stage
-        return run
+
+    def _trader_ids(self) -> list[str]:
+        run, stage = self._run, self._stage
+        if run is not None and run.crew is not None:
+            return run.crew.trader_ids()
+        return [] if stage is None else list(stage.trader_ids())
+
+    def _has_arrived(self, run: Run) -> bool:
+        options: Any = self._environment.parsed_options if self._environment else None
+        if run.crew is not None:
+            return run.crew.is_complete(options.num_users) or run.worker_lost
+        return self._stage is not None and self._stage.is_complete()
+
+    def _is_ending(self) -> bool:
+        return self._stage is not None and self._stage.is_over()
 
     def _stop(self, words: str) -> NoReturn:
         """End what has hardly begun; gevent prints no traceback for GreenletExit."""
@@ -302,33 +290,20 @@ class Conductor:
         if environment.web_ui is not None:
             environment.web_ui.stop()  # type: ignore[no-untyped-call]  # Locust's own gap
 
-    def _sweep(self, stage: Stage) -> None:
-        left = [user for user in stage.users if user.client and not user.client.is_closed]
-        for user in left:
-            user.close()
-
     def _status(self, run: Run, stage: Stage) -> RunStatus:
-        if run.publisher_lost or run.target_lost:
+        if run.publisher_lost or run.target_lost or run.worker_lost:
             return RunStatus.ABORTED
         ended_ns = stage.end_ns or time.monotonic_ns()
-        planned_ns = self._load_ends_ns
-        if self._is_interrupted or (planned_ns and ended_ns < planned_ns - _EARLY_S * 1e9):
+        planned_ns = self._load_ends_ns or run.steady_end_ns()
+        if self._is_interrupted or planned_ns is None or ended_ns < planned_ns - _EARLY_S * 1e9:
             return RunStatus.INTERRUPTED
         return RunStatus.COMPLETE
 
     def _exit_code(self, run: Run) -> ExitCode:
-        if run.publisher_lost or run.target_lost:
+        if run.publisher_lost or run.target_lost or run.worker_lost:
             return ExitCode.INVALID
         return ExitCode.INTERRUPTED if self._is_interrupted else ExitCode.PASS
 
 
-def refuse_distribution(options: Any) -> None:
-    """End the program with 2 when several processes are asked for."""
-    asked = [flag for name, flag in _DISTRIBUTED.items() if getattr(options, name, None)]
-    if asked:
-        _refuse(f"{', '.join(asked)}: runs of several processes are not there yet; leave it out")
-
-
-def _refuse(words: str) -> NoReturn:
-    sys.stderr.write(f"tidegate: {words}\n")
-    raise SystemExit(int(ExitCode.USAGE))
+def _listen(hook: Any, listener: Callable[..., None]) -> None:
+    hook.add_listener(listener)

@@ -128,6 +128,20 @@ def encode_close(code: int, reason: str, mask: bytes) -> bytes:
     return encode_frame(Opcode.CLOSE, code.to_bytes(2, "big") + words, mask)
 
 
+def frame_end(data: bytes, offset: int) -> int | None:
+    """Return where the frame that begins at ``offset`` ends; None while that cannot be seen."""
+    if len(data) < offset + 2:
+        return None
+    length = data[offset + 1] & ~_MASKED
+    start = offset + 2
+    if length >= _LENGTH_16:
+        start += 2 if length == _LENGTH_16 else 8
+        if len(data) < start:
+            return None
+        length = int.from_bytes(data[offset + 2 : start], "big")
+    return start + length if start + length <= len(data) else None
+
+
 class FrameReader:
     """Turns a server's bytes into messages.
 
@@ -141,10 +155,11 @@ class FrameReader:
         failure: why the connection must be failed, once the server broke the protocol.
     """
 
-    __slots__ = ("_buffer", "_closed", "_fragments", "_max", "_opcode", "failure")
+    __slots__ = ("_buffer", "_closed", "_fragments", "_max", "_needed", "_opcode", "failure")
 
     def __init__(self, max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
-        self._buffer = b""
+        self._buffer: bytearray | None = None
+        self._needed = 0
         self._fragments: bytearray | None = None
         self._opcode = Opcode.TEXT
         self._max = max_message_bytes
@@ -156,11 +171,15 @@ class FrameReader:
         messages: list[Message] = []
         if self._closed:
             return messages
-        buffer = self._buffer + data if self._buffer else data
+        if self._buffer is not None:
+            self._buffer += data
+            if len(self._buffer) < self._needed:
+                return messages  # nothing is looked at, nor copied, before the frame is whole
+            data = bytes(self._buffer)
         offset = 0
         try:
             while not self._closed:
-                frame = self._next_frame(buffer, offset)
+                frame = self._next_frame(data, offset)
                 if frame is None:
                     break
                 first, payload, offset = frame
@@ -170,12 +189,36 @@ class FrameReader:
         except ProtocolViolation as violation:
             self.failure = violation
             self._closed = True
-        self._buffer = b"" if self._closed else buffer[offset:]
+        is_partial = offset < len(data) and not self._closed
+        self._buffer = bytearray(memoryview(data)[offset:]) if is_partial else None
         return messages
+
+    @property
+    def is_mid_frame(self) -> bool:
+        """Whether the next byte belongs to a frame that has begun."""
+        return self._buffer is not None
+
+    @property
+    def is_mid_message(self) -> bool:
+        """Whether the next data frame belongs to a message that has begun (§5.4)."""
+        return self._fragments is not None
+
+    def release(self) -> bytes:
+        """Give up the bytes of a small frame that is not whole; none of a large one.
+
+        Whoever walks frames by himself joins them with what comes next. While the reader
+        :attr:`is_mid_frame` still, all bytes belong here.
+        """
+        if self._buffer is None or self._needed > 1 << 16:
+            return b""
+        data = bytes(self._buffer)
+        self._buffer = None
+        return data
 
     def _next_frame(self, buffer: bytes, offset: int) -> tuple[int, bytes, int] | None:
         """Return first byte, payload and end of the frame at ``offset``; None while partial."""
         available = len(buffer) - offset
+        self._needed = 0
         if available < 1:
             return None
         first = buffer[offset]
@@ -199,6 +242,7 @@ class FrameReader:
         self._check_size(first, length)
         end = start + length
         if len(buffer) < end:
+            self._needed = end - offset
             return None
         return first, buffer[start:end], end
 

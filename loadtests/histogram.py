@@ -68,6 +68,7 @@ class Histogram:
         total = self.total
         if not total:
             return None
-        rank = min(total, max(1, math.ceil(q * total)))
+        # A product may land a hair above a whole number (0.07 * 100): rank 7, not 8.
+        rank = min(total, max(1, math.ceil(q * total - 1e-9)))
         bucket = int(np.searchsorted(np.cumsum(self.counts), rank))
         return bucket_range(bucket)[1]

@@ -7,7 +7,9 @@ of three columns::
 
     owed = received + conflated + lost
 
-Duplicates, reordered and leaked deliveries are counted beside them. Snapshots
+Duplicates, reordered and leaked deliveries are counted beside them, and late ones: the
+contract promises that nothing of a stream comes after the answer that ends a stay in it;
+what was owed in the stay and comes then is received, and late. Snapshots
 are not deliveries. ``heartbeat`` and ``room:NAME`` streams are left out: the
 first is the heartbeat oracle's, an event of the second does not name its room.
 """
@@ -73,6 +75,7 @@ class LedgerRow:
     lost: int
     duplicate: int
     reordered: int
+    late: int
     leaked: int
 
 
@@ -86,6 +89,7 @@ class Counts:
     lost: int = 0
     duplicate: int = 0
     reordered: int = 0
+    late: int = 0
     leaked: int = 0
 
     def add(self, other: Counts) -> None:
@@ -97,7 +101,7 @@ class Counts:
 class Membership:
     """One user's stay in one stream, from join to leave, possibly several times over."""
 
-    __slots__ = ("_last", "_missing", "_start", "counts", "is_open")
+    __slots__ = ("_forgone", "_last", "_missing", "_start", "counts", "is_open")
 
     def __init__(self) -> None:
         self.counts = Counts()
@@ -105,6 +109,7 @@ class Membership:
         self._start = 0
         self._last = 0
         self._missing: list[tuple[int, int]] = []
+        self._forgone: list[tuple[int, int]] | None = None  # made when something is lost
 
     @property
     def last(self) -> int:
@@ -126,7 +131,7 @@ class Membership:
         """
         counts = self.counts
         if not self.is_open or number <= self._start:
-            counts.leaked += 1
+            self._receive_outside(number)
         elif number > self._last:
             known = max(previous, self._last)
             if known > self._last:
@@ -134,11 +139,17 @@ class Membership:
             counts.conflated += max(0, number - 1 - known)
             counts.received += 1
             self._last = number
-        elif self._take_missing(number):
+        elif _take_out(self._missing, number):
             counts.received += 1
             counts.reordered += 1
         else:
             counts.duplicate += 1
+
+    def advance(self, number: int) -> None:
+        """Take every number after the last up to this one: each came once, and in order."""
+        if self.is_open and number > self._last:
+            self.counts.received += number - self._last
+            self._last = number
 
     def leave(self, mark: int) -> None:
         """Stop being owed anything after ``mark``; what has not come until now is lost."""
@@ -151,8 +162,11 @@ class Membership:
             counts.leaked += beyond
             counts.received -= beyond
             self._missing = [(a, min(b, mark)) for a, b in self._missing if a <= mark]
-        else:
-            counts.lost += mark - self._last
+        elif mark > self._last:
+            self._missing.append((self._last + 1, mark))
+            self._last = mark
+        if self._missing:
+            self._forgone = [*(self._forgone or ()), *self._missing]
         counts.lost += self._missing_count(0)
         counts.owed = counts.received + counts.conflated + counts.lost
         self.is_open = False
@@ -165,13 +179,25 @@ class Membership:
     def _missing_count(self, floor: int) -> int:
         return sum(b - max(a, floor) + 1 for a, b in self._missing if b >= floor)
 
-    def _take_missing(self, number: int) -> bool:
-        for index, (a, b) in enumerate(self._missing):
-            if a <= number <= b:
-                parts = [(a, number - 1), (number + 1, b)]
-                self._missing[index : index + 1] = [part for part in parts if part[0] <= part[1]]
-                return True
-        return False
+    def _receive_outside(self, number: int) -> None:
+        """Take what comes in no stay: late when a stay that ended was owed it, else a leak."""
+        counts = self.counts
+        if self._forgone and _take_out(self._forgone, number):
+            counts.lost -= 1
+            counts.received += 1
+            counts.late += 1
+        else:
+            counts.leaked += 1
+
+
+def _take_out(ranges: list[tuple[int, int]], number: int) -> bool:
+    """Take a number out of some ranges, and return whether it was in one."""
+    for index, (a, b) in enumerate(ranges):
+        if a <= number <= b:
+            parts = [(a, number - 1), (number + 1, b)]
+            ranges[index : index + 1] = [part for part in parts if part[0] <= part[1]]
+            return True
+    return False
 
 
 class Account:
@@ -195,13 +221,13 @@ class Account:
         """Begin a connection; the stream ``user`` starts at the welcome's ``userSeq``."""
         self.disconnected()
         self._epoch = payload.get("epoch")
-        self._membership(USER_STREAM).join(int(payload["userSeq"]))
+        self._join(USER_STREAM, int(payload["userSeq"]))
 
     def subscribed(self, payload: Mapping[str, Any]) -> None:
         """Take a ``subscribed``: each stream of its rooms starts at its mark in ``at``."""
         at = payload["at"]
         for stream in _accounted(at, payload["rooms"]):
-            self._membership(stream).join(at.get(stream, 0))
+            self._join(stream, at.get(stream, 0))
         if Channel.MARKET_DATA in payload["rooms"]:
             self._whole_market = dict(at)
 
@@ -211,9 +237,7 @@ class Account:
         if Channel.MARKET_DATA in payload["rooms"]:
             self._whole_market = None
         for stream in _accounted(at, payload["rooms"]):
-            membership = self._streams.get(stream)
-            if membership is not None:
-                membership.leave(at.get(stream, membership.last))
+            self._leave(stream, at)
 
     def received(self, name: str, payload: Mapping[str, Any]) -> None:
         """Take an event; what has no number, or is a snapshot, is not accounted for."""
@@ -246,6 +270,14 @@ class Account:
             last = last_numbers.get(self._listed(stream), membership.last)
             membership.leave(last)
             yield stream, membership.counts
+
+    def _join(self, stream: str, mark: int) -> None:
+        self._membership(stream).join(mark)
+
+    def _leave(self, stream: str, at: Mapping[str, int]) -> None:
+        membership = self._streams.get(stream)
+        if membership is not None:
+            membership.leave(at.get(stream, membership.last))
 
     def _listed(self, stream: str) -> str:
         return user_stream(self.user_id) if stream == USER_STREAM else stream
@@ -287,8 +319,12 @@ class Ledger:
     def open(self, user_id: str, group: str) -> Account:
         """Open an account for a virtual user."""
         account = Account(user_id, group)
-        self._accounts.append(account)
+        self.keep(account)
         return account
+
+    def keep(self, account: Account) -> None:
+        """Keep an account that was opened elsewhere."""
+        self._accounts.append(account)
 
     def owes_nothing(self, last_numbers: Mapping[str, int]) -> bool:
         """Return whether every account has what it is owed."""
@@ -365,5 +401,6 @@ def _row(key: tuple[str, str], counts: Counts, clients: int) -> LedgerRow:
         lost=counts.lost,
         duplicate=counts.duplicate,
         reordered=counts.reordered,
+        late=counts.late,
         leaked=counts.leaked,
     )

@@ -18,13 +18,17 @@
             self.call("get-subscriptions")
 
         def price(self, stamp_ns, payload):
-            ...  # in the reader's greenlet: do not block
+            ...  # in the hub: do not block
 
 Locust's table then has a line ``CONNECT``, one ``ACK`` for each event that was
 called, and one ``PUSH`` for each event that carries ``ts`` and was published on
 this machine's clock. Its figures are rounded and nothing judges them; a latency
 that cannot be measured is absent, not zero. The connection is closed when the
 user ends, however it ends.
+
+A push that continues its stream is timed and counted without being decoded for the user,
+unless a handler waits for it: a user costs a socket and no greenlet of its own beside
+Locust's. ``examples/locustfile.py`` is a whole file, and a test runs it.
 """
 
 from __future__ import annotations
@@ -35,7 +39,9 @@ if __name__ != "loadtests.locust":
         "path; run from the project's root, or put the folder off the path"
     )
 
+import ssl
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 from gevent.event import AsyncResult
@@ -46,19 +52,25 @@ from gevent.timeout import Timeout
 from locust import User
 from locust.env import Environment
 
-from gateway.contract import ServerEvent
+from gateway.contract import USER_STREAM, ServerEvent
 from loadtests.calls import CALL_TIMEOUT_S, Reply
 from loadtests.client import CONNECT_TIMEOUT_S, Client
 from loadtests.clocks import is_one_clock, read_clock_id
 from loadtests.errors import ClientError, NotConnected, TimedOut
+from loadtests.intake import place_of
+from loadtests.lanes import Lane
 from loadtests.pushes import PushTable
 
 __all__ = ["ClientError", "Reply", "SocketIOUser"]
 
 CONNECT: Final = "CONNECT"
 ACK: Final = "ACK"
+LOST: Final = "lost"
+STAMPED_EACH: Final = 50
+"""One user in so many has its reads stamped by the kernel too."""
+STAMPED_FIRST: Final = 16
+"""So many users have it at least: a small run's quantiles need samples as well."""
 _NS_PER_MS: Final = 1_000_000
-_NS_PER_US: Final = 1_000
 
 
 class SocketIOUser(User):
@@ -66,15 +78,19 @@ class SocketIOUser(User):
 
     Attributes:
         host: the server, ``http://HOST:PORT``; Locust's ``-H``.
+        number: of this user in its process, from 0.
         connect_timeout_s: from the first SYN to the welcome event.
         call_timeout_s: for an acknowledgement.
         welcome: the payload of the last ``connected`` event; empty before it.
         welcome_ns: its read stamp.
+        ended: holds what ended the connection once it is over.
+        tls: whom to trust with https and wss; None takes the machine's authorities.
     """
 
     abstract = True
     connect_timeout_s = CONNECT_TIMEOUT_S
     call_timeout_s = CALL_TIMEOUT_S
+    tls: ssl.SSLContext | None = None
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -86,6 +102,8 @@ class SocketIOUser(User):
         self._welcomed: AsyncResult = AsyncResult()
         self._handlers: dict[str, Callable[[int, Any], None]] = {}
         self._pushes = PushTable.of(environment)
+        self.number = self._pushes.enter()
+        self._lane = Lane(self._pushes.intake, self.number)
 
     def source_address(self) -> str | None:
         """Return the address to connect from; None, the default, leaves it to the kernel."""
@@ -110,11 +128,16 @@ class SocketIOUser(User):
             self.client = Client(
                 str(self.host or ""),
                 self,
+                lane=self._lane,
+                is_stamped=self.number % STAMPED_EACH == 0 or self.number < STAMPED_FIRST,
                 source_address=self.source_address(),
                 connect_timeout_s=self.connect_timeout_s,
+                tls=self.tls,
             )
+        self._pushes.start()
         self._welcomed = AsyncResult()
         self.ended = AsyncResult()
+        self._lane.clear()
         try:
             self.client.connect(auth)
             self._await_welcome()
@@ -157,6 +180,7 @@ class SocketIOUser(User):
     def on(self, event: str, handler: Callable[[int, Any], None]) -> None:
         """Have ``handler(stamp_ns, payload)`` called for an event; it must not block."""
         self._handlers[event] = handler
+        self._lane.wanted |= {event}
 
     def close(self) -> None:
         """Close the connection; idempotent."""
@@ -167,19 +191,20 @@ class SocketIOUser(User):
         """Close the connection when Locust stops the user."""
         self.close()
 
-    def on_bytes(self, stamp_ns: int, count: int) -> None:
-        """Take note of a read; part of ``loadtests.client.Listener``."""
-
     def on_event(self, stamp_ns: int, name: str, arguments: tuple[Any, ...]) -> None:
         """Take an event; part of ``loadtests.client.Listener``."""
         payload = arguments[0] if arguments else None
         if name == ServerEvent.CONNECTED and isinstance(payload, dict):
             self.welcome, self.welcome_ns = payload, stamp_ns
-            self.is_one_clock = is_one_clock(read_clock_id(), payload.get("clock"))
+            self.is_one_clock = is_one_clock(_our_clock(), payload.get("clock"))
+            self._lane.is_timed = self.is_one_clock
             self.welcomed(stamp_ns, payload)
             self._welcomed.set(None)
-        elif isinstance(payload, dict) and "ts" in payload:
-            self.time_push(stamp_ns, name, payload)
+        if isinstance(payload, dict) and self.is_push(name, payload):
+            self._pushes.intake.take(stamp_ns, self.number, name, payload)
+        else:
+            self._pushes.intake.others += 1
+        self.follow(name, payload)
         self.received(stamp_ns, name, payload)
         handler = self._handlers.get(name)
         if handler is not None:
@@ -187,28 +212,42 @@ class SocketIOUser(User):
 
     def on_end(self, stamp_ns: int, error: Exception) -> None:
         """Take the end of the connection; part of ``loadtests.client.Listener``."""
-        if not self._welcomed.ready():
-            self._welcomed.set_exception(error)
-        else:
-            self.lost(stamp_ns, error)
-        self.ended.set(error)
+        try:
+            if not self._welcomed.ready():
+                self._welcomed.set_exception(error)
+            else:
+                self._pushes.fail(CONNECT, LOST, error)
+                self.lost(stamp_ns, error)
+        finally:
+            self.ended.set(error)
 
     def welcomed(self, stamp_ns: int, payload: dict[str, Any]) -> None:
         """Take the welcome, before :meth:`connect` returns; for subclasses. Must not block."""
 
     def received(self, stamp_ns: int, name: str, payload: Any) -> None:
-        """Take any event; for subclasses. Runs in the reader's greenlet, must not block."""
+        """Take an event that the lane did not; for subclasses. In the hub: must not block."""
 
     def lost(self, stamp_ns: int, error: Exception) -> None:
         """Take the loss of an established connection; for subclasses. Must not block."""
 
-    def time_push(self, stamp_ns: int, name: str, payload: dict[str, Any]) -> None:
-        """Put a push into Locust's table; snapshots, replays and other clocks are never timed."""
-        if self.is_one_clock and "snapshot" not in payload and "replayed" not in payload:
-            stamp_us = payload.get("srcTs", payload["ts"])
-            latency_ns = stamp_ns - stamp_us * _NS_PER_US
-            if latency_ns >= 0:
-                self._pushes.add(name, latency_ns)
+    def is_push(self, name: str, payload: dict[str, Any]) -> bool:  # noqa: ARG002 - for subclasses
+        """Return whether an event's latency is to be measured.
+
+        Snapshots and replays are never timed, nor is anything on another clock than ours.
+        """
+        return (
+            self.is_one_clock
+            and "ts" in payload
+            and "snapshot" not in payload
+            and "replayed" not in payload
+        )
+
+    def follow(self, name: str, payload: Any) -> None:
+        """Have the lane take what continues an event's stream; for subclasses with a ledger."""
+        if isinstance(payload, dict) and "seq" in payload and "snapshot" not in payload:
+            place = place_of(name, payload)
+            if place is not None and place.stream != USER_STREAM:
+                self._lane.follow(place.stream, place.number)
 
     def _await_welcome(self) -> None:
         try:
@@ -235,3 +274,8 @@ class SocketIOUser(User):
             exception=error,
             context=self.context(),
         )
+
+
+@lru_cache(maxsize=1)
+def _our_clock() -> str | None:
+    return read_clock_id()

@@ -7,6 +7,7 @@ works as any Locust file does: with the web page or ``--headless``, with ``-u -r
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -16,6 +17,10 @@ _FOLDER = Path(__file__).resolve().parent
 sys.path[:] = [
     str(_FOLDER.parent) if Path(entry).resolve() == _FOLDER else entry for entry in sys.path
 ]
+
+# NumPy's linear algebra, which nothing here uses, starts a thread for each core when it is
+# loaded; a process that --processes will fork must have none.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from locust import events  # noqa: E402 - only now does the name mean what it says
 

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
 
+import orjson
+
 from gateway.contract import Channel, MarketEvent, TradingEvent, iso_timestamp, symbol_room
 
 _DEPTH = 5
@@ -44,13 +46,21 @@ class PayloadMaker:
         self._prices = {s: 100.0 + self._random.random() * 900 for s in self._symbols}
         self._orders: Counter[str] = Counter()
 
-    def make(self, event: str, *, source_us: int | None, unix_s: float) -> dict[str, object]:
+    def make(
+        self,
+        event: str,
+        *,
+        source_us: int | None,
+        unix_s: float,
+        least_bytes: int | None = None,
+    ) -> dict[str, object]:
         """Return one item for the publish route.
 
         Args:
             event: a market or trading event's name.
             source_us: the intended time for ``srcTs``; None leaves it out.
             unix_s: wall-clock seconds for the times that the payload shows.
+            least_bytes: what the data come to as JSON at least; ``pad`` fills them up.
 
         Raises:
             ValueError: ``event`` is neither a market nor a trading event.
@@ -66,6 +76,8 @@ class PayloadMaker:
             if user_id is not None:
                 target["userId"] = user_id
             data = self._trading(TradingEvent(event), symbol, user_id or "nobody", timestamp)
+        if least_bytes is not None:
+            data = _padded(data, least_bytes)
         stamp = {} if source_us is None else {"srcTs": source_us}
         return {**target, "event": event, "data": data, **stamp}
 
@@ -205,3 +217,9 @@ class PayloadMaker:
             at = round(price * (1 + direction * level * 0.0005), 2)
             levels.append({"price": at, "size": size, "total": total})
         return levels
+
+
+def _padded(data: dict[str, object], least_bytes: int) -> dict[str, object]:
+    """Return data that come to so many bytes as JSON; what is longer already stays as it is."""
+    short = least_bytes - len(orjson.dumps({**data, "pad": ""}))
+    return {**data, "pad": "x" * short} if short >= 0 else data

@@ -8,9 +8,10 @@ from typing import Any, Final
 from gevent.event import AsyncResult
 from gevent.timeout import Timeout
 
-from gateway.contract import LimitName, ServerEvent
+from gateway.contract import ClientEvent, LimitName, ServerEvent
 from loadtests.addresses import is_loopback, users_by_address
 from loadtests.client import Client
+from loadtests.clock_offset import KEPT, Offset, OffsetFilter
 from loadtests.errors import TimedOut
 from loadtests.tokens import mint
 from scenarios.schema import Scenario
@@ -40,6 +41,36 @@ def fetch_welcome(url: str, secret: str) -> dict[str, Any]:
     try:
         client.connect({"token": mint(secret, PROBE_USER, lifetime_s=60)})
         return probe.welcome()
+    finally:
+        client.close()
+
+
+def fetch_clock_offset(url: str, secret: str, exchanges: int = KEPT) -> Offset | None:
+    """Connect once and find how far the target's clock is from ours, from ping and pong.
+
+    Args:
+        url: of the target.
+        secret: its ``JWT_SECRET``.
+        exchanges: pings, at most 10: that is what the contract allows in 10 s.
+
+    Returns:
+        None when the target's pong carries no stamps.
+
+    Raises:
+        ClientError: the target is unreachable, refuses, or does not answer.
+    """
+    found = OffsetFilter()
+    client = Client(url, _Probe(), connect_timeout_s=_PROBE_TIMEOUT_S)
+    try:
+        client.connect({"token": mint(secret, PROBE_USER, lifetime_s=60)})
+        for _ in range(exchanges):
+            reply = client.call(ClientEvent.PING)
+            pong = reply.payload
+            if not isinstance(pong, dict) or not {"received", "sent"} <= pong.keys():
+                return None
+            received_ns, sent_ns = (int(pong[name]) * 1_000 for name in ("received", "sent"))
+            found.add(reply.sent_ns, received_ns, sent_ns, reply.done_ns)
+        return found.at(reply.done_ns)
     finally:
         client.close()
 

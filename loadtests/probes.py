@@ -6,6 +6,7 @@ in ``unmeasured``; it is never zero.
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -113,11 +114,43 @@ def read_pss_anon(pid: int, proc: Path = Path("/proc")) -> int | None:
     return None
 
 
+class PauseWatch:
+    """How long the interpreter's garbage collections held this process up.
+
+    Everything of the process stands still in a collection, so a pause at a bad moment reads
+    as the gateway's latency. ``gc.callbacks`` tells when each begins and ends.
+    """
+
+    def __init__(self) -> None:
+        self._began_ns: int | None = None
+        self._pauses_ns: list[int] = []
+        gc.callbacks.append(self._notice)
+
+    def take(self) -> list[int]:
+        """Return the pauses (ns) since they were last taken."""
+        pauses_ns, self._pauses_ns = self._pauses_ns, []
+        return pauses_ns
+
+    def close(self) -> None:
+        """Watch no more; idempotent."""
+        if self._notice in gc.callbacks:
+            gc.callbacks.remove(self._notice)
+
+    def _notice(self, phase: str, _facts: dict[str, int]) -> None:
+        now_ns = time.monotonic_ns()
+        if phase == "start":
+            self._began_ns = now_ns
+        elif self._began_ns is not None:
+            self._pauses_ns.append(now_ns - self._began_ns)
+            self._began_ns = None
+
+
 class GeneratorProbe:
     """Reads what the generator itself cost and suffered since the last reading."""
 
     def __init__(self, proc: Path = Path("/proc")) -> None:
         self.unmeasured: set[str] = set()
+        self._pauses = PauseWatch()
         self._proc = proc
         self._thread = threading.get_native_id()
         self._cpu_ns = time.process_time_ns()
@@ -125,15 +158,22 @@ class GeneratorProbe:
         self._steal_ns = self._read_steal()
 
     def read(self) -> dict[str, object]:
-        """Return ``cpu_ns``, ``run_queue_ns`` and ``steal_ns`` since the last reading."""
+        """Return the columns of ``generator`` that are its own, since the last reading."""
         before = self._cpu_ns, self._run_queue_ns, self._steal_ns
         self._cpu_ns = time.process_time_ns()
         self._run_queue_ns, self._steal_ns = self._read_run_queue(), self._read_steal()
+        pauses_ns = self._pauses.take()
         return {
             "cpu_ns": self._cpu_ns - before[0],
             "run_queue_ns": _difference(self._run_queue_ns, before[1]),
             "steal_ns": _difference(self._steal_ns, before[2]),
+            "gc_pause_ns": sum(pauses_ns),
+            "gc_pause_max_ns": max(pauses_ns, default=None),
         }
+
+    def close(self) -> None:
+        """Read no more: let go of the interpreter's hooks."""
+        self._pauses.close()
 
     def _read_run_queue(self) -> int | None:
         # /proc/…/schedstat: time on a core, time waiting for one (ns), number of slices.

@@ -126,6 +126,8 @@ class Connection:
         InvalidTarget: the URL is none to connect to.
     """
 
+    __slots__ = ("_ack_id", "_auth", "_handshake", "_out", "_random", "_reader", "_state")
+
     def __init__(
         self,
         url: str,
@@ -138,7 +140,9 @@ class Connection:
     ) -> None:
         self._auth = auth
         self._random = random_bytes
-        self._handshake = Handshake(parse_target(url), f"{path}{_QUERY}", random_bytes(16), headers)
+        self._handshake: Handshake | None = Handshake(
+            parse_target(url), f"{path}{_QUERY}", random_bytes(16), headers
+        )
         self._reader = FrameReader(max_message_bytes)
         self._state = _State.UPGRADING
         self._ack_id = 0
@@ -158,6 +162,21 @@ class Connection:
     def has_output(self) -> bool:
         """Whether :meth:`bytes_to_send` has anything to return."""
         return bool(self._out)
+
+    @property
+    def is_mid_frame(self) -> bool:
+        """Whether the next byte belongs to a frame that has begun."""
+        return self._reader.is_mid_frame
+
+    @property
+    def is_between_messages(self) -> bool:
+        """Whether it is connected, and the next byte begins a message."""
+        reader = self._reader
+        return self.is_connected and not (reader.is_mid_frame or reader.is_mid_message)
+
+    def release(self) -> bytes:
+        """Give up the bytes of a frame that is not whole; see ``FrameReader.release``."""
+        return self._reader.release()
 
     def bytes_to_send(self) -> bytes:
         """Return what must be written now, once."""
@@ -206,7 +225,7 @@ class Connection:
         """Take bytes from the server and return what they mean, in order."""
         if self._state is _State.ENDED:
             return []
-        if self._state is _State.UPGRADING:
+        if self._handshake is not None:
             try:
                 if not self._handshake.feed(data):
                     return []
@@ -214,6 +233,7 @@ class Connection:
                 return [self._end(error)]
             self._state = _State.OPENING
             data = self._handshake.rest
+            self._handshake = None
         events: list[Event] = []
         for message in self._reader.feed(data):
             self._handle(message, events)
@@ -286,6 +306,7 @@ class Connection:
             ) from error
         self._state = _State.CONNECTING
         self._send_text(_MESSAGE + encode_connect(self._auth))
+        self._auth = None
         return opened
 
     def _on_packet(self, packet: Packet) -> Event:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from loadtests.schedule import SECOND_NS, ConstantArrival, MergedArrivals
+from loadtests.schedule import SECOND_NS, MergedArrivals, plan_of
+from scenarios.schema import Arrivals, Publish, Scenario
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What to publish. Times are monotonic ns of this machine; ``stamps`` allows ``srcTs``."""
+    """What to publish. Times are monotonic ns of this machine; ``stamps`` allows ``srcTs``.
+
+    Nothing is due from ``end_ns`` on; None leaves the end to whoever stops the publisher.
+    """
 
     directory: Path
     url: str
     token: str
-    publish: tuple[tuple[str, float], ...]
+    publish: tuple[Publish, ...]
     symbols: tuple[str, ...]
     weights: tuple[float, ...]
     seed: int
@@ -26,6 +30,7 @@ class Plan:
     t0_ns: int
     first_ns: int
     steady_ns: int
+    end_ns: int | None
     late_ns: int
     stamps: bool
 
@@ -39,18 +44,40 @@ def read_plan(line: str) -> Plan:
     """
     content: dict[str, Any] = json.loads(line)
     content["directory"] = Path(content["directory"])
-    content["publish"] = tuple((str(event), float(rate)) for event, rate in content["publish"])
+    content["publish"] = tuple(
+        Publish(**{**item, "arrivals": Arrivals(**item["arrivals"])}) for item in content["publish"]
+    )
     for name in ("symbols", "weights", "user_ids"):
         content[name] = tuple(content[name])
     return Plan(**content)
 
 
 def plan_arrivals(plan: Plan) -> MergedArrivals:
-    """Return the intended times of a plan: constant rates, each offset within its interval."""
+    """Return the intended times of a plan, each event's offset within its own interval."""
     draw = random.Random(plan.seed)  # noqa: S311 - a load plan, repeatable by its seed
     return MergedArrivals(
         [
-            ConstantArrival(plan.first_ns + int(draw.random() * SECOND_NS / rate), rate)
-            for _, rate in plan.publish
-        ]
+            plan_of(
+                item.arrivals,
+                first_ns=plan.first_ns + int(draw.random() * SECOND_NS / item.rate),
+                rate_per_s=item.rate,
+                seed=f"{plan.seed}:{index}:{item.event}",
+            )
+            for index, item in enumerate(plan.publish)
+        ],
+        plan.end_ns,
     )
+
+
+def describe_plan(scenario: Scenario, *, directory: Path, **facts: object) -> dict[str, object]:
+    """Return a scenario's plan as it is handed over; ``facts`` are the other fields of ``Plan``."""
+    market = scenario.market
+    return {
+        "directory": str(directory.resolve()),
+        "publish": [asdict(item) for item in scenario.publish],
+        "symbols": list(market.names),
+        "weights": list(market.weights()),
+        "seed": scenario.seed,
+        "late_ns": round(scenario.health.publisher_delay_p99_ms * 1_000_000),
+        **facts,
+    }

@@ -20,6 +20,7 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ from loadtests.publish_plan import Plan, plan_arrivals, read_plan
 from loadtests.publishing import PUBLISHER_LEDGER
 from loadtests.recording import SECOND_NS, PhaseTimes, Recorder
 from loadtests.results import LOGS, Event, Phase, Series
+from scenarios.schema import Publish
 
 WORKER: Final = "publisher"
 IN_FLIGHT: Final = 4
@@ -60,12 +62,14 @@ class Publisher:
         failed: items that went out and were not accepted.
         throttled: answers that asked to wait (503).
         streams: the last number of each stream, as the answers told it.
+        counts: how many publications of each stream were accepted.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.published = self.late = self.missed = self.failed = self.throttled = 0
         self.streams: dict[str, int] = {}
+        self.counts: Counter[str] = Counter()
         self.stopping = asyncio.Event()
         phases = PhaseTimes(plan.t0_ns)
         phases.begin(Phase.WARM_UP, plan.first_ns)
@@ -147,7 +151,7 @@ class Publisher:
     async def _publish(
         self, session: aiohttp.ClientSession, batch: list[tuple[int, int, int]]
     ) -> None:
-        items = [self._item(due_ns, self.plan.publish[index][0]) for due_ns, index, _ in batch]
+        items = [self._item(due_ns, self.plan.publish[index]) for due_ns, index, _ in batch]
         body = orjson.dumps(items)
         self._count_sent(batch, time.monotonic_ns())
         accepted = False
@@ -169,9 +173,11 @@ class Publisher:
             if not accepted:
                 self.failed += len(items)
 
-    def _item(self, due_ns: int, event: str) -> dict[str, object]:
+    def _item(self, due_ns: int, what: Publish) -> dict[str, object]:
         source_us = due_ns // 1_000 if self.plan.stamps else None
-        return self._payloads.make(event, source_us=source_us, unix_s=time.time())
+        return self._payloads.make(
+            what.event, source_us=source_us, unix_s=time.time(), least_bytes=what.payload_bytes
+        )
 
     def _count_sent(self, batch: list[tuple[int, int, int]], now_ns: int) -> None:
         self.recorder.count("offered", len(batch))
@@ -206,6 +212,7 @@ class Publisher:
 
     def _keep_number(self, stream: str, number: int) -> None:
         self.streams[stream] = max(number, self.streams.get(stream, 0))
+        self.counts[stream] += 1
 
     async def _wait_as_told(self, content: dict[str, Any]) -> bool:
         self.throttled += 1
@@ -243,7 +250,7 @@ class Publisher:
         self._write_ledger()
 
     def _write_ledger(self) -> None:
-        names = ("published", "late", "missed", "failed", "throttled", "streams")
+        names = ("published", "late", "missed", "failed", "throttled", "streams", "counts")
         content = {name: getattr(self, name) for name in names}
         write_json(self.plan.directory / LOGS / PUBLISHER_LEDGER, content)
 

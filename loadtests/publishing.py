@@ -76,6 +76,8 @@ class PublisherProcess:
     def stop(self) -> None:
         """End the process by ending its input; in order means in time and with exit code 0."""
         was_lost = self.is_lost
+        if not was_lost:
+            self.status = "stopping"  # whoever looks while it ends must not call it lost
         self._close()
         try:
             self._process.wait(STOP_S)

@@ -18,6 +18,7 @@ from loadtests.recording import SECOND_NS, Recorder, SecondSeen
 from loadtests.results import Series
 
 TARGET_LOST_S: Final = 5
+NO_SHARE: Final = "generator's own share of a push: no kernel receive stamp was read"
 
 _log = logging.getLogger(__name__)
 
@@ -34,8 +35,8 @@ class Pulse:
 
     Args:
         recorder: what is flushed each second.
-        server: read each second.
-        generator: read each second.
+        server: read each second; None where another process does.
+        generator: read each second; None in a process that generates nothing.
         on_second: called after each flush with what it held.
         on_lost: called with words when the target stays silent or the clockwork breaks.
     """
@@ -43,8 +44,8 @@ class Pulse:
     def __init__(
         self,
         recorder: Recorder,
-        server: Readable,
-        generator: GeneratorProbe,
+        server: Readable | None,
+        generator: GeneratorProbe | None,
         *,
         on_second: Callable[[SecondSeen], None],
         on_lost: Callable[[str], None],
@@ -58,14 +59,21 @@ class Pulse:
         self._greenlets: list[gevent.Greenlet] = []
 
     def start(self) -> None:
-        """Start the three greenlets."""
-        for work in (self._pump, self._tick, self._probe):
-            self._greenlets.append(gevent.spawn(self._guard, work))
+        """Start the greenlets."""
+        works = [self._pump]
+        if self.generator is not None:
+            self.generator.unmeasured.add(NO_SHARE)  # until the first one comes
+            works.append(self._tick)
+        if self.server is not None:
+            works.append(self._probe)
+        self._greenlets += [gevent.spawn(self._guard, work) for work in works]
 
     def stop(self) -> None:
         """End them; a greenlet of theirs that calls this is ended by its own return."""
         gevent.killall([g for g in self._greenlets if g is not gevent.getcurrent()])
         self._greenlets.clear()
+        if self.generator is not None:
+            self.generator.close()
 
     def _guard(self, work: Callable[[], None]) -> None:
         try:
@@ -80,11 +88,20 @@ class Pulse:
             second_ns, due_ns = due_ns, due_ns + SECOND_NS
             _sleep_until(due_ns)
             seen = self.recorder.flush(time.monotonic_ns())
-            figures = self.generator.read()
-            figures["loop_lag_max_ns"] = seen.worst_ns(Series.LOOP_LAG)
-            figures["schedule_delay_max_ns"] = seen.worst_ns(Series.SCHEDULE_DELAY)
-            self.recorder.row("generator", second_ns, figures)
+            if self.generator is not None:
+                self._record_generator(self.generator, seen, second_ns)
             self.on_second(seen)
+
+    def _record_generator(
+        self, generator: GeneratorProbe, seen: SecondSeen, second_ns: int
+    ) -> None:
+        figures = generator.read()
+        figures["loop_lag_max_ns"] = seen.worst_ns(Series.LOOP_LAG)
+        figures["schedule_delay_max_ns"] = seen.worst_ns(Series.SCHEDULE_DELAY)
+        figures["share_max_ns"] = seen.worst_ns(Series.GENERATOR_SHARE)
+        if figures["share_max_ns"] is not None:
+            generator.unmeasured.discard(NO_SHARE)
+        self.recorder.row("generator", second_ns, figures)
 
     def _tick(self) -> None:
         ticks = TickClock(time.monotonic_ns())
@@ -95,11 +112,14 @@ class Pulse:
                 self.recorder.span(Series.LOOP_LAG, lag_ns, now_ns)
 
     def _probe(self) -> None:
+        server = self.server
+        if server is None:
+            return
         silent = 0
         while True:
             at_ns = time.monotonic_ns()
             try:
-                figures = self.server.read()
+                figures = server.read()
                 silent = 0
             except OSError as error:
                 figures = {}

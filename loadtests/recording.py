@@ -11,13 +11,15 @@ import zlib
 from array import array
 from bisect import bisect_right
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from loadtests.histogram import buckets_of
+from loadtests.histogram import Histogram, buckets_of
 from loadtests.results import MAX_VALUE_NS, TABLES, Event, Phase, Series, bucket_of
-from loadtests.segments import Repeated, SegmentWriter
+from loadtests.segments import Repeated, SegmentWriter, TableSink
 
 SECOND_NS = 1_000_000_000
 SAMPLE_EVERY = 1_000
@@ -39,6 +41,10 @@ class PhaseTimes:
         self.starts_ns.append(at_ns)
         self.phases.append(phase)
 
+    def replace(self, starts_ns: list[int], phases: list[Phase]) -> None:
+        """Take all phases anew, as another process planned them."""
+        self.starts_ns[:], self.phases[:] = starts_ns, phases
+
     def at(self, now_ns: int) -> Phase:
         """Return the phase of a moment; what was before the start counts as the first."""
         return self.phases[max(0, bisect_right(self.starts_ns, now_ns) - 1)]
@@ -58,13 +64,23 @@ class PhaseTimes:
 
 
 class Recorder:
-    """One process's record of a run. Not for threads: one event loop or hub calls it."""
+    """One process's record of a run. Not for threads: one event loop or hub calls it.
 
-    def __init__(self, directory: Path, *, worker: str, t0_ns: int, phases: PhaseTimes) -> None:
+    Args:
+        sink: a run directory, in which the recorder makes segments of its own, or what
+            takes its rows in their place.
+        worker: which process this is; no two of a run have the same.
+        t0_ns: the run's start on this process's clock.
+        phases: the run's phases on this process's clock.
+    """
+
+    def __init__(
+        self, sink: Path | TableSink, *, worker: str, t0_ns: int, phases: PhaseTimes
+    ) -> None:
         self.worker = worker
         self.t0_ns = t0_ns
         self.phases = phases
-        self.writer = SegmentWriter(directory, worker)
+        self.writer: TableSink = SegmentWriter(sink, worker) if isinstance(sink, Path) else sink
         self.totals: Counter[str] = Counter()
         self._spans: dict[Series, tuple[array[int], array[int]]] = {
             series: (array("q"), array("q")) for series in Series
@@ -73,6 +89,7 @@ class Recorder:
         self._counted_from_ns = t0_ns
         self._clients = 0
         self._slowest: tuple[int, dict[str, object]] | None = None
+        self._sources: list[Callable[[], None]] = []
 
     def span(self, series: Series, value_ns: int, at_ns: int) -> None:
         """Record a span that ended at ``at_ns``.
@@ -88,6 +105,26 @@ class Recorder:
         self.count("errors")
         words = "negative span" if value_ns < 0 else "span too long"
         self.event(Event.ERROR, at_ns=at_ns, outcome=words, detail=f"{series}: {value_ns} ns")
+
+    def spans(self, series: Series, values_ns: NDArray[np.int64], at_ns: NDArray[np.int64]) -> None:
+        """Record many spans of a series at once; those that ``span`` would refuse go its way.
+
+        Args:
+            series: what was measured.
+            values_ns: the spans.
+            at_ns: when each ended, monotonic.
+        """
+        good = (values_ns >= 0) & (values_ns <= MAX_VALUE_NS)
+        moments, values = self._spans[series]
+        moments.frombytes(np.ascontiguousarray(at_ns[good], dtype=np.int64).tobytes())
+        values.frombytes(np.ascontiguousarray(values_ns[good], dtype=np.int64).tobytes())
+        for value_ns, moment_ns in zip(values_ns[~good], at_ns[~good], strict=True):
+            self.span(series, int(value_ns), int(moment_ns))
+
+    def draw_from(self, source: Callable[[], None]) -> None:
+        """Have ``source`` hand over what it holds before each flush; once for the same one."""
+        if source not in self._sources:
+            self._sources.append(source)
 
     def count(self, column: str, n: int = 1) -> None:
         """Add to a counter of the current second.
@@ -165,6 +202,8 @@ class Recorder:
 
     def flush(self, now_ns: int) -> SecondSeen:
         """Write everything recorded since the last flush, and return it in figures."""
+        for source in self._sources:
+            source()
         seen = SecondSeen(now_ns, self._clients, Counter(self._counts))
         for series, (moments, values) in self._spans.items():
             if moments:
@@ -237,6 +276,10 @@ class SecondSeen:
         """Return the longest span of a series, None when it had none."""
         values = self._values.get(series)
         return max(values) if values else None
+
+    def histogram(self, series: Series) -> Histogram:
+        """Return a series' spans of this second as a histogram."""
+        return Histogram.of(np.array(self._values.get(series, ()), dtype=np.int64))
 
     def quantile_ns(self, series: Series, q: float) -> int | None:
         """Return the nearest-rank quantile of a series, None when it had none."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 from enum import IntEnum, StrEnum
 from typing import Final
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 MANIFEST: Final = "manifest.json"
 SCENARIO: Final = "scenario.toml"
@@ -79,6 +79,10 @@ class Series(StrEnum):
     """Acknowledgement round trip, service: done − sent."""
     CONNECT = "connect"
     """From the first SYN to the welcome event."""
+    SESSION = "session"
+    """A virtual user's first connection, response: welcome − intended arrival."""
+    SESSION_DELAY = "session_delay"
+    """A virtual user's arrival: begun − intended. The generator's, not the gateway's."""
     HEARTBEAT_GAP = "heartbeat_gap"
     """Between two heartbeats in a row at one client."""
     HEARTBEAT_ERROR = "heartbeat_error"
@@ -91,6 +95,8 @@ class Series(StrEnum):
     """A publish request: answered − intended."""
     LOOP_LAG = "loop_lag"
     """How late the generator's loop ran a tick due each 10 ms; skipped ticks filled in."""
+    GENERATOR_SHARE = "generator_share"
+    """The generator's own share: read stamp − kernel stamp of what was read last, on a sample."""
 
 
 class Event(StrEnum):
@@ -152,12 +158,14 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         _PHASE,
         _WORKER,
         Column("clients", "int64", "", "virtual users of this process that hold a welcome"),
-        Column("offered", "int64", "", "publications and requests whose intended time came"),
-        Column("sent", "int64", "", "publications and requests that went out"),
+        Column("offered", "int64", "", "publications, requests and sessions whose time came"),
+        Column("sent", "int64", "", "publications, requests and sessions that began"),
         Column("received", "int64", "", "events received by virtual users"),
         Column("bytes_received", "int64", "B", "bytes read by virtual users"),
         Column("errors", "int64", "", "failures that no scenario asked for"),
-        Column("missed", "int64", "", "intended publications and requests never sent"),
+        Column(
+            "missed", "int64", "", "intended publications, requests and sessions that never were"
+        ),
     ),
     "server": (
         _T_S,
@@ -191,6 +199,16 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
             "worst loop lag of the second; absent when no tick ran",
         ),
         Column("schedule_delay_max_ns", "int64", "ns", "worst sent − intended; absent when idle"),
+        Column(
+            "share_max_ns",
+            "int64",
+            "ns",
+            "worst read stamp − kernel receive stamp; absent when none was taken",
+        ),
+        Column("gc_pause_ns", "int64", "ns", "time in garbage collections in this second"),
+        Column(
+            "gc_pause_max_ns", "int64", "ns", "its longest collection; absent when there was none"
+        ),
     ),
     "ledger": (
         _WORKER,
@@ -203,6 +221,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         Column("lost", "int64", "", "owed, not conflated and never received"),
         Column("duplicate", "int64", "", "numbers received again"),
         Column("reordered", "int64", "", "numbers received after a later one"),
+        Column("late", "int64", "", "owed and received, but after the answer that ended the stay"),
         Column(
             "leaked", "int64", "", "received and not owed: another's, or outside join and leave"
         ),

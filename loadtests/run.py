@@ -1,4 +1,7 @@
-"""One run inside the Locust process: its directory, phases, recorder, probes and publisher."""
+"""One run inside the Locust process: its directory, phases, recorder, probes and publisher.
+
+With workers this is the master's part: they record, it has the run directory.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,22 @@ import gevent
 
 from gateway.contract import Scope
 from loadtests.clocks import read_clock_id
+from loadtests.crew import Crew
 from loadtests.endpoints import fetch_streams
+from loadtests.live import LiveFigures
 from loadtests.manifest import create_run_directory, write_json
 from loadtests.probes import GeneratorProbe, ServerProbe
+from loadtests.publish_plan import describe_plan
 from loadtests.publishing import PublisherProcess
 from loadtests.pulse import Pulse
 from loadtests.recording import SECOND_NS, PhaseTimes, Recorder, SecondSeen
-from loadtests.results import LOGS, MANIFEST, TABLES, Event, Phase, RunStatus, Series
+from loadtests.results import LOGS, MANIFEST, TABLES, Event, Phase, RunStatus
 from loadtests.run_facts import describe_run
 from loadtests.tokens import mint
 from scenarios.schema import Scenario
 
 WORKER: Final = "locust"
+MASTER: Final = "master"
 RUNS: Final = Path("runs")
 LIVE: Final = "live.json"
 LAB_USER: Final = "tidegate-lab"
@@ -42,6 +49,7 @@ class Run:
         recorder: takes what is measured.
         t0_ns: the run's start, monotonic.
         publisher_lost: whether the publisher ended unasked or not in order.
+        worker_lost: whether a worker did.
         target_lost: whether the gateway stopped answering.
     """
 
@@ -54,11 +62,13 @@ class Run:
         secret: str,
         user_ids: Callable[[], Sequence[str]],
         on_lost: Callable[[str], None] | None,
+        has_workers: bool,
     ) -> None:
         self.scenario = scenario
         self.directory = directory
         self.t0_ns = time.monotonic_ns()
-        self.publisher_lost = False
+        self.publisher_lost = self.worker_lost = False
+        self.crew: Crew | None = None
         self.on_lost = on_lost
         self._facts = facts
         self._url = str(facts["target"]["url"]).rstrip("/")
@@ -70,8 +80,13 @@ class Run:
         self._status = RunStatus.RUNNING
         self._end_ns: int | None = None
         self._server = ServerProbe(self._url, facts["target"]["pid"])
-        self._generator = GeneratorProbe()
-        self.recorder = Recorder(directory, worker=WORKER, t0_ns=self.t0_ns, phases=self._phases)
+        self._generator = None if has_workers else GeneratorProbe()
+        self.recorder = Recorder(
+            directory,
+            worker=MASTER if has_workers else WORKER,
+            t0_ns=self.t0_ns,
+            phases=self._phases,
+        )
         self._pulse = Pulse(
             self.recorder,
             self._server,
@@ -97,6 +112,7 @@ class Run:
         command: Sequence[str],
         embedded_pid: int | None,
         on_lost: Callable[[str], None] | None = None,
+        has_workers: bool = False,
     ) -> Self:
         """Make the run directory, start the publisher's process and the probes.
 
@@ -112,8 +128,9 @@ class Run:
             load_s: seconds until the load ends; None when a human will end it.
             command: the command line, for the manifest.
             embedded_pid: the gateway's process when it is ours.
-            on_lost: called once with words when the publisher or the target is lost, so
-                that the load can be ended.
+            on_lost: called once with words when the publisher, a worker or the target is
+                lost, so that the load can be ended.
+            has_workers: whether others generate the load (``crew`` is set then).
 
         Raises:
             FileExistsError: the directory already holds a run.
@@ -133,7 +150,15 @@ class Run:
             clock_id=read_clock_id(),
             unix_s=unix_s,
         )
-        run = cls(scenario, directory, facts, secret=secret, user_ids=user_ids, on_lost=on_lost)
+        run = cls(
+            scenario,
+            directory,
+            facts,
+            secret=secret,
+            user_ids=user_ids,
+            on_lost=on_lost,
+            has_workers=has_workers,
+        )
         run._write_manifest()
         run._pulse.start()
         return run
@@ -147,6 +172,25 @@ class Run:
         """Return the phase that the run is in."""
         return self._phases.at(time.monotonic_ns())
 
+    def is_ramping(self) -> bool:
+        """Return whether the users are still coming on."""
+        return self._phases.phases[-1] is Phase.RAMP
+
+    def steady_ns(self) -> int | None:
+        """Return when the steady phase begins, None before that is known."""
+        marks = zip(self._phases.phases, self._phases.starts_ns, strict=True)
+        return next((start_ns for phase, start_ns in marks if phase is Phase.STEADY), None)
+
+    def steady_end_ns(self) -> int | None:
+        """Return when the steady phase ends; None before that is known, or where a human ends it.
+
+        The scenario says how long it lasts; a run time that somebody gave (``-t``) wins.
+        """
+        begin_ns = self.steady_ns()
+        if begin_ns is None or self._facts["load_s"] is not None:
+            return None
+        return begin_ns + round(self.scenario.phases.steady_s * SECOND_NS)
+
     def note(self, problem: str) -> None:
         """Keep words about something that went wrong for the manifest, and log them."""
         _log.warning("%s", problem)
@@ -155,15 +199,18 @@ class Run:
 
     def spawning_complete(self) -> None:
         """Begin the warm-up: all users are there, the publisher begins. The first call counts."""
-        if self._phases.phases[-1] is not Phase.RAMP:
+        if not self.is_ramping():
             return
-        now_ns = time.monotonic_ns()
-        steady_ns = now_ns + max(1, round(self.scenario.phases.warm_up_s * SECOND_NS))
-        self._phases.begin(Phase.WARM_UP, now_ns)
+        begin_ns = time.monotonic_ns()
+        if self._publisher is not None:
+            # Both phases have their whole length, so that each run publishes as much.
+            begin_ns = max(begin_ns, self._publisher.ready_ns)
+        steady_ns = begin_ns + max(1, round(self.scenario.phases.warm_up_s * SECOND_NS))
+        self._phases.begin(Phase.WARM_UP, begin_ns)
         self._phases.begin(Phase.STEADY, steady_ns)
         if self._publisher is not None:
-            first_ns = max(now_ns, self._publisher.ready_ns)
-            self._publisher.begin(self._plan(first_ns, steady_ns))
+            self._publisher.begin(self._plan(begin_ns, steady_ns))
+        self._tell_crew()
         self._write_manifest()
 
     def drain(self, wait_until_owed: Callable[[Mapping[str, int]], bool]) -> Mapping[str, int]:
@@ -178,8 +225,12 @@ class Run:
             own, and the manifest's problems say so.
         """
         self._phases.begin(Phase.DRAIN, time.monotonic_ns())
+        self._tell_crew()
         self._stop_publisher()
         last_numbers = self._last_numbers()
+        if self.crew is not None:
+            self._close_crew(self.crew, last_numbers)
+            return last_numbers
         deadline_ns = time.monotonic_ns() + round(self.scenario.phases.drain_s * SECOND_NS)
         while not wait_until_owed(last_numbers) and time.monotonic_ns() < deadline_ns:
             gevent.sleep(_POLL_S)
@@ -204,9 +255,13 @@ class Run:
         self._pulse.stop()
         self._end_ns = time.monotonic_ns()
         names = [column.name for column in TABLES["ledger"] if column.name != "worker"]
-        for row in ledger_rows:
+        named = [(self.recorder.worker, row) for row in ledger_rows]
+        if self.crew is not None:
+            named += self.crew.rows()
+            self.crew.close()
+        for worker, row in named:
             columns = {name: getattr(row, name) for name in names}
-            self.recorder.writer.row("ledger", {"worker": WORKER, **columns})
+            self.recorder.writer.row("ledger", {"worker": worker, **columns})
         self._tell_phases(self._end_ns)
         self.recorder.close(self._end_ns)
         self._status = status
@@ -214,42 +269,50 @@ class Run:
         self._write_manifest()
 
     def _plan(self, first_ns: int, steady_ns: int) -> dict[str, object]:
-        market = self.scenario.market
-        load_s = self._facts["load_s"] or _LONGEST_TOKEN_S
+        load_s = self._facts["load_s"] or self.scenario.load_s
         lifetime_s = min(_LONGEST_TOKEN_S, int(load_s) + 3_600)
-        return {
-            "directory": str(self.directory.resolve()),
-            "url": self._url,
-            "token": mint(self._secret, LAB_USER, lifetime_s=lifetime_s, scopes=[Scope.PUBLISH]),
-            "publish": [[item.event, item.rate] for item in self.scenario.publish],
-            "symbols": list(market.names),
-            "weights": list(market.weights()),
-            "seed": self.scenario.seed,
-            "user_ids": list(self._user_ids()),
-            "t0_ns": self.t0_ns,
-            "first_ns": first_ns,
-            "steady_ns": steady_ns,
-            "late_ns": round(self.scenario.health.publisher_delay_p99_ms * 1_000_000),
-            "stamps": self._facts["clock"]["same"],
-        }
+        return describe_plan(
+            self.scenario,
+            directory=self.directory,
+            url=self._url,
+            token=mint(self._secret, LAB_USER, lifetime_s=lifetime_s, scopes=[Scope.PUBLISH]),
+            user_ids=list(self._user_ids()),
+            t0_ns=self.t0_ns,
+            first_ns=first_ns,
+            steady_ns=steady_ns,
+            end_ns=self.steady_end_ns(),
+            stamps=self._facts["clock"]["same"],
+        )
 
     def _each_second(self, seen: SecondSeen) -> None:
         self._tell_phases(seen.at_ns)
         self._watch_publisher()
         published = self._publisher.ledger() if self._publisher is not None else {}
+        figures = LiveFigures.of(seen, self.recorder)
+        if self.crew is not None:
+            self._watch_crew(self.crew)
+            figures = LiveFigures.merged([figures, self.crew.live()])
         live = {
             "t_s": (seen.at_ns - self.t0_ns) / SECOND_NS,
             "phase": str(self._phases.at(seen.at_ns)),
-            "clients": seen.clients,
-            "requests": seen.counts["sent"],
             "published": published.get("published"),
-            "received": seen.counts["received"],
-            "errors": self.recorder.totals["errors"],
-            "missed": self.recorder.totals["missed"],
-            "push_p50_ns": seen.quantile_ns(Series.PUSH, 0.5),
-            "push_p99_ns": seen.quantile_ns(Series.PUSH, 0.99),
+            **figures.described(),
         }
         write_json(self.directory / LOGS / LIVE, live)
+
+    def _tell_crew(self) -> None:
+        if self.crew is not None:
+            self.crew.tell_phases(self._phases)
+
+    def _watch_crew(self, crew: Crew) -> None:
+        for name in crew.find_lost():
+            self.worker_lost = True
+            self._lose(f"{name} was lost: it ended unasked or went silent")
+
+    def _close_crew(self, crew: Crew, last_numbers: Mapping[str, int]) -> None:
+        if not crew.close_ledgers(last_numbers, self.scenario.phases.drain_s):
+            self.worker_lost = True
+            self._lose("a worker was lost: it did not close its ledger in time")
 
     def _tell_phases(self, now_ns: int) -> None:
         marks = list(zip(self._phases.starts_ns, self._phases.phases, strict=True))
@@ -281,6 +344,14 @@ class Run:
             self.publisher_lost = True
             self.note(f"the publisher did not end in order: code {self._publisher.exit_code}")
 
+    def _unmeasured(self) -> list[str]:
+        found = set(self._server.unmeasured)
+        if self._generator is not None:
+            found |= self._generator.unmeasured
+        if self.crew is not None:
+            found |= self.crew.unmeasured()
+        return sorted(found)
+
     def _last_numbers(self) -> Mapping[str, int]:
         token = mint(self._secret, LAB_USER, lifetime_s=600, scopes=[Scope.PUBLISH])
         try:
@@ -299,7 +370,8 @@ class Run:
             "status": str(self._status),
             "t0_monotonic_ns": self.t0_ns,
             "phases": self._phases.describe(self.t0_ns, self._end_ns or time.monotonic_ns()),
-            "unmeasured": sorted(self._server.unmeasured | self._generator.unmeasured),
+            "unmeasured": self._unmeasured(),
+            "workers": self.crew.describe() if self.crew is not None else None,
             "publisher": self._publisher.figures() if self._publisher is not None else None,
             "gateway": {"status": "ok", "exit_code": None} if is_embedded else None,
             "problems": self._problems,

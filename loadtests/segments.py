@@ -9,17 +9,19 @@ ValueError
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import pyarrow as pa
 
 from loadtests.results import SEGMENTS, TABLES
 
-_KINDS = {"int64": pa.int64(), "int32": pa.int32(), "string": pa.string()}
+if TYPE_CHECKING:
+    # At run time it is imported where it is used: it starts a thread, and a process that
+    # has yet to fork must have none; nor need the command line wait for it.
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +41,55 @@ class TableError(ValueError):
 
 def table_schema(table: str) -> pa.Schema:
     """Return a table's Arrow schema, units beside the columns that have one."""
+    import pyarrow as pa
+
+    kinds = {"int64": pa.int64(), "int32": pa.int32(), "string": pa.string()}
     return pa.schema(
         [
-            pa.field(c.name, _KINDS[c.kind], metadata={"unit": c.unit, "meaning": c.meaning})
+            pa.field(c.name, kinds[c.kind], metadata={"unit": c.unit, "meaning": c.meaning})
             for c in TABLES[table]
         ]
     )
 
 
-class SegmentWriter:
-    """Appends one process's rows to the segments of a run; a file appears with its first row."""
+def segment_schema(table: str) -> pa.Schema:
+    """Return how a table lies in segments: as ``table_schema``, but in fewer bytes.
 
-    def __init__(self, directory: Path, writer: str) -> None:
-        self.directory = directory / SEGMENTS
-        self.writer = writer
+    A word that a whole batch of histograms says is held once (run-end encoded); as a text
+    it would be ten bytes a row.
+    """
+    import pyarrow as pa
+
+    schema = table_schema(table)
+    if table != "hist":
+        return schema
+    word = pa.run_end_encoded(pa.int32(), pa.string())
+    return pa.schema([f.with_type(word) if f.type == pa.string() else f for f in schema])
+
+
+class TableSink(Protocol):
+    """Where a recorder puts its rows: a file of its own, or parcels for somebody who has one."""
+
+    def row(self, table: str, row: Mapping[str, object]) -> None:
+        """Keep a row for the next flush."""
+
+    def columns(self, table: str, columns: Mapping[str, Any]) -> None:
+        """Keep whole columns for the next flush."""
+
+    def flush(self) -> None:
+        """Hand on what was kept."""
+
+    def close(self) -> None:
+        """Flush, and take nothing more."""
+
+
+class TableBuffer:
+    """Rows and columns of one process, kept until they are taken as Arrow batches."""
+
+    def __init__(self) -> None:
         self._rows: dict[str, list[Mapping[str, object]]] = {name: [] for name in TABLES}
         self._batches: dict[str, list[pa.RecordBatch]] = {name: [] for name in TABLES}
-        self._open: dict[str, tuple[Any, Any]] = {}
-        self._schemas = {name: table_schema(name) for name in TABLES}
+        self._schemas = {name: segment_schema(name) for name in TABLES}
         self._columns = {name: frozenset(c.name for c in TABLES[name]) for name in TABLES}
         self._required = {
             name: [c.name for c in TABLES[name] if "absent" not in c.meaning] for name in TABLES
@@ -81,8 +114,8 @@ class SegmentWriter:
         """Keep whole columns (sequences of one length, in any order) for the next flush."""
         self._batches[table].append(_batch(self._schemas[table], columns))
 
-    def flush(self) -> None:
-        """Write what was kept, and hand it to the kernel."""
+    def take(self) -> Iterator[tuple[str, list[pa.RecordBatch]]]:
+        """Yield each table that has something, with its batches, and keep them no more."""
         for table, schema in self._schemas.items():
             rows, self._rows[table] = self._rows[table], []
             batches, self._batches[table] = self._batches[table], []
@@ -90,7 +123,25 @@ class SegmentWriter:
                 columns = {name: [row.get(name) for row in rows] for name in schema.names}
                 batches.append(_batch(schema, columns))
             if batches:
-                self._write(table, batches)
+                yield table, batches
+
+
+class SegmentWriter(TableBuffer):
+    """Appends one process's rows to the segments of a run; a file appears with its first row.
+
+    Batches are compressed: a second of histograms says the same words thousands of times.
+    """
+
+    def __init__(self, directory: Path, writer: str) -> None:
+        super().__init__()
+        self.directory = directory / SEGMENTS
+        self.writer = writer
+        self._open: dict[str, tuple[Any, Any]] = {}
+
+    def flush(self) -> None:
+        """Write what was kept, and hand it to the kernel."""
+        for table, batches in self.take():
+            self.write(table, batches)
 
     def close(self) -> None:
         """Flush and end every stream; a second call does nothing more."""
@@ -100,18 +151,33 @@ class SegmentWriter:
             file.close()
         self._open.clear()
 
-    def _write(self, table: str, batches: list[pa.RecordBatch]) -> None:
+    def write(self, table: str, batches: Sequence[pa.RecordBatch]) -> None:
+        """Append whole batches of a table, and hand them to the kernel."""
+        import pyarrow as pa
+
         if table not in self._open:
             self.directory.mkdir(parents=True, exist_ok=True)
             file = (self.directory / f"{table}.{self.writer}.arrow").open("wb")
-            self._open[table] = file, pa.ipc.new_stream(file, self._schemas[table])
+            self._open[table] = (
+                file,
+                pa.ipc.new_stream(file, self._schemas[table], options=ipc_options()),
+            )
         file, stream = self._open[table]
         for batch in batches:
             stream.write_batch(batch)
         file.flush()
 
 
+def ipc_options() -> pa.ipc.IpcWriteOptions:
+    """Return how batches are written: compressed, by the thread that asks for it."""
+    import pyarrow as pa
+
+    return pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
+
+
 def _batch(schema: pa.Schema, columns: Mapping[str, Values]) -> pa.RecordBatch:
+    import pyarrow as pa
+
     arrays = [_array(field.type, columns[field.name]) for field in schema]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
@@ -124,11 +190,12 @@ def _array(kind: pa.DataType, values: Values) -> pa.Array:
     what is there, least significant bit first; offsets (int32) before the bytes of strings.
     A numpy column and a repeated text have no nulls, and need no bitmap.
     """
+    import pyarrow as pa
+
+    if pa.types.is_run_end_encoded(kind):
+        return _runs(values)
     if isinstance(values, Repeated):
-        text = values.text.encode()
-        offsets = np.arange(values.count + 1, dtype=np.int32) * np.int32(len(text))
-        buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(text * values.count)]
-        return pa.Array.from_buffers(kind, values.count, buffers)
+        values = [values.text] * values.count
     width = np.int32 if kind == pa.int32() else np.int64
     size = len(values)
     if isinstance(values, np.ndarray):
@@ -148,25 +215,66 @@ def _array(kind: pa.DataType, values: Values) -> pa.Array:
     return pa.Array.from_buffers(kind, size, buffers)
 
 
+def _runs(values: Values) -> pa.Array:
+    """Return texts as runs of the same word."""
+    import pyarrow as pa
+
+    if isinstance(values, Repeated):
+        ends, words = [values.count], [values.text]
+    else:
+        ends = [
+            i for i in range(1, len(values) + 1) if i == len(values) or values[i] != values[i - 1]
+        ]
+        words = [values[end - 1] for end in ends]
+    kind = pa.run_end_encoded(pa.int32(), pa.string())
+    children = [_array(pa.int32(), np.array(ends)), _array(pa.string(), words)]
+    return pa.RunEndEncodedArray.from_buffers(kind, ends[-1] if ends else 0, [None], 0, 0, children)
+
+
+def plain_batch(batch: pa.RecordBatch, table: str) -> pa.RecordBatch:
+    """Return a batch of a segment in the columns of ``table_schema``."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    columns = [
+        pc.run_end_decode(column) if pa.types.is_run_end_encoded(column.type) else column
+        for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=table_schema(table))
+
+
 def read_segment(path: Path) -> tuple[list[pa.RecordBatch], str | None]:
     """Return the whole batches of a segment, and words on what is missing at its end.
 
     A writer that was killed leaves no end mark, and perhaps a part of a batch: both
     are told apart, and neither is an error.
     """
-    batches: list[pa.RecordBatch] = []
+    problems: list[str] = []
+    batches = list(read_batches(path, problems))
+    return batches, problems[0] if problems else None
+
+
+def read_batches(path: Path, problems: list[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the whole batches of a segment, one at a time.
+
+    Words on what is missing at its end are added to ``problems`` as in ``read_segment``.
+    """
+    import pyarrow as pa
+
+    count = 0
     with path.open("rb") as file:
         try:
             stream = pa.ipc.open_stream(file)
             while True:
-                batches.append(stream.read_next_batch())
+                batch = stream.read_next_batch()
+                count += 1
+                yield plain_batch(batch, path.name.partition(".")[0])
         except StopIteration:
-            return batches, None if _has_end_mark(
-                path
-            ) else f"{path.name}: its writer never ended it"
+            if not _has_end_mark(path):
+                problems.append(f"{path.name}: its writer never ended it")
         except (pa.ArrowInvalid, OSError) as error:
             said = str(error).splitlines()[0]
-            return batches, f"{path.name}: cut off after {len(batches)} batches ({said})"
+            problems.append(f"{path.name}: cut off after {count} batches ({said})")
 
 
 def _has_end_mark(path: Path) -> bool:

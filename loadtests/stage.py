@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from loadtests.division import Places
 from loadtests.ledger import Ledger
 from loadtests.recording import Recorder
+from loadtests.schedule import Plan
 from loadtests.tokens import mint
 from scenarios.schema import Scenario
 
@@ -29,7 +31,10 @@ class Stage:
         recorder: takes what is measured.
         t0_ns: the run's start; intended times count from it.
         ledger: one account for each user.
-        users: everyone who ever came on, in order; the index is the identity.
+        places: who this process's users are.
+        sessions: when each place's session is due; None when they begin as they come.
+        session_count: how many places that plan is for.
+        users: everyone who ever came on in this process, in order.
         end_ns: when requests ended; None while they go on.
     """
 
@@ -38,6 +43,9 @@ class Stage:
     recorder: Recorder
     t0_ns: int
     ledger: Ledger = field(default_factory=Ledger)
+    places: Places = field(default_factory=Places)
+    sessions: Plan | None = None
+    session_count: int = 0
     users: list[VirtualUser] = field(default_factory=list)
     end_ns: int | None = None
     _welcomed: int = 0
@@ -46,10 +54,17 @@ class Stage:
         """Return whether requests have ended."""
         return self.end_ns is not None
 
-    def enter(self, user: VirtualUser) -> int:
-        """Take a user in and return its index, from 0: its identity and address follow from it."""
+    def enter(self, user: VirtualUser) -> tuple[int, int | None]:
+        """Take a user in and return its place and when its session is due, in ns.
+
+        Its identity and address follow from the place. A user that nobody planned, such
+        as one more at the web page, is due when it comes: None.
+        """
         self.users.append(user)
-        return len(self.users) - 1
+        place, is_planned = self.places.take(user.group)
+        if self.sessions is None or not is_planned or place >= self.session_count:
+            return place, None
+        return place, self.sessions.due_ns(place)
 
     def token(self, user_id: str) -> str:
         """Return a token of a user."""
@@ -85,8 +100,21 @@ class Stage:
         """End all requests: what was due by now and not sent is missed."""
         if self.end_ns is None:
             self.end_ns = now_ns
+            self._count_missed_sessions(now_ns)
             for user in self.users:
                 user.stop_requests(now_ns)
+
+    def sweep(self) -> None:
+        """Close every connection that a user left: Locust calls ``on_stop`` not always."""
+        for user in self.users:
+            if user.client is not None and not user.client.is_closed:
+                user.close()
+
+    def _count_missed_sessions(self, now_ns: int) -> None:
+        for user in self.users:
+            if not user.has_begun and user.due_ns is not None and user.due_ns <= now_ns:
+                self.recorder.count("offered")
+                self.recorder.count("missed")
 
     def close_oracles(self, now_ns: int) -> None:
         """Let a silent tail count as missed heartbeats."""

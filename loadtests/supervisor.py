@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 import signal
+import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -45,12 +46,16 @@ class RunRefused(Exception):  # noqa: N818 - the command's answer, in words
 
 @dataclass(kw_only=True)
 class RunRequest:
-    """What somebody asked for; ``target`` None means a gateway of our own."""
+    """What somebody asked for; ``target`` None means a gateway of our own.
+
+    ``processes`` is how many Locust workers share the load; None for one process in all.
+    """
 
     scenario: Path
     runs: Path
     target: str | None = None
     users: int | None = None
+    processes: int | None = None
 
 
 @dataclass
@@ -127,16 +132,22 @@ class Supervisor:
             for child in (self._locust, self._gateway):
                 if child is not None and child.exit_code is None:
                     child.stop(GATEWAY_STOP_S)
+                if child is not None:
+                    child.end_group()
             for by, handler in before.items():
                 signal.signal(by, handler)
 
     def _run(self) -> int:
+        if self.request.target is None:
+            self._gateway = self._start_gateway()
+        self._locust = self._start_locust()  # it takes as long to start as a gateway does
         try:
-            url = self.request.target or self._start_gateway()
+            url = self._await_gateway()
         except ChildFailed as error:
             self.progress.say(str(error))
             return ExitCode.INTERRUPTED if self.watch.interrupted else ExitCode.GATEWAY_FAILED
-        self._locust = self._start_locust(url)
+        words = f"{self.scenario.name}: {self.scenario.question}"
+        self.progress.say(f"{words}\nrun {self.directory.name} against {url}")
         self._watch_load()
         self._stop_gateway()
         write_json(self.directory / LOGS / "supervisor.json", vars(self.watch))
@@ -149,7 +160,16 @@ class Supervisor:
         self._say_what_next()
         return self._exit_code(verdict_code)
 
-    def _start_gateway(self) -> str:
+    def _await_gateway(self) -> str:
+        """Return the gateway's address when it listens. Raises ChildFailed."""
+        if self._gateway is None:
+            return str(self.request.target)
+        url = self._gateway.wait_for_line(LISTENING_LINE, GATEWAY_START_S)
+        for name, value in self.scenario.gateway.items():
+            self.progress.say(f"gateway setting of this scenario: {name}={value}")
+        return url
+
+    def _start_gateway(self) -> Child:
         environment = {
             **{k: v for k, v in self.environment.items() if not _is_gateway_setting(k)},
             **self.scenario.gateway,
@@ -161,25 +181,22 @@ class Supervisor:
         }
         command = [sys.executable, "-m", "gateway"]
         log = self.directory / LOGS / "gateway.log"
-        self._gateway = Child(
-            "gateway", command, log=log, environment=environment, cores=self._cores[0]
-        )
-        url = self._gateway.wait_for_line(LISTENING_LINE, GATEWAY_START_S)
-        for name, value in self.scenario.gateway.items():
-            self.progress.say(f"gateway setting of this scenario: {name}={value}")
-        return url
+        return Child("gateway", command, log=log, environment=environment, cores=self._cores[0])
 
-    def _start_locust(self, url: str) -> Child:
+    def _start_locust(self) -> Child:
         command = [sys.executable, "-m", "locust", "-f", str(_LOCUSTFILE), "--headless"]
         command += ["--scenario", str(self.request.scenario.resolve())]
-        command += ["-H", url, "--run-dir", str(self.directory)]
+        command += ["--run-dir", str(self.directory)]
+        if self._gateway is None:
+            command += ["-H", str(self.request.target)]
+        else:
+            command += ["--gateway-pid", str(self._gateway.pid)]
+            command += ["--gateway-log", str(self._gateway.log)]
         if self.request.users is not None:
             command += ["-u", str(self.request.users)]
-        if self._gateway is not None:
-            command += ["--gateway-pid", str(self._gateway.pid)]
+        if self.request.processes is not None:
+            command += ["--processes", str(self.request.processes), *_master_address()]
         environment = {**self.environment, "JWT_SECRET": self._secret}
-        words = f"{self.scenario.name}: {self.scenario.question}"
-        self.progress.say(f"{words}\nrun {self.directory.name} against {url}")
         log = self.directory / LOGS / "locust.log"
         cores = None if self._gateway is None else self._cores[1]
         return Child("load generator", command, log=log, environment=environment, cores=cores)
@@ -262,6 +279,20 @@ class Supervisor:
             self.progress.say(f"report: {report}")
         self.progress.say(f"again:  tidegate run {self.request.scenario}")
         self.progress.say(f"look:   tidegate report {self.directory.name}")
+
+
+def _master_address() -> list[str]:
+    """Return a free port of this machine for Locust's master, as its options.
+
+    Two runs side by side must not meet, and nobody outside has business with the workers.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    return [
+        *("--master-bind-host", "127.0.0.1", "--master-bind-port", port),
+        *("--master-host", "127.0.0.1", "--master-port", port),
+    ]
 
 
 def _is_gateway_setting(name: str) -> bool:

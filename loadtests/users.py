@@ -26,22 +26,23 @@ from gateway.contract import (
     ServerEvent,
     TradingEvent,
 )
+from loadtests.accounts import LaneAccount
 from loadtests.addresses import source_address
+from loadtests.apart import do_apart, sleep_until
 from loadtests.backoff import reconnect_delay_s
 from loadtests.calls import Reply
 from loadtests.errors import ClientError, ConnectionClosed, ConnectRefused, Refused
 from loadtests.handshake import parse_target
-from loadtests.ledger import Account, market_stream_of
 from loadtests.locust import SocketIOUser
 from loadtests.oracles import HeartbeatOracle
+from loadtests.pushrecords import PushRecord, is_sampled
 from loadtests.results import Event, LimitOutcome, Series
-from loadtests.schedule import ConstantArrival, user_arrivals
+from loadtests.schedule import Plan, count_missed, user_arrivals
 from loadtests.stage import Stage
+from scenarios.schema import Arrivals
 
 _NS_PER_MS: Final = 1_000_000
-_NS_PER_US: Final = 1_000
 _NS_PER_S: Final = 1_000_000_000
-_MARKET: Final = frozenset(MarketEvent)
 _ACCOUNTED: Final = frozenset({*MarketEvent, *TradingEvent, BALANCE_EVENT})
 
 
@@ -54,6 +55,8 @@ class VirtualUser(SocketIOUser):
         user_id: ``sub`` of its token.
         is_on: whether it holds a welcome.
         has_tried: whether it has come on, or failed to, at least once.
+        due_ns: when its session was intended to begin, None when nobody planned it.
+        has_begun: whether its session began.
     """
 
     abstract = True
@@ -62,15 +65,20 @@ class VirtualUser(SocketIOUser):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.index = self.stage.enter(self)
+        self.index, self.due_ns = self.stage.enter(self)
         self.user_id = f"vu-{self.index}"
         self.is_on = False
         self.has_tried = False
-        self.account: Account = self.stage.ledger.open(self.user_id, self.group)
+        self.has_begun = False
+        self._lane.owner = self.index
+        self.account = LaneAccount(self.user_id, self.group, self._lane)
+        self.stage.ledger.keep(self.account)
         self.heartbeat: HeartbeatOracle | None = None
         self._recorder = self.stage.recorder
+        self._pushes.intake.is_sampled = is_sampled
+        self._pushes.record(PushRecord(self._recorder))
+        self._recorder.draw_from(self._pushes.flush)
         self._connects = 0
-        self._draw = random.Random(f"{self.stage.scenario.seed}:{self.user_id}:back-off")  # noqa: S311
 
     def source_address(self) -> str | None:
         """Return this user's own: one for each 50 users on loopback."""
@@ -79,12 +87,13 @@ class VirtualUser(SocketIOUser):
     @task
     def live(self) -> None:
         """Be connected and behave; come back after a loss. Ends when Locust stops the user."""
+        self._begin_when_due()
         attempt = 0
         while True:
             wait_s = 0.0
             try:
                 try:
-                    self.come_on()
+                    do_apart(self.come_on)
                 finally:
                     self.has_tried = True
                 attempt = 0
@@ -101,8 +110,24 @@ class VirtualUser(SocketIOUser):
                 if not isinstance(error, ConnectionClosed):
                     self.note_error(type(error).__name__, str(error))
             self.close()
-            gevent.sleep(max(wait_s, reconnect_delay_s(attempt, self._draw.random())))
+            gevent.sleep(max(wait_s, reconnect_delay_s(attempt, self._draw(attempt))))
             attempt += 1
+
+    def _draw(self, attempt: int) -> float:
+        """Return the chance in a back-off, the same for a seed; a generator kept is 2.5 KB."""
+        key = f"{self.stage.scenario.seed}:{self.user_id}:{self._connects}:{attempt}"
+        return random.Random(key).random()  # noqa: S311 - a load plan, repeatable by its seed
+
+    def _begin_when_due(self) -> None:
+        """Wait for the session's intended time, and tell how late it began."""
+        if self.due_ns is None:
+            self.due_ns = time.monotonic_ns()
+        gevent.sleep(max(0, self.due_ns - time.monotonic_ns()) / _NS_PER_S)
+        now_ns = time.monotonic_ns()
+        self.has_begun = True
+        self._recorder.count("offered")
+        self._recorder.count("sent")
+        self._recorder.span(Series.SESSION_DELAY, max(0, now_ns - self.due_ns), now_ns)
 
     def come_on(self) -> None:
         """Connect, get the welcome, subscribe."""
@@ -111,6 +136,9 @@ class VirtualUser(SocketIOUser):
             span_ns = self.welcome_ns - self.client.started_ns
             self._recorder.span(Series.CONNECT, span_ns, self.welcome_ns)
             event = Event.RECONNECT if self._connects else Event.CONNECT
+            if not self._connects and self.due_ns is not None:
+                span_from_due_ns = self.welcome_ns - self.due_ns
+                self._recorder.span(Series.SESSION, span_from_due_ns, self.welcome_ns)
             self.note(event, self.welcome_ns, value_ns=span_ns)
         self._connects += 1
         self.subscribe_all()
@@ -120,7 +148,7 @@ class VirtualUser(SocketIOUser):
 
     def behave(self) -> None:
         """Do what the behaviour does until the connection ends; raises then."""
-        raise self.ended.get()
+        raise sleep_until(self.ended)
 
     def stop_requests(self, now_ns: int) -> None:
         """Send no more; count what was due by now and not sent."""
@@ -156,10 +184,6 @@ class VirtualUser(SocketIOUser):
         else:
             self.note_error(str(refusal.get("code")), f"{event}: {refusal.get('message')}")
 
-    def on_bytes(self, stamp_ns: int, count: int) -> None:  # noqa: ARG002 - the listener's shape
-        """Count what was read."""
-        self._recorder.count("bytes_received", count)
-
     def welcomed(self, stamp_ns: int, payload: dict[str, Any]) -> None:
         """Open the connection's accounts."""
         self.account.welcome(payload)
@@ -171,7 +195,6 @@ class VirtualUser(SocketIOUser):
 
     def received(self, stamp_ns: int, name: str, payload: Any) -> None:
         """Account for an event."""
-        self._recorder.count("received")
         if name in _ACCOUNTED:
             self.account.received(name, payload)
         elif name == ServerEvent.HEARTBEAT:
@@ -184,23 +207,12 @@ class VirtualUser(SocketIOUser):
             # With a request under way the error is its, and its acknowledgement is judged.
             self.note_error(str(payload.get("code")), str(payload.get("message")), stamp_ns)
 
-    def time_push(self, stamp_ns: int, name: str, payload: dict[str, Any]) -> None:
-        """Record a push's latencies; unmeasured ones stay absent."""
-        if not self.is_one_clock or name not in _ACCOUNTED:
-            return
-        if "snapshot" in payload or "replayed" in payload:
-            return
-        service_ns = stamp_ns - payload["ts"] * _NS_PER_US
-        self._recorder.span(Series.PUSH_SERVICE, service_ns, stamp_ns)
-        push_ns = None
-        if "srcTs" in payload:
-            push_ns = stamp_ns - payload["srcTs"] * _NS_PER_US
-            self._recorder.span(Series.PUSH, push_ns, stamp_ns)
-        stream, number = _place_of(name, payload)
-        self._recorder.sample(stamp_ns, self.user_id, stream, number, push_ns, service_ns)
-        latency_ns = service_ns if push_ns is None else push_ns
-        if latency_ns >= 0:
-            self._pushes.add(name, latency_ns)
+    def is_push(self, name: str, payload: dict[str, Any]) -> bool:
+        """Return whether an event's latency is to be measured: that of what the ledger counts."""
+        return name in _ACCOUNTED and super().is_push(name, payload)
+
+    def follow(self, name: str, payload: Any) -> None:
+        """Leave it to the account which streams the lane follows."""
 
     def lost(self, stamp_ns: int, error: Exception) -> None:
         """Count a connection that ended unasked."""
@@ -290,10 +302,11 @@ class Trader(VirtualUser):
         super().__init__(environment)
         settings = self.stage.scenario.users.trader
         self._every_s = settings.request_every_s if settings is not None else 4.0
+        self._arrivals = settings.arrivals if settings is not None else Arrivals()
         count = settings.symbols if settings is not None else 1
         symbols = self.stage.symbols_of(self.user_id, count + 1)
         self._symbols, self._extra = symbols[:count], symbols[count:]
-        self._plan: ConstantArrival | None = None
+        self._plan: Plan | None = None
         self._sent = 0
 
     def subscribe_all(self) -> None:
@@ -306,7 +319,11 @@ class Trader(VirtualUser):
         """Send each request when it is due, or as soon after as can be."""
         if self._plan is None:
             self._plan = user_arrivals(
-                self.stage.scenario.seed, self.user_id, time.monotonic_ns(), self._every_s
+                self.stage.scenario.seed,
+                self.user_id,
+                time.monotonic_ns(),
+                self._every_s,
+                self._arrivals,
             )
         while not self.stage.is_over():
             intended_ns = self._plan.due_ns(self._sent)
@@ -320,7 +337,7 @@ class Trader(VirtualUser):
     def stop_requests(self, now_ns: int) -> None:
         """Count what was due and not sent."""
         if self._plan is not None:
-            missed = self._plan.missed(self._sent, now_ns)
+            missed = count_missed(self._plan, self._sent, now_ns)
             self._recorder.count("offered", missed)
             self._recorder.count("missed", missed)
 
@@ -346,12 +363,3 @@ def refusal_of(reply: Reply) -> dict[str, Any] | None:
     payload = reply.payload
     error = payload.get("error") if isinstance(payload, dict) else None
     return error if isinstance(error, dict) else None
-
-
-def _place_of(name: str, payload: dict[str, Any]) -> tuple[str, int]:
-    """Return the stream and the number of an accounted event; an owner's form is the user's."""
-    if name in _MARKET:
-        return market_stream_of(name, payload["symbol"]), payload["seq"]
-    if "userSeq" in payload:
-        return "user", payload["userSeq"]
-    return "trading", payload["seq"]

@@ -29,6 +29,8 @@ from loadtests.results import (
 from reports.errors import DamagedTableError, NotARunError, UnknownFormatError
 from scenarios.schema import Scenario, ScenarioError, parse_scenario
 
+_REPEATED: Final = frozenset({"phase", "worker", "series"})
+"""Columns of few words said many times: a histogram of hours has millions of rows."""
 _KINDS: Final = {"int64": pa.int64(), "int32": pa.int32(), "string": pa.string()}
 
 
@@ -154,17 +156,32 @@ def _read_table(path: Path, name: str) -> tuple[pd.DataFrame, str]:
             why = f"{name} still lies in {SEGMENTS}/: tidegate report puts the tables together"
         else:
             why = f"the run wrote no {source.name}"
-        return _frame(_schema(columns).empty_table(), columns), why
+        empty = _schema(columns).empty_table()
+        return _frame([empty[column.name] for column in columns], columns), why
     try:
-        table = pq.read_table(source)
+        table = pq.read_table(source, read_dictionary=_words_of(columns))
     except (pa.ArrowException, OSError) as error:
         raise DamagedTableError(source, f"not a readable Parquet file ({error})") from error
-    frame = _frame(_conformed(table, columns, source), columns)
+    table = _conformed(table, columns, source)
+    values = [table[column.name] for column in columns]
+    del table  # the columns are let go one by one as they become pandas'
+    frame = _frame(values, columns)
     return frame, "" if len(frame) else f"{source.name} holds no rows"
 
 
-def _schema(columns: tuple[Column, ...]) -> pa.Schema:
-    return pa.schema([(column.name, _KINDS[column.kind]) for column in columns])
+def _schema(columns: tuple[Column, ...], *, repeated: bool = False) -> pa.Schema:
+    """Return the contract's types; ``repeated`` has each different word of _REPEATED once."""
+    words = pa.dictionary(pa.int32(), pa.string())
+    return pa.schema(
+        [
+            (column.name, words if repeated and column.name in _REPEATED else _KINDS[column.kind])
+            for column in columns
+        ]
+    )
+
+
+def _words_of(columns: tuple[Column, ...]) -> list[str]:
+    return [column.name for column in columns if column.name in _REPEATED]
 
 
 def _may_be_absent(column: Column) -> bool:
@@ -177,7 +194,8 @@ def _conformed(table: pa.Table, columns: tuple[Column, ...], source: Path) -> pa
     if missing:
         raise DamagedTableError(source, f"lacks the columns {', '.join(missing)}")
     try:
-        conformed = table.select([column.name for column in columns]).cast(_schema(columns))
+        schema = _schema(columns, repeated=True)
+        conformed = table.select([column.name for column in columns]).cast(schema)
     except pa.ArrowException as error:
         raise DamagedTableError(source, f"holds values of the wrong type ({error})") from error
     for column in columns:
@@ -186,14 +204,17 @@ def _conformed(table: pa.Table, columns: tuple[Column, ...], source: Path) -> pa
     return conformed
 
 
-def _frame(table: pa.Table, columns: tuple[Column, ...]) -> pd.DataFrame:
+def _frame(arrays: list[Any], columns: tuple[Column, ...]) -> pd.DataFrame:
     data: dict[str, pd.Series[Any]] = {}
     for column in columns:
-        values = table[column.name]
-        if column.kind == "string":
+        values = arrays.pop(0)
+        if pa.types.is_dictionary(values.type):
+            data[column.name] = values.unify_dictionaries().to_pandas()
+        elif column.kind == "string":
             data[column.name] = pd.Series(values.to_pylist(), dtype="str")
         elif _may_be_absent(column):
             data[column.name] = pd.Series(values.to_pylist(), dtype="Int64")
         else:
             data[column.name] = pd.Series(values.to_numpy(), dtype=column.kind)
-    return pd.DataFrame(data)
+        del values
+    return pd.DataFrame(data, copy=False)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from loadtests.results import Event, LimitOutcome, Phase, Series
@@ -29,6 +30,8 @@ SOURCES: Final[dict[str, tuple[Series, tuple[Phase, ...]]]] = {
     "ack": (Series.ACK, _STEADY),
     "ack_service": (Series.ACK_SERVICE, _STEADY),
     "connect": (Series.CONNECT, tuple(Phase)),
+    "session": (Series.SESSION, tuple(Phase)),
+    "session_delay": (Series.SESSION_DELAY, tuple(Phase)),
     "heartbeat.error": (Series.HEARTBEAT_ERROR, _HEARTBEAT),
     "heartbeat.gap": (Series.HEARTBEAT_GAP, _HEARTBEAT),
     "schedule_delay": (Series.SCHEDULE_DELAY, _STEADY),
@@ -105,25 +108,24 @@ def histogram_of(run: RunFrames, series: Series, phases: Sequence[Phase]) -> int
     Seconds of those phases without a value are rows of zeros: they are part of the run.
     """
     rows = run["hist"]
-    rows = rows[rows["phase"].isin([str(phase) for phase in phases])]
-    seconds = _seconds_of(run, phases, rows)
-    rows = rows[rows["series"] == str(series)]
-    table = rows.pivot_table(
-        index="t_s", columns="bucket", values="count", aggfunc="sum", fill_value=0
-    )
-    table = table.reindex(index=seconds, fill_value=0).sort_index(axis=1)
-    return intervals.Histogram(
-        seconds=np.asarray(seconds, dtype=np.int64),
-        buckets=np.asarray(table.columns, dtype=np.int64),
-        counts=table.to_numpy(dtype=np.int64),
-    )
+    in_phases = rows["phase"].isin([str(phase) for phase in phases]).to_numpy()
+    seconds = _seconds_of(run, phases, rows["t_s"].to_numpy()[in_phases])
+    wanted = in_phases & (rows["series"] == str(series)).to_numpy()
+    # Whole arrays, not a pivot table: a run of hours has millions of rows.
+    places = np.searchsorted(seconds, rows["t_s"].to_numpy()[wanted])
+    buckets, columns = np.unique(rows["bucket"].to_numpy()[wanted], return_inverse=True)
+    counts = np.zeros((len(seconds), len(buckets)), dtype=np.int64)
+    np.add.at(counts, (places, columns), rows["count"].to_numpy()[wanted])
+    return intervals.Histogram(seconds=seconds, buckets=buckets.astype(np.int64), counts=counts)
 
 
-def _seconds_of(run: RunFrames, phases: Sequence[Phase], rows: pd.DataFrame) -> list[int]:
+def _seconds_of(
+    run: RunFrames, phases: Sequence[Phase], seen: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
     names = [str(phase) for phase in phases]
     timeline = run["timeline"]
-    known = timeline.loc[timeline["phase"].isin(names), "t_s"]
-    return sorted(set(rows["t_s"]) | set(known))
+    known = timeline.loc[timeline["phase"].isin(names), "t_s"].to_numpy(dtype=np.int64)
+    return np.union1d(pd.unique(seen), known).astype(np.int64)
 
 
 def _measure_quantile(run: RunFrames, metric: str, statistic: str) -> Measurement:

@@ -25,9 +25,10 @@ LEDGER_COUNTS: Final = (
     "lost",
     "duplicate",
     "reordered",
+    "late",
     "leaked",
 )
-_WRONG: Final = ("lost", "duplicate", "reordered", "leaked")
+_WRONG: Final = ("lost", "duplicate", "reordered", "late", "leaked")
 _MOST_WRONG_STREAMS: Final = 10
 _UNIT: Final = re.compile(r"(?<=\d) (?=(?:%|ns|µs|ms|s|B|KB|MB|GB)\b|%)")
 

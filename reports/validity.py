@@ -5,15 +5,20 @@ A broken check makes what was timed INVALID. What was counted still counts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Final
+
+import pandas as pd
 
 from loadtests.results import Event, Phase, Series
 from reports import intervals, quantities
 from reports.frames import RunFrames
 from reports.metrics import histogram_of
+from scenarios.schema import LOOP_LAG_BESIDE_SHARE_MS, LOOP_LAG_STANDS_IN_MS
 
 _MS: Final = 1_000_000
+_SECOND_NS: Final = 1_000_000_000
 _JUDGED_QUANTILE: Final = 0.99
 
 
@@ -24,9 +29,11 @@ class Check:
     Attributes:
         name: what is looked at.
         value: what was found, in ns where it is a span; None when there is no number.
-        limit: what it must keep, in the same unit.
+        limit: what it must keep, in the same unit; None when it is shown and does not judge.
         ok: whether it held; None when it could not be told.
         why: in words.
+        is_essential: whether times may not pass while it is unknown. What a machine cannot
+            give at all is no reason to doubt what it gives.
     """
 
     name: str
@@ -34,34 +41,115 @@ class Check:
     limit: float | None
     ok: bool | None
     why: str
+    is_essential: bool = True
 
 
 def check_validity(run: RunFrames) -> tuple[Check, ...]:
     """Return every check that applies to this run."""
     health = run.scenario.health
-    checks = [
-        _check_p99(
-            run, Series.LOOP_LAG, "generator loop lag p99", health.generator_loop_lag_p99_ms * _MS
-        )
-    ]
+    checks = [*_check_generator(run), *_check_machine(run)]
     if run.scenario.publish:
-        limit_ns = health.publisher_delay_p99_ms * _MS
+        limit_ms = health.publisher_delay_p99_ms
         checks += [
-            _check_p99(run, Series.PUBLISH_DELAY, "publisher delay p99", limit_ns),
+            _check_p99(run, Series.PUBLISH_DELAY, "publisher delay p99", limit_ms),
             _check_publisher(run),
         ]
     return (*checks, _check_processes(run), _check_gateway(run))
 
 
-def _check_p99(run: RunFrames, series: Series, name: str, limit_ns: float) -> Check:
+def _check_generator(run: RunFrames) -> list[Check]:
+    """Its own share and the lag of its loop: neither sees what the other does."""
+    health = run.scenario.health
+    share = _check_p99(
+        run, Series.GENERATOR_SHARE, "generator's own share p99", health.generator_share_p99_ms
+    )
+    lag_ms = health.generator_loop_lag_p99_ms
+    if lag_ms is None:
+        is_measured = share.value is not None
+        lag_ms = LOOP_LAG_BESIDE_SHARE_MS if is_measured else LOOP_LAG_STANDS_IN_MS
+    lag = _check_p99(run, Series.LOOP_LAG, "generator loop lag p99", lag_ms)
+    delay = _check_p99(
+        run, Series.SCHEDULE_DELAY, "schedule delay p99", health.schedule_delay_p99_ms
+    )
+    return [
+        replace(share, is_essential=False),  # unknown: the loop lag judges, and is essential
+        lag,
+        replace(delay, is_essential=health.schedule_delay_p99_ms is not None),
+    ]
+
+
+def _check_p99(run: RunFrames, series: Series, name: str, limit_ms: float | None) -> Check:
+    limit_ns = None if limit_ms is None else limit_ms * _MS
     histogram = histogram_of(run, series, (Phase.STEADY,))
     if not histogram.n:
         why = run.absences.get("hist") or f"no {series} was measured in the steady phase"
         return Check(name=name, value=None, limit=limit_ns, ok=None, why=why)
     value = intervals.quantile_of(histogram, _JUDGED_QUANTILE)
-    kept = value <= limit_ns
-    words = f"{quantities.span(value)}, allowed {quantities.span(limit_ns)}"
-    return Check(name=name, value=value, limit=limit_ns, ok=kept, why=words)
+    return _held(name, value, limit_ns, quantities.span)
+
+
+def _held(
+    name: str, value: float, limit: float | None, say: Callable[[float | None], str]
+) -> Check:
+    """Hold a value against its limit; without one it is shown."""
+    if limit is None:
+        words = f"{say(value)}, shown and not judged"
+        return Check(name=name, value=value, limit=None, ok=True, why=words)
+    words = f"{say(value)}, allowed {say(limit)}"
+    return Check(name=name, value=value, limit=limit, ok=value <= limit, why=words)
+
+
+def _check_machine(run: RunFrames) -> list[Check]:
+    """CPU, wait for a core, the host's share and collections: the worst worker's."""
+    health = run.scenario.health
+    cores = int(run.manifest.part("host").get("cores") or 1)
+    return [
+        _check_share(run, "cpu_ns", "generator CPU", health.generator_cpu_percent),
+        _check_share(
+            run, "run_queue_ns", "generator's wait for a core", health.generator_run_queue_percent
+        ),
+        _check_share(
+            run, "steal_ns", "time the host took", health.generator_steal_percent, cores=cores
+        ),
+        _check_pause(run, health.generator_gc_pause_ms * _MS),
+    ]
+
+
+def _check_share(
+    run: RunFrames, column: str, name: str, limit_percent: float, *, cores: int = 1
+) -> Check:
+    """Hold a worker's mean over the steady seconds, in percent of that time, against a limit."""
+    told = _steady_generator(run).dropna(subset=[column])
+    if told.empty:
+        return _unknown(run, name, limit_percent)
+    means_ns = told.groupby("worker")[column].mean()
+    percent = float(means_ns.max()) / (_SECOND_NS * cores) * 100
+    return _held(name, percent, limit_percent, _percent)
+
+
+def _check_pause(run: RunFrames, limit_ns: float) -> Check:
+    name = "generator's longest garbage collection"
+    rows = _steady_generator(run)
+    if rows.empty:
+        return _unknown(run, name, limit_ns)
+    pauses = rows["gc_pause_max_ns"].dropna()
+    if pauses.empty:
+        return Check(name=name, value=0, limit=limit_ns, ok=True, why="there was none")
+    return _held(name, float(pauses.max()), limit_ns, quantities.span)
+
+
+def _steady_generator(run: RunFrames) -> pd.DataFrame:
+    rows = run["generator"]
+    return rows[rows["phase"] == str(Phase.STEADY)]
+
+
+def _unknown(run: RunFrames, name: str, limit: float) -> Check:
+    absent = run.absences.get("generator") or "this machine did not tell it"
+    return Check(name=name, value=None, limit=limit, ok=None, why=absent, is_essential=False)
+
+
+def _percent(value: float | None) -> str:
+    return quantities.ABSENT if value is None else f"{value:.3g} %"
 
 
 def _check_publisher(run: RunFrames) -> Check:

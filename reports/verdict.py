@@ -166,7 +166,7 @@ def compare(comparison: str, limit: float, low: float, high: float) -> Verdict:
 def _weigh_validity(verdict: Verdict, why: str, checks: Sequence[Check]) -> tuple[Verdict, str]:
     """A time is worth what the generator's health is worth."""
     broken = [check for check in checks if check.ok is False]
-    unknown = [check for check in checks if check.ok is None]
+    unknown = [check for check in checks if check.ok is None and check.is_essential]
     if broken:
         return Verdict.INVALID, f"{broken[0].name}: {broken[0].why}"
     if unknown and verdict is Verdict.PASS:

@@ -44,6 +44,8 @@ def _metrics() -> dict[str, Metric]:
         "ack": "acknowledgement round trip, from the intended time",
         "ack_service": "acknowledgement round trip, from the time it was sent",
         "connect": "from the first packet of a connection to the welcome event",
+        "session": "a user's first connection, from its intended arrival to the welcome event",
+        "session_delay": "a virtual user's arrival: begun − intended",
         "heartbeat.error": "how far a heartbeat's gap is off the announced interval",
         "heartbeat.gap": "between two heartbeats in a row at one client",
         "schedule_delay": "a virtual user's request: sent − intended",
@@ -62,10 +64,11 @@ def _metrics() -> dict[str, Metric]:
         "delivery.lost": "deliveries owed, not conflated and never received",
         "delivery.duplicate": "deliveries received again",
         "delivery.reordered": "deliveries received after a later one",
+        "delivery.late": "deliveries received after the answer that ended the stay",
         "delivery.leaked": "deliveries received and not owed",
         "delivery.conflated": "deliveries owed and replaced by a newer one",
         "errors": "failures that no scenario asked for",
-        "missed": "intended publications and requests never sent",
+        "missed": "intended publications, requests and sessions that never were",
     }
     found = [Metric(name, "quantiles", "ns", meaning) for name, meaning in quantiles.items()]
     found += [Metric(name, "count", "", meaning) for name, meaning in counts.items()]

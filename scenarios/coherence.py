@@ -14,6 +14,7 @@ from scenarios.reading import Source
 def check_coherence(scenario: Scenario, source: Source) -> None:
     """Report everything in a well-formed scenario that contradicts something else in it."""
     _check_users(scenario, source)
+    _check_stages(scenario, source)
     _check_publications(scenario, source)
     for index, budget in enumerate(scenario.budgets):
         _check_budget(budget, scenario, source, index)
@@ -27,6 +28,18 @@ def _check_users(scenario: Scenario, source: Source) -> None:
         if group is not None and group.symbols > held:
             words = f"users.{name}.symbols = {group.symbols}, but market.symbols is {held}"
             source.report(("users", name, "symbols"), f"{words}; write at most {held}")
+
+
+def _check_stages(scenario: Scenario, source: Source) -> None:
+    before_s = -1.0
+    for index, stage in enumerate(scenario.stages):
+        path = ("stages", index, "at")
+        if stage.at_s <= before_s:
+            source.report(path, "stages.at does not rise; write the stages in the order of time")
+        if stage.at_s >= scenario.phases.steady_s:
+            end = f"phases.steady is {scenario.phases.steady_s:g} s"
+            source.report(path, f"stages.at lies beyond the steady phase: {end}")
+        before_s = stage.at_s
 
 
 def _check_publications(scenario: Scenario, source: Source) -> None:

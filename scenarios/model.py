@@ -25,14 +25,42 @@ PUBLISHABLE_EVENTS: Final = MARKET_EVENTS + TRADING_EVENTS
 """What a scenario may publish; a test compares the names with the wire contract."""
 
 
+ArrivalKind = Literal["constant", "poisson", "burst"]
+ARRIVAL_KINDS: Final[tuple[ArrivalKind, ...]] = ("constant", "poisson", "burst")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arrivals:
+    """How things that come at a rate are spread: evenly, at random, or ``burst_size`` at once."""
+
+    kind: ArrivalKind = "constant"
+    burst_size: int = 1
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Phases:
-    """How the load goes: users come at ``spawn_rate`` a second, then warm-up, steady, drain."""
+    """How the load goes: users come at ``spawn_rate`` a second, then warm-up, steady, drain.
+
+    ``arrivals`` spreads the users' sessions over the ramp.
+    """
 
     spawn_rate: float
+    arrivals: Arrivals
     warm_up_s: float
     steady_s: float
     drain_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    """A change of load: from ``at_s`` of the steady phase on, towards ``users`` in all.
+
+    ``at_s`` is absolute: a stage that is reached late does not move the next one.
+    """
+
+    at_s: float
+    users: int
+    spawn_rate: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,11 +92,15 @@ class Subscriber:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trader:
-    """Users in the trading channel with symbols, that ask something each ``request_every_s``."""
+    """Users in the trading channel with symbols, that ask something each ``request_every_s``.
+
+    That is the mean: ``arrivals`` spreads the requests, which are due whatever the answers do.
+    """
 
     count: int
     symbols: int
     request_every_s: float
+    arrivals: Arrivals
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,18 +127,56 @@ class Users:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Publish:
-    """An event that the publisher sends ``rate`` times a second, at constant intervals."""
+    """An event that the publisher sends ``rate`` times a second, spread as ``arrivals`` says.
+
+    ``payload_bytes`` is what the event's data come to as JSON at least; None leaves them as
+    they are.
+    """
 
     event: str
     rate: float
+    arrivals: Arrivals
+    payload_bytes: int | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Health:
-    """What the generator must keep, or the run's timing is INVALID."""
+    """What the generator must keep, or the run's timing is INVALID.
 
-    generator_loop_lag_p99_ms: float
-    publisher_delay_p99_ms: float
+    A limit that is None judges nothing; what it would hold is shown all the same.
+
+    Attributes:
+        generator_share_p99_ms: its own share of a push, from kernel receive stamps.
+        generator_loop_lag_p99_ms: how late its loop runs. None: ``LOOP_LAG_BESIDE_SHARE_MS``,
+            or ``LOOP_LAG_STANDS_IN_MS`` where the own share could not be measured.
+        generator_cpu_percent: of one core, mean of the steady phase, each worker.
+        generator_run_queue_percent: of the steady phase that it waited for a core.
+        generator_steal_percent: of the machine's time that its host took.
+        generator_gc_pause_ms: its longest garbage collection.
+        schedule_delay_p99_ms: requests sent after they were due. A user that waits for a slow
+            answer sends its next request late, so it judges only where a scenario sets it.
+        publisher_delay_p99_ms: publications sent after they were due.
+    """
+
+    generator_share_p99_ms: float = 10.0
+    generator_loop_lag_p99_ms: float | None = None
+    generator_cpu_percent: float = 95.0
+    generator_run_queue_percent: float = 25.0
+    generator_steal_percent: float = 10.0
+    generator_gc_pause_ms: float = 100.0
+    schedule_delay_p99_ms: float | None = None
+    publisher_delay_p99_ms: float = 50.0
+
+
+LOOP_LAG_BESIDE_SHARE_MS: Final = 250.0
+"""The loop lag p99 that a run must keep beside its own share.
+
+A burst to many users makes every loop late, so this is wide. It is there for a generator that
+stood still: one read then takes all that waited, and its kernel stamp is the last segment's,
+so the own share of two lost seconds is read as a few milliseconds.
+"""
+LOOP_LAG_STANDS_IN_MS: Final = 50.0
+"""The loop lag p99 that a run must keep when nothing better tells of the generator."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,6 +195,7 @@ class Scenario:
     question: str
     budgets: tuple[Budget, ...]
     phases: Phases
+    stages: tuple[Stage, ...]
     gateway: Mapping[str, str]
     market: Market
     users: Users
@@ -132,6 +203,11 @@ class Scenario:
     health: Health
     policy: Policy
     source: str
+
+    @property
+    def most_users(self) -> int:
+        """The most virtual users there are at a time, stages included."""
+        return max([self.users.total, *(stage.users for stage in self.stages)])
 
     @property
     def load_s(self) -> float:

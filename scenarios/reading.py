@@ -7,7 +7,12 @@ from typing import cast
 
 from scenarios.locate import KeyPath
 from scenarios.problems import Problem, suggest
-from scenarios.quantities import NANOSECONDS_PER_SECOND, parse_duration_ns
+from scenarios.quantities import (
+    BYTE_UNITS,
+    NANOSECONDS_PER_SECOND,
+    parse_duration_ns,
+    split_quantity,
+)
 
 
 class Source:
@@ -58,14 +63,17 @@ class Table:
             self.report(key, f"{self._named(key)} = {value!r}; {right}")
         return low
 
-    def number(self, key: str, low: float, high: float, example: float) -> float:
+    def number(
+        self, key: str, low: float, high: float, example: float, default: float | None = None
+    ) -> float:
         """Return a number of ``low`` to ``high``."""
         right = f"write a number from {low:g} to {high:,g}, such as {example:g}"
-        value = self._get(key, right)
+        value = self._get(key, right, optional=default is not None)
+        if value is None:
+            return low if default is None else default
         if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
             return float(value)
-        if value is not None:
-            self.report(key, f"{self._named(key)} = {value!r}; {right}")
+        self.report(key, f"{self._named(key)} = {value!r}; {right}")
         return low
 
     def duration_s(
@@ -84,6 +92,19 @@ class Table:
             return found_s
         self.report(key, f"{self._named(key)} = {value!r}; {right}")
         return low_s
+
+    def size_bytes(self, key: str, low: int, high: int, example: str) -> int | None:
+        """Return a size, written with its unit, in bytes; None when the key is absent."""
+        value = self._get(key, "", optional=True)
+        if value is None:
+            return None
+        found = split_quantity(value) if isinstance(value, str) else None
+        size = found[0] * BYTE_UNITS[found[1]] if found and found[1] in BYTE_UNITS else -1.0
+        if low <= size <= high and size == int(size):
+            return int(size)
+        right = f'write a size from {low:,} B to {high:,} B, such as "{example}"'
+        self.report(key, f"{self._named(key)} = {value!r}; {right}")
+        return None
 
     def text(self, key: str, allowed: Sequence[str], default: str | None = None) -> str:
         """Return one of the allowed texts."""

@@ -16,16 +16,22 @@ from scenarios.budgets import METRICS, STATISTICS, Budget, Metric, parse_budget
 from scenarios.coherence import check_coherence
 from scenarios.locate import locate_keys
 from scenarios.model import (
+    ARRIVAL_KINDS,
+    LOOP_LAG_BESIDE_SHARE_MS,
+    LOOP_LAG_STANDS_IN_MS,
     MARKET_EVENTS,
     PUBLISHABLE_EVENTS,
     TRADING_EVENTS,
     Abuser,
+    ArrivalKind,
+    Arrivals,
     Health,
     Market,
     Phases,
     Policy,
     Publish,
     Scenario,
+    Stage,
     Subscriber,
     Trader,
     Users,
@@ -34,12 +40,17 @@ from scenarios.problems import Problem, ScenarioError
 from scenarios.reading import Source, Table
 
 __all__ = [
+    "ARRIVAL_KINDS",
+    "LOOP_LAG_BESIDE_SHARE_MS",
+    "LOOP_LAG_STANDS_IN_MS",
     "MARKET_EVENTS",
     "METRICS",
     "PUBLISHABLE_EVENTS",
     "STATISTICS",
     "TRADING_EVENTS",
     "Abuser",
+    "ArrivalKind",
+    "Arrivals",
     "Budget",
     "Health",
     "Market",
@@ -50,6 +61,7 @@ __all__ = [
     "Publish",
     "Scenario",
     "ScenarioError",
+    "Stage",
     "Subscriber",
     "Trader",
     "Users",
@@ -59,7 +71,11 @@ __all__ = [
 ]
 
 MAX_USERS: Final = 100_000
+MAX_SPAWN_RATE: Final = 10_000.0
+MAX_BURST: Final = 10_000
+MAX_PAYLOAD_BYTES: Final = 64_512  # the publish route takes items of 64 KiB; 1 KiB is envelope
 MAX_SYMBOLS_HELD: Final = 64  # as many as one subscribe may name
+_HEALTH: Final = Health()
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _SETTING: Final = re.compile(r"GATEWAY_[A-Z0-9_]+")
 _SECRETS: Final = ("_SECRET", "_PASSWORD", "_KEY", "_TOKEN")
@@ -115,6 +131,7 @@ def _read(top: Table, text: str) -> Scenario:
         question=_question(text),
         budgets=_budgets(top),
         phases=_phases(top),
+        stages=tuple(_stage(table) for table in top.tables("stages")),
         gateway=_gateway(top),
         market=_market(top),
         users=_users(top),
@@ -166,13 +183,31 @@ def _budgets(top: Table) -> tuple[Budget, ...]:
 def _phases(top: Table) -> Phases:
     table = top.table("phases") or Table(Source({}), (), {})
     phases = Phases(
-        spawn_rate=table.number("spawn_rate", 0.1, 100.0, 60.0),
+        spawn_rate=table.number("spawn_rate", 0.1, MAX_SPAWN_RATE, 60.0),
+        arrivals=_arrivals(table),
         warm_up_s=table.duration_s("warm_up", 0.0, 3_600.0, "3 s"),
         steady_s=table.duration_s("steady", 1.0, 86_400.0, "30 s"),
         drain_s=table.duration_s("drain", 0.1, 120.0, "5 s"),
     )
     table.finish()
     return phases
+
+
+def _arrivals(table: Table) -> Arrivals:
+    kind = cast(ArrivalKind, table.text("arrivals", ARRIVAL_KINDS, default="constant"))
+    if kind != "burst":
+        return Arrivals(kind=kind)
+    return Arrivals(kind=kind, burst_size=table.integer("burst_size", 1, MAX_BURST, 50))
+
+
+def _stage(table: Table) -> Stage:
+    found = Stage(
+        at_s=table.duration_s("at", 0.0, 86_400.0, "10 s"),
+        users=table.integer("users", 1, MAX_USERS, 300),
+        spawn_rate=table.number("spawn_rate", 0.1, MAX_SPAWN_RATE, 60.0),
+    )
+    table.finish()
+    return found
 
 
 def _gateway(top: Table) -> Mapping[str, str]:
@@ -233,6 +268,7 @@ def _trader(table: Table) -> Trader:
         count=table.integer("count", 1, MAX_USERS, 60),
         symbols=table.integer("symbols", 0, MAX_SYMBOLS_HELD, 1),
         request_every_s=table.duration_s("request_every", 0.01, 3_600.0, "4 s"),
+        arrivals=_arrivals(table),
     )
     table.finish()
     return found
@@ -250,6 +286,8 @@ def _publish(table: Table) -> Publish:
     found = Publish(
         event=table.text("event", PUBLISHABLE_EVENTS),
         rate=table.number("rate", 0.01, 100_000.0, 40.0),
+        arrivals=_arrivals(table),
+        payload_bytes=table.size_bytes("payload", 1, MAX_PAYLOAD_BYTES, "330 B"),
     )
     table.finish()
     return found
@@ -258,15 +296,34 @@ def _publish(table: Table) -> Publish:
 def _health(top: Table) -> Health:
     table = top.table("health", optional=True)
     if table is None:
-        return Health(generator_loop_lag_p99_ms=50.0, publisher_delay_p99_ms=50.0)
+        return Health()
     found = Health(
-        generator_loop_lag_p99_ms=1e3
-        * table.duration_s("generator_loop_lag_p99", 0.001, 60.0, "50 ms", default_s=0.05),
-        publisher_delay_p99_ms=1e3
-        * table.duration_s("publisher_delay_p99", 0.001, 60.0, "50 ms", default_s=0.05),
+        generator_share_p99_ms=_span_ms(table, "generator_share_p99", _HEALTH),
+        generator_loop_lag_p99_ms=_optional_ms(table, "generator_loop_lag_p99"),
+        generator_cpu_percent=_percent(table, "generator_cpu_percent", _HEALTH),
+        generator_run_queue_percent=_percent(table, "generator_run_queue_percent", _HEALTH),
+        generator_steal_percent=_percent(table, "generator_steal_percent", _HEALTH),
+        generator_gc_pause_ms=_span_ms(table, "generator_gc_pause", _HEALTH),
+        schedule_delay_p99_ms=_optional_ms(table, "schedule_delay_p99"),
+        publisher_delay_p99_ms=_span_ms(table, "publisher_delay_p99", _HEALTH),
     )
     table.finish()
     return found
+
+
+def _span_ms(table: Table, key: str, defaults: Health) -> float:
+    default_s = getattr(defaults, f"{key}_ms") / 1e3
+    return 1e3 * table.duration_s(key, 0.0001, 60.0, "50 ms", default_s=default_s)
+
+
+def _optional_ms(table: Table, key: str) -> float | None:
+    found_s = table.duration_s(key, 0.0001, 60.0, "50 ms", default_s=-1.0)
+    return None if found_s < 0 else 1e3 * found_s
+
+
+def _percent(table: Table, key: str, defaults: Health) -> float:
+    default: float = getattr(defaults, key)
+    return table.number(key, 0.0, 100.0, default, default=default)
 
 
 def _policy(top: Table) -> Policy:

@@ -25,16 +25,28 @@ ALLOWED_SIBLINGS = {
 LOADED_BY_LOCUST = tuple(
     f"loadtests/{name}.py"
     for name in (
+        "apart",
+        "arguments",
         "calls",
+        "casting",
         "client",
         "conductor",
+        "crew",
+        "dialing",
+        "face",
+        "links",
+        "loadclock",
         "locust",
         "locustfile",
+        "member",
+        "opening",
         "preflight",
         "pulse",
         "pushes",
+        "reactor",
         "run",
         "users",
+        "worker",
     )
 )
 SHELLS_OF_AIOHTTP = ("gateway/transport/", "gateway/server/")
@@ -197,6 +209,8 @@ FORBIDDEN_ONCE_LOADED = {
     "loadtests.results": ("locust", "gevent", "pandas", "pyarrow", "numpy"),
     "loadtests.cli": ("locust", "gevent", "pandas", "socketio", "engineio", "aiohttp", "reports"),
     "loadtests.supervisor": ("locust", "gevent", "pandas", "socketio", "aiohttp", "reports"),
+    "loadtests.calibration.program": ("locust", "gevent", "pandas", "aiohttp", "reports"),
+    "loadtests.faults.proxy": ("locust", "gevent", "pandas", "numpy", "aiohttp", "pyarrow"),
     "loadtests.publisher": ("locust", "gevent", "pandas", "socketio", "engineio", "reports"),
     "loadtests.locustfile": ("pandas", "matplotlib", "socketio", "engineio", "reports"),
     "scenarios": ("gateway", "loadtests", "reports", "numpy"),

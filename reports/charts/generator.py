@@ -24,6 +24,7 @@ from reports.charts.canvas import (
 )
 from reports.charts.latency import quantiles_over_time
 from reports.frames import RunFrames
+from reports.validity import Check
 from reports.verdict import RunVerdict
 
 _NS_PER_S = 1_000_000_000
@@ -58,7 +59,7 @@ def generator_health(run: RunFrames, outcome: RunVerdict) -> Chart:
     def draw(size: Size) -> Figure:
         figure, panels = new_figure(size, rows=2 if len(lag) and shares else 1)
         if len(lag):
-            _draw_lag(panels[0], run, lag)
+            _draw_lag(panels[0], lag, _lag_check(outcome).limit)
             time_axis(panels[0], run)
         if shares:
             _draw_cpu(panels[-1], shares, columns=4 if size.width > 6 else 2)
@@ -74,14 +75,16 @@ def generator_health(run: RunFrames, outcome: RunVerdict) -> Chart:
     return Chart(key, _title(outcome), note, draw)
 
 
-def _draw_lag(axes: Axes, run: RunFrames, lag: pd.DataFrame) -> None:
+def _draw_lag(axes: Axes, lag: pd.DataFrame, limit_ns: float | None) -> None:
     middle = lag["t_s"] + 0.5
     axes.plot(middle, lag[0.99], color=BLUE, linewidth=2, label="loop lag p99")
     axes.plot(middle, lag[1.0], ".", color=BLUE, markersize=3.5, label="worst")
-    limit_ns = run.scenario.health.generator_loop_lag_p99_ms * 1e6
-    limit_line(axes, limit_ns, f"allowed p99: {quantities.limit_span(limit_ns)}")
     low = max(float(lag[0.99].min()) / 2, 1_000)
-    axes.set_ylim(low, max(float(lag[1.0].max()), limit_ns) * 2)
+    high = float(lag[1.0].max())
+    if limit_ns is not None:
+        limit_line(axes, limit_ns, f"allowed p99: {quantities.limit_span(limit_ns)}")
+        high = max(high, limit_ns)
+    axes.set_ylim(low, high * 2)
     span_axis(axes, "loop lag")
     key_above(axes, 2)
 
@@ -100,11 +103,18 @@ def _draw_cpu(axes: Axes, shares: dict[str, pd.DataFrame], *, columns: int) -> N
     key_above(axes, columns)
 
 
+def _lag_check(outcome: RunVerdict) -> Check:
+    return next(check for check in outcome.checks if check.name.startswith("generator loop lag"))
+
+
 def _title(outcome: RunVerdict) -> str:
-    lag = next(check for check in outcome.checks if check.name.startswith("generator loop lag"))
+    """Tell of the worst of what is known about the generator; without trouble, of its loop."""
+    ours = [check for check in outcome.checks if check.name.startswith("generator")]
+    lag = next((check for check in ours if check.ok is False), _lag_check(outcome))
     told = {
         True: "The generator kept up",
         False: "The generator did not keep up, so no time can be believed",
         None: "Whether the generator kept up is not known",
     }[lag.ok]
-    return f"{told}: loop lag p99 {lag.why}" if lag.value is not None else f"{told}: {lag.why}"
+    name = lag.name.removeprefix("generator's ").removeprefix("generator ")
+    return f"{told}: {name} {lag.why}" if lag.value is not None else f"{told}: {lag.why}"

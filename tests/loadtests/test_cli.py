@@ -10,7 +10,7 @@ import jwt
 import pytest
 
 from loadtests.manifest import create_run_directory, write_json
-from loadtests.results import MANIFEST
+from loadtests.results import FORMAT_VERSION, MANIFEST
 from scenarios.schema import read_scenario
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +100,8 @@ def test_a_report_of_no_run_is_2_and_says_what_to_type(tidegate: Tidegate, tmp_p
 
 def test_a_report_ends_an_aborted_run_first(tidegate: Tidegate, tmp_path: Path) -> None:
     directory = create_run_directory(tmp_path, read_scenario(SMOKE), 0.0)
-    write_json(directory / MANIFEST, {"format_version": 1, "status": "running", "problems": []})
+    manifest = {"format_version": FORMAT_VERSION, "status": "running", "problems": []}
+    write_json(directory / MANIFEST, manifest)
     tidegate("report", "latest", "--runs", str(tmp_path))
     assert '"status": "aborted"' in (directory / MANIFEST).read_text()
     assert (directory / "hist.parquet").exists()

@@ -18,6 +18,7 @@ from loadtests.frames import (
     apply_mask,
     encode_close,
     encode_frame,
+    frame_end,
 )
 
 MASK = b"\x37\xfa\x21\x3d"
@@ -193,3 +194,55 @@ def test_any_cuts_of_the_bytes_give_the_same_messages(
     whole, failure = read(stream)
     assert cut_up == whole
     assert str(reader.failure) == str(failure)
+
+
+def test_a_small_partial_frame_is_given_up_and_a_large_one_is_kept() -> None:
+    small, large = FrameReader(), FrameReader()
+    small.feed(b"\x81\x7e\x00\x80abc")
+    states = [small.is_mid_frame]
+    assert small.release() == b"\x81\x7e\x00\x80abc"
+    assert [*states, small.is_mid_frame] == [True, False]
+    large.feed(b"\x81\x7f" + (100_000).to_bytes(8) + b"abc")
+    assert large.release() == b""
+    states = [large.is_mid_frame]
+    messages = large.feed(b"x" * 99_997)
+    assert [len(message.text) for message in messages if isinstance(message, Text)] == [100_000]
+    assert [*states, large.is_mid_frame] == [True, False]
+
+
+def test_a_message_in_fragments_is_not_over_between_its_frames() -> None:
+    reader = FrameReader()
+    reader.feed(b"\x01\x02ab")
+    states = [(reader.is_mid_message, reader.is_mid_frame)]
+    assert reader.feed(b"\x80\x01c") == [Text("abc")]
+    states.append((reader.is_mid_message, reader.is_mid_frame))
+    assert states == [(True, False), (False, False)]
+
+
+def test_a_large_message_in_small_pieces_is_not_joined_again_for_each() -> None:
+    reader = FrameReader()
+    reader.feed(b"\x81\x7f" + (8_000_000).to_bytes(8))
+    buffer = reader._buffer
+    for _ in range(7_999):
+        assert reader.feed(b"x" * 1_000) == []
+    assert reader._buffer is buffer
+    assert len(reader.feed(b"x" * 1_000)) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "end"),
+    [
+        (b"", None),
+        (b"\x81", None),
+        (b"\x81\x02ab", 4),
+        (b"\x81\x02abrest", 4),
+        (b"\x81\x03ab", None),
+        (b"\x81\x7e\x00", None),
+        (b"\x81\x7e\x00\x80" + b"x" * 128, 132),
+        (b"\x81\x7f" + (65_536).to_bytes(8) + b"x" * 65_536, 65_546),
+        (b"\x81\x7f\x00", None),
+    ],
+)
+def test_a_frames_end_is_seen_as_soon_as_it_is_there(data: bytes, end: int | None) -> None:
+    assert frame_end(data, 0) == end
+    assert frame_end(b"zz" + data, 2) == (None if end is None else end + 2)

@@ -44,7 +44,7 @@ def row(ledger: Ledger, stream: str = STREAM, **last: int) -> LedgerRow:
 
 
 def counts(row: LedgerRow) -> dict[str, int]:
-    names = ("owed", "received", "conflated", "lost", "duplicate", "reordered", "leaked")
+    names = ("owed", "received", "conflated", "lost", "duplicate", "reordered", "late", "leaked")
     return {name: getattr(row, name) for name in names if getattr(row, name)}
 
 
@@ -127,6 +127,52 @@ def test_a_delivery_that_the_leave_says_was_not_owed_is_a_leak() -> None:
         account.received("price:update", price(seq))
     account.unsubscribed({"rooms": [ROOM], "at": {STREAM: 2}})
     assert counts(row(ledger, last=3)) == {"owed": 2, "received": 2, "leaked": 1}
+
+
+def test_what_was_owed_and_comes_after_the_answer_that_ended_the_stay_is_late() -> None:
+    ledger, account = joined(at=5)
+    account.received("price:update", price(6))
+    account.unsubscribed({"rooms": [ROOM], "at": {STREAM: 8}})
+    account.received("price:update", price(8))
+    account.received("price:update", price(8))
+    assert counts(row(ledger, last=9)) == {
+        "owed": 3,
+        "received": 2,
+        "lost": 1,
+        "late": 1,
+        "leaked": 1,
+    }
+
+
+def test_a_late_delivery_of_an_earlier_stay_is_none_of_the_next() -> None:
+    ledger, account = joined()
+    account.unsubscribed({"rooms": [ROOM], "at": {STREAM: 2}})
+    account.subscribed({"rooms": [ROOM], "at": {STREAM: 5}})
+    account.received("price:update", price(2))
+    account.received("price:update", price(6))
+    found = counts(row(ledger, last=6))
+    assert found == {"owed": 3, "received": 2, "lost": 1, "late": 1}
+
+
+@given(st.data())
+def test_with_conflation_every_number_ends_up_in_exactly_one_column(data: st.DataObject) -> None:
+    """Cut the numbers into frames; drop some frames, swap and repeat others."""
+    last = data.draw(st.integers(1, 60))
+    cuts = sorted(data.draw(st.sets(st.integers(1, last))) | {last})
+    frames = list(zip([0, *cuts[:-1]], cuts, strict=True))  # (prevSeq, seq)
+    dropped = data.draw(st.sets(st.sampled_from(frames)))
+    arrived = [frame for frame in frames if frame not in dropped]
+    again = data.draw(st.lists(st.sampled_from(arrived), max_size=3)) if arrived else []
+    ledger, account = joined()
+    for previous, seq in [*arrived, *again]:
+        account.received("price:update", price(seq, previous))
+    found = row(ledger, last=last)
+    assert found.owed == last == found.received + found.conflated + found.lost
+    assert found.received == len(arrived)
+    assert found.conflated == sum(seq - previous - 1 for previous, seq in arrived)
+    assert found.lost == sum(seq - previous for previous, seq in dropped)
+    assert found.duplicate == len(again)
+    assert (found.reordered, found.late, found.leaked) == (0, 0, 0)
 
 
 def test_a_stream_that_was_never_subscribed_leaks() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from typing import Any
 
 import gevent
 import pytest
+from blackbox.process import ROOT, GatewayProcess
 from blackbox.target import Target
 from locust.env import Environment
 
@@ -117,6 +119,7 @@ STRANGERS_FILE = """
 import gevent, psutil
 from locust import events, task
 from loadtests.locust import SocketIOUser
+from loadtests.reactor import Reactor
 
 class Clumsy(SocketIOUser):
     def on_start(self):
@@ -137,9 +140,9 @@ def count(environment, **_):
     environment.runner.stop()
     gevent.sleep(0.1)
     left = [c for c in psutil.Process().net_connections() if c.raddr and c.raddr.port == PORT]
-    readers = [g for g in __import__("gc").get_objects()
-               if isinstance(g, gevent.Greenlet) and not g.dead and "_read" in repr(g)]
-    print("LEFT", len(left), len(readers))
+    users = [g for g in __import__("gc").get_objects()
+             if isinstance(g, gevent.Greenlet) and not g.dead and "run_user" in repr(g)]
+    print("LEFT", len(left), len(users), Reactor.of_hub().is_idle)
     environment.process_exit_code = 0
 """
 
@@ -156,5 +159,50 @@ def test_neither_a_raising_on_start_nor_a_stop_leaves_a_socket_or_a_greenlet(
     done = run_locust(*arguments)
     assert done.returncode == 0, done.stderr
     assert "clumsy" in done.stderr
-    assert "LEFT 0 0" in done.stdout
+    assert "LEFT 0 0 True" in done.stdout
     assert "get-subscriptions" in done.stderr
+
+
+def test_pushes_that_nobody_waits_for_are_timed_without_an_event(
+    watcher: Watcher, gateway: Target
+) -> None:
+    watcher.connect({"token": gateway.token()})
+    watcher.call("subscribe", {"channel": "market-data", "symbols": ["LA/NE"]})
+    decoded: list[str] = []
+    watcher.received = lambda stamp_ns, name, payload: decoded.append(name)  # type: ignore[method-assign]
+    for price in range(5):
+        data = {"symbol": "LA/NE", "price": price}
+        gateway.publish({"room": "market-data:LA/NE", "event": "price:update", "data": data})
+    entry = watcher.environment.stats.get("price:update", "PUSH")
+
+    def all_came() -> bool:
+        watcher._pushes.flush()
+        return bool(entry.num_requests == 5)
+
+    wait_until(all_came)
+    # The first tells where the stream is; what continues it takes the lane.
+    assert decoded.count("price:update") == 1
+
+
+def test_a_loss_is_a_line_of_its_own(
+    start_gateway: Callable[..., GatewayProcess], fired: list[dict[str, Any]], watcher: Watcher
+) -> None:
+    process = start_gateway()
+    watcher.host = process.url
+    watcher.connect({"token": process.token()})
+    process.kill()
+    wait_until(lambda: any(row["name"] == "lost" for row in fired))
+    assert watcher.ended.ready()
+    with pytest.raises(ClientError):
+        watcher.call("ping")
+
+
+def test_the_example_runs_as_it_stands(
+    gateway: Target, run_locust: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    path = ROOT / "examples" / "locustfile.py"
+    arguments = ["-f", str(path), "--headless", "-u", "5", "-r", "5", "-t", "2s", "-H", gateway.url]
+    done = run_locust(*arguments, environment={"TOKEN": gateway.token("example")})
+    assert done.returncode == 0, done.stderr
+    assert "get-subscriptions" in done.stderr
+    assert re.search(r"Aggregated +\d+ +0\(0\.00%\)", done.stderr), done.stderr

@@ -171,22 +171,10 @@ def test_a_lost_publisher_ends_the_run_with_4(
         pytest.param(["--scenario", "SMALL"], {}, "JWT_SECRET is not set", id="no secret"),
         pytest.param(["--scenario", "BROKEN"], {"JWT_SECRET": SECRET}, "sede", id="a misspelt key"),
         pytest.param(
-            ["--scenario", "SMALL", "--processes", "2"],
-            {"JWT_SECRET": SECRET},
-            "--processes",
-            id="processes",
-        ),
-        pytest.param(
-            ["--scenario", "SMALL", "--master"], {"JWT_SECRET": SECRET}, "--master", id="master"
-        ),
-        pytest.param(
-            ["--scenario", "SMALL", "--worker"], {"JWT_SECRET": SECRET}, "--worker", id="worker"
-        ),
-        pytest.param(
-            ["--scenario", "SMALL"],
-            {"JWT_SECRET": SECRET, "LOCUST_PROCESSES": "2"},
-            "--processes",
-            id="processes by variable",
+            ["--scenario", "SMALL", "--master", "--master-bind-port", "0"],
+            {},
+            "JWT_SECRET is not set",
+            id="no secret for a master",
         ),
     ],
 )
@@ -299,3 +287,62 @@ assert not any(path.endswith("loadtests") for path in sys.path), sys.path
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+STAGES = """
+[[stages]]
+at = "500 ms"
+users = 30
+spawn_rate = 100.0
+
+[[stages]]
+at = "2500 ms"
+users = 10
+spawn_rate = 100.0
+"""
+
+
+def test_stages_change_the_load_at_their_own_times(
+    start_gateway: Callable[..., GatewayProcess],
+    run_locust: RunLocust,
+    locustfile: str,
+    small_scenario: Path,
+    run_directory: Path,
+) -> None:
+    gateway = start_gateway()
+    small_scenario.write_text(small_scenario.read_text() + STAGES)
+    arguments = ["-f", locustfile, "--headless", "--scenario", str(small_scenario)]
+    arguments += ["-H", gateway.url, "--run-dir", str(run_directory)]
+    done = run_locust(*arguments, environment={"JWT_SECRET": gateway.secret})
+    assert done.returncode == 0, done.stderr + done.stdout
+    clients = [row["clients"] for row in rows(run_directory, "timeline")]
+    assert max(clients) == 30
+    assert clients[-1] <= 10
+    phases = {
+        p["phase"]: p for p in json.loads((run_directory / "manifest.json").read_text())["phases"]
+    }
+    steady_s = phases["steady"]["end_s"] - phases["steady"]["start_s"]
+    assert 4.0 <= steady_s < 5.0  # as the scenario says, whenever the users had arrived
+    events = rows(run_directory, "events")
+    connected = {row["user"] for row in events if row["event"] == "connect"}
+    assert connected == {f"vu-{number}" for number in range(30)}
+    assert sum(row["lost"] for row in rows(run_directory, "ledger")) == 0
+
+
+def test_a_run_time_that_was_asked_for_wins_over_the_scenarios(
+    start_gateway: Callable[..., GatewayProcess],
+    run_locust: RunLocust,
+    locustfile: str,
+    small_scenario: Path,
+    run_directory: Path,
+) -> None:
+    gateway = start_gateway()
+    arguments = ["-f", locustfile, "--headless", "--scenario", str(small_scenario)]
+    arguments += ["-H", gateway.url, "--run-dir", str(run_directory), "-u", "4", "-t", "3s"]
+    done = run_locust(*arguments, "-r", "2", environment={"JWT_SECRET": gateway.secret})
+    assert done.returncode == 0, done.stderr + done.stdout
+    manifest = json.loads((run_directory / "manifest.json").read_text())
+    assert manifest["status"] == "complete"
+    assert (manifest["load_s"], manifest["spawn_rate"]) == (3, 2)
+    assert sum(manifest["users"].values()) == 4
+    assert manifest["phases"][-1]["start_s"] < 4.5

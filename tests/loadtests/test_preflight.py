@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from blackbox.target import Target
 
 from loadtests.preflight import (
     connection_limit,
+    fetch_clock_offset,
     heartbeat_problem,
     limits_exceeded,
     planned_users,
@@ -92,3 +94,11 @@ def test_the_connection_limit_is_read_in_nanoseconds() -> None:
 )
 def test_a_total_is_shared_out(smoke: Scenario, total: int, expected: dict[str, int]) -> None:
     assert planned_users(smoke, total) == expected
+
+
+def test_the_offset_of_our_own_clock_is_nothing_within_its_error(gateway: Target) -> None:
+    found = fetch_clock_offset(gateway.url, gateway.secret)
+    assert found is not None
+    assert found.exchanges == 8
+    assert abs(found.offset_ns) <= found.error_ns
+    assert found.error_ns < 1_000_000_000

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from collections.abc import Iterator
@@ -143,3 +144,29 @@ def test_each_tick_is_told_once_however_the_loop_was_held_up(steps: list[int]) -
         assert all(0 <= lag <= step for lag in lags)
         told += len(lags)
     assert told == now_ns // TICK_NS
+
+
+def test_a_garbage_collection_is_a_pause_of_its_second_and_of_no_other() -> None:
+    probe = GeneratorProbe()
+    try:
+        gc.collect()
+        found = probe.read()
+        pause_ns, longest_ns = found["gc_pause_ns"], found["gc_pause_max_ns"]
+        assert isinstance(pause_ns, int)
+        assert isinstance(longest_ns, int)
+        assert 0 < longest_ns <= pause_ns
+        gc.disable()
+        probe.read()
+        quiet = probe.read()
+    finally:
+        gc.enable()
+        probe.close()
+    assert (quiet["gc_pause_ns"], quiet["gc_pause_max_ns"]) == (0, None)
+
+
+def test_a_closed_probe_leaves_no_hook_in_the_interpreter() -> None:
+    before = list(gc.callbacks)
+    probe = GeneratorProbe()
+    probe.close()
+    probe.close()
+    assert gc.callbacks == before

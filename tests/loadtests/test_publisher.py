@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,13 @@ from loadtests.publisher import GatewayLost, Publisher
 from loadtests.publishing import PublisherProcess
 from loadtests.recording import SECOND_NS
 from loadtests.results import MANIFEST
+from scenarios.schema import Arrivals, Publish
 
 DEADLINE_S = 10.0
+
+
+def publish(event: str, rate: float, payload_bytes: int | None = None) -> Publish:
+    return Publish(event=event, rate=rate, arrivals=Arrivals(), payload_bytes=payload_bytes)
 
 
 class FakeRoute:
@@ -68,7 +74,7 @@ def plan(tmp_path: Path) -> Plan:
         directory=tmp_path,
         url="http://127.0.0.1:1",
         token="token",
-        publish=(("price:update", 200.0), ("order:created", 50.0)),
+        publish=(publish("price:update", 200.0), publish("order:created", 50.0)),
         symbols=("A", "B"),
         weights=(0.5, 0.5),
         seed=20,
@@ -76,6 +82,7 @@ def plan(tmp_path: Path) -> Plan:
         t0_ns=now_ns,
         first_ns=now_ns,
         steady_ns=now_ns + SECOND_NS // 4,
+        end_ns=None,
         late_ns=SECOND_NS,
         stamps=True,
     )
@@ -109,7 +116,33 @@ async def test_everything_due_is_published_once_with_its_intended_time(
     assert sorted(item["srcTs"] for item in fake.items) == due
     assert publisher.published == len(fake.items)
     assert fake.tokens == {"Bearer token"}
+    assert publisher.counts.total() == len(fake.items) + sum("userId" in i for i in fake.items)
     assert publisher.missed == publisher.failed == 0
+
+
+async def test_a_plan_with_an_end_is_published_to_the_last_item_and_no_further(
+    plan: Plan, route: tuple[FakeRoute, str]
+) -> None:
+    _, url = route
+    ending = replace(plan, url=url, end_ns=plan.first_ns + SECOND_NS // 2)
+    expected = len(plan_arrivals(ending).take_due(2**62, 10_000))
+    assert 100 < expected <= 126
+    publisher = Publisher(ending)
+    await publish_until(publisher, lambda: publisher.published >= expected)
+    assert (publisher.published, publisher.missed) == (expected, 0)
+
+
+async def test_bursts_of_big_payloads_go_out_at_once(
+    plan: Plan, route: tuple[FakeRoute, str]
+) -> None:
+    fake, url = route
+    burst = Arrivals(kind="burst", burst_size=40)
+    what = Publish(event="ticker:update", rate=200.0, arrivals=burst, payload_bytes=2_048)
+    publisher = Publisher(replace(plan, url=url, publish=(what,)))
+    await publish_until(publisher, lambda: publisher.published >= 80)
+    assert {len(json.dumps(i["data"], separators=(",", ":"))) for i in fake.items} == {2_048}
+    moments = Counter(item["srcTs"] for item in fake.items)
+    assert set(moments.values()) == {40}
 
 
 async def test_the_ledger_and_the_record_tell_the_same(
@@ -197,8 +230,7 @@ def test_a_plan_with_an_unknown_or_missing_field_is_refused(tmp_path: Path) -> N
 
 
 def describe(plan: Plan, url: str) -> dict[str, object]:
-    fields = {name: getattr(plan, name) for name in Plan.__dataclass_fields__}
-    return fields | {"directory": str(plan.directory), "url": url}
+    return asdict(plan) | {"directory": str(plan.directory), "url": url}
 
 
 async def wait_for(is_so: Callable[[], bool]) -> None:
@@ -219,6 +251,20 @@ async def test_the_process_ends_in_order_when_its_input_ends(
     await asyncio.to_thread(process.stop)
     assert process.figures()["status"] == "complete"
     assert process.figures()["published"] == len(fake.items)
+
+
+async def test_a_process_that_is_being_stopped_is_not_lost(
+    plan: Plan, route: tuple[FakeRoute, str]
+) -> None:
+    fake, url = route
+    process = PublisherProcess(plan.directory)
+    process.begin(describe(plan, url))
+    await wait_for(lambda: len(fake.items) > 0)
+    stop = asyncio.create_task(asyncio.to_thread(process.stop))
+    while not stop.done():
+        assert not process.is_lost
+        await asyncio.sleep(0.001)
+    assert process.figures()["status"] == "complete"
 
 
 async def test_a_killed_process_is_lost(plan: Plan, route: tuple[FakeRoute, str]) -> None:

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -16,7 +18,7 @@ from loadtests.finisher import finish_run, main
 from loadtests.manifest import read_json, write_json
 from loadtests.recording import SECOND_NS, PhaseTimes, Recorder
 from loadtests.results import MANIFEST, TABLES, Event, Phase, Series, bucket_of
-from loadtests.segments import TableError
+from loadtests.segments import SegmentWriter, TableError
 
 ROOT = Path(__file__).parents[2]
 T0 = 5_000 * SECOND_NS
@@ -37,6 +39,7 @@ def recorder(tmp_path: Path, phases: PhaseTimes) -> Iterator[Recorder]:
     (tmp_path / "logs").mkdir()
     recorder = Recorder(tmp_path, worker="w", t0_ns=T0, phases=phases)
     yield recorder
+    assert isinstance(recorder.writer, SegmentWriter)
     for file, _ in recorder.writer._open.values():  # what a crash leaves open
         file.close()
 
@@ -217,6 +220,50 @@ def test_what_the_supervisor_saw_is_merged_into_the_manifest(
     assert manifest["status"] == "interrupted"
     assert manifest["gateway"] == {"status": "died", "exit_code": -9}
     assert manifest["problems"] == ["x"]
+
+
+SECONDS = st.integers(0, 8)
+SPANS = st.lists(st.tuples(SECONDS, st.integers(0, 10**10)), max_size=80)
+
+
+@given(SPANS, st.integers(1, 4))
+def test_spans_in_bulk_are_recorded_as_one_by_one_and_to_the_second(
+    spans: list[tuple[int, int]], parts: int
+) -> None:
+    """Against an exact count of what each second held, through as many flushes as there are."""
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder)
+        write_json(directory / MANIFEST, {"status": "running", "gateway": None})
+        (directory / "logs").mkdir()
+        times = PhaseTimes(T0)
+        recorder = Recorder(directory, worker="w", t0_ns=T0, phases=times)
+        for part in range(parts):
+            chosen = np.array(spans[part::parts], dtype=np.int64).reshape(-1, 2)
+            recorder.spans(Series.PUSH, chosen[:, 1], T0 + chosen[:, 0] * SECOND_NS + 17)
+            for second, value_ns in spans[part::parts]:
+                recorder.span(Series.ACK, value_ns, T0 + second * SECOND_NS + 17)
+            recorder.flush(T0)
+        recorder.close(T0)
+        assert finish_run(directory) == []
+        rows = table(directory, "hist")
+    expected = Counter((second, bucket_of(value)) for second, value in spans)
+    for series in ("push", "ack"):
+        found = {(r["t_s"], r["bucket"]): r["count"] for r in rows if r["series"] == series}
+        assert found == expected
+
+
+def test_a_span_that_no_histogram_holds_is_an_error_in_bulk_too(
+    tmp_path: Path, recorder: Recorder
+) -> None:
+    values = np.array([5, -1, 7, 2**60], dtype=np.int64)
+    recorder.spans(Series.PUSH, values, np.full(4, T0, dtype=np.int64))
+    recorder.close(T0)
+    finish_run(tmp_path)
+    assert sum(row["count"] for row in table(tmp_path, "hist")) == 2
+    assert [row["outcome"] for row in table(tmp_path, "events")] == [
+        "negative span",
+        "span too long",
+    ]
 
 
 def test_a_directory_that_is_no_run_is_a_usage_error(

@@ -60,6 +60,7 @@ class Row:
     lost: int = 1
     duplicate: int = 0
     reordered: int = 0
+    late: int = 0
     leaked: int = 0
 
 
@@ -114,7 +115,7 @@ def published(run: Run) -> int:
 def test_a_run_publishes_drains_and_leaves_a_record_that_reads(run: Run) -> None:
     assert run.phase() is Phase.RAMP
     run.spawning_complete()
-    assert run.phase() is Phase.WARM_UP
+    wait_for(lambda: run.phase() is Phase.WARM_UP)
     wait_for(lambda: run.phase() is Phase.STEADY and published(run) > 100)
     asked: list[Mapping[str, int]] = []
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -46,6 +46,11 @@ event = "price:update"
 rate = 20.0
 [health]  # what a busy machine does to a small run is not what is tested
 generator_loop_lag_p99 = "60 s"
+generator_share_p99 = "60 s"
+generator_gc_pause = "60 s"
+generator_cpu_percent = 100
+generator_run_queue_percent = 100
+generator_steal_percent = 100
 publisher_delay_p99 = "60 s"
 """
 
@@ -243,14 +248,16 @@ def test_without_a_terminal_a_phase_begins_a_line_and_a_second_does_not(console:
 class SupervisedRun:
     """A real ``tidegate run`` of a small scenario that a test breaks in the middle."""
 
-    def __init__(self, directory: Path, steady: str, request_every: str) -> None:
+    def __init__(
+        self, directory: Path, steady: str, request_every: str, more: Sequence[str]
+    ) -> None:
         scenario = directory / "small.toml"
         text = SMALL.replace("STEADY", steady).replace("REQUEST_EVERY", request_every)
         scenario.write_text(text)
         self.runs = directory / "runs"
         command = [sys.executable, "-m", "loadtests", "run", str(scenario)]
         self.process = subprocess.Popen(
-            [*command, "--runs", str(self.runs)],
+            [*command, "--runs", str(self.runs), *more],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -291,8 +298,8 @@ class SupervisedRun:
 def supervise(tmp_path: Path) -> Iterator[Callable[..., SupervisedRun]]:
     started: list[SupervisedRun] = []
 
-    def start(steady: str, request_every: str = "2 s") -> SupervisedRun:
-        started.append(SupervisedRun(tmp_path, steady, request_every))
+    def start(steady: str, request_every: str = "2 s", more: Sequence[str] = ()) -> SupervisedRun:
+        started.append(SupervisedRun(tmp_path, steady, request_every, more))
         return started[-1]
 
     yield start
@@ -313,6 +320,16 @@ def test_a_run_ends_with_a_verdict_and_leaves_nothing_behind(
     assert "errors == 0" in words
     assert run.manifest()["status"] == "complete"
     assert (run.directory / "report.html").exists()
+
+
+def test_a_run_of_two_processes_ends_with_a_verdict_and_leaves_nothing_behind(
+    supervise: Callable[..., SupervisedRun],
+) -> None:
+    run = supervise("2 s", more=["--processes", "2"])
+    code, words = run.end()
+    assert code == ExitCode.PASS, words
+    assert run.manifest()["status"] == "complete"
+    assert len(run.manifest()["workers"]["names"]) == 2  # type: ignore[index]  # an object
 
 
 def test_a_killed_publisher_is_4(supervise: Callable[..., SupervisedRun]) -> None:

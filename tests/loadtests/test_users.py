@@ -10,6 +10,7 @@ import pytest
 from blackbox.process import GatewayProcess
 from locust.env import Environment
 from locust.exception import StopUser
+from numpy.typing import NDArray
 
 from loadtests.abuser import Abuser
 from loadtests.clocks import read_clock_id
@@ -29,7 +30,7 @@ class Kept(Recorder):
         t0_ns = time.monotonic_ns()
         super().__init__(directory, worker="test", t0_ns=t0_ns, phases=PhaseTimes(t0_ns))
         self.events: list[tuple[Event, str, str]] = []
-        self.spans: list[tuple[Series, int]] = []
+        self.measured: list[tuple[Series, int]] = []
         self.counted: dict[str, int] = {}
 
     def event(self, event: Event, *, at_ns: int, **facts: Any) -> None:
@@ -37,15 +38,19 @@ class Kept(Recorder):
         super().event(event, at_ns=at_ns, **facts)
 
     def span(self, series: Series, value_ns: int, at_ns: int) -> None:
-        self.spans.append((series, value_ns))
+        self.measured.append((series, value_ns))
         super().span(series, value_ns, at_ns)
+
+    def spans(self, series: Series, values_ns: NDArray[Any], at_ns: NDArray[Any]) -> None:
+        self.measured += [(series, value_ns) for value_ns in values_ns.tolist()]
+        super().spans(series, values_ns, at_ns)
 
     def count(self, column: str, n: int = 1) -> None:
         self.counted[column] = self.counted.get(column, 0) + n
         super().count(column, n)
 
     def of(self, series: Series) -> list[int]:
-        return [value for kind, value in self.spans if kind is series]
+        return [value for kind, value in self.measured if kind is series]
 
     def outcomes(self, event: Event) -> list[str]:
         return [outcome for kind, _, outcome in self.events if kind is event]
@@ -143,6 +148,7 @@ def test_a_push_has_a_response_and_a_service_time(
     stamp_us = now_us()
     payload = {"symbol": "S", "seq": 1, "prevSeq": 0, "ts": stamp_us - 10, "srcTs": stamp_us - 30}
     user.on_event(stamp_us * 1_000, "price:update", (payload,))
+    user._pushes.flush()
     assert recorder.of(Series.PUSH_SERVICE) == [10_000]
     assert recorder.of(Series.PUSH) == [30_000]
 
@@ -163,6 +169,7 @@ def test_what_cannot_be_timed_is_absent_not_zero(
     welcome(user, **({"clock": clock} if clock else {}))
     payload = {"symbol": "S", "seq": 1, "ts": now_us(), "srcTs": now_us(), **fields}
     user.on_event(time.monotonic_ns(), "price:update", (payload,))
+    user._pushes.flush()
     assert recorder.of(Series.PUSH) == recorder.of(Series.PUSH_SERVICE) == []
 
 
@@ -173,6 +180,7 @@ def test_a_push_without_an_intended_time_has_a_service_time_alone(
     welcome(user)
     payload = {"symbol": "S", "seq": 1, "ts": now_us()}
     user.on_event(time.monotonic_ns(), "price:update", (payload,))
+    user._pushes.flush()
     assert recorder.of(Series.PUSH) == []
     assert len(recorder.of(Series.PUSH_SERVICE)) == 1
 

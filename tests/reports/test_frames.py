@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from synthetic_run import make_run
 
-from loadtests.results import MANIFEST, SCENARIO, SEGMENTS, TABLES, Phase
+from loadtests.results import FORMAT_VERSION, MANIFEST, SCENARIO, SEGMENTS, TABLES, Phase
 from reports.errors import DamagedTableError, NotARunError, ReportError, UnknownFormatError
 from reports.frames import RunFrames, read_run
 
@@ -49,7 +49,7 @@ def test_an_unknown_format_version_is_refused_by_name(tmp_path: Path) -> None:
         UnknownFormatError, match=r"version 7, written by tidegate 9\.9\.0"
     ) as error:
         read_run(directory)
-    assert "reads 1" in str(error.value)
+    assert f"reads {FORMAT_VERSION}" in str(error.value)
 
 
 def test_a_path_without_a_run_says_what_a_run_is(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_cut_off_parquet_file_is_refused_as_a_report_error(tmp_path: Path) -> 
 
 def test_a_manifest_without_optional_parts_is_read(tmp_path: Path) -> None:
     directory = make_run(tmp_path / "run")
-    least = {"format_version": 1, "status": "aborted"}
+    least = {"format_version": FORMAT_VERSION, "status": "aborted"}
     (directory / MANIFEST).write_text(json.dumps(least), encoding="utf-8")
     run = read_run(directory)
     assert run.manifest.run_id == "run"

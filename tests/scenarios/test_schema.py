@@ -8,6 +8,7 @@ from gateway.contract import SYMBOL_PATTERN, MarketEvent, TradingEvent
 from scenarios.schema import (
     MARKET_EVENTS,
     TRADING_EVENTS,
+    Arrivals,
     Scenario,
     ScenarioError,
     parse_scenario,
@@ -198,3 +199,68 @@ def test_health_and_policy_have_defaults(smoke: Scenario) -> None:
     found = parse_scenario(head, path="x.toml")
     assert found.health == smoke.health
     assert found.policy.inconclusive == "fail"
+
+
+ARRIVALS = """# Do stages and arrivals say what they mean?
+name = "waves"
+seed = 1
+budgets = ["errors == 0"]
+[phases]
+spawn_rate = 500.0
+arrivals = "burst"
+burst_size = 100
+warm_up = "1 s"
+steady = "30 s"
+drain = "5 s"
+[[stages]]
+at = "10 s"
+users = 200
+spawn_rate = 50.0
+[[stages]]
+at = "20 s"
+users = 50
+spawn_rate = 50.0
+[market]
+symbols = 5
+zipf = 1.0
+[users.trader]
+count = 100
+symbols = 1
+request_every = "4 s"
+arrivals = "poisson"
+[[publish]]
+event = "price:update"
+rate = 100.0
+arrivals = "poisson"
+payload = "2 KB"
+"""
+
+
+def test_stages_arrivals_and_payloads_are_read() -> None:
+    waves = parse_scenario(ARRIVALS, path="waves.toml")
+    assert waves.phases.arrivals == Arrivals(kind="burst", burst_size=100)
+    assert [(s.at_s, s.users, s.spawn_rate) for s in waves.stages] == [(10, 200, 50), (20, 50, 50)]
+    assert waves.most_users == 200
+    assert waves.users.trader is not None
+    assert waves.users.trader.arrivals == Arrivals(kind="poisson")
+    assert waves.publish[0].payload_bytes == 2_048
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "words"),
+    [
+        ('at = "20 s"', 'at = "10 s"', "does not rise"),
+        ('at = "20 s"', 'at = "30 s"', "beyond the steady phase"),
+        ("burst_size = 100\n", "", "phases.burst_size is missing"),
+        ('rate = 100.0\narrivals = "poisson"', "rate = 100.0\nburst_size = 5", "unknown key"),
+        ('"2 KB"', '"2 s"', 'such as "330 B"'),
+        ('"2 KB"', '"1 MB"', "64,512 B"),
+        ('rate = 100.0\narrivals = "poisson"', 'rate = 1.0\narrivals = "posson"', "poisson"),
+    ],
+    ids=["order", "too late", "no size", "size of nothing", "unit", "too big", "misspelt"],
+)
+def test_what_is_wrong_with_stages_arrivals_and_payloads_is_said(
+    right: str, wrong: str, words: str
+) -> None:
+    assert right in ARRIVALS
+    assert any(words in said for _, said in problems_of(ARRIVALS.replace(right, wrong)))

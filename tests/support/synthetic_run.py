@@ -194,12 +194,16 @@ def _generator(second: int, noise: np.random.Generator) -> dict[str, Any]:
         "steal_ns": None,
         "loop_lag_max_ns": int(noise.lognormal(np.log(4 * _MS), 0.5)),
         "schedule_delay_max_ns": None if idle else int(noise.lognormal(np.log(2 * _MS), 0.4)),
+        "share_max_ns": None if idle else int(noise.lognormal(np.log(1 * _MS), 0.4)),
+        "gc_pause_ns": 900_000,
+        "gc_pause_max_ns": 700_000,
     }
 
 
 def ledger_row(stream: str, group: str, owed: int, **counts: int) -> dict[str, Any]:
     """Return a ledger row in which all that was owed came, but for what ``counts`` says."""
-    row = {"conflated": 0, "lost": 0, "duplicate": 0, "reordered": 0, "leaked": 0, **counts}
+    row = {"conflated": 0, "lost": 0, "duplicate": 0, "reordered": 0, **counts}
+    row = {"late": 0, "leaked": 0, **row}
     received = owed - row["lost"] - row["conflated"]
     head = {"worker": "local", "stream": stream, "group": group, "clients": 12}
     return {**head, "owed": owed, "received": received, **row}

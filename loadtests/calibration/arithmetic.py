@@ -1,0 +1,51 @@
+"""What a true ruler must read, as arithmetic. Pure.
+
+A gateway that is frozen for ``F`` of a steady phase of ``S``, with publications due at even
+intervals all the while, delivers nothing for ``F`` and then everything. What was due at ``u``
+into the freeze waited ``F − u``, so the share ``f = F / S`` of all messages has latencies even
+over 0 … F, and the rest keep the base latency:
+
+    quantile(q) = base                           q ≤ 1 − f
+    quantile(q) = base + F × (q − (1 − f)) / f   q > 1 − f
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+ABSOLUTE_NS: Final = 300_000
+RELATIVE: Final = 0.03
+SLOPE_ERROR: Final = 0.02
+
+
+def allowed_error_ns(delay_ns: float) -> float:
+    """Return how far a delay may be read from what it is: max(0.3 ms, 3 %)."""
+    return max(ABSOLUTE_NS, RELATIVE * delay_ns)
+
+
+def slope(points: Sequence[tuple[float, float]]) -> float:
+    """Return the slope of the least-squares line through ``(demanded, read)``.
+
+    Raises:
+        ValueError: fewer than two different demands.
+    """
+    mean_x = sum(x for x, _ in points) / max(1, len(points))
+    mean_y = sum(y for _, y in points) / max(1, len(points))
+    spread = sum((x - mean_x) ** 2 for x, _ in points)
+    if not spread:
+        raise ValueError("a slope needs two different delays")
+    return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread
+
+
+def frozen_quantile_ns(q: float, *, frozen_ns: float, steady_ns: float, base_ns: float) -> float:
+    """Return the latency quantile that a freeze inside a steady phase demands.
+
+    Raises:
+        ValueError: the freeze does not lie inside the phase.
+    """
+    if not 0 < frozen_ns < steady_ns:
+        raise ValueError(f"a freeze of {frozen_ns:g} ns inside {steady_ns:g} ns")
+    share = frozen_ns / steady_ns
+    beyond = q - (1 - share)
+    return base_ns if beyond <= 0 else base_ns + frozen_ns * beyond / share

@@ -1,0 +1,106 @@
+"""A gateway that stands still is slow, a load generator that stands still is no ruler."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from gateway.contract import MarketEvent
+from loadtests.calibration.arithmetic import frozen_quantile_ns
+from loadtests.calibration.loads import Load
+from loadtests.calibration.pace import Pace
+from loadtests.calibration.readings import NS_PER_S, Reading
+from loadtests.calibration.rig import Rig, freeze
+from loadtests.calibration.rows import Row, books_row, say_ms, verdict_row
+from loadtests.results import ExitCode, Phase, Series, Verdict
+
+_FROZEN_QUANTILES: Final = (0.40, 0.60, 0.75, 0.90, 0.99)
+_FREEZE_ERROR: Final = 0.03
+_RATE: Final = 20.0
+_LOOP_LAG: Final = "generator loop lag p99"  # a check's name in verdict.json
+
+
+def try_frozen_gateway(rig: Rig, pace: Pace) -> list[Row]:
+    """Stop the gateway for half of the steady phase: the quantiles are known beforehand."""
+    load = Load(
+        steady_s=2 * pace.freeze_s,
+        # Few deliveries: the time to send what has piled up is not in the arithmetic.
+        rates={MarketEvent.PRICE: _RATE},
+        subscribers=2,
+        budgets=("push.p99 <= 50 ms",),
+        # What waits in the publisher waits for the gateway, and is measured as its. The own
+        # share of so few messages is that of one bad moment of a busy machine.
+        health=('publisher_delay_p99 = "60 s"', 'generator_share_p99 = "100 ms"'),
+    )
+    run = rig.begin_run("frozen-gateway", load.text())
+    try:
+        run.wait_until_steady()
+        time.sleep(pace.freeze_s / 2)
+        frozen_ns = freeze(rig.gateway_pid, round(pace.freeze_s * NS_PER_S))
+        directory, _ = run.end()
+    finally:
+        run.stop()
+    reading = Reading(directory)
+    start_ns, end_ns = reading.span_ns(Phase.STEADY)
+    found = reading.histogram(Series.PUSH)
+    # Half of the messages are not touched: their middle is the base.
+    base_ns = float(found.quantile_ns(0.25) or 0)
+    rows = []
+    for q in _FROZEN_QUANTILES:
+        demanded_ns = frozen_quantile_ns(
+            q, frozen_ns=frozen_ns, steady_ns=end_ns - start_ns, base_ns=base_ns
+        )
+        # Messages due at even intervals have quantiles that are exact to one interval.
+        allowed_ns = _FREEZE_ERROR * frozen_ns + NS_PER_S / _RATE
+        read_ns = float(found.quantile_ns(q) or 0)
+        rows.append(
+            Row(
+                trial="gateway frozen",
+                what=f"push p{q * 100:g}, {frozen_ns / NS_PER_S:.2f} s frozen "
+                f"of {(end_ns - start_ns) / NS_PER_S:.2f} s",
+                demanded=f"{say_ms(demanded_ns)} ± {say_ms(allowed_ns)} ms",
+                read=f"{say_ms(read_ns)} ms",
+                ok=bool(found.total) and abs(read_ns - demanded_ns) <= allowed_ns,
+            )
+        )
+    budget = reading.budget("push")
+    blamed = Row(
+        trial="gateway frozen",
+        what="push.p99 <= 50 ms",
+        demanded="FAIL, or INCONCLUSIVE as the run is short; not INVALID",
+        read=f"{budget['verdict']}: {budget['why']}",
+        ok=budget["verdict"] in (Verdict.FAIL, Verdict.INCONCLUSIVE),
+    )
+    return [*rows, blamed, books_row("gateway frozen", reading, load)]
+
+
+def try_frozen_worker(rig: Rig, pace: Pace) -> list[Row]:
+    """Stop the load generator for a while: the ruler is at fault, and must say so."""
+    load = Load(
+        steady_s=4 * pace.worker_freeze_s,
+        rates={MarketEvent.PRICE: 40.0},
+        subscribers=10,
+        budgets=("push.p99 <= 50 ms",),
+    )
+    run = rig.begin_run("frozen-worker", load.text())
+    try:
+        run.wait_until_steady()
+        time.sleep(pace.worker_freeze_s / 2)
+        freeze(run.load_pid(), round(pace.worker_freeze_s * NS_PER_S))
+        directory, code = run.end()
+    finally:
+        run.stop()
+    reading = Reading(directory)
+    budget = reading.budget("push")
+    broken = [check["name"] for check in reading.verdict["validity"] if check["ok"] is False]
+    return [
+        verdict_row("load generator frozen", reading, code, Verdict.INVALID, ExitCode.INVALID),
+        Row(
+            trial="load generator frozen",
+            what="push.p99 <= 50 ms",
+            demanded="INVALID for the generator's loop, not FAIL",
+            read=f"{budget['verdict']}: broken are {', '.join(broken) or 'none'}",
+            ok=budget["verdict"] == Verdict.INVALID and _LOOP_LAG in broken,
+        ),
+        books_row("load generator frozen", reading, load),
+    ]

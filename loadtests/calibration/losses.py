@@ -1,0 +1,90 @@
+"""Messages that are taken on their way, and readers that cannot keep up: the books must balance."""
+
+from __future__ import annotations
+
+import time
+
+from gateway.contract import STREAM_PREFIXES, MarketEvent
+from loadtests.calibration.loads import Load
+from loadtests.calibration.pace import SEED, Pace
+from loadtests.calibration.readings import Reading
+from loadtests.calibration.rig import Rig
+from loadtests.calibration.rows import Row, books_row, verdict_row
+from loadtests.faults.toxics import Bandwidth, Drop
+from loadtests.results import ExitCode, Verdict
+
+
+def try_drops(rig: Rig, pace: Pace) -> list[Row]:
+    """Remove messages on their way: just as many are reported lost."""
+    load = Load(
+        steady_s=pace.drop_s,
+        rates={event: 1.25 * of / 20 / pace.drop_s for event, _, of in pace.drops},
+        subscribers=20,
+        drain="3 s",
+    )
+    drops = {
+        event: Drop(events=(str(event),), count=count, of=of, seed=SEED)
+        for event, count, of in pace.drops
+    }
+    run = rig.begin_run("drops", load.text())
+    before = rig.control.set(tuple(drops.values()))
+    try:
+        directory, code = run.end()
+    finally:
+        run.stop()
+        after = rig.control.set(())
+    reading = Reading(directory)
+    rows = [_drop_row(reading, event, drop, _counts(after, drop)) for event, drop in drops.items()]
+    removed, lost = after["dropped"] - before["dropped"], reading.ledger_sum("lost")
+    total = Row(
+        trial="messages removed",
+        what="all streams",
+        demanded=f"{removed} lost, as many as the proxy took",
+        read=f"{lost} lost",
+        ok=removed == lost == sum(drop.count for drop in drops.values()),
+    )
+    found = verdict_row("messages removed", reading, code, Verdict.FAIL, ExitCode.BUDGET_BROKEN)
+    return [*rows, total, found, books_row("messages removed", reading, load, may_lose=True)]
+
+
+def _counts(figures: dict[str, object], drop: Drop) -> tuple[int, int]:
+    drops = figures["drops"]
+    assert isinstance(drops, dict)  # noqa: S101 - FaultProxy.figures says so
+    found = drops[drop.name]
+    return int(found["seen"]), int(found["dropped"])
+
+
+def _drop_row(reading: Reading, event: MarketEvent, drop: Drop, counts: tuple[int, int]) -> Row:
+    seen, dropped = counts
+    prefix = f"{STREAM_PREFIXES[event]}:"
+    lost = reading.ledger_sum("lost", stream=lambda name: name.startswith(prefix))
+    return Row(
+        trial="messages removed",
+        what=f"{event}: {drop.count} of {seen:,}",
+        demanded=f"exactly {drop.count} lost",
+        read=f"{lost} lost, the proxy took {dropped}",
+        ok=lost == dropped == drop.count,
+    )
+
+
+def try_slow_readers(rig: Rig, pace: Pace) -> list[Row]:
+    """Let some clients read slowly: what they miss is conflated, and nothing is lost."""
+    load = Load(
+        steady_s=pace.drop_s,
+        rates={MarketEvent.ORDER_BOOK: 80.0},
+        subscribers=20,
+        drain="8 s",
+        # Slow readers make times that judge nothing here; the books do.
+        health=('publisher_delay_p99 = "60 s"',),
+    )
+    run = rig.begin_run("slow-readers", load.text())
+    try:
+        run.wait_until_steady()
+        rig.control.set([Bandwidth(rate_kb_s=16, toxicity=0.25)])
+        time.sleep(0.7 * pace.drop_s)
+        rig.control.set(())
+        directory, _ = run.end()
+    finally:
+        run.stop()
+        rig.control.set(())
+    return [books_row("slow readers", Reading(directory), load)]

@@ -1,0 +1,54 @@
+"""How much a calibration measures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.contract import MarketEvent
+
+SEED: Final = 20
+"""Of everything that is drawn."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How much is measured: all of it, or a short subset for a test.
+
+    Attributes:
+        delays_ms: read back; 0 is added as the baseline.
+        rounds: how often each delay is set.
+        freeze_s: how long the gateway stands; the steady phase is twice that.
+        worker_freeze_s: how long the load generator stands.
+        drop_s: the steady phase in which messages are removed.
+        drops: how many of how many are removed, by event.
+    """
+
+    delays_ms: tuple[float, ...]
+    rounds: int
+    freeze_s: float
+    worker_freeze_s: float
+    drop_s: float
+    drops: tuple[tuple[MarketEvent, int, int], ...]
+
+
+FULL: Final = Pace(
+    delays_ms=(1, 5, 20, 100, 500),
+    rounds=7,
+    freeze_s=4.0,
+    worker_freeze_s=2.0,
+    drop_s=12.0,
+    drops=(
+        (MarketEvent.PRICE, 1, 2_000),
+        (MarketEvent.TICKER, 7, 2_000),
+        (MarketEvent.ORDER_BOOK, 10, 10_000),
+    ),
+)
+QUICK: Final = Pace(
+    delays_ms=(100, 500),
+    rounds=1,
+    freeze_s=1.5,
+    worker_freeze_s=1.0,
+    drop_s=2.0,
+    drops=((MarketEvent.PRICE, 7, 400),),
+)

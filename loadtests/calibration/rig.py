@@ -1,0 +1,225 @@
+"""The rig: a gateway of our own, the fault proxy before it, and real runs through both.
+
+RuntimeError
+└── RigFailed        a part of the rig did not do what it must, so nothing was measured
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import psutil
+
+from gateway.contract import LISTENING_LINE
+from loadtests.calibration.readings import NS_PER_S
+from loadtests.children import Child, child_environment, split_cores
+from loadtests.faults.control import LISTENING, ProxyControl
+from loadtests.manifest import read_json
+from loadtests.results import LOGS, MANIFEST, ExitCode, Phase
+from scenarios.schema import Scenario, parse_scenario
+
+START_S: Final = 20.0
+STOP_S: Final = 10.0
+_JUDGED: Final = (
+    ExitCode.PASS,
+    ExitCode.BUDGET_BROKEN,
+    ExitCode.INCONCLUSIVE,
+    ExitCode.INVALID,
+)
+JUDGED_S: Final = 90.0
+LIVE: Final = "live.json"  # what loadtests.run writes each second; it cannot be imported here
+_POLL_S: Final = 0.02
+
+
+class RigFailed(RuntimeError):  # noqa: N818 - the state of the rig, said in words
+    """A part of the rig is not there."""
+
+
+class Rig:
+    """A gateway and a proxy that live as long as the ``with`` block.
+
+    Attributes:
+        control: tells the proxy what to do.
+        directory: where scenarios, logs and runs go.
+    """
+
+    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+        self.directory = directory
+        self._environment = {
+            name: value
+            for name, value in child_environment(environment).items()
+            if not name.startswith(("GATEWAY_", "JWT_", "LOCUST_", "NODE_ENV", "REDIS_URL"))
+        }
+        self._secret = secrets.token_urlsafe(48)
+        self._gateway: Child | None = None
+        self._proxy: Child | None = None
+        self._control: ProxyControl | None = None
+        self._url = ""
+
+    def __enter__(self) -> Self:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        try:
+            self._start()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: object, _trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    @property
+    def control(self) -> ProxyControl:
+        """The proxy's control."""
+        if self._control is None:
+            raise RigFailed("the fault proxy is not running")
+        return self._control
+
+    @property
+    def gateway_pid(self) -> int:
+        """The gateway's process."""
+        if self._gateway is None or self._gateway.exit_code is not None:
+            raise RigFailed("the gateway is not running")
+        return self._gateway.pid
+
+    def begin_run(self, name: str, text: str) -> RigRun:
+        """Start ``tidegate run`` on a scenario's text, through the proxy."""
+        home = self.directory / name
+        home.mkdir()
+        scenario = home / "calibration.toml"
+        scenario.write_text(text, encoding="utf-8")
+        command = [sys.executable, "-m", "loadtests", "run", str(scenario)]
+        command += ["--target", self._url, "--runs", str(home / "runs")]
+        child = Child(
+            "run",
+            command,
+            log=home / "run.log",
+            environment={**self._environment, "JWT_SECRET": self._secret},
+            cores=split_cores()[1],
+        )
+        return RigRun(child, home / "runs", parse_scenario(text, path=str(scenario)))
+
+    def _start(self) -> None:
+        cores = split_cores()[0]
+        environment = {
+            **self._environment,
+            "GATEWAY_ENV": "production",
+            "GATEWAY_HEARTBEAT_SECONDS": "5",
+            "JWT_SECRET": self._secret,
+            "CLIENT_URL": "http://localhost",
+            "HOST": "127.0.0.1",
+            "PORT": "0",
+        }
+        self._gateway = Child(
+            "gateway",
+            [sys.executable, "-m", "gateway"],
+            log=self.directory / "gateway.log",
+            environment=environment,
+            cores=cores,
+        )
+        url = self._gateway.wait_for_line(LISTENING_LINE, START_S)
+        self._proxy = Child(
+            "fault proxy",
+            [sys.executable, "-m", "loadtests.faults", url.rpartition("/")[2]],
+            log=self.directory / "faults.log",
+            environment=self._environment,
+            cores=cores,
+        )
+        # "faults on URL control PORT"
+        self._url, _, port = self._proxy.wait_for_line(LISTENING, START_S).split()
+        self._control = ProxyControl(int(port))
+
+    def _stop(self) -> None:
+        if self._control is not None:
+            self._control.close()
+        for child in (self._proxy, self._gateway):
+            if child is not None and child.exit_code is None:
+                child.ask_to_stop(signal.SIGCONT)  # a trial that broke may have left it frozen
+                child.stop(STOP_S)
+
+
+class RigRun:
+    """One ``tidegate run`` that goes on."""
+
+    def __init__(self, child: Child, runs: Path, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self._child = child
+        self._runs = runs
+        self._deadline_s = time.monotonic() + START_S + scenario.load_s + JUDGED_S
+
+    def wait_until_steady(self) -> int:
+        """Wait for the steady phase, at most a second too long, and return the run's start (ns).
+
+        Raises:
+            RigFailed: the load never came so far.
+        """
+        while not self._is_steady():
+            if self._child.exit_code is not None or time.monotonic() > self._deadline_s:
+                raise RigFailed(f"the load never began:\n{self._child.last_lines(20)}")
+            time.sleep(_POLL_S)
+        return int((read_json(self._directory() / MANIFEST) or {})["t0_monotonic_ns"])
+
+    def load_pid(self) -> int:
+        """Return the process of the load generator. Raises RigFailed: there is none."""
+        for process in psutil.Process(self._child.pid).children(recursive=True):
+            if "locust" in process.cmdline():
+                return int(process.pid)
+        raise RigFailed("the load generator's process cannot be found")
+
+    def end(self) -> tuple[Path, ExitCode]:
+        """Wait for the end, and return the run directory and the exit code.
+
+        Raises:
+            RigFailed: it did not end, or made no verdict.
+        """
+        if not self._child.wait(self._deadline_s - time.monotonic()):
+            self._child.stop(STOP_S)
+            raise RigFailed(f"the run did not end in time:\n{self._child.last_lines()}")
+        code = self._child.exit_code
+        if code not in _JUDGED:
+            raise RigFailed(f"the run ended with {code}:\n{self._child.last_lines(20)}")
+        return self._directory(), ExitCode(code)
+
+    def stop(self) -> None:
+        """End it when it still goes on."""
+        if self._child.exit_code is None:
+            self._child.stop(STOP_S)
+
+    def _directory(self) -> Path:
+        found = [p for p in self._runs.iterdir() if p.is_dir() and not p.is_symlink()]
+        if len(found) != 1:
+            raise RigFailed(f"{self._runs} holds {len(found)} runs, not one")
+        return found[0]
+
+    def _is_steady(self) -> bool:
+        if not self._runs.exists() or not any(self._runs.iterdir()):
+            return False
+        live = read_json(self._directory() / LOGS / LIVE)
+        return live is not None and live["phase"] == Phase.STEADY
+
+
+def sleep_until(due_ns: int) -> None:
+    """Sleep until a moment of the monotonic clock; one that is past returns at once."""
+    time.sleep(max(0, due_ns - time.monotonic_ns()) / NS_PER_S)
+
+
+def freeze(pid: int, span_ns: int) -> int:
+    """Stop a process of ours for a while, and return for how long it really stood (ns)."""
+    os.kill(pid, signal.SIGSTOP)
+    begun_ns = time.monotonic_ns()
+    try:
+        sleep_until(begun_ns + span_ns)
+    finally:
+        stood_ns = time.monotonic_ns() - begun_ns
+        os.kill(pid, signal.SIGCONT)
+    return stood_ns

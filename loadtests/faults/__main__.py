@@ -1,0 +1,65 @@
+"""The fault proxy as a process: ``python -m loadtests.faults HOST:PORT [--seed N]``.
+
+It says where it listens in one line on standard output, ``faults on URL control PORT``,
+and ends with SIGTERM or SIGINT.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ctypes
+import signal
+import sys
+from typing import Final
+
+from loadtests.faults.control import LISTENING, serve_control
+from loadtests.faults.proxy import FaultProxy, NotLoopback
+from loadtests.faults.selector import FineSelector
+from loadtests.results import ExitCode
+
+_PR_SET_TIMERSLACK: Final = 29
+_SLACK_NS: Final = 1_000  # the kernel's own 50 µs would be added to every delay
+
+
+async def serve(proxy: FaultProxy) -> None:
+    """Run a proxy until a signal ends it."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for by in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(by, stopping.set)
+    url = await proxy.start()
+    control, port = await serve_control(proxy)
+    print(f"{LISTENING}{url} control {port}", flush=True)  # noqa: T201 - it says where it listens
+    await stopping.wait()
+    control.close()
+    await proxy.stop()
+
+
+def main() -> int:
+    """Run the process; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m loadtests.faults", description=__doc__)
+    parser.add_argument("upstream", metavar="HOST:PORT", help="the server, on the loopback")
+    parser.add_argument("--seed", type=int, default=0, help="of every draw")
+    options = parser.parse_args()
+    host, _, port = options.upstream.rpartition(":")
+    try:
+        proxy = FaultProxy(host, int(port), seed=options.seed)
+    except (NotLoopback, ValueError) as error:
+        sys.stderr.write(f"{error}; write such as 127.0.0.1:3000\n")
+        return ExitCode.USAGE
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, _SLACK_NS, 0, 0, 0)
+    with asyncio.Runner(loop_factory=_fine_loop) as runner:
+        runner.run(serve(proxy))
+    return ExitCode.PASS
+
+
+def _fine_loop() -> asyncio.AbstractEventLoop:
+    if sys.platform != "linux":
+        return asyncio.new_event_loop()
+    return asyncio.SelectorEventLoop(FineSelector())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,242 @@
+"""One client's connection and the proxy's own to the server, with a flow each way."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import socket
+import struct
+from typing import TYPE_CHECKING, Final, cast
+
+from loadtests.faults.flow import Flow
+from loadtests.faults.messages import HeadReader, NoWebSocket, asks_for_websocket
+from loadtests.faults.toxics import Carrier, ResetPeer, Stream, Timeout, Toxic
+
+if TYPE_CHECKING:
+    from loadtests.faults.proxy import FaultProxy
+
+CONNECT_S: Final = 5.0
+RECEIVE_BYTES: Final = 64 * 1_024
+"""What the kernel takes from the server for us: a slow reader must not hide in it."""
+_MS_PER_S: Final = 1_000
+
+_log = logging.getLogger("faults")
+
+
+class Link:
+    """One client's connection and ours to the server, with a flow each way."""
+
+    def __init__(
+        self, proxy: FaultProxy, number: int, upstream: tuple[str, int], seed: int
+    ) -> None:
+        self.proxy = proxy
+        self.is_websocket = False
+        self._draws = f"{seed}:{number}"
+        self._upstream = upstream
+        self._head: HeadReader | None = HeadReader()
+        self._sides: dict[Stream, asyncio.Transport] = {}
+        self._flows: dict[Stream, Flow] = {}
+        self._timers: list[asyncio.TimerHandle] = []
+        self._met: set[Toxic] = set()
+        self._opening: asyncio.Task[None] | None = None
+
+    def begin(self, client: asyncio.Transport) -> None:
+        """Take the client's side, and connect to the server before anything is read."""
+        self._sides[Stream.DOWNSTREAM] = client
+        client.pause_reading()
+        self._opening = asyncio.create_task(self._connect(client))
+
+    def join(self, server: asyncio.Transport) -> None:
+        """Take the server's side; its flow reads on when it is there."""
+        server.pause_reading()
+        self._sides[Stream.UPSTREAM] = server
+
+    def receive(self, stream: Stream, data: bytes) -> None:
+        """Take bytes on their way; the first request tells what the connection is."""
+        flow = self._flows.get(stream)
+        if flow is None:
+            return
+        try:
+            if stream is Stream.UPSTREAM and self._head is not None:
+                head = self._head.feed(data)
+                if head is not None:
+                    self._head = None
+                    self._learn(head)
+            self.proxy.passed_bytes[stream] += flow.put(data)
+        except NoWebSocket as error:
+            _log.error("a connection is given up: %s", error)
+            self.abort()
+
+    def end(self, stream: Stream) -> None:
+        """Take the end of one direction: it follows what is still on its way."""
+        flow = self._flows.get(stream)
+        if flow is None:
+            self.abort()
+        else:
+            flow.end()
+
+    def pause(self, stream: Stream, is_full: bool) -> None:
+        """Hold back, or let go on, the flow towards a side whose buffer is full."""
+        flow = self._flows.get(stream)
+        if flow is not None:
+            flow.hold(is_full)
+
+    def lose(self, stream: Stream, error: Exception | None) -> None:
+        """Take the loss of one side; the other follows at once when it was no orderly end."""
+        flow = self._flows.get(stream)
+        if error is not None or flow is None or flow.is_over:
+            self.abort()
+
+    def update(self) -> None:
+        """Let the flows know that the toxics have changed."""
+        for stream, flow in self._flows.items():
+            toxics = [toxic for toxic in self.proxy.toxics if self._suffers(toxic, stream)]
+            flow.use(toxics, self.proxy.drops)
+            for toxic in toxics:
+                self._meet(toxic)
+
+    def abort(self, *, is_reset: bool = False) -> None:
+        """End both sides now; with ``is_reset`` the client gets an RST."""
+        self.proxy.forget(self)
+        for timer in self._timers:
+            timer.cancel()
+        for flow in self._flows.values():
+            flow.close()
+        if self._opening is not None:
+            self._opening.cancel()
+        if is_reset:
+            _reset_when_closed(self._sides[Stream.DOWNSTREAM])
+        for transport in self._sides.values():
+            transport.abort()
+
+    async def _connect(self, client: asyncio.Transport) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await loop.create_connection(lambda: ServerSide(self), sock=await self._dial())
+        except (OSError, TimeoutError) as error:
+            _log.warning("the server cannot be reached: %s", error)
+            self.abort()
+            return
+        server = self._sides[Stream.UPSTREAM]
+        for stream, source, sink in (
+            (Stream.UPSTREAM, client, server),
+            (Stream.DOWNSTREAM, server, client),
+        ):
+            draw = random.Random(f"{self._draws}:{stream}")  # noqa: S311 - repeatable faults
+            late_ns = self.proxy.late_ns
+            self._flows[stream] = Flow(source, sink, draw, self._close_when_over, late_ns)
+        self.update()
+
+    async def _dial(self) -> socket.socket:
+        """Return a connected socket whose buffer is small, and set so before the window is."""
+        family = socket.AF_INET6 if ":" in self._upstream[0] else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+            await asyncio.get_running_loop().sock_connect(sock, self._upstream)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def _close_when_over(self) -> None:
+        if all(flow.is_over for flow in self._flows.values()):
+            self.proxy.forget(self)
+            for transport in self._sides.values():
+                transport.close()
+
+    def _learn(self, head: bytes) -> None:
+        self.is_websocket = asks_for_websocket(head)
+        if self.is_websocket:
+            self._flows[Stream.DOWNSTREAM].cut_frames()
+            self.update()
+
+    def _suffers(self, toxic: Toxic, stream: Stream) -> bool:
+        if toxic.stream is not stream:
+            return False
+        if toxic.carrier is Carrier.WEBSOCKET and not self.is_websocket:
+            return False
+        draw = random.Random(f"{self._draws}:{toxic}")  # noqa: S311 - repeatable faults
+        return draw.random() < toxic.toxicity
+
+    def _meet(self, toxic: Toxic) -> None:
+        """Start the clock of a toxic that ends connections, once."""
+        if toxic in self._met or not isinstance(toxic, Timeout | ResetPeer):
+            return
+        self._met.add(toxic)
+        is_reset = isinstance(toxic, ResetPeer)
+        if not is_reset and not toxic.timeout_ms:
+            return
+        loop = asyncio.get_running_loop()
+        wait_s = toxic.timeout_ms / _MS_PER_S
+        self._timers.append(loop.call_later(wait_s, self._expire, toxic, is_reset))
+
+    def _expire(self, toxic: Toxic, is_reset: bool) -> None:
+        if toxic in self.proxy.toxics:
+            self.abort(is_reset=is_reset)
+        self._met.discard(toxic)
+
+
+class _Side(asyncio.Protocol):
+    """What both ends of a link have in common.
+
+    ``reads`` is the flow that this side feeds, ``writes`` the one that it drains.
+    """
+
+    reads: Stream
+    writes: Stream
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+
+    def data_received(self, data: bytes) -> None:
+        self.link.receive(self.reads, data)
+
+    def eof_received(self) -> bool:
+        self.link.end(self.reads)
+        return True  # the other direction may go on
+
+    def pause_writing(self) -> None:
+        self.link.pause(self.writes, True)
+
+    def resume_writing(self) -> None:
+        self.link.pause(self.writes, False)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.link.lose(self.writes, error)
+
+
+class ClientSide(_Side):
+    """The connection that a client made to the proxy."""
+
+    reads, writes = Stream.UPSTREAM, Stream.DOWNSTREAM
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin the link."""
+        self.link.begin(_quick(transport))
+
+
+class ServerSide(_Side):
+    """The connection that the proxy made to the server."""
+
+    reads, writes = Stream.DOWNSTREAM, Stream.UPSTREAM
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Complete the link."""
+        self.link.join(_quick(transport))
+
+
+def _quick(transport: asyncio.BaseTransport) -> asyncio.Transport:
+    """Let small writes go at once: Nagle's wait would be measured as the server's."""
+    found = cast(asyncio.Transport, transport)
+    found.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return found
+
+
+def _reset_when_closed(transport: asyncio.Transport) -> None:
+    # SO_LINGER of 0 s: close() sends an RST and forgets what was not sent (socket(7)).
+    linger = struct.pack("ii", 1, 0)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

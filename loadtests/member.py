@@ -1,0 +1,200 @@
+"""A worker's part of a run: its users, its record, and what it sends to its master.
+
+Everything here happens after Locust's ``--processes`` has forked: no watcher, thread or
+socket is made before.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Final
+
+import gevent
+from locust.runners import WorkerRunner
+
+from loadtests.clock_offset import OffsetFilter
+from loadtests.clocks import read_clock_id
+from loadtests.division import Division
+from loadtests.live import LiveFigures
+from loadtests.messages import CLOCK, CLOSED, LIVE, PARCELS, STATUS, Assignment
+from loadtests.parcels import ParcelWriter
+from loadtests.probes import GeneratorProbe
+from loadtests.pulse import Pulse
+from loadtests.recording import SECOND_NS, PhaseTimes, Recorder, SecondSeen
+from loadtests.results import Event, Phase
+from loadtests.stage import Stage
+from loadtests.staging import set_stage
+from scenarios.schema import parse_scenario
+
+_STATUS_EACH_S: Final = 0.1
+_CLOCK_EACH_S: Final = 0.5
+_POLL_S: Final = 0.05
+
+_log = logging.getLogger(__name__)
+
+
+class MasterClock:
+    """What the master's clock shows, asked for until the worker ends."""
+
+    def __init__(self, runner: WorkerRunner) -> None:
+        self._runner = runner
+        self._filter = OffsetFilter()
+        self._greenlet: gevent.Greenlet | None = None
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._greenlet = gevent.spawn(self._ask_on)
+
+    def take(self, data: Mapping[str, int]) -> None:
+        """Take an answer."""
+        self._filter.add(
+            data["sent_ns"], data["received_ns"], data["answered_ns"], time.monotonic_ns()
+        )
+
+    def to_ours(self, clock_id: str | None) -> tuple[int, int | None]:
+        """Return what to add to the master's times to get ours, and its error bound, in ns.
+
+        Both are 0 where the clocks are one; the bound is None where nobody could tell.
+        """
+        if clock_id is not None and clock_id == read_clock_id():
+            return 0, 0
+        found = self._filter.at(time.monotonic_ns())
+        return (0, None) if found is None else (-found.offset_ns, found.error_ns)
+
+    def _ask_on(self) -> None:
+        while True:
+            self._runner.send_message(CLOCK, {"sent_ns": time.monotonic_ns()})
+            gevent.sleep(_CLOCK_EACH_S)
+
+
+class Member:
+    """One worker in one run.
+
+    Args:
+        runner: the worker's.
+        assignment: what the master said of the run.
+        clock: the master's clock.
+        secret: the gateway's.
+
+    Attributes:
+        stage: what this worker's users share.
+    """
+
+    def __init__(
+        self, runner: WorkerRunner, assignment: Assignment, clock: MasterClock, secret: str
+    ) -> None:
+        self.run_id = assignment.run_id
+        self.name = f"worker-{runner.worker_index}"
+        self._runner = runner
+        self._shift_ns, self._shift_error_ns = clock.to_ours(assignment.clock_id)
+        self._parcels = ParcelWriter()
+        self._is_closed = False
+        self._said: dict[str, Any] = {}
+        self._live = LiveFigures()
+        t0_ns = assignment.t0_ns + self._shift_ns
+        self._phases = PhaseTimes(t0_ns)
+        self.recorder = Recorder(self._parcels, worker=self.name, t0_ns=t0_ns, phases=self._phases)
+        self.stage = self._set_stage(assignment, secret)
+        self._generator = GeneratorProbe()
+        self._pulse = Pulse(
+            self.recorder,
+            None,
+            self._generator,
+            on_second=self._each_second,
+            on_lost=self._lose,
+        )
+        self._status = gevent.spawn(self._tell_status)
+        self._pulse.start()
+
+    def take_phases(self, data: Mapping[str, Any]) -> None:
+        """Take the run's phases, by the master's clock."""
+        self._phases.replace(
+            [int(start_ns) + self._shift_ns for start_ns in data["starts_ns"]],
+            [Phase(name) for name in data["phases"]],
+        )
+
+    def take_receipt(self, number: int) -> None:
+        """Forget the parcels up to a number: the master has them."""
+        self._parcels.forget(number)
+
+    def report(self, data: dict[str, Any]) -> None:
+        """Put what was measured into a report to the master."""
+        data[PARCELS] = self._parcels.pending()
+        data[LIVE] = self._live.packed()
+
+    def close(self, last_numbers: Mapping[str, int], drain_s: float) -> None:
+        """End the requests, wait for what is owed, close the ledger and tell the master."""
+        if self._is_closed:
+            return
+        self.stage.stop_requests(time.monotonic_ns())
+        deadline_ns = time.monotonic_ns() + round(drain_s * SECOND_NS)
+        while not self.stage.ledger.owes_nothing(last_numbers):
+            if time.monotonic_ns() >= deadline_ns:
+                break
+            gevent.sleep(_POLL_S)
+        self._tell_end(last_numbers, has_left=False)
+
+    def leave(self) -> None:
+        """End this worker's part before the run's: what it was owed since, nobody can say."""
+        if not self._is_closed:
+            self.stage.stop_requests(time.monotonic_ns())
+            self._tell_end({}, has_left=True)
+
+    def _set_stage(self, assignment: Assignment, secret: str) -> Stage:
+        division = Division(
+            counts=assignment.counts,
+            rank=assignment.ranks.get(self._runner.client_id),
+            worker=self._runner.worker_index,
+        )
+        return set_stage(
+            parse_scenario(assignment.scenario, path="the master's scenario"),
+            assignment,
+            division,
+            recorder=self.recorder,
+            secret=secret,
+            shift_ns=self._shift_ns,
+        )
+
+    def _tell_end(self, last_numbers: Mapping[str, int], *, has_left: bool) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._status.kill()
+        self._pulse.stop()
+        now_ns = time.monotonic_ns()
+        self.stage.close_oracles(now_ns)
+        rows = [asdict(row) for row in self.stage.ledger.close(last_numbers)]
+        self.recorder.close(now_ns)
+        facts = {
+            "left": has_left,
+            "unmeasured": sorted(self._generator.unmeasured),
+            "clock_shift_ns": self._shift_ns,
+            "clock_error_ns": self._shift_error_ns,
+        }
+        content = {PARCELS: self._parcels.pending(), "rows": rows, "facts": facts}
+        self._runner.send_message(CLOSED, content)
+
+    def _each_second(self, seen: SecondSeen) -> None:
+        self._live = LiveFigures.of(seen, self.recorder)
+
+    def _lose(self, problem: str) -> None:
+        """Leave a run whose record broke here: what is not recorded cannot be judged."""
+        _log.error("%s", problem)
+        self.recorder.event(Event.LOST_PROCESS, at_ns=time.monotonic_ns(), detail=problem)
+        gevent.spawn(self.leave)
+
+    def _tell_status(self) -> None:
+        while True:
+            complete = self.stage.is_complete()
+            status = {
+                "users": len(self.stage.users),
+                "complete": complete,
+                "traders": list(self.stage.trader_ids()) if complete else [],
+            }
+            if status != self._said:
+                self._said = status
+                self._runner.send_message(STATUS, status)
+            gevent.sleep(_STATUS_EACH_S)

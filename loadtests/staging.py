@@ -1,0 +1,47 @@
+"""A run's stage, as the process with the run directory and each worker alike set it up."""
+
+from __future__ import annotations
+
+from loadtests.division import Division, Places
+from loadtests.messages import Assignment
+from loadtests.recording import Recorder
+from loadtests.schedule import Plan, plan_of
+from loadtests.stage import Stage
+from scenarios.schema import Scenario
+
+
+def plan_sessions(scenario: Scenario, assignment: Assignment, shift_ns: int = 0) -> Plan:
+    """Return when each session of a run is due: the same in every process of it.
+
+    Args:
+        scenario: what is run.
+        assignment: rate and first moment, by the clock of the master.
+        shift_ns: what to add to the master's times to get this process's.
+    """
+    return plan_of(
+        scenario.phases.arrivals,
+        first_ns=assignment.session_first_ns + shift_ns,
+        rate_per_s=assignment.session_rate,
+        seed=f"{scenario.seed}:sessions",
+    )
+
+
+def set_stage(
+    scenario: Scenario,
+    assignment: Assignment,
+    division: Division,
+    *,
+    recorder: Recorder,
+    secret: str,
+    shift_ns: int = 0,
+) -> Stage:
+    """Return the stage of this process's users."""
+    return Stage(
+        scenario=scenario,
+        secret=secret,
+        recorder=recorder,
+        t0_ns=recorder.t0_ns,
+        places=Places(division),
+        sessions=plan_sessions(scenario, assignment, shift_ns),
+        session_count=assignment.session_count,
+    )

@@ -1,0 +1,61 @@
+"""What one cell read: a stamp for each socket read, and which ticks it brought."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Times = NDArray[np.int64]
+
+
+class Reading:
+    """Filled by the hot loop, explained afterwards.
+
+    Attributes:
+        stamps_ns: for each read that brought a tick, when it returned.
+        chunks: for each of them, which chunk it was (see :meth:`describe`).
+        round_trips_ns: of pings, from due to the pong's read.
+    """
+
+    def __init__(self) -> None:
+        self.stamps_ns = array("q")
+        self.chunks = array("q")
+        self.round_trips_ns = array("q")
+        self._counts = array("q")
+        self._starts = array("q")
+        self._dues_us = array("q")
+
+    def describe(self, dues_us: list[int]) -> int:
+        """Return the number of a chunk that holds ticks of these due times."""
+        self._starts.append(len(self._dues_us))
+        self._counts.append(len(dues_us))
+        self._dues_us.extend(dues_us)
+        return len(self._counts) - 1
+
+    def messages(self) -> tuple[Times, Times]:
+        """Return for every tick that was read: its read stamp and its due time, ns."""
+        chunks, stamps = _integers(self.chunks), _integers(self.stamps_ns)
+        counts = _integers(self._counts)[chunks] if len(chunks) else chunks
+        if not counts.sum():
+            return _integers(array("q")), _integers(array("q"))
+        before = np.cumsum(counts) - counts
+        starts = _integers(self._starts)[chunks]
+        places = np.arange(counts.sum()) + np.repeat(starts - before, counts)
+        return np.repeat(stamps, counts), _integers(self._dues_us)[places] * 1_000
+
+
+def _integers(values: Any) -> Times:
+    return np.frombuffer(values, dtype=np.int64) if len(values) else np.empty(0, np.int64)
+
+
+def quantile_ms(spans_ns: Times, share: float) -> float | None:
+    """Return an exact quantile (the smallest value that ``share`` do not exceed), ms.
+
+    None when there is nothing to take it of: an unmeasured time is absent, never zero.
+    """
+    if not len(spans_ns):
+        return None
+    return float(np.quantile(spans_ns, share, method="inverted_cdf")) / 1e6

@@ -1,0 +1,80 @@
+"""A run of 10⁸ messages: tens of megabytes on disk, judged within a minute and a gigabyte."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synthetic_run import make_run
+
+from loadtests.recording import SECOND_NS, PhaseTimes, Recorder
+from loadtests.results import SEGMENTS, VERDICT, Phase, Series
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 1_000
+EACH_SECOND = 100_000
+MEGABYTE = 1 << 20
+LIMIT_S = 60.0
+LIMIT_BYTES = 1 << 30
+
+# Ends the run directory and judges it, and says how much memory each took at most.
+READ = """
+import resource, subprocess, sys
+for module in ("loadtests.recording", "reports"):
+    done = subprocess.run([sys.executable, "-m", module, sys.argv[1]], stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
+"""
+
+
+def write_run(directory: Path) -> None:
+    """Write the pushes of ``SECONDS`` seconds through the recorder, as a worker does."""
+    make_run(directory, without=("hist", "timeline"))
+    phases = PhaseTimes(0)
+    phases.begin(Phase.STEADY, 8 * SECOND_NS)
+    recorder = Recorder(directory, worker="worker-0", t0_ns=0, phases=phases)
+    noise = np.random.default_rng(7)
+    offsets = np.sort(noise.integers(0, SECOND_NS, EACH_SECOND))
+    for second in range(SECONDS):
+        at_ns = offsets + second * SECOND_NS
+        push_ns = noise.lognormal(np.log(2e6), 0.5, EACH_SECOND).astype(np.int64)
+        recorder.spans(Series.PUSH, push_ns, at_ns)
+        recorder.spans(Series.PUSH_SERVICE, push_ns // 2, at_ns)
+        recorder.count("received", EACH_SECOND)
+        recorder.flush((second + 1) * SECOND_NS)
+    recorder.close(SECONDS * SECOND_NS)
+
+
+def size_of(paths: list[Path]) -> int:
+    return sum(path.stat().st_size for path in paths)
+
+
+@pytest.mark.timeout(300)
+def test_1e8_messages_stay_tens_of_megabytes_and_are_judged_within_a_minute_and_a_gigabyte(
+    tmp_path: Path,
+) -> None:
+    directory = tmp_path / "run"
+    write_run(directory)
+    segments = size_of(list((directory / SEGMENTS).iterdir()))
+    begun_s = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(directory)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=LIMIT_S * 4,
+    )
+    took_s = time.monotonic() - begun_s
+    parquet = size_of(list(directory.glob("*.parquet")))
+    figures = f"{segments >> 20} MB of segments, {parquet >> 20} MB, {took_s:.0f} s"
+    verdict = json.loads((directory / VERDICT).read_text())
+    push = next(row for row in verdict["budgets"] if row["text"].startswith("push.p99"))
+    assert push["n"] == (SECONDS - 8) * EACH_SECOND
+    assert max(segments, parquet) < 60 * MEGABYTE, figures
+    assert int(done.stdout) < LIMIT_BYTES, figures
+    assert took_s < LIMIT_S, figures
