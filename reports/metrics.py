@@ -108,24 +108,27 @@ def histogram_of(run: RunFrames, series: Series, phases: Sequence[Phase]) -> int
     Seconds of those phases without a value are rows of zeros: they are part of the run.
     """
     rows = run["hist"]
+    # One-byte masks and narrow columns: a run of hours has millions of rows.
     in_phases = rows["phase"].isin([str(phase) for phase in phases]).to_numpy()
-    seconds = _seconds_of(run, phases, rows["t_s"].to_numpy()[in_phases])
     wanted = in_phases & (rows["series"] == str(series)).to_numpy()
-    # Whole arrays, not a pivot table: a run of hours has millions of rows.
-    places = np.searchsorted(seconds, rows["t_s"].to_numpy()[wanted])
-    buckets, columns = np.unique(rows["bucket"].to_numpy()[wanted], return_inverse=True)
+    seconds = _seconds_of(run, phases)
+    places = np.searchsorted(seconds, rows["t_s"].to_numpy()[wanted]).astype(np.int32)
+    found = rows["bucket"].to_numpy()[wanted]
+    buckets = np.flatnonzero(np.bincount(found)) if len(found) else np.zeros(0, dtype=np.int64)
+    columns = np.searchsorted(buckets, found).astype(np.int32)
     counts = np.zeros((len(seconds), len(buckets)), dtype=np.int64)
     np.add.at(counts, (places, columns), rows["count"].to_numpy()[wanted])
     return intervals.Histogram(seconds=seconds, buckets=buckets.astype(np.int64), counts=counts)
 
 
-def _seconds_of(
-    run: RunFrames, phases: Sequence[Phase], seen: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
+def _seconds_of(run: RunFrames, phases: Sequence[Phase]) -> npt.NDArray[np.int64]:
+    """Return the seconds of phases that any table of the run knows."""
     names = [str(phase) for phase in phases]
-    timeline = run["timeline"]
-    known = timeline.loc[timeline["phase"].isin(names), "t_s"].to_numpy(dtype=np.int64)
-    return np.union1d(pd.unique(seen), known).astype(np.int64)
+    seconds: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+    for table in ("hist", "timeline"):
+        known = run[table].loc[run[table]["phase"].isin(names), "t_s"]
+        seconds = np.union1d(seconds, known.unique()).astype(np.int64)
+    return seconds
 
 
 def _measure_quantile(run: RunFrames, metric: str, statistic: str) -> Measurement:
