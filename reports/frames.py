@@ -159,13 +159,14 @@ def _read_table(path: Path, name: str) -> tuple[pd.DataFrame, str]:
         empty = _schema(columns).empty_table()
         return _frame([empty[column.name] for column in columns], columns), why
     try:
-        table = pq.read_table(source, read_dictionary=_words_of(columns))
+        table = pq.read_table(source, read_dictionary=_words_of(columns), pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise DamagedTableError(source, f"not a readable Parquet file ({error})") from error
     table = _conformed(table, columns, source)
     values = [table[column.name] for column in columns]
     del table  # the columns are let go one by one as they become pandas'
     frame = _frame(values, columns)
+    pa.default_memory_pool().release_unused()
     return frame, "" if len(frame) else f"{source.name} holds no rows"
 
 

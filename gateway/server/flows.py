@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.contract import Channel, MarketEvent
+from gateway.contract import Channel, MarketEvent, ServerEvent
 from gateway.transport import Flow, Lane
 
 FLOWS: Final = {
     event.value: Flow(lane=Lane.MARKET, conflate_by=("symbol",), previous="prevSeq")
     for event in MarketEvent
+} | {
+    # Only the last count matters: nobody is closed for not having read an older one.
+    ServerEvent.CONNECTION_COUNT.value: Flow(conflate_by=()),
 }
-"""Market data wait behind everything else; of a symbol a slow client gets the newest alone."""
+"""Market data wait behind everything else; of a symbol, and of the connection count, a slow
+client gets the newest alone."""
 
 LANES: Final = {
     Channel.TRADING: Lane.LOSSLESS,

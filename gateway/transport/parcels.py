@@ -28,13 +28,14 @@ class Flow:
     Attributes:
         lane: where they wait.
         conflate_by: fields of the payload that name a stream; of each stream a client that
-            cannot keep up is kept the newest alone. Empty: never conflated.
+            cannot keep up is kept the newest alone. Empty: all of the name are one stream.
+            ``None``: never conflated.
         previous: field with the number of the event before in the stream; it is put right
             for who missed some.
     """
 
     lane: Lane = Lane.LOSSLESS
-    conflate_by: tuple[str, ...] = ()
+    conflate_by: tuple[str, ...] | None = None
     previous: str | None = None
 
 
@@ -81,7 +82,7 @@ class Parcel:
             encode: makes the parcel of a payload that differs in ``flow.previous``.
         """
         try:
-            key = (event, *(payload[field] for field in flow.conflate_by))
+            key = (event, *(payload[field] for field in flow.conflate_by or ()))
             hash(key)
         except (KeyError, TypeError):
             return

@@ -169,7 +169,7 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
             return 0
         flow = self._flow(event)
         parcels = self._parcels(event, data, namespace)
-        if flow.conflate_by and len(parcels) == 1 and isinstance(data, Mapping):
+        if flow.conflate_by is not None and len(parcels) == 1 and isinstance(data, Mapping):
             parcels[0].conflatable(
                 event, data, flow, lambda payload: self._parcels(event, payload, namespace)[0]
             )

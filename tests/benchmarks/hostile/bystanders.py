@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from statistics import median
 from typing import Any, Final
 
 from tests.benchmarks.hostile.attacks import ATTACKS
@@ -155,7 +156,8 @@ def measure(
         finally:
             attacker.close()
     log = bench.log("bystanders").read_text(errors="replace")
-    return [rows.finding(key) for key in attacks] + [_aftermath(before, after, log)]
+    left = _aftermath(before, after, log, median(rows.others_shares))
+    return [*(rows.finding(key) for key in attacks), left]
 
 
 class _Rows:
@@ -169,13 +171,16 @@ class _Rows:
         self._with_ms: dict[str, list[float]] = {}
         self._without_ms: dict[str, list[float]] = {}
         self._counts: dict[str, Counter[str]] = {}
+        self.others_shares: list[float] = []
 
     def pair(self, key: str, *, hostile_first: bool) -> None:
         """Measure one pair."""
         for is_hostile in (hostile_first, not hostile_first):
             if is_hostile:
                 self._attacker.begin(key)
-            p99_ms = _cell(self._crowd, self._market, self._seconds)
+            p99_ms, others_share = _cell(self._crowd, self._market, self._seconds)
+            if not is_hostile:  # beside an attack, the attacker is among the others
+                self.others_shares.append(others_share)
             if is_hostile:
                 self._counts.setdefault(key, Counter()).update(self._attacker.end())
                 _await_return(self._crowd, self._market)
@@ -200,14 +205,14 @@ class _Rows:
         )
 
 
-def _cell(crowd: Crowd, market: Market, seconds: float) -> float:
-    """Return the bystanders' p99 of ticks at due times, ms."""
+def _cell(crowd: Crowd, market: Market, seconds: float) -> tuple[float, float]:
+    """Return the bystanders' p99 of ticks at due times, ms, and what others used of a core."""
     got = cells.stream(crowd, market, _TICKS_PER_S, seconds, _WARM_S, _DRAIN_S)
     if got.p99_ms is None or got.refused:
         raise PeerFailed(f"{got.refused} ticks were refused, p99 is {got.p99_ms}")
     if got.delivered_share < 1:
         raise PeerFailed(f"bystanders got {got.delivered_share:.2%} of what was published")
-    return got.p99_ms
+    return got.p99_ms, got.others_share
 
 
 def _await_return(crowd: Crowd, market: Market) -> None:
@@ -229,7 +234,9 @@ def _footprint(market: Market) -> dict[str, float]:
     }
 
 
-def _aftermath(before: dict[str, float], after: dict[str, float], log: str) -> Finding:
+def _aftermath(
+    before: dict[str, float], after: dict[str, float], log: str, others_share: float
+) -> Finding:
     """Return the row of what all attacks together left behind."""
     tracebacks = log.count("Traceback")
     tokens = sum(log.count(start) for start in _TOKEN_STARTS)
@@ -252,7 +259,8 @@ def _aftermath(before: dict[str, float], after: dict[str, float], log: str) -> F
         ),
         promise="nothing left, nothing told",
         verdict=judge(is_kept),
-        figures={"before": before, "after": after, "tracebacks": tracebacks, "tokens": tokens},
+        figures={"before": before, "after": after, "tracebacks": tracebacks, "tokens": tokens,
+            "others_share": others_share,},
     )
 
 

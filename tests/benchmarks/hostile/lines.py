@@ -118,16 +118,26 @@ async def read_until(line: socket.socket, wanted: bytes) -> bytes:
 
 
 async def read_to_end(line: socket.socket, timeout_s: float = _PATIENCE_S) -> bool:
-    """Read and forget until the gateway closes; return whether it did in that time."""
+    """Read and forget until the gateway closes; return whether it did in that time.
+
+    A WebSocket's close frame counts: the gateway then waits up to 2 s for this end to close.
+    """
     try:
         async with asyncio.timeout(timeout_s):
-            while await asyncio.get_running_loop().sock_recv(line, _READ_BYTES):
-                pass
+            while data := await asyncio.get_running_loop().sock_recv(line, _READ_BYTES):
+                if _ends_with_close(data):
+                    break
     except TimeoutError:
         return False
     except OSError:
         return True
     return True
+
+
+def _ends_with_close(data: bytes) -> bool:
+    # A server's close frame is not masked and carries at most 125 bytes (RFC 6455, 5.5).
+    at = data.rfind(b"\x88")
+    return 0 <= at < len(data) - 1 and at + 2 + data[at + 1] == len(data)
 
 
 def polling_request(port: int, sid: str = "", body: bytes | None = None) -> bytes:
