@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from gateway.channels import SubscriptionRequest, parse_subscription
@@ -132,9 +133,13 @@ class Handlers:
         if reply.lane is None:
             transport.reply(session.sid, reply.event, reply.payload)
             return acknowledgement
-        sent = asyncio.get_running_loop().create_future()
+        sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if transport.reply_behind(
-            session.sid, reply.event, reply.payload, reply.lane, lambda: sent.set_result(None)
+            session.sid,
+            reply.event,
+            reply.payload,
+            reply.lane,
+            partial(_note_sent, sent),
         ):
             return acknowledgement
         return _acknowledge_after(sent, acknowledgement)
@@ -256,3 +261,8 @@ class Handlers:
 async def _acknowledge_after(sent: asyncio.Future[None], acknowledgement: _Answer) -> _Answer:
     await sent
     return acknowledgement
+
+
+def _note_sent(sent: asyncio.Future[None]) -> None:
+    if not sent.done():  # who awaits it may have been cancelled
+        sent.set_result(None)

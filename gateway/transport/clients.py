@@ -6,6 +6,7 @@ overtake a handler that awaits, for it may be what awaits them.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
@@ -65,7 +66,8 @@ class Clients:
         """Take the clients of a session that has ended out of every table."""
         self._reassembly.drop(session)
         for member in session.members:
-            self.part(member, reason)
+            if not member.is_leaving:
+                self._spawn(self.part(member, reason))
 
     def breached(self, session: EngineSession, what: str) -> None:
         """Say goodbye to the clients of a session that is closed for a breach."""
@@ -76,8 +78,7 @@ class Clients:
             log.warning("protocol breach: %s", what)
         for member in session.members:
             if member.is_connected:
-                for parcel in self._server.encode(packets.DISCONNECT, None, member.namespace):
-                    session.send(parcel)
+                session.send(self._server.encode(packets.DISCONNECT, None, member.namespace))
 
     def received(self, session: EngineSession, data: str | bytes) -> None:
         """Take one message: a packet, or a binary part of one."""
@@ -112,22 +113,26 @@ class Clients:
         session.attachments_due_ns = 0
         kind = packet.packet_type
         namespace = packet.namespace or "/"
-        member = member_of(session, namespace)
         if kind == packets.CONNECT:
-            if member is not None:
-                raise MalformedPacket("a second CONNECT")
             session.in_order(lambda: self._connect(session, namespace, packet.data))
-        elif member is None:
-            raise MalformedPacket("a packet before CONNECT")
         elif kind in (packets.ACK, packets.BINARY_ACK):
-            self._acknowledge(session, member, packet)  # its handler may be what awaits it
-        elif kind == packets.DISCONNECT:
-            session.in_order(lambda: self._leave(member))
+            self._acknowledge(session, namespace, packet)  # a handler may await it
         else:
-            name = packet.data[0]
-            if self._on_event is None and (not isinstance(name, str) or name in _RESERVED):
-                raise MalformedPacket("an event with a reserved name, or none")
-            session.in_order(lambda: self._handle(member, packet, size))
+            if kind in (packets.EVENT, packets.BINARY_EVENT) and self._on_event is None:
+                name = packet.data[0]
+                if not isinstance(name, str) or name in _RESERVED:
+                    raise MalformedPacket("an event with a reserved name, or none")
+            session.in_order(lambda: self._perform(session, namespace, packet, size))
+
+    def _perform(self, session: EngineSession, namespace: str, packet: Any, size: int) -> Any:
+        member = member_of(session, namespace)
+        if member is None:
+            if session.is_open:
+                self._server.eio.breach(session, "a packet before CONNECT")
+            return None
+        if packet.packet_type == packets.DISCONNECT:
+            return self._leave(member)
+        return self._handle(member, packet, size)
 
     # Connecting
 
@@ -141,7 +146,6 @@ class Clients:
             return None
         if self._server.always_connect:
             self._accept(member)
-        session.cork()
         try:
             answer = self._call_connect(member, auth)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises refuses the client
@@ -181,6 +185,9 @@ class Clients:
     async def _connect_later(self, member: Member, answer: Awaitable[Any]) -> None:
         try:
             outcome = await answer
+        except asyncio.CancelledError as error:
+            self._connected(member, error)
+            raise
         except Exception as error:  # noqa: BLE001 - as above
             outcome = error
         self._connected(member, outcome)
@@ -188,64 +195,73 @@ class Clients:
     def _connected(self, member: Member, outcome: object) -> None:
         """Answer a CONNECT with what its handler returned or raised."""
         session = member.session
-        try:
-            if member not in session.members:
-                return  # it left while the handler ran
-            if isinstance(outcome, Exception) or outcome is False:
-                reason = _refusal_of(outcome)
-                self._server.manager.part(member)
-                self._refuse(session, member.namespace, reason)
-            elif not self._server.always_connect:
-                self._accept(member)
-        finally:
-            session.uncork()
+        if member not in session.members or member.is_leaving:
+            return  # it left while the handler ran
+        if isinstance(outcome, BaseException) or outcome is False:
+            reason = _refusal_of(outcome)
+            self._server.manager.part(member)
+            self._refuse(session, member.namespace, reason)
+        elif not self._server.always_connect:
+            self._accept(member)
 
     def _accept(self, member: Member) -> None:
         session = member.session
-        member.is_connected = True
         session.admission_due_ns = 0
-        for parcel in self._server.encode(packets.CONNECT, {"sid": member.sid}, member.namespace):
-            session.send_past(parcel)
+        session.send(self._server.encode(packets.CONNECT, {"sid": member.sid}, member.namespace))
+        early = self._server.manager.admit(member)
         if self._on_welcome is not None and member.namespace == "/":
             self._on_welcome(member.sid)
+        for parcel in early:
+            session.send(parcel)
 
     def _refuse(self, session: EngineSession, namespace: str, reason: Any) -> None:
         kind = packets.DISCONNECT if self._server.always_connect else packets.CONNECT_ERROR
-        for parcel in self._server.encode(kind, reason, namespace):
-            session.send_past(parcel)
+        session.send(self._server.encode(kind, reason, namespace))
 
     # Leaving
 
-    def _leave(self, member: Member) -> None:
+    def _leave(self, member: Member) -> Any:
         session = member.session
-        self.part(member, self._server.reason.CLIENT_DISCONNECT)
-        if not session.members and session.is_open and self._server.eio.connect_timeout_ns:
+        waiting = self.part(member, self._server.reason.CLIENT_DISCONNECT)
+        engine = self._server.eio
+        if session.is_open and engine.connect_timeout_ns and not _connected_members(session):
             # The client may connect again; a transport without a client is not kept for ever.
-            session.admission_due_ns = (
-                self._server.eio.now_ns() + self._server.eio.connect_timeout_ns
-            )
-            self._server.eio.wake_at(session, session.admission_due_ns)
+            session.admission_due_ns = engine.now_ns() + engine.connect_timeout_ns
+            engine.wake_at(session, session.admission_due_ns)
+        return waiting
 
-    def part(self, member: Member, reason: str) -> None:
-        """Call the disconnect handler and take the client out of its rooms."""
+    def part(self, member: Member, reason: str) -> Any:
+        """Take a client out of its rooms, and call its disconnect handler.
+
+        Returns:
+            An awaitable that ends with the handler, ``None`` where it has ended already.
+        """
         was_connected = member.is_connected
-        member.is_connected = False
+        if not was_connected:
+            self._server.manager.part(member)
+            return None
+        self._server.manager.mute(member)
         try:
-            if was_connected:
-                waiting = self._call_disconnect(member, reason)
-                if waiting is not None:
-                    self._server.eio.spawn(self._part_later(member, waiting))
-                    self._server.manager.mute(member)
-                    return
+            waiting = self._call_disconnect(member, reason)
         except Exception:
             log.exception("disconnect handler failed")
+            waiting = None
+        if waiting is not None:
+            return self._part_later(member, waiting)
         self._server.manager.part(member)
+        return None
 
     async def _part_later(self, member: Member, waiting: Awaitable[Any]) -> None:
         try:
             await waiting
+        except Exception:
+            log.exception("disconnect handler failed")
         finally:
             self._server.manager.part(member)
+
+    def _spawn(self, waiting: Any) -> None:
+        if waiting is not None:
+            self._server.eio.spawn(waiting)
 
     def _call_disconnect(self, member: Member, reason: str) -> Any:
         arguments = (member.sid, reason)
@@ -268,12 +284,11 @@ class Clients:
                 answer = self._on_event(member.sid, name, tuple(arguments), size)
             else:
                 answer = self._dispatch(member, name, arguments)
+            if inspect.isawaitable(answer):
+                return self._answer_later(member, packet.id, answer)
+            self._answer(member, packet.id, answer)
         except Exception:
             log.exception("event handler failed")
-            return None
-        if inspect.isawaitable(answer):
-            return self._answer_later(member, packet.id, answer)
-        self._answer(member, packet.id, answer)
         return None
 
     def _dispatch(self, member: Member, name: str, arguments: list[Any]) -> Any:
@@ -291,24 +306,24 @@ class Clients:
 
     async def _answer_later(self, member: Member, ack_id: int | None, waiting: Any) -> None:
         try:
-            answer = await waiting
+            self._answer(member, ack_id, await waiting)
         except Exception:
             log.exception("event handler failed")
-            return
-        self._answer(member, ack_id, answer)
 
     def _answer(self, member: Member, ack_id: int | None, answer: Any) -> None:
         if ack_id is None or answer is self._server.not_handled or not member.is_connected:
             return
         data = [] if answer is None else list(answer) if isinstance(answer, tuple) else [answer]
-        parcels = self._server.encode(packets.ACK, data, member.namespace, ack_id)
+        parcel = self._server.encode(packets.ACK, data, member.namespace, ack_id)
         if self._on_event is not None:
-            for parcel in parcels:
-                member.session.send(parcel)
+            member.session.send(parcel)
         else:
-            self._server.send_parcels(member.session, parcels)
+            self._server.send_parcel(member.session, parcel)
 
-    def _acknowledge(self, session: EngineSession, member: Member, packet: Any) -> None:
+    def _acknowledge(self, session: EngineSession, namespace: str, packet: Any) -> None:
+        member = member_of(session, namespace)
+        if member is None:
+            raise MalformedPacket("a packet before CONNECT")
         callback = (member.callbacks or {}).pop(packet.id, None)
         if callback is None:
             if member.callbacks is None:
@@ -320,7 +335,11 @@ class Clients:
             log.exception("acknowledgement callback failed")
             return
         if inspect.isawaitable(answer):
-            self._server.eio.spawn(_await(answer))
+            self._spawn(_await(answer))
+
+
+def _connected_members(session: EngineSession) -> list[Member]:
+    return [member for member in session.members if member.is_connected]
 
 
 async def _await(waiting: Awaitable[Any]) -> None:
@@ -331,6 +350,6 @@ def _refusal_of(outcome: object) -> Any:
     """Return what a refused client is told: what the handler said, never an error's text."""
     if isinstance(outcome, Refused):
         return outcome.error_args
-    if isinstance(outcome, Exception) and not isinstance(outcome, ConnectionRefusedError):
+    if isinstance(outcome, BaseException) and not isinstance(outcome, ConnectionRefusedError):
         log.error("connect handler failed", exc_info=outcome)
     return _REJECTED

@@ -44,6 +44,7 @@ class Door(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Give the connection its time to speak."""
         self._transport = transport  # type: ignore[assignment]  # a socket's
+        self._engine.doors.add(self)
         self._due_ns = self._engine.now_ns() + round(self._engine.head_timeout_s * 1e9)
         self._engine.wake_at(self, self._due_ns)
 
@@ -56,7 +57,7 @@ class Door(asyncio.Protocol):
         try:
             found = read_head(self._data, _MOST_HEAD_BYTES)
         except BadRequest as error:
-            self._transport = None
+            self._leave()
             transport.write(
                 plain_response(error.status, error.message.encode(), "text/plain", error.headers)
             )
@@ -66,21 +67,34 @@ class Door(asyncio.Protocol):
             return
         head, tail = found
         if is_websocket_upgrade(head) and f"{head.path.rstrip('/')}/" == self._engine.path:
-            self._transport = None
+            self._leave()
             self._engine.adopt(transport, head, tail)
         else:
             self._hand_on(transport)
 
     def _hand_on(self, transport: asyncio.Transport) -> None:
-        self._transport = None
+        data = self._data
+        self._leave()
         protocol = self._serve()
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
-        protocol.data_received(self._data)
+        protocol.data_received(data)
+
+    def _leave(self) -> None:
+        """Let go of the connection and of what it said."""
+        self._transport = None
+        self._data = b""
+        self._engine.doors.discard(self)
+        self._engine.forget_deadline(self)
+
+    def abort(self) -> None:
+        """Close the connection without a word."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Forget it."""
-        self._transport = None
+        self._leave()
 
     def wake(self, now_ns: int) -> int:
         """Abort a connection whose head took too long."""

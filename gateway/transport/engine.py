@@ -33,7 +33,7 @@ from gateway.transport.requests import (
     plain_response,
     switching_protocols,
 )
-from gateway.transport.session import EngineSession, Upgrade
+from gateway.transport.session import SLOW_CONSUMER, EngineSession, Upgrade
 from gateway.transport.sockets import bound_kernel, peer_of, scheme_of
 from gateway.transport.wheel import TimerWheel
 
@@ -41,9 +41,9 @@ _CLEANUP_SLICE_NS: Final = 5_000_000
 _NS_PER_S: Final = 1_000_000_000
 _SHORTEST_TICK_NS: Final = 4_000_000
 _LONGEST_TICK_NS: Final = 50_000_000
+_CLOSES_A_TURN: Final = 100
 _SHUTDOWN_POLL_S: Final = 0.01
 
-SLOW_CONSUMER: Final = "slow consumer"
 PROTOCOL_BREACH: Final = "protocol breach"
 
 log = logging.getLogger("gateway.transport")
@@ -126,6 +126,9 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing: set[EngineSession] = set()
         self._is_stopping = False
+        self._is_evicting = False
+        self.doors: set[Any] = set()
+        """Connections that have not said yet what they want."""
         self.leaving: dict[str, EngineSession] = {}
         """Closed polling sessions whose client may still fetch what waited for it."""
 
@@ -135,6 +138,10 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         """Answer under a path of an aiohttp application."""
         self.path = f"/{engineio_path.strip('/')}/"
         app.router.add_route("*", self.path, self.handle_request)
+        app.on_shutdown.append(self._shut_down_with)
+
+    async def _shut_down_with(self, _app: web.Application) -> None:
+        await self.shutdown()
 
     async def handle_request(self, request: web.Request) -> web.StreamResponse:
         """Answer an HTTP request for the path: a poll, a packet, an upgrade."""
@@ -239,8 +246,16 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         else:
             self._begin_now(session, answer, tail)
 
+    async def answer_of(self, answer: Any) -> object:
+        """Return what a connect handler answered; one that fails refuses."""
+        try:
+            return await answer if inspect.isawaitable(answer) else answer
+        except Exception:
+            log.exception("connect handler failed")
+            return False
+
     async def _begin_later(self, session: EngineSession, answer: Any, tail: bytes) -> None:
-        self._begin_now(session, await answer, tail)
+        self._begin_now(session, await self.answer_of(answer), tail)
         if session.transport is not None and session.is_open:
             session.transport.resume_reading()
 
@@ -285,26 +300,39 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
             frames.encode_close(code, text), self.now_ns() + self._close_timeout_ns
         )
 
-    def finish(self, session: EngineSession, reason: str) -> None:
-        """Take a session out of every table, once, and tell the application."""
+    def finish(self, session: EngineSession, reason: str, *, is_lost: bool = False) -> None:
+        """Take a session out of every table, once, and tell the application.
+
+        Args:
+            session: open or not.
+            reason: for the application, the log and the counts.
+            is_lost: nobody is there any more to fetch what waits.
+        """
         if not session.is_open:
             return
         session.is_open = False
         session.is_clear = False
-        self.sockets.pop(session.sid, None)
+        if session.upgrade is not None:
+            session.abandon_upgrade()
         if session.transport is not None:
             self._closing.add(session)
-        if session.transport is None and session.waiting_bytes:
+        elif session.waiting_bytes and not is_lost:
             self.leaving[session.sid] = session
-        else:
+        if session.sid not in self.leaving:
             session.take_all()
+            self.forget_deadline(session)
         self.counts.closed[reason] += 1
         try:
             self.application.closed(session, reason)
-        finally:
-            session.members = ()
-            if self._on_session_close is not None:
+        except Exception:
+            log.exception("the end of a session was not told")
+        session.members = ()
+        self.sockets.pop(session.sid, None)
+        if self._on_session_close is not None:
+            try:
                 self._on_session_close(session.environ)
+            except Exception:
+                log.exception("on_session_close failed")
 
     def forget(self, session: EngineSession) -> None:
         """Drop what a closed session's client did not fetch in time."""
@@ -327,6 +355,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         """Note a socket that is gone; its session is cleaned up in a slice of its own."""
         self._closing.discard(session)
         if not session.is_open:
+            self.forget_deadline(session)
             return
         if not self._lost:
             asyncio.get_running_loop().call_soon(self._clean_up)
@@ -335,7 +364,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
     def _clean_up(self) -> None:
         ends_ns = time.monotonic_ns() + _CLEANUP_SLICE_NS
         while self._lost:
-            self.finish(self._lost.popleft(), self.reason.TRANSPORT_CLOSE)
+            self.finish(self._lost.popleft(), self.reason.TRANSPORT_CLOSE, is_lost=True)
             if time.monotonic_ns() >= ends_ns:
                 break
         if self._lost:
@@ -350,8 +379,14 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
             self._behind.add(session)
         else:
             self._behind.discard(session)
-        while self.waiting_bytes > self.max_waiting_bytes and self._behind:
-            self.evict(max(self._behind, key=lambda waiter: waiter.waiting_bytes))
+        if self.waiting_bytes <= self.max_waiting_bytes or self._is_evicting:
+            return
+        self._is_evicting = True
+        try:
+            while self.waiting_bytes > self.max_waiting_bytes and self._behind:
+                self.evict(max(self._behind, key=lambda waiter: waiter.waiting_bytes))
+        finally:
+            self._is_evicting = False
 
     # Time
 
@@ -359,6 +394,10 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         """Wake a session at a time, or before."""
         if self._wheel.schedule(session, due_ns):
             self._arm()
+
+    def forget_deadline(self, sleeper: Any) -> None:
+        """Let a session, or whoever has a deadline, sleep for ever."""
+        self._wheel.forget(sleeper)
 
     def _arm(self) -> None:
         if self._timer is not None:
@@ -409,10 +448,8 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         session = self.sockets.get(sid)
         if session is None:
             log.warning("nobody to send to", extra={"sid": sid})
-        elif isinstance(data, str):
-            session.send(Parcel(data.encode()))
         else:
-            session.send(Parcel(bytes(data), is_binary=True))
+            session.send(Parcel(data))
 
     async def get_session(self, sid: str) -> dict[str, Any]:
         """Return what an application saved for a client.
@@ -437,8 +474,10 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         """Close a client, or all of them."""
         found = self.sockets.get(sid) if sid is not None else None
         sessions = list(self.sockets.values()) if sid is None else [found] if found else []
-        for session in sessions:
+        for position, session in enumerate(sessions, start=1):
             self.close(session, self.reason.SERVER_DISCONNECT)
+            if not position % _CLOSES_A_TURN:
+                await asyncio.sleep(0)
 
     def transport(self, sid: str) -> str:
         """Return "polling" or "websocket".
@@ -460,6 +499,8 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
     async def shutdown(self) -> None:
         """Close every client, wait until all sockets are closed or aborted, stop the timer."""
         self._is_stopping = True
+        for door in list(self.doors):
+            door.abort()
         await self.disconnect()
         ends_ns = time.monotonic_ns() + self._close_timeout_ns + _NS_PER_S
         while self._closing and time.monotonic_ns() < ends_ns:  # noqa: ASYNC110 - once in a life

@@ -8,6 +8,7 @@ write.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +26,11 @@ _MOST_JOBS_A_PASS: Final = 64
 _MOST_JOINED: Final = 256  # different combinations of parcels that are kept joined
 _MOST_BYTES_A_PASS: Final = 65_536  # that one client may be handed in one write
 
+_NOTHING: Final = Parcel("")
+
 OnDone = Callable[[int], None]
+
+log = logging.getLogger("gateway.transport")
 
 
 class _Job:
@@ -57,6 +62,7 @@ class FanOut:
     def __init__(self) -> None:
         self._jobs: tuple[deque[_Job], ...] = tuple(deque() for _ in Lane)
         self._passes: list[Iterator[None] | None] = [None for _ in Lane]
+        self._taken: list[Sequence[_Job]] = [() for _ in Lane]
         self._is_running = False
         self._slice_ends_ns = 0
         self.waiting = [0 for _ in Lane]
@@ -66,11 +72,6 @@ class FanOut:
     def is_idle(self, lane: Lane) -> bool:
         """Return whether nothing that a reply must not overtake waits in a lane."""
         return not self._publications[lane]
-
-    def oldest_ns(self, lane: Lane) -> int | None:
-        """Return since when the next job of a lane waits, monotonic ns; ``None`` for no job."""
-        jobs = self._jobs[lane]
-        return jobs[0].began_ns if jobs else None
 
     def submit(
         self,
@@ -97,13 +98,30 @@ class FanOut:
             self._is_running = True
             asyncio.get_running_loop().call_soon(self._turn)
 
+    async def flushed(self) -> None:
+        """Wait until everything that waits in the lanes now has been sent."""
+        markers = []
+        for lane in Lane:
+            if not self.is_idle(lane):
+                marker = asyncio.get_running_loop().create_future()
+                self.submit(lane, _NOTHING, (), marker.set_result, is_passable=True)
+                markers.append(marker)
+        if markers:
+            await asyncio.wait(markers)
+
     def _turn(self) -> None:
         began_ns = time.monotonic_ns()
         self._slice_ends_ns = began_ns + SLICE_NS
         more = False
         for lane in Lane:
-            if self._work(lane):
+            try:
+                more = self._work(lane)
+            except Exception:  # one bad send must not end all others
+                log.exception("a pass of the fan-out failed")
+                self._passes[lane] = None
+                self._finish(lane, self._taken[lane])
                 more = True
+            if more:
                 break
         now_ns = time.monotonic_ns()
         self.longest_hold_ns = max(self.longest_hold_ns, now_ns - began_ns)
@@ -138,6 +156,7 @@ class FanOut:
             if size > _MOST_BYTES_A_PASS:
                 break
             taken.append(jobs.popleft())
+        self._taken[lane] = taken
         return self._send_one(lane, taken[0]) if len(taken) == 1 else self._send_all(lane, taken)
 
     def _send_one(self, lane: Lane, job: _Job) -> Iterator[None]:
@@ -178,11 +197,15 @@ class FanOut:
 
     def _finish(self, lane: Lane, jobs: Sequence[_Job]) -> None:
         now_ns = time.monotonic_ns()
+        self._taken[lane] = ()
         for job in jobs:
             self.waiting[lane] -= len(job.sessions)
             self._publications[lane] -= not job.is_passable
             if job.on_done is not None:
-                job.on_done(now_ns - job.began_ns)
+                try:
+                    job.on_done(now_ns - job.began_ns)
+                except Exception:
+                    log.exception("what follows a send failed")
 
 
 def _join(parcels: list[Parcel], joined: dict[tuple[int, ...], bytes]) -> bytes:

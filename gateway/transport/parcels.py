@@ -6,6 +6,7 @@ cannot keep up may be given the newest alone; the transport knows nothing else o
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -45,28 +46,33 @@ Encode = Callable[[Any], "Parcel"]
 
 
 class Parcel:
-    """One Engine.IO message on its way to any number of clients.
+    """One Socket.IO packet on its way to any number of clients: encoded once, sent whole.
 
     Attributes:
-        data: the message: UTF-8 text, or the bytes of a binary one.
-        frame: its WebSocket frame.
-        is_binary: whether it is a binary message.
+        frame: its WebSocket frames, one and one more for each binary part.
         key: the stream it may be conflated in, ``None`` for never.
         previous: what ``Flow.previous`` names has this value.
+        follows_all: it must not overtake what may be conflated.
     """
 
-    __slots__ = ("_encode", "_payload", "_previous_field", "data", "frame", "is_binary", "key")
+    __slots__ = ("_encode", "_parts", "_previous_field", "follows_all", "frame", "key", "previous")
 
-    def __init__(self, data: bytes, *, is_binary: bool = False) -> None:
-        self.data = data
-        self.is_binary = is_binary
-        self.frame = (
-            frames.encode_frame(frames.BINARY, data)
-            if is_binary
-            else frames.encode_frame(frames.TEXT, b"4" + data)
-        )
+    def __init__(self, *parts: str | bytes) -> None:
+        """Encode a packet.
+
+        Args:
+            *parts: its text, then its binary parts; or a binary message alone.
+        """
+        self._parts: tuple[bytes, ...] | bytes
+        if len(parts) == 1 and isinstance(parts[0], str):
+            self._parts = text = parts[0].encode()
+            self.frame = frames.encode_frame(frames.TEXT, b"4" + text)
+        else:
+            self._parts = tuple(_polled(part) for part in parts)
+            self.frame = b"".join([_frame(part) for part in parts])
         self.key: tuple[object, ...] | None = None
-        self._payload: Mapping[str, Any] | None = None
+        self.previous: Any = None
+        self.follows_all = False
         self._previous_field: str | None = None
         self._encode: Encode | None = None
 
@@ -88,25 +94,30 @@ class Parcel:
             return
         self.key = key
         if flow.previous is not None and flow.previous in payload:
-            self._payload = payload
+            self.previous = payload[flow.previous]
             self._previous_field = flow.previous
             self._encode = encode
 
-    @property
-    def previous(self) -> Any:
-        """The number of the event before it in its stream, ``None`` where it carries none."""
-        if self._payload is None or self._previous_field is None:
-            return None
-        return self._payload[self._previous_field]
-
     def after(self, previous: Any) -> Parcel:
         """Return it as it reads for a client whose last event of the stream was another one."""
-        if self._payload is None or self._previous_field is None or self._encode is None:
+        if self._encode is None or self.previous == previous or not isinstance(self._parts, bytes):
             return self
-        if self._payload[self._previous_field] == previous:
-            return self
-        return self._encode({**self._payload, self._previous_field: previous})
+        # From its own bytes: the application may have changed the payload since.
+        payload = json.loads(self._parts[self._parts.index(b"[") :])[1]
+        return self._encode({**payload, self._previous_field: previous})
 
     def polled(self) -> bytes:
         """Return it as an HTTP polling body carries it."""
-        return payloads.encode_binary_packet(self.data) if self.is_binary else b"4" + self.data
+        if isinstance(self._parts, bytes):
+            return b"4" + self._parts
+        return payloads.encode_payload(self._parts)
+
+
+def _polled(part: str | bytes) -> bytes:
+    return b"4" + part.encode() if isinstance(part, str) else payloads.encode_binary_packet(part)
+
+
+def _frame(part: str | bytes) -> bytes:
+    if isinstance(part, str):
+        return frames.encode_frame(frames.TEXT, b"4" + part.encode())
+    return frames.encode_frame(frames.BINARY, bytes(part))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -89,9 +88,7 @@ class Polling:
         if refusal is not None:
             raise Reject.refused(refusal)
         session = engine.open_session(environ)
-        answer = engine.application.opened(session)
-        if inspect.isawaitable(answer):
-            answer = await answer
+        answer = await engine.answer_of(engine.application.opened(session))
         if answer is not None and answer is not True:
             engine.finish(session, engine.reason.SERVER_DISCONNECT)
             raise Reject(401, 4, answer if isinstance(answer, str) else "Unauthorized")
@@ -122,7 +119,7 @@ class Polling:
             raise Reject.bad_request("Another poll of the session is open")
         if session.upgrade is not None and session.upgrade.is_probed:
             return self._packets([PacketType.NOOP.encode()], environ)
-        if not session.has_packets or session.is_corked:
+        if not session.has_packets:
             answer = await self._wait(session, request)
             if answer is not None:
                 return self._packets([answer], environ)
@@ -184,6 +181,16 @@ class Polling:
         return web.Response(body=body, headers=headers)
 
     async def _receive(self, session: EngineSession, request: web.Request) -> web.Response:
+        if session.is_receiving:
+            self._engine.close(session, self._engine.reason.TRANSPORT_ERROR)
+            raise Reject.bad_request("Another body of the session is being read")
+        session.is_receiving = True
+        try:
+            return await self._take_body(session, request)
+        finally:
+            session.is_receiving = False
+
+    async def _take_body(self, session: EngineSession, request: web.Request) -> web.Response:
         engine = self._engine
         body = await self._read_body(session, request)
         try:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import socketio
 
+_SEVERAL: Final = (list, tuple, set, frozenset)
+
 if TYPE_CHECKING:
+    from gateway.transport.parcels import Parcel
     from gateway.transport.session import EngineSession
 
 
@@ -26,10 +29,21 @@ class Member:
         session: over what.
         rooms: the rooms that it is in, without its own.
         is_connected: its CONNECT has been answered, and it is not leaving.
+        is_leaving: its disconnect handler runs.
+        early: what was sent to it before its CONNECT was answered.
         callbacks: what waits for its acknowledgements.
     """
 
-    __slots__ = ("callbacks", "is_connected", "namespace", "rooms", "session", "sid")
+    __slots__ = (
+        "callbacks",
+        "early",
+        "is_connected",
+        "is_leaving",
+        "namespace",
+        "rooms",
+        "session",
+        "sid",
+    )
 
     def __init__(self, sid: str, namespace: str, session: EngineSession) -> None:
         self.sid = sid
@@ -37,6 +51,8 @@ class Member:
         self.session = session
         self.rooms: list[str] = []
         self.is_connected = False
+        self.is_leaving = False
+        self.early: list[Parcel] | None = None
         self.callbacks: dict[int, Any] | None = None
 
 
@@ -48,29 +64,42 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio shi
         self._members: dict[str, dict[str, Member]] = {}
         self._rooms: dict[str, dict[str, dict[str, EngineSession]]] = {}
         self._ack_ids = itertools.count(1)
+        self._pending = 0
 
     # Members
 
     def join(self, session: EngineSession, namespace: str) -> Member | None:
-        """Enter a session into a namespace, ``None`` when it is there already."""
+        """Enter a session into a namespace, ``None`` when it is there already.
+
+        Nothing reaches the new member until ``admit``.
+        """
         if member_of(session, namespace) is not None:
             return None
         sid = self.server.eio.generate_id()
         member = Member(sid, namespace, session)
+        self._pending += 1
         self._members.setdefault(namespace, {})[sid] = member
         session.members = (*session.members, member)
         return member
 
+    def admit(self, member: Member) -> list[Parcel]:
+        """Let a member have what its namespace and its rooms get.
+
+        Returns:
+            What was sent to it alone before.
+        """
+        member.is_connected = True
+        self._pending -= 1
+        for room in member.rooms:
+            self._sessions_of(member.namespace, room)[member.sid] = member.session
+        early, member.early = member.early or [], None
+        return early
+
     def part(self, member: Member) -> None:
         """Take a member out of its namespace and of all its rooms."""
-        rooms = self._rooms.get(member.namespace, {})
-        for room in member.rooms:
-            sessions = rooms.get(room)
-            if sessions is not None:
-                sessions.pop(member.sid, None)
-                if not sessions:
-                    del rooms[room]
-        member.rooms = []
+        if not member.is_connected and not member.is_leaving:
+            self._pending -= 1
+        self._leave_all(member)
         member.is_connected = False
         member.callbacks = None
         members = self._members.get(member.namespace, {})
@@ -83,10 +112,22 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio shi
 
     def mute(self, member: Member) -> None:
         """Let nothing more reach a member whose disconnect handler still runs."""
+        member.is_connected = False
+        member.is_leaving = True
+        self._leave_all(member)
+
+    def _leave_all(self, member: Member) -> None:
         rooms = self._rooms.get(member.namespace, {})
         for room in member.rooms:
-            if room in rooms:
-                rooms[room].pop(member.sid, None)
+            sessions = rooms.get(room)
+            if sessions is not None:
+                sessions.pop(member.sid, None)
+                if not sessions:
+                    del rooms[room]
+        member.rooms = []
+
+    def _sessions_of(self, namespace: str, room: str) -> dict[str, EngineSession]:
+        return self._rooms.setdefault(namespace, {}).setdefault(room, {})
 
     def member(self, sid: str | None, namespace: str | None = None) -> Member | None:
         """Return a member by its id, connected or not."""
@@ -94,7 +135,7 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio shi
         return None if members is None or sid is None else members.get(sid)
 
     def sessions(
-        self, namespace: str, rooms: str | Collection[str] | None, skip: Iterable[str | None] = ()
+        self, namespace: str, rooms: Any, skip: Iterable[str | None] = ()
     ) -> list[EngineSession]:
         """Return the sessions of a namespace's rooms at this moment, each once.
 
@@ -103,28 +144,44 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio shi
             rooms: a room, a member's id, several of them, or ``None`` for everybody.
             skip: members that are left out.
         """
-        skipped = [sid for sid in skip if sid is not None]
-        if rooms is None:
-            found = {sid: m.session for sid, m in self._members.get(namespace, {}).items()}
-        elif isinstance(rooms, str):
-            single = self._room(namespace, rooms)
-            if not skipped:
-                return list(single.values())
-            found = dict(single)
-        else:
-            found = {}
-            for room in rooms:
-                found.update(self._room(namespace, room))
-        for sid in skipped:
-            found.pop(sid, None)
+        if rooms is not None and not isinstance(rooms, _SEVERAL) and not any(skip):
+            return list(self._room(namespace, rooms).values())
+        found = self._union(namespace, rooms)
+        for sid in skip:
+            if sid is not None:
+                found.pop(sid, None)
         return list(found.values())
 
-    def _room(self, namespace: str, room: str) -> dict[str, EngineSession]:
+    def _union(self, namespace: str, rooms: Any) -> dict[str, EngineSession]:
+        if rooms is None:
+            return {
+                sid: member.session
+                for sid, member in self._members.get(namespace, {}).items()
+                if member.is_connected
+            }
+        if not isinstance(rooms, _SEVERAL):
+            return dict(self._room(namespace, rooms))
+        found: dict[str, EngineSession] = {}
+        for room in rooms:
+            found.update(self._room(namespace, room))
+        return found
+
+    def _room(self, namespace: str, room: Any) -> dict[str, EngineSession]:
         sessions = self._rooms.get(namespace, {}).get(room)
         if sessions is not None:
             return sessions
         member = self.member(room, namespace)
-        return {} if member is None else {member.sid: member.session}
+        if member is None or not member.is_connected:
+            return {}
+        return {member.sid: member.session}
+
+    def waiting(self, namespace: str, rooms: Any) -> list[Member]:
+        """Return the members named by their ids whose CONNECT is not answered yet."""
+        if not self._pending or rooms is None:
+            return []
+        named = rooms if isinstance(rooms, _SEVERAL) else (rooms,)
+        members = (self.member(sid, namespace) for sid in named)
+        return [m for m in members if m is not None and not m.is_connected and not m.is_leaving]
 
     def enter(self, member: Member, room: str) -> None:
         """Let a member into a room; twice is once.
@@ -136,24 +193,23 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio shi
             return
         if self.member(room, member.namespace) is not None:
             raise ValueError("cannot enter a sid room")
-        sessions = self._rooms.setdefault(member.namespace, {}).setdefault(room, {})
-        if member.sid not in sessions:
-            sessions[member.sid] = member.session
-            member.rooms.append(room)
+        if member.is_leaving or room in member.rooms:
+            return
+        member.rooms.append(room)
+        if member.is_connected:
+            self._sessions_of(member.namespace, room)[member.sid] = member.session
 
     def leave(self, member: Member, room: str) -> None:
         """Take a member out of a room; one that it is not in is fine."""
-        rooms = self._rooms.get(member.namespace, {})
-        sessions = rooms.get(room)
-        if sessions is None or sessions.pop(member.sid, None) is None:
+        if room not in member.rooms:
             return
         member.rooms.remove(room)
-        if not sessions:
-            del rooms[room]
-
-    def room_count(self, namespace: str = "/") -> int:
-        """Return how many rooms of a namespace have members, their own not counted."""
-        return len(self._rooms.get(namespace, {}))
+        rooms = self._rooms.get(member.namespace, {})
+        sessions = rooms.get(room)
+        if sessions is not None:
+            sessions.pop(member.sid, None)
+            if not sessions:
+                del rooms[room]
 
     def expect_ack(self, member: Member, callback: Any) -> int:
         """Return the id by which a member's acknowledgement will call back."""
@@ -169,17 +225,9 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio shi
         """Return the namespaces that have members."""
         return self._members.keys()
 
-    def get_participants(
-        self, namespace: str, room: str | Collection[str] | None
-    ) -> Iterator[tuple[str, str]]:
+    def get_participants(self, namespace: str, room: Any) -> Iterator[tuple[str, str]]:
         """Return ``(sid, Engine.IO sid)`` of the members of a room, each once."""
-        found: dict[str, EngineSession] = {}
-        if room is None:
-            found = {sid: m.session for sid, m in self._members.get(namespace, {}).items()}
-        else:
-            for one in [room] if isinstance(room, str) else room:
-                found.update(self._room(namespace, one))
-        yield from ((sid, session.sid) for sid, session in found.items())
+        yield from ((sid, session.sid) for sid, session in self._union(namespace, room).items())
 
     async def emit(
         self,
@@ -212,14 +260,14 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio shi
     async def connect(self, sid: str, namespace: str) -> str:
         """Mark a client as connected."""
         member = self.member(sid, namespace)
-        if member is not None:
-            member.is_connected = True
+        if member is not None and not member.is_connected:
+            self.admit(member)
         return sid
 
     def is_pre_connected(self, sid: str, namespace: str) -> bool:
         """Return whether a client waits for its connect handler."""
         member = self.member(sid, namespace)
-        return member is not None and not member.is_connected
+        return member is not None and not member.is_connected and not member.is_leaving
 
     def is_connected(self, sid: str, namespace: str) -> bool:
         """Return whether a client is connected, and not leaving."""
@@ -242,7 +290,7 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio shi
         member = self.member(sid, namespace)
         if member is None:
             return None
-        member.is_connected = False
+        self.mute(member)
         return member.session.sid
 
     def basic_disconnect(self, sid: str, namespace: str, **_kwargs: Any) -> None:
@@ -294,6 +342,14 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio shi
         member = self.member(sid, namespace)
         return [] if member is None else [member.sid, *member.rooms]
 
+    def _generate_ack_id(self, sid: str, callback: Any) -> int:
+        """Return the id of an acknowledgement; a shared manager's own is one, too."""
+        for namespace in self._members:
+            member = self.member(sid, namespace)
+            if member is not None:
+                return self.expect_ack(member, callback)
+        return super()._generate_ack_id(sid, callback)  # type: ignore[no-any-return]
+
     async def trigger_callback(self, sid: str, id: int, data: list[Any]) -> None:  # noqa: A002
         """Call what waits for an acknowledgement; one that nobody waits for is ignored."""
         for namespace in list(self._members):
@@ -306,8 +362,8 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio shi
 
 
 def member_of(session: EngineSession, namespace: str) -> Member | None:
-    """Return a session's client in a namespace."""
+    """Return a session's client in a namespace, one that is leaving not counted."""
     for member in session.members:
-        if member.namespace == namespace:
+        if member.namespace == namespace and not member.is_leaving:
             return member
     return None

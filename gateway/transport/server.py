@@ -8,7 +8,7 @@ is strict and in order.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import socketio
@@ -33,7 +33,7 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
 
     Args:
         client_manager: a ``Rooms``, or a class that mixes one in.
-        connect_timeout: s from the opening of a transport to the CONNECT of its client.
+        connect_timeout: s from the opening of a transport until its client's CONNECT is accepted.
         flows: how events of a name are sent, where not in order and whole.
         on_event: ``(sid, name, arguments, size in bytes) -> acknowledgement``, or an awaitable
             of it; takes the place of the handlers of events, but not of ``connect`` and
@@ -101,29 +101,20 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
     def _flow(self, event: str) -> Flow:
         return self._flows.get(event, LOSSLESS)
 
-    def _parcels(
-        self, event: str, data: Any, namespace: str, ack_id: int | None = None
-    ) -> list[Parcel]:
-        """Encode an event: one parcel, and one more for each binary part."""
+    def _parcel(self, event: str, data: Any, namespace: str, ack_id: int | None = None) -> Parcel:
+        """Encode an event."""
         if isinstance(data, tuple):
             arguments = [event, *data]
         else:
             arguments = [event] if data is None else [event, data]
         return self.encode(packets.EVENT, arguments, namespace, ack_id)
 
-    def encode(
-        self, kind: int, data: Any, namespace: str, ack_id: int | None = None
-    ) -> list[Parcel]:
-        """Return a packet as parcels: one, and one more for each binary part."""
+    def encode(self, kind: int, data: Any, namespace: str, ack_id: int | None = None) -> Parcel:
+        """Return a packet, its binary parts with it."""
         text = self._encode_plain(kind, data, namespace, ack_id)
         if text is not None:
-            return [Parcel(text.encode())]
-        encoded = self.packet_class(kind, namespace=namespace, data=data, id=ack_id).encode()
-        parts = encoded if isinstance(encoded, list) else [encoded]
-        return [
-            Parcel(part.encode()) if isinstance(part, str) else Parcel(bytes(part), is_binary=True)
-            for part in parts
-        ]
+            return Parcel(text)
+        return _parcel_of(self.packet_class(kind, namespace=namespace, data=data, id=ack_id))
 
     def _encode_plain(self, kind: int, data: Any, namespace: str, ack_id: int | None) -> str | None:
         """Encode a packet without looking for binary parts first, ``None`` where it has some."""
@@ -144,7 +135,7 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
         event: str,
         data: Any,
         namespace: str = "/",
-        rooms: str | Collection[str] | None = None,
+        rooms: Any = None,
         skip: Iterable[str | None] = (),
         on_done: OnDone | None = None,
         *,
@@ -165,37 +156,37 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
             How many clients it is for.
         """
         sessions = self.manager.sessions(namespace, rooms, skip)
-        if not sessions:
+        early = self.manager.waiting(namespace, rooms)
+        if not sessions and not early:
             return 0
         flow = self._flow(event)
-        parcels = self._parcels(event, data, namespace)
-        if flow.conflate_by is not None and len(parcels) == 1 and isinstance(data, Mapping):
-            parcels[0].conflatable(
-                event, data, flow, lambda payload: self._parcels(event, payload, namespace)[0]
+        parcel = self._parcel(event, data, namespace)
+        if flow.conflate_by is not None and isinstance(data, Mapping):
+            parcel.conflatable(
+                event, data, flow, lambda payload: self._parcel(event, payload, namespace)
             )
-        for parcel in parcels[:-1]:
-            self.fanout.submit(flow.lane, parcel, sessions, is_passable=is_passable)
-        self.fanout.submit(flow.lane, parcels[-1], sessions, on_done, is_passable=is_passable)
-        return len(sessions)
+        for member in early:
+            _send_early(member, parcel)
+        if sessions:
+            self.fanout.submit(flow.lane, parcel, sessions, on_done, is_passable=is_passable)
+        return len(sessions) + len(early)
 
     def send_to(self, member: Member, event: str, data: Any, ack_id: int | None = None) -> None:
         """Send an event to one client, behind what waits in the event's lane."""
-        self.send_parcels(
-            member.session,
-            self._parcels(event, data, member.namespace, ack_id),
-            self._flow(event).lane,
-        )
-
-    def send_parcels(
-        self, session: EngineSession, parcels: list[Parcel], lane: Lane = Lane.LOSSLESS
-    ) -> None:
-        """Send parcels to one session, behind what waits in a lane."""
-        if self.fanout.is_idle(lane):
-            for parcel in parcels:
-                session.send(parcel)
+        parcel = self._parcel(event, data, member.namespace, ack_id)
+        if member.is_connected:
+            self.send_parcel(member.session, parcel, self._flow(event).lane)
         else:
-            for parcel in parcels:
-                self.fanout.submit(lane, parcel, [session])
+            _send_early(member, parcel)
+
+    def send_parcel(
+        self, session: EngineSession, parcel: Parcel, lane: Lane = Lane.LOSSLESS
+    ) -> None:
+        """Send a parcel to one session, behind what waits in a lane."""
+        if self.fanout.is_idle(lane):
+            session.send(parcel)
+        else:
+            self.fanout.submit(lane, parcel, [session])
 
     def reply(self, sid: str, event: str, data: Any) -> bool:
         """Send an event to one client at once, ahead of what waits in the lanes.
@@ -206,8 +197,7 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
         member = self.manager.member(sid)
         if member is None:
             return False
-        for parcel in self._parcels(event, data, "/"):
-            member.session.send(parcel)
+        member.session.send(self._parcel(event, data, "/"))
         return True
 
     def reply_behind(
@@ -230,9 +220,9 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
             on_sent()
             return True
         session = member.session
-        (parcel,) = self._parcels(event, data, "/")
+        parcel = self._parcel(event, data, "/")
+        parcel.follows_all = True
         if self.fanout.is_idle(lane):
-            session.settle()
             session.send(parcel)
             on_sent()
             return True
@@ -263,9 +253,10 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
         if member is None:
             return
         session = member.session
-        for parcel in self.encode(packets.DISCONNECT, None, namespace):
-            session.send(parcel)
-        self._clients.part(member, self.reason.SERVER_DISCONNECT)
+        session.send(self.encode(packets.DISCONNECT, None, namespace))
+        waiting = self._clients.part(member, self.reason.SERVER_DISCONNECT)
+        if waiting is not None:
+            self.eio.spawn(waiting)
         if not any(other.is_connected for other in session.members):
             self.eio.close(session, self.reason.SERVER_DISCONNECT)
 
@@ -275,6 +266,7 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
         """Disconnect a client; where the manager is shared, in whatever process it is."""
         namespace = namespace or "/"
         if ignore_queue or await self.manager.can_disconnect(sid, namespace):
+            await self.fanout.flushed()  # what was emitted to it before comes before
             self.kick(sid, namespace)
 
     def close_transport(self, sid: str, reason: str) -> None:
@@ -283,14 +275,43 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
         if member is not None:
             self.eio.close(member.session, reason)
 
+    async def get_session(self, sid: str, namespace: str | None = None) -> dict[str, Any]:
+        """Return what was saved for a client; also while its disconnect handler runs.
+
+        Raises:
+            KeyError: there is no such client.
+        """
+        saved: dict[str, Any] = self._saved(sid, namespace).setdefault(namespace or "/", {})
+        return saved
+
+    async def save_session(
+        self, sid: str, session: dict[str, Any], namespace: str | None = None
+    ) -> None:
+        """Save an application's data for a client.
+
+        Raises:
+            KeyError: there is no such client.
+        """
+        self._saved(sid, namespace)[namespace or "/"] = session
+
+    def _saved(self, sid: str, namespace: str | None) -> dict[str, Any]:
+        member = self.manager.member(sid, namespace)
+        if member is None:
+            raise KeyError("Session not found")
+        session: EngineSession = member.session
+        if session.application is None:
+            session.application = {}
+        return session.application
+
+    def get_environ(self, sid: str, namespace: str | None = None) -> RequestEnviron | None:
+        """Return the environ of a client's request, ``None`` when it is not there."""
+        member = self.manager.member(sid, namespace)
+        return None if member is None else member.session.environ
+
     async def _send_packet(self, eio_sid: str, pkt: Any) -> None:
         session = self.eio.sockets.get(eio_sid)
         if session is not None:
-            encoded = pkt.encode()
-            for part in encoded if isinstance(encoded, list) else [encoded]:
-                session.send(
-                    Parcel(part.encode()) if isinstance(part, str) else Parcel(part, is_binary=True)
-                )
+            session.send(_parcel_of(pkt))
 
     def instrument(self, *_args: Any, **_kwargs: Any) -> Any:
         """Refuse: the admin interface reaches into the stock transport.
@@ -316,6 +337,17 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
 
     def _engineio_server_class(self) -> type[EngineServer]:
         return EngineServer
+
+
+def _parcel_of(packet: Any) -> Parcel:
+    encoded = packet.encode()
+    return Parcel(*encoded) if isinstance(encoded, list) else Parcel(encoded)
+
+
+def _send_early(member: Member, parcel: Parcel) -> None:
+    """Keep a parcel for a member until its CONNECT is answered; who is leaving gets none."""
+    if not member.is_leaving:
+        member.early = [*(member.early or ()), parcel]
 
 
 class _Environs(Mapping[str, RequestEnviron]):

@@ -8,6 +8,7 @@ handler of its client awaits, a backlog only while the client does not read.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -30,7 +31,11 @@ _INBOX_POLL_S: Final = 0.01
 _PING_FRAME: Final = frames.encode_frame(frames.TEXT, PacketType.PING.encode())
 _PROBE_ANSWER: Final = frames.encode_frame(frames.TEXT, b"3probe")
 
+SLOW_CONSUMER: Final = "slow consumer"
+
 Work = Callable[[], Any]
+
+log = logging.getLogger("gateway.transport")
 
 
 class EngineSession(WebSocket):
@@ -42,6 +47,7 @@ class EngineSession(WebSocket):
         is_clear: a frame may be written at once: there is an open WebSocket, and nothing waits.
         is_open: it has not been closed, by whom ever.
         is_broken: its client broke the protocol.
+        is_receiving: a polling body of its is being read.
         members: its Socket.IO clients, one a namespace.
         application: what an application saved with ``save_session``.
     """
@@ -49,7 +55,6 @@ class EngineSession(WebSocket):
     __slots__ = (
         "_backlog",
         "_close_due_ns",
-        "_corked",
         "_engine",
         "_inbox",
         "_is_ping_waiting",
@@ -61,6 +66,7 @@ class EngineSession(WebSocket):
         "environ",
         "is_broken",
         "is_open",
+        "is_receiving",
         "members",
         "poll",
         "sid",
@@ -84,8 +90,8 @@ class EngineSession(WebSocket):
         self.attachments_due_ns = 0
         self._backlog: Backlog | None = None
         self._inbox: deque[Work] | None = None
-        self._corked = 0
         self._is_ping_waiting = False
+        self.is_receiving = False
         self._ping_due_ns = 0
         self._pong_due_ns = 0
         self._close_due_ns = 0
@@ -99,25 +105,14 @@ class EngineSession(WebSocket):
         else:
             self.hold(parcel)
 
-    def send_past(self, parcel: Parcel) -> None:
-        """Send a parcel ahead of what waits for the end of a connect handler."""
-        is_websocket = self.transport is not None and self.upgrade is None
-        if self._corked and is_websocket and not self._is_blocked and self.is_open:
-            self.write(parcel.frame)
-        elif self._corked and self._backlog:
-            waiting = self.take_all()
-            self.hold(parcel)
-            for late in waiting:
-                self.hold(late)
-        else:
-            self.send(parcel)
-
     def hold(self, parcel: Parcel) -> None:
         """Let a parcel wait until it can be written; a closed session forgets it."""
         if not self.is_open:
             return
         engine = self._engine
         now_ns = engine.now_ns()
+        if parcel.follows_all:
+            self.settle()
         backlog = self._backlog
         if backlog is None:
             backlog = self._backlog = Backlog()
@@ -130,8 +125,7 @@ class EngineSession(WebSocket):
             engine.evict(self)
             return
         self.is_clear = False
-        if not self._corked:
-            self.answer_poll()
+        self.answer_poll()
         engine.wake_at(self, now_ns + engine.max_send_age_ns)
 
     def settle(self) -> None:
@@ -193,29 +187,14 @@ class EngineSession(WebSocket):
         while self._inbox is not None and len(self._inbox) > _MOST_INBOX:  # noqa: ASYNC110
             await asyncio.sleep(_INBOX_POLL_S)
 
-    # Connect handlers
-
-    def cork(self) -> None:
-        """Hold everything back while a connect handler runs, but what ``send_past`` sends."""
-        self._corked += 1
-        self.is_clear = False
-
-    def uncork(self) -> None:
-        """Let go what was held back."""
-        self._corked -= 1
-        self.flow()
-        if self._backlog and not self._corked:
-            self.answer_poll()
-
-    @property
-    def is_corked(self) -> bool:
-        """Whether a connect handler runs."""
-        return self._corked > 0
-
     def flow(self) -> None:
         """Write what waits, as far as the transport takes it."""
-        if not self.is_open or self._corked or self.transport is None or self.upgrade is not None:
+        if not self.is_open or self.transport is None or self.upgrade is not None:
             return
+        if self._is_ping_waiting and not self._is_blocked:
+            self._is_ping_waiting = False
+            self._pong_due_ns = self._engine.now_ns() + self._engine.ping_timeout_ns
+            self.write(_PING_FRAME)
         while self._backlog and not self._is_blocked:
             parcels = self.take(_MOST_BYTES_A_WRITE)
             self.write(b"".join([parcel.frame for parcel in parcels]))
@@ -249,13 +228,13 @@ class EngineSession(WebSocket):
         elif self.upgrade is None:
             self._engine.receive(self, data)
         else:
-            self._abandon_upgrade()
+            self.abandon_upgrade()
 
     def ended(self, message: frames.Close | frames.Violation) -> None:
         """Answer the peer's close, or name the peer's violation and close."""
         transport = self.transport
         if self.upgrade is not None:
-            self._abandon_upgrade()
+            self.abandon_upgrade()
         elif isinstance(message, frames.Violation) and self.is_open:
             self._engine.breach(self, f"WebSocket: {message.reason}", message.code)
         else:
@@ -290,14 +269,15 @@ class EngineSession(WebSocket):
             self.answer_poll()
             self.flow()
         else:
-            self._abandon_upgrade()
+            self.abandon_upgrade()
 
-    def _abandon_upgrade(self) -> None:
+    def abandon_upgrade(self) -> None:
         """Close the WebSocket of an upgrade that did not succeed; polling goes on."""
         transport = self.transport
         self.upgrade = None
         self.transport = None
         self._partial = None
+        self._unread = None
         if transport is not None:
             transport.set_protocol(asyncio.Protocol())
             transport.close()
@@ -308,6 +288,7 @@ class EngineSession(WebSocket):
         self.is_clear = False
         self._is_blocked = False
         self._partial = None
+        self._unread = None
         if self.upgrade is not None:
             self.upgrade = None  # polling goes on
         else:
@@ -337,14 +318,21 @@ class EngineSession(WebSocket):
         try:
             await waiting
             while inbox and self.is_open:
-                waiting = inbox.popleft()()
-                if waiting is not None:
-                    await waiting
+                await self._do(inbox.popleft())
                 if self._is_reading_paused and len(inbox) <= _MOST_INBOX // 2:
                     self.resume_reading()
         finally:
             self._inbox = None
             self.resume_reading()
+
+    async def _do(self, work: Work) -> None:
+        """Do one piece of work; what it raises does not stop the next."""
+        try:
+            waiting = work()
+            if waiting is not None:
+                await waiting
+        except Exception:
+            log.exception("a handler failed")
 
     @property
     def may_read(self) -> bool:
@@ -363,6 +351,8 @@ class EngineSession(WebSocket):
         if self._pong_due_ns:
             self._pong_due_ns = 0
             self._ping_due_ns = self._engine.now_ns() + self._engine.ping_interval_ns
+            if self._engine.ping_interval_ns < self._engine.ping_timeout_ns:
+                self._engine.wake_at(self, self._ping_due_ns)  # before the pong would be due
 
     def close_by(self, due_ns: int) -> None:
         """Abort the socket when it is not closed by then."""
@@ -379,7 +369,7 @@ class EngineSession(WebSocket):
             engine.overdue(self, overdue)
             return self._close_due_ns
         if self.upgrade is not None and now_ns >= self.upgrade.due_ns:
-            self._abandon_upgrade()
+            self.abandon_upgrade()
         if not self._pong_due_ns and now_ns >= self._ping_due_ns:
             # From when it was due, so that late timers do not add up; or the process stood still.
             sent_ns = self._ping_due_ns if now_ns - self._ping_due_ns < _STOPPED_NS else now_ns
@@ -398,7 +388,10 @@ class EngineSession(WebSocket):
         """Return why the session must end now, ``None`` when it need not."""
         since_ns = self._backlog.since_ns() if self._backlog else None
         if since_ns is not None and now_ns >= since_ns + self._engine.max_send_age_ns:
-            return "slow consumer"
+            return SLOW_CONSUMER
+        if self._pong_due_ns and self._is_reading_paused:
+            # Its pong may lie among what is not read yet.
+            self._pong_due_ns = max(self._pong_due_ns, now_ns + self._engine.ping_timeout_ns)
         if self._pong_due_ns and now_ns >= self._pong_due_ns:
             return str(self._engine.reason.PING_TIMEOUT)
         if self.admission_due_ns and now_ns >= self.admission_due_ns:
@@ -417,7 +410,7 @@ class EngineSession(WebSocket):
 
     def _ping(self) -> None:
         if self.transport is not None and self.upgrade is None:
-            self.control(_PING_FRAME)
+            self._is_ping_waiting = not self.control(_PING_FRAME)
         else:
             self._is_ping_waiting = True
             self.answer_poll()
@@ -425,7 +418,7 @@ class EngineSession(WebSocket):
     # The end
 
     def close_transport(self, frame: bytes | None, abort_by_ns: int) -> None:
-        """Close the socket: the frame, then its end; abort it when that takes too long."""
+        """Send a close frame and wait for the peer to close; abort when that takes too long."""
         self.is_open = False
         self.is_clear = False
         self._partial = None

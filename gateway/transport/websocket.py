@@ -22,12 +22,20 @@ class WebSocket(asyncio.Protocol):
         is_clear: a frame may be written at once; a subclass says what must not wait for that.
     """
 
-    __slots__ = ("_is_blocked", "_is_reading_paused", "_partial", "is_clear", "transport")
+    __slots__ = (
+        "_is_blocked",
+        "_is_reading_paused",
+        "_partial",
+        "_unread",
+        "is_clear",
+        "transport",
+    )
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.is_clear = False
         self._partial: frames.Partial | None = None
+        self._unread: bytes | None = None
         self._is_blocked = False
         self._is_reading_paused = False
 
@@ -50,12 +58,15 @@ class WebSocket(asyncio.Protocol):
 
     def adopt(self, transport: asyncio.Transport) -> None:
         """Become a socket's protocol."""
-        transport.set_write_buffer_limits(high=0)
+        # Not 0: a TLS transport takes that as always full.
+        transport.set_write_buffer_limits(high=1, low=0)
         transport.set_protocol(self)
         self.transport = transport
+        self._is_blocked = False
+        self._is_reading_paused = False
 
     def write(self, frame: bytes) -> None:
-        """Write a frame to the WebSocket; only while ``is_clear``."""
+        """Hand a frame to the socket, whatever waits."""
         transport = self.transport
         if transport is None:
             return
@@ -66,20 +77,27 @@ class WebSocket(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read frames; the asyncio protocol's. Much at once is read in turns of the loop."""
-        if len(data) <= _MOST_BYTES_A_TURN:
+        if self._unread is not None:
+            self._unread += data
+        elif len(data) <= _MOST_BYTES_A_TURN:
             self._read(data)
         else:
-            self._read_in_turns(data)
-
-    def _read_in_turns(self, data: bytes) -> None:
-        if self.transport is None or self.transport.is_closing():
-            return
-        self._read(data[:_MOST_BYTES_A_TURN])
-        rest = data[_MOST_BYTES_A_TURN:]
-        if rest:
+            self._unread = data
             self.pause_reading()
-            asyncio.get_running_loop().call_soon(self._read_in_turns, rest)
-        elif self.may_read:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        data = self._unread
+        if data is None or self.transport is None or self.transport.is_closing():
+            self._unread = None
+            return
+        self._unread = data[_MOST_BYTES_A_TURN:]
+        self._read(data[:_MOST_BYTES_A_TURN])
+        if self._unread:
+            asyncio.get_running_loop().call_soon(self._read_on)
+            return
+        self._unread = None
+        if self.may_read:
             self.resume_reading()
 
     def _read(self, data: bytes) -> None:
@@ -94,13 +112,19 @@ class WebSocket(asyncio.Protocol):
             elif opcode == frames.PING:
                 self.control(frames.encode_frame(frames.PONG, message.data))  # type: ignore[arg-type]
 
-    def control(self, frame: bytes) -> None:
-        """Write an answer of the protocol's ahead of what waits; drop it where many wait."""
+    def control(self, frame: bytes) -> bool:
+        """Write an answer of the protocol's ahead of what waits.
+
+        Returns:
+            Whether it was written; where many wait already it is not.
+        """
         transport = self.transport
         if transport is None or transport.is_closing():
-            return
-        if not self._is_blocked or transport.get_write_buffer_size() < _MOST_CONTROL_BYTES:
-            self.write(frame)
+            return False
+        if self._is_blocked and transport.get_write_buffer_size() >= _MOST_CONTROL_BYTES:
+            return False
+        self.write(frame)
+        return True
 
     def pause_writing(self) -> None:
         """The kernel takes no more; the asyncio protocol's."""
@@ -130,7 +154,8 @@ class WebSocket(asyncio.Protocol):
 
     def resume_reading(self) -> None:
         """Take more from the client, where that was stopped."""
-        if self._is_reading_paused:
+        # What was read and not looked at comes first: newer bytes must not overtake it.
+        if self._is_reading_paused and self._unread is None:
             self._is_reading_paused = False
             if self.transport is not None and not self.transport.is_closing():
                 self.transport.resume_reading()

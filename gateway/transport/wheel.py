@@ -1,15 +1,18 @@
 """``TimerWheel``: every ping and deadline of every connection behind one timer.
 
-An idle connection costs one place in one bucket. Nothing is ever cancelled: whoever is
+An idle connection costs one place in one bucket. Deadlines are not cancelled: whoever is
 woken looks at the time, does what is due, and says when to be woken next.
 """
 
 from __future__ import annotations
 
 import heapq
+import logging
 from typing import Final, Protocol
 
 _NS_PER_MS: Final = 1_000_000
+
+log = logging.getLogger("gateway.transport")
 
 
 class Sleeper(Protocol):
@@ -74,6 +77,17 @@ class TimerWheel:
                 if sleeper.wake_tick != tick:
                     continue  # it was scheduled earlier, and woken there
                 sleeper.wake_tick = 0
-                due_ns = sleeper.wake(now_ns)
+                try:
+                    due_ns = sleeper.wake(now_ns)
+                except Exception:  # one bad sleeper must not keep all others asleep
+                    log.exception("a deadline was not met")
+                    continue
                 if due_ns:
                     self.schedule(sleeper, due_ns)
+
+    def forget(self, sleeper: Sleeper) -> None:
+        """Take a sleeper out; one that is not there is fine."""
+        bucket = self._buckets.get(sleeper.wake_tick)
+        if bucket is not None and sleeper in bucket:
+            bucket.remove(sleeper)
+        sleeper.wake_tick = 0

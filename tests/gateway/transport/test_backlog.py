@@ -16,7 +16,7 @@ FLOW = Flow(lane=Lane.MARKET, conflate_by=("symbol",), previous="prevSeq")
 
 
 def encode(payload: Mapping[str, Any]) -> Parcel:
-    return Parcel(("2" + json.dumps(["price", payload])).encode())
+    return Parcel("2" + json.dumps(["price", payload]))
 
 
 def tick(symbol: str, seq: int) -> Parcel:
@@ -27,11 +27,11 @@ def tick(symbol: str, seq: int) -> Parcel:
 
 
 def order(number: int) -> Parcel:
-    return Parcel(f'2["order",{number}]'.encode())
+    return Parcel(f'2["order",{number}]')
 
 
 def read(parcel: Parcel) -> Any:
-    return json.loads(parcel.data[1:])[1]
+    return json.loads(parcel.polled()[2:])[1]
 
 
 def drain(backlog: Backlog, most_bytes: int = 65_536) -> list[Any]:
@@ -120,3 +120,14 @@ def test_nothing_is_lost_but_what_prev_seq_says(
                 last = item["seq"]
         assert last == numbers[symbol]
     assert (backlog.lossless_bytes, backlog.market_bytes) == (0, 0)
+
+
+def test_an_event_that_is_one_stream_waits_once_and_never_ages() -> None:
+    backlog = Backlog()
+    for count in (5, 4, 3):
+        payload = {"count": count}
+        parcel = encode(payload)
+        parcel.conflatable("count", payload, Flow(conflate_by=()), encode)
+        backlog.add(parcel, count)
+    assert backlog.since_ns() is None, "nothing lossless waits"
+    assert drain(backlog) == [{"count": 3}]

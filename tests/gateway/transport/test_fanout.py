@@ -41,7 +41,7 @@ async def finish(fanout: FanOut) -> None:
             await asyncio.sleep(0)
 
 
-A, B, C = (Parcel(name.encode()) for name in "abc")
+A, B, C = (Parcel(name) for name in "abc")
 
 
 async def test_what_is_lossless_leaves_before_market_data() -> None:
