@@ -125,6 +125,7 @@ def symbol_room(symbol: str) -> str:
 _SYMBOL_PART = r"[A-Z0-9][A-Za-z0-9]*(?:[._-][A-Za-z0-9]+)*"
 SYMBOL_PATTERN: Final = re.compile(rf"{_SYMBOL_PART}(?:/{_SYMBOL_PART})?", re.ASCII)
 """A symbol is a whole match of this, case-sensitive, of at most ``MAX_SYMBOL_LENGTH``."""
+LEAST_SECRET_BYTES: Final = 32  # RFC 7518 §3.2: as long as HS256's output
 USER_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9._@|+=-]{1,128}", re.ASCII)
 """A token's ``sub`` is a whole match of this."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from gateway.contract import LEAST_SECRET_BYTES
+
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-LEAST_SECRET_BYTES: Final = 32  # RFC 7518 §3.2: as long as HS256's output
 _LEAST_RSA_BITS: Final = 2_048  # RFC 7518 §3.3
 _LONGEST_PERIOD: Final = 8
 _PLACEHOLDERS: Final = (

@@ -45,6 +45,7 @@ from gateway.transport import AsyncServer, Door
 _BACKLOG: Final = 4_096
 _RECONNECT_AFTER_MS: Final = (1_000, 5_000)  # jitter: not all at once onto the next process
 _KEEP_ALIVE_S: Final = 30.0  # between two HTTP requests of one connection
+_TOLD_A_TURN: Final = 100
 _PACE_S: Final = 0.1  # between two closes of a drain
 _PACED_SHARE: Final = 0.4  # of the time to stop, that the closes may take together
 
@@ -202,7 +203,7 @@ class Gateway:
         await self._ticks.stop()
         transport = self.tables.transport
         sessions = list(self.tables.sessions)
-        for session in sessions:
+        for position, session in enumerate(sessions, start=1):
             session.closing_reason = "draining"
             transport.reply(
                 session.sid,
@@ -212,6 +213,8 @@ class Gateway:
                     "timestamp": self.tables.broadcaster.timestamp(),
                 },
             )
+            if not position % _TOLD_A_TURN:
+                await asyncio.sleep(0)
         await self._close_in_turn([session.sid for session in sessions])
         await transport.shutdown()
         if self._server is not None:

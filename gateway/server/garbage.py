@@ -1,8 +1,9 @@
 """Garbage collection, tamed: what lives long is not looked at again and again.
 
-A full collection takes tens of milliseconds with thousands of clients. What exists at the
-start is frozen; full collections happen while nothing waits to be sent, or at the latest
-after a while.
+A full collection takes tens of milliseconds with thousands of clients. Young objects are
+collected as ever, in small portions; what survives is frozen, so that it is not scanned
+again (a frozen object is still freed when nobody refers to it any more). Only cycles among
+frozen objects need a full collection: seldom, and while nothing waits to be sent.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from typing import Any, Final
 
 from gateway.metrics import GatewayMetrics
 
-_THRESHOLDS: Final = (20_000, 20, 100_000)
+_THRESHOLDS: Final = (2_000, 10, 1_000_000)
 """Allocations to a young collection, young ones to a middle one; full ones are our own."""
-_LEAST_S: Final = 30.0
-_MOST_S: Final = 600.0
+_LEAST_S: Final = 600.0
+_MOST_S: Final = 3_600.0
 _NS_PER_S: Final = 1e9
 
 
@@ -54,11 +55,16 @@ class GarbageCollection:
             self._thresholds_before = None
 
     def tick(self) -> None:
-        """Collect fully where it is time and nothing waits, or high time."""
+        """Freeze what has survived; collect fully where it is time and nothing waits."""
         since_s = time.monotonic() - self._collected_s
         if since_s >= _MOST_S or (since_s >= _LEAST_S and self._is_idle()):
+            gc.unfreeze()
             gc.collect()
+            gc.freeze()
             self._collected_s = time.monotonic()
+        elif gc.get_count()[1] or gc.get_count()[2]:
+            gc.collect(1)
+            gc.freeze()
 
     def _time(self, phase: str, info: dict[str, Any]) -> None:
         now_ns = time.monotonic_ns()

@@ -172,7 +172,7 @@ class Routes:
         if token is None:
             return _rejected(
                 401,
-                f"A bearer token with the scope {scope!r} is needed",
+                f"A bearer token with the scope {scope} is needed",
                 ErrorCode.AUTH_MISSING,
                 headers={"WWW-Authenticate": "Bearer"},
             )
