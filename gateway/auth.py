@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import jwt
+from jwt.algorithms import HMACAlgorithm
 
 from gateway import strictjson
 from gateway.contract import MAX_TOKEN_BYTES, USER_ID_PATTERN, ErrorCode
@@ -41,6 +42,17 @@ DEVELOPMENT_IDENTITY: Final = Identity(
 """Who a client without a token is in development."""
 
 
+class _PreparedHmac(HMACAlgorithm):
+    """HMAC with one key, which is looked at once and not for every token."""
+
+    def __init__(self, algorithm: HMACAlgorithm, key: str) -> None:
+        super().__init__(algorithm.hash_alg)
+        self._prepared = algorithm.prepare_key(key)
+
+    def prepare_key(self, _key: str | bytes) -> bytes:
+        return self._prepared
+
+
 class Authenticator:
     """Verifies tokens by the one key and the one kind of algorithm of the settings.
 
@@ -55,6 +67,11 @@ class Authenticator:
         self._key: Any = settings.jwt_secret
         if settings.jwt_public_key is not None:
             self._key = load_public_key(settings.jwt_public_key)[1]
+        for name in self._algorithms:
+            algorithm = self._jws.get_algorithm_by_name(name)
+            if isinstance(algorithm, HMACAlgorithm):
+                self._jws.unregister_algorithm(name)
+                self._jws.register_algorithm(name, _PreparedHmac(algorithm, self._key))
 
     def verify(self, token: str, unix_s: float) -> Identity:
         """Return whose token it is.

@@ -117,6 +117,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         self._upgrade_timeout_ns = round(upgrade_timeout * _NS_PER_S)
         self._admit = admit
         self._on_session_close = on_session_close
+        self._openings = {name: self._opening(name) for name in ("polling", "websocket")}
         self._polling = Polling(self)
         tick_ns = min(_LONGEST_TICK_NS, max(_SHORTEST_TICK_NS, self.ping_interval_ns // 250))
         self._wheel = TimerWheel(tick_ns)
@@ -167,19 +168,20 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
 
     def handshake(self, session: EngineSession, transport: str) -> str:
         """Return the OPEN packet of a new session."""
+        return self._openings[transport] % session.sid
+
+    def _opening(self, transport: str) -> str:
+        """Return the OPEN packet with a place for the session's id."""
         can_upgrade = (
             transport == "polling" and self.allow_upgrades and "websocket" in self.transports
         )
-        return PacketType.OPEN + json.dumps(
-            {
-                "sid": session.sid,
-                "upgrades": ["websocket"] if can_upgrade else [],
-                "pingTimeout": round(self.ping_timeout * 1_000),
-                "pingInterval": self.ping_interval_ns // 1_000_000,
-                "maxPayload": self.max_http_buffer_size,
-            },
-            separators=(",", ":"),
-        )
+        facts = {
+            "upgrades": ["websocket"] if can_upgrade else [],
+            "pingTimeout": round(self.ping_timeout * 1_000),
+            "pingInterval": self.ping_interval_ns // 1_000_000,
+            "maxPayload": self.max_http_buffer_size,
+        }
+        return f'{PacketType.OPEN}{{"sid":"%s",{json.dumps(facts, separators=(",", ":"))[1:]}'
 
     def adopt(self, transport: asyncio.Transport, head: RequestHead, tail: bytes) -> None:
         """Take over a socket whose client asks for a WebSocket.
