@@ -11,11 +11,12 @@ FLOWS: Final = {
     event.value: Flow(lane=Lane.MARKET, conflate_by=("symbol",), previous="prevSeq")
     for event in MarketEvent
 } | {
-    # Only the last count matters: nobody is closed for not having read an older one.
+    # Only the last one matters: nobody is closed for not having read an older one.
     ServerEvent.CONNECTION_COUNT.value: Flow(conflate_by=()),
+    ServerEvent.HEARTBEAT.value: Flow(conflate_by=()),
 }
-"""Market data wait behind everything else; of a symbol, and of the connection count, a slow
-client gets the newest alone."""
+"""Market data wait behind everything else; of a symbol, of the connection count and
+of the heartbeat a slow client gets the newest alone."""
 
 LANES: Final = {
     Channel.TRADING: Lane.LOSSLESS,

@@ -107,6 +107,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
             (self.ping_interval + self.ping_interval_grace_period) * _NS_PER_S
         )
         self.ping_timeout_ns = round(self.ping_timeout * _NS_PER_S)
+        self.most_blocked_ns = self.ping_interval_ns + self.ping_timeout_ns
         self.head_timeout_s = head_timeout
         self.body_timeout_s = body_timeout
         self.body_timeout_ns = round(body_timeout * _NS_PER_S)
@@ -241,9 +242,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         """Tell the application of a WebSocket's session, then read what came already."""
         answer = self.application.opened(session)
         if inspect.isawaitable(answer):
-            transport = session.transport
-            if transport is not None:
-                transport.pause_reading()
+            session.pause_reading()
             self.spawn(self._begin_later(session, answer, tail))
         else:
             self._begin_now(session, answer, tail)
@@ -257,9 +256,10 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
             return False
 
     async def _begin_later(self, session: EngineSession, answer: Any, tail: bytes) -> None:
-        self._begin_now(session, await self.answer_of(answer), tail)
-        if session.transport is not None and session.is_open:
-            session.transport.resume_reading()
+        outcome = await self.answer_of(answer)
+        # Also of who is refused, for its close is waited for; nothing is read before this returns.
+        session.resume_reading()
+        self._begin_now(session, outcome, tail)
 
     def _begin_now(self, session: EngineSession, answer: object, tail: bytes) -> None:
         if answer is not None and answer is not True:

@@ -54,6 +54,7 @@ class EngineSession(WebSocket):
 
     __slots__ = (
         "_backlog",
+        "_blocked_at_ns",
         "_close_due_ns",
         "_engine",
         "_inbox",
@@ -89,6 +90,7 @@ class EngineSession(WebSocket):
         self.admission_due_ns = 0
         self.attachments_due_ns = 0
         self._backlog: Backlog | None = None
+        self._blocked_at_ns = 0
         self._inbox: deque[Work] | None = None
         self._is_ping_waiting = False
         self.is_receiving = False
@@ -282,6 +284,11 @@ class EngineSession(WebSocket):
             transport.set_protocol(asyncio.Protocol())
             transport.close()
 
+    def pause_writing(self) -> None:
+        """The kernel takes no more; the asyncio protocol's."""
+        super().pause_writing()
+        self._blocked_at_ns = self._engine.now_ns()
+
     def connection_lost(self, _exc: Exception | None) -> None:
         """The socket is gone; the asyncio protocol's: only note it."""
         self.transport = None
@@ -389,6 +396,8 @@ class EngineSession(WebSocket):
         since_ns = self._backlog.since_ns() if self._backlog else None
         if since_ns is not None and now_ns >= since_ns + self._engine.max_send_age_ns:
             return SLOW_CONSUMER
+        if self._is_blocked and now_ns >= self._blocked_at_ns + self._engine.most_blocked_ns:
+            return SLOW_CONSUMER  # it answers pings, perhaps, but has not read a byte
         if self._pong_due_ns and self._is_reading_paused:
             # Its pong may lie among what is not read yet.
             self._pong_due_ns = max(self._pong_due_ns, now_ns + self._engine.ping_timeout_ns)

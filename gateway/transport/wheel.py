@@ -40,7 +40,7 @@ class TimerWheel:
 
     def __init__(self, tick_ns: int = 4 * _NS_PER_MS) -> None:
         self.tick_ns = tick_ns
-        self._buckets: dict[int, list[Sleeper]] = {}
+        self._buckets: dict[int, dict[Sleeper, None]] = {}  # in the order of their coming
         self._ticks: list[int] = []  # a heap
 
     def __len__(self) -> int:
@@ -55,12 +55,14 @@ class TimerWheel:
         tick = due_ns // self.tick_ns + 1
         if 0 < sleeper.wake_tick <= tick:
             return False
+        if sleeper.wake_tick:
+            self.forget(sleeper)  # a place left behind would keep it alive after its end
         sleeper.wake_tick = tick
         bucket = self._buckets.get(tick)
         if bucket is not None:
-            bucket.append(sleeper)
+            bucket[sleeper] = None
             return False
-        self._buckets[tick] = [sleeper]
+        self._buckets[tick] = {sleeper: None}
         heapq.heappush(self._ticks, tick)
         return self._ticks[0] == tick
 
@@ -75,7 +77,7 @@ class TimerWheel:
             tick = heapq.heappop(self._ticks)
             for sleeper in self._buckets.pop(tick):
                 if sleeper.wake_tick != tick:
-                    continue  # it was scheduled earlier, and woken there
+                    continue  # one that was woken before it made it be forgotten, or earlier
                 sleeper.wake_tick = 0
                 try:
                     due_ns = sleeper.wake(now_ns)
@@ -88,6 +90,6 @@ class TimerWheel:
     def forget(self, sleeper: Sleeper) -> None:
         """Take a sleeper out; one that is not there is fine."""
         bucket = self._buckets.get(sleeper.wake_tick)
-        if bucket is not None and sleeper in bucket:
-            bucket.remove(sleeper)
+        if bucket is not None:
+            bucket.pop(sleeper, None)
         sleeper.wake_tick = 0

@@ -14,8 +14,9 @@ import sys
 from collections.abc import Awaitable
 from typing import Any, Final
 
-from tests.benchmarks.hostile.attacks import ATTACKS, Siege
+from tests.benchmarks.hostile.attacks import ATTACKS
 from tests.benchmarks.hostile.lines import Target
+from tests.benchmarks.hostile.siege import Siege
 
 _BEHIND_THE_MEASURING: Final = 10  # nice: who measures goes first on the core they share
 _MOST_LINE_BYTES: Final = 1_000_000

@@ -16,9 +16,7 @@ from tests.benchmarks.transport.crowd import Crowd
 from tests.benchmarks.transport.peers import ROOT, Peer, Running, start
 
 SYMBOLS: Final = (wire.SYMBOL, "ETH/USDT", "SOL/USDT", "XRP/USDT")
-SUBSCRIBE: Final = wire.event(
-    "subscribe", {"channel": "market-data", "symbols": list(SYMBOLS)}
-)
+SUBSCRIBE: Final = wire.event("subscribe", {"channel": "market-data", "symbols": list(SYMBOLS)})
 _HEARTBEAT_S: Final = 30.0
 _HOUR_S: Final = 3_600
 _ANSWER_S: Final = 30.0
@@ -118,4 +116,3 @@ class Bench:
                 yield market, crowd
             finally:
                 crowd.close()
-

@@ -49,9 +49,7 @@ class Target:
 
     def subscription(self) -> bytes:
         """Return the frame that subscribes to every symbol."""
-        return wire.event(
-            "subscribe", {"channel": "market-data", "symbols": list(self.symbols)}
-        )
+        return wire.event("subscribe", {"channel": "market-data", "symbols": list(self.symbols)})
 
 
 async def dial(port: int, receive_bytes: int | None = None) -> socket.socket:

@@ -45,7 +45,9 @@ def estimate_median(values: Sequence[float]) -> Estimate:
     return Estimate(median(values), low, high, coverage)
 
 
-def estimate_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Estimate:
+def estimate_ratio(
+    ours: Sequence[float], theirs: Sequence[float], at_least: float = _AT_LEAST
+) -> Estimate:
     """Return the Hodges–Lehmann estimate of the ratio ours : theirs, from pairs.
 
     The median of the Walsh averages of the log ratios; its interval comes from the exact null
@@ -55,6 +57,7 @@ def estimate_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Estimate:
     Args:
         ours: one positive value for each pair.
         theirs: those measured beside them.
+        at_least: coverage of the interval, 0 to 1; the narrowest of that is given.
 
     Raises:
         ValueError: no pairs, unequal lengths, or a value that is not positive.
@@ -65,17 +68,20 @@ def estimate_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Estimate:
         raise ValueError("a ratio needs positive values")
     logs = [math.log(a / b) for a, b in zip(ours, theirs, strict=True)]
     walsh = sorted((x + y) / 2 for i, x in enumerate(logs) for y in logs[i:])
-    low, high, coverage = _ends(walsh, _signed_rank_counts(len(logs)))
+    low, high, coverage = _ends(walsh, _signed_rank_counts(len(logs)), at_least)
     ends = [None if end is None else math.exp(end) for end in (low, high)]
     return Estimate(math.exp(median(walsh)), ends[0], ends[1], coverage)
 
 
-def estimate_difference(ours: Sequence[float], theirs: Sequence[float]) -> Estimate:
+def estimate_difference(
+    ours: Sequence[float], theirs: Sequence[float], at_least: float = _AT_LEAST
+) -> Estimate:
     """Return the Hodges–Lehmann estimate of ours − theirs, from pairs, as for the ratio.
 
     Args:
         ours: one value for each pair.
         theirs: those measured beside them.
+        at_least: coverage of the interval, 0 to 1; the narrowest of that is given.
 
     Raises:
         ValueError: no pairs, or unequal lengths.
@@ -84,7 +90,7 @@ def estimate_difference(ours: Sequence[float], theirs: Sequence[float]) -> Estim
         raise ValueError(f"pairs are needed: {len(ours)} and {len(theirs)} values")
     gaps = [a - b for a, b in zip(ours, theirs, strict=True)]
     walsh = sorted((x + y) / 2 for i, x in enumerate(gaps) for y in gaps[i:])
-    low, high, coverage = _ends(walsh, _signed_rank_counts(len(gaps)))
+    low, high, coverage = _ends(walsh, _signed_rank_counts(len(gaps)), at_least)
     return Estimate(median(walsh), low, high, coverage)
 
 
@@ -100,18 +106,19 @@ def _signed_rank_counts(n: int) -> list[int]:
 
 
 def _ends(
-    ordered: Sequence[float], counts: Sequence[int]
+    ordered: Sequence[float], counts: Sequence[int], at_least: float = _AT_LEAST
 ) -> tuple[float | None, float | None, float]:
     """Return the k-th smallest, the k-th largest and their coverage, for the best k.
 
     Args:
         ordered: ascending.
         counts: of the statistic that says how many lie below, by its value from 0.
+        at_least: the coverage wanted.
     """
     if len(ordered) == 1:
         return None, None, 0.0
     total, tail, k = sum(counts), counts[0], 1
-    while 1 - 2 * (tail + counts[k]) / total >= _AT_LEAST and k < len(ordered) // 2:
+    while 1 - 2 * (tail + counts[k]) / total >= at_least and k < len(ordered) // 2:
         tail += counts[k]
         k += 1
     return ordered[k - 1], ordered[-k], 1 - 2 * tail / total
