@@ -6,7 +6,7 @@ import functools
 import inspect
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -78,7 +78,14 @@ class EngineHandlers:
         """Tell the ``disconnect`` handler."""
         waiting = self._call("disconnect", session.sid, reason)
         if waiting is not None:
-            self._engine.spawn(waiting)
+            self._engine.departing[session.sid] = session
+            self._engine.spawn(self._depart(session, waiting))
+
+    async def _depart(self, session: EngineSession, waiting: Awaitable[Any]) -> None:
+        try:
+            await waiting
+        finally:
+            del self._engine.departing[session.sid]
 
     def _call(self, event: str, *arguments: object) -> Any:
         handler = self._engine.handlers.get(event)

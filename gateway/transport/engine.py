@@ -131,6 +131,8 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         self._is_evicting = False
         self.doors: set[Any] = set()
         """Connections that have not said yet what they want."""
+        self.departing: dict[str, EngineSession] = {}
+        """Closed sessions whose ``disconnect`` handler still runs."""
         self.leaving: dict[str, EngineSession] = {}
         """Closed polling sessions whose client may still fetch what waited for it."""
 
@@ -492,10 +494,9 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         return "websocket" if is_websocket else "polling"
 
     def _get_socket(self, sid: str) -> EngineSession:
-        try:
-            session: EngineSession = self.sockets[sid]
-        except KeyError:
-            raise KeyError("Session not found") from None
+        session: EngineSession | None = self.sockets.get(sid, self.departing.get(sid))
+        if session is None:
+            raise KeyError("Session not found")
         return session
 
     async def shutdown(self) -> None:

@@ -397,7 +397,7 @@ class EngineSession(WebSocket):
         if since_ns is not None and now_ns >= since_ns + self._engine.max_send_age_ns:
             return SLOW_CONSUMER
         if self._is_blocked and now_ns >= self._blocked_at_ns + self._engine.most_blocked_ns:
-            return SLOW_CONSUMER  # it answers pings, perhaps, but has not read a byte
+            return SLOW_CONSUMER  # it has not taken what it was handed in a whole ping cycle
         if self._pong_due_ns and self._is_reading_paused:
             # Its pong may lie among what is not read yet.
             self._pong_due_ns = max(self._pong_due_ns, now_ns + self._engine.ping_timeout_ns)

@@ -77,7 +77,7 @@ class TimerWheel:
             tick = heapq.heappop(self._ticks)
             for sleeper in self._buckets.pop(tick):
                 if sleeper.wake_tick != tick:
-                    continue  # one that was woken before it made it be forgotten, or earlier
+                    continue  # whoever was woken before it has had it forgotten or moved
                 sleeper.wake_tick = 0
                 try:
                     due_ns = sleeper.wake(now_ns)

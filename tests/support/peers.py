@@ -11,6 +11,7 @@ import contextlib
 import json
 import secrets
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, Self
@@ -66,7 +67,12 @@ class RawPeer:
     @classmethod
     @contextlib.asynccontextmanager
     async def dial(
-        cls, address: Address, *, receive_buffer: int | None = None, source: str | None = None
+        cls,
+        address: Address,
+        *,
+        receive_buffer: int | None = None,
+        source: str | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> AsyncIterator[Self]:
         """Connect and send nothing; the socket is aborted at the end.
 
@@ -74,6 +80,7 @@ class RawPeer:
             address: where to.
             receive_buffer: bytes that the kernel takes for a peer that does not read.
             source: local address to come from.
+            tls: a context that trusts the server; ``None`` for plain TCP.
         """
         plain = socket.socket()
         plain.setblocking(False)
@@ -83,7 +90,12 @@ class RawPeer:
             plain.bind((source, 0))
         await asyncio.get_running_loop().sock_connect(plain, (address.host, address.port))
         # The reader's own limit stays small: a peer that does not read must not read for us.
-        reader, writer = await asyncio.open_connection(sock=plain, limit=receive_buffer or 65_536)
+        reader, writer = await asyncio.open_connection(
+            sock=plain,
+            limit=receive_buffer or 65_536,
+            ssl=tls,
+            server_hostname=None if tls is None else address.host,
+        )
         try:
             yield cls(reader, writer)
         finally:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -83,7 +84,12 @@ class Address:
 
 @contextlib.asynccontextmanager
 async def serve(
-    server: Any, path: str = SOCKETIO_PATH, *, port: int = 0, has_door: bool = False
+    server: Any,
+    path: str = SOCKETIO_PATH,
+    *,
+    port: int = 0,
+    has_door: bool = False,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Address]:
     """Attach a server to an application of its own, listen, and take both down at the end.
 
@@ -92,6 +98,7 @@ async def serve(
         path: where it answers; ``/plain`` is the application's own.
         port: where it listens; 0 takes a free one.
         has_door: whether connections come through ``gateway.transport.Door``.
+        tls: the server's context; ``None`` for plain TCP.
     """
     app = web.Application()
     app.router.add_get("/plain", _answer_plainly)
@@ -99,7 +106,7 @@ async def serve(
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        async with _listen(server, runner, port, has_door=has_door) as taken:
+        async with _listen(server, runner, port, tls, has_door=has_door) as taken:
             yield Address("127.0.0.1", taken, path)
     finally:
         await server.shutdown()
@@ -112,11 +119,16 @@ async def _answer_plainly(request: web.Request) -> web.Response:
 
 @contextlib.asynccontextmanager
 async def _listen(
-    server: Any, runner: web.AppRunner, port: int, *, has_door: bool
+    server: Any,
+    runner: web.AppRunner,
+    port: int,
+    tls: ssl.SSLContext | None,
+    *,
+    has_door: bool,
 ) -> AsyncIterator[int]:
     """Listen, and give the port."""
     if not has_door:
-        await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
+        await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True, ssl_context=tls).start()
         yield runner.addresses[0][1]
         return
     from gateway.transport import Door
@@ -125,7 +137,7 @@ async def _listen(
     serve_http = runner.server
     assert serve_http is not None
     listening = await asyncio.get_running_loop().create_server(
-        lambda: Door(engine, serve_http), "127.0.0.1", port
+        lambda: Door(engine, serve_http), "127.0.0.1", port, ssl=tls
     )
     try:
         yield listening.sockets[0].getsockname()[1]

@@ -63,3 +63,44 @@ def test_everybody_is_woken_once_and_on_time(dues_ns: list[int], step_ns: int) -
     for sleeper, due_ns in zip(sleepers, dues_ns, strict=True):
         (woken_ns,) = sleeper.woken_ns
         assert due_ns <= woken_ns <= due_ns + 2 * TICK_NS + step_ns
+
+
+def test_a_sleeper_that_is_moved_or_forgotten_leaves_no_place_behind() -> None:
+    wheel, sleeper = TimerWheel(TICK_NS), Sleeper([])
+    for due_ns in (90 * TICK_NS, 50 * TICK_NS, 10 * TICK_NS):
+        wheel.schedule(sleeper, due_ns)
+    places = [found for bucket in wheel._buckets.values() for found in bucket]
+    assert places == [sleeper]
+    wheel.forget(sleeper)
+    assert not any(wheel._buckets.values())
+    wheel.turn(100 * TICK_NS)
+    assert sleeper.woken_ns == []
+
+
+class BadSleeper(Sleeper):
+    """Fails at what is due."""
+
+    def wake(self, now_ns: int) -> int:
+        raise RuntimeError("a fault")
+
+
+def test_one_bad_sleeper_keeps_no_other_asleep() -> None:
+    wheel, good = TimerWheel(TICK_NS), Sleeper([])
+    for sleeper in (BadSleeper([]), good):
+        wheel.schedule(sleeper, TICK_NS)
+    wheel.turn(2 * TICK_NS)
+    assert good.woken_ns == [2 * TICK_NS]
+
+
+def test_a_sleeper_may_have_another_of_its_tick_forgotten() -> None:
+    wheel, other = TimerWheel(TICK_NS), Sleeper([])
+
+    class Forgetting(Sleeper):
+        def wake(self, now_ns: int) -> int:
+            wheel.forget(other)
+            return super().wake(now_ns)
+
+    wheel.schedule(Forgetting([]), TICK_NS)
+    wheel.schedule(other, TICK_NS)
+    wheel.turn(2 * TICK_NS)
+    assert other.woken_ns == []
