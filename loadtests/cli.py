@@ -11,6 +11,7 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
+from gateway.contract import LEAST_SECRET_BYTES, USER_ID_PATTERN
 from loadtests.results import ExitCode
 
 RUNS: Final = Path("runs")
@@ -23,6 +24,7 @@ _NEEDED: Final = {
     "report": ("numpy", "pyarrow", "rich", "pandas", "matplotlib"),
 }
 _LONGEST_TOKEN_S: Final = 24 * 3_600
+_MOST_USERS: Final = 1_000_000
 
 app = typer.Typer(
     name="tidegate",
@@ -75,7 +77,8 @@ def run(
         typer.Option(help="http://HOST:PORT of a running gateway; needs JWT_SECRET."),
     ] = None,
     users: Annotated[
-        int | None, typer.Option("--users", "-u", min=1, help="Virtual users in all.")
+        int | None,
+        typer.Option("--users", "-u", min=1, max=_MOST_USERS, help="Virtual users in all."),
     ] = None,
     processes: Annotated[
         int | None,
@@ -188,6 +191,10 @@ def token(
     secret = os.environ.get("JWT_SECRET", "")
     if not secret:
         _refuse("JWT_SECRET is not in the environment; set it to the gateway's secret")
+    if len(secret.encode("utf-8", "surrogateescape")) < LEAST_SECRET_BYTES:
+        _refuse(f"JWT_SECRET has fewer than {LEAST_SECRET_BYTES} bytes: no gateway takes it")
+    if not USER_ID_PATTERN.fullmatch(user):
+        _refuse(f"no user id: {user!r}; 1 to 128 of A-Z a-z 0-9 . _ @ | + = -")
     typer.echo(mint(secret, user, lifetime_s=lifetime_s, scopes=scope or ()))
 
 

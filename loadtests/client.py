@@ -237,6 +237,10 @@ class Client:
         if self._lane is not None:
             self._lane.intake.bytes_read += size
         if self._open_lane is not None:
+            said = self._open_lane.intake.broadcasts.young.get(data)
+            if said is not None:
+                self._listener.on_event(stamp_ns, said[0], (said[1],))
+                return
             offset = self._open_lane.take(data, 0, stamp_ns)
         if offset < size or not size:
             self._take_beside(stamp_ns, data, offset)
@@ -254,7 +258,12 @@ class Client:
                 if connection.is_between_messages:
                     offset = lane.take(data, offset, stamp_ns)
                 end = None if connection.is_mid_frame else frame_end(data, offset)
-                if offset < len(data):
+                said = None
+                if end is not None and connection.is_between_messages:
+                    said = lane.intake.broadcast(data[offset:end])
+                if said is not None:
+                    self._listener.on_event(stamp_ns, said[0], (said[1],))
+                elif offset < len(data):
                     self._handle(stamp_ns, connection, data[offset:end])
                 offset = end or len(data)
         self._open_lane = lane if connection.is_between_messages else None

@@ -45,6 +45,7 @@ from loadtests.run import Run
 from loadtests.schedule import SECOND_NS
 from loadtests.stage import Stage
 from loadtests.staging import plan_sessions, set_stage
+from loadtests.timeslice import SHORT_SLICE_NS, ask_for_slices
 from loadtests.users import VirtualUser
 from loadtests.worker import WorkerPart
 from scenarios.schema import Scenario, ScenarioError, read_scenario
@@ -94,6 +95,7 @@ class Conductor:
         if isinstance(environment.runner, WorkerRunner):
             if not self._secret:
                 refuse(f"{SECRET_VARIABLE} is not set; a worker needs the gateway's own secret")
+            ask_for_slices(SHORT_SLICE_NS)
             WorkerPart(environment.runner, self._behaviours, self._secret).listen(events)
             return
         self._environment = environment
@@ -108,6 +110,8 @@ class Conductor:
             _listen(hook, listener)
         if isinstance(environment.runner, MasterRunner):
             listen_to_workers(environment, lambda: self._run.crew if self._run else None)
+        else:
+            ask_for_slices(SHORT_SLICE_NS)
         label_table(environment)
         # Timers count from the loop's own time, which stood still while modules were loaded:
         # Locust's -t would end that much too early.

@@ -21,6 +21,7 @@ from gateway.contract import (
     TRADING_STREAM,
     USER_STREAM,
     MarketEvent,
+    ServerEvent,
     TradingEvent,
 )
 from loadtests.ledger import market_stream_of, names_a_secret
@@ -31,9 +32,16 @@ MAX_NUMBER: Final = 0xFFFF_FFFE
 UNMEASURED: Final = -1
 """In a column of moments: there is none."""
 
+WHOLE_TEXT: Final = 0x81
+"""First byte of a text message in one frame (RFC 6455 §5.2)."""
+
 _NS_PER_US: Final = 1_000
 _EVENT: Final = b'42["'
+_TO_EVERYBODY: Final = tuple(
+    f'42["{event}",'.encode() for event in (ServerEvent.HEARTBEAT, ServerEvent.CONNECTION_COUNT)
+)
 _OWNED: Final = b'"userSeq"'
+_BROADCASTS: Final = 8  # the newest are all that is asked for
 _LENGTH_16: Final = 126  # RFC 6455 §5.2: the next two bytes are the length
 _LONG_HEAD: Final = 4
 _SHORT_HEAD: Final = 2
@@ -125,6 +133,7 @@ class Intake:
 
     Attributes:
         memo: what frames say, for all clients.
+        broadcasts: the same of frames that every client is sent, :meth:`broadcast` fills it.
         names: of the events that have come, in order.
         stamps: the column of read stamps, and beside it ``pushes`` and ``owners``.
         bytes_read: by all clients.
@@ -141,6 +150,7 @@ class Intake:
         self.bytes_read = 0
         self.others = 0
         self.is_sampled: Callable[[str, int], bool] = _never
+        self.broadcasts: Memo[tuple[str, Any]] = Memo(_BROADCASTS)
         self._slots: dict[str, int] = {}
         self._streams: list[str] = []
         self._shares = array("q")
@@ -167,6 +177,8 @@ class Intake:
         push = self.memo.recall(frame)
         if push is not None:
             return push
+        if frame.startswith(_TO_EVERYBODY, _SHORT_HEAD):
+            return None
         start = _LONG_HEAD if frame[1] == _LENGTH_16 else _SHORT_HEAD
         if start == _LONG_HEAD and len(frame) < _LONG_HEAD + _LENGTH_16:
             return None  # a length that is not in its shortest form: a violation
@@ -179,6 +191,25 @@ class Intake:
         if push is not None:
             self.memo.keep(frame, push)
         return push
+
+    def broadcast(self, frame: bytes) -> tuple[str, Any] | None:
+        """Return name and payload of a whole frame that every client is sent, None of another.
+
+        Such a frame comes to all users at once: decoded for each, the last would wait long.
+        The payload is everybody's, and nobody's to change.
+        """
+        said = self.broadcasts.recall(frame)
+        if said is not None:
+            return said
+        if frame[0] != WHOLE_TEXT or not frame.startswith(_TO_EVERYBODY, _SHORT_HEAD):
+            return None
+        try:
+            name, payload = orjson.loads(memoryview(frame)[_SHORT_HEAD + 2 :])
+        except ValueError:
+            return None  # the user's own way through will judge it
+        said = name, payload
+        self.broadcasts.keep(frame, said)
+        return said
 
     def take(self, stamp_ns: int, owner: int, name: str, data: Mapping[str, Any]) -> None:
         """Take a timed event that came on a user's own way.

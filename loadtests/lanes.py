@@ -11,14 +11,13 @@ from __future__ import annotations
 from array import array
 from typing import Final
 
-from loadtests.intake import Intake
+from loadtests.intake import WHOLE_TEXT, Intake
 
 UNARMED: Final = 0xFFFF_FFFF
 """The last number of a stream that the lane does not follow: nothing continues it."""
 MAX_ARRAY: Final = 1_024
 """A lane with a slot from here on keeps a dictionary: an array would be mostly empty."""
 
-_WHOLE_TEXT: Final = 0x81
 _LENGTH_16: Final = 126
 
 
@@ -79,7 +78,7 @@ class Lane:
         known = intake.memo.young
         size = len(data)
         try:
-            while offset < size and data[offset] == _WHOLE_TEXT:
+            while offset < size and data[offset] == WHOLE_TEXT:
                 end = offset + 2 + data[offset + 1]
                 if end == offset + 2 + _LENGTH_16:
                     end = offset + 4 + (data[offset + 2] << 8 | data[offset + 3])

@@ -9,8 +9,9 @@ from typing import Any, Self
 import numpy as np
 
 from loadtests.histogram import BUCKETS, Histogram
-from loadtests.recording import Recorder, SecondSeen
+from loadtests.recording import Recorder
 from loadtests.results import Series
+from loadtests.secondseen import SecondSeen
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -68,7 +68,7 @@ ACK: Final = "ACK"
 LOST: Final = "lost"
 STAMPED_EACH: Final = 50
 """One user in so many has its reads stamped by the kernel too."""
-STAMPED_FIRST: Final = 16
+STAMPED_FIRST: Final = 64
 """So many users have it at least: a small run's quantiles need samples as well."""
 _NS_PER_MS: Final = 1_000_000
 

@@ -17,14 +17,16 @@ from locust.runners import WorkerRunner
 
 from loadtests.clock_offset import OffsetFilter
 from loadtests.clocks import read_clock_id
+from loadtests.collecting import freeze_what_stays, release_what_stayed
 from loadtests.division import Division
 from loadtests.live import LiveFigures
 from loadtests.messages import CLOCK, CLOSED, LIVE, PARCELS, STATUS, Assignment
 from loadtests.parcels import ParcelWriter
 from loadtests.probes import GeneratorProbe
 from loadtests.pulse import Pulse
-from loadtests.recording import SECOND_NS, PhaseTimes, Recorder, SecondSeen
+from loadtests.recording import SECOND_NS, PhaseTimes, Recorder
 from loadtests.results import Event, Phase
+from loadtests.secondseen import SecondSeen
 from loadtests.stage import Stage
 from loadtests.staging import set_stage
 from scenarios.schema import parse_scenario
@@ -111,6 +113,8 @@ class Member:
 
     def take_phases(self, data: Mapping[str, Any]) -> None:
         """Take the run's phases, by the master's clock."""
+        if self._phases.phases == [Phase.RAMP]:
+            freeze_what_stays()  # the users are there: warm-up begins
         self._phases.replace(
             [int(start_ns) + self._shift_ns for start_ns in data["starts_ns"]],
             [Phase(name) for name in data["phases"]],
@@ -164,6 +168,7 @@ class Member:
         self._is_closed = True
         self._status.kill()
         self._pulse.stop()
+        release_what_stayed()
         now_ns = time.monotonic_ns()
         self.stage.close_oracles(now_ns)
         rows = [asdict(row) for row in self.stage.ledger.close(last_numbers)]

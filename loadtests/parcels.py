@@ -10,7 +10,7 @@ ValueError
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,7 +46,15 @@ class ParcelWriter(TableBuffer):
 
     def flush(self) -> None:
         """Make a parcel of what was kept."""
-        tables = {table: [_pack(batch) for batch in batches] for table, batches in self.take()}
+        for _ in self.flush_in_steps():
+            pass
+
+    def flush_in_steps(self) -> Iterator[None]:
+        """Make a parcel of what was kept, a table with each step."""
+        tables: dict[str, list[tuple[int, bytes]]] = {}
+        for table, batches in self.take():
+            tables[table] = [_pack(batch) for batch in batches]
+            yield
         if tables:
             self._number += 1
             self._pending.append({"number": self._number, "tables": tables})

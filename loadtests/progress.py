@@ -38,6 +38,10 @@ class Progress:
         trace: TracebackType | None,
     ) -> None:
         """Take the live line away."""
+        self.end()
+
+    def end(self) -> None:
+        """Take the live line away, so that another process may write to the terminal."""
         self._live.stop()
 
     def say(self, words: str) -> None:
@@ -60,18 +64,21 @@ class Progress:
 
 
 def describe_second(live: Mapping[str, Any], before: Mapping[str, Any], load_s: float) -> str:
-    """Return one second of a run in words and figures; what was not measured is left out."""
+    """Return one second of a run in words and figures; what was not measured is left out.
+
+    What matters most comes first: 80 columns hold no more than that.
+    """
     parts = [f"{live['phase']:<7} {live['t_s']:3.0f} s of {load_s:.0f}"]
     if live.get("clients") is not None:
         parts.append(f"{live['clients']} clients")
+    parts += [f"{live[name]} {name}" for name in ("errors", "missed") if live.get(name)]
+    if live.get("push_p99_ns") is not None:
+        p50_ms, p99_ms = live["push_p50_ns"] / 1e6, live["push_p99_ns"] / 1e6
+        parts.append(f"push p50 {p50_ms:.1f} p99 {p99_ms:.1f} ms")
     span_s = live["t_s"] - before.get("t_s", 0.0)
     if live.get("published") is not None and span_s > 0:
         published = live["published"] - (before.get("published") or 0)
         parts.append(f"{published / span_s:,.0f}/s published")
     parts.append(f"{live['requests']}/s asked")
     parts.append(f"{live['received']:,}/s received")
-    if live.get("push_p99_ns") is not None:
-        p50_ms, p99_ms = live["push_p50_ns"] / 1e6, live["push_p99_ns"] / 1e6
-        parts.append(f"push p50 {p50_ms:.1f} p99 {p99_ms:.1f} ms")
-    parts += [f"{live[name]} {name}" for name in ("errors", "missed") if live.get(name)]
     return "  ".join(parts)

@@ -14,10 +14,13 @@ from typing import Final, Protocol
 import gevent
 
 from loadtests.probes import GeneratorProbe, TickClock
-from loadtests.recording import SECOND_NS, Recorder, SecondSeen
+from loadtests.recording import SECOND_NS, Recorder
 from loadtests.results import Series
+from loadtests.secondseen import SecondSeen
 
 TARGET_LOST_S: Final = 5
+BREATH_S: Final = 0.002
+"""Between two steps of a flush sockets are read; a sleep of 0 would run greenlets alone."""
 NO_SHARE: Final = "generator's own share of a push: no kernel receive stamp was read"
 
 _log = logging.getLogger(__name__)
@@ -26,8 +29,13 @@ _log = logging.getLogger(__name__)
 class Readable(Protocol):
     """A probe of the gateway."""
 
-    def read(self) -> dict[str, object]:
-        """Return figures. Raises OSError when nobody answers."""
+    def read(self) -> tuple[int, dict[str, object]]:
+        """Wait for a second's figures; return when they were read, and what they say.
+
+        Raises:
+            OSError: nobody answered in this second.
+        """
+        ...
 
 
 class Pulse:
@@ -35,7 +43,7 @@ class Pulse:
 
     Args:
         recorder: what is flushed each second.
-        server: read each second; None where another process does.
+        server: gives a reading each second; None where another process has it.
         generator: read each second; None in a process that generates nothing.
         on_second: called after each flush with what it held.
         on_lost: called with words when the target stays silent or the clockwork breaks.
@@ -87,7 +95,9 @@ class Pulse:
         while True:
             second_ns, due_ns = due_ns, due_ns + SECOND_NS
             _sleep_until(due_ns)
-            seen = self.recorder.flush(time.monotonic_ns())
+            seen = self.recorder.begin_flush(time.monotonic_ns())
+            while self.recorder.flush_step():
+                gevent.sleep(BREATH_S)
             if self.generator is not None:
                 self._record_generator(self.generator, seen, second_ns)
             self.on_second(seen)
@@ -117,18 +127,16 @@ class Pulse:
             return
         silent = 0
         while True:
-            at_ns = time.monotonic_ns()
             try:
-                figures = server.read()
+                at_ns, figures = server.read()
                 silent = 0
             except OSError as error:
-                figures = {}
+                at_ns, figures = time.monotonic_ns(), {}
                 silent += 1
                 if silent == TARGET_LOST_S:
                     self.target_lost = True
                     self.on_lost(f"the target has not answered for {TARGET_LOST_S} s: {error}")
             self.recorder.row("server", at_ns, figures)
-            _sleep_until(at_ns + SECOND_NS)
 
 
 def _sleep_until(due_ns: int) -> None:

@@ -11,15 +11,16 @@ import zlib
 from array import array
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtests.histogram import Histogram, buckets_of
-from loadtests.results import MAX_VALUE_NS, TABLES, Event, Phase, Series, bucket_of
-from loadtests.segments import Repeated, SegmentWriter, TableSink
+from loadtests.results import MAX_VALUE_NS, TABLES, Event, Phase, Series
+from loadtests.secondseen import SecondSeen
+from loadtests.segments import Repeated, Runs, SegmentWriter, TableSink
+from loadtests.tally import Integers, Tally
 
 SECOND_NS = 1_000_000_000
 SAMPLE_EVERY = 1_000
@@ -90,6 +91,7 @@ class Recorder:
         self._clients = 0
         self._slowest: tuple[int, dict[str, object]] | None = None
         self._sources: list[Callable[[], None]] = []
+        self._flushing: Iterator[None] | None = None
 
     def span(self, series: Series, value_ns: int, at_ns: int) -> None:
         """Record a span that ended at ``at_ns``.
@@ -202,20 +204,45 @@ class Recorder:
 
     def flush(self, now_ns: int) -> SecondSeen:
         """Write everything recorded since the last flush, and return it in figures."""
+        seen = self.begin_flush(now_ns)
+        while self.flush_step():
+            pass
+        return seen
+
+    def begin_flush(self, now_ns: int) -> SecondSeen:
+        """Take everything recorded since the last flush, to be written in steps.
+
+        A flush that was left half done is brought to its end first.
+
+        Returns:
+            What was taken; its figures are there when ``flush_step`` has nothing left to do.
+        """
+        while self.flush_step():
+            pass
         for source in self._sources:
             source()
         seen = SecondSeen(now_ns, self._clients, Counter(self._counts))
+        taken = []
         for series, (moments, values) in self._spans.items():
             if moments:
                 self._spans[series] = array("q"), array("q")
-                seen.add(series, values)
-                self._write_spans(series, np.array(moments), np.array(values))
+                taken.append((series, _integers(moments), _integers(values)))
+                seen.add(series, taken[-1][2])
         self._write_counts(now_ns)
         if self._slowest is not None:
             self.writer.row("sample", {**self._slowest[1], "why": "slow"})
             self._slowest = None
-        self.writer.flush()
+        self._flushing = self._write(taken, seen)
         return seen
+
+    def flush_step(self) -> bool:
+        """Do a step of the flush that was begun; each is short. Returns whether one was left."""
+        if self._flushing is None:
+            return False
+        if next(self._flushing, self) is self:
+            self._flushing = None
+            return False
+        return True
 
     def close(self, now_ns: int) -> None:
         """Flush and end the segments."""
@@ -225,30 +252,35 @@ class Recorder:
     def _second(self, at_ns: int) -> int:
         return (at_ns - self.t0_ns) // SECOND_NS
 
-    def _write_spans(self, series: Series, moments: np.ndarray, values: np.ndarray) -> None:
-        starts = np.array(self.phases.starts_ns, dtype=np.int64)
-        phase = np.maximum(0, np.searchsorted(starts, moments, side="right") - 1)
-        seconds = (moments - self.t0_ns) // SECOND_NS
-        # One integer a value sorts ten times faster than three: second, phase, bucket.
-        layout = (len(starts), bucket_of(MAX_VALUE_NS) + 1)
-        keys = (seconds * layout[0] + phase) * layout[1] + buckets_of(values)
-        found, counts = np.unique(keys, return_counts=True)
-        rest, buckets = np.divmod(found, layout[1])
-        found_s, found_phase = np.divmod(rest, layout[0])
-        for index in np.unique(found_phase):
-            of_phase = found_phase == index
-            size = int(of_phase.sum())
+    def _write(
+        self, taken: list[tuple[Series, Integers, Integers]], seen: SecondSeen
+    ) -> Iterator[None]:
+        """Write spans and rows; all histograms of a second are one batch."""
+        starts_ns, names = list(self.phases.starts_ns), [str(name) for name in self.phases.phases]
+        tallies: list[Tally] = []
+        words: dict[str, list[Repeated]] = {"series": [], "phase": []}
+        for series, moments_ns, values_ns in taken:
+            tally = Tally(moments_ns, values_ns, self.t0_ns, starts_ns)
+            yield from tally.pieces()
+            seen.keep(series, tally)
+            tallies.append(tally)
+            words["series"].append(Repeated(str(series), len(tally.counts)))
+            words["phase"] += _phase_runs(tally, names)
+            yield
+        if tallies:
             self.writer.columns(
                 "hist",
                 {
-                    "t_s": found_s[of_phase],
-                    "phase": Repeated(str(self.phases.phases[index]), size),
-                    "worker": Repeated(self.worker, size),
-                    "series": Repeated(str(series), size),
-                    "bucket": buckets[of_phase],
-                    "count": counts[of_phase],
+                    "t_s": np.concatenate([tally.seconds for tally in tallies]),
+                    "phase": Runs(words["phase"]),
+                    "worker": Repeated(self.worker, sum(len(t.counts) for t in tallies)),
+                    "series": Runs(words["series"]),
+                    "bucket": np.concatenate([tally.buckets for tally in tallies]),
+                    "count": np.concatenate([tally.counts for tally in tallies]),
                 },
             )
+            yield
+        yield from self.writer.flush_in_steps()
 
     def _write_counts(self, now_ns: int) -> None:
         at_ns = self._counted_from_ns
@@ -259,34 +291,19 @@ class Recorder:
         self.row("timeline", at_ns, {"clients": self._clients, **named})
 
 
-class SecondSeen:
-    """What one flush held, for those who watch a run while it goes."""
+def _integers(column: array[int]) -> Integers:
+    """Return an array's content without copying it: nothing is appended to it any more."""
+    return np.frombuffer(column, dtype=np.int64)
 
-    def __init__(self, at_ns: int, clients: int, counts: Counter[str]) -> None:
-        self.at_ns = at_ns
-        self.clients = clients
-        self.counts = counts
-        self._values: dict[Series, array[int]] = {}
 
-    def add(self, series: Series, values: array[int]) -> None:
-        """Keep a series' spans of this second."""
-        self._values[series] = values
-
-    def worst_ns(self, series: Series) -> int | None:
-        """Return the longest span of a series, None when it had none."""
-        values = self._values.get(series)
-        return max(values) if values else None
-
-    def histogram(self, series: Series) -> Histogram:
-        """Return a series' spans of this second as a histogram."""
-        return Histogram.of(np.array(self._values.get(series, ()), dtype=np.int64))
-
-    def quantile_ns(self, series: Series, q: float) -> int | None:
-        """Return the nearest-rank quantile of a series, None when it had none."""
-        values = self._values.get(series)
-        if not values:
-            return None
-        return int(np.quantile(np.array(values), q, method="inverted_cdf"))
+def _phase_runs(tally: Tally, names: Sequence[str]) -> list[Repeated]:
+    """Return the phase of each cell: it changes where a second or a phase ends."""
+    ends = [*(np.flatnonzero(np.diff(tally.phases)) + 1).tolist(), len(tally.phases)]
+    begins = [0, *ends[:-1]]
+    return [
+        Repeated(names[int(tally.phases[begin])], end - begin)
+        for begin, end in zip(begins, ends, strict=True)
+    ]
 
 
 if __name__ == "__main__":

@@ -15,18 +15,21 @@ import gevent
 
 from gateway.contract import Scope
 from loadtests.clocks import read_clock_id
+from loadtests.collecting import freeze_what_stays, release_what_stayed
 from loadtests.crew import Crew
 from loadtests.endpoints import fetch_streams
 from loadtests.live import LiveFigures
 from loadtests.manifest import create_run_directory, write_json
-from loadtests.probes import GeneratorProbe, ServerProbe
+from loadtests.probes import GeneratorProbe
 from loadtests.publish_plan import describe_plan
 from loadtests.publishing import PublisherProcess
 from loadtests.pulse import Pulse
-from loadtests.recording import SECOND_NS, PhaseTimes, Recorder, SecondSeen
+from loadtests.recording import SECOND_NS, PhaseTimes, Recorder
 from loadtests.results import LOGS, MANIFEST, TABLES, Event, Phase, RunStatus
 from loadtests.run_facts import describe_run
+from loadtests.secondseen import SecondSeen
 from loadtests.tokens import mint
+from loadtests.watching import ServerWatch
 from scenarios.schema import Scenario
 
 WORKER: Final = "locust"
@@ -79,7 +82,7 @@ class Run:
         self._problems: list[str] = []
         self._status = RunStatus.RUNNING
         self._end_ns: int | None = None
-        self._server = ServerProbe(self._url, facts["target"]["pid"])
+        self._server = ServerWatch(self._url, facts["target"]["pid"], directory / LOGS)
         self._generator = None if has_workers else GeneratorProbe()
         self.recorder = Recorder(
             directory,
@@ -201,6 +204,7 @@ class Run:
         """Begin the warm-up: all users are there, the publisher begins. The first call counts."""
         if not self.is_ramping():
             return
+        freeze_what_stays()
         begin_ns = time.monotonic_ns()
         if self._publisher is not None:
             # Both phases have their whole length, so that each run publishes as much.
@@ -253,6 +257,8 @@ class Run:
             return
         self._stop_publisher()
         self._pulse.stop()
+        self._server.close()
+        release_what_stayed()
         self._end_ns = time.monotonic_ns()
         names = [column.name for column in TABLES["ledger"] if column.name != "worker"]
         named = [(self.recorder.worker, row) for row in ledger_rows]

@@ -32,7 +32,14 @@ class Repeated:
     count: int
 
 
-Values = Sequence[Any] | np.ndarray | Repeated
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """A column of text in runs of the same word, one after the other."""
+
+    parts: Sequence[Repeated]
+
+
+Values = Sequence[Any] | np.ndarray | Repeated | Runs
 
 
 class TableError(ValueError):
@@ -78,6 +85,10 @@ class TableSink(Protocol):
 
     def flush(self) -> None:
         """Hand on what was kept."""
+
+    def flush_in_steps(self) -> Iterator[None]:
+        """Hand on what was kept, a little with each step."""
+        ...
 
     def close(self) -> None:
         """Flush, and take nothing more."""
@@ -140,8 +151,14 @@ class SegmentWriter(TableBuffer):
 
     def flush(self) -> None:
         """Write what was kept, and hand it to the kernel."""
+        for _ in self.flush_in_steps():
+            pass
+
+    def flush_in_steps(self) -> Iterator[None]:
+        """Write what was kept, a table with each step."""
         for table, batches in self.take():
             self.write(table, batches)
+            yield
 
     def close(self) -> None:
         """Flush and end every stream; a second call does nothing more."""
@@ -196,6 +213,8 @@ def _array(kind: pa.DataType, values: Values) -> pa.Array:
         return _runs(values)
     if isinstance(values, Repeated):
         values = [values.text] * values.count
+    elif isinstance(values, Runs):
+        values = [run.text for run in values.parts for _ in range(run.count)]
     width = np.int32 if kind == pa.int32() else np.int64
     size = len(values)
     if isinstance(values, np.ndarray):
@@ -221,6 +240,9 @@ def _runs(values: Values) -> pa.Array:
 
     if isinstance(values, Repeated):
         ends, words = [values.count], [values.text]
+    elif isinstance(values, Runs):
+        ends = np.cumsum([run.count for run in values.parts]).tolist()
+        words = [run.text for run in values.parts]
     else:
         ends = [
             i for i in range(1, len(values) + 1) if i == len(values) or values[i] != values[i - 1]

@@ -79,7 +79,11 @@ def run_supervised(request: RunRequest, environment: Mapping[str, str], console:
     except ScenarioError as error:
         raise RunRefused(str(error)) from None
     secret = _secret(request, environment)
-    directory = create_run_directory(request.runs, scenario, time.time())
+    try:
+        directory = create_run_directory(request.runs, scenario, time.time())
+    except OSError as error:
+        words = f"no run can be written under {request.runs}: {error.strerror or error}"
+        raise RunRefused(f"{words}; name another folder with --runs") from None
     return Supervisor(scenario, request, directory, secret, environment, console).run()
 
 
@@ -116,7 +120,8 @@ class Supervisor:
         self.directory = directory
         self.environment = child_environment(environment)
         self.watch = Watch()
-        self.progress = Progress(console, scenario.load_s + scenario.phases.drain_s)
+        self._span_s = _load_s(scenario, request.users) + scenario.phases.drain_s
+        self.progress = Progress(console, self._span_s)
         self._secret = secret
         self._cores = split_cores()
         self._gateway: Child | None = None
@@ -149,6 +154,7 @@ class Supervisor:
         words = f"{self.scenario.name}: {self.scenario.question}"
         self.progress.say(f"{words}\nrun {self.directory.name} against {url}")
         self._watch_load()
+        self.progress.end()
         self._stop_gateway()
         write_json(self.directory / LOGS / "supervisor.json", vars(self.watch))
         for problem in self.watch.problems:
@@ -203,7 +209,7 @@ class Supervisor:
 
     def _watch_load(self) -> None:
         locust = self._running_locust()
-        ceiling_s = self.scenario.load_s + self.scenario.phases.drain_s + OVERTIME_S
+        ceiling_s = self._span_s + OVERTIME_S
         end_s = time.monotonic() + ceiling_s
         while locust.exit_code is None:
             self.progress.show(read_json(self.directory / LOGS / "live.json"))
@@ -222,7 +228,9 @@ class Supervisor:
         if self._gateway is not None and self._gateway.exit_code is not None:
             self._notice_dead_gateway(self._gateway)
         expected = (ExitCode.PASS, ExitCode.INVALID, ExitCode.USAGE)
-        if locust.exit_code not in expected and not self.watch.interrupted:
+        if self.watch.interrupted or self.watch.gateway_died:
+            return  # we ended it ourselves
+        if locust.exit_code not in expected:
             words = f"the load generator ended with exit code {locust.exit_code}"
             self.watch.problems.append(f"{words}:\n{locust.last_lines()}")
 
@@ -279,6 +287,12 @@ class Supervisor:
             self.progress.say(f"report: {report}")
         self.progress.say(f"again:  tidegate run {self.request.scenario}")
         self.progress.say(f"look:   tidegate report {self.directory.name}")
+
+
+def _load_s(scenario: Scenario, users: int | None) -> float:
+    """Return the seconds of the load, with the ramp of ``users`` where they are not None."""
+    more = 0 if users is None else users - scenario.users.total
+    return scenario.load_s + more / scenario.phases.spawn_rate
 
 
 def _master_address() -> list[str]:

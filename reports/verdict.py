@@ -182,7 +182,7 @@ def _circumstances(run: RunFrames, checks: Sequence[Check]) -> list[Finding]:
     ending = {
         RunStatus.RUNNING: (Verdict.INCONCLUSIVE, "the run has not ended"),
         RunStatus.INTERRUPTED: (Verdict.INCONCLUSIVE, "the run was interrupted before its end"),
-        RunStatus.ABORTED: (Verdict.INVALID, "the load generator died before the run's end"),
+        RunStatus.ABORTED: (Verdict.INVALID, "a process of the run was lost before its end"),
     }.get(run.manifest.status)
     if ending:
         findings.append(ending)

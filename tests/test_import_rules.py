@@ -46,6 +46,7 @@ LOADED_BY_LOCUST = tuple(
         "reactor",
         "run",
         "users",
+        "watching",
         "worker",
     )
 )

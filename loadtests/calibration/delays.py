@@ -22,8 +22,6 @@ from loadtests.results import Series
 STEP_S: Final = 2
 """Of each delay: one second to settle, one to measure."""
 _READ_AHEAD_NS: Final = 20_000_000
-STARTING_S: Final = 4
-"""What a run may take of its steady phase before everybody is there."""
 
 
 def try_delays(rig: Rig, pace: Pace) -> list[Row]:
@@ -38,7 +36,7 @@ def try_delays(rig: Rig, pace: Pace) -> list[Row]:
     steps = _shuffled(levels, pace.rounds)
     # Two clients: what the gateway and the proxy spend on the others of a broadcast is no delay.
     load = Load(
-        steady_s=len(steps) * STEP_S + STARTING_S,
+        steady_s=len(steps) * STEP_S + pace.starting_s,
         rates={MarketEvent.PRICE: 60.0},
         subscribers=2,
     )

@@ -20,7 +20,7 @@ def try_drops(rig: Rig, pace: Pace) -> list[Row]:
         steady_s=pace.drop_s,
         rates={event: 1.25 * of / 20 / pace.drop_s for event, _, of in pace.drops},
         subscribers=20,
-        drain="3 s",
+        drain=f"{pace.drop_drain_s:g} s",
     )
     drops = {
         event: Drop(events=(str(event),), count=count, of=of, seed=SEED)

@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ctypes
 import signal
 import sys
-from typing import Final
 
 from loadtests.faults.control import LISTENING, serve_control
 from loadtests.faults.proxy import FaultProxy, NotLoopback
-from loadtests.faults.selector import FineSelector
+from loadtests.fineselector import make_fine_loop
 from loadtests.results import ExitCode
-
-_PR_SET_TIMERSLACK: Final = 29
-_SLACK_NS: Final = 1_000  # the kernel's own 50 µs would be added to every delay
 
 
 async def serve(proxy: FaultProxy) -> None:
@@ -48,17 +43,9 @@ def main() -> int:
     except (NotLoopback, ValueError) as error:
         sys.stderr.write(f"{error}; write such as 127.0.0.1:3000\n")
         return ExitCode.USAGE
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, _SLACK_NS, 0, 0, 0)
-    with asyncio.Runner(loop_factory=_fine_loop) as runner:
+    with asyncio.Runner(loop_factory=make_fine_loop) as runner:
         runner.run(serve(proxy))
     return ExitCode.PASS
-
-
-def _fine_loop() -> asyncio.AbstractEventLoop:
-    if sys.platform != "linux":
-        return asyncio.new_event_loop()
-    return asyncio.SelectorEventLoop(FineSelector())
 
 
 if __name__ == "__main__":

@@ -28,9 +28,11 @@ import gevent.socket
 from loadtests.histogram import Histogram
 from loadtests.locust import SocketIOUser
 from loadtests.probes import read_pss_anon
+from loadtests.pulse import BREATH_S
 from loadtests.reactor import Reactor
 from loadtests.recording import PhaseTimes, Recorder
 from loadtests.results import Series
+from loadtests.secondseen import SecondSeen
 from loadtests.stage import Stage
 from loadtests.users import Subscriber
 from scenarios.schema import parse_scenario
@@ -229,7 +231,9 @@ class Side:
         return self.recorder.totals["received"]
 
     def _flush(self) -> None:
-        seen = self.recorder.flush(time.monotonic_ns())
+        self._keep(self.recorder.flush(time.monotonic_ns()))
+
+    def _keep(self, seen: SecondSeen) -> None:
         for series in (Series.PUSH_SERVICE, Series.GENERATOR_SHARE):
             part = seen.histogram(series)
             self.histograms[series] = Histogram.merged(
@@ -239,7 +243,10 @@ class Side:
     def _flush_each_second(self) -> None:
         while True:
             gevent.sleep(1.0)
-            self._flush()
+            seen = self.recorder.begin_flush(time.monotonic_ns())
+            while self.recorder.flush_step():
+                gevent.sleep(BREATH_S)  # as in a run
+            self._keep(seen)
 
     def _notice_holds(self) -> None:
         while True:

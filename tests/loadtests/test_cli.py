@@ -92,6 +92,22 @@ def test_a_token_without_a_secret_is_2(tidegate: Tidegate) -> None:
     assert "JWT_SECRET is not in the environment" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("user", "secret", "words"),
+    [
+        pytest.param("me", "s" * 31, "fewer than 32 bytes", id="a secret that is too short"),
+        pytest.param("you and me", "s" * 32, "no user id: 'you and me'", id="no user id"),
+    ],
+)
+def test_a_token_that_no_gateway_takes_is_2(
+    tidegate: Tidegate, user: str, secret: str, words: str
+) -> None:
+    done = tidegate("token", "--user", user, JWT_SECRET=secret)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert done.stdout == ""
+
+
 def test_a_report_of_no_run_is_2_and_says_what_to_type(tidegate: Tidegate, tmp_path: Path) -> None:
     done = tidegate("report", "latest", "--runs", str(tmp_path))
     assert done.returncode == 2

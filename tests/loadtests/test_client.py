@@ -429,3 +429,27 @@ def test_a_client_speaks_tls(tmp_path: Path) -> None:
         server.close()
     assert client.is_closed
     assert stranger.is_closed
+
+
+def test_a_broadcast_reaches_the_listener_alone_and_beside_other_frames(
+    serve: Serve, new_client: Callable[..., tuple[Client, Ear]]
+) -> None:
+    beats = [b'42["heartbeat",{"seq":%d}]' % number for number in (1, 1, 2)]
+    go_on: list[bytes] = [frame(beats[0]), frame(beats[1]) + frame(b'42["x",1]') + frame(beats[2])]
+
+    def after(sock: Any) -> None:
+        for data in go_on:
+            gevent.sleep(0.05)
+            sock.sendall(data)
+        _read_to_the_end(sock)
+
+    client, ear = new_client(serve(OPEN, CONNECT, after=after), lane=Lane(Intake(), 0))
+    client.connect()
+    wait_until(lambda: len(ear.events) == 4)
+    assert [(name, arguments) for _, name, arguments in ear.events] == [
+        ("heartbeat", ({"seq": 1},)),
+        ("heartbeat", ({"seq": 1},)),
+        ("x", (1,)),
+        ("heartbeat", ({"seq": 2},)),
+    ]
+    assert all(stamp_ns > 0 for stamp_ns, _, _ in ear.events)

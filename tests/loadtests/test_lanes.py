@@ -157,3 +157,38 @@ def test_the_kernels_stamps_are_drained_beside_the_pushes() -> None:
     assert batch is not None
     assert (batch.share_stamps_ns.tolist(), batch.shares_ns.tolist()) == ([5], [2])
     assert intake.drain() is None
+
+
+def beat(number: int) -> bytes:
+    return event("heartbeat", {"timestamp": "t", "ts": 1, "seq": number})
+
+
+def test_what_everybody_is_sent_is_decoded_once() -> None:
+    intake = Intake()
+    said = intake.broadcast(beat(1))
+    assert said == ("heartbeat", {"timestamp": "t", "ts": 1, "seq": 1})
+    assert intake.broadcast(bytes(bytearray(beat(1)))) is said
+    assert intake.broadcasts.young[beat(1)] is said
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        price(1),
+        event("heartbeats", {}),
+        text_frame(b'42["heartbeat",{"seq":1}'),
+        text_frame(b'42["heartbeat",1,2]'),
+        b"\x01" + beat(1)[1:],
+        b"\x89\x00",
+    ],
+    ids=["a push", "another name", "no JSON", "two arguments", "a fragment", "a ping"],
+)
+def test_nothing_else_is_taken_for_a_broadcast(frame: bytes) -> None:
+    assert Intake().broadcast(frame) is None
+
+
+def test_only_the_newest_broadcasts_are_remembered() -> None:
+    intake = Intake()
+    for number in range(100):
+        intake.broadcast(beat(number))
+    assert len(intake.broadcasts) <= 16

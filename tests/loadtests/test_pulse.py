@@ -20,8 +20,9 @@ DEADLINE_S = 10.0
 class Silent:
     """A gateway that says nothing of itself."""
 
-    def read(self) -> dict[str, object]:
-        return {}
+    def read(self) -> tuple[int, dict[str, object]]:
+        gevent.sleep(0.05)
+        return time.monotonic_ns(), {}
 
 
 @pytest.fixture

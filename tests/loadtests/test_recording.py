@@ -308,3 +308,43 @@ def test_a_phase_that_was_planned_is_dropped_by_an_earlier_one(phases: PhaseTime
         ("warm-up", 2, 3),
         ("drain", 3, 6),
     ]
+
+
+def test_a_flush_in_steps_writes_what_one_at_once_does(tmp_path: Path, recorder: Recorder) -> None:
+    for value in (100, 200, 200):
+        recorder.span(Series.PUSH, value, T0 + 1)
+        recorder.span(Series.ACK, value, T0 + 1)
+    seen = recorder.begin_flush(T0 + SECOND_NS)
+    steps = 0
+    while recorder.flush_step():
+        recorder.span(Series.PUSH, 300, T0 + SECOND_NS + 1)  # belongs to the next flush
+        steps += 1
+    assert steps > 3
+    assert seen.histogram(Series.PUSH).total == 3
+    assert seen.worst_ns(Series.PUSH) == 200
+    recorder.close(T0 + 2 * SECOND_NS)
+    finish_run(tmp_path)
+    counts = Counter[tuple[str, int]]()
+    for row in table(tmp_path, "hist"):
+        counts[row["series"], row["bucket"]] += row["count"]
+    assert counts == {
+        ("push", 100): 1,
+        ("push", 200): 2,
+        ("push", 300): steps,
+        ("ack", 100): 1,
+        ("ack", 200): 2,
+    }
+
+
+@pytest.mark.parametrize("done", range(6))
+def test_a_flush_that_was_left_half_done_loses_nothing(
+    tmp_path: Path, recorder: Recorder, done: int
+) -> None:
+    recorder.span(Series.PUSH, 100, T0 + 1)
+    recorder.span(Series.ACK, 100, T0 + 1)
+    recorder.begin_flush(T0 + SECOND_NS)
+    for _ in range(done):
+        recorder.flush_step()
+    recorder.close(T0 + SECOND_NS)
+    finish_run(tmp_path)
+    assert [row["count"] for row in table(tmp_path, "hist")] == [1, 1]

@@ -172,6 +172,30 @@ def test_a_gateway_that_does_not_start_is_5_with_its_own_words(
     assert "GATEWAY_NONSENSE" in said(console)
 
 
+def test_a_folder_where_no_run_can_be_written_is_refused_in_words(
+    tmp_path: Path, console: Console
+) -> None:
+    (tmp_path / "file").write_text("")
+    request = RunRequest(scenario=SMOKE, runs=tmp_path / "file")
+    with pytest.raises(RunRefused, match=r"no run can be written under .*--runs"):
+        run_supervised(request, os.environ, console)
+
+
+def test_more_users_than_the_scenario_has_get_the_time_that_their_ramp_takes(
+    tmp_path: Path, console: Console
+) -> None:
+    scenario = read_scenario(SMOKE)
+    users = scenario.users.total + round(100 * scenario.phases.spawn_rate)
+    spans_s = [
+        Supervisor(scenario, request, tmp_path, "s", {}, console).progress.load_s
+        for request in (
+            RunRequest(scenario=SMOKE, runs=tmp_path),
+            RunRequest(scenario=SMOKE, runs=tmp_path, users=users),
+        )
+    ]
+    assert spans_s[1] - spans_s[0] == pytest.approx(100)
+
+
 @pytest.mark.parametrize(
     ("interrupted", "gateway_died", "load_code", "verdict_code", "expected"),
     [
@@ -230,6 +254,7 @@ def test_a_second_is_told_in_rates_and_what_is_not_known_is_left_out() -> None:
     assert "push p50 1.5 p99 9.0 ms" in line
     assert "2 missed" in line
     assert "errors" not in line
+    assert line.index("9.0 ms") < 80  # columns of a small terminal
     line = describe_second({**LIVE, "push_p99_ns": None, "published": None}, {}, 38.0)
     assert "push" not in line
     assert "published" not in line

@@ -214,7 +214,8 @@ def start_two_workers(
     )
     wait_for(lambda: phase_of(run) == "steady", "steady phase")
     children = psutil.Process(process.pid).children()
-    workers = [child for child in children if "loadtests.publisher" not in child.cmdline()]
+    others = {"loadtests.publisher", "loadtests.serverwatch"}
+    workers = [child for child in children if not others.intersection(child.cmdline())]
     assert len(workers) == 2
     return process, workers
 

@@ -202,7 +202,7 @@ def test_health_that_nobody_measured_lets_no_time_pass(run_with: Make) -> None:
             "the run was interrupted", id="interrupted",
         ),
         pytest.param(
-            {"status": "aborted"}, INVALID, ExitCode.INVALID, "the load generator died",
+            {"status": "aborted"}, INVALID, ExitCode.INVALID, "a process of the run was lost",
             id="aborted",
         ),
         pytest.param(
