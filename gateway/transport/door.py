@@ -43,6 +43,9 @@ class Door(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Give the connection its time to speak."""
+        if self._engine.is_stopping:
+            transport.abort()  # type: ignore[attr-defined]  # a socket's
+            return
         self._transport = transport  # type: ignore[assignment]  # a socket's
         self._engine.doors.add(self)
         self._due_ns = self._engine.now_ns() + round(self._engine.head_timeout_s * 1e9)
@@ -61,7 +64,7 @@ class Door(asyncio.Protocol):
             transport.write(
                 plain_response(error.status, error.message.encode(), "text/plain", error.headers)
             )
-            transport.close()
+            self._engine.dismiss(transport)
             return
         if found is None:
             return

@@ -41,6 +41,7 @@ _CLEANUP_SLICE_NS: Final = 5_000_000
 _NS_PER_S: Final = 1_000_000_000
 _SHORTEST_TICK_NS: Final = 4_000_000
 _LONGEST_TICK_NS: Final = 50_000_000
+_LEAST_DISMISSED: Final = 64  # closed sockets remembered before those that are gone are not
 _CLOSES_A_TURN: Final = 100
 _SHUTDOWN_POLL_S: Final = 0.01
 
@@ -127,7 +128,9 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         self._behind: set[EngineSession] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing: set[EngineSession] = set()
-        self._is_stopping = False
+        self.is_stopping = False
+        self._dismissed: set[asyncio.Transport] = set()
+        self._most_dismissed = _LEAST_DISMISSED
         self._is_evicting = False
         self.doors: set[Any] = set()
         """Connections that have not said yet what they want."""
@@ -165,7 +168,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
 
     def admission(self, environ: RequestEnviron) -> Refusal | None:
         """Return why a new session is refused, ``None`` when it is not."""
-        if self._is_stopping:
+        if self.is_stopping:
             return Refusal(503, "The server is stopping", 1.0)
         return None if self._admit is None else self._admit(environ)
 
@@ -200,10 +203,10 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
             refuse_handshake(self, environ, "websocket")
             session, upgrade = self._session_for(environ)
         except BadRequest as error:
-            _refuse(transport, Reject(error.status, 3, error.message, error.headers))
+            self._refuse(transport, Reject(error.status, 3, error.message, error.headers))
             return
         except Reject as error:
-            _refuse(transport, error)
+            self._refuse(transport, error)
             return
         bound_kernel(transport)
         if upgrade is not None:
@@ -220,6 +223,12 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
                 session.data_received(tail)
             return
         self._begin(session, tail)
+
+    def _refuse(self, transport: asyncio.Transport, reject: Reject) -> None:
+        transport.write(
+            plain_response(reject.status, reject.body, "application/json", reject.headers)
+        )
+        self.dismiss(transport)
 
     def _session_for(self, environ: RequestEnviron) -> tuple[EngineSession, Upgrade | None]:
         """Return the session that a WebSocket is for, and the upgrade of one that exists.
@@ -337,6 +346,14 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
                 self._on_session_close(session.environ)
             except Exception:
                 log.exception("on_session_close failed")
+
+    def dismiss(self, transport: asyncio.Transport) -> None:
+        """Close a socket that belongs to no session; one that does not close goes with us."""
+        if len(self._dismissed) >= self._most_dismissed:
+            self._dismissed = {other for other in self._dismissed if not _is_gone(other)}
+            self._most_dismissed = max(_LEAST_DISMISSED, 2 * len(self._dismissed))
+        self._dismissed.add(transport)
+        transport.close()
 
     def forget(self, session: EngineSession) -> None:
         """Drop what a closed session's client did not fetch in time."""
@@ -501,13 +518,20 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
 
     async def shutdown(self) -> None:
         """Close every client, wait until all sockets are closed or aborted, stop the timer."""
-        self._is_stopping = True
+        self.is_stopping = True
         for door in list(self.doors):
             door.abort()
+        for transport in self._dismissed:
+            transport.abort()
+        self._dismissed.clear()
         await self.disconnect()
         ends_ns = time.monotonic_ns() + self._close_timeout_ns + _NS_PER_S
         while self._closing and time.monotonic_ns() < ends_ns:  # noqa: ASYNC110 - once in a life
             await asyncio.sleep(_SHUTDOWN_POLL_S)
+        for session in self._closing:
+            if session.transport is not None:
+                session.transport.abort()
+        await asyncio.sleep(_SHUTDOWN_POLL_S)  # an aborted socket is closed a turn later
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -518,6 +542,6 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-def _refuse(transport: asyncio.Transport, reject: Reject) -> None:
-    transport.write(plain_response(reject.status, reject.body, "application/json", reject.headers))
-    transport.close()
+def _is_gone(transport: asyncio.Transport) -> bool:
+    """Return whether a closed socket has nothing left to write."""
+    return transport.is_closing() and not transport.get_write_buffer_size()

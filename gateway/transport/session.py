@@ -282,7 +282,7 @@ class EngineSession(WebSocket):
         self._unread = None
         if transport is not None:
             transport.set_protocol(asyncio.Protocol())
-            transport.close()
+            self._engine.dismiss(transport)
 
     def pause_writing(self) -> None:
         """The kernel takes no more; the asyncio protocol's."""

@@ -16,6 +16,7 @@ from typing import Any, Final
 import engineio
 import socketio
 from aiohttp import web
+from deadlines import POLL_S
 
 ENGINEIO_PATH: Final = "/engine.io/"
 SOCKETIO_PATH: Final = "/socket.io/"
@@ -110,7 +111,14 @@ async def serve(
             yield Address("127.0.0.1", taken, path)
     finally:
         await server.shutdown()
+        serving = runner.server
+        left = [] if serving is None else [one.transport for one in serving.connections]
         await runner.cleanup()
+        # A client that never reads keeps a closing socket open; the stock server leaves it so.
+        for connection in left:
+            if connection is not None:
+                connection.abort()
+        await asyncio.sleep(POLL_S)
 
 
 async def _answer_plainly(request: web.Request) -> web.Response:
