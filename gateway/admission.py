@@ -62,7 +62,6 @@ class AddressAdmission:
         self._exempt = settings.address_limit_exempt
         self._windows: dict[str, RollingWindow] = {}
         self._open: dict[str, int] = {}
-        self._key = lru_cache(maxsize=4_096)(self._key_of)
 
     def __len__(self) -> int:
         return len(self._windows.keys() | self._open.keys())
@@ -105,7 +104,7 @@ class AddressAdmission:
         for key in [k for k, window in self._windows.items() if window.empty_at(now_ns)]:
             del self._windows[key]
 
-    def _key_of(self, address: str) -> str | None:
+    def _key(self, address: str) -> str | None:
         """Return what an address is counted under, ``None`` when it is exempt."""
         ip = _parse_address(address)
         if ip is None:

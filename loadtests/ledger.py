@@ -208,19 +208,17 @@ class Account:
         group: its behaviour, a column of the ledger.
     """
 
-    __slots__ = ("_epoch", "_streams", "_whole_market", "group", "user_id")
+    __slots__ = ("_streams", "_whole_market", "group", "user_id")
 
     def __init__(self, user_id: str, group: str) -> None:
         self.user_id = user_id
         self.group = group
         self._streams: dict[str, Membership] = {}
         self._whole_market: Mapping[str, int] | None = None
-        self._epoch: object = None
 
     def welcome(self, payload: Mapping[str, Any]) -> None:
         """Begin a connection; the stream ``user`` starts at the welcome's ``userSeq``."""
         self.disconnected()
-        self._epoch = payload.get("epoch")
         self._join(USER_STREAM, int(payload["userSeq"]))
 
     def subscribed(self, payload: Mapping[str, Any]) -> None:

@@ -118,29 +118,6 @@ def heartbeat_problem(scenario: Scenario, welcome: Mapping[str, Any]) -> str | N
     )
 
 
-def planned_users(scenario: Scenario, total: int) -> dict[str, int]:
-    """Return how many users of each group there will be, for a total that may differ.
-
-    Abusers keep their count; the others share the rest in proportion, largest remainder first.
-    """
-    counts = {
-        group: settings.count
-        for group in ("subscriber", "trader", "abuser")
-        if (settings := getattr(scenario.users, group)) is not None
-    }
-    if total == sum(counts.values()):
-        return counts
-    planned = {"abuser": min(total, counts.pop("abuser"))} if "abuser" in counts else {}
-    rest = total - sum(planned.values())
-    whole = sum(counts.values())
-    shares = {group: rest * count / whole for group, count in counts.items()}
-    planned |= {group: int(share) for group, share in shares.items()}
-    left = total - sum(planned.values())
-    for group in sorted(shares, key=lambda name: planned[name] - shares[name])[:left]:
-        planned[group] += 1
-    return planned
-
-
 class _Probe:
     """Waits for the welcome; part of ``Listener``."""
 
@@ -153,9 +130,6 @@ class _Probe:
         except Timeout:
             raise TimedOut("the welcome event", _PROBE_TIMEOUT_S) from None
         return payload
-
-    def on_bytes(self, stamp_ns: int, count: int) -> None:
-        """Bytes say nothing here."""
 
     def on_event(self, stamp_ns: int, name: str, arguments: tuple[Any, ...]) -> None:  # noqa: ARG002 - the protocol's shape
         if name == ServerEvent.CONNECTED and arguments and isinstance(arguments[0], dict):

@@ -265,21 +265,11 @@ def plain_batch(batch: pa.RecordBatch, table: str) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=table_schema(table))
 
 
-def read_segment(path: Path) -> tuple[list[pa.RecordBatch], str | None]:
-    """Return the whole batches of a segment, and words on what is missing at its end.
-
-    A writer that was killed leaves no end mark, and perhaps a part of a batch: both
-    are told apart, and neither is an error.
-    """
-    problems: list[str] = []
-    batches = list(read_batches(path, problems))
-    return batches, problems[0] if problems else None
-
-
 def read_batches(path: Path, problems: list[str]) -> Iterator[pa.RecordBatch]:
     """Yield the whole batches of a segment, one at a time.
 
-    Words on what is missing at its end are added to ``problems`` as in ``read_segment``.
+    A writer that was killed leaves no end mark, and perhaps a part of a batch: both are told
+    apart in words that are added to ``problems``, and neither is an error.
     """
     import pyarrow as pa
 

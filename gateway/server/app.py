@@ -91,7 +91,7 @@ class Gateway:
             retention_ns=round(settings.user_retention_seconds * 1e9),
         )
         user_connections = UserConnections(settings.max_connections_per_user)
-        transport = self._make_transport()
+        transport = self._make_transport(metrics)
         broadcaster = Broadcaster(
             transport,
             streams,
@@ -118,7 +118,7 @@ class Gateway:
             limits=enforced_limits(settings),
         )
 
-    def _make_transport(self) -> AsyncServer:
+    def _make_transport(self, metrics: GatewayMetrics) -> AsyncServer:
         settings = self.settings
         transport = AsyncServer(
             json=strictjson,
@@ -140,7 +140,7 @@ class Gateway:
             close_timeout=CLOSE_TIMEOUT_SECONDS,
         )
         engine, fanout = transport.eio, transport.fanout
-        self._door.metrics.watch_transport(
+        metrics.watch_transport(
             waiting_bytes=lambda: engine.waiting_bytes,
             waiting_sends=lambda: sum(fanout.waiting),
             conflated=lambda: engine.counts.conflated,

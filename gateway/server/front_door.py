@@ -43,7 +43,7 @@ class FrontDoor:
         self._settings = settings
         self._admission = admission
         self._clock = clock
-        self.metrics = metrics
+        self._metrics = metrics
         self._is_ready = is_ready
 
     def admit(self, environ: RequestEnviron) -> Refusal | None:
@@ -53,7 +53,7 @@ class FrontDoor:
         refusal = self._admission.admit(self.address_of(environ), self._clock.monotonic_ns())
         if refusal is None:
             return None
-        self.metrics.address_refused(refusal.reason)
+        self._metrics.address_refused(refusal.reason)
         log.warning("session refused", reason=refusal.reason, status=refusal.status)
         return Refusal(refusal.status, refusal.reason, refusal.retry_after_s)
 

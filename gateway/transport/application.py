@@ -30,7 +30,7 @@ class Application(Protocol):
         """Note what a client did that closes it; it is closed when this returns."""
 
     def closed(self, session: EngineSession, reason: str) -> None:
-        """Note that a session has ended; it is in no table any more."""
+        """Note that a session has ended, before the engine forgets it."""
 
 
 @dataclass(slots=True)
@@ -38,12 +38,10 @@ class Counts:
     """What happened to sessions since the start.
 
     Attributes:
-        opened: sessions.
         closed: sessions by reason.
         conflated: parcels replaced by newer ones.
     """
 
-    opened: int = 0
     closed: Counter[str] = field(default_factory=Counter)
     conflated: int = 0
 

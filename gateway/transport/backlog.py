@@ -31,6 +31,11 @@ class Backlog:
     def __bool__(self) -> bool:
         return bool(self._lossless or self._latest)
 
+    @property
+    def size(self) -> int:
+        """Bytes that wait, of either kind."""
+        return self.lossless_bytes + self.market_bytes
+
     def add(self, parcel: Parcel, now_ns: int) -> None:
         """Let a parcel wait, in place of an older one of its stream where it has one."""
         key = parcel.key

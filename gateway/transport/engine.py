@@ -160,7 +160,6 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         """Make a session for an admitted request."""
         session = EngineSession(self, self.generate_id(), environ)
         self.sockets[session.sid] = session
-        self.counts.opened += 1
         if self.connect_timeout_ns:
             session.admission_due_ns = self.now_ns() + self.connect_timeout_ns
             self.wake_at(session, session.admission_due_ns)
@@ -332,7 +331,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         elif session.waiting_bytes and not is_lost:
             self.leaving[session.sid] = session
         if session.sid not in self.leaving:
-            session.take_all()
+            session.drop_waiting()
             self.forget_deadline(session)
         self.counts.closed[reason] += 1
         try:
@@ -358,11 +357,11 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
     def forget(self, session: EngineSession) -> None:
         """Drop what a closed session's client did not fetch in time."""
         if self.leaving.pop(session.sid, None) is not None:
-            session.take_all()
+            session.drop_waiting()
 
     def evict(self, session: EngineSession) -> None:
         """Close a client that does not read: without a word of Socket.IO's, so that it returns."""
-        session.take_all()
+        session.drop_waiting()
         self.close(session, SLOW_CONSUMER, frames.CloseCode.TRY_AGAIN_LATER, "SLOW_CONSUMER")
 
     def overdue(self, session: EngineSession, why: str) -> None:

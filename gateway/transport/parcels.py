@@ -77,18 +77,18 @@ class Parcel:
         self._encode: Encode | None = None
 
     def conflatable(
-        self, event: str, payload: Mapping[str, Any], flow: Flow, encode: Encode
+        self, name: tuple[str, ...], payload: Mapping[str, Any], flow: Flow, encode: Encode
     ) -> None:
         """Let it be replaced by a newer one of its stream.
 
         Args:
-            event: its name, part of the stream's.
+            name: of its namespace and event, part of the stream's.
             payload: what it was made from; a payload without all fields is left alone.
             flow: what names the stream.
             encode: makes the parcel of a payload that differs in ``flow.previous``.
         """
         try:
-            key = (event, *(payload[field] for field in flow.conflate_by or ()))
+            key = (*name, *(payload[field] for field in flow.conflate_by or ()))
             hash(key)
         except (KeyError, TypeError):
             return

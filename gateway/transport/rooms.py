@@ -8,7 +8,7 @@ client's own room is the client.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import socketio
@@ -144,27 +144,27 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio shi
             rooms: a room, a member's id, several of them, or ``None`` for everybody.
             skip: members that are left out.
         """
-        if rooms is not None and not isinstance(rooms, _SEVERAL) and not any(skip):
-            return list(self._room(namespace, rooms).values())
         found = self._union(namespace, rooms)
-        for sid in skip:
-            if sid is not None:
-                found.pop(sid, None)
+        skipped = [sid for sid in skip if sid in found]
+        if skipped:
+            found = dict(found)
+            for sid in skipped:
+                del found[sid]
         return list(found.values())
 
-    def _union(self, namespace: str, rooms: Any) -> dict[str, EngineSession]:
+    def _union(self, namespace: str, rooms: Any) -> Mapping[Any, EngineSession]:
+        """Return the members of rooms; of one room its own table, not to be changed."""
         if rooms is None:
             return {
                 sid: member.session
                 for sid, member in self._members.get(namespace, {}).items()
                 if member.is_connected
             }
-        if not isinstance(rooms, _SEVERAL):
-            return dict(self._room(namespace, rooms))
-        found: dict[str, EngineSession] = {}
-        for room in rooms:
-            found.update(self._room(namespace, room))
-        return found
+        named = rooms if isinstance(rooms, _SEVERAL) else (rooms,)
+        tables = [table for room in named if (table := self._room(namespace, room))]
+        if len(tables) == 1:
+            return tables[0]
+        return {sid: session for table in tables for sid, session in table.items()}
 
     def _room(self, namespace: str, room: Any) -> dict[str, EngineSession]:
         sessions = self._rooms.get(namespace, {}).get(room)
@@ -227,7 +227,8 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio shi
 
     def get_participants(self, namespace: str, room: Any) -> Iterator[tuple[str, str]]:
         """Return ``(sid, Engine.IO sid)`` of the members of a room, each once."""
-        yield from ((sid, session.sid) for sid, session in self._union(namespace, room).items())
+        members = list(self._union(namespace, room).items())
+        yield from ((sid, session.sid) for sid, session in members)
 
     async def emit(
         self,
@@ -246,7 +247,7 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio shi
         if callback is None:
             self.server.broadcast(event, data, namespace, target, skip)
             return
-        for sid, _ in list(self.get_participants(namespace, target)):
+        for sid, _ in self.get_participants(namespace, target):
             member = self.member(sid, namespace)
             if member is not None and sid not in skip:
                 self.server.send_to(member, event, data, self.expect_ack(member, callback))
@@ -334,7 +335,7 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio shi
         """
         if self.is_sid_room(namespace, room):
             raise ValueError("cannot close a sid room")
-        for sid, _ in list(self.get_participants(namespace, room)):
+        for sid, _ in self.get_participants(namespace, room):
             self.basic_leave_room(sid, namespace, room)
 
     def get_rooms(self, sid: str, namespace: str) -> list[str]:

@@ -163,7 +163,10 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
         parcel = self._parcel(event, data, namespace)
         if flow.conflate_by is not None and isinstance(data, Mapping):
             parcel.conflatable(
-                event, data, flow, lambda payload: self._parcel(event, payload, namespace)
+                (namespace, event),
+                data,
+                flow,
+                lambda payload: self._parcel(event, payload, namespace),
             )
         for member in early:
             _send_early(member, parcel)

@@ -118,11 +118,10 @@ class EngineSession(WebSocket):
         backlog = self._backlog
         if backlog is None:
             backlog = self._backlog = Backlog()
-        before = backlog.lossless_bytes + backlog.market_bytes
-        conflated = backlog.conflated
+        before, conflated = backlog.size, backlog.conflated
         backlog.add(parcel, now_ns)
         engine.counts.conflated += backlog.conflated - conflated
-        engine.held(self, backlog.lossless_bytes + backlog.market_bytes - before)
+        engine.held(self, backlog.size - before)
         if backlog.lossless_bytes > engine.max_send_bytes:
             engine.evict(self)
             return
@@ -134,34 +133,34 @@ class EngineSession(WebSocket):
         """Fix what waits: a parcel sent next comes behind it."""
         backlog = self._backlog
         if backlog:
-            before = backlog.lossless_bytes + backlog.market_bytes
+            before = backlog.size
             backlog.settle(self._engine.now_ns())
-            self._engine.held(self, backlog.lossless_bytes + backlog.market_bytes - before)
+            self._engine.held(self, backlog.size - before)
 
     @property
     def waiting_bytes(self) -> int:
         """Bytes that wait for the client."""
         backlog = self._backlog
-        return 0 if backlog is None else backlog.lossless_bytes + backlog.market_bytes
+        return 0 if backlog is None else backlog.size
 
     def take(self, most_bytes: int) -> list[Parcel]:
         """Return what waits, to be written by the caller; fewer where they are large."""
         backlog = self._backlog
         if backlog is None:
             return []
-        before = backlog.lossless_bytes + backlog.market_bytes
+        before = backlog.size
         taken = backlog.take(most_bytes)
-        self._engine.held(self, backlog.lossless_bytes + backlog.market_bytes - before)
+        self._engine.held(self, backlog.size - before)
         if not backlog:
             self._backlog = None
         return taken
 
-    def take_all(self) -> list[Parcel]:
-        """Return all that waits."""
-        taken: list[Parcel] = []
-        while self._backlog:
-            taken.extend(self.take(_MOST_BYTES_A_WRITE))
-        return taken
+    def drop_waiting(self) -> None:
+        """Forget all that waits."""
+        waiting_bytes = self.waiting_bytes
+        self._backlog = None
+        if waiting_bytes:
+            self._engine.held(self, -waiting_bytes)
 
     # HTTP polling
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from loadtests.parcels import ParcelError, ParcelReader, ParcelWriter
 from loadtests.recording import SECOND_NS, PhaseTimes, Recorder
 from loadtests.results import Event, Series
-from loadtests.segments import read_segment
+from loadtests.segments import read_batches
 
 Rows = list[dict[str, object]]
 
@@ -24,8 +24,9 @@ def fill(sink: ParcelWriter, seconds: int) -> Recorder:
 
 
 def rows(directory: Path, table: str) -> Rows:
-    batches, words = read_segment(directory / "segments" / f"{table}.worker-0.arrow")
-    assert words is None
+    problems: list[str] = []
+    batches = list(read_batches(directory / "segments" / f"{table}.worker-0.arrow", problems))
+    assert problems == []
     return [row for batch in batches for row in batch.to_pylist()]
 
 

@@ -11,7 +11,6 @@ from loadtests.preflight import (
     fetch_clock_offset,
     heartbeat_problem,
     limits_exceeded,
-    planned_users,
 )
 from scenarios.schema import Scenario, read_scenario
 
@@ -81,19 +80,6 @@ def test_the_connection_limit_is_read_in_nanoseconds() -> None:
     assert connection_limit({"limits": LIMITS}) == (60, 60_000_000_000)
     assert connection_limit({"limits": {}}) is None
     assert connection_limit({}) is None
-
-
-@pytest.mark.parametrize(
-    ("total", "expected"),
-    [
-        (300, {"subscriber": 279, "trader": 20, "abuser": 1}),
-        (101, {"abuser": 1, "subscriber": 93, "trader": 7}),
-        (1, {"abuser": 1, "subscriber": 0, "trader": 0}),
-    ],
-    ids=["the scenario's own", "fewer", "one"],
-)
-def test_a_total_is_shared_out(smoke: Scenario, total: int, expected: dict[str, int]) -> None:
-    assert planned_users(smoke, total) == expected
 
 
 def test_the_offset_of_our_own_clock_is_nothing_within_its_error(gateway: Target) -> None:

@@ -22,7 +22,7 @@ def encode(payload: Mapping[str, Any]) -> Parcel:
 def tick(symbol: str, seq: int) -> Parcel:
     payload = {"symbol": symbol, "seq": seq, "prevSeq": seq - 1}
     parcel = encode(payload)
-    parcel.conflatable("price", payload, FLOW, encode)
+    parcel.conflatable(("/", "price"), payload, FLOW, encode)
     return parcel
 
 
@@ -88,9 +88,19 @@ def test_the_age_is_that_of_the_oldest_lossless_parcel() -> None:
     assert backlog.since_ns() == 30
 
 
+def test_the_same_event_in_two_namespaces_is_two_streams() -> None:
+    backlog = Backlog()
+    for namespace in ("/", "/other"):
+        payload = {"symbol": "BTC", "seq": 1, "prevSeq": 0}
+        parcel = encode(payload)
+        parcel.conflatable((namespace, "price"), payload, FLOW, encode)
+        backlog.add(parcel, 0)
+    assert len(drain(backlog)) == 2
+
+
 def test_a_payload_without_its_fields_is_lossless() -> None:
     parcel = encode({"seq": 1})
-    parcel.conflatable("price", {"seq": 1}, FLOW, encode)
+    parcel.conflatable(("/", "price"), {"seq": 1}, FLOW, encode)
     assert parcel.key is None
 
 
@@ -127,7 +137,7 @@ def test_an_event_that_is_one_stream_waits_once_and_never_ages() -> None:
     for count in (5, 4, 3):
         payload = {"count": count}
         parcel = encode(payload)
-        parcel.conflatable("count", payload, Flow(conflate_by=()), encode)
+        parcel.conflatable(("/", "count"), payload, Flow(conflate_by=()), encode)
         backlog.add(parcel, count)
     assert backlog.since_ns() is None, "nothing lossless waits"
     assert drain(backlog) == [{"count": 3}]
