@@ -1,7 +1,9 @@
 """``EngineServer``: Engine.IO 4 on asyncio sockets, in the place of ``engineio.AsyncServer``.
 
 python-engineio's server is kept for its settings and its CORS rules; sessions, WebSocket,
-polling and timers are this package's.
+polling and timers are this package's. The module is long because a session's life, from the
+tables that it enters to the ones that it is taken out of, is read best in one place, and
+python-engineio's verbs stand beside it.
 """
 
 from __future__ import annotations
@@ -20,22 +22,16 @@ from aiohttp import web
 from engineio import packet as stock_packet
 
 from gateway.transport import frames
+from gateway.transport.adoption import Adoption
 from gateway.transport.application import Application, Counts, EngineHandlers
+from gateway.transport.clockwork import Clockwork
 from gateway.transport.environ import RequestEnviron
 from gateway.transport.parcels import Parcel
 from gateway.transport.payloads import PacketType
 from gateway.transport.polling import Polling
-from gateway.transport.refusals import Refusal, Reject, refuse_handshake
-from gateway.transport.requests import (
-    BadRequest,
-    RequestHead,
-    check_upgrade,
-    plain_response,
-    switching_protocols,
-)
-from gateway.transport.session import SLOW_CONSUMER, EngineSession, Upgrade
-from gateway.transport.sockets import bound_kernel, peer_of, scheme_of
-from gateway.transport.wheel import TimerWheel
+from gateway.transport.refusals import Refusal
+from gateway.transport.requests import RequestHead
+from gateway.transport.session import SLOW_CONSUMER, EngineSession
 
 _CLEANUP_SLICE_NS: Final = 5_000_000
 _NS_PER_S: Final = 1_000_000_000
@@ -116,14 +112,16 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         self.counts = Counts()
         self.waiting_bytes = 0
         self._close_timeout_ns = round(close_timeout * _NS_PER_S)
-        self._upgrade_timeout_ns = round(upgrade_timeout * _NS_PER_S)
+        self.upgrade_timeout_ns = round(upgrade_timeout * _NS_PER_S)
         self._admit = admit
         self._on_session_close = on_session_close
         self._openings = {name: self._opening(name) for name in ("polling", "websocket")}
         self._polling = Polling(self)
         tick_ns = min(_LONGEST_TICK_NS, max(_SHORTEST_TICK_NS, self.ping_interval_ns // 250))
-        self._wheel = TimerWheel(tick_ns)
-        self._timer: asyncio.TimerHandle | None = None
+        self._clockwork = Clockwork(clock, tick_ns)
+        self.wake_at = self._clockwork.wake_at
+        self.forget_deadline = self._clockwork.wheel.forget
+        self._adoption = Adoption(self)
         self._lost: deque[EngineSession] = deque()
         self._behind: set[EngineSession] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -189,73 +187,8 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         return f'{PacketType.OPEN}{{"sid":"%s",{json.dumps(facts, separators=(",", ":"))[1:]}'
 
     def adopt(self, transport: asyncio.Transport, head: RequestHead, tail: bytes) -> None:
-        """Take over a socket whose client asks for a WebSocket.
-
-        Args:
-            transport: the socket's.
-            head: of the request.
-            tail: what came behind it already.
-        """
-        environ = RequestEnviron(head, peer_of(transport), scheme_of(transport))
-        try:
-            check_upgrade(head)
-            refuse_handshake(self, environ, "websocket")
-            session, upgrade = self._session_for(environ)
-        except BadRequest as error:
-            self._refuse(transport, Reject(error.status, 3, error.message, error.headers))
-            return
-        except Reject as error:
-            self._refuse(transport, error)
-            return
-        bound_kernel(transport)
-        if upgrade is not None:
-            transport.write(switching_protocols(head))
-        else:
-            opening = frames.encode_frame(
-                frames.TEXT, self.handshake(session, "websocket").encode()
-            )
-            transport.write(switching_protocols(head) + opening)
-        session.begin_websocket(transport, upgrade)
-        if upgrade is not None:
-            self.wake_at(session, upgrade.due_ns)
-            if tail:
-                session.data_received(tail)
-            return
-        self._begin(session, tail)
-
-    def _refuse(self, transport: asyncio.Transport, reject: Reject) -> None:
-        transport.write(
-            plain_response(reject.status, reject.body, "application/json", reject.headers)
-        )
-        self.dismiss(transport)
-
-    def _session_for(self, environ: RequestEnviron) -> tuple[EngineSession, Upgrade | None]:
-        """Return the session that a WebSocket is for, and the upgrade of one that exists.
-
-        Raises:
-            Reject: the session is unknown, has a WebSocket already, or is not admitted.
-        """
-        sid = environ.head.parameter("sid")
-        if sid is None:
-            refusal = self.admission(environ)
-            if refusal is not None:
-                raise Reject.refused(refusal)
-            return self.open_session(environ), None
-        session = self.sockets.get(sid)
-        if session is None:
-            raise Reject.unknown_session()
-        if session.transport is not None or not self.allow_upgrades:
-            raise Reject.bad_request()
-        return session, Upgrade(self.now_ns() + self._upgrade_timeout_ns)
-
-    def _begin(self, session: EngineSession, tail: bytes) -> None:
-        """Tell the application of a WebSocket's session, then read what came already."""
-        answer = self.application.opened(session)
-        if inspect.isawaitable(answer):
-            session.pause_reading()
-            self.spawn(self._begin_later(session, answer, tail))
-        else:
-            self._begin_now(session, answer, tail)
+        """Take over a socket whose client asks for a WebSocket; see ``Adoption``."""
+        self._adoption.adopt(transport, head, tail)
 
     async def answer_of(self, answer: Any) -> object:
         """Return what a connect handler answered; one that fails refuses."""
@@ -264,20 +197,6 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         except Exception:
             log.exception("connect handler failed")
             return False
-
-    async def _begin_later(self, session: EngineSession, answer: Any, tail: bytes) -> None:
-        outcome = await self.answer_of(answer)
-        # Also of who is refused, for its close is waited for; nothing is read before this returns.
-        session.resume_reading()
-        self._begin_now(session, outcome, tail)
-
-    def _begin_now(self, session: EngineSession, answer: object, tail: bytes) -> None:
-        if answer is not None and answer is not True:
-            self.close(session, self.reason.SERVER_DISCONNECT, frames.CloseCode.POLICY_VIOLATION)
-            return
-        session.begin_pings(self.now_ns())
-        if tail:
-            session.data_received(tail)
 
     def receive(self, session: EngineSession, data: str | bytes) -> None:
         """Hand a message to the application."""
@@ -408,31 +327,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         finally:
             self._is_evicting = False
 
-    # Time
-
-    def wake_at(self, session: Any, due_ns: int) -> None:
-        """Wake a session at a time, or before."""
-        if self._wheel.schedule(session, due_ns):
-            self._arm()
-
-    def forget_deadline(self, sleeper: Any) -> None:
-        """Let a session, or whoever has a deadline, sleep for ever."""
-        self._wheel.forget(sleeper)
-
-    def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        due_ns = self._wheel.next_due_ns()
-        if due_ns is not None:
-            wait_ns = max(_NS_PER_S // 1_000, due_ns - self.now_ns())
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(wait_ns / _NS_PER_S, self._turn)
-
-    def _turn(self) -> None:
-        self._timer = None
-        self._wheel.turn(self.now_ns())
-        self._arm()
+    # Tasks
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         """Run a coroutine; what it raises is logged."""
@@ -531,9 +426,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
             if session.transport is not None:
                 session.transport.abort()
         await asyncio.sleep(_SHUTDOWN_POLL_S)  # an aborted socket is closed a turn later
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._clockwork.stop()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._close_timeout_ns / _NS_PER_S)
         for task in list(self._tasks):

@@ -2,19 +2,18 @@
 
 A session outlives its transports: it may begin on HTTP polling and go on over a WebSocket.
 While it is idle it owns no task, no queue and no timer; an inbox exists only while a
-handler of its client awaits, a backlog only while the client does not read.
+handler of its client awaits, a backlog only while the client does not read. The module is
+long because sending, polling, upgrade and deadlines share one state and its order.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.transport import frames
 from gateway.transport.backlog import Backlog
+from gateway.transport.inbox import Inbox, Work
 from gateway.transport.parcels import Parcel
 from gateway.transport.payloads import PacketType
 from gateway.transport.websocket import WebSocket
@@ -25,17 +24,11 @@ if TYPE_CHECKING:
     from gateway.transport.rooms import Member
 
 _MOST_BYTES_A_WRITE: Final = 65_536
-_MOST_INBOX: Final = 64  # messages that wait for a handler before reading stops
 _STOPPED_NS: Final = 50_000_000
-_INBOX_POLL_S: Final = 0.01
 _PING_FRAME: Final = frames.encode_frame(frames.TEXT, PacketType.PING.encode())
 _PROBE_ANSWER: Final = frames.encode_frame(frames.TEXT, b"3probe")
 
 SLOW_CONSUMER: Final = "slow consumer"
-
-Work = Callable[[], Any]
-
-log = logging.getLogger("gateway.transport")
 
 
 class EngineSession(WebSocket):
@@ -91,7 +84,7 @@ class EngineSession(WebSocket):
         self.attachments_due_ns = 0
         self._backlog: Backlog | None = None
         self._blocked_at_ns = 0
-        self._inbox: deque[Work] | None = None
+        self._inbox: Inbox | None = None
         self._is_ping_waiting = False
         self.is_receiving = False
         self._ping_due_ns = 0
@@ -184,9 +177,8 @@ class EngineSession(WebSocket):
 
     async def worked_off(self) -> None:
         """Wait until less waits for the client's handlers than stops a WebSocket's reading."""
-        # Seldom, and over in a moment: not worth an event of every session's own.
-        while self._inbox is not None and len(self._inbox) > _MOST_INBOX:  # noqa: ASYNC110
-            await asyncio.sleep(_INBOX_POLL_S)
+        if self._inbox is not None:
+            await self._inbox.shortened()
 
     def flow(self) -> None:
         """Write what waits, as far as the transport takes it."""
@@ -309,36 +301,17 @@ class EngineSession(WebSocket):
             work: returns an awaitable where it has to wait.
         """
         if self._inbox is not None:
-            self._inbox.append(work)
-            if len(self._inbox) > _MOST_INBOX and not self._is_reading_paused:
-                self.pause_reading()
+            self._inbox.add(work)
             return
         waiting = work()
         if waiting is not None:
-            self._inbox = deque()
-            self._engine.spawn(self._work_off(waiting))
+            self._inbox = Inbox(self)
+            self._engine.spawn(self._inbox.work_off(waiting))
 
-    async def _work_off(self, waiting: Any) -> None:
-        """Await one handler after the other until none waits."""
-        inbox = self._inbox
-        try:
-            await waiting
-            while inbox and self.is_open:
-                await self._do(inbox.popleft())
-                if self._is_reading_paused and len(inbox) <= _MOST_INBOX // 2:
-                    self.resume_reading()
-        finally:
-            self._inbox = None
-            self.resume_reading()
-
-    async def _do(self, work: Work) -> None:
-        """Do one piece of work; what it raises does not stop the next."""
-        try:
-            waiting = work()
-            if waiting is not None:
-                await waiting
-        except Exception:
-            log.exception("a handler failed")
+    def emptied(self) -> None:
+        """Note that nothing of the client's waits for its handlers any more; the inbox's."""
+        self._inbox = None
+        self.resume_reading()
 
     @property
     def may_read(self) -> bool:
@@ -430,7 +403,8 @@ class EngineSession(WebSocket):
         self.is_open = False
         self.is_clear = False
         self._partial = None
-        self._inbox = None if self._inbox is None else deque()
+        if self._inbox is not None:
+            self._inbox.clear()
         self.answer_poll()
         self.close_by(abort_by_ns)
         if self.transport is None or self.transport.is_closing():
