@@ -16,7 +16,8 @@ from typing import Any
 from gateway.contract import TRADING_STREAM, USER_STREAM
 from loadtests.intake import MAX_NUMBER, place_of
 from loadtests.lanes import Lane
-from loadtests.ledger import Account, Counts, Membership
+from loadtests.ledger import Account
+from loadtests.membership import Counts, Membership
 
 
 class LaneAccount(Account):

@@ -6,7 +6,8 @@ the lane leaves is decoded and told to the listener. The verbs belong to the use
 greenlet, which sleeps while it waits. Stamps are nanoseconds of CLOCK_MONOTONIC.
 
 Nothing fails in silence: a verb raises, and a connection that ends by itself, by the
-server's doing or by a listener's mistake, is reported to :meth:`Listener.on_end`, once.
+server's doing or by a listener's mistake, is reported to :meth:`Listener.on_end`, once. The
+module is long because every verb and every callback moves the one state of a connection.
 """
 
 from __future__ import annotations

@@ -35,6 +35,7 @@ from gateway.contract import (
     symbol_room,
     user_stream,
 )
+from loadtests.membership import Counts, Membership
 
 _MARKET: Final = frozenset(MarketEvent)
 _TRADING: Final = frozenset(TradingEvent)
@@ -77,127 +78,6 @@ class LedgerRow:
     reordered: int
     late: int
     leaked: int
-
-
-@dataclass(slots=True)
-class Counts:
-    """What became of one stream's numbers at one user; all are counts of deliveries."""
-
-    owed: int = 0
-    received: int = 0
-    conflated: int = 0
-    lost: int = 0
-    duplicate: int = 0
-    reordered: int = 0
-    late: int = 0
-    leaked: int = 0
-
-    def add(self, other: Counts) -> None:
-        """Add another's counts to these."""
-        for name in self.__slots__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-
-
-class Membership:
-    """One user's stay in one stream, from join to leave, possibly several times over."""
-
-    __slots__ = ("_forgone", "_last", "_missing", "_start", "counts", "is_open")
-
-    def __init__(self) -> None:
-        self.counts = Counts()
-        self.is_open = False
-        self._start = 0
-        self._last = 0
-        self._missing: list[tuple[int, int]] = []
-        self._forgone: list[tuple[int, int]] | None = None  # made when something is lost
-
-    @property
-    def last(self) -> int:
-        """The highest number accounted for."""
-        return self._last
-
-    def join(self, mark: int) -> None:
-        """Begin to be owed the numbers after ``mark``; a second join changes nothing."""
-        if not self.is_open:
-            self.is_open = True
-            self._start = self._last = mark
-
-    def receive(self, number: int, previous: int) -> None:
-        """Take a delivery.
-
-        Args:
-            number: its place in the stream.
-            previous: ``prevSeq``: numbers between it and ``number`` were conflated for this user.
-        """
-        counts = self.counts
-        if not self.is_open or number <= self._start:
-            self._receive_outside(number)
-        elif number > self._last:
-            known = max(previous, self._last)
-            if known > self._last:
-                self._missing.append((self._last + 1, min(known, number - 1)))
-            counts.conflated += max(0, number - 1 - known)
-            counts.received += 1
-            self._last = number
-        elif _take_out(self._missing, number):
-            counts.received += 1
-            counts.reordered += 1
-        else:
-            counts.duplicate += 1
-
-    def advance(self, number: int) -> None:
-        """Take every number after the last up to this one: each came once, and in order."""
-        if self.is_open and number > self._last:
-            self.counts.received += number - self._last
-            self._last = number
-
-    def leave(self, mark: int) -> None:
-        """Stop being owed anything after ``mark``; what has not come until now is lost."""
-        if not self.is_open:
-            return
-        counts = self.counts
-        mark = max(mark, self._start)
-        if mark < self._last:  # the gateway delivered what it says it did not owe
-            beyond = min(self._last - mark - self._missing_count(mark + 1), counts.received)
-            counts.leaked += beyond
-            counts.received -= beyond
-            self._missing = [(a, min(b, mark)) for a, b in self._missing if a <= mark]
-        elif mark > self._last:
-            self._missing.append((self._last + 1, mark))
-            self._last = mark
-        if self._missing:
-            self._forgone = [*(self._forgone or ()), *self._missing]
-        counts.lost += self._missing_count(0)
-        counts.owed = counts.received + counts.conflated + counts.lost
-        self.is_open = False
-        self._missing = []
-
-    def owes_nothing(self, last: int) -> bool:
-        """Return whether every number up to ``last`` has been accounted for."""
-        return not self.is_open or (self._last >= last and not self._missing)
-
-    def _missing_count(self, floor: int) -> int:
-        return sum(b - max(a, floor) + 1 for a, b in self._missing if b >= floor)
-
-    def _receive_outside(self, number: int) -> None:
-        """Take what comes in no stay: late when a stay that ended was owed it, else a leak."""
-        counts = self.counts
-        if self._forgone and _take_out(self._forgone, number):
-            counts.lost -= 1
-            counts.received += 1
-            counts.late += 1
-        else:
-            counts.leaked += 1
-
-
-def _take_out(ranges: list[tuple[int, int]], number: int) -> bool:
-    """Take a number out of some ranges, and return whether it was in one."""
-    for index, (a, b) in enumerate(ranges):
-        if a <= number <= b:
-            parts = [(a, number - 1), (number + 1, b)]
-            ranges[index : index + 1] = [part for part in parts if part[0] <= part[1]]
-            return True
-    return False
 
 
 class Account:

@@ -1,6 +1,7 @@
 """One run inside the Locust process: its directory, phases, recorder, probes and publisher.
 
-With workers this is the master's part: they record, it has the run directory.
+With workers this is the master's part: they record, it has the run directory. The module is
+long because a run's phases hand the same parts on to each other, in this order.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ from loadtests.accounts import LaneAccount
 from loadtests.frames import frame_end
 from loadtests.intake import Intake
 from loadtests.lanes import Lane
-from loadtests.ledger import Account, Counts
+from loadtests.ledger import Account
+from loadtests.membership import Counts
 
 SYMBOLS = ("A", "B")
 LAST = 12
