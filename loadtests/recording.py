@@ -275,6 +275,7 @@ class Recorder:
                     "phase": Runs(words["phase"]),
                     "worker": Repeated(self.worker, sum(len(t.counts) for t in tallies)),
                     "series": Runs(words["series"]),
+                    "family": Repeated("", sum(len(t.counts) for t in tallies)),
                     "bucket": np.concatenate([tally.buckets for tally in tallies]),
                     "count": np.concatenate([tally.counts for tally in tallies]),
                 },

@@ -15,7 +15,7 @@ from __future__ import annotations
 from enum import IntEnum, StrEnum
 from typing import Final
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 
 MANIFEST: Final = "manifest.json"
 SCENARIO: Final = "scenario.toml"
@@ -97,6 +97,32 @@ class Series(StrEnum):
     """How late the generator's loop ran a tick due each 10 ms; skipped ticks filled in."""
     GENERATOR_SHARE = "generator_share"
     """The generator's own share: read stamp − kernel stamp of what was read last, on a sample."""
+    ACCEPT = "accept"
+    """A publication on its way in: ``ts`` − ``srcTs``, once for each publication."""
+    KERNEL = "kernel"
+    """Push from numbering to the client's kernel: kernel receive stamp − ``ts``, on a sample."""
+    FANOUT_SKEW = "fanout_skew"
+    """From the first to the last read stamp of one publication within one process."""
+    STALENESS = "staleness"
+    """Age of the newest price held, now − ``ts``, asked once a second of a sample of users."""
+    DEAD_PEER_MUTE = "dead_peer_mute"
+    """From the death of a peer that neither reads nor writes to the end of its connection."""
+    DEAD_PEER_NO_PONG = "dead_peer_no_pong"
+    """From the last pong of a peer that reads and asks, but answers no ping, to its end."""
+    DEAD_PEER_STALLED = "dead_peer_stalled"
+    """From the last read of a peer that writes pongs by the clock to the end of its connection."""
+    STORM_BACK = "storm_back"
+    """From the command or the loss that ended a member's connection to its next welcome."""
+    STORM_FRESH = "storm_fresh"
+    """From the same moment to the first market event after that welcome."""
+    RETRY_ERROR = "retry_error"
+    """|``retryAfter`` − the time after which the rule would let one event pass|."""
+    EXPIRY = "expiry"
+    """A connection closed for its token: close − (``exp`` + leeway); one before that is counted."""
+    DRAIN_NOTICE = "drain_notice"
+    """From the command to terminate to ``server:draining`` at a client."""
+    DRAIN_CLOSE = "drain_close"
+    """From the command to terminate to the end of a client's connection."""
 
 
 class Event(StrEnum):
@@ -109,6 +135,13 @@ class Event(StrEnum):
     RECONNECT = "reconnect"
     LIMIT = "limit"  # one decision of the rate limiter about an abuser's event
     HEARTBEAT_MISSED = "heartbeat-missed"  # one heartbeat that did not come; value: the gap, ns
+    COMMAND = "command"  # one of the scenario's commands; outcome: what, group: to whom
+    ATTEMPT = "attempt"  # a connection tried after a drop; outcome: welcome, or why not
+    DEAD_PEER = "dead-peer"  # outcome: see DeadPeerOutcome; value: time to notice; detail: kind
+    LEAK = "leak"  # an event that this user must not see; outcome: see LeakOutcome
+    AUTH = "auth"  # one case of authentication; outcome: see AuthOutcome; detail: the case
+    RETRY = "retry"  # a request after retryAfter; outcome: accepted, refused
+    DRAINING = "draining"  # server:draining came; value: reconnectAfter
     ERROR = "error"
     LOST_PROCESS = "lost-process"
 
@@ -126,6 +159,36 @@ class LimitOutcome(StrEnum):
     FALSE_REFUSAL = "false-refusal"
     UNDECIDABLE = "undecidable"
     NEIGHBOUR_REFUSED = "neighbour-refused"  # somebody who kept to the limit was refused
+
+
+class DeadPeerOutcome(StrEnum):
+    """What became of a peer that played dead, against the band that its handshake predicts."""
+
+    IN_BAND = "in-band"
+    EARLY = "early"
+    LATE = "late"
+    UNNOTICED = "unnoticed"  # still connected at the end, and its band was over
+
+
+class LeakOutcome(StrEnum):
+    """What an event that a user must not see was."""
+
+    FOREIGN = "foreign"  # it names another owner
+    PRIVATE_FIELD = "private-field"  # a public form with a field that is the owner's
+    UNSUBSCRIBED = "unsubscribed"  # of a room or symbol that the user does not hold
+
+
+class AuthOutcome(StrEnum):
+    """What came of one case of authentication; the first three are right."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    EXPIRED = "expired"  # closed at exp + leeway, with TOKEN_EXPIRED
+    FALSE_ACCEPT = "false-accept"
+    FALSE_REFUSAL = "false-refusal"
+    WRONG_CODE = "wrong-code"  # refused, with another code than the contract's
+    EARLY_EVENT = "early-event"  # something was received before authentication
+    OVERSTAYED = "overstayed"  # served after exp + leeway + what a tick takes
 
 
 class Column:
@@ -150,6 +213,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         _PHASE,
         _WORKER,
         Column("series", "string", "", "what was measured; see Series"),
+        Column("family", "string", "", "push series: kind of stream (price, user, …); else empty"),
         Column("bucket", "int32", "", "index in the HDR layout; see bucket_range"),
         Column("count", "int64", "", "values that fell into the bucket in this second"),
     ),
@@ -183,6 +247,21 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
             "int64",
             "ns",
             "its loop lag, worst of the second; absent without /metrics",
+        ),
+        Column("sessions", "int64", "", "Engine.IO sessions; absent without /metrics"),
+        Column("queue_bytes", "int64", "B", "bytes that wait for clients; absent without /metrics"),
+        Column("tasks", "int64", "", "asyncio tasks alive; absent without /metrics"),
+        Column(
+            "gc_pause_max_ns",
+            "int64",
+            "ns",
+            "longest garbage collection of the second; absent without /metrics",
+        ),
+        Column(
+            "kernel_bytes",
+            "int64",
+            "B",
+            "TCP memory of the network namespace, both sides' sockets; absent when unknown",
         ),
     ),
     "generator": (
@@ -225,6 +304,19 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         Column(
             "leaked", "int64", "", "received and not owed: another's, or outside join and leave"
         ),
+    ),
+    "clients": (
+        _WORKER,
+        Column("user", "string", "", "the virtual user"),
+        Column("group", "string", "", "its behaviour"),
+        Column("place", "int64", "", "its place in the order of arrival, from 0"),
+        Column(
+            "welcome_ns", "int64", "ns", "first welcome, since the run's start; absent if never"
+        ),
+        Column("connects", "int64", "", "welcomes that it got"),
+        Column("pushes", "int64", "", "pushes timed in the steady phase"),
+        Column("push_sum_ns", "int64", "ns", "their sum; see push, or push_service without srcTs"),
+        Column("push_max_ns", "int64", "ns", "their largest; absent when there was none"),
     ),
     "events": (
         Column("t_ns", "int64", "ns", "since the run's start, monotonic"),

@@ -29,7 +29,7 @@ from loadtests.results import (
 from reports.errors import DamagedTableError, NotARunError, UnknownFormatError
 from scenarios.schema import Scenario, ScenarioError, parse_scenario
 
-_REPEATED: Final = frozenset({"phase", "worker", "series"})
+_REPEATED: Final = frozenset({"phase", "worker", "series", "family"})
 """Columns of few words said many times: a histogram of hours has millions of rows."""
 _KINDS: Final = {"int64": pa.int64(), "int32": pa.int32(), "string": pa.string()}
 

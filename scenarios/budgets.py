@@ -2,11 +2,12 @@
 
     budget    = metric [ "." statistic ] operator number [ unit ]
     metric    = a name of METRICS
-    statistic = "p50" | "p90" | "p95" | "p99" | "p99.9" | "max"     quantile metrics, required
+    statistic = "p50" | "p90" | "p95" | "p99" | "p99.9" | "p99.99" | "max"
+                                             quantile metrics, required
     operator  = "<=" | "<" | ">=" | ">" | "=="
-    unit      = "ns" | "us" | "ms" | "s"     quantile metrics, required
+    unit      = "ns" | "us" | "ms" | "s"     quantile metrics and spans, required
               | "B" | "KB" | "MB"            bytes, required
-              | nothing                      counts
+              | nothing                      counts, which are whole, and ratios
 
 Examples: ``push.p99 <= 10 ms``, ``delivery.lost == 0``, ``memory.per_client <= 40 KB``.
 """
@@ -17,67 +18,14 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal, cast
 
+from scenarios.metrics import METRICS, Metric
 from scenarios.problems import Problem, ScenarioError, suggest
 from scenarios.quantities import BYTE_UNITS, TIME_UNITS, split_quantity
 
-Kind = Literal["quantiles", "count", "bytes"]
 Operator = Literal["<=", "<", ">=", ">", "=="]
 
-STATISTICS: Final = ("p50", "p90", "p95", "p99", "p99.9", "max")
+STATISTICS: Final = ("p50", "p90", "p95", "p99", "p99.9", "p99.99", "max")
 OPERATORS: Final = ("<=", ">=", "==", "<", ">")
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """Something that a run measures; ``unit`` is the unit of its values: ns, B or nothing."""
-
-    name: str
-    kind: Kind
-    unit: str
-    meaning: str
-
-
-def _metrics() -> dict[str, Metric]:
-    quantiles = {
-        "push": "push one-way, from the publisher's intended time to the read stamp",
-        "push_service": "push one-way, from the moment it was numbered to the read stamp",
-        "ack": "acknowledgement round trip, from the intended time",
-        "ack_service": "acknowledgement round trip, from the time it was sent",
-        "connect": "from the first packet of a connection to the welcome event",
-        "session": "a user's first connection, from its intended arrival to the welcome event",
-        "session_delay": "a virtual user's arrival: begun − intended",
-        "heartbeat.error": "how far a heartbeat's gap is off the announced interval",
-        "heartbeat.gap": "between two heartbeats in a row at one client",
-        "schedule_delay": "a virtual user's request: sent − intended",
-        "publish_delay": "a publication: sent − intended",
-        "publish_ack": "a publish request: answered − intended",
-    }
-    counts = {
-        "heartbeat.missed": "heartbeats that never came",
-        "rate_limit.accepted": "events of the abuser that the gateway accepted",
-        "rate_limit.refused": "events of the abuser that the gateway refused",
-        "rate_limit.false_accepts": "events accepted that the limit forbids",
-        "rate_limit.false_refusals": "events refused that the limit allows",
-        "rate_limit.neighbours_refused": "refusals met by users who kept within the limit",
-        "delivery.owed": "deliveries owed, summed over clients",
-        "delivery.received": "deliveries received, each number once",
-        "delivery.lost": "deliveries owed, not conflated and never received",
-        "delivery.duplicate": "deliveries received again",
-        "delivery.reordered": "deliveries received after a later one",
-        "delivery.late": "deliveries received after the answer that ended the stay",
-        "delivery.leaked": "deliveries received and not owed",
-        "delivery.conflated": "deliveries owed and replaced by a newer one",
-        "errors": "failures that no scenario asked for",
-        "missed": "intended publications, requests and sessions that never were",
-    }
-    found = [Metric(name, "quantiles", "ns", meaning) for name, meaning in quantiles.items()]
-    found += [Metric(name, "count", "", meaning) for name, meaning in counts.items()]
-    found.append(Metric("memory.per_client", "bytes", "B", "gateway memory that one client costs"))
-    return {metric.name: metric for metric in found}
-
-
-METRICS: Final[dict[str, Metric]] = _metrics()
-"""The closed list of what a budget may judge, by name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -161,7 +109,11 @@ def _limit(text: str, metric: Metric) -> tuple[float, str]:
         if unit or number != int(number):
             raise ValueError(f"{metric.name} counts: its limit is a whole number without a unit")
         return number, ""
-    units = TIME_UNITS if metric.kind == "quantiles" else BYTE_UNITS
+    if metric.kind == "ratio":
+        if unit:
+            raise ValueError(f"{metric.name} is a ratio: its limit is a number without a unit")
+        return number, ""
+    units = BYTE_UNITS if metric.kind == "bytes" else TIME_UNITS
     if unit not in units:
         said = f"{unit} is no unit of it" if unit else "a unit is missing"
         raise ValueError(f"{said}; use one of {', '.join(units)}, such as {_example(metric)}")
@@ -169,4 +121,5 @@ def _limit(text: str, metric: Metric) -> tuple[float, str]:
 
 
 def _example(metric: Metric) -> str:
-    return {"quantiles": "10 ms", "bytes": "40 KB", "count": "0"}[metric.kind]
+    examples = {"quantiles": "10 ms", "span": "20 us", "bytes": "40 KB", "ratio": "1.5"}
+    return examples.get(metric.kind, "0")

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, cast
 
-from scenarios.budgets import METRICS, STATISTICS, Budget, Metric, parse_budget
+from scenarios.budgets import STATISTICS, Budget, parse_budget
 from scenarios.coherence import check_coherence
 from scenarios.locate import locate_keys
+from scenarios.metrics import METRICS, Metric
 from scenarios.model import (
     ARRIVAL_KINDS,
     LOOP_LAG_BESIDE_SHARE_MS,

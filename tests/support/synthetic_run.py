@@ -66,6 +66,7 @@ def span_rows(series: Series, second: int, values_ns: Sequence[int]) -> Rows:
             "phase": str(phase_at(second)),
             "worker": "publisher" if series.startswith("publish") else "local",
             "series": str(series),
+            "family": "",
             "bucket": int(bucket),
             "count": int(count),
         }
