@@ -1,0 +1,39 @@
+"""``python -m tests.faults.gateway FAULT``: the gateway with one fault, else as it is.
+
+It takes the environment that the gateway takes and says the same line when it listens.
+``python -m tests.faults.gateway none`` is the gateway itself, by the same way.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from gateway import __main__ as program
+from gateway.server import app
+from gateway.server.app import Gateway
+from tests.faults.catalogue import FAULTS
+
+
+def build(name: str) -> Callable[..., Gateway]:
+    """Return what makes a gateway with the fault of that name."""
+
+    def make(*arguments: object) -> Gateway:
+        gateway = Gateway(*arguments)  # type: ignore[arg-type]  # handed on as they came
+        FAULTS[name].seed(gateway)
+        return gateway
+
+    return make
+
+
+def main(arguments: list[str]) -> int:
+    """Serve with the fault that is named; returns the exit code."""
+    if len(arguments) != 1 or arguments[0] not in FAULTS:
+        print(f"name one fault: {', '.join(FAULTS)}", file=sys.stderr)  # noqa: T201
+        return 2
+    app.Gateway = build(arguments[0])  # type: ignore[misc, assignment]  # the port of the test
+    return program.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,45 @@
+"""Faults of the rate limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from gateway.ratelimit import EventLimiter, RollingWindow
+from gateway.server.app import Gateway
+from gateway.server.tables import Tables
+from tests.faults.ports import wrap
+
+
+def enforce(gateway: Gateway, *, limit: int | None = None, window_s: float | None = None) -> None:
+    """Have each connection's window admit another number, or last another time."""
+    told = gateway.settings
+    kept = replace(
+        told,
+        rate_limit=told.rate_limit if limit is None else limit,
+        rate_window_seconds=told.rate_window_seconds if window_s is None else window_s,
+    )
+
+    def around(_limiter_for: Callable[..., EventLimiter]) -> Callable[..., EventLimiter]:
+        def limiter_for(tables: Tables, user_id: str) -> EventLimiter:
+            return EventLimiter(kept, tables.user_limiters.acquire(user_id))
+
+        return limiter_for
+
+    wrap(Tables, "limiter_for", around)  # its instances have slots; a process has one gateway
+
+
+def reset(gateway: Gateway) -> None:
+    """Give each connection of a user a window of its own, in place of the user's."""
+    settings = gateway.settings
+
+    def around(acquire: Callable[..., RollingWindow]) -> Callable[..., RollingWindow]:
+        def acquire_new(user_id: str) -> RollingWindow:
+            acquire(user_id)
+            return RollingWindow(
+                settings.user_rate_limit, round(settings.rate_window_seconds * 1_000_000_000)
+            )
+
+        return acquire_new
+
+    wrap(gateway.tables.user_limiters, "acquire", around)
