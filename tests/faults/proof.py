@@ -1,0 +1,155 @@
+"""Which scenario must find which fault, and what a trial came to. Pure but for the files read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
+
+TRIALS: Final[Mapping[str, tuple[str, ...]]] = {
+    "limits": ("limit-59", "limit-61", "window-59", "window-61"),
+    "users": ("limit-reset",),
+    "heartbeats": ("heartbeat-dropped", "heartbeat-slow"),
+    "deliveries": (
+        "delivery-lost",
+        "delivery-doubled",
+        "delivery-swapped",
+        "first-lost",
+        "foreign-order",
+        "private-field",
+        "room-kept",
+    ),
+    "late": ("broadcast-late",),
+    "memory": ("memory-leaked",),
+    "tokens": ("token-overstays", "token-unchecked"),
+    "slow": ("slow-blocks",),
+    "peers": ("peer-unnoticed",),
+    "drain": ("drain-silent",),
+}
+"""The faults that each scenario must find. Every scenario is run clean, too."""
+
+EXPECTED: Final[Mapping[str, tuple[str, ...]]] = {
+    "limit-59": ("rate_limit.false_refusals",),
+    "limit-61": ("rate_limit.false_accepts", "rate_limit.largest_window"),
+    "window-59": ("rate_limit.false_accepts", "rate_limit.retry_error"),
+    "window-61": ("rate_limit.false_refusals", "rate_limit.retry_error"),
+    "limit-reset": ("rate_limit.false_accepts",),
+    "heartbeat-dropped": ("heartbeat.missed",),
+    "heartbeat-slow": ("heartbeat.error",),
+    "delivery-lost": ("delivery.lost",),
+    "delivery-doubled": ("delivery.duplicate",),
+    "delivery-swapped": ("delivery.reordered",),
+    "first-lost": ("delivery.lost",),
+    "foreign-order": ("isolation.foreign",),
+    "private-field": ("isolation.private_fields",),
+    "room-kept": ("isolation.unsubscribed", "delivery.leaked"),
+    "broadcast-late": ("push",),
+    "memory-leaked": ("memory.per_cycle",),
+    "token-overstays": ("auth.overstayed",),
+    "token-unchecked": ("auth.false_accepts",),
+    "slow-blocks": ("push",),
+    "peer-unnoticed": ("dead_peer.late",),
+    "drain-silent": ("drain.unannounced",),
+}
+"""The metrics that tell of a fault: a trial counts as killed when one of them is broken."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """One run of a scenario against one gateway.
+
+    Attributes:
+        scenario: its name under ``tests/faults/scenarios``.
+        fault: a name of the catalogue; ``none`` for a clean run.
+        broken: budgets that failed, each with what was measured.
+        undecided: budgets that came to no decision.
+        verdict: of the run; empty when it made none.
+        seconds: it took.
+    """
+
+    scenario: str
+    fault: str
+    broken: tuple[str, ...]
+    undecided: tuple[str, ...]
+    verdict: str
+    seconds: float
+    metrics: tuple[str, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing was seeded."""
+        return self.fault == "none"
+
+    @property
+    def is_killed(self) -> bool:
+        """Whether the fault was found, by a metric that tells of it."""
+        return not self.is_clean and bool(set(self.metrics) & set(EXPECTED[self.fault]))
+
+    @property
+    def is_false_alarm(self) -> bool:
+        """Whether a clean gateway was accused."""
+        return self.is_clean and bool(self.broken)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the trial as what is stored."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Return the trial that ``as_json`` stored."""
+        several = ("broken", "undecided", "metrics")
+        return cls(**{**stored, **{name: tuple(stored[name]) for name in several}})
+
+
+def read_trial(
+    scenario: str, fault: str, verdict: Mapping[str, Any] | None, seconds: float
+) -> Trial:
+    """Return what a run's ``verdict.json`` says of a trial."""
+    budgets: Sequence[Mapping[str, Any]] = [] if verdict is None else verdict["budgets"]
+    failed = [budget for budget in budgets if budget["verdict"] == "FAIL"]
+    return Trial(
+        scenario=scenario,
+        fault=fault,
+        broken=tuple(f"{budget['text']}: {budget['value']:g}" for budget in failed),
+        undecided=tuple(
+            f"{budget['text']}: {budget['why']}"
+            for budget in budgets
+            if budget["verdict"] in ("INCONCLUSIVE", "INVALID")
+        ),
+        verdict="" if verdict is None else str(verdict["verdict"]),
+        seconds=seconds,
+        metrics=tuple(str(budget["metric"]) for budget in failed),
+    )
+
+
+def table(trials: Sequence[Trial], meanings: Mapping[str, str]) -> list[str]:
+    """Return the trials as lines of Markdown: faults, then clean runs, then the sums."""
+    lines = ["| fault | | found by | |", "|---|---|---|---|"]
+    for trial in trials:
+        if not trial.is_clean:
+            mark = "killed" if trial.is_killed else "**alive**"
+            told = "; ".join(trial.broken) or "; ".join(trial.undecided) or "nothing"
+            lines.append(f"| `{trial.fault}` | {meanings[trial.fault]} | {_cell(told)} | {mark} |")
+    clean = [trial for trial in trials if trial.is_clean]
+    lines += ["", "| clean run | accused of | undecided |", "|---|---|---|"]
+    lines += [
+        f"| {trial.scenario} | {_cell('; '.join(trial.broken)) or 'nothing'} "
+        f"| {_cell('; '.join(trial.undecided)) or '–'} |"
+        for trial in clean
+    ]
+    return [*lines, "", summary(trials)]
+
+
+def summary(trials: Sequence[Trial]) -> str:
+    """Return the sums in one line."""
+    seeded = [trial for trial in trials if not trial.is_clean]
+    killed = sum(trial.is_killed for trial in seeded)
+    clean = [trial for trial in trials if trial.is_clean]
+    alarms = sum(trial.is_false_alarm for trial in clean)
+    return (
+        f"{killed} of {len(seeded)} faults killed; {alarms} false alarms in {len(clean)} clean runs"
+    )
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|")

@@ -1,0 +1,123 @@
+"""``python -m tests.proof``: run the steps, keep what each came to, write the table.
+
+A step that was done for this very tree is not run again: an interrupted proof goes on where
+it stopped. ``--only NAME`` runs steps whose name begins so. The exit code is 0 when every
+judged step ended with 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from loadtests.children import PROJECT
+from loadtests.manifest import read_json, write_json
+from tests.proof.steps import RUNS, Step, steps
+
+DOCUMENT: Final = Path("docs/proof.md")
+STATE: Final = RUNS / "state.json"
+
+
+def tree_id() -> str:
+    """Return the commit, and a digest of what differs from it where something does."""
+    commit = _git("rev-parse", "--short=12", "HEAD").decode().strip()
+    changes = _git("diff", "HEAD", "--", ".", ":!docs")
+    return f"{commit}+{hashlib.sha256(changes).hexdigest()[:8]}" if changes else commit
+
+
+def _git(*arguments: str) -> bytes:
+    return subprocess.run(["git", *arguments], cwd=PROJECT, capture_output=True, check=True).stdout
+
+
+def run_step(step: Step) -> dict[str, Any]:
+    """Run a step and return its row: exit code, words, seconds."""
+    log = RUNS / f"{step.name.replace(' ', '_').replace(':', '')}.log"
+    began_s = time.monotonic()
+    with log.open("wb") as output:
+        try:
+            code = subprocess.run(
+                step.command,
+                cwd=PROJECT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=step.longest_s,
+                check=False,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            code = -1
+    words = step.read() if step.read is not None else _last_line(log)
+    seconds = time.monotonic() - began_s
+    return {"exit_code": code, "words": words, "seconds": round(seconds, 1)}
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1].strip() if lines else "it said nothing"
+
+
+def write_table(tree: str, rows: dict[str, dict[str, Any]], all_steps: list[Step]) -> None:
+    """Write the table of what was done, in the order of the steps."""
+    day = datetime.now(UTC).strftime("%Y-%m-%d")
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}"
+    lines = [
+        "# Proof",
+        "",
+        f"`make proof` of `{tree}`, {day}, {machine}. Exit codes as in the README;",
+        "`Node:` is the same scenario against Socket.IO for Node, which is judged by nobody.",
+        "",
+        "| step | exit code | what it came to | s |",
+        "|---|--:|---|--:|",
+    ]
+    for step in all_steps:
+        row = rows.get(step.name)
+        if row is not None:
+            words = row["words"].replace("|", r"\|")
+            lines.append(f"| {step.name} | {row['exit_code']} | {words} | {row['seconds']:.0f} |")
+    missing = [step.name for step in all_steps if step.name not in rows]
+    if missing:
+        lines += ["", f"Not done: {', '.join(missing)}."]
+    DOCUMENT.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def main() -> int:
+    """Run what is left; the table is written after each step."""
+    parser = argparse.ArgumentParser(description="Prove everything at real times.")
+    parser.add_argument("--only", action="append", metavar="NAME", help="steps that begin so")
+    options = parser.parse_args()
+    console = Console(stderr=True, highlight=False)
+    RUNS.mkdir(parents=True, exist_ok=True)
+    tree = tree_id()
+    state = read_json(STATE) or {}
+    rows: dict[str, dict[str, Any]] = state["rows"] if state.get("tree") == tree else {}
+    all_steps = steps()
+    for number, step in enumerate(all_steps, start=1):
+        is_wanted = not options.only or any(step.name.startswith(name) for name in options.only)
+        if step.name in rows or not is_wanted:
+            continue
+        console.print(f"{number:>2} of {len(all_steps)}  {step.name} …", markup=False)
+        rows[step.name] = run_step(step)
+        console.print(
+            f"    exit code {rows[step.name]['exit_code']}, {rows[step.name]['seconds']:.0f} s  "
+            f"{rows[step.name]['words']}",
+            markup=False,
+        )
+        write_json(STATE, {"tree": tree, "rows": rows})
+        write_table(tree, rows, all_steps)
+    console.print(f"table: {DOCUMENT}", markup=False)
+    judged = [rows[step.name] for step in all_steps if step.is_judged and step.name in rows]
+    return 0 if all(row["exit_code"] == 0 for row in judged) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
