@@ -25,6 +25,9 @@ _NS_PER_S: Final = 1e9
 _RETRY_WHEN_FULL_S: Final = 5.0  # nobody knows when a place becomes free
 _IPV6_PREFIX: Final = 64  # what one customer is given
 _LEAVING: Final = -1
+_ADDRESSES_READ: Final = 4_096  # remembered as read: a client's is asked for again and again
+_LONGEST_ADDRESS: Final = 64  # characters, of IPv6 with a zone
+_LONGEST_WAY: Final = 4 * _LONGEST_ADDRESS  # of a header that is remembered: clients invent more
 
 
 class AddressLimit(StrEnum):
@@ -62,6 +65,7 @@ class AddressAdmission:
         self._exempt = settings.address_limit_exempt
         self._windows: dict[str, RollingWindow] = {}
         self._open: dict[str, int] = {}
+        self._key = lru_cache(maxsize=_ADDRESSES_READ)(self._find_key)
 
     def __len__(self) -> int:
         return len(self._windows.keys() | self._open.keys())
@@ -104,7 +108,7 @@ class AddressAdmission:
         for key in [k for k, window in self._windows.items() if window.empty_at(now_ns)]:
             del self._windows[key]
 
-    def _key(self, address: str) -> str | None:
+    def _find_key(self, address: str) -> str | None:
         """Return what an address is counted under, ``None`` when it is exempt."""
         ip = _parse_address(address)
         if ip is None:
@@ -130,6 +134,14 @@ def client_address(
         The nearest address that no trusted proxy has; when all are trusted, the farthest one. A
         hop that is no address ends the walk: what lies behind it is anybody's invention.
     """
+    if forwarded_for is None or len(forwarded_for) <= _LONGEST_WAY:
+        return _remember_address(peer, forwarded_for, trusted_proxies)
+    return _find_address(peer, forwarded_for, trusted_proxies)
+
+
+def _find_address(
+    peer: str, forwarded_for: str | None, trusted_proxies: tuple[Network, ...]
+) -> str:
     current = _parse_address(peer)
     if current is None:
         return peer
@@ -143,13 +155,20 @@ def client_address(
     return str(current)
 
 
+_remember_address = lru_cache(maxsize=_ADDRESSES_READ)(_find_address)
+
+
 def is_within(address: IPv4Address | IPv6Address, networks: tuple[Network, ...]) -> bool:
     """Return whether an address lies in one of the networks."""
     return any(address in network for network in networks)
 
 
-@lru_cache(maxsize=4_096)
 def _parse_address(text: str) -> IPv4Address | IPv6Address | None:
+    return _read_address(text) if len(text) <= _LONGEST_ADDRESS else None
+
+
+@lru_cache(maxsize=_ADDRESSES_READ)
+def _read_address(text: str) -> IPv4Address | IPv6Address | None:
     try:
         ip = ip_address(text.partition("%")[0])
     except ValueError:

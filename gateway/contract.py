@@ -15,6 +15,7 @@ import hashlib
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 SOCKETIO_PATH: Final = "/socket.io/"
@@ -260,5 +261,10 @@ def clock_id(boot_id: str, time_namespace: str) -> str:
 
 def iso_timestamp(unix_seconds: float) -> str:
     """Return wall-clock seconds as ISO 8601 UTC with milliseconds and ``Z``."""
-    moment = datetime.fromtimestamp(unix_seconds, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second, rest_us = divmod(round(unix_seconds * 1_000_000), 1_000_000)
+    return f"{_iso_second(second)}.{rest_us // 1_000:03d}Z"
+
+
+@lru_cache(maxsize=8)  # many timestamps share a second
+def _iso_second(unix_second: int) -> str:
+    return datetime.fromtimestamp(unix_second, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -7,6 +7,7 @@ under ``other``, so that nobody can make series without end.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -57,6 +58,9 @@ OWN_METRICS: Final[dict[str, str]] = {
     "tidegate_queue_sends": "Sends, one a client, that wait in the lanes.",
     "tidegate_conflated": "Events replaced by newer ones of their stream for a slow client.",
     "tidegate_gc_pause_seconds": "Pauses of the garbage collector, by generation.",
+    "tidegate_gc_pause_max_seconds": "The longest pause since the last exposition.",
+    "tidegate_sessions": "Engine.IO sessions, with those that have not said CONNECT.",
+    "tidegate_tasks": "Tasks of the event loop that are not done.",
     "tidegate_loop_lag_seconds": "How late the event loop woke a timer.",
     "tidegate_loop_lag_max_seconds": "The largest loop lag since the last exposition.",
 }
@@ -71,6 +75,17 @@ PROCESS_METRICS: Final = (
 )
 METRIC_NAMES: Final = frozenset(OWN_METRICS) | frozenset(PROCESS_METRICS)
 """Every metric that the gateway exposes; a counter's series end with ``_total``."""
+
+
+# Finding a series by its label costs as much as counting ten times; all labels are ours, so few.
+@lru_cache(maxsize=512)
+def _counter_of(metric: Counter, label: str) -> Counter:
+    return metric.labels(label)
+
+
+@lru_cache(maxsize=64)
+def _gauge_of(metric: Gauge, label: str) -> Gauge:
+    return metric.labels(label)
 
 
 class GatewayMetrics:
@@ -104,6 +119,10 @@ class GatewayMetrics:
             buckets=_FAST_BUCKETS_S,
             registry=self.registry,
         )
+        self._gc_pause_max_s = self._gauge("tidegate_gc_pause_max_seconds")
+        self._longest_gc_pause_s = 0.0
+        self._sessions = self._gauge("tidegate_sessions")
+        self._tasks = self._gauge("tidegate_tasks")
         self._waiting_bytes = self._gauge("tidegate_queue_bytes")
         self._waiting_sends = self._gauge("tidegate_queue_sends")
         self._longest_hold_s = self._gauge("tidegate_fanout_hold_max_seconds")
@@ -124,12 +143,12 @@ class GatewayMetrics:
             seconds: how long it was connected.
         """
         self._clients.dec()
-        self._closed.labels(_CLOSING_REASONS.get(reason, _OTHER)).inc()
+        _counter_of(self._closed, _CLOSING_REASONS.get(reason, _OTHER)).inc()
         self._connection_s.observe(seconds)
 
     def message_in(self, event: str) -> None:
         """Count an event from a client."""
-        self._messages_in.labels(event if event in _CLIENT_EVENTS else _OTHER).inc()
+        _counter_of(self._messages_in, event if event in _CLIENT_EVENTS else _OTHER).inc()
 
     def messages_out(self, event: str, recipients: int) -> None:
         """Count an event queued for clients.
@@ -139,7 +158,7 @@ class GatewayMetrics:
             recipients: clients that it was queued for.
         """
         kind = _CONTROL if event in _SERVER_EVENTS else kind_of(event).value
-        self._messages_out.labels(kind).inc(recipients)
+        _counter_of(self._messages_out, kind).inc(recipients)
 
     def fanned_out(self, elapsed_ns: int) -> None:
         """Note how long an event took from its queueing to its last write, ns."""
@@ -148,6 +167,7 @@ class GatewayMetrics:
     def collected(self, generation: int, seconds: float) -> None:
         """Note a pause of the garbage collector."""
         self._gc_pause_s.labels(str(generation)).observe(seconds)
+        self._longest_gc_pause_s = max(self._longest_gc_pause_s, seconds)
 
     def watch_transport(
         self,
@@ -156,8 +176,12 @@ class GatewayMetrics:
         waiting_sends: Callable[[], float],
         conflated: Callable[[], float],
         longest_hold_s: Callable[[], float],
+        sessions: Callable[[], float],
+        tasks: Callable[[], float],
     ) -> None:
-        """Read what the transport counts when somebody asks."""
+        """Read what the transport and its loop count when somebody asks."""
+        self._sessions.set_function(sessions)
+        self._tasks.set_function(tasks)
         self._waiting_bytes.set_function(waiting_bytes)
         self._waiting_sends.set_function(waiting_sends)
         self._longest_hold_s.set_function(longest_hold_s)
@@ -166,7 +190,7 @@ class GatewayMetrics:
     def set_subscriptions(self, counts: Mapping[Channel, int]) -> None:
         """Tell how many subscriptions each channel has."""
         for channel, count in counts.items():
-            self._subscriptions.labels(channel.value).set(count)
+            _gauge_of(self._subscriptions, channel.value).set(count)
 
     def limit_violated(self, limit: LimitName) -> None:
         """Count an event that a rolling limit refused."""
@@ -190,13 +214,15 @@ class GatewayMetrics:
         self._largest_lag_s = max(self._largest_lag_s, seconds)
 
     def expose(self) -> bytes:
-        """Return the text exposition, and begin a new maximum of the loop lag."""
+        """Return the text exposition, and begin new maxima of loop lag and pauses."""
         if self._conflated is not None:
             conflated = self._conflated()
             self._conflated_events.inc(conflated - self._conflated_told)
             self._conflated_told = conflated
         self._loop_lag_max_s.set(self._largest_lag_s)
         self._largest_lag_s = 0.0
+        self._gc_pause_max_s.set(self._longest_gc_pause_s)
+        self._longest_gc_pause_s = 0.0
         return generate_latest(self.registry)
 
     def _show_zeros(self) -> None:

@@ -40,7 +40,7 @@ from gateway.session import Sessions
 from gateway.settings import Settings
 from gateway.streams import Streams
 from gateway.subscriptions import Subscriptions
-from gateway.transport import AsyncServer, Door
+from gateway.transport import AsyncServer, Door, bound_accepted
 
 _BACKLOG: Final = 4_096
 _RECONNECT_AFTER_MS: Final = (1_000, 5_000)  # jitter: not all at once onto the next process
@@ -145,6 +145,8 @@ class Gateway:
             waiting_sends=lambda: sum(fanout.waiting),
             conflated=lambda: engine.counts.conflated,
             longest_hold_s=lambda: fanout.longest_hold_ns / 1e9,
+            sessions=lambda: len(engine.sockets),
+            tasks=lambda: len(asyncio.all_tasks()),
         )
         return transport
 
@@ -189,7 +191,9 @@ class Gateway:
             raise RuntimeError("aiohttp's runner has no server after its setup")
         listener = _listen(self.settings.host, self.settings.port)
         self._server = await asyncio.get_running_loop().create_server(
-            partial(Door, transport.eio, serve), sock=listener, backlog=_BACKLOG
+            partial(Door, transport.eio, serve, is_bounded=bound_accepted(listener)),
+            sock=listener,
+            backlog=_BACKLOG,
         )
         self._garbage.start()
         self._ticks.start(self._garbage.tick)

@@ -1,19 +1,34 @@
-"""Structured logs on standard error: one line an event, and no secret in any of them."""
+"""Structured logs on standard error: one line an event, and no secret in any of them.
+
+The gateway's own lines are made in one step and written by one call, for a line is written
+at every connect; what libraries log goes through the standard library, in the same shape.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
+import time
 from collections.abc import Mapping, MutableMapping
-from typing import Any, Final, Literal
+from functools import partial
+from typing import Any, BinaryIO, Final, Literal
 
+import orjson
 import structlog
 
 _SECRET_KEYS: Final = frozenset({"token", "secret", "authorization", "password", "key"})
 # A JSON Web Token in compact form, wherever it stands: three base64url parts.
 _JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*")
+_JWT_BEGINS: Final = "eyJ"
+_JWT_BYTES: Final = re.compile(_JWT.pattern.encode())
 _MASK: Final = "[redacted]"
+_DELETE: Final = b"\x7f"  # the one control character that JSON takes as it is
+# A dataclass is said as its own text, which may leave a secret out.
+_JSON: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATACLASS
+_NS_PER_S: Final = 1_000_000_000
+_NS_PER_US: Final = 1_000
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
@@ -21,8 +36,16 @@ def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Ma
     for key, value in event.items():
         if key.lower() in _SECRET_KEYS:
             event[key] = _MASK
-        elif isinstance(value, str):
+        elif isinstance(value, str) and _JWT_BEGINS in value:
             event[key] = _JWT.sub(_MASK, value)
+    return event
+
+
+def escape(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Write out what would move a terminal's cursor; a stack, which is ours, keeps its lines."""
+    for key, value in event.items():
+        if isinstance(value, str) and not value.isprintable() and key != "exception":
+            event[key] = value.encode("unicode_escape").decode("ascii")
     return event
 
 
@@ -34,7 +57,6 @@ def configure_logs(level: str, style: Literal["json", "console"]) -> None:
         style: ``json`` for machines, ``console`` for people.
     """
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -42,18 +64,17 @@ def configure_logs(level: str, style: Literal["json", "console"]) -> None:
         redact,
     ]
     renderer: Any = (
-        structlog.processors.JSONRenderer()
+        structlog.processors.JSONRenderer(separators=(",", ":"))
         if style == "json"
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
+    if style == "console":
+        shared.append(escape)
+    own: list[Any] = [JsonLine()] if style == "json" else [*shared, renderer, _encode]
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=own,
+        logger_factory=partial(_Lines, sys.stderr.buffer),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -70,7 +91,80 @@ def configure_logs(level: str, style: Literal["json", "console"]) -> None:
     logging.getLogger("aiohttp.access").setLevel(logging.CRITICAL)
 
 
-def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
     """Return the logger of one module; bind what every line of it shall carry."""
-    logger: structlog.stdlib.BoundLogger = structlog.get_logger(name)
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(name)
     return logger
+
+
+class JsonLine:
+    """A structlog processor that makes an event's line, all in one.
+
+    It adds ``level``, ``logger``, ``timestamp`` (ISO 8601 UTC, µs) and the stack of an
+    exception, and masks secrets.
+    """
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._prefix = ""
+
+    def __call__(self, logger: _Lines, method: str, event: dict[str, Any]) -> bytes:
+        """Return the line of an event."""
+        if "exc_info" in event:
+            structlog.processors.format_exc_info(logger, method, event)
+        redact(logger, method, event)
+        event["level"] = method
+        event["logger"] = logger.name
+        event["timestamp"] = self._timestamp(time.time_ns())
+        line = _encode_json(event)
+        if b"eyJ" in line:  # in a value that is no text
+            line = _JWT_BYTES.sub(_MASK.encode(), line)
+        return line
+
+    def _timestamp(self, unix_ns: int) -> str:
+        second, rest_ns = divmod(unix_ns, _NS_PER_S)
+        if second != self._second:  # many lines share a second
+            self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second = second
+        return f"{self._prefix}.{rest_ns // _NS_PER_US:06d}Z"
+
+
+class _Lines:
+    """Writes lines, one a call; what structlog hands them to.
+
+    Args:
+        stream: where to.
+        name: of the module that logs.
+    """
+
+    def __init__(self, stream: BinaryIO, name: str = "") -> None:
+        self._stream = stream
+        self.name = name
+
+    def msg(self, line: bytes) -> None:
+        """Write a line at once."""
+        try:
+            self._stream.write(line)
+            self._stream.flush()
+        except (OSError, ValueError):
+            # Whoever closed standard error, or filled its disk, cannot be told there, and a
+            # client must not be refused for it.
+            return
+
+    debug = info = warning = error = critical = msg
+
+
+def _encode_json(event: Mapping[str, Any]) -> bytes:
+    """Return a line of printable ASCII, so that nothing in it looks like the end of a line."""
+    try:
+        line = orjson.dumps(event, default=repr, option=_JSON)
+        if line.isascii() and _DELETE not in line:
+            return line
+        text = json.dumps(orjson.loads(line), separators=(",", ":"))
+    except TypeError:  # an integer over 64 bits, a lone surrogate, a key that is no text
+        text = json.dumps(event, default=repr)
+    return text.encode().replace(_DELETE, b"\\u007f") + b"\n"
+
+
+def _encode(_logger: object, _method: str, line: str) -> bytes:
+    return f"{line}\n".encode(errors="backslashreplace")

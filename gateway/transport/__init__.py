@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gateway.transport.refusals import Refusal
     from gateway.transport.rooms import Rooms
     from gateway.transport.server import AsyncServer
+    from gateway.transport.sockets import bound_accepted
 
 __all__ = [
     "AsyncServer",
@@ -23,6 +24,7 @@ __all__ = [
     "Refusal",
     "RequestEnviron",
     "Rooms",
+    "bound_accepted",
 ]
 
 _HOMES = {
@@ -34,6 +36,7 @@ _HOMES = {
     "Refusal": "refusals",
     "RequestEnviron": "environ",
     "Rooms": "rooms",
+    "bound_accepted": "sockets",
 }
 
 

@@ -36,13 +36,21 @@ class Adoption:
     def __init__(self, engine: EngineServer) -> None:
         self._engine = engine
 
-    def adopt(self, transport: asyncio.Transport, head: RequestHead, tail: bytes) -> None:
+    def adopt(
+        self,
+        transport: asyncio.Transport,
+        head: RequestHead,
+        tail: bytes,
+        *,
+        is_bounded: bool = False,
+    ) -> None:
         """Take over a socket whose client asks for a WebSocket.
 
         Args:
             transport: the socket's.
             head: of the request.
             tail: what came behind it already.
+            is_bounded: what the kernel may take for it is bounded already.
         """
         environ = RequestEnviron(head, peer_of(transport), scheme_of(transport))
         try:
@@ -55,7 +63,8 @@ class Adoption:
         except Reject as error:
             self._refuse(transport, error)
             return
-        bound_kernel(transport)
+        if not is_bounded:
+            bound_kernel(transport)
         if upgrade is not None:
             transport.write(switching_protocols(head))
         else:
@@ -99,7 +108,7 @@ class Adoption:
     def _begin(self, session: EngineSession, tail: bytes) -> None:
         """Tell the application of a WebSocket's session, then read what came already."""
         answer = self._engine.application.opened(session)
-        if inspect.isawaitable(answer):
+        if answer is not None and inspect.isawaitable(answer):
             session.pause_reading()
             self._engine.spawn(self._begin_later(session, answer, tail))
         else:

@@ -151,7 +151,7 @@ class Clients:
         except Exception as error:  # noqa: BLE001 - whatever a handler raises refuses the client
             self._connected(member, error)
             return None
-        if inspect.isawaitable(answer):
+        if answer is not None and inspect.isawaitable(answer):
             return self._connect_later(member, answer)
         self._connected(member, answer)
         return None
@@ -271,7 +271,7 @@ class Clients:
         else:
             handler, prefixed = self._server.namespace_handler(member.namespace, arguments)
             answer = None if handler is None else handler.trigger_event("disconnect", *prefixed)
-        return answer if inspect.isawaitable(answer) else None
+        return answer if answer is not None and inspect.isawaitable(answer) else None
 
     # Events
 
@@ -284,7 +284,7 @@ class Clients:
                 answer = self._on_event(member.sid, name, tuple(arguments), size)
             else:
                 answer = self._dispatch(member, name, arguments)
-            if inspect.isawaitable(answer):
+            if answer is not None and inspect.isawaitable(answer):
                 return self._answer_later(member, packet.id, answer)
             self._answer(member, packet.id, answer)
         except Exception:

@@ -10,6 +10,7 @@ from gateway.transport.wheel import Sleeper, TimerWheel
 
 _NS_PER_S: Final = 1_000_000_000
 _LEAST_WAIT_NS: Final = 1_000_000  # the loop's own resolution
+_MOST_A_TURN: Final = 128  # woken before the loop may do something else: 2 to 3 ms of pings
 
 
 class Clockwork:
@@ -49,5 +50,5 @@ class Clockwork:
 
     def _turn(self) -> None:
         self._timer = None
-        self.wheel.turn(self._now_ns())
+        self.wheel.turn(self._now_ns(), _MOST_A_TURN)
         self._arm()

@@ -22,6 +22,23 @@ _BINARY: Final = (packets.BINARY_EVENT, packets.BINARY_ACK)
 _MOST_ATTACHMENTS: Final = 10  # as socket.io-parser has it
 
 
+class PlainPacket:
+    """A CONNECT or an EVENT of the default namespace that asks for no acknowledgement.
+
+    Nearly every packet of a client's is one: its payload stands right behind its type.
+    """
+
+    __slots__ = ("data", "packet_type")
+
+    namespace: Final = None
+    id: Final = None
+    attachment_count: Final = 0
+
+    def __init__(self, packet_type: int, data: Any) -> None:
+        self.packet_type = packet_type
+        self.data = data
+
+
 class MalformedPacket(ValueError):  # noqa: N818 - the name says what it is
     """A packet that a conforming client does not send; the text has nothing of its content."""
 
@@ -39,7 +56,11 @@ def decode(text: str, packet_class: type[Any]) -> Any:
     if text[:1] not in _KINDS or not text:
         raise MalformedPacket("malformed packet (unknown type)")
     try:
-        packet = packet_class(encoded_packet=text)
+        begins = text[:2]
+        if begins == "2[" or begins == "0{":
+            packet: Any = PlainPacket(int(begins[0]), packet_class.json.loads(text[1:]))
+        else:
+            packet = packet_class(encoded_packet=text)
     except Exception as error:  # noqa: BLE001 - the decoder raises whatever its input makes it
         raise MalformedPacket(f"malformed packet ({type(error).__name__})") from None
     _check(packet)

@@ -29,12 +29,16 @@ class Door(asyncio.Protocol):
     Args:
         engine: adopts WebSockets, and wakes connections that stay silent.
         serve: makes the protocol for everything else; ``AppRunner.server``.
+        is_bounded: the listener went through ``bound_accepted``, so its sockets need not.
     """
 
-    __slots__ = ("_data", "_due_ns", "_engine", "_serve", "_transport", "wake_tick")
+    __slots__ = ("_data", "_due_ns", "_engine", "_is_bounded", "_serve", "_transport", "wake_tick")
 
-    def __init__(self, engine: EngineServer, serve: MakeProtocol) -> None:
+    def __init__(
+        self, engine: EngineServer, serve: MakeProtocol, *, is_bounded: bool = False
+    ) -> None:
         self._engine = engine
+        self._is_bounded = is_bounded
         self._serve = serve
         self._data = b""
         self._due_ns = 0
@@ -71,7 +75,7 @@ class Door(asyncio.Protocol):
         head, tail = found
         if is_websocket_upgrade(head) and f"{head.path.rstrip('/')}/" == self._engine.path:
             self._leave()
-            self._engine.adopt(transport, head, tail)
+            self._engine.adopt(transport, head, tail, is_bounded=self._is_bounded)
         else:
             self._hand_on(transport)
 

@@ -12,7 +12,9 @@ import asyncio
 import inspect
 import json
 import logging
+import os
 import time
+from binascii import b2a_base64
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
@@ -36,10 +38,11 @@ from gateway.transport.session import SLOW_CONSUMER, EngineSession
 _CLEANUP_SLICE_NS: Final = 5_000_000
 _NS_PER_S: Final = 1_000_000_000
 _SHORTEST_TICK_NS: Final = 4_000_000
-_LONGEST_TICK_NS: Final = 50_000_000
+_LONGEST_TICK_NS: Final = 100_000_000
 _LEAST_DISMISSED: Final = 64  # closed sockets remembered before those that are gone are not
 _CLOSES_A_TURN: Final = 100
 _SHUTDOWN_POLL_S: Final = 0.01
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 PROTOCOL_BREACH: Final = "protocol breach"
 
@@ -68,6 +71,8 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
     Raises:
         ValueError: an option that this transport does not have.
     """
+
+    sequence_number: int
 
     def __init__(
         self,
@@ -154,6 +159,12 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
 
     # Sessions
 
+    def generate_id(self) -> str:
+        """Return an id as python-engineio makes them: 12 random bytes and 3 that count."""
+        self.sequence_number = (self.sequence_number + 1) & 0xFFFFFF
+        raw = os.urandom(12) + self.sequence_number.to_bytes(3)
+        return b2a_base64(raw, newline=False).translate(_URL_SAFE).decode("ascii")
+
     def open_session(self, environ: RequestEnviron) -> EngineSession:
         """Make a session for an admitted request."""
         session = EngineSession(self, self.generate_id(), environ)
@@ -186,9 +197,16 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         }
         return f'{PacketType.OPEN}{{"sid":"%s",{json.dumps(facts, separators=(",", ":"))[1:]}'
 
-    def adopt(self, transport: asyncio.Transport, head: RequestHead, tail: bytes) -> None:
+    def adopt(
+        self,
+        transport: asyncio.Transport,
+        head: RequestHead,
+        tail: bytes,
+        *,
+        is_bounded: bool = False,
+    ) -> None:
         """Take over a socket whose client asks for a WebSocket; see ``Adoption``."""
-        self._adoption.adopt(transport, head, tail)
+        self._adoption.adopt(transport, head, tail, is_bounded=is_bounded)
 
     async def answer_of(self, answer: Any) -> object:
         """Return what a connect handler answered; one that fails refuses."""
@@ -241,7 +259,8 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         """
         if not session.is_open:
             return
-        session.is_open = False
+        session.is_open = False  # first: what is uncorked must not evict who is closed already
+        session.uncork()
         session.is_clear = False
         if session.upgrade is not None:
             session.abandon_upgrade()

@@ -19,8 +19,8 @@ from gateway.transport.parcels import Lane, Parcel
 if TYPE_CHECKING:
     from gateway.transport.session import EngineSession
 
-SLICE_NS: Final = 5_000_000
-_CLOCK_EVERY: Final = 32  # sends between two looks at the clock
+SLICE_NS: Final = 4_000_000
+_CLOCK_EVERY: Final = 16  # sends between two looks at the clock
 _GATHERED_EVERY: Final = 512
 _MOST_JOBS_A_PASS: Final = 64
 _MOST_JOINED: Final = 256  # different combinations of parcels that are kept joined

@@ -120,6 +120,40 @@ class _BrokenRule(Exception):  # noqa: N818 - it never leaves this module
         self.violation = Violation(code, reason)
 
 
+def read_text(data: bytes, limits: FrameLimits) -> str | None:
+    """Return the text of a read that is one whole text frame and nothing else.
+
+    Nearly every read is one, between two frames; what it costs is what an event costs.
+
+    Args:
+        data: the bytes of one read, where the last one left no `Partial`.
+        limits: as for `read_frames`.
+
+    Returns:
+        The text; ``None`` for anything else, and for what breaks a rule: `read_frames` says.
+    """
+    if len(data) <= _HEAD_BYTES or data[0] != _WHOLE_TEXT:
+        return None
+    length = data[1] - _MASKED
+    head = _HEAD_BYTES
+    if length != len(data) - _HEAD_BYTES or length > _LONGEST_CONTROL:
+        head += 2
+        if length != _IN_16_BITS or int.from_bytes(data[2:4], "big") != len(data) - head:
+            return None
+        length = len(data) - head
+        if length <= _LONGEST_CONTROL:  # not in its shortest form
+            return None
+    if length > limits.max_message_bytes:
+        return None
+    mask = (data[head - _KEY_BYTES : head] * ((length + 3) >> 2))[:length]
+    masked = int.from_bytes(data[head:], "little")
+    payload = (masked ^ int.from_bytes(mask, "little")).to_bytes(length, "little")
+    try:
+        return payload.decode()
+    except UnicodeDecodeError:
+        return None
+
+
 def read_frames(
     data: bytes, partial: Partial | None, limits: FrameLimits
 ) -> tuple[list[FrameEvent], Partial | None]:
@@ -134,21 +168,6 @@ def read_frames(
         The events in the order of the bytes, and what the next call needs. After a `Close`
         or a `Violation`, always the last event, nothing more is read: do not call again.
     """
-    if partial is None and len(data) > _HEAD_BYTES and data[0] == _WHOLE_TEXT:
-        # Nearly every read is one short text frame and nothing else.
-        length = data[1] - _MASKED
-        if (
-            length == len(data) - _HEAD_BYTES
-            and length <= _LONGEST_CONTROL
-            and length <= limits.max_message_bytes
-        ):
-            mask = (data[2:6] * 32)[:length]
-            masked = int.from_bytes(data[6:], "little")
-            payload = (masked ^ int.from_bytes(mask, "little")).to_bytes(length, "little")
-            try:
-                return [Message(TEXT, payload.decode())], None
-            except UnicodeDecodeError:
-                return [Violation(CloseCode.INVALID_DATA, "text is not UTF-8")], None
     events: list[FrameEvent] = []
     try:
         partial = _read_all(data, partial, limits, events)

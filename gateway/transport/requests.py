@@ -1,7 +1,8 @@
 """The first head of an HTTP/1.1 connection, and the few answers that need no HTTP server.
 
 RFC 9112 says what a head is, RFC 6455 section 4.2 what an upgrade to WebSocket must carry.
-A head is kept as its bytes alone, checked once; what is asked of it is found there each time.
+A head is kept as its bytes alone, checked once. What is asked of it is read from them anew,
+but for the last ones, as one connection's questions come together.
 
 ::
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import sha1
 from http import HTTPStatus
 from types import MappingProxyType
@@ -35,6 +37,7 @@ _NAME: Final = re.compile(_TOKEN.decode())
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _ACCEPT_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 1.3
 _WEBSOCKET_VERSION: Final = "13"  # RFC 6455 4.1
+_HEADS_READ: Final = 128  # whose fields are remembered: of those that are opening a session
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 _OUR_HEADERS: Final = frozenset({"connection", "content-length", "transfer-encoding"})
 _OUR_UPGRADE_HEADERS: Final = _OUR_HEADERS | {
@@ -93,7 +96,7 @@ class RequestHead:
     @property
     def path(self) -> str:
         """The path without query, percent-escapes decoded."""
-        return unquote(_strip_authority(self.target).partition("?")[0])
+        return _read_target(self.raw)[0]
 
     @property
     def query(self) -> str:
@@ -102,18 +105,12 @@ class RequestHead:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """All headers by lower-case name, made anew at each call; repeated ones joined."""
-        found: dict[str, str] = {}
-        for line in self.raw[:-4].split(_LINE_END)[1:]:
-            name, _, value = line.decode("latin-1").partition(":")
-            name, value = name.lower(), value.strip(" \t")
-            found[name] = f"{found[name]}, {value}" if name in found else value
-        return found
+        """All headers by lower-case name; repeated ones joined with ``", "``."""
+        return _read_headers(self.raw)
 
     def header(self, name: str) -> str | None:
         """Return a header by its name in any case, repeated ones joined with ``", "``."""
-        values = self.header_values(name)
-        return ", ".join(values) if values else None
+        return _read_headers(self.raw).get(name.lower())
 
     def header_values(self, name: str) -> list[str]:
         """Return the value of each line of a header, in order."""
@@ -130,11 +127,31 @@ class RequestHead:
 
     def parameter(self, name: str) -> str | None:
         """Return the first value of a parameter of the query, decoded; "" when it has none."""
-        for pair in self.query.split("&"):
-            key, _, value = pair.partition("=")
-            if unquote_plus(key) == name:
-                return unquote_plus(value)
-        return None
+        return _read_target(self.raw)[1].get(name)
+
+
+@lru_cache(maxsize=_HEADS_READ)
+def _read_headers(raw: bytes) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for line in raw[:-4].decode("latin-1").split("\r\n")[1:]:
+        name, _, value = line.partition(":")
+        name, value = name.lower(), value.strip(" \t")
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return MappingProxyType(found)
+
+
+@lru_cache(maxsize=_HEADS_READ)
+def _read_target(raw: bytes) -> tuple[str, Mapping[str, str]]:
+    """Return the path and the first value of each of the query's parameters, all decoded."""
+    target, _, query = RequestHead(raw).target.partition("?")
+    path = _strip_authority(target)
+    found: dict[str, str] = {}
+    for pair in query.split("&"):
+        key, _, value = pair.partition("=")
+        if "%" in pair or "+" in pair:
+            key, value = unquote_plus(key), unquote_plus(value)
+        found.setdefault(key, value)
+    return unquote(path) if "%" in path else path, MappingProxyType(found)
 
 
 def read_head(data: bytes | bytearray, max_bytes: int) -> tuple[RequestHead, bytes] | None:
@@ -293,6 +310,9 @@ def _describe_header(line: bytes) -> str:
 
 
 def _check_host(head: RequestHead) -> None:
+    host = head.header("host")
+    if host is not None and _HOST.fullmatch(host):  # two are joined: no match
+        return
     hosts = head.header_values("host")
     if len(hosts) > 1 or (not hosts and head.version >= (1, 1)):  # RFC 9112 3.2
         raise _malformed(f"one Host is needed, not {len(hosts)}")
@@ -311,7 +331,8 @@ def _strip_authority(target: str) -> str:
 
 
 def _has_token(value: str, token: str) -> bool:
-    return any(item.strip(" \t").lower() == token for item in value.split(","))
+    lowered = value.lower()
+    return lowered == token or token in [item.strip(" \t") for item in lowered.split(",")]
 
 
 def _encode_headers(headers: Mapping[str, str], forbidden: frozenset[str]) -> bytes:

@@ -3,7 +3,7 @@
 A session outlives its transports: it may begin on HTTP polling and go on over a WebSocket.
 While it is idle it owns no task, no queue and no timer; an inbox exists only while a
 handler of its client awaits, a backlog only while the client does not read. The module is
-long because sending, polling, upgrade and deadlines share one state and its order.
+long because polling, upgrade and deadlines share one state and its order.
 """
 
 from __future__ import annotations
@@ -12,33 +12,31 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.transport import frames
-from gateway.transport.backlog import Backlog
 from gateway.transport.inbox import Inbox, Work
-from gateway.transport.parcels import Parcel
+from gateway.transport.outbox import MOST_BYTES_A_WRITE, Outbox
 from gateway.transport.payloads import PacketType
-from gateway.transport.websocket import WebSocket
 
 if TYPE_CHECKING:
     from gateway.transport.engine import EngineServer
     from gateway.transport.environ import RequestEnviron
     from gateway.transport.rooms import Member
 
-_MOST_BYTES_A_WRITE: Final = 65_536
-_STOPPED_NS: Final = 50_000_000
+_STOPPED_NS: Final = 100_000_000
 _PING_FRAME: Final = frames.encode_frame(frames.TEXT, PacketType.PING.encode())
+_PONG_FRAME_HEAD: Final = b"\x81\x81"  # a whole text of one byte, masked (RFC 6455 5.2)
+_PONG_FRAME_BYTES: Final = 7  # head, four of the mask, one of the text
+_PONG_BYTE: Final = ord(PacketType.PONG)
 _PROBE_ANSWER: Final = frames.encode_frame(frames.TEXT, b"3probe")
 
 SLOW_CONSUMER: Final = "slow consumer"
 
 
-class EngineSession(WebSocket):
+class EngineSession(Outbox):
     """One Engine.IO session.
 
     Attributes:
         sid: its id.
         environ: of the request that opened it.
-        is_clear: a frame may be written at once: there is an open WebSocket, and nothing waits.
-        is_open: it has not been closed, by whom ever.
         is_broken: its client broke the protocol.
         is_receiving: a polling body of its is being read.
         members: its Socket.IO clients, one a namespace.
@@ -46,10 +44,8 @@ class EngineSession(WebSocket):
     """
 
     __slots__ = (
-        "_backlog",
         "_blocked_at_ns",
         "_close_due_ns",
-        "_engine",
         "_inbox",
         "_is_ping_waiting",
         "_ping_due_ns",
@@ -59,7 +55,6 @@ class EngineSession(WebSocket):
         "attachments_due_ns",
         "environ",
         "is_broken",
-        "is_open",
         "is_receiving",
         "members",
         "poll",
@@ -69,11 +64,9 @@ class EngineSession(WebSocket):
     )
 
     def __init__(self, engine: EngineServer, sid: str, environ: RequestEnviron) -> None:
-        super().__init__()
-        self._engine = engine
+        super().__init__(engine)
         self.sid = sid
         self.environ = environ
-        self.is_open = True
         self.is_broken = False
         self.members: tuple[Member, ...] = ()
         self.application: dict[str, Any] | None = None
@@ -82,7 +75,6 @@ class EngineSession(WebSocket):
         self.wake_tick = 0
         self.admission_due_ns = 0
         self.attachments_due_ns = 0
-        self._backlog: Backlog | None = None
         self._blocked_at_ns = 0
         self._inbox: Inbox | None = None
         self._is_ping_waiting = False
@@ -91,69 +83,19 @@ class EngineSession(WebSocket):
         self._pong_due_ns = 0
         self._close_due_ns = 0
 
-    # Sending
+    # What waits
 
-    def send(self, parcel: Parcel) -> None:
-        """Send a parcel now, or behind what waits."""
-        if self.is_clear:
-            self.write(parcel.frame)
-        else:
-            self.hold(parcel)
+    def held(self, added_bytes: int) -> None:
+        """Note that more, or less, waits; the outbox's."""
+        self._engine.held(self, added_bytes)
 
-    def hold(self, parcel: Parcel) -> None:
-        """Let a parcel wait until it can be written; a closed session forgets it."""
-        if not self.is_open:
-            return
-        engine = self._engine
-        now_ns = engine.now_ns()
-        if parcel.follows_all:
-            self.settle()
-        backlog = self._backlog
-        if backlog is None:
-            backlog = self._backlog = Backlog()
-        before, conflated = backlog.size, backlog.conflated
-        backlog.add(parcel, now_ns)
-        engine.counts.conflated += backlog.conflated - conflated
-        engine.held(self, backlog.size - before)
-        if backlog.lossless_bytes > engine.max_send_bytes:
-            engine.evict(self)
-            return
-        self.is_clear = False
-        self.answer_poll()
-        engine.wake_at(self, now_ns + engine.max_send_age_ns)
+    def outgrown(self) -> None:
+        """Close the client, which does not read; the outbox's."""
+        self._engine.evict(self)
 
-    def settle(self) -> None:
-        """Fix what waits: a parcel sent next comes behind it."""
-        backlog = self._backlog
-        if backlog:
-            before = backlog.size
-            backlog.settle(self._engine.now_ns())
-            self._engine.held(self, backlog.size - before)
-
-    @property
-    def waiting_bytes(self) -> int:
-        """Bytes that wait for the client."""
-        backlog = self._backlog
-        return 0 if backlog is None else backlog.size
-
-    def take(self, most_bytes: int) -> list[Parcel]:
-        """Return what waits, to be written by the caller; fewer where they are large."""
-        backlog = self._backlog
-        if backlog is None:
-            return []
-        before = backlog.size
-        taken = backlog.take(most_bytes)
-        self._engine.held(self, backlog.size - before)
-        if not backlog:
-            self._backlog = None
-        return taken
-
-    def drop_waiting(self) -> None:
-        """Forget all that waits."""
-        waiting_bytes = self.waiting_bytes
-        self._backlog = None
-        if waiting_bytes:
-            self._engine.held(self, -waiting_bytes)
+    def wake_by(self, due_ns: int) -> None:
+        """Look at what waits at that time, or before; the outbox's."""
+        self._engine.wake_at(self, due_ns)
 
     # HTTP polling
 
@@ -189,7 +131,7 @@ class EngineSession(WebSocket):
             self._pong_due_ns = self._engine.now_ns() + self._engine.ping_timeout_ns
             self.write(_PING_FRAME)
         while self._backlog and not self._is_blocked:
-            parcels = self.take(_MOST_BYTES_A_WRITE)
+            parcels = self.take(MOST_BYTES_A_WRITE)
             self.write(b"".join([parcel.frame for parcel in parcels]))
         self.is_clear = not self._is_blocked and not self._backlog
 
@@ -211,14 +153,26 @@ class EngineSession(WebSocket):
         """What a client's messages may be."""
         return self._engine.frame_limits
 
-    def received(self, message: frames.Message) -> None:
-        """Take one message of the client's."""
+    def data_received(self, data: bytes) -> None:
+        """Read frames; the asyncio protocol's. An idle client's are pongs, and found at once."""
+        if (
+            len(data) == _PONG_FRAME_BYTES
+            and data[6] ^ data[2] == _PONG_BYTE
+            and data[:2] == _PONG_FRAME_HEAD
+            and self._partial is None
+            and self._unread is None
+            and self.upgrade is None
+            and self.is_open
+        ):
+            self.receive_pong()
+        else:
+            super().data_received(data)
+
+    def received_bytes(self, data: bytes) -> None:
+        """Take one binary message of the client's."""
         if not self.is_open:
             return
-        data = message.data
-        if isinstance(data, str):
-            self._receive_text(data)
-        elif self.upgrade is None:
+        if self.upgrade is None:
             self._engine.receive(self, data)
         else:
             self.abandon_upgrade()
@@ -237,12 +191,20 @@ class EngineSession(WebSocket):
             if transport is not None:
                 transport.close()
 
-    def _receive_text(self, text: str) -> None:
+    def received_text(self, text: str) -> None:
+        """Take one text message of the client's: an Engine.IO packet."""
+        if not self.is_open:
+            return
         kind = text[:1]
         if self.upgrade is not None:
             self._upgrade(text)
         elif kind == "4":
-            self._engine.receive(self, text[1:])
+            is_corked = self.cork()
+            try:
+                self._engine.receive(self, text[1:])
+            finally:
+                if is_corked:
+                    self.uncork()
         elif kind == "3":
             self.receive_pong()
         elif kind == "1":
@@ -342,6 +304,8 @@ class EngineSession(WebSocket):
         """Do what is due; the timer wheel's."""
         if not self.is_open:
             return self._wake_closed(now_ns)
+        if not self._pong_due_ns and now_ns < self._ping_due_ns and self._has_pings_alone:
+            return self._ping_due_ns  # its pong came: so it is each time, for an idle client
         engine = self._engine
         overdue = self._overdue(now_ns)
         if overdue is not None:
@@ -354,6 +318,8 @@ class EngineSession(WebSocket):
             sent_ns = self._ping_due_ns if now_ns - self._ping_due_ns < _STOPPED_NS else now_ns
             self._pong_due_ns = sent_ns + engine.ping_timeout_ns
             self._ping()
+            if self._has_pings_alone:
+                return self._pong_due_ns
         dues = [self._pong_due_ns or self._ping_due_ns]
         dues += [due for due in (self.admission_due_ns, self.attachments_due_ns) if due]
         since_ns = self._backlog.since_ns() if self._backlog else None
@@ -362,6 +328,17 @@ class EngineSession(WebSocket):
         if self.upgrade is not None:
             dues.append(self.upgrade.due_ns)
         return min(dues)
+
+    @property
+    def _has_pings_alone(self) -> bool:
+        """Whether pings and pongs are the only deadlines that it has."""
+        return (
+            self._backlog is None
+            and not self._is_blocked
+            and not self.admission_due_ns
+            and not self.attachments_due_ns
+            and self.upgrade is None
+        )
 
     def _overdue(self, now_ns: int) -> str | None:
         """Return why the session must end now, ``None`` when it need not."""
@@ -390,7 +367,9 @@ class EngineSession(WebSocket):
         return 0
 
     def _ping(self) -> None:
-        if self.transport is not None and self.upgrade is None:
+        if self.is_clear:
+            self.write(_PING_FRAME)
+        elif self.transport is not None and self.upgrade is None:
             self._is_ping_waiting = not self.control(_PING_FRAME)
         else:
             self._is_ping_waiting = True

@@ -21,6 +21,19 @@ def scheme_of(transport: asyncio.BaseTransport) -> str:
     return "http" if transport.get_extra_info("sslcontext") is None else "https"
 
 
+def bound_accepted(listener: socket.socket) -> bool:
+    """Do for every socket that a listener will accept what ``bound_kernel`` does for one.
+
+    Returns:
+        Whether they inherit it; otherwise each needs ``bound_kernel``.
+    """
+    try:
+        listener.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _NOTSENT_LOWAT)
+    except OSError:  # not TCP, or not Linux
+        return False
+    return True
+
+
 def bound_kernel(transport: asyncio.BaseTransport) -> None:
     """Let the kernel take little that is not sent yet; the rest waits here, and is bounded."""
     connection = transport.get_extra_info("socket")

@@ -44,8 +44,12 @@ class WebSocket(asyncio.Protocol):
         """What a client's messages may be."""
         raise NotImplementedError
 
-    def received(self, message: frames.Message) -> None:
-        """Take one text or binary message."""
+    def received_text(self, text: str) -> None:
+        """Take one text message."""
+        raise NotImplementedError
+
+    def received_bytes(self, data: bytes) -> None:
+        """Take one binary message."""
         raise NotImplementedError
 
     def ended(self, message: frames.Close | frames.Violation) -> None:
@@ -101,16 +105,24 @@ class WebSocket(asyncio.Protocol):
             self.resume_reading()
 
     def _read(self, data: bytes) -> None:
-        messages, self._partial = frames.read_frames(data, self._partial, self.frame_limits)
+        limits = self.frame_limits
+        if self._partial is None:
+            text = frames.read_text(data, limits)
+            if text is not None:
+                self.received_text(text)
+                return
+        messages, self._partial = frames.read_frames(data, self._partial, limits)
         for message in messages:
             if type(message) is not frames.Message:
                 self.ended(message)  # type: ignore[arg-type]  # one of the other two
                 return
-            opcode = message.opcode
-            if opcode <= frames.BINARY:
-                self.received(message)
+            opcode, content = message
+            if opcode == frames.TEXT:
+                self.received_text(content)  # type: ignore[arg-type]  # a text's is str
+            elif opcode == frames.BINARY:
+                self.received_bytes(content)  # type: ignore[arg-type]  # all others' are bytes
             elif opcode == frames.PING:
-                self.control(frames.encode_frame(frames.PONG, message.data))  # type: ignore[arg-type]
+                self.control(frames.encode_frame(frames.PONG, content))  # type: ignore[arg-type]
 
     def control(self, frame: bytes) -> bool:
         """Write an answer of the protocol's ahead of what waits.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import logging
+from collections.abc import Iterator
 from typing import Final, Protocol
 
 _NS_PER_MS: Final = 1_000_000
@@ -42,6 +43,7 @@ class TimerWheel:
         self.tick_ns = tick_ns
         self._buckets: dict[int, dict[Sleeper, None]] = {}  # in the order of their coming
         self._ticks: list[int] = []  # a heap
+        self._rest: tuple[int, Iterator[Sleeper]] | None = None  # of a bucket that is being woken
 
     def __len__(self) -> int:
         return len(self._buckets)
@@ -68,24 +70,43 @@ class TimerWheel:
 
     def next_due_ns(self) -> int | None:
         """Return when the earliest bucket is due, ``None`` for an empty wheel."""
+        if self._rest is not None:
+            return self._rest[0] * self.tick_ns
         return self._ticks[0] * self.tick_ns if self._ticks else None
 
-    def turn(self, now_ns: int) -> None:
-        """Wake everybody whose bucket is due, and put them where they ask to be."""
+    def turn(self, now_ns: int, most: int | None = None) -> None:
+        """Wake those whose bucket is due, and put them where they ask to be.
+
+        Args:
+            now_ns: the time.
+            most: sleepers to wake; the rest is due still, and first in the next turn. ``None``
+                for all.
+        """
         now_tick = now_ns // self.tick_ns
-        while self._ticks and self._ticks[0] <= now_tick:
-            tick = heapq.heappop(self._ticks)
-            for sleeper in self._buckets.pop(tick):
-                if sleeper.wake_tick != tick:
-                    continue  # whoever was woken before it has had it forgotten or moved
-                sleeper.wake_tick = 0
-                try:
-                    due_ns = sleeper.wake(now_ns)
-                except Exception:  # one bad sleeper must not keep all others asleep
-                    log.exception("a deadline was not met")
-                    continue
-                if due_ns:
-                    self.schedule(sleeper, due_ns)
+        woken = 0
+        while woken != most:
+            if self._rest is None:
+                if not self._ticks or self._ticks[0] > now_tick:
+                    return
+                tick = heapq.heappop(self._ticks)
+                self._rest = tick, iter(self._buckets.pop(tick))
+            tick, sleepers = self._rest
+            sleeper = next(sleepers, None)
+            if sleeper is None:
+                self._rest = None
+            elif sleeper.wake_tick == tick:  # else somebody has had it forgotten or moved
+                self._wake(sleeper, now_ns)
+                woken += 1
+
+    def _wake(self, sleeper: Sleeper, now_ns: int) -> None:
+        sleeper.wake_tick = 0
+        try:
+            due_ns = sleeper.wake(now_ns)
+        except Exception:  # one bad sleeper must not keep all others asleep
+            log.exception("a deadline was not met")
+            return
+        if due_ns:
+            self.schedule(sleeper, due_ns)
 
     def forget(self, sleeper: Sleeper) -> None:
         """Take a sleeper out; one that is not there is fine."""

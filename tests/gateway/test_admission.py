@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from ipaddress import ip_network
 
@@ -131,3 +132,22 @@ def test_nothing_is_left_of_connections_that_went() -> None:
     connections.remove("never there")
     assert len(connections) == 0
     assert connections._heard_ns == {}
+
+
+@pytest.mark.parametrize(
+    "hop",
+    [
+        pytest.param("{}, 2.2.2.2", id="behind a client's address"),
+        pytest.param("2.2.2.2%{}", id="as a zone"),
+        pytest.param("{}", id="in an address's place"),
+    ],
+)
+def test_what_clients_invent_about_their_way_takes_no_memory(hop: str) -> None:
+    tracemalloc.start()
+    try:
+        for number in range(1_000):
+            client_address("10.0.0.1", hop.format(f"{number:x>8000}"), PROXIES)
+        held_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held_bytes < 1_000_000

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -236,6 +237,45 @@ def test_a_lone_surrogate_in_the_token_fails(
     with pytest.raises(AuthenticationError) as caught:
         authenticate(authenticator, {"token": "\udfff"}, None, NOW_S, development=development)
     assert caught.value.code is ErrorCode.AUTH_FAILED
+
+
+@pytest.mark.parametrize(
+    "bend",
+    [
+        pytest.param(lambda h, p, s: f"{h}.{p}.{s[:-4]}AAAA", id="another signature"),
+        pytest.param(lambda h, p, s: f"{h}.{p}", id="no signature"),
+        pytest.param(lambda h, p, s: f"{h}.{p}.", id="an empty signature"),
+        pytest.param(lambda h, p, s: f"{h}.{p[:-2]}AA.{s}", id="another payload"),
+        pytest.param(lambda h, p, s: f"{h}.{p}.{s}!", id="a character of no alphabet"),
+        pytest.param(lambda h, p, s: f"{h}.{p}.{p}.{s}", id="four parts"),
+    ],
+)
+def test_a_header_that_is_known_vouches_for_no_other_token(
+    authenticator: Authenticator, make_token: MakeToken, bend: Callable[..., str]
+) -> None:
+    good = make_token()
+    for _ in range(2):  # learned by the first, known to the second
+        assert code_of(authenticator, good) is None
+    assert code_of(authenticator, bend(*good.split("."))) is ErrorCode.AUTH_FAILED
+    assert code_of(authenticator, good) is None
+
+
+def test_a_known_header_is_no_way_around_the_times(
+    authenticator: Authenticator, make_token: MakeToken
+) -> None:
+    assert code_of(authenticator, make_token()) is None
+    assert code_of(authenticator, make_token(exp=NOW_S - 60)) is ErrorCode.TOKEN_EXPIRED
+
+
+def test_headers_of_one_key_are_remembered_up_to_a_bound(
+    authenticator: Authenticator, make_settings: MakeSettings
+) -> None:
+    secret = make_settings().jwt_secret or ""
+    claims = {"sub": "alice", "exp": int(NOW_S) + 60}
+    for number in range(40):
+        token = jwt.encode(claims, secret, algorithm="HS256", headers={"kid": f"key {number}"})
+        assert code_of(authenticator, token) is None
+    assert len(authenticator._known) <= 16
 
 
 def test_a_missing_token_is_refused_in_production(authenticator: Authenticator) -> None:

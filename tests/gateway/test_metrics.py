@@ -88,3 +88,29 @@ def test_the_largest_loop_lag_begins_anew_with_each_exposition() -> None:
 def test_the_table_names_every_metric() -> None:
     rows = metrics_table().splitlines()[2:]
     assert {row.split("`")[1] for row in rows} == METRIC_NAMES
+
+
+def test_the_longest_pause_is_that_since_the_last_exposition() -> None:
+    metrics = GatewayMetrics()
+    metrics.collected(0, 0.002)
+    metrics.collected(2, 0.05)
+    metrics.collected(1, 0.003)
+    assert series_of(metrics)["tidegate_gc_pause_max_seconds[]"] == 0.05
+    assert series_of(metrics)["tidegate_gc_pause_max_seconds[]"] == 0
+
+
+def test_the_transport_and_its_loop_are_read_when_somebody_asks() -> None:
+    metrics, sessions = GatewayMetrics(), ["a"]
+    metrics.watch_transport(
+        waiting_bytes=lambda: 7,
+        waiting_sends=lambda: 8,
+        conflated=lambda: 9,
+        longest_hold_s=lambda: 0.5,
+        sessions=lambda: len(sessions),
+        tasks=lambda: 3,
+    )
+    sessions.append("b")
+    told = series_of(metrics)
+    assert told["tidegate_sessions[]"] == 2
+    assert told["tidegate_tasks[]"] == 3
+    assert told["tidegate_queue_bytes[]"] == 7

@@ -14,6 +14,7 @@ from scenes import ON_BOTH_LOOPS, hear, only_session
 from serving import OURS, serve
 
 from gateway.transport import Flow, Lane, fanout
+from gateway.transport.session import SLOW_CONSUMER
 
 pytestmark = ON_BOTH_LOOPS
 
@@ -124,3 +125,105 @@ async def test_the_parts_of_a_binary_event_arrive_together(
     text = next(at for at, (_, data) in enumerate(frames) if data.startswith(b"451-"))
     assert [opcode for opcode, _ in frames[text : text + 2]] == [TEXT, BINARY]
     assert len(frames[text + 1][1]) == 70_000
+
+
+@pytest.mark.asyncio(loop_factories=["asyncio"])
+async def test_what_one_message_is_answered_leaves_in_one_write() -> None:
+    greeted: list[str] = []
+
+    def tell(sid: str, _name: object, _arguments: tuple[object, ...], _size: int) -> str:
+        server.reply(sid, "told", {"n": 1})
+        return "acked"
+
+    server: Any = OURS.socketio(**PATIENT, on_welcome=greeted.append, on_event=tell)
+    server.on("connect", lambda sid, environ, auth: None)
+    async with serve(server) as address, RawPeer.websocket(address) as peer:
+        await peer.read_message()
+        transport = only_session(server).transport
+        write, writes = transport.write, []
+
+        def note(frame: bytes) -> None:
+            writes.append(frame)
+            write(frame)
+
+        transport.write = note
+        await peer.send_packets("40")
+        assert (await peer.read_message()).startswith('40{"sid"')
+        await peer.send_packets('427["ask"]')
+        assert await hear(peer, '437["acked"]') == ['42["told",{"n":1}]', '437["acked"]']
+        assert len(greeted) == 1
+        assert len(writes) == 2
+
+
+async def test_who_is_closed_by_its_own_message_gets_what_was_said_before() -> None:
+    server = OURS.socketio(**PATIENT)
+
+    def leave(sid: str) -> None:
+        server.reply(sid, "last words", None)
+        server.kick(sid)
+
+    server.on("connect", lambda sid, environ, auth: None)
+    server.on("leave", leave)
+    async with serve(server) as address, RawPeer.websocket(address) as peer:
+        await peer.connect()
+        await peer.send_packets('42["leave"]')
+        assert await hear(peer, "41") == ['42["last words"]', "41"]
+
+
+@pytest.mark.parametrize("answers", [50, 400], ids=["3 MB", "26 MB"])
+async def test_much_that_one_message_is_answered_is_bounded_like_all_that_waits(
+    answers: int,
+) -> None:
+    taken: list[int] = []
+    server = ours()
+
+    def flood(sid: str) -> None:
+        session = only_session(server)
+        for _ in range(answers):
+            server.reply(sid, "large", "x" * 65_000)
+            taken.append(session.transport.get_write_buffer_size())
+
+    server.on("flood", flood)
+    async with (
+        serve(server) as address,
+        RawPeer.websocket(address, receive_buffer=4_096) as peer,
+    ):
+        await peer.connect()
+        transport = only_session(server).transport
+        await peer.send_packets('42["flood"]')
+        await poll_until(lambda: not server.eio.sockets, "given up as a slow reader")
+        assert server.eio.counts.closed[SLOW_CONSUMER] == 1
+        assert server.eio.waiting_bytes == 0
+        assert max(*taken, transport.get_write_buffer_size()) < 3 * 65_536
+
+
+async def test_what_is_answered_over_the_bound_of_one_write_comes_whole_and_in_order() -> None:
+    server = ours()
+
+    def count(sid: str) -> None:
+        for number in range(300):
+            server.reply(sid, "counted", [number, "x" * (number * 7 % 900)])
+
+    server.on("count", count)
+    async with serve(server) as address, RawPeer.websocket(address) as peer:
+        await peer.connect()
+        await peer.send_packets('42["count"]')
+        heard = [json.loads((await peer.read_message())[2:])[1][0] for _ in range(300)]
+        assert heard == list(range(300))
+        assert only_session(server).is_clear
+
+
+@pytest.mark.parametrize("limit", ["max_send_bytes", "max_waiting_bytes"])
+async def test_a_session_that_overflows_while_it_is_closed_ends_once(limit: str) -> None:
+    ended: list[object] = []
+    server = ours(on_session_close=ended.append, **{limit: 1_000})
+    async with serve(server) as address, RawPeer.websocket(address) as peer:
+        sid = await peer.connect()
+        session = only_session(server)
+        assert session.cork()
+        server.reply(sid, "large", "x" * 2_000)
+        session.pause_writing()  # the kernel takes no more
+        server.eio.close(session, "enough")
+        assert len(ended) == 1
+        assert sum(server.eio.counts.closed.values()) == 1
+        assert server.eio.waiting_bytes == 0

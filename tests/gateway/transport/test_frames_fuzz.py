@@ -21,6 +21,7 @@ from gateway.transport.frames import (
     Partial,
     Violation,
     read_frames,
+    read_text,
 )
 
 LIMITS = FrameLimits(max_message_bytes=1_000, max_fragments=8)
@@ -138,3 +139,31 @@ def test_a_close_or_a_violation_is_always_the_last_event(stream: bytes) -> None:
 def test_any_key_is_undone(payload: bytes, mask: bytes) -> None:
     frame = raw_frame(BINARY, payload, mask=mask)
     assert read_frames(frame, None, LIMITS) == ([Message(BINARY, payload)], None)
+
+
+@given(st.text(max_size=400), masks, st.binary(max_size=3))
+def test_the_short_way_reads_what_the_long_way_reads(text: str, mask: bytes, tail: bytes) -> None:
+    payload = text.encode()
+    frame = raw_frame(TEXT, payload, mask=mask)
+    if payload and len(payload) <= LIMITS.max_message_bytes:
+        assert read_text(frame, LIMITS) == text
+    for data in (frame, frame + tail, frame[:-1]):
+        short = read_text(data, LIMITS)
+        assert short is None or read_frames(data, None, LIMITS) == ([Message(TEXT, short)], None)
+
+
+@given(st.binary(max_size=300).map(lambda rest: b"\x81" + rest))
+def test_the_short_way_takes_nothing_that_the_long_way_refuses(data: bytes) -> None:
+    short = read_text(data, LIMITS)
+    assert short is None or read_frames(data, None, LIMITS) == ([Message(TEXT, short)], None)
+
+
+@given(st.integers(0, 130), st.sampled_from([0, 2, 8]), masks)
+def test_the_short_way_takes_the_shortest_form_alone(
+    size: int, length_bytes: int, mask: bytes
+) -> None:
+    if size > 125 and not length_bytes:
+        return
+    data = raw_frame(TEXT, b"x" * size, mask=mask, length_bytes=length_bytes)
+    short = read_text(data, LIMITS)
+    assert short is None or read_frames(data, None, LIMITS) == ([Message(TEXT, short)], None)

@@ -104,3 +104,19 @@ def test_a_sleeper_may_have_another_of_its_tick_forgotten() -> None:
     wheel.schedule(other, TICK_NS)
     wheel.turn(2 * TICK_NS)
     assert other.woken_ns == []
+
+
+def test_a_turn_that_may_wake_some_alone_leaves_the_rest_to_the_next() -> None:
+    wheel, sleepers = TimerWheel(TICK_NS), [Sleeper([]) for _ in range(5)]
+    for sleeper in sleepers:
+        wheel.schedule(sleeper, TICK_NS)
+    wheel.turn(2 * TICK_NS, 2)
+    assert [len(sleeper.woken_ns) for sleeper in sleepers] == [1, 1, 0, 0, 0]
+    due_ns = wheel.next_due_ns()
+    assert due_ns is not None
+    assert due_ns <= 2 * TICK_NS, "who waits is due at once"
+
+    wheel.forget(sleepers[2])
+    wheel.turn(2 * TICK_NS, 3)
+    assert [len(sleeper.woken_ns) for sleeper in sleepers] == [1, 1, 0, 1, 1]
+    assert wheel.next_due_ns() is None

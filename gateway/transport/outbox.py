@@ -1,0 +1,155 @@
+"""``Outbox``: what leaves for one client: at once, gathered for one write, or when it can.
+
+A backlog exists only while the client does not read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from gateway.transport.backlog import Backlog
+from gateway.transport.parcels import Parcel
+from gateway.transport.websocket import WebSocket
+
+if TYPE_CHECKING:
+    from gateway.transport.engine import EngineServer
+
+MOST_BYTES_A_WRITE: Final = 65_536
+
+
+class Outbox(WebSocket):
+    """The sending half of a session.
+
+    Args:
+        engine: whose limits hold, and who counts what waits.
+
+    Attributes:
+        is_clear: a frame may be written at once: there is an open WebSocket, and nothing waits.
+        is_open: it has not been closed, by whom ever.
+    """
+
+    __slots__ = ("_backlog", "_corked", "_corked_bytes", "_engine", "is_open")
+
+    def __init__(self, engine: EngineServer) -> None:
+        super().__init__()
+        self._engine = engine
+        self.is_open = True
+        self._backlog: Backlog | None = None
+        self._corked: list[Parcel] | None = None
+        self._corked_bytes = 0
+
+    def answer_poll(self, packet: bytes | None = None) -> None:
+        """Let the poll that waits be answered: with a packet, or with what waits."""
+        raise NotImplementedError
+
+    def held(self, added_bytes: int) -> None:
+        """Note that more, or less, waits."""
+        raise NotImplementedError
+
+    def outgrown(self) -> None:
+        """Give up a client for which too much waits."""
+        raise NotImplementedError
+
+    def wake_by(self, due_ns: int) -> None:
+        """Look at what waits at that time, or before."""
+        raise NotImplementedError
+
+    def send(self, parcel: Parcel) -> None:
+        """Send a parcel now, or behind what waits."""
+        if self.is_clear:
+            self.write(parcel.frame)
+        elif self._corked is not None:
+            self._corked.append(parcel)
+            self._corked_bytes += len(parcel.frame)
+            if self._corked_bytes >= MOST_BYTES_A_WRITE:
+                # What the kernel does not take must be seen, and bounded, while more is sent.
+                self.uncork()
+                self.cork()
+        else:
+            self.hold(parcel)
+
+    def cork(self) -> bool:
+        """Keep what is sent from now on, so that it leaves in one write; until ``uncork``.
+
+        More than one write may carry leaves before, and once the client cannot take it, waits.
+        Both within one step that never awaits. Nothing is kept for who cannot be written to.
+
+        Returns:
+            Whether it is for the caller to uncork.
+        """
+        if not self.is_clear:
+            return False
+        self._corked = []
+        self._corked_bytes = 0
+        self.is_clear = False
+        return True
+
+    def uncork(self) -> None:
+        """Write at once what was sent since ``cork``; a session that is closing holds nothing."""
+        parcels, self._corked = self._corked, None
+        if parcels is None:
+            return
+        can_write = self.transport is not None and not self._is_blocked and not self._backlog
+        self.is_clear = can_write and self.is_open
+        if not can_write:
+            for parcel in parcels:
+                self.hold(parcel)
+        elif len(parcels) == 1:
+            self.write(parcels[0].frame)
+        elif parcels:
+            self.write(b"".join([parcel.frame for parcel in parcels]))
+
+    def hold(self, parcel: Parcel) -> None:
+        """Let a parcel wait until it can be written; a closed session forgets it."""
+        if not self.is_open:
+            return
+        engine = self._engine
+        now_ns = engine.now_ns()
+        if parcel.follows_all:
+            self.settle()
+        backlog = self._backlog
+        if backlog is None:
+            backlog = self._backlog = Backlog()
+        before, conflated = backlog.size, backlog.conflated
+        backlog.add(parcel, now_ns)
+        engine.counts.conflated += backlog.conflated - conflated
+        self.held(backlog.size - before)
+        if backlog.lossless_bytes > engine.max_send_bytes:
+            self.outgrown()
+            return
+        self.is_clear = False
+        self.answer_poll()
+        self.wake_by(now_ns + engine.max_send_age_ns)
+
+    def settle(self) -> None:
+        """Fix what waits: a parcel sent next comes behind it."""
+        backlog = self._backlog
+        if backlog:
+            before = backlog.size
+            backlog.settle(self._engine.now_ns())
+            self.held(backlog.size - before)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that wait for the client."""
+        backlog = self._backlog
+        return 0 if backlog is None else backlog.size
+
+    def take(self, most_bytes: int) -> list[Parcel]:
+        """Return what waits, to be written by the caller; fewer where they are large."""
+        backlog = self._backlog
+        if backlog is None:
+            return []
+        before = backlog.size
+        taken = backlog.take(most_bytes)
+        self.held(backlog.size - before)
+        if not backlog:
+            self._backlog = None
+        return taken
+
+    def drop_waiting(self) -> None:
+        """Forget all that waits."""
+        waiting_bytes = self.waiting_bytes
+        self._backlog = None
+        if waiting_bytes:
+            self.held(-waiting_bytes)
