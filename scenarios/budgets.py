@@ -1,15 +1,22 @@
-"""What a scenario demands: the grammar of a budget and the closed list of metrics.
+"""What a scenario demands: the grammar of a budget.
 
-    budget    = metric [ "." statistic ] operator number [ unit ]
+    budget    = metric [ "." statistic ] ( absolute | relative )
+    absolute  = operator number [ unit ]
+    relative  = "ratio" operator number [ "above" number unit ]
     metric    = a name of METRICS
     statistic = "p50" | "p90" | "p95" | "p99" | "p99.9" | "p99.99" | "max"
                                              quantile metrics, required
-    operator  = "<=" | "<" | ">=" | ">" | "=="
+    operator  = "<=" | "<" | ">=" | ">" | "=="           (a ratio takes no "==")
     unit      = "ns" | "us" | "ms" | "s"     quantile metrics and spans, required
               | "B" | "KB" | "MB"            bytes, required
               | nothing                      counts, which are whole, and ratios
 
-Examples: ``push.p99 <= 10 ms``, ``delivery.lost == 0``, ``memory.per_client <= 40 KB``.
+A relative budget judges the run's value over a baseline's. Where the run's value is not
+above what ``above`` names, the ratio does not matter and the budget is kept.
+
+Examples, one of a kind: ``push.p99 <= 10 ms`` (absolute), ``delivery.lost == 0`` (count),
+``memory.per_client <= 6 KB`` (slope), ``cost.per_message <= 20 us`` (cost),
+``push.p99 ratio <= 1.10 above 2 ms`` (relative).
 """
 
 from __future__ import annotations
@@ -26,11 +33,27 @@ Operator = Literal["<=", "<", ">=", ">", "=="]
 
 STATISTICS: Final = ("p50", "p90", "p95", "p99", "p99.9", "p99.99", "max")
 OPERATORS: Final = ("<=", ">=", "==", "<", ">")
+_EXAMPLES: Final = {"quantiles": "10 ms", "span": "20 us", "bytes": "40 KB", "ratio": "1.5"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Budget:
-    """One demand. ``limit`` is in the metric's own unit: ns, B, or a plain count."""
+    """One demand.
+
+    Attributes:
+        text: as it was written.
+        metric: a name of ``METRICS``.
+        statistic: of a quantile metric; None for every other.
+        operator: between the value and the limit.
+        limit: in the metric's own unit (ns, B, or a plain number); of a relative budget
+            the ratio of the run's value to the baseline's.
+        unit: as it was written.
+        line: where it stands in its file, from 1.
+        is_relative: whether it judges the ratio to a baseline.
+        floor: of a relative budget, in the metric's own unit: a value that is not above
+            it is fine, whatever the ratio; None where there is no such value.
+        path: the file that it stands in when that is not the scenario's own; else empty.
+    """
 
     text: str
     metric: str
@@ -39,33 +62,52 @@ class Budget:
     limit: float
     unit: str
     line: int
+    is_relative: bool = False
+    floor: float | None = None
+    path: str = ""
+
+    @property
+    def subject(self) -> tuple[str, str | None, bool]:
+        """What it judges: two budgets of one subject are about the same figure."""
+        return self.metric, self.statistic, self.is_relative
 
 
 _BUDGET: Final = re.compile(
-    r"\s*(?P<name>[^\s<>=!]+)\s*(?P<operator>[<>=!~]+)\s*(?P<number>.+?)\s*"
+    r"\s*(?P<name>[^\s<>=!]+)(?P<ratio>\s+ratio)?\s*(?P<operator>[<>=!~]+)\s*"
+    r"(?P<number>.+?)(?:\s+above\s+(?P<floor>.+?))?\s*"
 )
 
 
-def parse_budget(text: str, line: int) -> Budget:
+def parse_budget(text: str, line: int, path: str = "") -> Budget:
     """Return the budget that a text states.
+
+    Args:
+        text: such as ``push.p99 <= 10 ms``.
+        line: where it stands, for messages and annotations.
+        path: its file when that is not the scenario's own.
 
     Raises:
         ScenarioError: with one problem, on ``line``, that says what would be right.
     """
     try:
-        return _parse(text, line)
+        return _parse(text, line, path)
     except ValueError as error:
-        raise ScenarioError("budget", [Problem(line, f'budget "{text}": {error}')]) from None
+        problem = Problem(line, f'budget "{text}": {error}')
+        raise ScenarioError(path or "budget", [problem]) from None
 
 
-def _parse(text: str, line: int) -> Budget:
+def _parse(text: str, line: int, path: str) -> Budget:
     match = _BUDGET.fullmatch(text)
     if match is None:
         raise ValueError('write metric, operator, number and unit, such as "push.p99 <= 10 ms"')
     if match["operator"] not in OPERATORS:
         raise ValueError(f"{match['operator']} is no operator; use one of {', '.join(OPERATORS)}")
     metric, statistic = _split_name(match["name"])
-    limit, unit = _limit(match["number"], metric)
+    is_relative = match["ratio"] is not None
+    if is_relative:
+        limit, unit = _ratio(match["number"], match["operator"], metric), ""
+    else:
+        limit, unit = _limit(match["number"], metric)
     return Budget(
         text=text,
         metric=metric.name,
@@ -74,6 +116,9 @@ def _parse(text: str, line: int) -> Budget:
         limit=limit,
         unit=unit,
         line=line,
+        is_relative=is_relative,
+        floor=_floor(match["floor"], metric, is_relative=is_relative),
+        path=path,
     )
 
 
@@ -96,6 +141,29 @@ def _suggest_metric(name: str) -> str:
     for statistic in STATISTICS:
         name = name.removesuffix(f".{statistic}")
     return suggest(name, METRICS)
+
+
+def _ratio(text: str, operator: str, metric: Metric) -> float:
+    if metric.kind in ("count", "ratio"):
+        raise ValueError(
+            f"{metric.name} is a {metric.kind}: a ratio to a baseline judges spans and bytes"
+        )
+    if operator == "==":
+        raise ValueError("no two runs are equal: a ratio takes one of <=, <, >=, >")
+    found = split_quantity(text)
+    if found is None or found[1] or not found[0]:
+        raise ValueError(
+            f"{text} is no ratio; write a number over 0 without a unit, such as ratio <= 1.10"
+        )
+    return found[0]
+
+
+def _floor(text: str | None, metric: Metric, *, is_relative: bool) -> float | None:
+    if text is None:
+        return None
+    if not is_relative:
+        raise ValueError(f'"above" belongs to a ratio: {metric.name} ratio <= 1.10 above {text}')
+    return _limit(text, metric)[0]
 
 
 def _limit(text: str, metric: Metric) -> tuple[float, str]:
@@ -121,5 +189,4 @@ def _limit(text: str, metric: Metric) -> tuple[float, str]:
 
 
 def _example(metric: Metric) -> str:
-    examples = {"quantiles": "10 ms", "span": "20 us", "bytes": "40 KB", "ratio": "1.5"}
-    return examples.get(metric.kind, "0")
+    return _EXAMPLES.get(metric.kind, "0")

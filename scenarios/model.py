@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
+from scenarios.arrivals import Arrivals
 from scenarios.budgets import Budget
+from scenarios.capacity import Capacity
+from scenarios.groups import Users
 
 MARKET_EVENTS: Final = ("price:update", "ticker:update", "orderbook:update")
 TRADING_EVENTS: Final = (
@@ -21,20 +24,9 @@ TRADING_EVENTS: Final = (
     "position:closed",
     "trade:executed",
 )
-PUBLISHABLE_EVENTS: Final = MARKET_EVENTS + TRADING_EVENTS
+BALANCE_EVENT: Final = "balance:updated"  # to its owner alone
+PUBLISHABLE_EVENTS: Final = (*MARKET_EVENTS, *TRADING_EVENTS, BALANCE_EVENT)
 """What a scenario may publish; a test compares the names with the wire contract."""
-
-
-ArrivalKind = Literal["constant", "poisson", "burst"]
-ARRIVAL_KINDS: Final[tuple[ArrivalKind, ...]] = ("constant", "poisson", "burst")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Arrivals:
-    """How things that come at a rate are spread: evenly, at random, or ``burst_size`` at once."""
-
-    kind: ArrivalKind = "constant"
-    burst_size: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,47 +74,37 @@ class Market:
         return tuple(weight / total for weight in raw)
 
 
+Deed = Literal[
+    "drop", "return", "subscribe", "unsubscribe", "send", "pause", "resume", "terminate", "restart"
+]
+DEEDS: Final[tuple[Deed, ...]] = get_args(Deed)
+GATEWAY_DEEDS: Final[tuple[Deed, ...]] = ("terminate", "restart")
+"""What is done to the gateway and not by a group of users."""
+COUNTED_DEEDS: Final[tuple[Deed, ...]] = ("subscribe", "send")
+"""What has a count: symbols each, requests each."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Subscriber:
-    """Users that listen to ``symbols`` symbols each, drawn by popularity without replacement."""
+class Command:
+    """What a scenario orders at ``at_s`` of the steady phase, which nothing moves.
 
-    count: int
-    symbols: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Trader:
-    """Users in the trading channel with symbols, that ask something each ``request_every_s``.
-
-    That is the mean: ``arrivals`` spreads the requests, which are due whatever the answers do.
+    Attributes:
+        at_s: from the start of the steady phase.
+        do: ``drop``: end the connection without a word, and stay away; ``return``: come back;
+            ``subscribe``: hold ``count`` more symbols; ``unsubscribe``: let go of what such
+            commands gave; ``send``: ``count`` requests; ``pause``, ``resume``: stop reading,
+            read again; ``terminate``: SIGTERM to the gateway; ``restart``: the same, and a
+            new one takes its place.
+        who: the group that carries it out; empty for the gateway.
+        within_s: the users of the group are spread evenly over so long.
+        count: see ``do``; 0 where nothing is counted.
     """
 
+    at_s: float
+    do: Deed
+    who: str
+    within_s: float
     count: int
-    symbols: int
-    request_every_s: float
-    arrivals: Arrivals
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Abuser:
-    """Users that send ``burst`` requests at once after the welcome, then one each second."""
-
-    count: int
-    burst: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Users:
-    """Who connects; a behaviour that the scenario does not name is None."""
-
-    subscriber: Subscriber | None
-    trader: Trader | None
-    abuser: Abuser | None
-
-    @property
-    def total(self) -> int:
-        """All virtual users together."""
-        return sum(group.count for group in (self.subscriber, self.trader, self.abuser) if group)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,6 +138,14 @@ class Health:
         schedule_delay_p99_ms: requests sent after they were due. A user that waits for a slow
             answer sends its next request late, so it judges only where a scenario sets it.
         publisher_delay_p99_ms: publications sent after they were due.
+        second_steal_percent: of the machine's time in one second that its host took. Over this,
+            or over ``generator_gc_pause_ms``, the second is tainted (``reports.taint``).
+        second_loop_lag_ms: the worst lag of its loop in one second. Over this or what follows
+            the second is tainted where the gateway is shown to have been in time.
+        second_share_ms: the worst of its own share in one second.
+        second_run_queue_percent: of one second that it waited for a core.
+        tainted_percent: of the steady phase that may be tainted and left out of what is timed.
+            With more the run is INVALID.
     """
 
     generator_share_p99_ms: float = 10.0
@@ -166,6 +156,11 @@ class Health:
     generator_gc_pause_ms: float = 100.0
     schedule_delay_p99_ms: float | None = None
     publisher_delay_p99_ms: float = 50.0
+    second_steal_percent: float = 10.0
+    second_loop_lag_ms: float = 100.0
+    second_share_ms: float = 50.0
+    second_run_queue_percent: float = 50.0
+    tainted_percent: float = 20.0
 
 
 LOOP_LAG_BESIDE_SHARE_MS: Final = 250.0
@@ -181,9 +176,16 @@ LOOP_LAG_STANDS_IN_MS: Final = 50.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Policy:
-    """What an undecided budget means for the exit code."""
+    """What to do about what the budgets leave open.
 
-    inconclusive: Literal["fail", "pass"]
+    Attributes:
+        inconclusive: whether an undecided budget ends with 3 (``fail``) or with 0 (``pass``).
+        abort: whether a run that breaks a budget grossly is cut (``gross``) or goes on to
+            its end (``never``); ``loadtests.breach`` says what is gross.
+    """
+
+    inconclusive: Literal["fail", "pass"] = "fail"
+    abort: Literal["gross", "never"] = "gross"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -196,6 +198,8 @@ class Scenario:
     budgets: tuple[Budget, ...]
     phases: Phases
     stages: tuple[Stage, ...]
+    commands: tuple[Command, ...]
+    capacity: Capacity | None
     gateway: Mapping[str, str]
     market: Market
     users: Users
@@ -208,6 +212,16 @@ class Scenario:
     def most_users(self) -> int:
         """The most virtual users there are at a time, stages included."""
         return max([self.users.total, *(stage.users for stage in self.stages)])
+
+    @property
+    def ends_gateway(self) -> bool:
+        """Whether it terminates or restarts the gateway, which must then be our own."""
+        return any(command.do in GATEWAY_DEEDS for command in self.commands)
+
+    def ordered_ns(self, do: Deed, steady_ns: int) -> tuple[int, ...]:
+        """Return when something is ordered, given when the steady phase begins."""
+        orders = (command.at_s for command in self.commands if command.do == do)
+        return tuple(steady_ns + round(at_s * 1e9) for at_s in orders)
 
     @property
     def load_s(self) -> float:

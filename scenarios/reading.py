@@ -53,15 +53,26 @@ class Table:
         """Note a problem at one of this table's keys."""
         self.source.report((*self.path, key), message)
 
-    def integer(self, key: str, low: int, high: int, example: int) -> int:
+    def integer(
+        self, key: str, low: int, high: int, example: int, default: int | None = None
+    ) -> int:
         """Return a whole number of ``low`` to ``high``."""
         right = f"write a whole number from {low:,} to {high:,}, such as {example}"
-        value = self._get(key, right)
+        value = self._get(key, right, optional=default is not None)
         if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
             return value
         if value is not None:
             self.report(key, f"{self._named(key)} = {value!r}; {right}")
-        return low
+        return low if default is None else default
+
+    def boolean(self, key: str, *, default: bool) -> bool:
+        """Return true or false."""
+        value = self._get(key, "", optional=True)
+        if isinstance(value, bool):
+            return value
+        if value is not None:
+            self.report(key, f"{self._named(key)} = {value!r}; write true or false")
+        return default
 
     def number(
         self, key: str, low: float, high: float, example: float, default: float | None = None
@@ -93,16 +104,18 @@ class Table:
         self.report(key, f"{self._named(key)} = {value!r}; {right}")
         return low_s
 
-    def size_bytes(self, key: str, low: int, high: int, example: str) -> int | None:
+    def size_bytes(
+        self, key: str, low: int, high: int, example: str, *, is_required: bool = False
+    ) -> int | None:
         """Return a size, written with its unit, in bytes; None when the key is absent."""
-        value = self._get(key, "", optional=True)
+        right = f'write a size from {low:,} B to {high:,} B, such as "{example}"'
+        value = self._get(key, right, optional=not is_required)
         if value is None:
             return None
         found = split_quantity(value) if isinstance(value, str) else None
         size = found[0] * BYTE_UNITS[found[1]] if found and found[1] in BYTE_UNITS else -1.0
         if low <= size <= high and size == int(size):
             return int(size)
-        right = f'write a size from {low:,} B to {high:,} B, such as "{example}"'
         self.report(key, f"{self._named(key)} = {value!r}; {right}")
         return None
 
@@ -116,6 +129,23 @@ class Table:
             self.report(key, f"{self._named(key)} = {value!r}; {suggest(str(value), allowed)}")
             return allowed[0]
         return cast(str, value)
+
+    def texts(self, key: str, allowed: Sequence[str]) -> tuple[str, ...]:
+        """Return one or more of the allowed texts, each once; all of them when absent."""
+        value = self._get(key, "", optional=True)
+        if value is None:
+            return tuple(allowed)
+        right = f"write a list of {', '.join(allowed)}"
+        if not isinstance(value, list) or not value:
+            self.report(key, f"{self._named(key)} = {value!r}; {right}")
+            return tuple(allowed)
+        for item in value:
+            if item not in allowed:
+                words = suggest(str(item), allowed)
+                self.report(key, f"{self._named(key)} names {item!r}; {words}")
+            elif value.count(item) > 1:
+                self.report(key, f"{self._named(key)} names {item!r} twice; {right}")
+        return tuple(cast(list[str], value))
 
     def take(self, key: str, right: str) -> object:
         """Return a key's value as it stands, or None after reporting that it is missing."""

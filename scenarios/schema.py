@@ -12,20 +12,43 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, cast
 
+from scenarios.arrivals import ARRIVAL_KINDS, ArrivalKind, Arrivals
 from scenarios.budgets import STATISTICS, Budget, parse_budget
+from scenarios.capacity import Capacity, read_capacity
 from scenarios.coherence import check_coherence
+from scenarios.commands import read_command
+from scenarios.group_tables import MAX_USERS, read_arrivals, read_users
+from scenarios.groups import (
+    DEAD_PEER_KINDS,
+    GROUPS,
+    Abuser,
+    BadToken,
+    Churner,
+    DeadPeer,
+    DeadPeerKind,
+    Expiring,
+    Group,
+    Idle,
+    NeverReader,
+    SlowReader,
+    Storm,
+    Subscriber,
+    Trader,
+    Users,
+)
+from scenarios.health_table import read_health
 from scenarios.locate import locate_keys
 from scenarios.metrics import METRICS, Metric
 from scenarios.model import (
-    ARRIVAL_KINDS,
+    DEEDS,
+    GATEWAY_DEEDS,
     LOOP_LAG_BESIDE_SHARE_MS,
     LOOP_LAG_STANDS_IN_MS,
     MARKET_EVENTS,
     PUBLISHABLE_EVENTS,
     TRADING_EVENTS,
-    Abuser,
-    ArrivalKind,
-    Arrivals,
+    Command,
+    Deed,
     Health,
     Market,
     Phases,
@@ -33,15 +56,16 @@ from scenarios.model import (
     Publish,
     Scenario,
     Stage,
-    Subscriber,
-    Trader,
-    Users,
 )
 from scenarios.problems import Problem, ScenarioError
 from scenarios.reading import Source, Table
 
 __all__ = [
     "ARRIVAL_KINDS",
+    "DEAD_PEER_KINDS",
+    "DEEDS",
+    "GATEWAY_DEEDS",
+    "GROUPS",
     "LOOP_LAG_BESIDE_SHARE_MS",
     "LOOP_LAG_STANDS_IN_MS",
     "MARKET_EVENTS",
@@ -52,34 +76,45 @@ __all__ = [
     "Abuser",
     "ArrivalKind",
     "Arrivals",
+    "BadToken",
     "Budget",
+    "Capacity",
+    "Churner",
+    "Command",
+    "DeadPeer",
+    "DeadPeerKind",
+    "Deed",
+    "Expiring",
+    "Group",
     "Health",
+    "Idle",
     "Market",
     "Metric",
+    "NeverReader",
     "Phases",
     "Policy",
     "Problem",
     "Publish",
     "Scenario",
     "ScenarioError",
+    "SlowReader",
     "Stage",
+    "Storm",
     "Subscriber",
     "Trader",
     "Users",
+    "lengthen",
     "parse_budget",
     "parse_scenario",
     "read_scenario",
 ]
 
-MAX_USERS: Final = 100_000
 MAX_SPAWN_RATE: Final = 10_000.0
-MAX_BURST: Final = 10_000
 MAX_PAYLOAD_BYTES: Final = 64_512  # the publish route takes items of 64 KiB; 1 KiB is envelope
-MAX_SYMBOLS_HELD: Final = 64  # as many as one subscribe may name
-_HEALTH: Final = Health()
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _SETTING: Final = re.compile(r"GATEWAY_[A-Z0-9_]+")
 _SECRETS: Final = ("_SECRET", "_PASSWORD", "_KEY", "_TOKEN")
+_STEADY: Final = re.compile(r"""(?P<key>\bsteady"?\s*=\s*)(?:"[^"]*"|'[^']*')""")
 _SYNTAX_LINE: Final = re.compile(r"\s*\(at (?:line (?P<line>\d+), column \d+|end of document)\)")
 
 
@@ -118,6 +153,18 @@ def parse_scenario(text: str, *, path: str) -> Scenario:
     return scenario
 
 
+def lengthen(scenario: Scenario, steady_s: float, *, path: str) -> Scenario:
+    """Return a scenario with a steady phase of another length, in its text too.
+
+    Raises:
+        ScenarioError: the length contradicts the rest, such as a stage beyond it.
+    """
+    lines = scenario.source.splitlines(keepends=True)
+    at = locate_keys(scenario.source)[("phases", "steady")] - 1
+    lines[at] = _STEADY.sub(rf'\g<key>"{steady_s:g} s"', lines[at], count=1)
+    return parse_scenario("".join(lines), path=path)
+
+
 def _syntax_problem(message: str, text: str) -> Problem:
     match = _SYNTAX_LINE.search(message)
     last = text.count("\n") + 1
@@ -133,11 +180,13 @@ def _read(top: Table, text: str) -> Scenario:
         budgets=_budgets(top),
         phases=_phases(top),
         stages=tuple(_stage(table) for table in top.tables("stages")),
+        commands=tuple(read_command(table) for table in top.tables("commands")),
+        capacity=read_capacity(top),
         gateway=_gateway(top),
         market=_market(top),
-        users=_users(top),
+        users=read_users(top),
         publish=tuple(_publish(table) for table in top.tables("publish")),
-        health=_health(top),
+        health=read_health(top),
         policy=_policy(top),
         source=text,
     )
@@ -185,20 +234,13 @@ def _phases(top: Table) -> Phases:
     table = top.table("phases") or Table(Source({}), (), {})
     phases = Phases(
         spawn_rate=table.number("spawn_rate", 0.1, MAX_SPAWN_RATE, 60.0),
-        arrivals=_arrivals(table),
+        arrivals=read_arrivals(table),
         warm_up_s=table.duration_s("warm_up", 0.0, 3_600.0, "3 s"),
         steady_s=table.duration_s("steady", 1.0, 86_400.0, "30 s"),
         drain_s=table.duration_s("drain", 0.1, 120.0, "5 s"),
     )
     table.finish()
     return phases
-
-
-def _arrivals(table: Table) -> Arrivals:
-    kind = cast(ArrivalKind, table.text("arrivals", ARRIVAL_KINDS, default="constant"))
-    if kind != "burst":
-        return Arrivals(kind=kind)
-    return Arrivals(kind=kind, burst_size=table.integer("burst_size", 1, MAX_BURST, 50))
 
 
 def _stage(table: Table) -> Stage:
@@ -241,96 +283,25 @@ def _market(top: Table) -> Market:
     return market
 
 
-def _users(top: Table) -> Users:
-    table = top.table("users", optional=True) or Table(Source({}), (), {})
-    subscriber, trader, abuser = (
-        table.table(name, optional=True) for name in ("subscriber", "trader", "abuser")
-    )
-    users = Users(
-        subscriber=_subscriber(subscriber) if subscriber else None,
-        trader=_trader(trader) if trader else None,
-        abuser=_abuser(abuser) if abuser else None,
-    )
-    table.finish()
-    return users
-
-
-def _subscriber(table: Table) -> Subscriber:
-    found = Subscriber(
-        count=table.integer("count", 1, MAX_USERS, 240),
-        symbols=table.integer("symbols", 1, MAX_SYMBOLS_HELD, 2),
-    )
-    table.finish()
-    return found
-
-
-def _trader(table: Table) -> Trader:
-    found = Trader(
-        count=table.integer("count", 1, MAX_USERS, 60),
-        symbols=table.integer("symbols", 0, MAX_SYMBOLS_HELD, 1),
-        request_every_s=table.duration_s("request_every", 0.01, 3_600.0, "4 s"),
-        arrivals=_arrivals(table),
-    )
-    table.finish()
-    return found
-
-
-def _abuser(table: Table) -> Abuser:
-    found = Abuser(
-        count=table.integer("count", 1, 1_000, 1), burst=table.integer("burst", 1, 10_000, 70)
-    )
-    table.finish()
-    return found
-
-
 def _publish(table: Table) -> Publish:
     found = Publish(
         event=table.text("event", PUBLISHABLE_EVENTS),
         rate=table.number("rate", 0.01, 100_000.0, 40.0),
-        arrivals=_arrivals(table),
+        arrivals=read_arrivals(table),
         payload_bytes=table.size_bytes("payload", 1, MAX_PAYLOAD_BYTES, "330 B"),
     )
     table.finish()
     return found
 
 
-def _health(top: Table) -> Health:
-    table = top.table("health", optional=True)
-    if table is None:
-        return Health()
-    found = Health(
-        generator_share_p99_ms=_span_ms(table, "generator_share_p99", _HEALTH),
-        generator_loop_lag_p99_ms=_optional_ms(table, "generator_loop_lag_p99"),
-        generator_cpu_percent=_percent(table, "generator_cpu_percent", _HEALTH),
-        generator_run_queue_percent=_percent(table, "generator_run_queue_percent", _HEALTH),
-        generator_steal_percent=_percent(table, "generator_steal_percent", _HEALTH),
-        generator_gc_pause_ms=_span_ms(table, "generator_gc_pause", _HEALTH),
-        schedule_delay_p99_ms=_optional_ms(table, "schedule_delay_p99"),
-        publisher_delay_p99_ms=_span_ms(table, "publisher_delay_p99", _HEALTH),
-    )
-    table.finish()
-    return found
-
-
-def _span_ms(table: Table, key: str, defaults: Health) -> float:
-    default_s = getattr(defaults, f"{key}_ms") / 1e3
-    return 1e3 * table.duration_s(key, 0.0001, 60.0, "50 ms", default_s=default_s)
-
-
-def _optional_ms(table: Table, key: str) -> float | None:
-    found_s = table.duration_s(key, 0.0001, 60.0, "50 ms", default_s=-1.0)
-    return None if found_s < 0 else 1e3 * found_s
-
-
-def _percent(table: Table, key: str, defaults: Health) -> float:
-    default: float = getattr(defaults, key)
-    return table.number(key, 0.0, 100.0, default, default=default)
-
-
 def _policy(top: Table) -> Policy:
     table = top.table("policy", optional=True)
     if table is None:
-        return Policy(inconclusive="fail")
-    value = table.text("inconclusive", ("fail", "pass"), default="fail")
+        return Policy()
+    inconclusive = table.text("inconclusive", ("fail", "pass"), default="fail")
+    abort = table.text("abort", ("gross", "never"), default="gross")
     table.finish()
-    return Policy(inconclusive=cast(Literal["fail", "pass"], value))
+    return Policy(
+        inconclusive=cast(Literal["fail", "pass"], inconclusive),
+        abort=cast(Literal["gross", "never"], abort),
+    )

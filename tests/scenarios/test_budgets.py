@@ -17,6 +17,8 @@ from scenarios.schema import METRICS, STATISTICS, ScenarioError, parse_budget
         ("connect.max > 1 us", "connect", "max", ">", 1e3),
         ("memory.per_client <= 40 KB", "memory.per_client", None, "<=", 40 * 1024),
         ("delivery.received >= 1,000", "delivery.received", None, ">=", 1000),
+        ("cost.per_message <= 20 us", "cost.per_message", None, "<=", 20e3),
+        ("memory.returned >= 0.9", "memory.returned", None, ">=", 0.9),
     ],
 )
 def test_a_budget_is_read_in_the_metrics_own_unit(
@@ -46,6 +48,14 @@ def test_a_budget_is_read_in_the_metrics_own_unit(
         ("errors == 0 ms", "whole number without a unit"),
         ("errors == 0.5", "whole number without a unit"),
         ("memory.per_client <= 4 ms", "use one of B, KB, MB"),
+        ("errors ratio <= 1.1", "a ratio to a baseline judges spans and bytes"),
+        ("memory.returned ratio >= 1.1", "a ratio to a baseline judges spans and bytes"),
+        ("push.p99 ratio == 1", "a ratio takes one of <=, <, >=, >"),
+        ("push.p99 ratio <= 10 %", "is no ratio"),
+        ("push.p99 ratio <= 0", "a number over 0"),
+        ("push.p99 ratio <= 1.1 above 2", "a unit is missing"),
+        ("push.p99 ratio <= 1.1 above 2 KB", "KB is no unit of it"),
+        ("push.p99 <= 10 ms above 2 ms", '"above" belongs to a ratio'),
         ("", "such as"),
         ("push.p99", "such as"),
     ],
@@ -55,6 +65,35 @@ def test_a_wrong_budget_is_answered_with_what_would_be_right(text: str, words: s
         parse_budget(text, 3)
     assert words in str(caught.value)
     assert caught.value.problems[0].line == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "operator", "limit", "floor"),
+    [
+        ("push.p99 ratio <= 1.10", "<=", 1.10, None),
+        ("push.p99 ratio <= 1.10 above 2 ms", "<=", 1.10, 2e6),
+        ("push.p99 ratio<1.2 above 0.5ms", "<", 1.2, 5e5),
+        ("cost.per_message ratio <= 1.05 above 5 us", "<=", 1.05, 5e3),
+        ("memory.per_client ratio <= 1.1 above 1 KB", "<=", 1.1, 1024),
+    ],
+)
+def test_a_ratio_to_a_baseline_has_a_floor_below_which_it_does_not_matter(
+    text: str, operator: str, limit: float, floor: float | None
+) -> None:
+    budget = parse_budget(text, 7)
+    assert budget.is_relative
+    assert (budget.operator, budget.limit, budget.floor) == (operator, limit, floor)
+
+
+def test_an_absolute_and_a_relative_budget_of_one_metric_are_about_two_figures() -> None:
+    absolute, relative = parse_budget("push.p99 <= 9 ms", 1), parse_budget("push.p99 ratio <= 2", 2)
+    assert absolute.subject != relative.subject
+    assert absolute.subject == parse_budget("push.p99 <= 8 ms", 3).subject
+
+
+def test_a_problem_names_the_file_that_it_is_in() -> None:
+    with pytest.raises(ScenarioError, match=r"^ci\.toml:4: budget \"push <= 1 ms\""):
+        parse_budget("push <= 1 ms", 4, "ci.toml")
 
 
 @given(st.text(max_size=60))

@@ -26,7 +26,10 @@ def test_each_limit_is_read_in_its_unit() -> None:
     found = health_of(
         'generator_share_p99 = "2 ms"\ngenerator_loop_lag_p99 = "1 s"\n'
         'generator_gc_pause = "30 ms"\nschedule_delay_p99 = "5 ms"\npublisher_delay_p99 = "4 ms"\n'
-        "generator_cpu_percent = 80\ngenerator_run_queue_percent = 5.5\ngenerator_steal_percent = 0"
+        "generator_cpu_percent = 80\ngenerator_run_queue_percent = 5.5\n"
+        "generator_steal_percent = 0\n"
+        'second_steal_percent = 20\nsecond_loop_lag = "70 ms"\nsecond_share = "60 ms"\n'
+        "second_run_queue_percent = 40\ntainted_percent = 5"
     )
     assert found == Health(
         generator_share_p99_ms=2.0,
@@ -37,6 +40,11 @@ def test_each_limit_is_read_in_its_unit() -> None:
         generator_gc_pause_ms=30.0,
         schedule_delay_p99_ms=5.0,
         publisher_delay_p99_ms=4.0,
+        second_steal_percent=20.0,
+        second_loop_lag_ms=70.0,
+        second_share_ms=60.0,
+        second_run_queue_percent=40.0,
+        tainted_percent=5.0,
     )
 
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.contract import SYMBOL_PATTERN, MarketEvent, TradingEvent
+from gateway.contract import BALANCE_EVENT, SYMBOL_PATTERN, MarketEvent, TradingEvent
 from scenarios.schema import (
     MARKET_EVENTS,
+    PUBLISHABLE_EVENTS,
     TRADING_EVENTS,
     Arrivals,
     Scenario,
@@ -185,6 +186,7 @@ def test_a_missing_file_is_said_in_words(tmp_path: Path) -> None:
 def test_the_events_are_those_of_the_wire_contract() -> None:
     assert set(MARKET_EVENTS) == set(MarketEvent)
     assert set(TRADING_EVENTS) == set(TradingEvent)
+    assert set(PUBLISHABLE_EVENTS) == {*MarketEvent, *TradingEvent, BALANCE_EVENT}
 
 
 def test_symbols_are_valid_and_their_weights_fall_as_zipf_says(smoke: Scenario) -> None:

@@ -1,0 +1,181 @@
+"""The groups of virtual users that a scenario may name: frozen records, units in their names.
+
+The well-behaved ones use the gateway as a customer would. The others ask for trouble on
+purpose, and what they meet is no error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Final, Literal, Protocol
+
+from scenarios.arrivals import Arrivals
+
+DeadPeerKind = Literal["mute", "no-pong", "stalled"]
+DEAD_PEER_KINDS: Final[tuple[DeadPeerKind, ...]] = ("mute", "no-pong", "stalled")
+"""Neither reads nor writes; reads and answers no ping; reads nothing and still writes pongs."""
+
+
+class Group(Protocol):
+    """Any group."""
+
+    @property
+    def count(self) -> int:
+        """How many virtual users it has."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subscriber:
+    """Users that listen to ``symbols`` symbols each, drawn by popularity without replacement."""
+
+    count: int
+    symbols: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trader:
+    """Users in the trading channel with symbols, that ask something each ``request_every_s``.
+
+    That is the mean: ``arrivals`` spreads the requests, which are due whatever the answers do.
+    """
+
+    count: int
+    symbols: int
+    request_every_s: float
+    arrivals: Arrivals
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Idle:
+    """Users that connect and do nothing at all, until a command asks something of them."""
+
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Churner:
+    """Users that listen to ``symbols``, leave after ``stay_s`` in the mean, and return."""
+
+    count: int
+    symbols: int
+    stay_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Storm:
+    """Users that listen to ``symbols``, and drop and return together, on command."""
+
+    count: int
+    symbols: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SlowReader:
+    """Users that listen to ``symbols`` and read at most ``bytes_per_second``.
+
+    ``receive_buffer_bytes`` is what they ask of the kernel (``SO_RCVBUF``, which doubles it).
+    """
+
+    count: int
+    symbols: int
+    bytes_per_second: int
+    receive_buffer_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NeverReader:
+    """Users that subscribe to ``symbols`` and read nothing from then on."""
+
+    count: int
+    symbols: int
+    receive_buffer_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeadPeer:
+    """Users that play dead ``dies_after_s`` after their welcome; ``kinds`` are dealt in turn."""
+
+    count: int
+    kinds: tuple[DeadPeerKind, ...]
+    dies_after_s: float
+
+    def kind(self, number: int) -> DeadPeerKind:
+        """Return the kind of the group's member ``number``, from 0."""
+        return self.kinds[number % len(self.kinds)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Abuser:
+    """Users that send ``burst`` requests at once after the welcome, then one each second.
+
+    Attributes:
+        count: how many there are.
+        burst: requests at once, over all its connections together.
+        connections: how many connections of the one user each of them holds.
+        reconnects: how often it comes back to see whether that resets the limit.
+        edge: after the burst it sends just before and just after each ``retryAfter`` instead.
+    """
+
+    count: int
+    burst: int
+    connections: int = 1
+    reconnects: int = 0
+    edge: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BadToken:
+    """Users that try a token which the contract refuses, another kind each ``every_s``."""
+
+    count: int
+    every_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Expiring:
+    """Users whose connection the gateway must end ``lifetime_s`` after they came.
+
+    That is ``exp`` and leeway together. A share ``refreshing`` of them refreshes in time
+    and stays.
+    """
+
+    count: int
+    lifetime_s: float
+    refreshing: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Users:
+    """Who connects; a group that the scenario does not name is None."""
+
+    subscriber: Subscriber | None = None
+    trader: Trader | None = None
+    idle: Idle | None = None
+    churner: Churner | None = None
+    storm: Storm | None = None
+    slow_reader: SlowReader | None = None
+    never_reader: NeverReader | None = None
+    dead_peer: DeadPeer | None = None
+    abuser: Abuser | None = None
+    bad_token: BadToken | None = None
+    expiring: Expiring | None = None
+
+    def named(self) -> dict[str, Group]:
+        """Return the groups that there are, by name, in the order of their declaration."""
+        held = {name: getattr(self, name) for name in GROUPS}
+        return {name: group for name, group in held.items() if group is not None}
+
+    def symbols(self) -> dict[str, int]:
+        """Return how many symbols a user of each group holds, of the groups that hold some."""
+        held = {name: getattr(group, "symbols", 0) for name, group in self.named().items()}
+        return {name: symbols for name, symbols in held.items() if symbols}
+
+    @property
+    def total(self) -> int:
+        """All virtual users together."""
+        return sum(group.count for group in self.named().values())
+
+
+GROUPS: Final = tuple(field.name for field in fields(Users))
+"""Every group that a scenario may name."""

@@ -1,0 +1,87 @@
+"""Budgets in a file of their own, laid over a scenario's: TOML with ``budgets = [...]``.
+
+A budget of the file takes the place of the scenario's budgets about the same figure (metric,
+statistic, absolute or relative); the others stay. So a pipeline can be stricter, or judge a
+ratio that only makes sense beside its baseline, without a copy of the scenario.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from scenarios.budgets import Budget, parse_budget
+from scenarios.locate import locate_keys
+from scenarios.model import Scenario
+from scenarios.problems import Problem, ScenarioError, suggest
+from scenarios.producers import missing_producer
+
+_RIGHT = 'write at least one, such as budgets = ["push.p99 <= 10 ms"]'
+
+
+def read_overlay(path: Path, name: str = "") -> tuple[Budget, ...]:
+    """Return the budgets of a file; each knows the file and its line.
+
+    Args:
+        path: the file.
+        name: what budgets and messages call it; its path when not given.
+
+    Raises:
+        ScenarioError: with every problem of the file, or the one that it cannot be read.
+    """
+    called = name or str(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text)
+    except OSError as error:
+        words = f"cannot be read: {error.strerror}; name a TOML file with budgets = [...]"
+        raise ScenarioError(called, [Problem(1, words)]) from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ScenarioError(called, [Problem(1, f"is no TOML: {error}")]) from None
+    lines = locate_keys(text)
+    problems = [
+        Problem(lines.get((key,), 1), f"unknown key {key}; {suggest(key, ['budgets'])}")
+        for key in content
+        if key != "budgets"
+    ]
+    texts = content.get("budgets")
+    if not isinstance(texts, list) or not texts:
+        problems.append(Problem(lines.get(("budgets",), 1), f"budgets is no list; {_RIGHT}"))
+        texts = []
+    found: list[Budget] = []
+    for index, words in enumerate(texts):
+        line = lines.get(("budgets", index), 1)
+        if not isinstance(words, str):
+            problems.append(Problem(line, f"budget {words!r} is no text; {_RIGHT}"))
+            continue
+        try:
+            found.append(parse_budget(words, line, called))
+        except ScenarioError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise ScenarioError(called, problems)
+    return tuple(found)
+
+
+def lay_over(scenario: Scenario, over: Sequence[Budget]) -> Scenario:
+    """Return the scenario with these budgets over its own.
+
+    Raises:
+        ScenarioError: a budget of the file could never have data in this scenario, or stands
+            there twice.
+    """
+    problems = []
+    for index, budget in enumerate(over):
+        lacking = missing_producer(budget.metric, scenario)
+        if lacking:
+            words = f'budget "{budget.text}" would never have data in {scenario.name}: {lacking}'
+            problems.append(Problem(budget.line, words))
+        if any(other.text == budget.text for other in over[:index]):
+            problems.append(Problem(budget.line, f'budget "{budget.text}" stands here twice'))
+    if problems:
+        raise ScenarioError(over[0].path or "budgets", problems)
+    replaced = {budget.subject for budget in over}
+    kept = tuple(budget for budget in scenario.budgets if budget.subject not in replaced)
+    return replace(scenario, budgets=(*kept, *over))
