@@ -39,9 +39,8 @@ bench: $(INSTALLED) peers ## measure the gateway beside its peers (20 minutes; a
 	@$(BIN)/python -m tests.benchmarks.transport --pairs $(PAIRS) $(if $(QUICK),--quick) \
 		--json $(BENCH).json --markdown $(BENCH).md --chart $(BENCH).svg
 
-proof: $(INSTALLED) ## prove at real times what tests shrink: calibrate the ruler, then hostile clients (10 minutes)
-	@$(BIN)/tidegate calibrate --docs docs/calibration.md
-	@$(BIN)/python -m tests.benchmarks.hostile --json docs/hostile.json --markdown docs/hostile.md
+proof: $(INSTALLED) peers ## prove everything at real times: scenarios, faults, calibration, hostile clients (an hour; goes on where it stopped)
+	@$(BIN)/python -m tests.proof
 
 bench-generator: $(INSTALLED) ## measure the load generator beside Locust's own (5 minutes; QUICK=1 for a look)
 	@$(BIN)/python tests/benchmarks/generator.py $(if $(QUICK),--quick)

@@ -67,6 +67,16 @@ class LaneAccount(Account):
             self._book(stream)
         return super().owes_nothing(last_numbers)
 
+    def open_slots(self, kind: str) -> Iterator[int]:
+        """Return the slots of the streams of a kind (``price``) that are owed now."""
+        prefix, intake = f"{kind}:", self._lane.intake
+        for slot in self._regular:
+            if intake.stream_at(slot).startswith(prefix):
+                yield slot
+        for stream, membership in self._streams.items():
+            if membership.is_open and stream.startswith(prefix):
+                yield intake.slot_of(stream)
+
     def close(self, last_numbers: Mapping[str, int]) -> Iterator[tuple[str, Counts]]:
         """End every stay at its stream's last number and return what became of each, once."""
         while self._regular:

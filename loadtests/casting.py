@@ -12,6 +12,8 @@ from locust.runners import STATE_INIT, STATE_RUNNING, STATE_SPAWNING, MasterRunn
 from loadtests.users import VirtualUser
 from scenarios.schema import Scenario
 
+FIXED: Final = ("abuser", "bad_token", "expiring", "dead_peer", "slow_reader", "never_reader")
+"""Groups of a fixed count: a stage or ``-u`` brings more or fewer of the others alone."""
 LOCAL: Final = "local"
 """The id of the only process of a run without workers."""
 
@@ -19,7 +21,7 @@ LOCAL: Final = "local"
 def cast_users(
     environment: Environment, scenario: Scenario, behaviours: Mapping[str, type[VirtualUser]]
 ) -> None:
-    """Give each behaviour its weight; the few abusers are a fixed count.
+    """Give each behaviour its weight; those who ask for trouble are a fixed count.
 
     A class without users in the scenario is taken out of the environment.
     """
@@ -28,7 +30,7 @@ def cast_users(
         if settings is None or settings.count == 0:
             if user_class in environment.user_classes:
                 environment.user_classes.remove(user_class)
-        elif group == "abuser":
+        elif group in FIXED:
             user_class.fixed_count = settings.count
         else:
             user_class.weight = settings.count

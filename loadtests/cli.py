@@ -7,12 +7,16 @@ import sys
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
 from gateway.contract import LEAST_SECRET_BYTES, USER_ID_PATTERN
+from loadtests.judging_commands import BaselineOption, BudgetsOption, compare, gate
 from loadtests.results import ExitCode
+
+if TYPE_CHECKING:
+    from loadtests.gateway_command import GatewayCommand
 
 RUNS: Final = Path("runs")
 _RUN_NEEDS: Final = (
@@ -22,6 +26,7 @@ _NEEDED: Final = {
     "run": _RUN_NEEDS,
     "calibrate": _RUN_NEEDS,
     "report": ("numpy", "pyarrow", "rich", "pandas", "matplotlib"),
+    "notebook": ("papermill", "nbconvert", "ipykernel", "duckdb", "rich", "pandas", "matplotlib"),
 }
 _LONGEST_TOKEN_S: Final = 24 * 3_600
 _MOST_USERS: Final = 1_000_000
@@ -84,22 +89,56 @@ def run(
         int | None,
         typer.Option(min=1, max=256, help="Locust workers that share the load; else one process."),
     ] = None,
+    budgets: BudgetsOption = None,
+    baseline: BaselineOption = None,
+    max_duration: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="Cut the load after so long, such as 90s."),
+    ] = None,
+    duration: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="Length of the steady phase, such as 7200s."),
+    ] = None,
+    gateway: Annotated[
+        str | None,
+        typer.Option(metavar="COMMAND", help="What to embed: a command, a checkout or a wheel."),
+    ] = None,
     runs: RunsOption = RUNS,
 ) -> None:
     """Run a scenario: gateway, load, report. Exit codes: 0 1 2 3 4 5 130."""
     _need("run")
     from rich.console import Console
 
+    from loadtests.gateway_command import GatewayCommand
+    from loadtests.judging_commands import found, seconds
     from loadtests.supervisor import RunRefused, RunRequest, run_supervised
 
     request = RunRequest(
-        scenario=scenario, runs=runs, target=target, users=users, processes=processes
+        scenario=scenario,
+        runs=runs,
+        target=target,
+        users=users,
+        processes=processes,
+        budgets=budgets,
+        baseline=None if baseline is None else found(baseline, runs),
+        max_duration_s=seconds(max_duration),
+        duration_s=seconds(duration),
+        gateway=GatewayCommand() if gateway is None else _gateway(gateway),
     )
     try:
         code = run_supervised(request, os.environ, Console(stderr=True))
     except RunRefused as error:
         _refuse(str(error))
     raise typer.Exit(code)
+
+
+def _gateway(text: str) -> GatewayCommand:
+    from loadtests.gateway_command import NoGateway, parse_gateway
+
+    try:
+        return parse_gateway(text)
+    except NoGateway as error:
+        _refuse(f"--gateway: {error}")
 
 
 @app.command()
@@ -161,6 +200,39 @@ def report(
 
 
 @app.command()
+def notebook(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as first_look.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory, or latest.")],
+    base: Annotated[
+        str | None, typer.Option("--base", metavar="RUN", help="Another run, to compare with.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The page; else RUN/notebooks/NAME.html.")
+    ] = None,
+    runs: RunsOption = RUNS,
+) -> None:
+    """Execute a notebook on a run, and write it as one offline page. Exit codes: 0 2."""
+    _need("notebook")
+    from loadtests.children import child_environment
+    from loadtests.manifest import find_run
+    from loadtests.notebookpage import make_page
+
+    try:
+        directory = find_run(run, runs)
+        other = None if base is None else find_run(base, runs)
+    except FileNotFoundError as error:
+        _refuse(str(error))
+    page = make_page(name, directory, child_environment(os.environ), base=other, out=out)
+    if page is None:
+        raise typer.Exit(ExitCode.USAGE)
+    typer.echo(f"page: {page}", err=True)
+
+
+app.command()(gate)
+app.command()(compare)
+
+
+@app.command()
 def scenarios() -> None:
     """List the scenarios and the question that each asks."""
     import scenarios as package
@@ -200,7 +272,8 @@ def token(
 
 def _need(command: str) -> None:
     if any(find_spec(name) is None for name in _NEEDED[command]):
-        _refuse(f'tidegate {command} needs more: pip install "tidegate[loadtests,reports]"')
+        extras = "notebooks" if command == "notebook" else "loadtests,reports"
+        _refuse(f'tidegate {command} needs more: pip install "tidegate[{extras}]"')
 
 
 def _refuse(words: str) -> NoReturn:

@@ -57,9 +57,16 @@ class Client:
         is_stamped: whether the lane's intake is told the kernel's stamps beside ours.
         source_address: to connect from; None lets the kernel choose.
         connect_timeout_s: from the first SYN to the answer to CONNECT.
+        receive_buffer_bytes: of the socket; None leaves it to the kernel.
         headers: of the upgrade request.
         tls: whom to trust with https and wss; None takes the machine's authorities.
         clock: nanoseconds, monotonic; a test winds its own.
+
+    Attributes:
+        sid: the ``socket.id``.
+        started_ns: the moment of the SYN.
+        opened: what the server announced of its pings; None before.
+        pinged_ns: when its last ping was read, or the announcement before the first.
 
     Raises:
         InvalidTarget: the URL is none to connect to.
@@ -77,9 +84,12 @@ class Client:
         "_link",
         "_listener",
         "_open_lane",
+        "_receive_buffer_bytes",
         "_source",
         "_timeout_s",
         "_tls",
+        "opened",
+        "pinged_ns",
         "sid",
         "started_ns",
         "url",
@@ -94,6 +104,7 @@ class Client:
         is_stamped: bool = False,
         source_address: str | None = None,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        receive_buffer_bytes: int | None = None,
         headers: dict[str, str] | None = None,
         tls: ssl.SSLContext | None = None,
         clock: Callable[[], int] = time.monotonic_ns,
@@ -102,6 +113,9 @@ class Client:
         self.url = url
         self.sid = ""
         self.started_ns = 0
+        self.pinged_ns = 0
+        self.opened: Opened | None = None
+        self._receive_buffer_bytes = receive_buffer_bytes
         self._listener = listener
         self._lane = lane
         self._is_stamped = is_stamped and lane is not None
@@ -157,6 +171,7 @@ class Client:
                     self,
                     source_address=self._source,
                     is_stamped=self._is_stamped,
+                    receive_buffer_bytes=self._receive_buffer_bytes,
                     tls=self._tls,
                     clock=self._clock,
                 )
@@ -228,6 +243,49 @@ class Client:
         self._drop_link()
         self._fail_calls(ConnectionClosed("closed by the client"))
 
+    def drop(self) -> None:
+        """End the connection as a broken line would, with a reset and no word; idempotent."""
+        self._is_closing = True
+        link, self._link = self._link, None
+        if link is not None:
+            link.abort()
+        error = ConnectionClosed("dropped by the client")
+        self._fail_calls(error)
+        if self._entered is not None and not self._entered.ready():
+            self._entered.set_exception(error)
+
+    def pause(self) -> None:
+        """Read nothing any more; the end of the connection is still noticed.
+
+        The kernel's stamps are of no use from then on: the delay is the user's own.
+        """
+        self._is_stamped = False
+        if self._link is not None:
+            self._link.pause()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._link is not None:
+            self._link.resume()
+
+    def read(self, most_bytes: int) -> int:
+        """Read at most so much now, paused or not; return how much was there."""
+        return 0 if self._link is None else self._link.take(most_bytes)
+
+    def ignore_pings(self) -> None:
+        """Answer no ping of the server's from now on."""
+        if self._connection is not None:
+            self._connection.answers_pings = False
+
+    def pong(self) -> None:
+        """Send a pong that nobody asked for.
+
+        Raises:
+            ClientError: there is no connection.
+        """
+        self._require().pong()
+        self._flush()
+
     def on_open(self) -> None:
         """Ask for the upgrade; part of ``links.Holder``."""
         self._flush()
@@ -271,8 +329,8 @@ class Client:
 
     def on_kernel_stamp(self, stamp_ns: int, share_ns: int) -> None:
         """Pass the generator's own share on; part of ``links.Holder``."""
-        if self._lane is not None:
-            self._lane.intake.take_share(stamp_ns, share_ns)
+        if self._lane is not None and self._is_stamped:
+            self._lane.intake.take_share(stamp_ns, share_ns, self._lane.owner)
 
     def on_failure(self, error: Exception) -> None:
         """End the connection; part of ``links.Holder``."""
@@ -301,7 +359,11 @@ class Client:
         return sent_ns
 
     def _handle(self, stamp_ns: int, connection: Connection, data: bytes) -> None:
-        for event in connection.receive(data) if data else connection.receive_eof():
+        pings = connection.pings
+        events = connection.receive(data) if data else connection.receive_eof()
+        if connection.pings != pings:
+            self.pinged_ns = stamp_ns
+        for event in events:
             if isinstance(event, Ended):
                 self._say_farewell()
                 self._finish(event.error)
@@ -324,6 +386,7 @@ class Client:
             call.resolve(event.arguments[0] if event.arguments else None, stamp_ns)
         elif isinstance(event, Opened) and self._link is not None:
             # Engine.IO 4: without a ping in this time the server is taken for dead.
+            self.opened, self.pinged_ns = event, stamp_ns
             silence_ms = event.ping_interval_ms + event.ping_timeout_ms
             self._link.expect_within(silence_ms * _NS_PER_MS)
         elif isinstance(event, Connected) and self._entered is not None:

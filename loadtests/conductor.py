@@ -33,10 +33,12 @@ from loadtests.arguments import (
     refuse,
 )
 from loadtests.casting import cast_users
+from loadtests.commandclock import CommandClock
 from loadtests.crew import listen_to_workers
 from loadtests.division import Division
-from loadtests.face import label_table
+from loadtests.face import label_table, show_tab
 from loadtests.ledger import LedgerRow
+from loadtests.livefile import LiveFile
 from loadtests.loadclock import LoadClock
 from loadtests.messages import Assignment
 from loadtests.opening import CannotBegin, Opening
@@ -44,7 +46,7 @@ from loadtests.results import ExitCode, RunStatus
 from loadtests.run import Run
 from loadtests.schedule import SECOND_NS
 from loadtests.stage import Stage
-from loadtests.staging import plan_sessions, set_stage
+from loadtests.staging import plan_sessions, set_stage, take_gateway_clock
 from loadtests.timeslice import SHORT_SLICE_NS, ask_for_slices
 from loadtests.users import VirtualUser
 from loadtests.worker import WorkerPart
@@ -79,6 +81,8 @@ class Conductor:
         self._load_ends_ns: int | None = None
         self._sessions_end_ns = 0
         self._clock: LoadClock | None = None
+        self._commands: CommandClock | None = None
+        self._live: LiveFile | None = None  # outlives its run: the page still shows the end
 
     def listen(self, events: Events) -> None:
         """Register with Locust's events."""
@@ -113,6 +117,7 @@ class Conductor:
         else:
             ask_for_slices(SHORT_SLICE_NS)
         label_table(environment)
+        show_tab(environment, lambda: self._live.newest if self._live else {})
         # Timers count from the loop's own time, which stood still while modules were loaded:
         # Locust's -t would end that much too early.
         gevent.get_hub().loop.update_now()
@@ -157,6 +162,7 @@ class Conductor:
         if options is None or scenario is None:
             self._stop("nothing was prepared: Locust's init did not run")
         self._run, self._stage, self._rows = None, None, []
+        self._clock = self._commands = None
         self._is_interrupted = False
         begun_ns = time.monotonic_ns()  # Locust's own timer of -t runs from here
         directory, self._directory = self._directory, None  # a second run has one of its own
@@ -193,15 +199,19 @@ class Conductor:
             self._clock = LoadClock(
                 run, self._environment, self._end_load, has_stages=not self._users_given
             )
+            if run.crew is None and self._stage is not None:
+                self._commands = CommandClock(self._stage)
 
     def drain(self, **_facts: object) -> None:
         """End the requests, wait for what is owed, close the ledger; users are still connected."""
         run, stage = self._run, self._stage
         if run is None or stage is None or stage.end_ns is not None:
             return
+        self._stop_clocks()
         stage.stop_requests(time.monotonic_ns())
         last_numbers = run.drain(stage.ledger.owes_nothing)
         stage.close_oracles(time.monotonic_ns())
+        stage.close_pushes()
         self._rows = stage.ledger.close(last_numbers)
 
     def finish(self, environment: Environment, **_facts: object) -> None:
@@ -209,10 +219,9 @@ class Conductor:
         run, stage = self._run, self._stage
         if run is None or stage is None:
             return
-        if self._clock is not None:
-            self._clock.stop()
+        self._stop_clocks()
         stage.sweep()
-        run.finish(self._rows, status=self._status(run, stage), problems=[])
+        run.finish(self._rows, status=self._status(run, stage), problems=stage.pushes.unmeasured())
         environment.process_exit_code = int(self._exit_code(run))
         self._run = None
         print(  # noqa: T201 - the line to type next
@@ -234,11 +243,19 @@ class Conductor:
         stage = set_stage(
             scenario, assignment, division, recorder=run.recorder, secret=self._secret
         )
+        if self._environment is not None:
+            take_gateway_clock(self._environment, run.clock)
         last = max(0, assignment.session_count - 1)
         self._sessions_end_ns = plan_sessions(scenario, assignment).due_ns(last)
         for user_class in self._behaviours.values():
             user_class.stage = stage
-        self._run, self._stage = run, stage
+        self._run, self._stage, self._live = run, stage, run.live
+
+    def _stop_clocks(self) -> None:
+        """Have nothing more ordered or changed."""
+        for clock in (self._clock, self._commands):
+            if clock is not None:
+                clock.stop()
 
     def _trader_ids(self) -> list[str]:
         run, stage = self._run, self._stage

@@ -75,6 +75,11 @@ class Crew:
         facts = {member.name: member.facts for member in self._members.values() if member.facts}
         return {"names": self.names, "lost": self.lost, "facts": facts}
 
+    def clock_errors_ns(self) -> list[int | None]:
+        """Return each worker's bound on how far it was off the gateway's clock, at its end."""
+        facts = [member.facts for member in self._members.values() if member.facts]
+        return [found["gateway_clock"]["error_ns"] for found in facts]
+
     def unmeasured(self) -> set[str]:
         """Return what each worker's machine could not give."""
         return {

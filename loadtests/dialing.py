@@ -24,6 +24,7 @@ def dial(
     is_stamped: bool,
     tls: ssl.SSLContext | None,
     clock: Callable[[], int],
+    receive_buffer_bytes: int | None = None,
 ) -> Link | Seal:
     """Begin to connect; the holder hears when the connection stands, or of its failure.
 
@@ -34,6 +35,7 @@ def dial(
         is_stamped: whether the kernel's receive stamps are asked for.
         tls: whom to trust; None takes the machine's authorities.
         clock: nanoseconds, monotonic.
+        receive_buffer_bytes: of the socket; None leaves it to the kernel.
 
     Raises:
         OSError: the name is unknown, or the socket cannot even begin.
@@ -43,9 +45,21 @@ def dial(
     link: Link | Seal
     if target.secure:
         context = tls or _machine_authorities()
-        link = Seal(holder, context, target.host, stamped=is_stamped, clock=clock)
+        link = Seal(
+            holder,
+            context,
+            target.host,
+            stamped=is_stamped,
+            receive_buffer_bytes=receive_buffer_bytes,
+            clock=clock,
+        )
     else:
-        link = Link(holder, stamped=is_stamped, clock=clock)
+        link = Link(
+            holder,
+            stamped=is_stamped,
+            receive_buffer_bytes=receive_buffer_bytes,
+            clock=clock,
+        )
     link.open(family, address, source_address)
     return link
 

@@ -69,12 +69,18 @@ class Division:
 
     def place(self, group: str, k: int) -> int | None:
         """Return the place of this worker's user ``k`` of a group; None where none was planned."""
+        number = self.number(group, k)
+        if number is None:
+            return None
+        groups = list(self.counts)
+        return interleave(list(self.totals.values()), groups.index(group), number)
+
+    def number(self, group: str, k: int) -> int | None:
+        """Return which of its group this worker's user ``k`` is; None where none was planned."""
         counts = self.counts.get(group)
         if counts is None or self.rank is None or k >= counts[self.rank]:
             return None
-        number = interleave(counts, self.rank, k)
-        groups = list(self.counts)
-        return interleave(list(self.totals.values()), groups.index(group), number)
+        return interleave(counts, self.rank, k)
 
 
 class Places:
@@ -84,6 +90,20 @@ class Places:
         self._division = division
         self._taken: dict[str, int] = {}
         self._unplanned = 0
+
+    @property
+    def total(self) -> int:
+        """How many users the whole run was planned with; 0 where nobody planned."""
+        return 0 if self._division is None else sum(self._division.totals.values())
+
+    def newest(self, group: str) -> int:
+        """Return which of its group the user is that came last, from 0.
+
+        Over all workers, where the run was planned with it.
+        """
+        k = max(0, self._taken.get(group, 0) - 1)
+        number = self._division.number(group, k) if self._division is not None else None
+        return k if number is None else number
 
     def take(self, group: str) -> tuple[int, bool]:
         """Return the next user's place, and whether the run was planned with it."""

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from loadtests.gatewayorders import EXITS, describe_exits
 from loadtests.manifest import read_json, write_json
 from loadtests.results import LOGS, MANIFEST, SEGMENTS, TABLES, ExitCode, RunStatus
 from loadtests.segments import read_batches, table_schema
@@ -44,6 +45,10 @@ def finish_run(directory: Path) -> list[str]:
         write(sorted((directory / SEGMENTS).glob(f"{table}.*.arrow")), table, fresh, problems)
         fresh.replace(directory / f"{table}.parquet")
     told = read_json(directory / LOGS / SUPERVISOR) or {}
+    if (directory / LOGS / EXITS).exists():
+        # One that was told to end may have taken longer than the load.
+        exits = describe_exits(directory / LOGS, int(manifest["t0_monotonic_ns"]))
+        manifest = {**manifest, "gateway": {**manifest["gateway"], "exits": exits}}
     write_json(directory / MANIFEST, repair_manifest(manifest, told, problems))
     return problems
 
@@ -56,7 +61,8 @@ def repair_manifest(
     Args:
         manifest: as the Locust process left it.
         told: what the supervisor saw: ``gateway_exit_code``, ``gateway_died``,
-            ``interrupted``, ``problems``.
+            ``interrupted``, ``cut`` (why the load was ended early), ``files`` (where what
+            decides came from), ``problems``.
         problems: words from reading the segments.
     """
     repaired = dict(manifest)
@@ -66,7 +72,11 @@ def repair_manifest(
         repaired["status"] = str(RunStatus.INTERRUPTED)
     if "gateway_died" in told and repaired.get("gateway") is not None:
         status = "died" if told["gateway_died"] else "ok"
-        repaired["gateway"] = {"status": status, "exit_code": told.get("gateway_exit_code")}
+        said = {"status": status, "exit_code": told.get("gateway_exit_code")}
+        repaired["gateway"] = {**repaired["gateway"], **said}
+    repaired["files"] = told.get("files") or repaired.get("files") or {}
+    if told.get("cut"):
+        repaired["cut"] = told["cut"]
     publisher = repaired.get("publisher")
     if publisher and publisher["status"] in ("running", "stopping"):
         repaired["publisher"] = {**publisher, "status": "lost"}

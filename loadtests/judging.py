@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -29,20 +29,37 @@ def judge_run(
     # An exit code of 1 is a broken budget and a crash alike: only a fresh verdict is one.
     verdict = directory / VERDICT
     verdict.unlink(missing_ok=True)
-    for module in ("loadtests.recording", "reports"):
-        command = [sys.executable, "-m", module, str(directory)]
-        try:
-            done = subprocess.run(  # noqa: S603 - the project's own commands
-                command,
-                env=dict(environment),
-                timeout=JUDGE_S,
-                check=False,
-                start_new_session=True,
-            )
-        except subprocess.TimeoutExpired:
-            say(f"no verdict was made: {module} did not end within {JUDGE_S:g} s")
-            return None
+    finish_tables(directory, environment)
+    try:
+        code = start_module("reports", [str(directory)], environment)
+    except subprocess.TimeoutExpired:
+        say(f"no verdict was made: reports did not end within {JUDGE_S:g} s")
+        return None
     if verdict.exists():
-        return done.returncode
-    say(f"no verdict was made: the report ended with exit code {done.returncode}")
+        return code
+    say(f"no verdict was made: the report ended with exit code {code}")
     return None
+
+
+def finish_tables(directory: Path, environment: Mapping[str, str]) -> int | None:
+    """End a run directory: its tables and its manifest; None when that did not end in time."""
+    try:
+        return start_module("loadtests.recording", [str(directory)], environment)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def start_module(module: str, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a module of ours to its end and return its exit code.
+
+    Raises:
+        subprocess.TimeoutExpired: it did not end within ``JUDGE_S``.
+    """
+    done = subprocess.run(  # noqa: S603 - the project's own commands
+        [sys.executable, "-m", module, *arguments],
+        env=dict(environment),
+        timeout=JUDGE_S,
+        check=False,
+        start_new_session=True,
+    )
+    return done.returncode

@@ -17,7 +17,7 @@ first is the heartbeat oracle's, an event of the second does not name its room.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -35,32 +35,17 @@ from gateway.contract import (
     symbol_room,
     user_stream,
 )
+from loadtests.canaries import owner_of, private_field_of
 from loadtests.membership import Counts, Membership
+from loadtests.results import LeakOutcome
 
 _MARKET: Final = frozenset(MarketEvent)
 _TRADING: Final = frozenset(TradingEvent)
 _PREFIXES: Final = tuple(f"{prefix}:" for prefix in STREAM_PREFIXES.values())
 _SYMBOL_ROOM: Final = symbol_room("")
 
-PUBLIC_FIELDS: Final[Mapping[str, frozenset[str]]] = {
-    "order": frozenset(
-        [
-            "id",
-            "symbol",
-            "side",
-            "type",
-            "quantity",
-            "price",
-            "status",
-            "filledQuantity",
-            "averagePrice",
-            "timeInForce",
-        ]
-    ),
-    "position": frozenset(["id", "symbol", "side", "quantity", "status"]),
-    "trade": frozenset(["id", "symbol", "side", "quantity", "price", "value", "executedAt"]),
-}
-"""The public form of the contract: any other field in it is somebody's secret."""
+LeakListener = Callable[[LeakOutcome, str], None]
+"""Hears of an event that a user must not see: what it was, and words for a human."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,19 +71,29 @@ class Account:
     Args:
         user_id: who it is.
         group: its behaviour, a column of the ledger.
+
+    Attributes:
+        on_leak: hears of each event that the user must not see, as it comes.
     """
 
-    __slots__ = ("_streams", "_whole_market", "group", "user_id")
+    __slots__ = ("_epoch", "_streams", "_whole_market", "group", "on_leak", "user_id")
 
     def __init__(self, user_id: str, group: str) -> None:
         self.user_id = user_id
         self.group = group
+        self.on_leak: LeakListener | None = None
+        self._epoch: object = None  # numbers compare within one epoch alone
         self._streams: dict[str, Membership] = {}
         self._whole_market: Mapping[str, int] | None = None
 
     def welcome(self, payload: Mapping[str, Any]) -> None:
         """Begin a connection; the stream ``user`` starts at the welcome's ``userSeq``."""
         self.disconnected()
+        epoch = payload.get("epoch")
+        if epoch != self._epoch:
+            self._epoch = epoch
+            for membership in self._streams.values():
+                membership.forgo()
         self._join(USER_STREAM, int(payload["userSeq"]))
 
     def subscribed(self, payload: Mapping[str, Any]) -> None:
@@ -124,10 +119,10 @@ class Account:
         if name in _MARKET:
             stream = market_stream_of(name, payload["symbol"])
             self._deliver(stream, payload["seq"], payload.get("prevSeq"))
+        elif "userSeq" in payload and (name in _TRADING or name == BALANCE_EVENT):
+            self._received_private(name, payload)
         elif name in _TRADING:
-            self._received_trading(payload)
-        elif name == BALANCE_EVENT:
-            self._deliver(USER_STREAM, payload["userSeq"], None)
+            self._received_public(name, payload)
 
     def disconnected(self) -> None:
         """End every stay where it is: what a lost connection was owed, nobody can say."""
@@ -170,22 +165,34 @@ class Account:
 
     def _deliver(self, stream: str, number: int, previous: int | None) -> None:
         before = number - 1 if previous is None else previous
-        self._membership(stream).receive(number, before)
+        membership = self._membership(stream)
+        leaked = membership.counts.leaked
+        membership.receive(number, before)
+        if membership.counts.leaked > leaked and not membership.is_open and stream != USER_STREAM:
+            self._tell_leak(LeakOutcome.UNSUBSCRIBED, f"{stream} {number}")
 
-    def _received_trading(self, payload: Mapping[str, Any]) -> None:
-        """Take either form; the owner's counts for ``trading`` too, where the owner joined it."""
-        if "userSeq" not in payload:
-            if names_a_secret(payload):
-                self._membership(TRADING_STREAM).counts.leaked += 1
-            self._deliver(TRADING_STREAM, payload["seq"], payload.get("prevSeq"))
-            return
-        if is_of_another(payload, self.user_id):
+    def _received_private(self, name: str, payload: Mapping[str, Any]) -> None:
+        """Take an owner's form; it counts for ``trading`` too, where the owner joined it."""
+        owner = owner_of(name, payload)
+        if owner is not None and owner != self.user_id:
             self._membership(USER_STREAM).counts.leaked += 1
+            self._tell_leak(LeakOutcome.FOREIGN, f"{name} of {owner}")
             return
         self._deliver(USER_STREAM, payload["userSeq"], None)
         trading = self._streams.get(TRADING_STREAM)
         if "seq" in payload and trading is not None and trading.is_open:
             trading.receive(payload["seq"], payload.get("prevSeq", payload["seq"] - 1))
+
+    def _received_public(self, name: str, payload: Mapping[str, Any]) -> None:
+        field = private_field_of(name, payload)
+        if field is not None:
+            self._membership(TRADING_STREAM).counts.leaked += 1
+            self._tell_leak(LeakOutcome.PRIVATE_FIELD, f"{name}: {field}")
+        self._deliver(TRADING_STREAM, payload["seq"], payload.get("prevSeq"))
+
+    def _tell_leak(self, outcome: LeakOutcome, words: str) -> None:
+        if self.on_leak is not None:
+            self.on_leak(outcome, words)
 
 
 class Ledger:
@@ -231,28 +238,6 @@ class Ledger:
 def market_stream_of(name: str, symbol: str) -> str:
     """Return the stream of a market event by its name on the wire; for the hot path."""
     return market_stream(MarketEvent(name), symbol)
-
-
-def is_of_another(payload: Mapping[str, Any], user_id: str) -> bool:
-    """Return whether an owner's form carries the canary of another user.
-
-    The publisher writes ``clientOrderId = "<user id>:<n>"`` into the orders that
-    it makes; an order without that shape tells nothing.
-    """
-    order = payload.get("order")
-    canary = order.get("clientOrderId") if isinstance(order, dict) else None
-    if not isinstance(canary, str) or ":" not in canary:
-        return False
-    return canary.rpartition(":")[0] != user_id
-
-
-def names_a_secret(payload: Mapping[str, Any]) -> bool:
-    """Return whether a public form has a field that the contract keeps for the owner."""
-    for kind, allowed in PUBLIC_FIELDS.items():
-        fields = payload.get(kind)
-        if isinstance(fields, dict) and not allowed.issuperset(fields):
-            return True
-    return False
 
 
 def _accounted(at: Mapping[str, int], rooms: Iterable[str]) -> set[str]:

@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 
 from gevent import monkey
 
-from loadtests.reactor import READABLE, WRITABLE, Reactor
+from loadtests.reactor import BROKEN, ENDING, READABLE, WRITABLE, Reactor
 
 READ_BYTES: Final = 2_048
 """One read. Each asks the allocator for so much: 8,192 cost 2.5 µs more."""
@@ -87,13 +87,16 @@ class Link:
     Args:
         holder: who hears of what comes.
         stamped: whether the kernel's receive stamps are asked for.
+        receive_buffer_bytes: ``SO_RCVBUF``, which the kernel doubles; None leaves it as it is.
         clock: nanoseconds, monotonic.
     """
 
     __slots__ = (
+        "_buffer_bytes",
         "_clock",
         "_holder",
         "_is_open",
+        "_is_paused",
         "_outbox",
         "_reactor",
         "_receive",
@@ -110,6 +113,7 @@ class Link:
         holder: Holder,
         *,
         stamped: bool = False,
+        receive_buffer_bytes: int | None = None,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.descriptor = -1
@@ -118,6 +122,8 @@ class Link:
         self._clock = clock
         self._holder = holder
         self._is_open = False
+        self._is_paused = False
+        self._buffer_bytes = receive_buffer_bytes
         self._outbox: bytearray | None = None
         self._reactor = Reactor.of_hub()
         self._receive: Any = None
@@ -129,6 +135,11 @@ class Link:
     def is_closed(self) -> bool:
         """Whether no socket is held."""
         return self._socket is None
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is read unasked."""
+        return self._is_paused
 
     def open(self, family: int, address: Any, source: str | None = None) -> None:
         """Begin to connect; the holder hears when it stands, or of the failure.
@@ -143,6 +154,9 @@ class Link:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._stamped:
                 sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+            if self._buffer_bytes is not None:
+                # tcp(7): before the connection, so that its window is of that size.
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._buffer_bytes)
             if source is not None:
                 if family == socket.AF_INET:
                     # The port is then its own for this target, not for the address as a whole.
@@ -176,12 +190,46 @@ class Link:
             sent = 0
         if sent < len(data):
             self._outbox = bytearray(data[sent:])
-            self._reactor.watch(self.descriptor, READABLE | WRITABLE)
+            self._watch()
 
     def expect_within(self, silence_ns: int) -> None:
         """Fail when nothing comes for so long."""
         self.silence_ns = silence_ns
         self._reactor.judge_silence(silence_ns)
+
+    def pause(self) -> None:
+        """Read nothing any more; that the other end closes is still noticed, and is a failure."""
+        if self._socket is not None and not self._is_paused:
+            self._is_paused = True
+            self._watch()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._socket is not None and self._is_paused:
+            self._is_paused = False
+            self.heard_ns = self._clock()
+            self._watch()
+
+    def take(self, most_bytes: int) -> int:
+        """Read once and at most so much, paused or not; return how much was there."""
+        if self._socket is None:
+            return 0
+        try:
+            data = self._receive(most_bytes)
+            self.heard_ns = stamp_ns = self._clock()
+            self._holder.on_data(stamp_ns, data)
+        except BlockingIOError:
+            return 0
+        except Exception as error:  # noqa: BLE001 - as in on_ready: the holder's own mistakes too
+            self._holder.on_failure(error)
+            return 0
+        return len(data)
+
+    def abort(self) -> None:
+        """Close the socket with a reset in place of a farewell (socket(7): SO_LINGER of 0 s)."""
+        if self._socket is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
 
     def close(self) -> None:
         """Close the socket; idempotent. What the kernel has not taken yet is dropped."""
@@ -196,6 +244,9 @@ class Link:
         stamp_ns = 0
         try:
             if mask != READABLE and not self._on_writable(mask):
+                return 0
+            if self._is_paused:
+                self._notice_end(mask)
                 return 0
             wanted = self._size
             data = self._receive(wanted)
@@ -213,7 +264,9 @@ class Link:
         return stamp_ns
 
     def on_silence(self) -> None:
-        """Fail; part of ``reactor.Reading``."""
+        """Fail; part of ``reactor.Reading``. Who does not read cannot tell silence."""
+        if self._is_paused:
+            return
         self.silence_ns = 0
         self._holder.on_failure(TimeoutError(errno.ETIMEDOUT, SILENCE))
 
@@ -232,8 +285,19 @@ class Link:
             del self._outbox[:sent]
             if not self._outbox:
                 self._outbox = None
-                self._reactor.watch(self.descriptor, READABLE)
+                self._watch()
         return bool(mask & ~WRITABLE)
+
+    def _watch(self) -> None:
+        reading = ENDING if self._is_paused else READABLE
+        self._reactor.watch(self.descriptor, reading | (WRITABLE if self._outbox else 0))
+
+    def _notice_end(self, mask: int) -> None:
+        """Raise what a socket that nobody reads tells of its end, if that is what it tells."""
+        if not mask & (ENDING | BROKEN):
+            return
+        error = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        raise OSError(error or errno.ESHUTDOWN, os.strerror(error or errno.ESHUTDOWN))
 
     def _receive_stamped(self, size: int) -> bytes:
         data: bytes

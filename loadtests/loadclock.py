@@ -1,4 +1,4 @@
-"""When the load changes and ends: at the scenario's own times, which nothing moves."""
+"""When the load changes, gets orders, and ends: at the scenario's times, which nothing moves."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Callable
 import gevent
 from locust.env import Environment
 
+from loadtests.results import Event
 from loadtests.run import Run
 from loadtests.schedule import SECOND_NS
+from scenarios.schema import GATEWAY_DEEDS
 
 
 class LoadClock:
@@ -29,7 +31,8 @@ class LoadClock:
         self._run = run
         self._environment = environment
         self._end = end
-        works = [self._end_when_due, *([self._walk_stages] if has_stages else [])]
+        works = [self._end_when_due, self._give_orders]
+        works += [self._walk_stages] if has_stages else []
         self._greenlets = [gevent.spawn(work) for work in works]
 
     def stop(self) -> None:
@@ -43,6 +46,28 @@ class LoadClock:
         if end_ns is not None:
             _sleep_until(end_ns)
             gevent.spawn(self._end)
+
+    def _give_orders(self) -> None:
+        """Record each command when it is due; one to the gateway is carried out here.
+
+        The users carry theirs out in their own processes, by the same times.
+        """
+        steady_ns = self._run.steady_ns()
+        if steady_ns is None:
+            return
+        for command in self._run.scenario.commands:
+            at_ns = steady_ns + round(command.at_s * SECOND_NS)
+            _sleep_until(at_ns)
+            self._run.recorder.event(
+                Event.COMMAND,
+                at_ns=at_ns,
+                group=command.who,
+                outcome=command.do,
+                value_ns=round(command.within_s * SECOND_NS),
+                detail=f"{command.count} each" if command.count else "",
+            )
+            if command.do in GATEWAY_DEEDS:
+                self._run.order_gateway(command.do, at_ns)
 
     def _walk_stages(self) -> None:
         steady_ns, runner = self._run.steady_ns(), self._environment.runner

@@ -85,12 +85,14 @@ class SocketIOUser(User):
         welcome_ns: its read stamp.
         ended: holds what ended the connection once it is over.
         tls: whom to trust with https and wss; None takes the machine's authorities.
+        receive_buffer_bytes: of the socket (``SO_RCVBUF``); None leaves it to the kernel.
     """
 
     abstract = True
     connect_timeout_s = CONNECT_TIMEOUT_S
     call_timeout_s = CALL_TIMEOUT_S
     tls: ssl.SSLContext | None = None
+    receive_buffer_bytes: int | None = None
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -132,6 +134,7 @@ class SocketIOUser(User):
                 is_stamped=self.number % STAMPED_EACH == 0 or self.number < STAMPED_FIRST,
                 source_address=self.source_address(),
                 connect_timeout_s=self.connect_timeout_s,
+                receive_buffer_bytes=self.receive_buffer_bytes,
                 tls=self.tls,
             )
         self._pushes.start()
@@ -195,13 +198,13 @@ class SocketIOUser(User):
         """Take an event; part of ``loadtests.client.Listener``."""
         payload = arguments[0] if arguments else None
         if name == ServerEvent.CONNECTED and isinstance(payload, dict):
-            self.welcome, self.welcome_ns = payload, stamp_ns
+            self.welcome, self.welcome_ns = self._pushes.share_limits(payload), stamp_ns
             self.is_one_clock = is_one_clock(_our_clock(), payload.get("clock"))
-            self._lane.is_timed = self.is_one_clock
+            self._lane.is_timed = self.is_one_clock or self._pushes.intake.offset_ns is not None
             self.welcomed(stamp_ns, payload)
             self._welcomed.set(None)
         if isinstance(payload, dict) and self.is_push(name, payload):
-            self._pushes.intake.take(stamp_ns, self.number, name, payload)
+            self._pushes.intake.take(stamp_ns, self._lane.owner, name, payload)
         else:
             self._pushes.intake.others += 1
         self.follow(name, payload)
@@ -233,10 +236,11 @@ class SocketIOUser(User):
     def is_push(self, name: str, payload: dict[str, Any]) -> bool:  # noqa: ARG002 - for subclasses
         """Return whether an event's latency is to be measured.
 
-        Snapshots and replays are never timed, nor is anything on another clock than ours.
+        Snapshots and replays are never timed, nor is anything on another clock than ours
+        whose offset nobody knows.
         """
         return (
-            self.is_one_clock
+            self._lane.is_timed
             and "ts" in payload
             and "snapshot" not in payload
             and "replayed" not in payload

@@ -24,8 +24,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from locust import events  # noqa: E402 - only now does the name mean what it says
 
-from loadtests.abuser import Abuser  # noqa: E402 - as above
+from loadtests.behaviours.cast import CAST  # noqa: E402 - as above
 from loadtests.conductor import Conductor  # noqa: E402 - as above
-from loadtests.users import Subscriber, Trader  # noqa: E402 - as above
 
-Conductor({"subscriber": Subscriber, "trader": Trader, "abuser": Abuser}).listen(events)
+# Locust takes its users from the names of this file.
+globals().update({user_class.__name__: user_class for user_class in CAST.values()})
+Conductor(CAST).listen(events)

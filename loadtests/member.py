@@ -16,9 +16,11 @@ import gevent
 from locust.runners import WorkerRunner
 
 from loadtests.clock_offset import OffsetFilter
-from loadtests.clocks import read_clock_id
+from loadtests.clocks import is_one_clock, read_clock_id
 from loadtests.collecting import freeze_what_stays, release_what_stayed
+from loadtests.commandclock import CommandClock
 from loadtests.division import Division
+from loadtests.gatewayclock import GatewayClock
 from loadtests.live import LiveFigures
 from loadtests.messages import CLOCK, CLOSED, LIVE, PARCELS, STATUS, Assignment
 from loadtests.parcels import ParcelWriter
@@ -28,7 +30,7 @@ from loadtests.recording import SECOND_NS, PhaseTimes, Recorder
 from loadtests.results import Event, Phase
 from loadtests.secondseen import SecondSeen
 from loadtests.stage import Stage
-from loadtests.staging import set_stage
+from loadtests.staging import set_stage, take_gateway_clock
 from scenarios.schema import parse_scenario
 
 _STATUS_EACH_S: Final = 0.1
@@ -94,12 +96,20 @@ class Member:
         self._shift_ns, self._shift_error_ns = clock.to_ours(assignment.clock_id)
         self._parcels = ParcelWriter()
         self._is_closed = False
+        self._commands: CommandClock | None = None
         self._said: dict[str, Any] = {}
         self._live = LiveFigures()
         t0_ns = assignment.t0_ns + self._shift_ns
         self._phases = PhaseTimes(t0_ns)
         self.recorder = Recorder(self._parcels, worker=self.name, t0_ns=t0_ns, phases=self._phases)
         self.stage = self._set_stage(assignment, secret)
+        self._gateway_clock = GatewayClock(
+            str(runner.environment.host).rstrip("/"),
+            secret,
+            is_ours=is_one_clock(read_clock_id(), assignment.gateway_clock_id),
+        )
+        take_gateway_clock(runner.environment, self._gateway_clock)
+        self._gateway_clock.start()
         self._generator = GeneratorProbe()
         self._pulse = Pulse(
             self.recorder,
@@ -119,6 +129,8 @@ class Member:
             [int(start_ns) + self._shift_ns for start_ns in data["starts_ns"]],
             [Phase(name) for name in data["phases"]],
         )
+        if self._commands is None and self.stage.steady_ns() is not None:
+            self._commands = CommandClock(self.stage)
 
     def take_receipt(self, number: int) -> None:
         """Forget the parcels up to a number: the master has them."""
@@ -133,7 +145,7 @@ class Member:
         """End the requests, wait for what is owed, close the ledger and tell the master."""
         if self._is_closed:
             return
-        self.stage.stop_requests(time.monotonic_ns())
+        self._stop_requests()
         deadline_ns = time.monotonic_ns() + round(drain_s * SECOND_NS)
         while not self.stage.ledger.owes_nothing(last_numbers):
             if time.monotonic_ns() >= deadline_ns:
@@ -144,8 +156,13 @@ class Member:
     def leave(self) -> None:
         """End this worker's part before the run's: what it was owed since, nobody can say."""
         if not self._is_closed:
-            self.stage.stop_requests(time.monotonic_ns())
+            self._stop_requests()
             self._tell_end({}, has_left=True)
+
+    def _stop_requests(self) -> None:
+        if self._commands is not None:
+            self._commands.stop()
+        self.stage.stop_requests(time.monotonic_ns())
 
     def _set_stage(self, assignment: Assignment, secret: str) -> Stage:
         division = Division(
@@ -168,14 +185,21 @@ class Member:
         self._is_closed = True
         self._status.kill()
         self._pulse.stop()
+        self._gateway_clock.stop()
         release_what_stayed()
         now_ns = time.monotonic_ns()
         self.stage.close_oracles(now_ns)
+        self.stage.close_pushes()
         rows = [asdict(row) for row in self.stage.ledger.close(last_numbers)]
         self.recorder.close(now_ns)
         facts = {
             "left": has_left,
-            "unmeasured": sorted(self._generator.unmeasured),
+            "unmeasured": sorted(
+                self._generator.unmeasured
+                | self._gateway_clock.unmeasured
+                | self.stage.pushes.unmeasured()
+            ),
+            "gateway_clock": self._gateway_clock.describe(self.recorder.t0_ns, now_ns),
             "clock_shift_ns": self._shift_ns,
             "clock_error_ns": self._shift_error_ns,
         }

@@ -98,6 +98,10 @@ class Membership:
         self.is_open = False
         self._missing = []
 
+    def forgo(self) -> None:
+        """Expect nothing late any more: the same numbers will mean other deliveries."""
+        self._forgone = None
+
     def owes_nothing(self, last: int) -> bool:
         """Return whether every number up to ``last`` has been accounted for."""
         return not self.is_open or (self._last >= last and not self._missing)

@@ -43,6 +43,7 @@ class Assignment:
         scenario: the text of the scenario; a worker on another machine has no file.
         t0_ns: the run's start, by the master's clock.
         clock_id: of the master's clock (``loadtests.clocks``), None where it is unknown.
+        gateway_clock_id: of the gateway's, as its welcome says.
         counts: for each group, how many users each worker has, by rank.
         ranks: each worker's rank, by Locust's id of it.
         session_count: how many sessions the run begins with.
@@ -54,6 +55,7 @@ class Assignment:
     scenario: str
     t0_ns: int
     clock_id: str | None
+    gateway_clock_id: str | None
     counts: Mapping[str, list[int]]
     ranks: Mapping[str, int]
     session_count: int

@@ -65,6 +65,9 @@ class Opening:
             CannotBegin: nothing was begun.
         """
         url = (self.environment.host or "").rstrip("/")
+        if self.scenario.ends_gateway and self._options().gateway_pid is None:
+            words = "the scenario terminates its gateway, which must be one of our own"
+            raise CannotBegin(f"{words}: use tidegate run, without --target")
         welcome = self._probe(url)
         runner, options = self.environment.runner, self._options()
         has_workers = isinstance(runner, MasterRunner)
@@ -109,6 +112,7 @@ class Opening:
             scenario=self.scenario.source,
             t0_ns=run.t0_ns,
             clock_id=read_clock_id(),
+            gateway_clock_id=run.gateway_clock_id,
             counts=counts,
             ranks=ranks,
             session_count=self._options().num_users,

@@ -26,6 +26,11 @@ class ParcelError(ValueError):
     """A parcel that cannot be read; the words say whose and why."""
 
 
+def load_packer() -> None:
+    """Load what packs parcels: tens of ms that belong before the first user, not among them."""
+    import pyarrow as pa  # noqa: F401 - to have it loaded
+
+
 class ParcelWriter(TableBuffer):
     """Packs one process's rows into parcels and keeps them until somebody took them."""
 

@@ -1,7 +1,8 @@
 """What the publisher publishes: payloads in the shapes of the wire contract.
 
 Pure and repeatable: the same seed gives the same symbols, users and prices. Money and
-quantities of orders, positions and trades are decimal strings, market data numbers.
+quantities of orders, positions, trades and balances are decimal strings, market data
+numbers. Whatever is private carries its owner's canary.
 """
 
 from __future__ import annotations
@@ -13,9 +14,18 @@ from itertools import accumulate
 
 import orjson
 
-from gateway.contract import Channel, MarketEvent, TradingEvent, iso_timestamp, symbol_room
+from gateway.contract import (
+    BALANCE_EVENT,
+    Channel,
+    MarketEvent,
+    TradingEvent,
+    iso_timestamp,
+    symbol_room,
+)
+from loadtests.canaries import BALANCE, CANARY_FIELDS, canary
 
 _DEPTH = 5
+_NOBODY = "nobody"
 _ORDER_STATUS = {
     TradingEvent.ORDER_CREATED: "pending",
     TradingEvent.ORDER_SUBMITTED: "submitted",
@@ -33,7 +43,8 @@ class PayloadMaker:
         seed: decides every draw.
         symbols: the market, most popular first.
         weights: how often each symbol is drawn.
-        user_ids: owners of trading events; without any they go to the trading room alone.
+        user_ids: owners of trading events and balances; without any, trading events go to the
+            trading room alone, and balances to a user who is not there.
     """
 
     def __init__(
@@ -57,25 +68,29 @@ class PayloadMaker:
         """Return one item for the publish route.
 
         Args:
-            event: a market or trading event's name.
+            event: a market or trading event's name, or the balance's.
             source_us: the intended time for ``srcTs``; None leaves it out.
             unix_s: wall-clock seconds for the times that the payload shows.
             least_bytes: what the data come to as JSON at least; ``pad`` fills them up.
 
         Raises:
-            ValueError: ``event`` is neither a market nor a trading event.
+            ValueError: ``event`` is neither a market nor a trading event, nor the balance.
         """
         symbol = self._random.choices(self._symbols, cum_weights=self._cumulative)[0]
         timestamp = iso_timestamp(unix_s)
         if event in set(MarketEvent):
             target: dict[str, object] = {"room": symbol_room(symbol)}
             data = self._market(MarketEvent(event), symbol, timestamp)
+        elif event == BALANCE_EVENT:
+            user_id = self._random.choice(self._user_ids or [_NOBODY])
+            target = {"userId": user_id}
+            data = self._balance(user_id)
         else:
-            user_id = self._random.choice(self._user_ids) if self._user_ids else None
+            user_id = self._random.choice(self._user_ids or [_NOBODY])
             target = {"room": str(Channel.TRADING)}
-            if user_id is not None:
+            if self._user_ids:
                 target["userId"] = user_id
-            data = self._trading(TradingEvent(event), symbol, user_id or "nobody", timestamp)
+            data = self._trading(TradingEvent(event), symbol, user_id, timestamp)
         if least_bytes is not None:
             data = _padded(data, least_bytes)
         stamp = {} if source_us is None else {"srcTs": source_us}
@@ -138,8 +153,7 @@ class PayloadMaker:
         }.get(event, 0.0)
         return {
             "id": f"order-{user_id}-{number}",
-            # A canary: an owner's form that names another user was delivered to the wrong one.
-            "clientOrderId": f"{user_id}:{number}",
+            CANARY_FIELDS["order"]: canary("order", user_id, number),
             "symbol": symbol,
             "side": self._random.choice(("buy", "sell")),
             "type": "limit",
@@ -163,7 +177,7 @@ class PayloadMaker:
     ) -> dict[str, object]:
         return {
             "id": f"trade-{user_id}-{number}",
-            "orderId": f"order-{user_id}-{number}",
+            CANARY_FIELDS["trade"]: canary("trade", user_id, number),
             "symbol": symbol,
             "side": self._random.choice(("buy", "sell")),
             "type": "limit",
@@ -187,7 +201,7 @@ class PayloadMaker:
     ) -> dict[str, object]:
         is_closed = event is TradingEvent.POSITION_CLOSED
         return {
-            "id": f"position-{user_id}-{number}",
+            CANARY_FIELDS["position"]: canary("position", user_id, number),
             "symbol": symbol,
             "side": self._random.choice(("long", "short")),
             "quantity": f"{quantity:.4f}",
@@ -203,6 +217,22 @@ class PayloadMaker:
             "openedAt": timestamp,
             "closedAt": timestamp if is_closed else None,
             "lastUpdated": timestamp,
+        }
+
+    def _balance(self, user_id: str) -> dict[str, object]:
+        self._orders[user_id] += 1
+        total, reserved = self._random.uniform(100, 10_000), self._random.uniform(0, 100)
+        entry = {
+            "currency": "USDT",
+            "available": f"{total - reserved:.2f}",
+            "reserved": f"{reserved:.2f}",
+            "total": f"{total:.2f}",
+        }
+        return {
+            CANARY_FIELDS[BALANCE]: canary(BALANCE, user_id, self._orders[user_id]),
+            "balance": entry["total"],
+            "currency": entry["currency"],
+            "balances": [entry],
         }
 
     def _step(self, symbol: str) -> float:

@@ -21,13 +21,17 @@ _PROBE_TIMEOUT_S: Final = 10.0
 _TRADER_JOINS: Final = 2  # requests of a trader as it comes on
 
 
-def connection_limit(welcome: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Return a welcome's rate limit of a connection: events and window in ns; None when absent."""
-    events = welcome.get("limits", {}).get("events", {})
-    announced = events.get(LimitName.CONNECTION)
+def event_limit(welcome: Mapping[str, Any], name: LimitName) -> tuple[int, int] | None:
+    """Return a rolling limit of a welcome: events and window in ns; None when it lists none."""
+    announced = welcome.get("limits", {}).get("events", {}).get(name)
     if not isinstance(announced, dict):
         return None
     return int(announced["limit"]), round(announced["windowMs"] * 1_000_000)
+
+
+def connection_limit(welcome: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return a welcome's rate limit of a connection: events and window in ns; None when absent."""
+    return event_limit(welcome, LimitName.CONNECTION)
 
 
 def fetch_welcome(url: str, secret: str) -> dict[str, Any]:
@@ -140,16 +144,19 @@ class _Probe:
 
 
 def _rooms_demand(scenario: Scenario) -> tuple[str, int, str]:
-    users = scenario.users
-    subscriber = users.subscriber.symbols if users.subscriber else 0
-    # A trader holds its symbols, one that comes and goes, and the trading room.
-    trader = users.trader.symbols + 2 if users.trader else 0
-    return "roomsPerClient", max(subscriber, trader), "rooms for a client"
+    held = scenario.users.symbols()
+    if scenario.users.trader is not None:
+        # A trader holds its symbols, one that comes and goes, and the trading room.
+        held["trader"] = scenario.users.trader.symbols + 2
+    for command in scenario.commands:
+        if command.do == "subscribe":
+            held[command.who] = held.get(command.who, 0) + command.count
+    return "roomsPerClient", max(held.values(), default=0), "rooms for a client"
 
 
 def _symbols_demand(scenario: Scenario) -> tuple[str, int, str]:
-    users = scenario.users
-    counts = [group.symbols for group in (users.subscriber, users.trader) if group]
+    counts = [command.count for command in scenario.commands if command.do == "subscribe"]
+    counts += scenario.users.symbols().values()
     return "symbolsPerCall", max(counts, default=0), "symbols in a call"
 
 

@@ -1,6 +1,6 @@
-"""What is read once a second of the gateway and of the generator, and how late the loop runs.
+"""What is read once a second of the generator, and how late its loop runs.
 
-Everything that a machine or a target cannot give is absent from the figures and named
+Everything that a machine cannot give is absent from the figures and named
 in ``unmeasured``; it is never zero.
 """
 
@@ -12,18 +12,8 @@ import threading
 import time
 from pathlib import Path
 from typing import Final
-from urllib.error import HTTPError
-
-import psutil
-
-from loadtests.endpoints import fetch_metrics
 
 TICK_NS: Final = 10_000_000
-PROBE_TIMEOUT_S: Final = 0.8
-_CLIENTS: Final = "tidegate_clients"
-_MESSAGES_OUT: Final = "tidegate_messages_out_total"
-_RSS: Final = "process_resident_memory_bytes"
-_LOOP_LAG: Final = ("tidegate_loop_lag_max_seconds", "tidegate_loop_lag_seconds")
 _SECOND_NS: Final = 1_000_000_000
 
 
@@ -45,73 +35,6 @@ class TickClock:
             lags.append(now_ns - self.due_ns)
             self.due_ns += TICK_NS
         return lags
-
-
-class ServerProbe:
-    """Reads the gateway: its metrics, and its process when that is ours."""
-
-    def __init__(self, url: str, pid: int | None) -> None:
-        self.url = url
-        self.pid = pid
-        self.unmeasured: set[str] = set()
-        self._process = None if pid is None else psutil.Process(pid)
-        if pid is None:
-            self.unmeasured.add("server CPU, private memory and descriptors: not our process")
-
-    def read(self) -> dict[str, object]:
-        """Return the columns of ``server`` that could be measured.
-
-        Raises:
-            OSError: nobody answers at the target's address.
-        """
-        found = self._from_metrics()
-        if self._process is not None:
-            found |= self._from_process(self._process)
-        return found
-
-    def _from_metrics(self) -> dict[str, object]:
-        try:
-            metrics = fetch_metrics(self.url, timeout_s=PROBE_TIMEOUT_S)
-        except HTTPError as error:
-            self.unmeasured.add(f"gateway metrics: /metrics answers {error.code}")
-            return {}
-        columns = {
-            "clients": metrics.get(_CLIENTS),
-            "rss_bytes": metrics.get(_RSS),
-            "messages_out": metrics.get(_MESSAGES_OUT),
-        }
-        lag_s = next((metrics[name] for name in _LOOP_LAG if name in metrics), None)
-        columns["loop_lag_ns"] = None if lag_s is None else lag_s * _SECOND_NS
-        self.unmeasured |= {
-            f"server {name}: not in /metrics" for name, value in columns.items() if value is None
-        }
-        return {name: int(value) for name, value in columns.items() if value is not None}
-
-    def _from_process(self, process: psutil.Process) -> dict[str, object]:
-        found: dict[str, object] = {}
-        try:
-            times = process.cpu_times()
-            found["cpu_ns"] = int((times.user + times.system) * _SECOND_NS)
-            found["fds"] = process.num_fds()
-            found["pss_anon_bytes"] = read_pss_anon(process.pid)
-        except psutil.Error as error:
-            # A gateway that is gone is the supervisor's news; here its figures end.
-            self.unmeasured.add(f"server process figures to the end: {type(error).__name__}")
-        if found.get("pss_anon_bytes", 0) is None:
-            self.unmeasured.add("server private memory: the kernel shows no smaps_rollup")
-        return found
-
-
-def read_pss_anon(pid: int, proc: Path = Path("/proc")) -> int | None:
-    """Return a process's share of anonymous memory in bytes, None where the kernel hides it."""
-    try:
-        lines = (proc / str(pid) / "smaps_rollup").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    for line in lines:
-        if line.startswith("Pss_Anon:"):
-            return int(line.split()[1]) * 1_024
-    return None
 
 
 class PauseWatch:

@@ -122,11 +122,25 @@ class Connection:
         random_bytes: source of masks and the handshake's key; a test gives its own.
         max_message_bytes: of one message from the server.
 
+    Attributes:
+        answers_pings: whether Engine.IO's pings are answered; who plays dead answers none.
+        pings: how many came.
+
     Raises:
         InvalidTarget: the URL is none to connect to.
     """
 
-    __slots__ = ("_ack_id", "_auth", "_handshake", "_out", "_random", "_reader", "_state")
+    __slots__ = (
+        "_ack_id",
+        "_auth",
+        "_handshake",
+        "_out",
+        "_random",
+        "_reader",
+        "_state",
+        "answers_pings",
+        "pings",
+    )
 
     def __init__(
         self,
@@ -146,6 +160,8 @@ class Connection:
         self._reader = FrameReader(max_message_bytes)
         self._state = _State.UPGRADING
         self._ack_id = 0
+        self.answers_pings = True
+        self.pings = 0
         self._out = [self._handshake.request()]
 
     @property
@@ -212,6 +228,10 @@ class Connection:
         """
         self._require_connected()
         self._send_text(_MESSAGE + encode_ack(ack_id, arguments))
+
+    def pong(self) -> None:
+        """Say what answers a ping, whether one came or not."""
+        self._send_text(_PONG)
 
     def close(self) -> None:
         """Leave the namespace where there is one, and close; idempotent."""
@@ -281,7 +301,9 @@ class Connection:
         if kind == _MESSAGE:
             return self._on_packet(decode_packet(text[1:]))
         if kind == _PING:
-            self._send_text(_PONG + text[1:])
+            self.pings += 1
+            if self.answers_pings:
+                self._send_text(_PONG + text[1:])
             return None
         if kind == _NOOP:
             return None

@@ -14,9 +14,13 @@ from scenarios.schema import Arrivals, Publish, Scenario
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What to publish. Times are monotonic ns of this machine; ``stamps`` allows ``srcTs``.
+    """What to publish. Times are monotonic ns of this machine.
 
-    Nothing is due from ``end_ns`` on; None leaves the end to whoever stops the publisher.
+    ``clock_offset_ns`` is the gateway's clock minus this one, so that ``srcTs`` can be in the
+    gateway's; None, where nobody knows it, leaves ``srcTs`` out.
+    From each of ``orders_ns`` on the gateway may be away until it answers again: what fails
+    meanwhile is missed. Nothing is due from ``end_ns`` on; None leaves the end to whoever
+    stops the publisher.
     """
 
     directory: Path
@@ -32,7 +36,8 @@ class Plan:
     steady_ns: int
     end_ns: int | None
     late_ns: int
-    stamps: bool
+    clock_offset_ns: int | None
+    orders_ns: tuple[int, ...] = ()
 
 
 def read_plan(line: str) -> Plan:
@@ -47,8 +52,8 @@ def read_plan(line: str) -> Plan:
     content["publish"] = tuple(
         Publish(**{**item, "arrivals": Arrivals(**item["arrivals"])}) for item in content["publish"]
     )
-    for name in ("symbols", "weights", "user_ids"):
-        content[name] = tuple(content[name])
+    for name in ("symbols", "weights", "user_ids", "orders_ns"):
+        content[name] = tuple(content.get(name, ()))
     return Plan(**content)
 
 

@@ -2,11 +2,13 @@
 
 ``python -m loadtests.publisher`` reads its plan, one line of JSON, from standard input,
 publishes until that input ends or SIGTERM comes, and exits 0 within a second. It exits 1
-when the gateway cannot be reached any more.
+when the gateway cannot be reached any more. Further lines tell how far the gateway's clock
+is from ours, found anew: ``{"clock_offset_ns": …}``.
 
 What is due together goes in one request, at most ``MAX_PUBLISH_ITEMS``; a few requests may
 be in flight, and the gateway numbers as they arrive. What comes late goes out late, with
-its intended time in ``srcTs``; what never went out is counted ``missed``.
+its intended time in ``srcTs``; what never went out is counted ``missed``. The module is
+long because every step of a publication moves the one ledger.
 
 ConnectionError
 └── GatewayLost      nobody has answered for ``GIVE_UP_S``
@@ -15,6 +17,8 @@ ConnectionError
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import logging
 import os
 import signal
@@ -29,6 +33,8 @@ import orjson
 
 from gateway.contract import MAX_PUBLISH_ITEMS, PUBLISH_PATH, user_stream
 from loadtests.fineselector import make_fine_loop
+from loadtests.gaps import Gaps
+from loadtests.gatewayorders import RESTARTED_WITHIN_S
 from loadtests.manifest import write_json
 from loadtests.payloads import PayloadMaker
 from loadtests.publish_plan import Plan, plan_arrivals, read_plan
@@ -48,6 +54,7 @@ GIVE_UP_S: Final = 5.0
 LAST_ANSWERS_S: Final = 0.6
 REQUEST_TIMEOUT_S: Final = 10.0
 LONGEST_RETRY_S: Final = 5.0
+_NS_PER_US: Final = 1_000
 
 _log = logging.getLogger("publisher")
 
@@ -67,6 +74,7 @@ class Publisher:
         throttled: answers that asked to wait (503).
         streams: the last number of each stream, as the answers told it.
         counts: how many publications of each stream were accepted.
+        clock_offset_ns: the gateway's clock minus ours; None where nobody knows it.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -74,6 +82,7 @@ class Publisher:
         self.published = self.late = self.missed = self.failed = self.throttled = 0
         self.streams: dict[str, int] = {}
         self.counts: Counter[str] = Counter()
+        self.clock_offset_ns = plan.clock_offset_ns
         self.stopping = asyncio.Event()
         phases = PhaseTimes(plan.t0_ns)
         phases.begin(Phase.WARM_UP, plan.first_ns)
@@ -84,6 +93,7 @@ class Publisher:
         self._pending: set[asyncio.Task[None]] = set()
         self._fault: BaseException | None = None
         self._silent_since_ns: int | None = None
+        self._gaps = Gaps(plan.orders_ns, round(RESTARTED_WITHIN_S * SECOND_NS))
 
     async def run(self) -> None:
         """Publish until ``stopping`` is set, then close the ledger.
@@ -165,20 +175,24 @@ class Publisher:
                 accepted = status == HTTPStatus.ACCEPTED
                 if accepted:
                     self._keep_answer(items, batch, content)
+                elif self._is_away(len(items)):
+                    return
                 elif status != HTTPStatus.SERVICE_UNAVAILABLE:
                     self._count_failure(f"publish answered {status}: {str(content)[:300]}")
                     return
                 elif not await self._wait_as_told(content):
                     return
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            self._count_failure(f"publish failed: {type(error).__name__}: {error}")
-            self._judge_silence()
+            if not self._is_away(len(items)):
+                self._count_failure(f"publish failed: {type(error).__name__}: {error}")
+                self._judge_silence()
         finally:
             if not accepted:
                 self.failed += len(items)
 
     def _item(self, due_ns: int, what: Publish) -> dict[str, object]:
-        source_us = due_ns // 1_000 if self.plan.stamps else None
+        offset_ns = self.clock_offset_ns
+        source_us = None if offset_ns is None else (due_ns + offset_ns) // _NS_PER_US
         return self._payloads.make(
             what.event, source_us=source_us, unix_s=time.time(), least_bytes=what.payload_bytes
         )
@@ -205,14 +219,29 @@ class Publisher:
         content: dict[str, Any],
     ) -> None:
         now_ns = time.monotonic_ns()
+        if self._gaps.take_answer(now_ns):
+            self.streams.clear()  # another process numbers from 1
         for due_ns, _, _ in batch:
             self.recorder.span(Series.PUBLISH_ACK, now_ns - due_ns, now_ns)
         self.published += len(items)
         for item, receipt in zip(items, content["published"], strict=True):
+            self._time_acceptance(item, receipt, now_ns)
             if "seq" in receipt:
                 self._keep_number(str(receipt["stream"]), int(receipt["seq"]))
             if "userSeq" in receipt:
                 self._keep_number(user_stream(str(item["userId"])), int(receipt["userSeq"]))
+
+    def _time_acceptance(
+        self, item: dict[str, object], receipt: dict[str, Any], now_ns: int
+    ) -> None:
+        """Record numbered − intended, both by the gateway's clock."""
+        source_us, numbered_us = item.get("srcTs"), receipt.get("ts")
+        if not isinstance(source_us, int) or not isinstance(numbered_us, int):
+            return
+        accept_ns = (numbered_us - source_us) * _NS_PER_US
+        if accept_ns < 0 and self.clock_offset_ns:
+            return  # by less than the two clocks' difference is known: it tells nothing
+        self.recorder.span(Series.ACCEPT, accept_ns, now_ns)
 
     def _keep_number(self, stream: str, number: int) -> None:
         self.streams[stream] = max(number, self.streams.get(stream, 0))
@@ -226,6 +255,14 @@ class Publisher:
         except TimeoutError:
             return True
         return False
+
+    def _is_away(self, items: int) -> bool:
+        """Take items that failed; where the gateway is away by order they are missed, no more."""
+        if not self._gaps.take_failure(time.monotonic_ns()):
+            return False
+        self.missed += items
+        self.recorder.count("missed", items)
+        return True
 
     def _count_failure(self, words: str) -> None:
         _log.error("%s", words)
@@ -267,20 +304,28 @@ async def publish(plan: Plan) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, publisher.stopping.set)
     source = sys.stdin.fileno()
+    rest = b""
 
-    def notice_end() -> None:
-        if not os.read(source, 4_096):
+    def read_on() -> None:
+        nonlocal rest
+        data = os.read(source, 4_096)
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            publisher.clock_offset_ns = int(json.loads(line)["clock_offset_ns"])
+        if not data:
             loop.remove_reader(source)
             publisher.stopping.set()
 
-    loop.add_reader(source, notice_end)
+    loop.add_reader(source, read_on)
     await publisher.run()
 
 
 def main() -> int:
     """Run the process; returns its exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    line = sys.stdin.readline()
+    # Not through Python's own reader: it would take in lines that are for the loop.
+    with io.FileIO(sys.stdin.fileno(), closefd=False) as source:
+        line = source.readline().decode()
     if not line:
         return 0
     try:

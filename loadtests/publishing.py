@@ -65,13 +65,12 @@ class PublisherProcess:
 
         A process that is already gone is left for ``is_lost`` to tell.
         """
-        if self._process.stdin is None:
-            raise RuntimeError("the publisher was started without a pipe to its standard input")
-        try:
-            self._process.stdin.write(json.dumps(plan).encode() + b"\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            return
+        self._tell(plan)
+
+    def tell_clock_offset(self, offset_ns: int) -> None:
+        """Tell how far the gateway's clock is from ours (theirs − ours), found anew."""
+        if self.status == "running":
+            self._tell({"clock_offset_ns": offset_ns})
 
     def stop(self) -> None:
         """End the process by ending its input; in order means in time and with exit code 0."""
@@ -96,6 +95,15 @@ class PublisherProcess:
         ledger, status = self.ledger(), "lost" if self.is_lost else self.status
         counts = {name: ledger.get(name, 0) for name in ("published", "late", "missed")}
         return {"status": status, **counts}
+
+    def _tell(self, words: Mapping[str, object]) -> None:
+        if self._process.stdin is None:
+            raise RuntimeError("the publisher was started without a pipe to its standard input")
+        try:
+            self._process.stdin.write(json.dumps(words).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            return  # its end is noticed elsewhere
 
     def _close(self) -> None:
         self._log.close()

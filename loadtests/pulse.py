@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 import gevent
@@ -64,6 +64,7 @@ class Pulse:
         self.on_second = on_second
         self.on_lost = on_lost
         self.target_lost = False
+        self._server_now: Mapping[str, object] = {}
         self._greenlets: list[gevent.Greenlet] = []
 
     def start(self) -> None:
@@ -100,6 +101,7 @@ class Pulse:
                 gevent.sleep(BREATH_S)
             if self.generator is not None:
                 self._record_generator(self.generator, seen, second_ns)
+            seen.server = self._server_now
             self.on_second(seen)
 
     def _record_generator(
@@ -112,6 +114,7 @@ class Pulse:
         if figures["share_max_ns"] is not None:
             generator.unmeasured.discard(NO_SHARE)
         self.recorder.row("generator", second_ns, figures)
+        seen.generator = figures
 
     def _tick(self) -> None:
         ticks = TickClock(time.monotonic_ns())
@@ -136,6 +139,7 @@ class Pulse:
                 if silent == TARGET_LOST_S:
                     self.target_lost = True
                     self.on_lost(f"the target has not answered for {TARGET_LOST_S} s: {error}")
+            self._server_now = figures
             self.recorder.row("server", at_ns, figures)
 
 

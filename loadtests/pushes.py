@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import gevent
@@ -21,7 +21,8 @@ from locust.env import Environment
 from locust.stats import StatsEntry
 from numpy.typing import NDArray
 
-from loadtests.intake import Batch, Intake
+from loadtests.batches import Batch
+from loadtests.intake import Intake
 
 PUSH: Final = "PUSH"
 PUMP_S: Final = 0.1
@@ -57,6 +58,7 @@ class PushTable:
         self._record: Callable[[Batch], None] | None = None
         self._pump: gevent.Greenlet | None = None
         self._owners = 0
+        self._limits: object = None
         self._turned_ns = 0
         environment.events.test_stop.add_listener(self._stop)  # type: ignore[no-untyped-call]  # Locust's own gap
 
@@ -83,6 +85,18 @@ class PushTable:
         """Count a user in, and return its number, from 0."""
         self._owners += 1
         return self._owners - 1
+
+    def share_limits(self, welcome: dict[str, Any]) -> dict[str, Any]:
+        """Return a welcome whose ``limits`` are the same object as everybody's where equal.
+
+        They are most of a welcome: 2 KB for each user that keeps its own.
+        """
+        limits = welcome.get("limits")
+        if limits is not None and limits == self._limits:
+            welcome["limits"] = self._limits
+        else:
+            self._limits = limits
+        return welcome
 
     def fail(self, kind: str, name: str, error: Exception) -> None:
         """Have a failure that was noticed in the hub told as a line of Locust's table."""

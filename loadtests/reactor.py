@@ -35,6 +35,8 @@ _NS_PER_S: Final = 1_000_000_000
 
 READABLE: Final[int] = 0x001  # EPOLLIN; gevent hides the names of ``select``
 WRITABLE: Final[int] = 0x004  # EPOLLOUT
+BROKEN: Final[int] = 0x008 | 0x010  # EPOLLERR, EPOLLHUP: epoll tells them unasked
+ENDING: Final[int] = 0x2000  # EPOLLRDHUP: the other end has closed, whatever is still unread
 
 
 class Reading(Protocol):

@@ -9,59 +9,25 @@ from __future__ import annotations
 
 import zlib
 from array import array
-from bisect import bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from loadtests.results import MAX_VALUE_NS, TABLES, Event, Phase, Series
+from loadtests.phases import SECOND_NS, PhaseTimes
+from loadtests.results import MAX_VALUE_NS, TABLES, Event, Series
 from loadtests.secondseen import SecondSeen
 from loadtests.segments import Repeated, Runs, SegmentWriter, TableSink
 from loadtests.tally import Integers, Tally
 
-SECOND_NS = 1_000_000_000
+__all__ = ["COUNTED", "SAMPLE_EVERY", "SECOND_NS", "PhaseTimes", "Recorder"]
+
 SAMPLE_EVERY = 1_000
 COUNTED = ("offered", "sent", "received", "bytes_received", "errors", "missed")
 
-
-class PhaseTimes:
-    """When each phase begins, in monotonic ns; a phase may be planned ahead."""
-
-    def __init__(self, start_ns: int) -> None:
-        self.starts_ns: list[int] = [start_ns]
-        self.phases: list[Phase] = [Phase.RAMP]
-
-    def begin(self, phase: Phase, at_ns: int) -> None:
-        """Let a phase begin; later phases that were planned from there on are dropped."""
-        keep = bisect_right(self.starts_ns, at_ns - 1)
-        del self.starts_ns[max(1, keep) :]
-        del self.phases[max(1, keep) :]
-        self.starts_ns.append(at_ns)
-        self.phases.append(phase)
-
-    def replace(self, starts_ns: list[int], phases: list[Phase]) -> None:
-        """Take all phases anew, as another process planned them."""
-        self.starts_ns[:], self.phases[:] = starts_ns, phases
-
-    def at(self, now_ns: int) -> Phase:
-        """Return the phase of a moment; what was before the start counts as the first."""
-        return self.phases[max(0, bisect_right(self.starts_ns, now_ns) - 1)]
-
-    def describe(self, t0_ns: int, end_ns: int) -> list[dict[str, object]]:
-        """Return each phase that began by ``end_ns``: start and end in seconds of the run."""
-        ends_ns = [*self.starts_ns[1:], end_ns]
-        return [
-            {
-                "phase": str(phase),
-                "start_s": (start_ns - t0_ns) / SECOND_NS,
-                "end_s": (min(stop_ns, end_ns) - t0_ns) / SECOND_NS,
-            }
-            for phase, start_ns, stop_ns in zip(self.phases, self.starts_ns, ends_ns, strict=True)
-            if start_ns <= end_ns
-        ]
+_Columns: TypeAlias = "tuple[array[int], array[int]]"
 
 
 class Recorder:
@@ -83,9 +49,9 @@ class Recorder:
         self.phases = phases
         self.writer: TableSink = SegmentWriter(sink, worker) if isinstance(sink, Path) else sink
         self.totals: Counter[str] = Counter()
-        self._spans: dict[Series, tuple[array[int], array[int]]] = {
-            series: (array("q"), array("q")) for series in Series
-        }
+        self.happened: Counter[tuple[str, str]] = Counter()
+        """How many events there were so far, by event and outcome."""
+        self._spans: defaultdict[tuple[Series, str], _Columns] = defaultdict(_empty_columns)
         self._counts: Counter[str] = Counter()
         self._counted_from_ns = t0_ns
         self._clients = 0
@@ -100,7 +66,7 @@ class Recorder:
         and kept as an event: it is never clamped.
         """
         if 0 <= value_ns <= MAX_VALUE_NS:
-            moments, values = self._spans[series]
+            moments, values = self._spans[series, ""]
             moments.append(at_ns)
             values.append(value_ns)
             return
@@ -108,25 +74,35 @@ class Recorder:
         words = "negative span" if value_ns < 0 else "span too long"
         self.event(Event.ERROR, at_ns=at_ns, outcome=words, detail=f"{series}: {value_ns} ns")
 
-    def spans(self, series: Series, values_ns: NDArray[np.int64], at_ns: NDArray[np.int64]) -> None:
+    def spans(self, series: Series, values_ns: Integers, at_ns: Integers, family: str = "") -> None:
         """Record many spans of a series at once; those that ``span`` would refuse go its way.
 
         Args:
             series: what was measured.
             values_ns: the spans.
             at_ns: when each ended, monotonic.
+            family: kind of stream that they belong to (``results.Family``).
         """
-        good = (values_ns >= 0) & (values_ns <= MAX_VALUE_NS)
-        moments, values = self._spans[series]
-        moments.frombytes(np.ascontiguousarray(at_ns[good], dtype=np.int64).tobytes())
-        values.frombytes(np.ascontiguousarray(values_ns[good], dtype=np.int64).tobytes())
-        for value_ns, moment_ns in zip(values_ns[~good], at_ns[~good], strict=True):
-            self.span(series, int(value_ns), int(moment_ns))
+        if not len(values_ns):
+            return
+        if values_ns.min() < 0 or values_ns.max() > MAX_VALUE_NS:
+            good = (values_ns >= 0) & (values_ns <= MAX_VALUE_NS)
+            for value_ns, moment_ns in zip(values_ns[~good], at_ns[~good], strict=True):
+                self.span(series, int(value_ns), int(moment_ns))
+            values_ns, at_ns = values_ns[good], at_ns[good]
+        moments, values = self._spans[series, family]
+        moments.frombytes(np.ascontiguousarray(at_ns, dtype=np.int64).tobytes())
+        values.frombytes(np.ascontiguousarray(values_ns, dtype=np.int64).tobytes())
 
     def draw_from(self, source: Callable[[], None]) -> None:
         """Have ``source`` hand over what it holds before each flush; once for the same one."""
         if source not in self._sources:
             self._sources.append(source)
+
+    def draw(self) -> None:
+        """Have every source hand over what it holds."""
+        for source in self._sources:
+            source()
 
     def count(self, column: str, n: int = 1) -> None:
         """Add to a counter of the current second.
@@ -155,6 +131,7 @@ class Recorder:
         detail: str = "",
     ) -> None:
         """Record a rare thing whole; ``at_ns`` and ``sent_ns`` are monotonic."""
+        self.happened[str(event), str(outcome)] += 1
         self.writer.row(
             "events",
             {
@@ -219,15 +196,16 @@ class Recorder:
         """
         while self.flush_step():
             pass
-        for source in self._sources:
-            source()
+        self.draw()
         seen = SecondSeen(now_ns, self._clients, Counter(self._counts))
-        taken = []
-        for series, (moments, values) in self._spans.items():
-            if moments:
-                self._spans[series] = array("q"), array("q")
-                taken.append((series, _integers(moments), _integers(values)))
-                seen.add(series, taken[-1][2])
+        spans, self._spans = self._spans, defaultdict(_empty_columns)
+        taken = [
+            (series, family, _integers(moments), _integers(values))
+            for (series, family), (moments, values) in spans.items()
+            if moments
+        ]
+        for series, _, _, values_ns in taken:
+            seen.add(series, values_ns)
         self._write_counts(now_ns)
         if self._slowest is not None:
             self.writer.row("sample", {**self._slowest[1], "why": "slow"})
@@ -253,18 +231,19 @@ class Recorder:
         return (at_ns - self.t0_ns) // SECOND_NS
 
     def _write(
-        self, taken: list[tuple[Series, Integers, Integers]], seen: SecondSeen
+        self, taken: list[tuple[Series, str, Integers, Integers]], seen: SecondSeen
     ) -> Iterator[None]:
         """Write spans and rows; all histograms of a second are one batch."""
         starts_ns, names = list(self.phases.starts_ns), [str(name) for name in self.phases.phases]
         tallies: list[Tally] = []
-        words: dict[str, list[Repeated]] = {"series": [], "phase": []}
-        for series, moments_ns, values_ns in taken:
+        words: dict[str, list[Repeated]] = {"series": [], "family": [], "phase": []}
+        for series, family, moments_ns, values_ns in taken:
             tally = Tally(moments_ns, values_ns, self.t0_ns, starts_ns)
             yield from tally.pieces()
             seen.keep(series, tally)
             tallies.append(tally)
             words["series"].append(Repeated(str(series), len(tally.counts)))
+            words["family"].append(Repeated(family, len(tally.counts)))
             words["phase"] += _phase_runs(tally, names)
             yield
         if tallies:
@@ -275,7 +254,7 @@ class Recorder:
                     "phase": Runs(words["phase"]),
                     "worker": Repeated(self.worker, sum(len(t.counts) for t in tallies)),
                     "series": Runs(words["series"]),
-                    "family": Repeated("", sum(len(t.counts) for t in tallies)),
+                    "family": Runs(words["family"]),
                     "bucket": np.concatenate([tally.buckets for tally in tallies]),
                     "count": np.concatenate([tally.counts for tally in tallies]),
                 },
@@ -290,6 +269,10 @@ class Recorder:
         named: dict[str, object] = {column: self._counts[column] for column in COUNTED}
         self._counts.clear()
         self.row("timeline", at_ns, {"clients": self._clients, **named})
+
+
+def _empty_columns() -> _Columns:
+    return array("q"), array("q")
 
 
 def _integers(column: array[int]) -> Integers:

@@ -19,12 +19,18 @@ FORMAT_VERSION: Final = 3
 
 MANIFEST: Final = "manifest.json"
 SCENARIO: Final = "scenario.toml"
+BUDGETS: Final = "budgets.toml"  # what was laid over the scenario's own; absent when nothing was
 VERDICT: Final = "verdict.json"
 JUNIT: Final = "junit.xml"
 SUMMARY: Final = "summary.md"
 REPORT: Final = "report.html"
+CAPACITY: Final = "capacity.json"
+COMPARISON: Final = "compare.json"
 LOGS: Final = "logs"
 SEGMENTS: Final = "segments"
+
+GROSS_BREACH: Final = "a budget was broken grossly"
+"""How ``cut`` in a manifest begins when that is why the load was ended early: it is a FAIL."""
 
 
 class RunStatus(StrEnum):
@@ -125,6 +131,17 @@ class Series(StrEnum):
     """From the command to terminate to the end of a client's connection."""
 
 
+class Family(StrEnum):
+    """What kind of stream a push belongs to: the column ``family`` of ``hist``."""
+
+    PRICE = "price"
+    TICKER = "ticker"
+    BOOK = "book"
+    TRADING = "trading"
+    USER = "user"
+    LLM = "llm"
+
+
 class Event(StrEnum):
     """What ``events`` records whole: the rare things."""
 
@@ -133,11 +150,12 @@ class Event(StrEnum):
     REFUSE = "refuse"
     DISCONNECT = "disconnect"
     RECONNECT = "reconnect"
-    LIMIT = "limit"  # one decision of the rate limiter about an abuser's event
+    LIMIT = "limit"  # a decision about an abuser's event; detail: «connection 0», then the limit
     HEARTBEAT_MISSED = "heartbeat-missed"  # one heartbeat that did not come; value: the gap, ns
     COMMAND = "command"  # one of the scenario's commands; outcome: what, group: to whom
-    ATTEMPT = "attempt"  # a connection tried after a drop; outcome: welcome, or why not
+    ATTEMPT = "attempt"  # a connection tried after a drop; outcome: see AttemptOutcome
     DEAD_PEER = "dead-peer"  # outcome: see DeadPeerOutcome; value: time to notice; detail: kind
+    DEAD_PEER_BAND = "dead-peer-band"  # sent: death; value: earliest end; t: latest end
     LEAK = "leak"  # an event that this user must not see; outcome: see LeakOutcome
     AUTH = "auth"  # one case of authentication; outcome: see AuthOutcome; detail: the case
     RETRY = "retry"  # a request after retryAfter; outcome: accepted, refused
@@ -168,6 +186,23 @@ class DeadPeerOutcome(StrEnum):
     EARLY = "early"
     LATE = "late"
     UNNOTICED = "unnoticed"  # still connected at the end, and its band was over
+
+
+class AttemptOutcome(StrEnum):
+    """What came of a connection that was tried after a drop or in a drain."""
+
+    WELCOME = "welcome"
+    REFUSED = "refused"  # by the gateway, with an HTTP status; detail: which
+    UNREACHABLE = "unreachable"  # nobody listens
+    LATE = "late"  # no welcome in time
+    ENDED = "ended"  # it ended before the welcome
+
+
+class EndOutcome(StrEnum):
+    """Why a ``disconnect`` was in order; any other outcome is the error that ended it."""
+
+    DROPPED = "dropped"  # the user did it, by command
+    DRAINED = "drained"  # the gateway had been told to terminate
 
 
 class LeakOutcome(StrEnum):
@@ -213,7 +248,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         _PHASE,
         _WORKER,
         Column("series", "string", "", "what was measured; see Series"),
-        Column("family", "string", "", "push series: kind of stream (price, user, …); else empty"),
+        Column("family", "string", "", "push series: kind of stream; see Family; else empty"),
         Column("bucket", "int32", "", "index in the HDR layout; see bucket_range"),
         Column("count", "int64", "", "values that fell into the bucket in this second"),
     ),
@@ -348,6 +383,29 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
     ),
 }
 """Every table of a run directory. A column whose meaning says «absent» may hold nulls."""
+
+COMPARISON_FIELDS: Final = (
+    Column("format_version", "int64", "", "of all files here"),
+    Column("scenario", "string", "", "what every block ran"),
+    Column("verdict", "string", "", "the worst of the budgets and of the circumstances"),
+    Column("exit_code", "int64", "", "of the command"),
+    Column("reasons", "list", "", "why it is not PASS, worst first"),
+    Column("method", "string", "", "pairs, samples (blocks did not alternate) or single"),
+    Column("pairs", "int64", "", "that count; blocks of the smaller side where not in pairs"),
+    Column("undecided", "bool", "", "whether more pairs could decide what is open"),
+    Column("base", "list", "", "run ids, in the order of time"),
+    Column("head", "list", "", "run ids, in the order of time"),
+    Column("excluded", "list", "", "blocks that do not count: run_id and why"),
+    Column("advice", "string", "", "why it only advises; empty when it decides"),
+    Column(
+        "budgets",
+        "list",
+        "",
+        "as in verdict.json; base and head are medians over blocks, value is head/base, visible "
+        "the smallest visible change (0.18 is +18 %), ratios that of each pair",
+    ),
+)
+"""The members of ``compare.json``, in their order."""
 
 # Buckets: the layout of HdrHistogram (Gil Tene) at three significant digits and a
 # lowest discernible value of 1 ns: 2,048 sub-buckets in the first bucket, 1,024 in

@@ -19,7 +19,10 @@ from loadtests.clocks import read_clock_id
 from loadtests.collecting import freeze_what_stays, release_what_stayed
 from loadtests.crew import Crew
 from loadtests.endpoints import fetch_streams
+from loadtests.gatewayclock import GatewayClock, widest_error_ns
+from loadtests.gatewayorders import RESTARTED_WITHIN_S, OrderedGateway
 from loadtests.live import LiveFigures
+from loadtests.livefile import LiveFile
 from loadtests.manifest import create_run_directory, write_json
 from loadtests.probes import GeneratorProbe
 from loadtests.publish_plan import describe_plan
@@ -31,7 +34,7 @@ from loadtests.run_facts import describe_run
 from loadtests.secondseen import SecondSeen
 from loadtests.tokens import mint
 from loadtests.watching import ServerWatch
-from scenarios.schema import Scenario
+from scenarios.schema import GATEWAY_DEEDS, Scenario
 
 WORKER: Final = "locust"
 MASTER: Final = "master"
@@ -39,6 +42,7 @@ RUNS: Final = Path("runs")
 LIVE: Final = "live.json"
 LAB_USER: Final = "tidegate-lab"
 _POLL_S: Final = 0.05
+_NEVER_S: Final = 86_400.0
 _STREAMS_TIMEOUT_S: Final = 5.0
 _LONGEST_TOKEN_S: Final = 23 * 3_600  # a gateway takes 24 h at most
 
@@ -55,6 +59,8 @@ class Run:
         publisher_lost: whether the publisher ended unasked or not in order.
         worker_lost: whether a worker did.
         target_lost: whether the gateway stopped answering.
+        live: the newest second, for those who watch.
+        clock: the gateway's, as this process sees it.
     """
 
     def __init__(
@@ -72,6 +78,7 @@ class Run:
         self.directory = directory
         self.t0_ns = time.monotonic_ns()
         self.publisher_lost = self.worker_lost = False
+        self.live = LiveFile(directory / LOGS / LIVE, scenario.health)
         self.crew: Crew | None = None
         self.on_lost = on_lost
         self._facts = facts
@@ -81,8 +88,10 @@ class Run:
         self._phases = PhaseTimes(self.t0_ns)
         self._told_phases = 0
         self._problems: list[str] = []
+        self._gateway = OrderedGateway(directory / LOGS, facts["target"]["pid"])
         self._status = RunStatus.RUNNING
         self._end_ns: int | None = None
+        self.clock = GatewayClock(self._url, secret, is_ours=facts["clock"]["same"])
         self._server = ServerWatch(self._url, facts["target"]["pid"], directory / LOGS)
         self._generator = None if has_workers else GeneratorProbe()
         self.recorder = Recorder(
@@ -163,6 +172,7 @@ class Run:
             on_lost=on_lost,
             has_workers=has_workers,
         )
+        run.clock.start()
         run._write_manifest()
         run._pulse.start()
         return run
@@ -171,6 +181,12 @@ class Run:
     def target_lost(self) -> bool:
         """Whether the gateway stopped answering."""
         return self._pulse.target_lost
+
+    @property
+    def gateway_clock_id(self) -> str | None:
+        """The id of the gateway's clock, as its welcome said."""
+        found = self._facts["clock"]["gateway"]
+        return found if isinstance(found, str) else None
 
     def phase(self) -> Phase:
         """Return the phase that the run is in."""
@@ -215,8 +231,20 @@ class Run:
         self._phases.begin(Phase.STEADY, steady_ns)
         if self._publisher is not None:
             self._publisher.begin(self._plan(begin_ns, steady_ns))
+            self.clock.listen(self._publisher.tell_clock_offset)
         self._tell_crew()
         self._write_manifest()
+
+    def order_gateway(self, do: str, at_ns: int) -> None:
+        """Have the gateway terminate, or restart: its supervisor starts the next one.
+
+        Raises:
+            RuntimeError: the gateway is none of ours.
+        """
+        patience_s = RESTARTED_WITHIN_S if do == "restart" else _NEVER_S
+        self._server.expect_gap(time.monotonic_ns() + round(patience_s * SECOND_NS))
+        if not self._gateway.order(do, at_ns):
+            self.note(f"the gateway was gone before it could be told to {do}")
 
     def drain(self, wait_until_owed: Callable[[Mapping[str, int]], bool]) -> Mapping[str, int]:
         """Stop the publisher and wait until nothing is owed, at most the scenario's drain.
@@ -259,6 +287,7 @@ class Run:
         self._stop_publisher()
         self._pulse.stop()
         self._server.close()
+        self.clock.stop()
         release_what_stayed()
         self._end_ns = time.monotonic_ns()
         names = [column.name for column in TABLES["ledger"] if column.name != "worker"]
@@ -287,25 +316,35 @@ class Run:
             t0_ns=self.t0_ns,
             first_ns=first_ns,
             steady_ns=steady_ns,
-            end_ns=self.steady_end_ns(),
-            stamps=self._facts["clock"]["same"],
+            end_ns=self._publish_end_ns(steady_ns),
+            orders_ns=[
+                at for do in GATEWAY_DEEDS for at in self.scenario.ordered_ns(do, steady_ns)
+            ],
+            clock_offset_ns=self.clock.offset_ns,
         )
+
+    def _publish_end_ns(self, steady_ns: int) -> int | None:
+        """Return from when on nothing is published: the end, or when the gateway has to end."""
+        ends_ns = [*self.scenario.ordered_ns("terminate", steady_ns), self.steady_end_ns()]
+        return min((end_ns for end_ns in ends_ns if end_ns is not None), default=None)
 
     def _each_second(self, seen: SecondSeen) -> None:
         self._tell_phases(seen.at_ns)
         self._watch_publisher()
-        published = self._publisher.ledger() if self._publisher is not None else {}
+        pid = self._gateway.follow()
+        if pid is not None:
+            self._server.follow(pid)
         figures = LiveFigures.of(seen, self.recorder)
         if self.crew is not None:
             self._watch_crew(self.crew)
             figures = LiveFigures.merged([figures, self.crew.live()])
-        live = {
-            "t_s": (seen.at_ns - self.t0_ns) / SECOND_NS,
-            "phase": str(self._phases.at(seen.at_ns)),
-            "published": published.get("published"),
-            **figures.described(),
-        }
-        write_json(self.directory / LOGS / LIVE, live)
+        self.live.write(
+            t_s=(seen.at_ns - self.t0_ns) / SECOND_NS,
+            phase=self._phases.at(seen.at_ns),
+            figures=figures,
+            server=seen.server,
+            publisher=None if self._publisher is None else self._publisher.ledger(),
+        )
 
     def _tell_crew(self) -> None:
         if self.crew is not None:
@@ -352,7 +391,7 @@ class Run:
             self.note(f"the publisher did not end in order: code {self._publisher.exit_code}")
 
     def _unmeasured(self) -> list[str]:
-        found = set(self._server.unmeasured)
+        found = self._server.unmeasured | self.clock.unmeasured
         if self._generator is not None:
             found |= self._generator.unmeasured
         if self.crew is not None:
@@ -360,6 +399,8 @@ class Run:
         return sorted(found)
 
     def _last_numbers(self) -> Mapping[str, int]:
+        if self._gateway.is_gone:
+            return {}  # every stay has ended with its connection
         token = mint(self._secret, LAB_USER, lifetime_s=600, scopes=[Scope.PUBLISH])
         try:
             return fetch_streams(self._url, token, timeout_s=_STREAMS_TIMEOUT_S)
@@ -370,17 +411,25 @@ class Run:
         ledger = self._publisher.ledger() if self._publisher is not None else {}
         return {str(name): int(number) for name, number in ledger.get("streams", {}).items()}
 
+    def _describe_clock(self) -> dict[str, object]:
+        """Return what the manifest says of the clocks: the bound is that of every process."""
+        now_ns = self._end_ns or time.monotonic_ns()
+        told = self.clock.describe(self.t0_ns, now_ns)
+        errors_ns = [told["error_ns"], *(self.crew.clock_errors_ns() if self.crew else ())]
+        return {**self._facts["clock"], **told, "error_ns": widest_error_ns(errors_ns)}
+
     def _write_manifest(self) -> None:
         is_embedded = self._facts["target"]["embedded"]
         manifest = {
             **self._facts,
+            "clock": self._describe_clock(),
             "status": str(self._status),
             "t0_monotonic_ns": self.t0_ns,
             "phases": self._phases.describe(self.t0_ns, self._end_ns or time.monotonic_ns()),
             "unmeasured": self._unmeasured(),
             "workers": self.crew.describe() if self.crew is not None else None,
             "publisher": self._publisher.figures() if self._publisher is not None else None,
-            "gateway": {"status": "ok", "exit_code": None} if is_embedded else None,
+            "gateway": self._gateway.describe(self.t0_ns) if is_embedded else None,
             "problems": self._problems,
         }
         write_json(self.directory / MANIFEST, manifest)

@@ -24,6 +24,7 @@ class Seal:
         context: whom to trust.
         host: the name that the server's certificate must carry.
         stamped: as for a link.
+        receive_buffer_bytes: as for a link.
         clock: as for a link.
     """
 
@@ -36,6 +37,7 @@ class Seal:
         host: str,
         *,
         stamped: bool = False,
+        receive_buffer_bytes: int | None = None,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._holder = holder
@@ -43,12 +45,19 @@ class Seal:
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         self._is_open = False
-        self._link = Link(self, stamped=stamped, clock=clock)
+        self._link = Link(
+            self, stamped=stamped, receive_buffer_bytes=receive_buffer_bytes, clock=clock
+        )
 
     @property
     def is_closed(self) -> bool:
         """Whether no socket is held."""
         return self._link.is_closed
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is read unasked."""
+        return self._link.is_paused
 
     def open(self, family: int, address: Any, source: str | None = None) -> None:
         """Begin to connect; the holder hears when TLS stands. Raises as ``Link.open``."""
@@ -62,6 +71,22 @@ class Seal:
     def expect_within(self, silence_ns: int) -> None:
         """Fail when nothing comes for so long."""
         self._link.expect_within(silence_ns)
+
+    def pause(self) -> None:
+        """Read nothing any more, as ``Link.pause``."""
+        self._link.pause()
+
+    def resume(self) -> None:
+        """Read again."""
+        self._link.resume()
+
+    def take(self, most_bytes: int) -> int:
+        """Read at most so much of what is sealed, as ``Link.take``."""
+        return self._link.take(most_bytes)
+
+    def abort(self) -> None:
+        """Close the socket with a reset."""
+        self._link.abort()
 
     def close(self) -> None:
         """Close the socket; idempotent. TLS is told no farewell: WebSocket has its own."""

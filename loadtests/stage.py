@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from loadtests.clientrows import record_clients
 from loadtests.division import Places
 from loadtests.ledger import Ledger
+from loadtests.pushrecords import PushRecord
 from loadtests.recording import Recorder
+from loadtests.results import Phase
 from loadtests.schedule import Plan
 from loadtests.tokens import mint
-from scenarios.schema import Scenario
+from scenarios.schema import GATEWAY_DEEDS, Scenario
 
 if TYPE_CHECKING:
     from loadtests.users import VirtualUser
@@ -36,6 +39,7 @@ class Stage:
         session_count: how many places that plan is for.
         users: everyone who ever came on in this process, in order.
         end_ns: when requests ended; None while they go on.
+        pushes: what becomes of the pushes that the users are sent.
     """
 
     scenario: Scenario
@@ -48,11 +52,30 @@ class Stage:
     session_count: int = 0
     users: list[VirtualUser] = field(default_factory=list)
     end_ns: int | None = None
+    pushes: PushRecord = field(init=False)
     _welcomed: int = 0
+
+    def __post_init__(self) -> None:
+        """Make the record of pushes; an owner in a batch is a place among ``users``."""
+        self.pushes = PushRecord(self.recorder, lambda owner: self.users[owner].user_id)
 
     def is_over(self) -> bool:
         """Return whether requests have ended."""
         return self.end_ns is not None
+
+    def steady_ns(self) -> int | None:
+        """Return when the steady phase begins; None before that is known."""
+        phases = self.recorder.phases
+        marks = zip(phases.phases, phases.starts_ns, strict=True)
+        return next((start_ns for phase, start_ns in marks if phase is Phase.STEADY), None)
+
+    def gateway_ordered_ns(self, after_ns: int, until_ns: int) -> int | None:
+        """Return when the gateway was last told to end between two moments; None when not."""
+        steady_ns = self.steady_ns()
+        if steady_ns is None or not self.scenario.ends_gateway:
+            return None
+        ordered = [at for do in GATEWAY_DEEDS for at in self.scenario.ordered_ns(do, steady_ns)]
+        return max((at_ns for at_ns in ordered if after_ns < at_ns <= until_ns), default=None)
 
     def enter(self, user: VirtualUser) -> tuple[int, int | None]:
         """Take a user in and return its place and when its session is due, in ns.
@@ -115,6 +138,12 @@ class Stage:
             if not user.has_begun and user.due_ns is not None and user.due_ns <= now_ns:
                 self.recorder.count("offered")
                 self.recorder.count("missed")
+
+    def close_pushes(self) -> None:
+        """Record what each user was pushed, and what still waited for copies."""
+        self.recorder.draw()
+        self.pushes.close()
+        record_clients(self.recorder, self.users, self.pushes.users)
 
     def close_oracles(self, now_ns: int) -> None:
         """Let a silent tail count as missed heartbeats."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from locust.env import Environment
+
 from loadtests.division import Division, Places
+from loadtests.gatewayclock import GatewayClock
 from loadtests.messages import Assignment
+from loadtests.pushes import PushTable
 from loadtests.recording import Recorder
 from loadtests.schedule import Plan, plan_of
 from loadtests.stage import Stage
@@ -24,6 +28,17 @@ def plan_sessions(scenario: Scenario, assignment: Assignment, shift_ns: int = 0)
         rate_per_s=assignment.session_rate,
         seed=f"{scenario.seed}:sessions",
     )
+
+
+def take_gateway_clock(environment: Environment, clock: GatewayClock) -> None:
+    """Have an environment's pushes timed by the gateway's clock, as far as it is known."""
+    intake = PushTable.of(environment).intake
+    intake.offset_ns = None  # another run's may have been another gateway's
+
+    def take(offset_ns: int) -> None:
+        intake.offset_ns = offset_ns
+
+    clock.listen(take)
 
 
 def set_stage(

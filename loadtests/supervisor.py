@@ -9,6 +9,7 @@ Exception
 from __future__ import annotations
 
 import secrets
+import shutil
 import signal
 import socket
 import sys
@@ -22,14 +23,20 @@ from urllib.error import HTTPError
 
 from rich.console import Console
 
-from gateway.contract import HEALTH_PATH, LISTENING_LINE
+from gateway.contract import HEALTH_PATH
+from loadtests.capacity.program import CapacitySearch
 from loadtests.children import Child, ChildFailed, child_environment, split_cores
+from loadtests.embedded import EmbeddedGateway
 from loadtests.endpoints import fetch
-from loadtests.judging import judge_run
+from loadtests.gateway_command import GatewayCommand
+from loadtests.judging import finish_tables, judge_run
 from loadtests.manifest import create_run_directory, read_json, write_json
+from loadtests.oversight import Oversight
 from loadtests.progress import Progress
-from loadtests.results import LOGS, MANIFEST, REPORT, ExitCode
-from scenarios.schema import Scenario, ScenarioError, read_scenario
+from loadtests.results import BUDGETS, LOGS, MANIFEST, REPORT, SCENARIO, ExitCode
+from scenarios.foresight import foresee
+from scenarios.overlay import lay_over, read_overlay
+from scenarios.schema import Scenario, ScenarioError, lengthen, read_scenario
 
 GATEWAY_START_S: Final = 15.0
 GATEWAY_STOP_S: Final = 10.0
@@ -37,6 +44,8 @@ LOCUST_STOP_S: Final = 20.0
 OVERTIME_S: Final = 60.0
 TARGET_ANSWER_S: Final = 5.0
 _POLL_S: Final = 0.1
+_BRISK_POLL_S: Final = 0.005
+"""While the gateway's end is awaited: how long that took is measured so."""
 _LOCUSTFILE: Final = Path(__file__).resolve().parent / "locustfile.py"
 
 
@@ -48,7 +57,14 @@ class RunRefused(Exception):  # noqa: N818 - the command's answer, in words
 class RunRequest:
     """What somebody asked for; ``target`` None means a gateway of our own.
 
-    ``processes`` is how many Locust workers share the load; None for one process in all.
+    Attributes:
+        processes: how many Locust workers share the load; None for one process in all.
+        budgets: a file laid over the scenario's budgets.
+        baseline: the run that relative budgets compare with.
+        max_duration_s: of the load; None lets the scenario say.
+        duration_s: of the steady phase, in place of the scenario's; None leaves it.
+        gateway: which one of our own.
+        is_judged: whether the run is judged at its end; a block of a comparison is not.
     """
 
     scenario: Path
@@ -56,6 +72,12 @@ class RunRequest:
     target: str | None = None
     users: int | None = None
     processes: int | None = None
+    budgets: Path | None = None
+    baseline: Path | None = None
+    max_duration_s: float | None = None
+    duration_s: float | None = None
+    gateway: GatewayCommand = field(default_factory=GatewayCommand)
+    is_judged: bool = True
 
 
 @dataclass
@@ -65,6 +87,8 @@ class Watch:
     gateway_exit_code: int | None = None
     gateway_died: bool = False
     interrupted: bool = False
+    cut: str = ""
+    files: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
 
@@ -76,15 +100,57 @@ def run_supervised(request: RunRequest, environment: Mapping[str, str], console:
     """
     try:
         scenario = read_scenario(request.scenario)
+        if request.duration_s is not None:
+            scenario = lengthen(scenario, request.duration_s, path=str(request.scenario))
+        if request.budgets is not None:
+            scenario = lay_over(scenario, read_overlay(request.budgets))
     except ScenarioError as error:
         raise RunRefused(str(error)) from None
+    if scenario.capacity is not None:
+        return _search(scenario, request, environment, console)
+    if request.target is not None and scenario.ends_gateway:
+        raise RunRefused(
+            f"{scenario.name} terminates its gateway, which must be the run's own; "
+            "leave --target out"
+        )
     secret = _secret(request, environment)
     try:
         directory = create_run_directory(request.runs, scenario, time.time())
+        if request.budgets is not None:
+            shutil.copyfile(request.budgets, directory / BUDGETS)
     except OSError as error:
         words = f"no run can be written under {request.runs}: {error.strerror or error}"
         raise RunRefused(f"{words}; name another folder with --runs") from None
     return Supervisor(scenario, request, directory, secret, environment, console).run()
+
+
+def _search(
+    scenario: Scenario, request: RunRequest, environment: Mapping[str, str], console: Console
+) -> int:
+    """Search for the capacity: each trial is a run with a gateway of its own."""
+    unfit = {
+        "--target": request.target,
+        "--users": request.users,
+        "--budgets": request.budgets,
+        "--baseline": request.baseline,
+        "--duration": request.duration_s,
+        "--max-duration": request.max_duration_s,
+    }
+    given = [name for name, value in unfit.items() if value is not None]
+    if given:
+        words = f"{scenario.name} is a search for the capacity, whose trials differ by the load"
+        raise RunRefused(f"{words} alone; leave {' and '.join(given)} out")
+    search = CapacitySearch(
+        scenario,
+        request.runs,
+        environment,
+        console,
+        options=(
+            *(() if request.gateway == GatewayCommand() else ("--gateway", request.gateway.name)),
+            *(() if request.processes is None else ("--processes", str(request.processes))),
+        ),
+    )
+    return search.run()
 
 
 def _secret(request: RunRequest, environment: Mapping[str, str]) -> str:
@@ -119,12 +185,13 @@ class Supervisor:
         self.request = request
         self.directory = directory
         self.environment = child_environment(environment)
-        self.watch = Watch()
+        self.watch = Watch(files=_files(request))
         self._span_s = _load_s(scenario, request.users) + scenario.phases.drain_s
         self.progress = Progress(console, self._span_s)
         self._secret = secret
         self._cores = split_cores()
-        self._gateway: Child | None = None
+        self._gateway: EmbeddedGateway | None = None
+        self._oversight: Oversight | None = None
         self._locust: Child | None = None
 
     def run(self) -> int:
@@ -143,6 +210,9 @@ class Supervisor:
                 signal.signal(by, handler)
 
     def _run(self) -> int:
+        if self.request.is_judged:
+            for words in foresee(self.scenario, has_baseline=self.request.baseline is not None):
+                self.progress.say(f"warning: {words}")
         if self.request.target is None:
             self._gateway = self._start_gateway()
         self._locust = self._start_locust()  # it takes as long to start as a gateway does
@@ -153,15 +223,20 @@ class Supervisor:
             return ExitCode.INTERRUPTED if self.watch.interrupted else ExitCode.GATEWAY_FAILED
         words = f"{self.scenario.name}: {self.scenario.question}"
         self.progress.say(f"{words}\nrun {self.directory.name} against {url}")
+        self._begin_oversight()
         self._watch_load()
         self.progress.end()
         self._stop_gateway()
+        if self._oversight is not None:
+            self.watch.problems += self._oversight.close()
         write_json(self.directory / LOGS / "supervisor.json", vars(self.watch))
         for problem in self.watch.problems:
             self.progress.say(problem)
         if not (self.directory / MANIFEST).exists():
             self.progress.say(f"the load never began:\n{self._locust.complaints()}")
             return self._exit_code(None)
+        if not self.request.is_judged:
+            return self._exit_code(finish_tables(self.directory, self.environment))
         verdict_code = judge_run(self.directory, self.environment, self.progress.say)
         self._say_what_next()
         return self._exit_code(verdict_code)
@@ -170,28 +245,35 @@ class Supervisor:
         """Return the gateway's address when it listens. Raises ChildFailed."""
         if self._gateway is None:
             return str(self.request.target)
-        url = self._gateway.wait_for_line(LISTENING_LINE, GATEWAY_START_S)
+        url = self._gateway.await_address(GATEWAY_START_S)
         for name, value in self.scenario.gateway.items():
             self.progress.say(f"gateway setting of this scenario: {name}={value}")
         return url
 
-    def _start_gateway(self) -> Child:
+    def _start_gateway(self) -> EmbeddedGateway:
         environment = {
             **{k: v for k, v in self.environment.items() if not _is_gateway_setting(k)},
+            **self.request.gateway.environment,
             **self.scenario.gateway,
             "GATEWAY_ENV": "production",
             "JWT_SECRET": self._secret,
             "CLIENT_URL": "http://localhost",
             "HOST": "127.0.0.1",
-            "PORT": "0",
         }
-        command = [sys.executable, "-m", "gateway"]
-        log = self.directory / LOGS / "gateway.log"
-        return Child("gateway", command, log=log, environment=environment, cores=self._cores[0])
+        command = self.request.gateway.words
+        return EmbeddedGateway(command, environment, self.directory / LOGS, self._cores[0])
+
+    def _scenario_file(self) -> Path:
+        """Return the file that Locust reads: the one that was named, unless it was changed."""
+        if self.request.duration_s is None:
+            return self.request.scenario.resolve()
+        path = self.directory / LOGS / SCENARIO
+        path.write_text(self.scenario.source, encoding="utf-8")
+        return path
 
     def _start_locust(self) -> Child:
         command = [sys.executable, "-m", "locust", "-f", str(_LOCUSTFILE), "--headless"]
-        command += ["--scenario", str(self.request.scenario.resolve())]
+        command += ["--scenario", str(self._scenario_file())]
         command += ["--run-dir", str(self.directory)]
         if self._gateway is None:
             command += ["-H", str(self.request.target)]
@@ -212,29 +294,54 @@ class Supervisor:
         ceiling_s = self._span_s + OVERTIME_S
         end_s = time.monotonic() + ceiling_s
         while locust.exit_code is None:
-            self.progress.show(read_json(self.directory / LOGS / "live.json"))
+            live = read_json(self.directory / LOGS / "live.json")
+            self.progress.show(live)
+            if self._oversight is not None and not self.watch.cut:
+                self.watch.cut = self._oversight.look(live)
             if self.watch.interrupted:
                 self._stop_locust("interrupted; the load is being ended in order")
-            elif self._gateway is not None and self._gateway.exit_code is not None:
+            elif self.watch.cut:
+                self._stop_locust(f"{self.watch.cut}; the load is being ended in order")
+            elif self._gateway is not None and self._gateway.has_died:
                 self._notice_dead_gateway(self._gateway)
                 self._stop_locust("the load is being ended")
             elif time.monotonic() > end_s:
                 self.watch.problems.append(f"the load did not end within {ceiling_s:.0f} s")
                 self._stop_locust("the load is being ended")
-            time.sleep(_POLL_S)
+            time.sleep(self._tend_gateway())
         self._notice_end(locust)
 
+    def _tend_gateway(self) -> float:
+        """Follow the gateway through an ordered end; return how soon to look again, in s."""
+        gateway = self._gateway
+        if gateway is None:
+            return _POLL_S
+        gateway.tend()
+        return _BRISK_POLL_S if gateway.is_ordered else _POLL_S
+
+    def _begin_oversight(self) -> None:
+        if not self.request.is_judged:
+            return  # a block is as long as its neighbour, or it is no block
+        self._oversight = Oversight(
+            self.scenario,
+            self.directory / LOGS,
+            self.environment,
+            gateway_pid=None if self._gateway is None else self._gateway.pid,
+            max_duration_s=self.request.max_duration_s,
+        )
+
     def _notice_end(self, locust: Child) -> None:
-        if self._gateway is not None and self._gateway.exit_code is not None:
+        self._tend_gateway()
+        if self._gateway is not None and self._gateway.has_died:
             self._notice_dead_gateway(self._gateway)
         expected = (ExitCode.PASS, ExitCode.INVALID, ExitCode.USAGE)
-        if self.watch.interrupted or self.watch.gateway_died:
+        if self.watch.interrupted or self.watch.gateway_died or self.watch.cut:
             return  # we ended it ourselves
         if locust.exit_code not in expected:
             words = f"the load generator ended with exit code {locust.exit_code}"
             self.watch.problems.append(f"{words}:\n{locust.last_lines()}")
 
-    def _notice_dead_gateway(self, gateway: Child) -> None:
+    def _notice_dead_gateway(self, gateway: EmbeddedGateway) -> None:
         if self.watch.gateway_died:
             return
         self.watch.gateway_died = True
@@ -277,7 +384,8 @@ class Supervisor:
             return ExitCode.USAGE
         if verdict_code == ExitCode.BUDGET_BROKEN:
             return ExitCode.BUDGET_BROKEN
-        if load_code != ExitCode.PASS or verdict_code is None:
+        is_cut = bool(self.watch.cut) and load_code == ExitCode.INTERRUPTED  # as we asked
+        if (load_code != ExitCode.PASS and not is_cut) or verdict_code is None:
             return ExitCode.INVALID
         return verdict_code
 
@@ -293,6 +401,15 @@ def _load_s(scenario: Scenario, users: int | None) -> float:
     """Return the seconds of the load, with the ramp of ``users`` where they are not None."""
     more = 0 if users is None else users - scenario.users.total
     return scenario.load_s + more / scenario.phases.spawn_rate
+
+
+def _files(request: RunRequest) -> dict[str, str]:
+    """Return where what decides came from: annotations and a later judgement need the places."""
+    named = {"scenario": request.scenario, "budgets": request.budgets}
+    found = {name: str(path) for name, path in named.items() if path is not None}
+    if request.baseline is not None:
+        found["baseline"] = str(request.baseline.resolve())
+    return found
 
 
 def _master_address() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -40,14 +41,30 @@ class ServerWatch:
             # A Ctrl-C in the terminal is for the run, which then ends its watch in order.
             start_new_session=True,
         )
-        self._process.stdin.write(json.dumps({"url": url, "pid": pid}).encode() + b"\n")
-        self._process.stdin.flush()
+        self._gap_until_ns = 0
+        self._tell({"url": url, "pid": pid})
+
+    def follow(self, pid: int) -> None:
+        """Read another process from now on: the gateway was started anew, at the same address.
+
+        What counts from a process's begin (CPU time, messages) begins anew with it.
+        """
+        self._tell({"pid": pid})
+
+    def expect_gap(self, until_ns: int) -> None:
+        """Take silence for what was ordered until a moment, monotonic: not for a lost target.
+
+        The gateway is about to be stopped, or to be put behind another; a reading that
+        nobody answers is then one without figures.
+        """
+        self._gap_until_ns = until_ns
+        self._tell({"gap_until_ns": until_ns})
 
     def read(self) -> tuple[int, dict[str, object]]:
         """Wait for the next reading; return when it was made (ns) and the columns of ``server``.
 
         Raises:
-            OSError: nobody answered at the gateway's address.
+            OSError: nobody answered at the gateway's address, and nobody ordered that.
             WatchLost: the process is gone.
         """
         line = self._process.stdout.readline()
@@ -55,9 +72,15 @@ class ServerWatch:
             raise WatchLost(f"the watch on the gateway ended; {WATCH_LOG} may say why")
         said = json.loads(line)
         self.unmeasured |= set(said["unmeasured"])
-        if said["error"] is not None:
+        at_ns = int(said["at_ns"])
+        if said["error"] is not None and at_ns >= self._gap_until_ns:
             raise OSError(said["error"])
-        return int(said["at_ns"]), dict(said["figures"])
+        return at_ns, dict(said["figures"])
+
+    def _tell(self, order: Mapping[str, object]) -> None:
+        with suppress(BrokenPipeError):  # the next reading tells that it is gone
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.flush()
 
     def close(self) -> None:
         """End the process by ending its input; idempotent."""

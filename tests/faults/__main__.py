@@ -75,13 +75,13 @@ def main() -> int:
             continue
         trial = run_trial(scenario, fault, options.runs)
         trials.append(trial)
-        console.print(describe(trial), markup=False)
+        console.print(describe(trial), markup=False, soft_wrap=True)
         if options.json:
             write_json(options.json, {"trials": [each.as_json() for each in trials]})
     meanings = {name: fault.meaning for name, fault in FAULTS.items()}
     if options.markdown:
         options.markdown.write_text("\n".join(table(trials, meanings)) + "\n", encoding="utf-8")
-    console.print(summary(trials), markup=False)
+    console.print(summary(trials), markup=False, soft_wrap=True)
     found = all(trial.is_clean or trial.is_killed for trial in trials)
     return 0 if found and not any(trial.is_false_alarm for trial in trials) else 1
 

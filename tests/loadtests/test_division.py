@@ -82,3 +82,23 @@ def test_a_worker_that_came_late_has_none_of_the_planned_places() -> None:
 def test_without_a_plan_places_are_given_in_order() -> None:
     hand = Places()
     assert [hand.take("trader")[0], hand.take("subscriber")[0]] == [0, 1]
+
+
+def test_the_newest_of_a_group_is_numbered_over_all_workers() -> None:
+    counts = {"dead_peer": [2, 1], "idle": [1, 1]}
+    numbers = []
+    for rank in range(2):
+        places = Places(Division(counts=counts, rank=rank, worker=rank))
+        assert places.total == 5
+        for _ in range(counts["dead_peer"][rank]):
+            places.take("dead_peer")
+            numbers.append(places.newest("dead_peer"))
+    assert sorted(numbers) == [0, 1, 2]
+
+
+def test_without_a_plan_a_group_is_numbered_as_it_comes() -> None:
+    places = Places()
+    assert places.total == 0
+    for expected in range(3):
+        places.take("dead_peer")
+        assert places.newest("dead_peer") == expected

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.intake import UNMEASURED, Intake
+from loadtests.batches import UNMEASURED
+from loadtests.intake import Intake
 from loadtests.lanes import MAX_ARRAY, Lane
 
 STREAM = "price:S"
@@ -152,7 +153,7 @@ def test_no_bytes_make_a_lane_raise_or_read_past_the_end(data: bytes) -> None:
 
 def test_the_kernels_stamps_are_drained_beside_the_pushes() -> None:
     intake = Intake()
-    intake.take_share(5, 2)
+    intake.take_share(5, 2, 0)
     batch = intake.drain()
     assert batch is not None
     assert (batch.share_stamps_ns.tolist(), batch.shares_ns.tolist()) == ([5], [2])

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.ledger import Account, Ledger, LedgerRow, is_of_another, names_a_secret
+from loadtests.ledger import Account, Ledger, LedgerRow
+from loadtests.results import LeakOutcome
 
 SYMBOL = "BTC/USDT"
 ROOM = f"market-data:{SYMBOL}"
@@ -27,7 +27,7 @@ def order(**numbers: Any) -> dict[str, Any]:
 
 
 def own(user: str, **numbers: Any) -> dict[str, Any]:
-    return {"order": {"id": "x", "clientOrderId": f"{user}:7"}, **numbers}
+    return {"order": {"id": "x", "clientOrderId": f"order:{user}:7"}, **numbers}
 
 
 def joined(at: int = 0, user_seq: int = 0) -> tuple[Ledger, Account]:
@@ -280,31 +280,60 @@ def test_rows_sum_over_the_clients_of_a_group() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("payload", "is_anothers"),
-    [
-        ({"order": {"clientOrderId": "vu-1:3"}}, False),
-        ({"order": {"clientOrderId": "vu-11:3"}}, True),
-        ({"order": {"clientOrderId": "their own shape"}}, False),
-        ({"order": {}}, False),
-        ({"trade": {}}, False),
-    ],
-    ids=["own", "another's", "no canary", "none", "no order"],
-)
-def test_a_canary_tells_whose_an_order_is(payload: dict[str, Any], is_anothers: bool) -> None:
-    assert is_of_another(payload, "vu-1") is is_anothers
+def told(account: Account) -> list[tuple[LeakOutcome, str]]:
+    found: list[tuple[LeakOutcome, str]] = []
+    account.on_leak = lambda outcome, words: found.append((outcome, words))
+    return found
 
 
-@pytest.mark.parametrize(
-    ("payload", "is_secret"),
-    [
-        ({"order": {"id": "h", "symbol": "S", "averagePrice": "1"}}, False),
-        ({"order": {"id": "h", "exchangeOrderId": "e"}}, True),
-        ({"position": {"id": "h", "entryPrice": "1"}}, True),
-        ({"trade": {"id": "h", "fee": "1"}}, True),
-        ({"trade": {"id": "h", "value": "1"}}, False),
-    ],
-    ids=["order", "order's exchange id", "position's entry", "trade's fee", "trade's value"],
-)
-def test_the_public_form_has_no_other_field(payload: dict[str, Any], is_secret: bool) -> None:
-    assert names_a_secret(payload) is is_secret
+def test_each_event_that_a_user_must_not_see_is_told_with_what_it_was() -> None:
+    _, account = joined()
+    leaks = told(account)
+    account.received("order:created", own("vu-2", userSeq=1))
+    account.received("balance:updated", {"reference": "balance:vu-2:1", "userSeq": 1})
+    account.received("order:created", order(seq=1))
+    account.received("price:update", {**price(1), "symbol": "ELSE"})
+    account.subscribed({"rooms": ["trading"], "at": {"trading": 1}})
+    account.received("order:created", own("vu-3", seq=2))
+    assert leaks == [
+        (LeakOutcome.FOREIGN, "order:created of vu-2"),
+        (LeakOutcome.FOREIGN, "balance:updated of vu-2"),
+        (LeakOutcome.UNSUBSCRIBED, "trading 1"),
+        (LeakOutcome.UNSUBSCRIBED, "price:ELSE 1"),
+        (LeakOutcome.PRIVATE_FIELD, "order:created: order.clientOrderId"),
+    ]
+
+
+def test_a_room_that_still_delivers_after_the_leave_is_told() -> None:
+    _, account = joined()
+    leaks = told(account)
+    account.received("price:update", price(1))
+    account.unsubscribed({"rooms": [ROOM], "at": {STREAM: 2}})
+    account.received("price:update", price(2))  # owed, and late: no leak
+    account.received("price:update", price(3))
+    assert leaks == [(LeakOutcome.UNSUBSCRIBED, f"{STREAM} 3")]
+
+
+def test_what_a_user_holds_and_owns_is_no_leak() -> None:
+    _, account = joined()
+    leaks = told(account)
+    account.subscribed({"rooms": ["trading"], "at": {"trading": 0}})
+    account.received("price:update", price(1))
+    account.received("order:created", own("vu-1", seq=1, userSeq=1))
+    account.received("order:created", order(seq=2, ts=1, timestamp="t", prevSeq=1))
+    account.received("balance:updated", {"reference": "balance:vu-1:1", "userSeq": 2})
+    assert leaks == []
+
+
+def test_the_numbers_of_another_epoch_are_of_other_streams() -> None:
+    ledger = Ledger()
+    account = ledger.open("u", "subscriber")
+    subscribed = {"rooms": ["market-data:A"], "at": {"price:A": 5}}
+    account.welcome({"userSeq": 0, "epoch": "first"})
+    account.subscribed(subscribed)
+    account.received("price:update", {"symbol": "A", "seq": 8, "prevSeq": 7})  # 6 and 7 are lost
+    account.disconnected()
+    account.welcome({"userSeq": 0, "epoch": "second"})
+    account.received("price:update", {"symbol": "A", "seq": 6, "prevSeq": 5})
+    (row,) = [row for row in ledger.close({}) if row.stream == "price:A"]
+    assert (row.owed, row.received, row.lost, row.late, row.leaked) == (3, 1, 2, 0, 1)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -245,3 +247,70 @@ def test_a_closed_link_sends_nothing(serve: Serve) -> None:
     link.close()
     with pytest.raises(BrokenPipeError):
         link.send(b"x")
+
+
+def test_a_paused_link_reads_nothing_until_it_may_again(serve: Serve) -> None:
+    link, holder = open_link(serve(echo))
+    wait_until(lambda: holder.opened)
+    link.pause()
+    link.send(b"first")
+    assert link.take(0) == 0
+    wait_until(lambda: link.take(3) == 3)  # a piece, on purpose
+    assert holder.data == b"fir"
+    link.resume()
+    wait_until(lambda: holder.data == b"first")
+    link.close()
+    assert holder.failures == []
+
+
+@pytest.mark.parametrize("linger_s", [None, 0], ids=["end", "reset"])
+def test_a_paused_link_notices_that_the_other_end_is_gone(
+    serve: Serve, linger_s: int | None
+) -> None:
+    release = threading.Event()
+
+    def end(sock: Any) -> None:
+        sock.sendall(b"unread")
+        release.wait(DEADLINE_S)
+        if linger_s is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, linger_s))
+        sock.close()
+
+    link, holder = open_link(serve(end))
+    wait_until(lambda: holder.opened)
+    link.pause()
+    release.set()
+    wait_until(lambda: holder.failures)
+    assert isinstance(holder.failures[0], OSError)
+    link.close()
+
+
+def test_an_aborted_link_ends_with_a_reset(serve: Serve) -> None:
+    ends: list[Exception] = []
+
+    def note_end(sock: Any) -> None:
+        try:
+            sock.recv(1)
+        except OSError as error:
+            ends.append(error)
+
+    link, holder = open_link(serve(note_end))
+    wait_until(lambda: holder.opened)
+    link.abort()
+    wait_until(lambda: ends)
+    assert isinstance(ends[0], ConnectionResetError)
+    assert link.is_closed
+    assert holder.failures == []
+
+
+def test_a_paused_link_that_hears_nothing_is_not_taken_for_silent(serve: Serve) -> None:
+    link, holder = open_link(serve(echo))
+    wait_until(lambda: holder.opened)
+    link.expect_within(50_000_000)
+    link.pause()
+    gevent.sleep(0.3)
+    assert holder.failures == []
+    link.resume()
+    wait_until(lambda: holder.failures)
+    assert SILENCE in str(holder.failures[0])
+    link.close()

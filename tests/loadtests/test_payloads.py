@@ -5,7 +5,9 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.contract import MarketEvent, TradingEvent
+from gateway.contract import BALANCE_EVENT, MarketEvent, TradingEvent
+from gateway.forms import public_form
+from loadtests.canaries import owner_of, private_field_of
 from loadtests.payloads import PayloadMaker
 
 USERS = ["vu-1", "vu-2"]
@@ -49,13 +51,44 @@ def test_trading_events_go_to_owner_and_room_in_one_publication(
     assert isinstance(content["quantity"], str)
 
 
-def test_an_order_names_its_owner_as_a_canary_and_counts(maker: PayloadMaker) -> None:
+@pytest.mark.parametrize("event", [*TradingEvent, BALANCE_EVENT], ids=str)
+def test_every_private_event_names_its_owner(maker: PayloadMaker, event: str) -> None:
     seen: Counter[str] = Counter()
+    canaries = set()
     for _ in range(50):
-        item = make(maker, TradingEvent.ORDER_CREATED)
+        item = make(maker, event)
         seen[item["userId"]] += 1
-        assert item["data"]["order"]["clientOrderId"] == f"{item['userId']}:{seen[item['userId']]}"
+        assert owner_of(event, item["data"]) == item["userId"]
+        canaries.add(str(item["data"]))
     assert set(seen) == set(USERS)
+    assert len(canaries) == 50
+
+
+@pytest.mark.parametrize("event", list(TradingEvent), ids=str)
+def test_the_public_form_of_what_is_published_keeps_the_owner_to_itself(
+    maker: PayloadMaker, event: TradingEvent
+) -> None:
+    data = make(maker, event)["data"]
+    public = public_form(event, data, key=b"k")
+    assert private_field_of(event, {**public, "seq": 1, "ts": 1}) is None
+    assert owner_of(event, public) is None
+    assert private_field_of(event, data) is not None
+
+
+def test_a_balance_goes_to_its_owner_alone_as_decimal_strings(maker: PayloadMaker) -> None:
+    item = make(maker, BALANCE_EVENT)
+    assert "room" not in item
+    (entry,) = item["data"]["balances"]
+    assert item["data"]["balance"] == entry["total"]
+    assert float(entry["available"]) + float(entry["reserved"]) == pytest.approx(
+        float(entry["total"]), abs=0.011
+    )
+
+
+def test_without_owners_a_balance_goes_to_nobody_and_an_order_to_the_room_alone() -> None:
+    maker = PayloadMaker(20, ["AAA/USDT"], [1.0], [])
+    assert make(maker, BALANCE_EVENT)["userId"] == "nobody"
+    assert "userId" not in make(maker, TradingEvent.ORDER_CREATED)
 
 
 def test_symbols_are_drawn_by_their_weight(maker: PayloadMaker) -> None:

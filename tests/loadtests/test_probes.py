@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,8 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests.endpoints import fetch, fetch_streams, parse_metrics
-from loadtests.probes import TICK_NS, GeneratorProbe, ServerProbe, TickClock, read_pss_anon
+from loadtests.probes import TICK_NS, GeneratorProbe, TickClock
+from loadtests.serverprobe import ServerProbe, read_pss_anon, read_tcp_bytes
 
+NOW_NS = 5_000_000_000
+NOWHERE = Path("/nonexistent")
 METRICS = """# HELP tidegate_clients who is here
 # TYPE tidegate_clients gauge
 tidegate_clients 3.0
@@ -21,6 +26,10 @@ tidegate_messages_out_total{kind="market"} 5
 tidegate_messages_out_total{kind="a } b"} 7.0 1700000000
 process_resident_memory_bytes 1.048576e+06
 tidegate_loop_lag_max_seconds 0.002
+tidegate_sessions 4
+tidegate_queue_bytes 70
+tidegate_tasks 9
+tidegate_gc_pause_max_seconds 0.031
 """
 
 
@@ -56,11 +65,18 @@ def test_metrics_are_summed_over_labels() -> None:
 
 def test_the_gateway_and_its_process_are_read(target: str) -> None:
     Answers.table = {"/metrics": (200, METRICS)}
-    found = ServerProbe(target, os.getpid()).read()
+    probe = ServerProbe(target, os.getpid())
+    found = probe.read(NOW_NS)
     assert found["clients"] == 3
     assert found["messages_out"] == 12
     assert found["rss_bytes"] == 1_048_576
     assert found["loop_lag_ns"] == 2_000_000
+    assert found["sessions"] == 4
+    assert found["queue_bytes"] == 70
+    assert found["tasks"] == 9
+    assert found["gc_pause_max_ns"] == 31_000_000
+    assert isinstance(found["kernel_bytes"], int)
+    assert probe.unmeasured == set()
     assert isinstance(found["cpu_ns"], int)
     assert found["cpu_ns"] > 0
     assert isinstance(found["fds"], int)
@@ -69,22 +85,23 @@ def test_the_gateway_and_its_process_are_read(target: str) -> None:
 
 def test_what_a_target_does_not_tell_is_absent_and_named(target: str) -> None:
     Answers.table = {"/metrics": (200, "tidegate_clients 3\n")}
-    probe = ServerProbe(target, None)
-    assert probe.read() == {"clients": 3}
+    probe = ServerProbe(target, None, NOWHERE)
+    assert probe.read(NOW_NS) == {"clients": 3}
     assert "server rss_bytes: not in /metrics" in probe.unmeasured
+    assert "kernel memory of the connections: /proc/net/sockstat shows none" in probe.unmeasured
     assert any("not our process" in words for words in probe.unmeasured)
 
 
 def test_closed_metrics_are_absent_and_named(target: str) -> None:
     Answers.table = {"/metrics": (401, "")}
-    probe = ServerProbe(target, None)
-    assert probe.read() == {}
+    probe = ServerProbe(target, None, NOWHERE)
+    assert probe.read(NOW_NS) == {}
     assert "gateway metrics: /metrics answers 401" in probe.unmeasured
 
 
 def test_a_silent_target_is_an_error(target: str) -> None:
     with pytest.raises(OSError, match="refused"):
-        ServerProbe("http://127.0.0.1:1", None).read()
+        ServerProbe("http://127.0.0.1:1", None).read(NOW_NS)
 
 
 def test_streams_are_read_as_numbers_and_nothing_else_is_taken_for_them(target: str) -> None:
@@ -105,6 +122,45 @@ def test_private_memory_comes_from_the_kernels_sum(tmp_path: Path) -> None:
     (tmp_path / "7" / "smaps_rollup").write_text("Rss: 9 kB\nPss_Anon:      12 kB\n")
     assert read_pss_anon(7, tmp_path) == 12 * 1_024
     assert read_pss_anon(8, tmp_path) is None
+
+
+def test_kernel_memory_is_that_of_all_tcp_sockets_in_whole_pages(tmp_path: Path) -> None:
+    (tmp_path / "net").mkdir()
+    words = "sockets: used 9\nTCP: inuse 3 orphan 0 tw 1 alloc 4 mem 12\nUDP: inuse 2 mem 7\n"
+    (tmp_path / "net" / "sockstat").write_text(words)
+    assert read_tcp_bytes(tmp_path) == 12 * os.sysconf("SC_PAGE_SIZE")
+    assert read_tcp_bytes(tmp_path / "net") is None
+
+
+def test_kernel_memory_of_a_target_elsewhere_would_be_half_of_it(target: str) -> None:
+    probe = ServerProbe("http://0.0.0.0:1", None)
+    with pytest.raises(OSError):  # noqa: PT011 - the network's own words
+        probe.read(NOW_NS)
+    assert "kernel memory of the connections: the target is elsewhere" in probe.unmeasured
+
+
+def test_another_process_is_read_once_the_gateway_was_started_anew(target: str) -> None:
+    Answers.table = {"/metrics": (200, METRICS)}
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        probe = ServerProbe(target, other.pid)
+        other.communicate()
+    probe.expect_gap(NOW_NS + 1)
+    assert "cpu_ns" not in probe.read(NOW_NS)
+    assert probe.unmeasured == set()
+    probe.follow(os.getpid())
+    assert "cpu_ns" in probe.read(NOW_NS + 1)
+    assert probe.unmeasured == set()
+
+
+def test_a_process_that_is_gone_unasked_is_named(target: str) -> None:
+    Answers.table = {"/metrics": (200, METRICS)}
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        probe = ServerProbe(target, other.pid)
+        other.communicate()
+    probe.read(NOW_NS)
+    assert "server process figures to the end: NoSuchProcess" in probe.unmeasured
+    probe.follow(other.pid)
+    assert f"server process figures: there is no process {other.pid}" in probe.unmeasured
 
 
 def test_a_machine_without_schedstat_and_steal_says_so(tmp_path: Path) -> None:

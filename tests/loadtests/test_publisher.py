@@ -24,7 +24,7 @@ from loadtests.publish_plan import Plan, plan_arrivals, read_plan
 from loadtests.publisher import GatewayLost, Publisher
 from loadtests.publishing import PublisherProcess
 from loadtests.recording import SECOND_NS
-from loadtests.results import MANIFEST
+from loadtests.results import MANIFEST, bucket_range
 from scenarios.schema import Arrivals, Publish
 
 DEADLINE_S = 10.0
@@ -41,6 +41,10 @@ class FakeRoute:
         self.items: list[dict[str, Any]] = []
         self.tokens: set[str] = set()
         self.answer: Callable[[], web.Response | None] = lambda: None
+        self.offset_ns = 0
+
+    def numbered_us(self) -> int:
+        return (time.monotonic_ns() + self.offset_ns) // 1_000
 
     async def publish(self, request: web.Request) -> web.Response:
         self.tokens.add(request.headers["Authorization"])
@@ -51,7 +55,11 @@ class FakeRoute:
         published = []
         for item in items:
             self.items.append(item)
-            receipt = {"stream": str(item["room"]), "seq": len(self.items), "ts": 1}
+            receipt = {
+                "stream": str(item["room"]),
+                "seq": len(self.items),
+                "ts": self.numbered_us(),
+            }
             published.append(receipt | ({"userSeq": len(self.items)} if "userId" in item else {}))
         return web.json_response({"accepted": len(items), "published": published}, status=202)
 
@@ -84,7 +92,7 @@ def plan(tmp_path: Path) -> Plan:
         steady_ns=now_ns + SECOND_NS // 4,
         end_ns=None,
         late_ns=SECOND_NS,
-        stamps=True,
+        clock_offset_ns=0,
     )
 
 
@@ -160,7 +168,7 @@ async def test_the_ledger_and_the_record_tell_the_same(
     owners = {f"user:{i['userId']}": n for n, i in enumerate(fake.items, 1) if "userId" in i}
     assert ledger["streams"] == last | owners
     hist = pq.read_table(plan.directory / "hist.parquet").to_pylist()
-    assert {row["series"] for row in hist} == {"publish_delay", "publish_ack"}
+    assert {row["series"] for row in hist} == {"publish_delay", "publish_ack", "accept"}
     assert {row["phase"] for row in hist} == {"warm-up", "steady"}
     assert sum(r["count"] for r in hist if r["series"] == "publish_delay") == len(fake.items)
 
@@ -306,3 +314,86 @@ async def test_sigterm_ends_the_process_within_a_second(
         assert await asyncio.to_thread(process.wait, DEADLINE_S) == 0
     # One second is promised; the rest is what a busy machine takes to end an interpreter.
     assert time.monotonic() - asked_s < 3.0
+
+
+def accepted_ms(directory: Path) -> list[float]:
+    """Return the middle of each bucket of the series ``accept``."""
+    rows = pq.read_table(directory / "hist.parquet").to_pylist()
+    return [sum(bucket_range(r["bucket"])) / 2e6 for r in rows if r["series"] == "accept"]
+
+
+async def test_what_a_publication_waits_for_its_number_is_timed_once_for_each(
+    plan: Plan, route: tuple[FakeRoute, str]
+) -> None:
+    _, url = route
+    publisher = Publisher(replace(plan, url=url))
+    await publish_until(publisher, lambda: publisher.published >= 30)
+    finish_run(plan.directory)
+    rows = pq.read_table(plan.directory / "hist.parquet").to_pylist()
+    assert sum(r["count"] for r in rows if r["series"] == "accept") == publisher.published
+    assert all(0 <= ms < DEADLINE_S * 1_000 for ms in accepted_ms(plan.directory))
+
+
+async def test_intended_times_are_told_in_the_gateways_clock(
+    plan: Plan, route: tuple[FakeRoute, str]
+) -> None:
+    fake, url = route
+    fake.offset_ns = 3_600 * SECOND_NS
+    publisher = Publisher(replace(plan, url=url, clock_offset_ns=fake.offset_ns))
+    await publish_until(publisher, lambda: publisher.published >= 30)
+    finish_run(plan.directory)
+    now_us = fake.numbered_us()
+    assert all(0 <= now_us - item["srcTs"] < DEADLINE_S * 1e6 for item in fake.items)
+    assert all(0 <= ms < DEADLINE_S * 1_000 for ms in accepted_ms(plan.directory))
+
+
+async def test_without_a_known_clock_no_intended_time_is_told(
+    plan: Plan, route: tuple[FakeRoute, str]
+) -> None:
+    fake, url = route
+    publisher = Publisher(replace(plan, url=url, clock_offset_ns=None))
+    await publish_until(publisher, lambda: publisher.published >= 5)
+    finish_run(plan.directory)
+    assert not any("srcTs" in item for item in fake.items)
+    assert accepted_ms(plan.directory) == []
+
+
+async def test_the_process_takes_a_clock_that_was_found_anew(
+    plan: Plan, route: tuple[FakeRoute, str]
+) -> None:
+    fake, url = route
+    process = PublisherProcess(plan.directory)
+    process.begin(describe(plan, url))
+    process.tell_clock_offset(3_600 * SECOND_NS)
+    limit_us = (time.monotonic_ns() + 3_000 * SECOND_NS) // 1_000
+    await wait_for(lambda: any(item["srcTs"] > limit_us for item in fake.items))
+    await asyncio.to_thread(process.stop)
+    assert process.figures()["status"] == "complete"
+
+
+async def test_what_an_ordered_restart_refuses_is_missed_and_the_next_gateway_is_published_to(
+    plan: Plan, unused_tcp_port: int
+) -> None:
+    url = f"http://127.0.0.1:{unused_tcp_port}"
+    publisher = Publisher(replace(plan, url=url, orders_ns=(plan.first_ns,)))
+    publisher.streams["price:A"] = 1_000  # of the gateway that is gone
+    task = asyncio.create_task(publisher.run())
+    await wait_until(lambda: publisher.missed > 5)
+    fake, app = FakeRoute(), web.Application()
+    app.router.add_post("/api/v1/publish", fake.publish)
+    async with TestServer(app, port=unused_tcp_port):
+        await wait_until(lambda: publisher.published > 20)
+        publisher.stopping.set()
+        await task
+    assert publisher.failed == publisher.missed
+    finish_run(plan.directory)
+    assert "price:A" not in publisher.streams or publisher.streams["price:A"] < 1_000
+    assert count_rows(plan.directory, "timeline", "missed") == publisher.missed
+    assert count_rows(plan.directory, "timeline", "errors") == 0
+
+
+async def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not is_so():
+        assert time.monotonic() < deadline_s
+        await asyncio.sleep(0.01)

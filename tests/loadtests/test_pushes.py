@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from locust.env import Environment
 
+from loadtests.batches import Batch
 from loadtests.errors import ConnectionClosed
-from loadtests.intake import Batch
 from loadtests.pushes import PUSH, PushTable, whole_ms
 
 MS = 1_000_000
@@ -96,6 +96,15 @@ def test_a_failure_of_the_hub_is_a_line_of_locusts_table() -> None:
     assert fired[0]["name"] == "lost"
     assert fired[0]["response_time"] is None
     environment.events.test_stop.fire(environment=environment)  # type: ignore[no-untyped-call]  # Locust's own gap
+
+
+def test_equal_limits_are_kept_once_and_others_as_they_are() -> None:
+    table = PushTable.of(Environment())
+    first, second, third = ({"limits": {"symbols": n}} for n in (1, 1, 2))
+    kept = [table.share_limits(welcome)["limits"] for welcome in (first, second, third)]
+    assert kept[0] is kept[1]
+    assert kept[2] == {"symbols": 2}
+    assert table.share_limits({"clientId": "c"}) == {"clientId": "c"}
 
 
 def test_an_environment_has_one_table() -> None:

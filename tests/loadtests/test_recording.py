@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtests.finisher import finish_run, main
@@ -75,6 +75,7 @@ def test_a_second_flushed_in_two_parts_is_one_in_the_end(
     assert [row["count"] for row in table(tmp_path, "hist")] == [2]
 
 
+@settings(deadline=None)  # it writes files, and the machine may be busy
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 2**41)), max_size=60))
 def test_whatever_is_recorded_is_found_again(
     tmp_path_factory: pytest.TempPathFactory, spans: list[tuple[int, int]]
@@ -226,6 +227,7 @@ SECONDS = st.integers(0, 8)
 SPANS = st.lists(st.tuples(SECONDS, st.integers(0, 10**10)), max_size=80)
 
 
+@settings(deadline=None)  # it writes files, and the machine may be busy
 @given(SPANS, st.integers(1, 4))
 def test_spans_in_bulk_are_recorded_as_one_by_one_and_to_the_second(
     spans: list[tuple[int, int]], parts: int
@@ -277,6 +279,7 @@ def test_a_directory_that_is_no_run_is_a_usage_error(
 def test_recording_never_loads_pandas(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from loadtests.recording import *;"
+        "from loadtests.results import Event, Series;"
         f"r = Recorder(Path({str(tmp_path)!r}), worker='w', t0_ns=0, phases=PhaseTimes(0));"
         "r.span(Series.PUSH, 5, 7); r.event(Event.CONNECT, at_ns=1, user='é'); r.close(9);"
         "sys.exit('pandas' in sys.modules)"

@@ -138,6 +138,7 @@ def test_a_run_publishes_drains_and_leaves_a_record_that_reads(run: Run) -> None
     assert manifest["publisher"]["published"] == published(run)
     assert [p["phase"] for p in manifest["phases"]] == ["ramp", "warm-up", "steady", "drain"]
     assert manifest["clock"]["same"] is True
+    assert manifest["clock"]["error_ns"] == 0
 
     def rows(table: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = pq.read_table(run.directory / f"{table}.parquet").to_pylist()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -49,6 +51,11 @@ def the_only_child() -> psutil.Process:
     return child
 
 
+def the_pid_of_nobody() -> int:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        return gone.pid
+
+
 def read_on(watch: ServerWatch) -> None:
     deadline_s = time.monotonic() + DEADLINE_S
     while time.monotonic() < deadline_s:
@@ -81,6 +88,35 @@ def test_a_gateway_that_nobody_answers_for_is_an_error_each_second(tmp_path: Pat
                 watch.read()
     finally:
         watch.close()
+
+
+def test_a_gap_that_was_ordered_is_no_error_and_ends(tmp_path: Path) -> None:
+    watch = ServerWatch("http://127.0.0.1:1", None, tmp_path)
+    try:
+        end_ns = time.monotonic_ns() + 2 * SECOND_NS
+        watch.expect_gap(end_ns)
+        at_ns, figures = watch.read()
+        assert at_ns < end_ns
+        assert "clients" not in figures
+        with pytest.raises(OSError, match="refused"):
+            read_on(watch)
+        assert time.monotonic_ns() >= end_ns
+    finally:
+        watch.close()
+
+
+def test_the_watch_follows_a_gateway_that_is_started_anew(target: str, tmp_path: Path) -> None:
+    gone = the_pid_of_nobody()
+    watch = ServerWatch(target, gone, tmp_path)
+    try:
+        assert "cpu_ns" not in watch.read()[1]
+        watch.follow(os.getpid())
+        deadline_s = time.monotonic() + DEADLINE_S
+        while "cpu_ns" not in watch.read()[1]:
+            assert time.monotonic() < deadline_s
+    finally:
+        watch.close()
+    assert f"server process figures: there is no process {gone}" in watch.unmeasured
 
 
 def test_a_watch_that_dies_is_lost_and_not_a_silent_gateway(target: str, tmp_path: Path) -> None:

@@ -5,24 +5,20 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
 import pytest
 from rich.console import Console
+from supervised import DEADLINE_S, ROOT, SupervisedRun, wait_for
 
 from loadtests.children import Child, ChildFailed, child_environment
-from loadtests.manifest import read_json
-from loadtests.progress import Progress, describe_second
-from loadtests.results import MANIFEST, ExitCode
+from loadtests.results import ExitCode
 from loadtests.supervisor import RunRefused, RunRequest, Supervisor, run_supervised
 from scenarios.schema import read_scenario
 
-ROOT = Path(__file__).parents[2]
 SMOKE = ROOT / "scenarios" / "smoke.toml"
-DEADLINE_S = 30.0
 SMALL = """# Is a small run supervised?
 name = "small"
 seed = 7
@@ -53,13 +49,6 @@ generator_run_queue_percent = 100
 generator_steal_percent = 100
 publisher_delay_p99 = "60 s"
 """
-
-
-def wait_for(is_so: Callable[[], object]) -> None:
-    deadline_s = time.monotonic() + DEADLINE_S
-    while not is_so():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -234,106 +223,18 @@ def test_the_exit_code_is_the_worst_of_what_happened(
     assert supervisor._exit_code(verdict_code) == expected
 
 
-LIVE = {
-    "t_s": 12.0,
-    "phase": "steady",
-    "clients": 300,
-    "requests": 15,
-    "published": 110,
-    "received": 2_900,
-    "errors": 0,
-    "missed": 2,
-    "push_p50_ns": 1_500_000,
-    "push_p99_ns": 9_000_000,
-}
-
-
-def test_a_second_is_told_in_rates_and_what_is_not_known_is_left_out() -> None:
-    line = describe_second(LIVE, {"t_s": 11.0, "published": 55}, 38.0)
-    assert "55/s published" in line
-    assert "push p50 1.5 p99 9.0 ms" in line
-    assert "2 missed" in line
-    assert "errors" not in line
-    assert line.index("9.0 ms") < 80  # columns of a small terminal
-    line = describe_second({**LIVE, "push_p99_ns": None, "published": None}, {}, 38.0)
-    assert "push" not in line
-    assert "published" not in line
-
-
-def test_without_a_terminal_a_phase_begins_a_line_and_a_second_does_not(console: Console) -> None:
-    with Progress(console, 38.0) as progress:
-        progress.show(None)
-        progress.show(LIVE)
-        progress.show(LIVE)
-        progress.show({**LIVE, "t_s": 13.0})
-        progress.show({**LIVE, "t_s": 14.0, "phase": "drain"})
-    assert [line.split()[0] for line in said(console).splitlines()] == ["steady", "drain"]
-
-
-class SupervisedRun:
-    """A real ``tidegate run`` of a small scenario that a test breaks in the middle."""
-
-    def __init__(
-        self, directory: Path, steady: str, request_every: str, more: Sequence[str]
-    ) -> None:
-        scenario = directory / "small.toml"
-        text = SMALL.replace("STEADY", steady).replace("REQUEST_EVERY", request_every)
-        scenario.write_text(text)
-        self.runs = directory / "runs"
-        command = [sys.executable, "-m", "loadtests", "run", str(scenario)]
-        self.process = subprocess.Popen(
-            [*command, "--runs", str(self.runs), *more],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=ROOT,
-        )
-
-    @property
-    def directory(self) -> Path:
-        return (self.runs / "latest").resolve()
-
-    def wait_until_steady(self) -> None:
-        path = self.runs / "latest" / "logs" / "live.json"
-        wait_for(lambda: (read_json(path) or {}).get("phase") == "steady")
-
-    def descendant(self, word: str) -> psutil.Process:
-        found = [
-            child
-            for child in psutil.Process(self.process.pid).children(recursive=True)
-            if word in child.cmdline()
-        ]
-        assert len(found) == 1, found
-        return found[0]
-
-    def end(self) -> tuple[int, str]:
-        descendants = psutil.Process(self.process.pid).children(recursive=True)
-        words, _ = self.process.communicate(timeout=DEADLINE_S * 2)
-        _, left = psutil.wait_procs(descendants, timeout=5)
-        assert left == []
-        return self.process.returncode, words
-
-    def manifest(self) -> dict[str, object]:
-        found = read_json(self.directory / MANIFEST)
-        assert found is not None
-        return found
-
-
 @pytest.fixture
 def supervise(tmp_path: Path) -> Iterator[Callable[..., SupervisedRun]]:
     started: list[SupervisedRun] = []
 
     def start(steady: str, request_every: str = "2 s", more: Sequence[str] = ()) -> SupervisedRun:
-        started.append(SupervisedRun(tmp_path, steady, request_every, more))
+        text = SMALL.replace("STEADY", steady).replace("REQUEST_EVERY", request_every)
+        started.append(SupervisedRun(tmp_path, text, more))
         return started[-1]
 
     yield start
     for run in started:
-        if run.process.poll() is None:
-            run.process.kill()
-        assert run.process.stdout is not None
-        run.process.stdout.close()
-        run.process.wait()
+        run.kill()
 
 
 def test_a_run_ends_with_a_verdict_and_leaves_nothing_behind(
@@ -354,7 +255,7 @@ def test_a_run_of_two_processes_ends_with_a_verdict_and_leaves_nothing_behind(
     code, words = run.end()
     assert code == ExitCode.PASS, words
     assert run.manifest()["status"] == "complete"
-    assert len(run.manifest()["workers"]["names"]) == 2  # type: ignore[index]  # an object
+    assert len(run.manifest()["workers"]["names"]) == 2
 
 
 def test_a_killed_publisher_is_4(supervise: Callable[..., SupervisedRun]) -> None:
@@ -375,7 +276,7 @@ def test_a_killed_gateway_is_5(supervise: Callable[..., SupervisedRun]) -> None:
     code, words = run.end()
     assert code == ExitCode.GATEWAY_FAILED, words
     assert "the gateway died with exit code -9" in words
-    assert run.manifest()["gateway"] == {"status": "died", "exit_code": -9}
+    assert run.manifest()["gateway"] == {"status": "died", "exit_code": -9, "exits": []}
 
 
 def test_an_interrupt_is_130_even_twice_and_the_run_stays_readable(

@@ -5,55 +5,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import gevent
 import pytest
 from blackbox.process import GatewayProcess
+from living import Kept, Living, wait_until
 from locust.env import Environment
 from locust.exception import StopUser
-from numpy.typing import NDArray
 
-from loadtests.abuser import Abuser
+from loadtests.behaviours.abuser import Abuser
+from loadtests.behaviours.subscriber import Subscriber
+from loadtests.behaviours.trader import Trader
 from loadtests.clocks import read_clock_id
-from loadtests.recording import PhaseTimes, Recorder
 from loadtests.results import Event, Series
 from loadtests.stage import Stage
-from loadtests.users import Subscriber, Trader, VirtualUser
+from loadtests.users import VirtualUser
 from scenarios.schema import parse_scenario
-
-DEADLINE_S = 10.0
-
-
-class Kept(Recorder):
-    """A recorder that also keeps what it was told."""
-
-    def __init__(self, directory: Path) -> None:
-        t0_ns = time.monotonic_ns()
-        super().__init__(directory, worker="test", t0_ns=t0_ns, phases=PhaseTimes(t0_ns))
-        self.events: list[tuple[Event, str, str]] = []
-        self.measured: list[tuple[Series, int]] = []
-        self.counted: dict[str, int] = {}
-
-    def event(self, event: Event, *, at_ns: int, **facts: Any) -> None:
-        self.events.append((event, facts.get("user", ""), facts.get("outcome", "")))
-        super().event(event, at_ns=at_ns, **facts)
-
-    def span(self, series: Series, value_ns: int, at_ns: int) -> None:
-        self.measured.append((series, value_ns))
-        super().span(series, value_ns, at_ns)
-
-    def spans(self, series: Series, values_ns: NDArray[Any], at_ns: NDArray[Any]) -> None:
-        self.measured += [(series, value_ns) for value_ns in values_ns.tolist()]
-        super().spans(series, values_ns, at_ns)
-
-    def count(self, column: str, n: int = 1) -> None:
-        self.counted[column] = self.counted.get(column, 0) + n
-        super().count(column, n)
-
-    def of(self, series: Series) -> list[int]:
-        return [value for kind, value in self.measured if kind is series]
-
-    def outcomes(self, event: Event) -> list[str]:
-        return [outcome for kind, _, outcome in self.events if kind is event]
 
 
 @pytest.fixture
@@ -81,9 +46,6 @@ def environment() -> Iterator[Environment]:
     environment.events.test_stop.fire(environment=environment)  # type: ignore[no-untyped-call]  # Locust's own gap
 
 
-Perform = Callable[[type[VirtualUser], GatewayProcess], VirtualUser]
-
-
 @pytest.fixture
 def perform(
     stage: Stage,
@@ -91,28 +53,11 @@ def perform(
     start_gateway: Callable[
         ..., GatewayProcess
     ],  # asked for first: its gateways end after the users
-) -> Iterator[Perform]:
+) -> Iterator[Living]:
     """Let a user live against a gateway, in a greenlet of its own."""
-    living: list[tuple[Any, VirtualUser]] = []
-
-    def start(user_class: type[VirtualUser], gateway: GatewayProcess) -> VirtualUser:
-        stage.secret = gateway.secret
-        user_class.host = gateway.url
-        user = user_class(environment)
-        living.append((gevent.spawn(user.live), user))
-        return user
-
-    yield start
-    for greenlet, user in living:
-        greenlet.kill()
-        user.close()
-
-
-def wait_until(happened: Callable[[], object]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not happened():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        gevent.sleep(0.01)
+    living = Living(stage, environment)
+    yield living
+    living.end()
 
 
 def welcome(user: VirtualUser, **fields: object) -> None:
@@ -204,7 +149,7 @@ def test_an_error_event_that_nobody_asked_for_is_counted(
     stage: Stage,
     environment: Environment,
     recorder: Kept,
-    perform: Perform,
+    perform: Living,
     start_gateway: Callable[..., GatewayProcess],
 ) -> None:
     user = perform(Subscriber, start_gateway())
@@ -215,7 +160,7 @@ def test_an_error_event_that_nobody_asked_for_is_counted(
 
 
 def test_a_subscriber_comes_back_after_a_loss_under_its_own_name(
-    stage: Stage, recorder: Kept, perform: Perform, start_gateway: Callable[..., GatewayProcess]
+    stage: Stage, recorder: Kept, perform: Living, start_gateway: Callable[..., GatewayProcess]
 ) -> None:
     first = start_gateway()
     user = perform(Subscriber, first)
@@ -234,7 +179,7 @@ def test_a_subscriber_comes_back_after_a_loss_under_its_own_name(
 
 
 def test_a_traders_requests_are_timed_from_when_they_were_due(
-    stage: Stage, recorder: Kept, perform: Perform, start_gateway: Callable[..., GatewayProcess]
+    stage: Stage, recorder: Kept, perform: Living, start_gateway: Callable[..., GatewayProcess]
 ) -> None:
     trader = perform(Trader, start_gateway())
     wait_until(lambda: len(recorder.of(Series.ACK)) >= 5)
@@ -256,7 +201,7 @@ def test_a_traders_requests_are_timed_from_when_they_were_due(
 
 
 def test_what_was_due_and_never_sent_is_missed(
-    stage: Stage, recorder: Kept, perform: Perform, start_gateway: Callable[..., GatewayProcess]
+    stage: Stage, recorder: Kept, perform: Living, start_gateway: Callable[..., GatewayProcess]
 ) -> None:
     perform(Trader, start_gateway())
     wait_until(lambda: len(recorder.of(Series.ACK)) >= 3)
@@ -266,7 +211,7 @@ def test_what_was_due_and_never_sent_is_missed(
 
 
 def test_a_neighbour_that_is_refused_is_noted(
-    stage: Stage, recorder: Kept, perform: Perform, start_gateway: Callable[..., GatewayProcess]
+    stage: Stage, recorder: Kept, perform: Living, start_gateway: Callable[..., GatewayProcess]
 ) -> None:
     perform(Trader, start_gateway(GATEWAY_RATE_LIMIT=1))
     wait_until(lambda: recorder.outcomes(Event.LIMIT))
@@ -275,7 +220,7 @@ def test_a_neighbour_that_is_refused_is_noted(
 
 
 def test_the_abusers_61st_is_refused_and_its_answers_are_not_timed(
-    stage: Stage, recorder: Kept, perform: Perform, start_gateway: Callable[..., GatewayProcess]
+    stage: Stage, recorder: Kept, perform: Living, start_gateway: Callable[..., GatewayProcess]
 ) -> None:
     perform(Abuser, start_gateway())
     wait_until(lambda: len(recorder.outcomes(Event.LIMIT)) >= 65)

@@ -149,6 +149,13 @@ def ledger_of(run: Path) -> Counter[tuple[str, str, str]]:
     return +found
 
 
+def pushes_by_user(run: Path) -> dict[tuple[str, int], int]:
+    """Return how many pushes each user got in the steady phase, by name and place."""
+    rows = table(run, "clients")
+    assert all(row["connects"] == 1 and row["welcome_ns"] > 0 for row in rows)
+    return {(row["user"], row["place"]): row["pushes"] for row in rows}
+
+
 def histogram_of(run: Path, series: str) -> Histogram:
     whole = Histogram()
     assert len(whole.counts) == BUCKETS
@@ -197,6 +204,15 @@ def test_one_process_and_two_workers_count_the_same(
         assert histogram_of(one, series).total == histogram_of(two, series).total == 18
     pushes = [histogram_of(run, "push") for run in (one, two)]
     assert pushes[0].total == pushes[1].total > 500
+    # Which push is the first of the steady phase is a matter of milliseconds; who there is, not.
+    assert pushes_by_user(one).keys() == pushes_by_user(two).keys()
+    assert all(sum(pushes_by_user(run).values()) > 0 for run in (one, two))
+    accepted = [histogram_of(run, "accept").total for run in (one, two)]
+    assert accepted[0] == accepted[1] == published["published"]
+    skewed = [histogram_of(run, "fanout_skew").total for run in (one, two)]
+    assert 0 < skewed[1] <= 2 * skewed[0]  # in two processes a publication may count twice
+    families = {row["family"] for row in table(two, "hist") if row["series"] == "push"}
+    assert families == {"price", "trading", "user"}
     median = [push.quantile_ns(0.5) or 0 for push in pushes]
     assert 1 / 4 < median[0] / median[1] < 4
     users = {row["user"] for row in table(two, "events") if row["event"] == "connect"}

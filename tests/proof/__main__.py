@@ -105,16 +105,19 @@ def main() -> int:
         is_wanted = not options.only or any(step.name.startswith(name) for name in options.only)
         if step.name in rows or not is_wanted:
             continue
-        console.print(f"{number:>2} of {len(all_steps)}  {step.name} …", markup=False)
+        console.print(
+            f"{number:>2} of {len(all_steps)}  {step.name} …", markup=False, soft_wrap=True
+        )
         rows[step.name] = run_step(step)
         console.print(
             f"    exit code {rows[step.name]['exit_code']}, {rows[step.name]['seconds']:.0f} s  "
             f"{rows[step.name]['words']}",
             markup=False,
+            soft_wrap=True,
         )
         write_json(STATE, {"tree": tree, "rows": rows})
         write_table(tree, rows, all_steps)
-    console.print(f"table: {DOCUMENT}", markup=False)
+    console.print(f"table: {DOCUMENT}", markup=False, soft_wrap=True)
     judged = [rows[step.name] for step in all_steps if step.is_judged and step.name in rows]
     return 0 if all(row["exit_code"] == 0 for row in judged) else 1
 

@@ -86,6 +86,28 @@ def steps() -> list[Step]:
             longest_s=1_800,
         ),
     ]
+    found += [
+        Step(
+            name="gate: live comparisons",
+            command=(
+                sys.executable,
+                "-m",
+                "tests.benchmarks.gate",
+                "--json",
+                "docs/gate-live.json",
+            ),
+            longest_s=2_400,
+        ),
+        Step(
+            name="gate: recorded blocks",
+            command=(
+                *(sys.executable, "-m", "reports.compare.proof"),
+                *("tests/reports/data/aa_blocks.json", "--live", "docs/gate-live.json"),
+                *("--markdown", "docs/gate.md"),
+            ),
+            longest_s=900,
+        ),
+    ]
     return found + [_on_node(name) for name in ON_NODE if name in shipped]
 
 

@@ -1,0 +1,220 @@
+"""What pushes say, and a batch of them in columns: what the intake hands on."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.contract import TRADING_STREAM, USER_STREAM
+from loadtests.results import Family
+
+UNMEASURED: Final = -1
+"""In a column of moments: there is none."""
+UNSHARED: Final = -1
+"""In place of a key: nobody else is sent this publication under this number."""
+
+_NS_PER_US: Final = 1_000
+_NUMBER_BITS: Final = 32
+_LLM: Final = "llm:"
+_MARKET_FAMILIES: Final = frozenset({Family.PRICE, Family.TICKER, Family.BOOK})
+
+Integers = NDArray[np.int64]
+
+
+class Place(NamedTuple):
+    """Where an event stands: in which stream, under which number, after which one."""
+
+    stream: str
+    number: int
+    previous: int
+
+
+class Push:
+    """What a pushed event says of itself.
+
+    Attributes:
+        slot: its stream's place in a lane; ``UNSHARED`` for a stream that is one user's.
+        number: its place in the stream.
+        previous: the number before it; −1 where numbers between were conflated.
+        name: of the event.
+        stream: id of the stream.
+        ts_ns: when it was numbered, the gateway's clock.
+        src_ns: when it should have been published; ``UNMEASURED`` where it does not say.
+        kind: twice the event's place in :attr:`Intake.names`, one more where it is sampled.
+        key: of the publication in this process, for all of its copies; or ``UNSHARED``.
+    """
+
+    __slots__ = (
+        "key",
+        "kind",
+        "name",
+        "number",
+        "previous",
+        "slot",
+        "src_ns",
+        "stream",
+        "ts_ns",
+    )
+
+    def __init__(self, slot: int, place: Place, name: str, kind: int, data: Mapping[str, Any]):
+        self.slot = slot
+        self.stream, self.number, previous = place
+        self.name = name
+        self.kind = kind
+        is_keyed = slot != UNSHARED and 0 <= self.number < 1 << _NUMBER_BITS
+        self.key = slot << _NUMBER_BITS | self.number if is_keyed else UNSHARED
+        self.previous = previous if previous == self.number - 1 else -1
+        self.ts_ns: int = data["ts"] * _NS_PER_US
+        self.src_ns: int = data["srcTs"] * _NS_PER_US if "srcTs" in data else UNMEASURED
+
+
+class Share(NamedTuple):
+    """How long a read came after the kernel's own stamp of its newest byte.
+
+    Attributes:
+        stamp_ns: the read's.
+        share_ns: between the two.
+        owner: whose read it was.
+        first: the place that its first push has among a batch's.
+    """
+
+    stamp_ns: int
+    share_ns: int
+    owner: int
+    first: int
+
+
+class Batch:
+    """What was taken in since the last one, in columns of one length but for the shares.
+
+    Each push is looked at once, however many users were sent it: what pushes say is a
+    column of the distinct ones, and ``which`` finds each line's in it.
+
+    Args:
+        stamps: when each push was read.
+        pushes: what its frame says.
+        owners: whose it was.
+        names: name and family of the events, by place.
+        shares: the generator's own share of some reads.
+        offset_ns: the gateway's clock minus ours; 0 where they are one.
+
+    Attributes:
+        stamps_ns: when each push was read, by our clock.
+        owners: whose it was: the number given to the lane.
+        distinct: the pushes, each once.
+        which: each line's place in ``distinct``.
+        kinds: as in :class:`Push`.
+        service_ns: read − numbered.
+        response_ns: read − intended; meaningless where ``is_intended`` is false.
+        is_intended: whether the push says when it was intended.
+        others: events beside the pushes: received, and not to be timed.
+        bytes_read: by all clients.
+        shares_ns: the generator's own share of some reads, at ``share_stamps_ns``.
+    """
+
+    def __init__(
+        self,
+        stamps: array[int],
+        pushes: list[Push],
+        owners: array[int],
+        names: tuple[tuple[str, str], ...],
+        shares: list[Share],
+        offset_ns: int = 0,
+    ) -> None:
+        self.names = tuple(name for name, _ in names)
+        self.families = tuple(family for _, family in names)
+        self.pushes = pushes
+        self.offset_ns = offset_ns
+        self.stamps_ns = np.array(stamps, dtype=np.int64)
+        self.owners = np.array(owners, dtype=np.int64)  # indices: those of numpy have 64 bits
+        self.distinct, self.which = _told_apart(pushes)
+        self.kinds = _column("kind", self.distinct)[self.which]
+        self.keys = _column("key", self.distinct)
+        self._ts_ns = _column("ts_ns", self.distinct)
+        src_ns = _column("src_ns", self.distinct)
+        read_ns = self.stamps_ns + offset_ns if offset_ns else self.stamps_ns
+        self.service_ns: Integers = read_ns - self._ts_ns[self.which]
+        self.response_ns: Integers = read_ns - src_ns[self.which]
+        self.is_intended: NDArray[np.bool_] = (src_ns != UNMEASURED)[self.which]
+        self.others = 0
+        self.bytes_read = 0
+        self._shares = shares
+        self.shares_ns = np.array([share.share_ns for share in shares], dtype=np.int64)
+        self.share_stamps_ns = np.array([share.stamp_ns for share in shares], dtype=np.int64)
+
+    @property
+    def received(self) -> int:
+        """How many events were received."""
+        return len(self.pushes) + self.others
+
+    def latencies_ns(self) -> Integers:
+        """Return each push's response where it has one, its service time elsewhere."""
+        return np.where(self.is_intended, self.response_ns, self.service_ns)
+
+    def ts_ns(self, lines: NDArray[Any] | slice) -> Integers:
+        """Return when the pushes of some lines were numbered, by the gateway's clock."""
+        return self._ts_ns[self.which[lines]]
+
+    def family_indices(self) -> Integers:
+        """Return each push's family as its place in :attr:`families`."""
+        return self.kinds >> 1
+
+    def copies(self) -> tuple[Integers, Integers, Integers, Integers]:
+        """Return key, first and last read stamp, and number of copies of each distinct push."""
+        size = len(self.distinct)
+        first_ns, last_ns = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+        # Stamps ascend, and of several values for one item the last stays.
+        first_ns[self.which[::-1]] = self.stamps_ns[::-1]
+        last_ns[self.which] = self.stamps_ns
+        return self.keys, first_ns, last_ns, np.bincount(self.which, minlength=size)
+
+    def kernel_spans(self) -> tuple[Integers, Integers]:
+        """Return kernel receive stamp − numbered of some pushes, and their read stamps, ns.
+
+        The kernel's stamp is that of a read's newest byte, so only the last push of a
+        stamped read is measured: those before it may have lain there for longer.
+        """
+        spans, moments = [], []
+        size = len(self.pushes)
+        # Of two reads before the same push only the later one can have brought it.
+        for share in {share.first: share for share in self._shares}.values():
+            last = share.first
+            if last >= size or self.owners[last] != share.owner:
+                continue  # that read brought no push
+            stamp_ns = self.stamps_ns[last]
+            while last + 1 < size and self.stamps_ns[last + 1] == stamp_ns:
+                if self.owners[last + 1] != share.owner:
+                    break
+                last += 1
+            kernel_ns = share.stamp_ns - share.share_ns + self.offset_ns
+            spans.append(kernel_ns - int(self._ts_ns[self.which[last]]))
+            moments.append(int(stamp_ns))
+        return np.array(spans, dtype=np.int64), np.array(moments, dtype=np.int64)
+
+
+def family_of(name: str, stream: str) -> str:
+    """Return the kind of stream that an event belongs to (``results.Family``), or nothing."""
+    if stream == USER_STREAM:
+        return Family.USER
+    if stream == TRADING_STREAM:
+        return Family.TRADING
+    kind = stream.partition(":")[0]
+    if kind in _MARKET_FAMILIES:
+        return kind
+    return Family.LLM if name.startswith(_LLM) else ""
+
+
+def _told_apart(pushes: list[Push]) -> tuple[list[Push], Integers]:
+    """Return the pushes that are not the same object, and each one's place among them."""
+    identities = np.fromiter(map(id, pushes), dtype=np.int64, count=len(pushes))
+    _, first, which = np.unique(identities, return_index=True, return_inverse=True)
+    return [pushes[index] for index in first.tolist()], which
+
+
+def _column(field: str, pushes: list[Push]) -> Integers:
+    return np.fromiter(map(attrgetter(field), pushes), dtype=np.int64, count=len(pushes))

@@ -1,0 +1,94 @@
+"""The virtual user that knocks with every kind of token, sound or not, and judges the answers."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar, Final
+
+from loadtests.attempts import Attempt
+from loadtests.authcases import CASES, AuthCase, Issuer, judge
+from loadtests.behaviours.terms import leeway_s, longest_token_s
+from loadtests.errors import ClientError
+from loadtests.results import AuthOutcome, Event
+from loadtests.schedule import Plan, count_missed, user_arrivals
+from loadtests.users import VirtualUser
+
+LISTEN_S: Final = 1.0
+"""How long somebody who was refused listens at most: nothing may come."""
+
+_FEW: Final = 5  # names of what came too early; they are for a human
+
+
+class BadToken(VirtualUser):
+    """Tries one case of authentication at each intended time; holds no connection beside it.
+
+    Cases are taken in turn, each user beginning with another, so that a few users go through
+    all of them soon. Whoever was refused stays and listens for half of the time to the next.
+    """
+
+    group = "bad_token"
+    is_well_behaved: ClassVar[bool] = False
+    _plan: Plan | None = None
+    _tried = 0
+
+    def come_on(self) -> None:
+        """Hold nothing: an attempt is a connection of its own."""
+
+    def behave(self) -> None:
+        """Try a case whenever one is due, until requests end."""
+        settings = self.stage.scenario.users.bad_token
+        every_s = settings.every_s if settings is not None else 1.0
+        if self._plan is None:
+            self._plan = user_arrivals(
+                self.stage.scenario.seed, self.user_id, time.monotonic_ns(), every_s
+            )
+        while not self.stage.is_over():
+            self._wait_until(self._plan.due_ns(self._tried))
+            if not self.stage.is_over():
+                case = CASES[(self.index + self._tried) % len(CASES)]
+                self._tried += 1
+                self._try(case, min(LISTEN_S, every_s / 2))
+        super().behave()
+
+    def stop_requests(self, now_ns: int) -> None:
+        """Count what was due and not tried."""
+        if self._plan is not None:
+            missed = count_missed(self._plan, self._tried, now_ns)
+            self._recorder.count("offered", missed)
+            self._recorder.count("missed", missed)
+
+    def _try(self, case: AuthCase, listen_s: float) -> None:
+        self._recorder.count("offered")
+        scenario = self.stage.scenario
+        issuer = Issuer(
+            secret=self.stage.secret,
+            user_id=self.user_id,
+            unix_s=int(time.time()),
+            leeway_s=leeway_s(scenario),
+            longest_s=longest_token_s(scenario),
+        )
+        attempt = Attempt(
+            str(self.host),
+            case.offer(issuer),
+            source_address=self.source_address(),
+            tls=self.tls,
+        )
+        sent_ns = time.monotonic_ns()
+        try:
+            self._recorder.count("sent")
+            attempt.make()
+            if attempt.exchange.refusal is not None:
+                attempt.listen(listen_s)
+        except ClientError as error:
+            # No answer is no judgement of the token.
+            self.note_error(type(error).__name__, f"{case.name}: {error}")
+            return
+        finally:
+            attempt.close()
+        exchange = attempt.exchange
+        outcome = judge(case, exchange.refusal, len(exchange.early_events))
+        detail = case.name
+        if outcome not in (AuthOutcome.ACCEPTED, AuthOutcome.REFUSED):
+            came = exchange.early_events[:_FEW] or [str(exchange.refusal)]
+            detail = f"{case.name}: {', '.join(came)}"
+        self.note(Event.AUTH, time.monotonic_ns(), outcome, sent_ns=sent_ns, detail=detail)

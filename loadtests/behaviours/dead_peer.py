@@ -1,0 +1,134 @@
+"""The virtual user that plays dead, and sees when the gateway notices."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Final
+
+from locust.env import Environment
+
+from gateway.contract import MAX_SEND_SECONDS, Channel, ClientEvent
+from loadtests.deadpeers import Band, predict_band
+from loadtests.errors import ClientError
+from loadtests.results import DeadPeerOutcome, Event, Series
+from loadtests.users import VirtualUser
+from scenarios.schema import DeadPeerKind
+
+SMALL_BUFFER_BYTES: Final = 4_096
+"""What a stalled peer's kernel holds for it, before it doubles that."""
+_ASKS: Final = 50  # at once, of the 60 events that a connection has in a minute
+_HELD: Final = tuple(f"STALLED{number:025d}" for number in range(64))
+"""Symbols that nobody trades: with them each answer is 6 KB, twice; 50 are over 64 KiB by far."""
+_PONG_EACH_NS: Final = 100_000_000
+_ASK_EACH_NS: Final = 1_100_000_000  # a connection has 60 events a minute
+_SERIES: Final[Mapping[DeadPeerKind, Series]] = {
+    "mute": Series.DEAD_PEER_MUTE,
+    "no-pong": Series.DEAD_PEER_NO_PONG,
+    "stalled": Series.DEAD_PEER_STALLED,
+}
+
+
+class DeadPeer(VirtualUser):
+    """Plays dead some time after its welcome, and waits for the end of its connection.
+
+    The end is held against the band that its handshake predicts (``loadtests.deadpeers``).
+    Then it comes back and dies again.
+    """
+
+    group = "dead_peer"
+    is_well_behaved = False
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        settings = self.stage.scenario.users.dead_peer
+        number = self.stage.places.newest(self.group)
+        self.kind: DeadPeerKind = "mute" if settings is None else settings.kind(number)
+        self._dies_after_ns = 0 if settings is None else round(settings.dies_after_s * 1e9)
+        wait_s = self.stage.scenario.gateway.get("GATEWAY_MAX_SEND_SECONDS", MAX_SEND_SECONDS)
+        self._max_send_ns = round(float(wait_s) * 1e9)
+        self._died_ns: int | None = None
+        self._band = Band(0, 0)
+        if self.kind == "stalled":
+            self.receive_buffer_bytes = SMALL_BUFFER_BYTES
+
+    def subscribe_all(self) -> None:
+        """Hold what makes a stalled peer's answers long."""
+        if self.kind == "stalled":
+            payload = {"channel": Channel.MARKET_DATA, "symbols": list(_HELD)}
+            self.request(ClientEvent.SUBSCRIBE, payload)
+
+    def behave(self) -> None:
+        """Die, and lie dead until the connection ends."""
+        self._wait_until(self.welcome_ns + self._dies_after_ns)
+        self._die()
+        if self.kind == "no-pong":
+            self._repeat(self._ask, _ASK_EACH_NS)
+        elif self.kind == "stalled":
+            self._repeat(self._pong, _PONG_EACH_NS)
+        super().behave()
+
+    def lost(self, stamp_ns: int, error: Exception) -> None:
+        """Judge when the end came."""
+        super().lost(stamp_ns, error)
+        died_ns, self._died_ns = self._died_ns, None
+        if died_ns is not None and self.absence.since_ns is None:
+            span_ns = stamp_ns - died_ns
+            self._recorder.span(_SERIES[self.kind], span_ns, stamp_ns)
+            self._note_end(self._band.judge(stamp_ns), stamp_ns, span_ns)
+
+    def stop_requests(self, now_ns: int) -> None:
+        """Tell of an end that should have come by now."""
+        died_ns, self._died_ns = self._died_ns, None
+        if died_ns is not None and now_ns > self._band.end_ns:
+            self._note_end(DeadPeerOutcome.UNNOTICED, now_ns, now_ns - died_ns)
+        super().stop_requests(now_ns)
+
+    def _die(self) -> None:
+        client = self._require()
+        opened = client.opened
+        if opened is None:
+            raise RuntimeError("a connection with a welcome has had no Engine.IO open packet")
+        if self.kind == "no-pong":
+            client.ignore_pings()
+        else:
+            self.pause()
+        if self.kind == "stalled":
+            for _ in range(_ASKS):
+                self._ask()
+        self._died_ns = time.monotonic_ns()
+        self._band = predict_band(
+            self.kind,
+            pinged_ns=client.pinged_ns,
+            died_ns=self._died_ns,
+            interval_ns=opened.ping_interval_ms * 1_000_000,
+            timeout_ns=opened.ping_timeout_ms * 1_000_000,
+            max_send_ns=self._max_send_ns,
+        )
+        self.note(
+            Event.DEAD_PEER_BAND,
+            self._band.end_ns,
+            sent_ns=self._died_ns,
+            value_ns=max(0, self._band.begin_ns - self._died_ns),
+            detail=self.kind,
+        )
+
+    def _repeat(self, act: Callable[[], None], each_ns: int) -> None:
+        """Do something at fixed intervals until the connection ends; raises then."""
+        begin_ns = time.monotonic_ns()
+        turn = 0
+        while True:
+            turn += 1
+            self._wait_until(begin_ns + turn * each_ns)
+            with suppress(ClientError):  # the reactor sees that end too, and lost() hears of it
+                act()
+
+    def _ask(self) -> None:
+        self._require().begin_call(ClientEvent.GET_SUBSCRIPTIONS)
+
+    def _pong(self) -> None:
+        self._require().pong()
+
+    def _note_end(self, outcome: DeadPeerOutcome, at_ns: int, span_ns: int) -> None:
+        self.note(Event.DEAD_PEER, at_ns, outcome, value_ns=span_ns, detail=self.kind)

@@ -1,0 +1,54 @@
+"""One more connection of a virtual user that has one: for what counts over all of them."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+from gevent.event import AsyncResult
+from gevent.timeout import Timeout
+
+from gateway.contract import ServerEvent
+from loadtests.client import CONNECT_TIMEOUT_S, Client
+from loadtests.errors import TimedOut
+
+
+class ExtraConnection:
+    """Holds a connection, hears its welcome, and leaves all else that comes alone.
+
+    Args:
+        url: of the gateway.
+        source_address: to connect from.
+        tls: whom to trust with https and wss.
+
+    Attributes:
+        client: to call with.
+    """
+
+    def __init__(self, url: str, source_address: str | None, tls: ssl.SSLContext | None) -> None:
+        self.client = Client(url, self, source_address=source_address, tls=tls)
+        self._welcomed: AsyncResult = AsyncResult()
+
+    def connect(self, token: str) -> None:
+        """Connect and wait for the welcome.
+
+        Raises:
+            ClientError: refused, unreachable, or no welcome in time.
+        """
+        self._welcomed = AsyncResult()
+        self.client.connect({"token": token})
+        try:
+            self._welcomed.get(timeout=CONNECT_TIMEOUT_S)
+        except Timeout:
+            self.client.close()
+            raise TimedOut("the welcome event", CONNECT_TIMEOUT_S) from None
+
+    def on_event(self, stamp_ns: int, name: str, arguments: tuple[Any, ...]) -> None:  # noqa: ARG002 - the listener's shape
+        """Take the welcome; part of ``client.Listener``."""
+        if name == ServerEvent.CONNECTED:
+            self._welcomed.set(None)
+
+    def on_end(self, stamp_ns: int, error: Exception) -> None:  # noqa: ARG002 - the listener's shape
+        """Have whoever waits for the welcome know; calls fail by themselves."""
+        if not self._welcomed.ready():
+            self._welcomed.set_exception(error)

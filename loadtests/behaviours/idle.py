@@ -1,0 +1,11 @@
+"""The virtual user that does nothing."""
+
+from __future__ import annotations
+
+from loadtests.users import VirtualUser
+
+
+class Idle(VirtualUser):
+    """Is connected, and does what commands say; without one, nothing at all."""
+
+    group = "idle"

@@ -1,0 +1,45 @@
+"""The virtual user that reads, and too slowly."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from locust.env import Environment
+
+from loadtests.behaviours.subscriber import Subscriber
+
+_TURN_NS: Final = 100_000_000
+_NS_PER_S: Final = 1_000_000_000
+
+
+class SlowReader(Subscriber):
+    """Subscribes, and then reads at most so many bytes a second, ten times a second.
+
+    The rate is counted from its welcome on; what it could not read when its turn came, it
+    does not make up for later.
+    """
+
+    group = "slow_reader"
+    is_well_behaved = False
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        settings = self.stage.scenario.users.slow_reader
+        self._bytes_per_second = 1_024
+        if settings is not None:
+            self.receive_buffer_bytes = settings.receive_buffer_bytes
+            self._bytes_per_second = settings.bytes_per_second
+
+    def behave(self) -> None:
+        """Read a turn's worth each turn until the connection ends."""
+        self.pause()
+        began_ns = time.monotonic_ns()
+        turn = allowed = 0
+        while True:
+            turn += 1
+            self._wait_until(began_ns + turn * _TURN_NS)
+            due = turn * _TURN_NS * self._bytes_per_second // _NS_PER_S
+            if due > allowed:
+                self._require().read(due - allowed)
+                allowed = due

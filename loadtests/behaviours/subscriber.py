@@ -1,0 +1,18 @@
+"""The virtual user that listens."""
+
+from __future__ import annotations
+
+from gateway.contract import Channel, ClientEvent
+from loadtests.users import VirtualUser
+
+
+class Subscriber(VirtualUser):
+    """Listens to its symbols and does nothing else."""
+
+    group = "subscriber"
+
+    def subscribe_all(self) -> None:
+        """Subscribe to the scenario's number of symbols."""
+        count = self.stage.scenario.users.symbols().get(self.group, 1)
+        symbols = self.stage.symbols_of(self.user_id, count)
+        self.request(ClientEvent.SUBSCRIBE, {"channel": Channel.MARKET_DATA, "symbols": symbols})

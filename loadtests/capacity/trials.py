@@ -1,0 +1,113 @@
+"""One trial of a search: the scenario at another load, run by a process, and what came of it."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import tomli_w
+
+from loadtests.capacity.search import Trial
+from loadtests.children import PROJECT
+from loadtests.manifest import read_json
+from loadtests.results import VERDICT, ExitCode, Verdict
+from scenarios.capacity import Capacity
+from scenarios.schema import Scenario
+
+TRIAL_OVERTIME_S: Final = 180.0
+_UNFIT: Final = (ExitCode.USAGE, ExitCode.GATEWAY_FAILED, ExitCode.INTERRUPTED)
+
+
+class TrialFailed(RuntimeError):  # noqa: N818 - the state, said in words
+    """A trial that could not be made at all: no load would have helped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a trial came to, in words why, and its run directory."""
+
+    verdict: Verdict
+    why: str
+    run: Path
+
+
+def scenario_at(scenario: Scenario, capacity: Capacity, trial: Trial) -> str:
+    """Return the text of the scenario at a trial's load.
+
+    The rates of all publications, or the counts of all groups, are multiplied by the same
+    factor; a group keeps at least one user. What is undecided fails: it was not shown.
+    """
+    content: dict[str, Any] = tomllib.loads(scenario.source)
+    del content["capacity"]
+    content["phases"]["steady"] = f"{capacity.confirm_s if trial.is_long else capacity.trial_s:g} s"
+    content.setdefault("policy", {})["inconclusive"] = "fail"
+    if capacity.of == "publications":
+        factor = trial.load / sum(publish.rate for publish in scenario.publish)
+        for publish in content["publish"]:
+            publish["rate"] = round(publish["rate"] * factor, 6)
+    else:
+        factor = trial.load / scenario.users.total
+        for group in content["users"].values():
+            group["count"] = max(1, math.floor(group["count"] * factor))
+        spawn_rate = content["phases"].get("spawn_rate", scenario.phases.spawn_rate)
+        content["phases"]["spawn_rate"] = max(spawn_rate, spawn_rate * factor)
+    kind = "the long trial" if trial.is_long else "a trial"
+    question = f"# {scenario.question} ({kind} at {trial.load:.4g} {capacity.unit})"
+    return f"{question}\n\n{tomli_w.dumps(content)}"
+
+
+def run_trial(
+    text: str,
+    number: int,
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    options: Sequence[str],
+    span_s: float,
+) -> Outcome:
+    """Run a trial with a fresh gateway, and wait for its verdict.
+
+    Args:
+        text: of its scenario.
+        number: of the trial, for its name.
+        folder: where its file and its run directory go.
+        environment: of the processes.
+        options: of ``tidegate run``, beyond the file and the folder.
+        span_s: how long it takes by its phases.
+
+    Raises:
+        TrialFailed: it made no verdict; the words are the process's last.
+    """
+    file = folder / f"trial-{number:02d}.toml"
+    file.write_text(text, encoding="utf-8")
+    runs = folder / f"trial-{number:02d}"
+    log = folder / f"trial-{number:02d}.log"
+    command = [sys.executable, "-m", "loadtests", "run", str(file), "--runs", str(runs)]
+    command += options
+    with log.open("wb") as output:
+        try:
+            done = subprocess.run(  # noqa: S603 - the project's own command
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=dict(environment),
+                cwd=PROJECT,
+                timeout=span_s + TRIAL_OVERTIME_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise TrialFailed(f"the trial did not end; {log} says how far it came") from None
+    run = (runs / "latest").resolve()
+    verdict = read_json(run / VERDICT)
+    if done.returncode in _UNFIT or verdict is None:
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        words = "; ".join(lines[-3:]) or "it said nothing"
+        raise TrialFailed(f"the trial ended with exit code {done.returncode}: {words}")
+    return Outcome(Verdict(verdict["verdict"]), str(verdict["reasons"][0]), run)

@@ -1,0 +1,200 @@
+"""``tidegate compare``: stored runs, or two gateways run in turn now.
+
+Blocks are supervised runs that are not judged; ``python -m reports.compare`` judges them
+together. What six pairs leave open is extended once, by as many again.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from subprocess import TimeoutExpired
+from typing import Final
+
+from rich.console import Console
+
+from loadtests.children import child_environment
+from loadtests.comparing.order import FIRST_PAIRS, Side, abba
+from loadtests.gateway_command import GatewayCommand
+from loadtests.judging import JUDGE_S, start_module
+from loadtests.manifest import read_json, write_json
+from loadtests.results import COMPARISON, JUNIT, MANIFEST, SUMMARY, ExitCode
+from loadtests.supervisor import RunRefused, RunRequest, run_supervised
+from scenarios.foresight import foresee
+from scenarios.overlay import lay_over, read_overlay
+from scenarios.schema import ScenarioError, read_scenario
+
+PLAN: Final = "plan.json"
+RunBlock = Callable[[RunRequest, Mapping[str, str], Console], int]
+_FATAL: Final = (ExitCode.USAGE, ExitCode.INTERRUPTED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """Where a comparison is written, beside the screen; None where it is not."""
+
+    junit: Path | None = None
+    summary: Path | None = None
+    json: Path | None = None
+
+    def arguments(self) -> list[str]:
+        """Return them as arguments of ``python -m reports.compare``."""
+        named = {"--junit": self.junit, "--summary": self.summary, "--json": self.json}
+        return [word for name, path in named.items() if path for word in (name, str(path))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contest:
+    """Two gateways to be run in turn.
+
+    Attributes:
+        scenario: of every block.
+        runs: where the comparison's folder is made.
+        gateways: what to start, by side.
+        pairs: of the first look; as many again follow when it is undecided.
+        budgets: a file laid over the scenario's budgets.
+        outputs: copies of the outcome, beside those in the comparison's folder.
+    """
+
+    scenario: Path
+    runs: Path
+    gateways: Mapping[Side, GatewayCommand]
+    pairs: int = FIRST_PAIRS
+    budgets: Path | None = None
+    outputs: Outputs = field(default_factory=Outputs)
+
+
+def compare_runs(
+    base: Sequence[Path],
+    head: Sequence[Path],
+    budgets: Path | None,
+    outputs: Outputs,
+    environment: Mapping[str, str],
+) -> int:
+    """Judge stored runs and return the exit code."""
+    arguments = [
+        *("--base", *(str(path) for path in base), "--head", *(str(path) for path in head)),
+        *(("--budgets", str(budgets)) if budgets else ()),
+        *outputs.arguments(),
+    ]
+    return start_module("reports.compare", arguments, child_environment(environment))
+
+
+def run_contest(
+    contest: Contest,
+    environment: Mapping[str, str],
+    console: Console,
+    run: RunBlock = run_supervised,
+) -> int:
+    """Run the pairs, judge them, extend once when undecided, and return the exit code.
+
+    Args:
+        contest: what is run.
+        environment: of everything that is started.
+        console: where progress is told.
+        run: runs one block and returns its exit code.
+
+    Raises:
+        RunRefused: nothing was started.
+    """
+    _check(contest, console)
+    directory = _new_directory(contest.runs)
+    names = {str(side): gateway.name for side, gateway in contest.gateways.items()}
+    plan = {"scenario": str(contest.scenario), "pairs": contest.pairs, **names}
+    write_json(directory / PLAN, plan)
+
+    def say(words: str) -> None:
+        console.print(words, markup=False, highlight=False, soft_wrap=True)
+
+    say(f"comparison {directory}: {contest.pairs} pairs, ABBA, a fresh gateway for each block")
+    done, code = 0, int(ExitCode.INCONCLUSIVE)
+    for pairs in (contest.pairs, 2 * contest.pairs):
+        order = abba(pairs, done=done)
+        stopped = _run_blocks(contest, directory, order, environment, console, run)
+        if stopped is not None:
+            say(f"the comparison was ended: a block ended with exit code {stopped}")
+            return stopped
+        done = pairs
+        code, is_open = _judge(contest, directory, environment)
+        if not is_open or pairs > contest.pairs:
+            break
+        say(f"undecided after {done} pairs: extended once, by {contest.pairs} more")
+    say(f"compare: {directory / COMPARISON}")
+    return code
+
+
+def _check(contest: Contest, console: Console) -> None:
+    try:
+        scenario = read_scenario(contest.scenario)
+        if contest.budgets is not None:
+            scenario = lay_over(scenario, read_overlay(contest.budgets))
+    except ScenarioError as error:
+        raise RunRefused(str(error)) from None
+    if contest.pairs < FIRST_PAIRS:
+        words = f"{contest.pairs} pairs give no 95 % interval; {FIRST_PAIRS} are the fewest"
+        raise RunRefused(words)
+    kept = tuple(budget for budget in scenario.budgets if budget.is_relative)
+    for words in foresee(replace(scenario, budgets=kept), has_baseline=True):
+        console.print(f"warning: {words}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _new_directory(runs: Path) -> Path:
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    directory = runs / f"{moment}_compare_{secrets.token_hex(3)}"
+    try:
+        directory.mkdir(parents=True)
+    except OSError as error:
+        words = f"no comparison can be written under {runs}: {error.strerror or error}"
+        raise RunRefused(f"{words}; name another folder with --runs") from None
+    return directory
+
+
+def _run_blocks(
+    contest: Contest,
+    directory: Path,
+    order: Iterable[tuple[int, Side]],
+    environment: Mapping[str, str],
+    console: Console,
+    run: RunBlock,
+) -> int | None:
+    """Run blocks one after the other; return the exit code that ends all, None when none did."""
+    for pair, side in order:
+        console.print(f"pair {pair}: {side}", markup=False, highlight=False)
+        request = RunRequest(
+            scenario=contest.scenario,
+            runs=directory / side,
+            gateway=contest.gateways[side],
+            is_judged=False,
+        )
+        code = run(request, environment, console)
+        if code in _FATAL:
+            return code
+        if not list((directory / side).glob(f"*/{MANIFEST}")):
+            return code  # the first one already never began: the rest would not either
+    return None
+
+
+def _judge(contest: Contest, directory: Path, environment: Mapping[str, str]) -> tuple[int, bool]:
+    """Judge what there is; return the exit code and whether more pairs could decide more."""
+    own = Outputs(json=directory / COMPARISON, junit=directory / JUNIT, summary=directory / SUMMARY)
+    (directory / COMPARISON).unlink(missing_ok=True)
+    try:
+        code = compare_runs(
+            [directory / "base"], [directory / "head"], contest.budgets, own, environment
+        )
+    except TimeoutExpired:
+        raise RunRefused(f"the comparison was not judged within {JUDGE_S:g} s") from None
+    found = read_json(directory / COMPARISON)
+    if found is None:
+        return code, False
+    for written, wanted in (
+        (own.json, contest.outputs.json),
+        (own.junit, contest.outputs.junit),
+        (own.summary, contest.outputs.summary),
+    ):
+        if written is not None and wanted is not None:
+            wanted.write_bytes(written.read_bytes())
+    return code, bool(found["undecided"])

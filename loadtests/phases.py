@@ -1,0 +1,47 @@
+"""When each phase of a run begins: a table of moments, known or planned ahead. Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import Final
+
+from loadtests.results import Phase
+
+SECOND_NS: Final = 1_000_000_000
+
+
+class PhaseTimes:
+    """When each phase begins, in monotonic ns; a phase may be planned ahead."""
+
+    def __init__(self, start_ns: int) -> None:
+        self.starts_ns: list[int] = [start_ns]
+        self.phases: list[Phase] = [Phase.RAMP]
+
+    def begin(self, phase: Phase, at_ns: int) -> None:
+        """Let a phase begin; later phases that were planned from there on are dropped."""
+        keep = bisect_right(self.starts_ns, at_ns - 1)
+        del self.starts_ns[max(1, keep) :]
+        del self.phases[max(1, keep) :]
+        self.starts_ns.append(at_ns)
+        self.phases.append(phase)
+
+    def replace(self, starts_ns: list[int], phases: list[Phase]) -> None:
+        """Take all phases anew, as another process planned them."""
+        self.starts_ns[:], self.phases[:] = starts_ns, phases
+
+    def at(self, now_ns: int) -> Phase:
+        """Return the phase of a moment; what was before the start counts as the first."""
+        return self.phases[max(0, bisect_right(self.starts_ns, now_ns) - 1)]
+
+    def describe(self, t0_ns: int, end_ns: int) -> list[dict[str, object]]:
+        """Return each phase that began by ``end_ns``: start and end in seconds of the run."""
+        ends_ns = [*self.starts_ns[1:], end_ns]
+        return [
+            {
+                "phase": str(phase),
+                "start_s": (start_ns - t0_ns) / SECOND_NS,
+                "end_s": (min(stop_ns, end_ns) - t0_ns) / SECOND_NS,
+            }
+            for phase, start_ns, stop_ns in zip(self.phases, self.starts_ns, ends_ns, strict=True)
+            if start_ns <= end_ns
+        ]

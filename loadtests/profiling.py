@@ -1,0 +1,88 @@
+"""A profile of the gateway's process while it is too slow: py-spy, for ten seconds.
+
+py-spy reads another process's memory (ptrace). Where it is not installed, or the kernel does
+not allow it, the run goes on without and its manifest says so.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+PROFILE: Final = "gateway-profile.svg"
+_LOG: Final = "gateway-profile.log"
+SECONDS: Final = 10
+RATE: Final = 100
+_STOP_S: Final = 5.0
+
+
+class Profile:
+    """One profile at most of one process, made beside it.
+
+    Args:
+        pid: of the gateway.
+        logs: the run's folder of logs; the flame graph becomes ``gateway-profile.svg`` there.
+        environment: of the profiler, which is looked for on its ``PATH``.
+    """
+
+    def __init__(self, pid: int, logs: Path, environment: Mapping[str, str]) -> None:
+        self.problems: list[str] = []
+        self._pid = pid
+        self._logs = logs
+        self._environment = dict(environment)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_tried = False
+
+    def begin(self) -> None:
+        """Start it; a second call does nothing."""
+        if self._is_tried:
+            return
+        self._is_tried = True
+        program = find_profiler(self._environment)
+        if program is None:
+            self.problems.append(
+                'the gateway was not profiled: py-spy is not installed (pip install "py-spy")'
+            )
+            return
+        command = [
+            *(program, "record", "--pid", str(self._pid), "--duration", str(SECONDS)),
+            # It must not stop the process that it looks at: what is timed would be its own work.
+            *("--nonblocking", "--rate", str(RATE), "--output", str(self._logs / PROFILE)),
+        ]
+        with (self._logs / _LOG).open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - py-spy, with our own arguments
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                start_new_session=True,
+            )
+
+    def close(self) -> None:
+        """Wait for its end, asking for it where it is not there; say why it gave nothing."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)  # py-spy writes what it has
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if not (self._logs / PROFILE).exists():
+            said = (self._logs / _LOG).read_text(encoding="utf-8", errors="replace").split("\n")
+            words = next((line for line in reversed(said) if line.strip()), "it said nothing")
+            self.problems.append(f"the gateway was not profiled: py-spy: {words.strip()}")
+
+
+def find_profiler(environment: Mapping[str, str]) -> str | None:
+    """Return py-spy beside this interpreter or on the PATH; None where there is none."""
+    beside = Path(sys.executable).parent / "py-spy"
+    return str(beside) if beside.exists() else shutil.which("py-spy", path=environment.get("PATH"))

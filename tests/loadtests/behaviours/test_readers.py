@@ -1,0 +1,115 @@
+"""Users that come and go, read slowly or not at all, against a real gateway."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from blackbox.process import GatewayProcess
+from living import Kept, Living, wait_until
+
+from loadtests.behaviours.churner import LONGEST, SHORTEST, Churner
+from loadtests.behaviours.never_reader import NeverReader
+from loadtests.behaviours.slow_reader import SlowReader
+from loadtests.endpoints import fetch_metrics
+from loadtests.results import Event, Series
+from loadtests.stage import Stage
+from loadtests.users import VirtualUser
+
+StartGateway = Callable[..., GatewayProcess]
+SetStage = Callable[[str], Stage]
+Perform = Callable[[Stage], Living]
+
+CHURNER = '[users.churner]\ncount = 2\nsymbols = 1\nstay = "300 ms"\n'
+NEVER = '[users.never_reader]\ncount = 1\nsymbols = 2\nreceive_buffer = "4 KB"\n'
+SLOW = NEVER.replace("never_reader", "slow_reader") + 'bytes_per_second = "2 KB"\n'
+
+
+def test_a_churner_leaves_and_returns_at_planned_times(
+    start_gateway: StartGateway, set_stage: SetStage, perform: Perform, recorder: Kept
+) -> None:
+    gateway, stage = start_gateway(), set_stage(CHURNER)
+    user = perform(stage)(Churner, gateway)
+    wait_until(lambda: user.connects == 4)
+    assert isinstance(user, Churner)
+    assert recorder.outcomes(Event.RECONNECT) == [""] * 3
+    assert not recorder.outcomes(Event.DISCONNECT)
+    assert len(recorder.of(Series.SESSION_DELAY)) == 4
+    assert recorder.counted["offered"] == recorder.counted["sent"]
+    assert "errors" not in recorder.counted
+    cycle_ns = user._return_ns - user._leave_ns
+    assert SHORTEST * 0.3e9 <= cycle_ns <= LONGEST * 0.3e9
+
+
+def test_two_churners_of_a_seed_do_not_leave_together(
+    start_gateway: StartGateway, set_stage: SetStage, perform: Perform
+) -> None:
+    gateway, stage = start_gateway(), set_stage(CHURNER)
+    live = perform(stage)
+    draws = [live(Churner, gateway)._chance.random() for _ in range(2)]  # type: ignore[attr-defined]  # a churner's
+    assert draws[0] != draws[1]
+
+
+def has_paused(user: VirtualUser) -> bool:
+    return user.client is not None and user.client._link is not None and user.client._link.is_paused
+
+
+def publish(gateway: GatewayProcess, stage: Stage, times: int, size: int) -> None:
+    """Publish long prices of every symbol, as many at once as the route takes."""
+    items = [
+        {
+            "event": "price:update",
+            "room": f"market-data:{symbol}",
+            "data": {"symbol": symbol, "price": 1, "padding": "x" * size},
+        }
+        for symbol in stage.scenario.market.names
+    ]
+    for _ in range(times):
+        gateway.publish(*items)
+
+
+def conflated(gateway: GatewayProcess) -> float:
+    found = fetch_metrics(gateway.url, timeout_s=5.0)
+    return sum(value for name, value in found.items() if "conflated" in name)
+
+
+@pytest.mark.parametrize(
+    ("user_class", "text"), [(NeverReader, NEVER), (SlowReader, SLOW)], ids=["never", "slowly"]
+)
+def test_who_does_not_keep_up_is_conflated_and_owes_nothing_to_the_record(
+    start_gateway: StartGateway,
+    set_stage: SetStage,
+    perform: Perform,
+    recorder: Kept,
+    user_class: type[VirtualUser],
+    text: str,
+) -> None:
+    gateway, stage = start_gateway(), set_stage(text)
+    user = perform(stage)(user_class, gateway)
+    wait_until(lambda: has_paused(user))
+    publish(gateway, stage, times=40, size=8_000)
+    wait_until(lambda: conflated(gateway) > 10)
+    stage.stop_requests(time.monotonic_ns())
+    assert not user.is_on
+    assert not recorder.of(Series.PUSH_SERVICE)
+    assert not recorder.of(Series.HEARTBEAT_GAP)
+    rows = stage.ledger.close({})
+    assert sum(row.lost for row in rows) == 0
+    assert "errors" not in recorder.counted
+
+
+def test_a_slow_reader_reads_no_faster_than_it_says(
+    start_gateway: StartGateway, set_stage: SetStage, perform: Perform, recorder: Kept
+) -> None:
+    gateway, stage = start_gateway(), set_stage(SLOW)
+    user = perform(stage)(SlowReader, gateway)
+    wait_until(lambda: has_paused(user))
+    user._pushes.flush()
+    began_s, before = time.monotonic(), recorder.counted["bytes_received"]
+    publish(gateway, stage, times=5, size=8_000)
+    wait_until(lambda: time.monotonic() > began_s + 1.0)
+    user._pushes.flush()
+    took_s = time.monotonic() - began_s
+    read = recorder.counted["bytes_received"] - before
+    assert 0 < read <= 2_048 * (took_s + 0.2)
