@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
-VERBS = ("serve", "run", "calibrate", "report", "scenarios", "token")
+VERBS = ("serve", "run", "calibrate", "report", "notebook", "gate", "compare", "scenarios", "token")
 
 
 def settings() -> str:
@@ -40,32 +40,49 @@ def metrics() -> str:
 
 
 def results() -> str:
-    """Return the tables and columns of a run directory."""
-    from loadtests.results import FORMAT_VERSION, TABLES
+    """Return the files, tables, members and words of a run directory."""
+    from run_directory import describe_run_directory
 
-    lines = [
-        "# Files of a run directory",
-        "",
-        f"Format version {FORMAT_VERSION}. Spans are integer nanoseconds; a column whose meaning",
-        "says «absent» may hold nulls, and a null is never a zero.",
-    ]
-    for name, columns in TABLES.items():
-        lines += ["", f"## {name}.parquet", "", "| column | type | unit | meaning |"]
-        lines += ["|---|---|---|---|"]
-        lines += [
-            f"| `{one.name}` | {one.kind} | {one.unit or '–'} | {one.meaning} |" for one in columns
-        ]
-    return "\n".join(lines) + "\n"
+    return describe_run_directory()
 
 
 def scenarios() -> str:
-    """Return the metrics that a scenario's budgets may name."""
+    """Return the grammar of budgets, and the metrics that they may name."""
+    import scenarios.budgets
+    import scenarios.overlay
+    from loadtests import breach
     from scenarios.schema import METRICS
 
+    grammar, examples = (
+        (scenarios.budgets.__doc__ or "").split("\n\n", 1)[1].split("A relative budget", 1)
+    )
     lines = [
-        "# Metrics that a budget may name",
+        "# Budgets",
         "",
-        "A budget is `metric[.statistic] operator number [unit]`, such as `push.p99 <= 10 ms`.",
+        "```",
+        *(line.removeprefix("    ") for line in grammar.strip("\n").splitlines()),
+        "```",
+        "",
+        f"A relative budget{examples}".replace("``", "`").strip(),
+        "",
+        "What has no data never passes. `docs/gate.md` says how a budget is decided.",
+        "",
+        "## A file of its own",
+        "",
+        (scenarios.overlay.__doc__ or "").replace("``", "`").strip(),
+        "",
+        "    tidegate run scenarios/smoke.toml --budgets ci.toml --baseline RUN",
+        "    tidegate gate RUN --budgets ci.toml --baseline RUN",
+        "",
+        "## Early ends",
+        "",
+        (breach.__doc__ or "").split("Pure. ", 1)[1].replace("``", "`").strip(),
+        "",
+        "`--max-duration` cuts the load too. A run that was cut says so, and never passes.",
+        "A visible breach is profiled for ten seconds (py-spy), where that is installed and",
+        "allowed: `logs/gateway-profile.svg`; else the manifest's problems say why not.",
+        "",
+        "## Metrics",
         "",
         "| metric | kind | meaning |",
         "|---|---|---|",

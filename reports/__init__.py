@@ -5,8 +5,8 @@ Reads files, talks to nothing. ``python -m reports RUN`` judges a run; a noteboo
     import reports
 
     run = reports.read_run("runs/latest")
-    decision = reports.judge(run)
-    reports.charts.latency_over_time(run, decision)
+    reports.judge(run).verdict
+    reports.charts.latency_heatmap(run)
 
 Importing the package imports nothing; each name resolves on first use.
 """

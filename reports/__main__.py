@@ -1,13 +1,15 @@
 """``python -m reports RUN``: judge a run, write its report, say the verdict.
 
 Writes ``verdict.json``, ``junit.xml``, ``summary.md`` and ``report.html`` into the run
-directory and prints the verdict. The exit code is ``loadtests.results.ExitCode``.
+directory and prints the verdict; in a step of GitHub Actions it annotates the budgets and
+adds the summary to the step's. The exit code is ``loadtests.results.ExitCode``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +17,12 @@ from pathlib import Path
 from rich.console import Console
 
 from loadtests.results import JUNIT, REPORT, SUMMARY, VERDICT, ExitCode
+from reports.baselines import find_baseline
 from reports.console import print_verdict
 from reports.errors import ReportError
+from reports.files import write_whole
 from reports.frames import read_run
+from reports.gate import Judged, tell_github
 from reports.junit import render_junit
 from reports.page import render_page
 from reports.summary import render_summary
@@ -47,21 +52,16 @@ def report(directory: Path) -> int:
         ReportError: the directory holds no run that can be read.
     """
     run = read_run(directory)
-    outcome = judge(run)
+    outcome = judge(run, baseline=find_baseline(run))
     verdict = json.dumps(outcome.as_json(), indent=2, ensure_ascii=False) + "\n"
-    _write(directory / VERDICT, verdict)
-    _write(directory / JUNIT, render_junit(outcome, scenario=run.scenario.name))
-    _write(directory / SUMMARY, render_summary(run, outcome))
-    _write(directory / REPORT, render_page(run, outcome))
+    write_whole(directory / JUNIT, render_junit(outcome))
+    write_whole(directory / SUMMARY, render_summary(run, outcome))
+    write_whole(directory / REPORT, render_page(run, outcome))
+    # Last: whoever sees a fresh verdict knows that nothing broke on the way to it.
+    write_whole(directory / VERDICT, verdict)
     print_verdict(outcome, Console())
+    tell_github([Judged(run=run, outcome=outcome)], os.environ)
     return outcome.exit_code
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a file whole, so that nobody reads half of it."""
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
 
 
 if __name__ == "__main__":

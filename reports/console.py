@@ -14,7 +14,7 @@ from rich.text import Text
 
 from loadtests.results import Verdict
 from reports import quantities
-from reports.verdict import Decision, RunVerdict
+from reports.verdict import Decision, RunVerdict, explain
 
 MARKS: Final = {
     Verdict.PASS: "●",
@@ -37,8 +37,8 @@ _STYLES: Final = {
 def print_verdict(outcome: RunVerdict, console: Console) -> None:
     """Print the verdict, a table of the budgets, and what stands in the way of a PASS."""
     console.print(table_of(outcome, counted=console.width >= _ROOMY_COLUMNS))
-    console.print(Text.assemble(_marked(outcome.verdict), f"  {outcome.run_id}"))
-    for reason in outcome.reasons:
+    console.print(Text.assemble(marked(outcome.verdict), f"  {outcome.run_id}"))
+    for reason in reasons_of(outcome):
         console.print(Text(f"  {reason}"), soft_wrap=console.width > 200)
 
 
@@ -55,7 +55,7 @@ def table_of(outcome: RunVerdict, *, counted: bool) -> Table:
         cells = [measured(decision), interval(decision)]
         if counted:
             cells.append(quantities.count(decision.measurement.n))
-        table.add_row(_marked(decision.verdict), Text(decision.budget.text), *cells)
+        table.add_row(marked(decision.verdict), Text(decision.budget.text), *cells)
     return table
 
 
@@ -77,5 +77,27 @@ def interval(decision: Decision) -> str:
     return f"{number if high.endswith(f' {unit}') else low} – {high}"
 
 
-def _marked(verdict: Verdict) -> Text:
+def reasons_of(outcome: RunVerdict) -> tuple[str, ...]:
+    """Return why a run is not PASS, worst first, each cause once.
+
+    A broken check makes every time invalid: it is told once, with the budgets that it spoils.
+    """
+    causes = [words for found, words in outcome.circumstances if found is Verdict.INVALID]
+    spoilt: dict[str, list[str]] = {cause: [] for cause in causes}
+    repeated: set[str] = set()
+    for decision in outcome.decisions:
+        if decision.verdict is Verdict.INVALID and decision.why in spoilt:
+            spoilt[decision.why].append(decision.budget.text)
+            repeated.add(explain(decision))
+    told = []
+    for reason in outcome.reasons:
+        if reason in repeated:
+            continue
+        budgets = spoilt.get(reason)
+        told.append(f"{reason}; invalid for it: {', '.join(budgets)}" if budgets else reason)
+    return tuple(told)
+
+
+def marked(verdict: Verdict) -> Text:
+    """Return a verdict's mark and word, in its colour."""
     return Text(f"{MARKS[verdict]} {verdict}", style=_STYLES[verdict])

@@ -5,7 +5,8 @@
     ReportError            the caller can mend it; ends a command with exit code 2
     ├── NotARunError        no directory, no manifest, or a manifest that is not one
     ├── UnknownFormatError  written in a format version that this one does not read
-    └── DamagedTableError   a table whose columns or values break the results contract
+    ├── DamagedTableError   a table whose columns or values break the results contract
+    └── UnknownBudgetError  a budget that was laid over a run does not fit its scenario
 
 A table that is missing or empty is no error: its part of the report says why it is not there.
 """
@@ -48,4 +49,12 @@ class DamagedTableError(ReportError):
 
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(f"{path}: {what}")
+        self.path = path
+
+
+class UnknownBudgetError(ReportError):
+    """A budget that was laid over a run cannot be judged in it."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(f"{what} (run {path.name})")
         self.path = path

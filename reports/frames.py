@@ -7,7 +7,7 @@ column that may be absent is a nullable ``Int64``), spans stay integer nanosecon
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -73,6 +73,7 @@ class RunFrames:
         tables: a DataFrame for each name of ``loadtests.results.TABLES``, with its
             columns even when it has no rows.
         absences: why a table has no rows, by its name.
+        memory: answers already given about it (``reports.remembering``).
     """
 
     directory: Path
@@ -80,6 +81,9 @@ class RunFrames:
     scenario: Scenario
     tables: Mapping[str, pd.DataFrame] = field(repr=False)
     absences: Mapping[str, str] = field(default_factory=dict)
+    memory: dict[Hashable, Any] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __getitem__(self, table: str) -> pd.DataFrame:
         return self.tables[table]

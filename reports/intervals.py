@@ -3,7 +3,11 @@
 Seconds of one run depend on each other: a stall lasts, a queue drains. So a
 quantile's interval is a moving-block bootstrap (Künsch 1989; Liu and Singh 1992)
 over one-second histograms, which add up: whole runs of seconds are drawn, as many as
-the run had, and the quantile is read from each drawn sum.
+the run had, and the quantile is read from each drawn sum. A ratio of two sums over seconds
+is drawn the same way.
+
+One burst has too few seconds to draw from. Of values that each member of a group gives once,
+order statistics bound a quantile without any assumption about their distribution.
 """
 
 from __future__ import annotations
@@ -11,14 +15,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Final
+from functools import cached_property, lru_cache
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from loadtests.results import bucket_range
+from scenarios.foresight import samples_needed as samples_needed  # noqa: PLC0414 - offered on
 
 CONFIDENCE: Final = 0.95
 RESAMPLES: Final = 1_000
@@ -26,6 +31,8 @@ FEWEST_RESAMPLES: Final = 200
 FEWEST_BLOCKS: Final = 3
 FEWEST_LEVELS: Final = 4
 _WORK_BUDGET: Final = 6e9  # multiplications in one bootstrap: under a second on one core
+
+_ends_of = lru_cache(maxsize=1 << 16)(bucket_range)
 
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -66,27 +73,12 @@ class Histogram:
     @cached_property
     def tops(self) -> Floats:
         """The highest span (ns) of each bucket: what a bucket is reported as, as HDR does."""
-        return np.array([bucket_range(int(bucket))[1] for bucket in self.buckets], dtype=float)
+        return np.array([_ends_of(int(bucket))[1] for bucket in self.buckets], dtype=float)
 
     @cached_property
     def floors(self) -> Floats:
         """The lowest span (ns) of each bucket."""
-        return np.array([bucket_range(int(bucket))[0] for bucket in self.buckets], dtype=float)
-
-
-def samples_needed(quantile: float) -> int:
-    """Return how many values bound a quantile from above with 95 % confidence.
-
-    With n values all are below the quantile with probability quantile^n; the largest
-    bounds it once that is at most 5 %: n ≥ ln 0.05 / ln quantile, so 299 for p99 and
-    2,995 for p99.9 (Wilks 1941).
-
-    Raises:
-        ValueError: the quantile is not strictly between 0 and 1.
-    """
-    if not 0 < quantile < 1:
-        raise ValueError(f"a quantile of {quantile} is not between 0 and 1")
-    return math.ceil(math.log(1 - CONFIDENCE) / math.log(quantile))
+        return np.array([_ends_of(int(bucket))[0] for bucket in self.buckets], dtype=float)
 
 
 def quantile_of(histogram: Histogram, quantile: float) -> float:
@@ -99,13 +91,24 @@ def quantile_of(histogram: Histogram, quantile: float) -> float:
     """
     if not histogram.n:
         raise ValueError("an empty histogram has no quantile")
-    column = _columns(histogram.counts.sum(axis=0)[None, :], quantile)[0]
-    return float(bucket_range(int(histogram.buckets[column]))[1])
+    column = _columns(np.cumsum(histogram.counts.sum(axis=0))[None, :], quantile)[0]
+    return float(histogram.tops[column])
 
 
-def _columns(sums: npt.NDArray[np.generic], quantile: float) -> npt.NDArray[np.intp]:
-    """Return for each row the first column at which the running count reaches the quantile."""
-    running = np.cumsum(sums, axis=1)
+def quantiles_by_second(histogram: Histogram, quantiles: Sequence[float]) -> Floats:
+    """Return quantiles (ns, columns) of each second (rows), NaN where it has no value."""
+    running = np.cumsum(histogram.counts, axis=1)
+    found = np.full((len(running), len(quantiles)), np.nan)
+    if not histogram.n:
+        return found
+    filled = running[:, -1] > 0
+    for place, quantile in enumerate(quantiles):
+        found[filled, place] = histogram.tops[_columns(running[filled], quantile)]
+    return found
+
+
+def _columns(running: npt.NDArray[Any], quantile: float) -> npt.NDArray[np.intp]:
+    """Return for each row of running counts the first column that reaches the quantile."""
     # The product may land a hair above a whole number (0.07 * 100): rank 7, not 8.
     ranks = np.maximum(np.ceil(running[:, -1:] * quantile - 1e-9), 1)
     return np.asarray((running >= ranks).argmax(axis=1))
@@ -120,19 +123,35 @@ def estimate_quantile(histogram: Histogram, quantile: float, *, seed: int) -> Es
     Raises:
         ValueError: the histogram is empty.
     """
-    value = quantile_of(histogram, quantile)
+    return estimate_quantiles(histogram, (quantile,), seed=seed)[0]
+
+
+def estimate_quantiles(
+    histogram: Histogram, quantiles: Sequence[float], *, seed: int
+) -> list[Estimate]:
+    """Return what ``estimate_quantile`` does for several quantiles, from the same draws.
+
+    Raises:
+        ValueError: the histogram is empty.
+    """
+    values = [quantile_of(histogram, quantile) for quantile in quantiles]
     length = block_length(histogram)
     if len(histogram.seconds) < FEWEST_BLOCKS * length:
-        return Estimate(value=value, low=None, high=None, n=histogram.n)
-    columns = _resampled_columns(histogram, quantile, length=length, seed=seed)
+        return [Estimate(value=value, low=None, high=None, n=histogram.n) for value in values]
+    columns = _resampled_columns(histogram, quantiles, length=length, seed=seed)
     tail = (1 - CONFIDENCE) / 2
-    first, last = np.quantile(columns, [tail, 1 - tail], method="inverted_cdf").astype(int)
-    return Estimate(
-        value=value,
-        low=min(float(histogram.floors[first]), value),
-        high=max(float(histogram.tops[last]), value),
-        n=histogram.n,
-    )
+    firsts, lasts = np.quantile(
+        columns, [tail, 1 - tail], axis=0, method="inverted_cdf"
+    ).astype(int)
+    return [
+        Estimate(
+            value=value,
+            low=min(float(histogram.floors[first]), value),
+            high=max(float(histogram.tops[last]), value),
+            n=histogram.n,
+        )
+        for value, first, last in zip(values, firsts, lasts, strict=True)
+    ]
 
 
 def estimate_maximum(histogram: Histogram) -> Estimate:
@@ -148,6 +167,95 @@ def estimate_maximum(histogram: Histogram) -> Estimate:
     return Estimate(value=top, low=float(histogram.floors[last]), high=top, n=histogram.n)
 
 
+def estimate_by_order(histogram: Histogram, quantile: float, *, never: int = 0) -> Estimate | None:
+    """Return a quantile over members with a distribution-free interval.
+
+    Of n members the number below the quantile is binomial (n, quantile), whatever their
+    distribution, so the quantile lies between two order statistics whose ranks are the
+    binomial's 2.5 % points (David and Nagaraja 2003, §7.1). Where n is too small for an upper
+    rank at 2.5 % and enough for one at 5 % (``samples_needed``), the largest value is it.
+
+    The members of one burst share their fate. The interval holds for another member of this
+    burst; how another burst would go, one burst cannot tell.
+
+    Args:
+        histogram: the members' values.
+        quantile: between 0 and 1.
+        never: members whose value never came; they rank above all others.
+
+    Returns:
+        The estimate; ``high`` is None where the upper rank is beyond the values that came.
+        None when the quantile itself falls among those that never came.
+    """
+    members = histogram.n + never
+    rank = max(1, math.ceil(members * quantile - 1e-9))
+    if rank > histogram.n:
+        return None
+    tail = (1 - CONFIDENCE) / 2
+    low_rank = _binomial_point(tail, members, quantile)
+    high_rank = _binomial_point(1 - tail, members, quantile) + 1
+    if high_rank > members and members >= samples_needed(quantile):
+        high_rank = members
+    edges = np.cumsum(histogram.counts.sum(axis=0))
+    value, lowest, highest = (
+        int(np.searchsorted(edges, each)) for each in (rank, max(1, low_rank), high_rank)
+    )
+    return Estimate(
+        value=float(histogram.tops[value]),
+        low=float(histogram.floors[lowest]) if low_rank >= 1 else 0.0,
+        high=float(histogram.tops[highest]) if high_rank <= histogram.n else None,
+        n=histogram.n,
+    )
+
+
+def _binomial_point(probability: float, trials: int, chance: float) -> int:
+    """Return the least number of successes that is reached with at least ``probability``."""
+    point = math.ceil(special.bdtrik(probability, trials, chance))
+    below = max(point - 1, 0)
+    # The inverse is continuous and may land a hair above a whole number.
+    return below if special.bdtr(below, trials, chance) >= probability else point
+
+
+def estimate_ratio(upper: Floats, lower: Floats, *, seed: int) -> Estimate | None:
+    """Return Σ upper ÷ Σ lower over seconds, with a moving-block bootstrap interval.
+
+    Args:
+        upper: one value a second.
+        lower: one value a second, never negative.
+        seed: of the draws.
+
+    Returns:
+        The estimate, with the number of seconds as ``n``; None when ``lower`` sums to nothing.
+    """
+    if not lower.sum():
+        return None
+    value, seconds = float(upper.sum() / lower.sum()), len(upper)
+    length = max(1, round(seconds ** (1 / 3)))
+    if seconds < FEWEST_BLOCKS * length:
+        return Estimate(value=value, low=None, high=None, n=seconds)
+    weights = _block_weights(seconds, length, 2 * seconds, seed)
+    below = weights @ lower
+    drawn = (weights @ upper)[below > 0] / below[below > 0]
+    low, high = percentiles(drawn)
+    return Estimate(value=value, low=min(low, value), high=max(high, value), n=seconds)
+
+
+def percentiles(drawn: Floats) -> tuple[float, float]:
+    """Return the 2.5 % and 97.5 % points of resampled values."""
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(drawn, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def resample_medians(values: Floats, generator: np.random.Generator) -> Floats:
+    """Return the median of each of ``RESAMPLES`` draws with replacement (Efron 1979).
+
+    For a level: seconds in which nothing changes and the value only trembles.
+    """
+    drawn = generator.integers(0, len(values), size=(RESAMPLES, len(values)))
+    return np.asarray(np.median(values[drawn], axis=1), dtype=np.float64)
+
+
 def block_length(histogram: Histogram) -> int:
     """Return how many seconds are drawn together.
 
@@ -160,15 +268,18 @@ def block_length(histogram: Histogram) -> int:
 
 
 def _resampled_columns(
-    histogram: Histogram, quantile: float, *, length: int, seed: int
+    histogram: Histogram, quantiles: Sequence[float], *, length: int, seed: int
 ) -> npt.NDArray[np.intp]:
+    """Return for each draw (rows) the column that holds each quantile (columns)."""
     weights = _block_weights(len(histogram.seconds), length, histogram.counts.size, seed)
     counts = histogram.counts.astype(float)
     columns: list[npt.NDArray[np.intp]] = []
     for part in np.array_split(weights, max(1, len(weights) // 100)):
         sums = part @ counts
         # A draw of seconds that all were empty says nothing about the values.
-        columns.append(_columns(sums[sums.any(axis=1)], quantile))
+        running = np.cumsum(sums, axis=1)
+        running = running[running[:, -1] > 0]
+        columns.append(np.stack([_columns(running, each) for each in quantiles], axis=1))
     return np.concatenate(columns)
 
 
@@ -216,15 +327,43 @@ def fit_line(x: Sequence[float] | Floats, y: Sequence[float] | Floats) -> Line |
     """
     if len(set(x)) < FEWEST_LEVELS:
         return None
-    least = stats.linregress(x, y)
-    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 2)
-    robust = stats.theilslopes(y, x, alpha=CONFIDENCE)
-    margin = float(quantile * least.stderr)
+    horizontal, vertical = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    slope, intercept, margin = _least_squares(horizontal, vertical)
+    robust, robust_low, robust_high = _theil_sen(horizontal, vertical)
     return Line(
-        slope=float(least.slope),
-        intercept=float(least.intercept),
-        robust_slope=float(robust.slope),
-        low=min(float(least.slope) - margin, float(robust.low_slope)),
-        high=max(float(least.slope) + margin, float(robust.high_slope)),
-        n=len(x),
+        slope=slope,
+        intercept=intercept,
+        robust_slope=robust,
+        low=min(slope - margin, robust_low),
+        high=max(slope + margin, robust_high),
+        n=len(horizontal),
     )
+
+
+def _least_squares(x: Floats, y: Floats) -> tuple[float, float, float]:
+    """Return slope, intercept and the half width of the slope's interval (Student's t)."""
+    across, up = x - x.mean(), y - y.mean()
+    slope = float(across @ up / (across @ across))
+    rest = up - slope * across
+    freedom = len(x) - 2
+    error = math.sqrt(float(rest @ rest) / freedom / float(across @ across))
+    margin = float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2)) * error
+    return slope, float(y.mean() - slope * x.mean()), margin
+
+
+def _theil_sen(x: Floats, y: Floats) -> tuple[float, float, float]:
+    """Return the median slope over all pairs and its interval, by Kendall's variance (Sen 1968)."""
+    first, second = np.triu_indices(len(x), 1)
+    differ = x[first] != x[second]
+    first, second = first[differ], second[differ]
+    slopes = np.sort((y[second] - y[first]) / (x[second] - x[first]))
+    n = len(x)
+    ties = sum(
+        float((repeats * (repeats - 1) * (2 * repeats + 5)).sum())
+        for repeats in (np.unique(each, return_counts=True)[1] for each in (x, y))
+    )
+    variance = (n * (n - 1) * (2 * n + 5) - ties) / 18
+    reach = float(special.ndtri((1 + CONFIDENCE) / 2)) * math.sqrt(variance)
+    low = max(round((len(slopes) - reach) / 2) - 1, 0)
+    high = min(round((len(slopes) + reach) / 2), len(slopes) - 1)
+    return float(np.median(slopes)), float(slopes[low]), float(slopes[high])

@@ -1,4 +1,4 @@
-"""The verdict as JUnit XML, one test case a budget, for a pipeline to show.
+"""Verdicts as JUnit XML, one suite a run and one test case a budget, for a pipeline to show.
 
 FAIL is a failure, INVALID an error, INCONCLUSIVE skipped with its reason. What is no
 budget and still decides (an interrupted run, a lost process) is a case of its own, so
@@ -7,41 +7,63 @@ that no pipeline shows green for a run that did not pass.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Final
 from xml.etree import ElementTree as ET
 
 from loadtests.results import Verdict
-from reports.verdict import Decision, RunVerdict, explain, worst
+from reports.decisions import Decision, Finding, explain, worst
+from reports.verdict import RunVerdict
 
 _TAGS: Final = {
     Verdict.FAIL: "failure",
     Verdict.INVALID: "error",
     Verdict.INCONCLUSIVE: "skipped",
 }
+# What XML 1.0 §2.2 has no character for; a gateway's last words may hold such bytes.
+_UNSPEAKABLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def render_junit(outcome: RunVerdict, *, scenario: str) -> str:
-    """Return the XML text of one test suite."""
-    suite = ET.Element("testsuite", name=f"tidegate.{scenario}")
-    for decision in outcome.decisions:
-        _add_case(suite, decision.budget.text, decision.verdict, explain(decision), decision)
-    if outcome.circumstances:
-        words = "; ".join(words for _, words in outcome.circumstances)
-        verdict = worst([verdict for verdict, _ in outcome.circumstances])
-        _add_case(suite, "run", verdict, words, None)
-    for tag, name in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
-        suite.set(name, str(len(suite.findall(f"testcase/{tag}"))))
-    suite.set("tests", str(len(suite.findall("testcase"))))
+def render_junit(*outcomes: RunVerdict) -> str:
+    """Return the XML text of one test suite a run."""
     root = ET.Element("testsuites")
-    root.append(suite)
+    for outcome in outcomes:
+        name = f"tidegate.{outcome.scenario}"
+        suite = add_suite(root, name, outcome.decisions, outcome.circumstances)
+        suite.set("id", outcome.run_id)
+    return as_text(root)
+
+
+def add_suite(
+    root: ET.Element,
+    name: str,
+    decisions: Sequence[Decision],
+    circumstances: Sequence[Finding],
+) -> ET.Element:
+    """Add a suite with a case for each budget, and one for everything else together."""
+    suite = ET.SubElement(root, "testsuite", name=name)
+    for decision in decisions:
+        text = decision.budget.text
+        _add_case(suite, text, decision.verdict, explain(decision), decision.budget.metric)
+    if circumstances:
+        words = "; ".join(words for _, words in circumstances)
+        verdict = worst([verdict for verdict, _ in circumstances])
+        _add_case(suite, "run", verdict, words, "run")
+    for tag, plural in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
+        suite.set(plural, str(len(suite.findall(f"testcase/{tag}"))))
+    suite.set("tests", str(len(suite.findall("testcase"))))
+    return suite
+
+
+def as_text(root: ET.Element) -> str:
+    """Return a whole document."""
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _add_case(
-    suite: ET.Element, name: str, verdict: Verdict, words: str, decision: Decision | None
-) -> None:
-    classname = "run" if decision is None else decision.budget.metric
+def _add_case(suite: ET.Element, name: str, verdict: Verdict, words: str, classname: str) -> None:
+    words = _UNSPEAKABLE.sub("\N{REPLACEMENT CHARACTER}", words)
     case = ET.SubElement(suite, "testcase", classname=classname, name=name)
     if verdict in _TAGS:
         ET.SubElement(case, _TAGS[verdict], message=words).text = words

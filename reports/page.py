@@ -3,34 +3,72 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from loadtests.results import Verdict
 from reports import charts, quantities
+from reports.cells import Cells, cells_of
 from reports.charts.canvas import NARROW, WIDE
-from reports.console import MARKS, interval, measured
-from reports.frames import Manifest, RunFrames
+from reports.charts.delivery import worst_streams
+from reports.console import MARKS, interval, measured, reasons_of
+from reports.facts import facts_of
+from reports.frames import RunFrames
 from reports.verdict import RunVerdict
 
-LEDGER_COUNTS: Final = (
-    "owed",
-    "received",
-    "conflated",
-    "lost",
-    "duplicate",
-    "reordered",
-    "late",
-    "leaked",
-)
-_WRONG: Final = ("lost", "duplicate", "reordered", "late", "leaked")
-_MOST_WRONG_STREAMS: Final = 10
 _UNIT: Final = re.compile(r"(?<=\d) (?=(?:%|ns|µs|ms|s|B|KB|MB|GB)\b|%)")
+
+_NO_CAPACITY: Final = "No capacity interval: one run has one load, and it takes a search over many"
+
+Draw = Callable[[RunFrames, RunVerdict], charts.Chart]
+
+
+def _of_run(draw: Callable[[RunFrames], charts.Chart]) -> Draw:
+    return lambda run, _: draw(run)
+
+
+SECTIONS: Final[tuple[tuple[str, str, tuple[Draw, ...]], ...]] = (
+    ("budgets", "Budgets", (lambda _, outcome: charts.verdict_forest(outcome),)),
+    ("course", "The run", (_of_run(charts.run_timeline),)),
+    (
+        "latency",
+        "Latency",
+        (
+            _of_run(charts.latency_heatmap),
+            _of_run(charts.percentile_spectrum),
+            _of_run(charts.latency_by_stage),
+            _of_run(charts.latency_by_family),
+            _of_run(charts.fanout_skew),
+        ),
+    ),
+    (
+        "freshness",
+        "Freshness and fairness",
+        (_of_run(charts.staleness_over_time), _of_run(charts.fairness_by_arrival)),
+    ),
+    (
+        "heartbeats",
+        "Heartbeat",
+        (_of_run(charts.heartbeat_error), _of_run(charts.dead_peer_times)),
+    ),
+    ("limits", "Rate limit", (_of_run(charts.limiter_decisions),)),
+    ("authentication", "Authentication", (_of_run(charts.auth_cases),)),
+    ("memories", "Memory", (_of_run(charts.memory_per_client), _of_run(charts.leak_cycles))),
+    ("delivery", "Delivery", (_of_run(charts.delivery_ledger), _of_run(charts.isolation))),
+    (
+        "returning",
+        "Storm and drain",
+        (_of_run(charts.storm_recovery), _of_run(charts.drain_course)),
+    ),
+    ("health", "Can the times be believed?", (charts.generator_health,)),
+)
+"""Each section of the page: its id, its title, its charts in their order."""
+ALWAYS: Final = frozenset({"budgets", "health"})
+"""Sections that stand in every report; the others where they have something to show."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +80,16 @@ class Picture:
     note: str
     wide: Markup
     narrow: Markup
+    table: Cells | None
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page."""
+
+    key: str
+    title: str
+    pictures: tuple[Picture, ...]
 
 
 def render_page(run: RunFrames, outcome: RunVerdict) -> str:
@@ -54,19 +102,21 @@ def render_page(run: RunFrames, outcome: RunVerdict) -> str:
         lstrip_blocks=True,
     )
     template = environment.get_template("report.html")
+    drawn = [(key, title, [draw(run, outcome) for draw in draws]) for key, title, draws in SECTIONS]
+    wrong = worst_streams(run)
     return template.render(
         run=run,
         outcome=outcome,
         marks=MARKS,
         headline=_headline(outcome),
+        reasons=reasons_of(outcome),
         measured=measured,
         interval=interval,
         count=quantities.count,
-        pictures=_pictures(run, outcome),
-        ledger=ledger_by_family(run),
-        worst_streams=_worst_streams(run),
-        ledger_counts=LEDGER_COUNTS,
-        facts=_facts(run.manifest, run),
+        sections=_sections(drawn),
+        absent=_absent(drawn),
+        worst_streams=cells_of(wrong.drop(columns=["worker", "clients", "wrong"])),
+        facts=facts_of(run),
         problems=run.manifest.words("problems"),
         unmeasured=run.manifest.words("unmeasured"),
     )
@@ -87,116 +137,31 @@ def _headline(outcome: RunVerdict) -> str:
     return f"{quantities.counted(len(decided), 'budget')}: {', '.join(parts)}" if parts else ""
 
 
-def _pictures(run: RunFrames, outcome: RunVerdict) -> Mapping[str, Picture]:
-    drawn = (
-        charts.verdict_forest(outcome),
-        charts.latency_over_time(run),
-        charts.percentile_spectrum(run),
-        charts.heartbeat_error(run),
-        charts.limiter_decisions(run),
-        charts.memory_per_client(run),
-        charts.generator_health(run, outcome),
+def _sections(drawn: Sequence[tuple[str, str, list[charts.Chart]]]) -> tuple[Section, ...]:
+    """Return the sections that have something to show."""
+    return tuple(
+        Section(key, title, tuple(_picture(chart) for chart in shown))
+        for key, title, each in drawn
+        if (shown := [chart for chart in each if not chart.is_absent]) or key in ALWAYS
     )
-    return {chart.key: _picture(chart) for chart in drawn}
+
+
+def _absent(drawn: Sequence[tuple[str, str, list[charts.Chart]]]) -> list[str]:
+    """Return one line for each chart that has nothing to show: its title says why."""
+    lines = [chart.title for _, _, each in drawn for chart in each if chart.is_absent]
+    return [*lines, _NO_CAPACITY]
 
 
 def _picture(chart: charts.Chart) -> Picture:
+    title, note = unbroken(chart.title), unbroken(chart.note)
+    table = None if chart.table is None else cells_of(chart.table)
     if chart.draw is None:
-        return Picture(chart.key, unbroken(chart.title), unbroken(chart.note), Markup(), Markup())
+        return Picture(chart.key, title, note, Markup(), Markup(), table)
     # The text inside was escaped when the SVG was written.
     wide, narrow = Markup(chart.svg(WIDE)), Markup(chart.svg(NARROW))  # noqa: S704 - our own SVG
-    return Picture(chart.key, unbroken(chart.title), unbroken(chart.note), wide, narrow)
+    return Picture(chart.key, title, note, wide, narrow, table)
 
 
 def unbroken(text: str) -> str:
     """Return a text in which no line breaks between a number and its unit."""
     return _UNIT.sub("\N{NO-BREAK SPACE}", text)
-
-
-def ledger_by_family(run: RunFrames) -> pd.DataFrame:
-    """Return the ledger summed by kind of stream and client group, with a last row for all."""
-    ledger = run["ledger"]
-    if ledger.empty:
-        return ledger
-    family = ledger["stream"].str.split(":", n=1).str[0]
-    rows = (
-        ledger.assign(family=family)
-        .groupby(["family", "group"], as_index=False)[list(LEDGER_COUNTS)]
-        .sum()
-    )
-    rows = rows[rows[list(LEDGER_COUNTS)].any(axis=1)]  # streams that nobody used say nothing
-    total = rows[list(LEDGER_COUNTS)].sum()
-    whole = pd.DataFrame([{"family": "all streams", "group": "", **total.to_dict()}])
-    return pd.concat([rows, whole], ignore_index=True)
-
-
-def _worst_streams(run: RunFrames) -> pd.DataFrame:
-    """Return the streams with most deliveries gone wrong, worst first."""
-    rows = run["ledger"]
-    wrong = rows[list(_WRONG)].sum(axis=1)
-    rows = rows.assign(wrong=wrong)[wrong > 0]
-    return rows.sort_values("wrong", ascending=False, kind="stable").head(_MOST_WRONG_STREAMS)
-
-
-def _facts(manifest: Manifest, run: RunFrames) -> list[tuple[str, str]]:
-    """Return what was run and on what, as pairs of name and words; unknown ones say so."""
-    host, target, clock = (manifest.part(name) for name in ("host", "target", "clock"))
-    users = ", ".join(f"{number:,} {group}" for group, number in manifest.part("users").items())
-    versions = ", ".join(f"{name} {text}" for name, text in manifest.part("versions").items())
-    phases = ", ".join(f"{phase} {end - start:.1f} s" for phase, start, end in manifest.phases)
-    gateway = ", ".join(f"{name}={value}" for name, value in run.scenario.gateway.items())
-    facts = [
-        ("Scenario", f"{run.scenario.name}, seed {run.scenario.seed}"),
-        ("Status", str(manifest.status)),
-        ("Created", manifest.facts.get("created")),
-        ("Virtual users", users),
-        ("Phases", phases),
-        ("Target", _target_words(target)),
-        ("Gateway settings", gateway or "defaults"),
-        ("Clocks", _clock_words(clock)),
-        ("Host", _host_words(host)),
-        ("Placement", _placement_words(manifest.part("placement"))),
-        ("Versions", versions),
-        ("Commit", _commit_words(manifest)),
-        ("Command", " ".join(str(word) for word in manifest.facts.get("command") or ())),
-    ]
-    return [(name, str(words) if words else "unknown") for name, words in facts]
-
-
-def _target_words(target: Mapping[str, Any]) -> str:
-    if not target.get("url"):
-        return ""
-    return f"{target['url']}, {'embedded' if target.get('embedded') else 'running by itself'}"
-
-
-def _clock_words(clock: Mapping[str, Any]) -> str:
-    if clock.get("same") is None:
-        return ""
-    if clock["same"]:
-        return "one clock on both sides: one-way times are subtractions"
-    return "two clocks: one-way times are not comparable without an error bound"
-
-
-def _host_words(host: Mapping[str, Any]) -> str:
-    parts = [host.get("cpu"), host.get("machine"), host.get("kernel")]
-    if host.get("cores"):
-        parts.append(quantities.counted(int(host["cores"]), "core"))
-    if host.get("memory_bytes"):
-        parts.append(quantities.size(float(host["memory_bytes"])))
-    return ", ".join(str(part) for part in parts if part)
-
-
-def _placement_words(placement: Mapping[str, Any]) -> str:
-    parts = [
-        f"{what} on core{'s' if len(cores) > 1 else ''} {', '.join(map(str, cores))}"
-        for what in ("gateway", "load")
-        if (cores := placement.get(what))
-    ]
-    return "; ".join(parts)
-
-
-def _commit_words(manifest: Manifest) -> str:
-    commit = manifest.facts.get("git_commit")
-    if not commit:
-        return ""
-    return f"{commit[:12]}{', with local changes' if manifest.facts.get('git_dirty') else ''}"

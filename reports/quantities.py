@@ -39,9 +39,14 @@ def count(value: float | None) -> str:
     return ABSENT if value is None else f"{value:,.0f}"
 
 
+def ratio(value: float | None) -> str:
+    """Return a ratio to three digits: ``1.08``; absent as a dash."""
+    return ABSENT if value is None else f"{value:,.3g}"
+
+
 def quantity(value: float | None, kind: str) -> str:
-    """Return a value of a metric of this kind (``quantiles`` ns, ``bytes`` B, ``count``)."""
-    return {"quantiles": span, "bytes": size}.get(kind, count)(value)
+    """Return a value of a metric of this kind (``scenarios.metrics.Kind``)."""
+    return {"quantiles": span, "span": span, "bytes": size, "ratio": ratio}.get(kind, count)(value)
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:

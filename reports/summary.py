@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loadtests.results import Verdict
 from reports import quantities
-from reports.console import MARKS, interval, measured
+from reports.console import MARKS, interval, measured, reasons_of
 from reports.frames import RunFrames
 from reports.verdict import RunVerdict
 
@@ -15,7 +15,7 @@ def render_summary(run: RunFrames, outcome: RunVerdict) -> str:
     if run.scenario.question:
         lines += [run.scenario.question, ""]
     if outcome.verdict is not Verdict.PASS:
-        lines += [f"- {_cell(reason)}" for reason in outcome.reasons] + [""]
+        lines += [f"- {_cell(reason)}" for reason in reasons_of(outcome)] + [""]
     lines += _budget_lines(outcome)
     lines += ["", "## Can the times be believed?", ""]
     lines += [f"- {_check_word(check.ok)} {check.name}: {check.why}" for check in outcome.checks]

@@ -1,11 +1,15 @@
 """Whether a run's times can be believed: the generator's health, not the gateway's.
 
 A broken check makes what was timed INVALID. What was counted still counts.
+
+Single seconds that the measuring machine spoilt (``reports.taint``) are left out of what is
+timed, and of what is looked at here, as long as they are few; with many, nothing is left out
+and that is a broken check itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,11 +19,15 @@ from loadtests.results import Event, Phase, Series
 from reports import intervals, quantities
 from reports.frames import RunFrames
 from reports.metrics import histogram_of
+from reports.taint import left_out, steady_seconds, tainted_percent, tainted_seconds
 from scenarios.schema import LOOP_LAG_BESIDE_SHARE_MS, LOOP_LAG_STANDS_IN_MS
+
+__all__ = ["Check", "check_validity", "gateway_died", "tainted_seconds"]
 
 _MS: Final = 1_000_000
 _SECOND_NS: Final = 1_000_000_000
 _JUDGED_QUANTILE: Final = 0.99
+_TOLD: Final = 3  # tainted seconds that are named; the report shades them all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,31 +54,52 @@ class Check:
 
 def check_validity(run: RunFrames) -> tuple[Check, ...]:
     """Return every check that applies to this run."""
-    health = run.scenario.health
-    checks = [*_check_generator(run), *_check_machine(run)]
+    health, without = run.scenario.health, left_out(run)
+    checks = [
+        _check_tainted(run),
+        *_check_generator(run, without),
+        *_check_machine(run, without),
+    ]
     if run.scenario.publish:
         limit_ms = health.publisher_delay_p99_ms
         checks += [
-            _check_p99(run, Series.PUBLISH_DELAY, "publisher delay p99", limit_ms),
+            _check_p99(run, Series.PUBLISH_DELAY, "publisher delay p99", limit_ms, without),
             _check_publisher(run),
         ]
     return (*checks, _check_processes(run), _check_gateway(run))
 
 
-def _check_generator(run: RunFrames) -> list[Check]:
+def _check_tainted(run: RunFrames) -> Check:
+    """Hold the share of tainted seconds against its limit, and name the first few."""
+    name, limit = "tainted seconds", run.scenario.health.tainted_percent
+    if _steady_generator(run).empty:
+        return _unknown(run, name, limit)
+    tainted, held = tainted_seconds(run), steady_seconds(run)
+    percent = tainted_percent(run, tainted)
+    if tainted.empty:
+        why = f"none of {quantities.counted(held, 'steady second')}"
+        return Check(name=name, value=0, limit=limit, ok=True, why=why)
+    told = [f"{row.t_s} s: {row.why}" for row in tainted.head(_TOLD).itertuples()]
+    more = len(tainted) - len(told)
+    told += [f"and {more} more"] if more else []
+    ok = percent <= limit
+    fate = "left out" if ok else f"more than the {limit:g} % that may be left out"
+    words = f"{len(tainted)} of {quantities.counted(held, 'steady second')} {fate}"
+    return Check(name=name, value=percent, limit=limit, ok=ok, why=f"{words} ({', '.join(told)})")
+
+
+def _check_generator(run: RunFrames, without: Collection[int]) -> list[Check]:
     """Its own share and the lag of its loop: neither sees what the other does."""
     health = run.scenario.health
-    share = _check_p99(
-        run, Series.GENERATOR_SHARE, "generator's own share p99", health.generator_share_p99_ms
-    )
+    limit_ms = health.generator_share_p99_ms
+    share = _check_p99(run, Series.GENERATOR_SHARE, "generator's own share p99", limit_ms, without)
     lag_ms = health.generator_loop_lag_p99_ms
     if lag_ms is None:
         is_measured = share.value is not None
         lag_ms = LOOP_LAG_BESIDE_SHARE_MS if is_measured else LOOP_LAG_STANDS_IN_MS
-    lag = _check_p99(run, Series.LOOP_LAG, "generator loop lag p99", lag_ms)
-    delay = _check_p99(
-        run, Series.SCHEDULE_DELAY, "schedule delay p99", health.schedule_delay_p99_ms
-    )
+    lag = _check_p99(run, Series.LOOP_LAG, "generator loop lag p99", lag_ms, without)
+    delay_limit_ms = health.schedule_delay_p99_ms
+    delay = _check_p99(run, Series.SCHEDULE_DELAY, "schedule delay p99", delay_limit_ms, without)
     return [
         replace(share, is_essential=False),  # unknown: the loop lag judges, and is essential
         lag,
@@ -78,9 +107,11 @@ def _check_generator(run: RunFrames) -> list[Check]:
     ]
 
 
-def _check_p99(run: RunFrames, series: Series, name: str, limit_ms: float | None) -> Check:
+def _check_p99(
+    run: RunFrames, series: Series, name: str, limit_ms: float | None, without: Collection[int]
+) -> Check:
     limit_ns = None if limit_ms is None else limit_ms * _MS
-    histogram = histogram_of(run, series, (Phase.STEADY,))
+    histogram = histogram_of(run, series, (Phase.STEADY,), without=without)
     if not histogram.n:
         why = run.absences.get("hist") or f"no {series} was measured in the steady phase"
         return Check(name=name, value=None, limit=limit_ns, ok=None, why=why)
@@ -99,27 +130,32 @@ def _held(
     return Check(name=name, value=value, limit=limit, ok=value <= limit, why=words)
 
 
-def _check_machine(run: RunFrames) -> list[Check]:
+def _check_machine(run: RunFrames, without: Collection[int]) -> list[Check]:
     """CPU, wait for a core, the host's share and collections: the worst worker's."""
     health = run.scenario.health
     cores = int(run.manifest.part("host").get("cores") or 1)
+    rows = _steady_generator(run)
+    rows = rows[~rows["t_s"].isin(list(without))]
+    wait, steal = health.generator_run_queue_percent, health.generator_steal_percent
     return [
-        _check_share(run, "cpu_ns", "generator CPU", health.generator_cpu_percent),
-        _check_share(
-            run, "run_queue_ns", "generator's wait for a core", health.generator_run_queue_percent
-        ),
-        _check_share(
-            run, "steal_ns", "time the host took", health.generator_steal_percent, cores=cores
-        ),
-        _check_pause(run, health.generator_gc_pause_ms * _MS),
+        _check_share(run, rows, "cpu_ns", "generator CPU", health.generator_cpu_percent),
+        _check_share(run, rows, "run_queue_ns", "generator's wait for a core", wait),
+        _check_share(run, rows, "steal_ns", "time the host took", steal, cores=cores),
+        _check_pause(run, rows, health.generator_gc_pause_ms * _MS),
     ]
 
 
 def _check_share(
-    run: RunFrames, column: str, name: str, limit_percent: float, *, cores: int = 1
+    run: RunFrames,
+    rows: pd.DataFrame,
+    column: str,
+    name: str,
+    limit_percent: float,
+    *,
+    cores: int = 1,
 ) -> Check:
-    """Hold a worker's mean over the steady seconds, in percent of that time, against a limit."""
-    told = _steady_generator(run).dropna(subset=[column])
+    """Hold a worker's mean over these seconds, in percent of that time, against a limit."""
+    told = rows.dropna(subset=[column])
     if told.empty:
         return _unknown(run, name, limit_percent)
     means_ns = told.groupby("worker")[column].mean()
@@ -127,9 +163,8 @@ def _check_share(
     return _held(name, percent, limit_percent, _percent)
 
 
-def _check_pause(run: RunFrames, limit_ns: float) -> Check:
+def _check_pause(run: RunFrames, rows: pd.DataFrame, limit_ns: float) -> Check:
     name = "generator's longest garbage collection"
-    rows = _steady_generator(run)
     if rows.empty:
         return _unknown(run, name, limit_ns)
     pauses = rows["gc_pause_max_ns"].dropna()

@@ -1,58 +1,52 @@
 """From measurements to a verdict that nobody has to argue with.
 
-A budget is decided by the interval of what it judges, not by the value alone:
-
-    every value of the interval keeps the limit      PASS
-    none does                                        FAIL
-    some do, or the data are too few, or absent      INCONCLUSIVE
-    a time, measured by a generator in bad health    INVALID
-
-Counts are exact, so they pass or fail. The run is the worst of its budgets, FAIL over
-INVALID over INCONCLUSIVE over PASS: a counted loss stays FAIL when timing is INVALID.
+The run is the worst of its budgets (``reports.decisions``) and of its circumstances, FAIL
+over INVALID over INCONCLUSIVE over PASS: a counted loss stays FAIL when timing is INVALID.
 """
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from loadtests.results import FORMAT_VERSION, ExitCode, RunStatus, Verdict
+from loadtests.results import (
+    BUDGETS,
+    FORMAT_VERSION,
+    GROSS_BREACH,
+    ExitCode,
+    RunStatus,
+    Verdict,
+)
 from reports import quantities
+from reports.decisions import (
+    SEVERITY,
+    Baseline,
+    Decision,
+    Finding,
+    compare,
+    decide,
+    explain,
+    worst,
+)
+from reports.errors import UnknownBudgetError
 from reports.frames import RunFrames
-from reports.metrics import Measurement, measure
 from reports.validity import Check, check_validity, gateway_died
-from scenarios.schema import METRICS, Budget
+from scenarios.overlay import lay_over, read_overlay
+from scenarios.schema import Budget, ScenarioError
 
-SEVERITY: Final = (Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.INVALID, Verdict.FAIL)
-"""From the mildest to the worst."""
-
-Finding = tuple[Verdict, str]
-"""What something came to, and in words why."""
-
-_COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
-    "<=": operator.le,
-    "<": operator.lt,
-    ">=": operator.ge,
-    ">": operator.gt,
-    "==": operator.eq,
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decision:
-    """One budget and what it came to; ``why`` is a sentence for a human."""
-
-    budget: Budget
-    measurement: Measurement
-    verdict: Verdict
-    why: str
-
-    @property
-    def kind(self) -> str:
-        """The metric's kind: quantiles (ns), bytes or count."""
-        return METRICS[self.budget.metric].kind
+__all__ = [
+    "SEVERITY",
+    "Decision",
+    "Finding",
+    "RunVerdict",
+    "compare",
+    "decide",
+    "demanded",
+    "explain",
+    "judge",
+    "worst",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +57,14 @@ class RunVerdict:
         verdict: the worst of what follows.
         exit_code: of every command that judges.
         reasons: why it is not PASS, worst first; for a PASS, what it rests on.
-        decisions: each budget, in the scenario's order.
+        scenario: the scenario's name.
+        decisions: each budget, in the scenario's order, then those laid over it.
         checks: the conditions of validity.
         circumstances: what else bears on the verdict: a broken check, an early end.
     """
 
     run_id: str
+    scenario: str
     verdict: Verdict
     exit_code: ExitCode
     reasons: tuple[str, ...]
@@ -81,10 +77,11 @@ class RunVerdict:
         return {
             "format_version": FORMAT_VERSION,
             "run_id": self.run_id,
+            "scenario": self.scenario,
             "verdict": str(self.verdict),
             "exit_code": int(self.exit_code),
             "reasons": list(self.reasons),
-            "budgets": [_decision_as_json(decision) for decision in self.decisions],
+            "budgets": [decision.as_json() for decision in self.decisions],
             "validity": [
                 {
                     "name": check.name,
@@ -98,17 +95,51 @@ class RunVerdict:
         }
 
 
-def judge(run: RunFrames) -> RunVerdict:
-    """Decide every budget of a run, and the run."""
+def demanded(run: RunFrames, over: Sequence[Budget] = ()) -> tuple[Budget, ...]:
+    """Return a run's budgets: the scenario's, what was laid over it as it ran, ``over``.
+
+    Raises:
+        UnknownBudgetError: a budget does not fit the run's scenario, or the run's own file of
+            budgets is not valid.
+    """
+    named = run.manifest.part("files").get("budgets") or BUDGETS
+    laid_at_run = run.directory / BUDGETS
+    scenario = run.scenario
+    try:
+        if laid_at_run.exists():
+            scenario = lay_over(scenario, read_overlay(laid_at_run, name=str(named)))
+        if over:
+            scenario = lay_over(scenario, over)
+    except ScenarioError as error:
+        raise UnknownBudgetError(run.directory, str(error)) from None
+    return scenario.budgets
+
+
+def judge(
+    run: RunFrames, *, over: Sequence[Budget] = (), baseline: RunFrames | None = None
+) -> RunVerdict:
+    """Decide every budget of a run, and the run.
+
+    Args:
+        run: the run.
+        over: budgets laid over its own (``scenarios.overlay``).
+        baseline: the run that relative budgets compare with.
+
+    Raises:
+        UnknownBudgetError: see ``demanded``.
+    """
     checks = check_validity(run)
-    decisions = tuple(decide(run, budget, checks) for budget in run.scenario.budgets)
-    circumstances = _circumstances(run, checks)
+    beside = None if baseline is None else Baseline.of(baseline, run)
+    budgets = demanded(run, over)
+    decisions = tuple(decide(run, budget, checks, beside) for budget in budgets)
+    circumstances = _circumstances(run, checks, budgets)
     findings = [(decision.verdict, explain(decision)) for decision in decisions] + circumstances
     verdict = worst([found for found, _ in findings])
     ordered = sorted(findings, key=lambda finding: -SEVERITY.index(finding[0]))
     reasons = tuple(dict.fromkeys(words for found, words in ordered if found != Verdict.PASS))
     return RunVerdict(
         run_id=run.manifest.run_id,
+        scenario=run.scenario.name,
         verdict=verdict,
         exit_code=_exit_code(run, verdict),
         reasons=reasons or (f"all {quantities.counted(len(decisions), 'budget')} kept",),
@@ -118,63 +149,9 @@ def judge(run: RunFrames) -> RunVerdict:
     )
 
 
-def worst(verdicts: Sequence[Verdict]) -> Verdict:
-    """Return the worst of FAIL > INVALID > INCONCLUSIVE > PASS; of nothing, INCONCLUSIVE."""
-    return max(verdicts, key=SEVERITY.index, default=Verdict.INCONCLUSIVE)
-
-
-def decide(run: RunFrames, budget: Budget, checks: Sequence[Check]) -> Decision:
-    """Decide one budget, given the run's validity."""
-    measurement = measure(run, budget.metric, budget.statistic)
-    verdict, why = _judge_measurement(budget, measurement)
-    if METRICS[budget.metric].kind == "quantiles" and measurement.value is not None:
-        verdict, why = _weigh_validity(verdict, why, checks)
-    return Decision(budget=budget, measurement=measurement, verdict=verdict, why=why)
-
-
-def _judge_measurement(budget: Budget, measurement: Measurement) -> tuple[Verdict, str]:
-    kind = METRICS[budget.metric].kind
-    if measurement.value is None:
-        return Verdict.INCONCLUSIVE, f"no data: {measurement.why}"
-    if measurement.needed and (measurement.n or 0) < measurement.needed:
-        needed = f"{measurement.n:,} values; {budget.statistic} needs {measurement.needed:,}"
-        return Verdict.INCONCLUSIVE, needed
-    if measurement.low is None or measurement.high is None:
-        return Verdict.INCONCLUSIVE, measurement.why
-    verdict = compare(budget.operator, budget.limit, measurement.low, measurement.high)
-    why = measurement.why
-    if verdict is Verdict.INCONCLUSIVE:
-        low, high = (quantities.quantity(end, kind) for end in (measurement.low, measurement.high))
-        straddled = f"the limit lies inside the interval, {low} to {high}"
-        why = f"{straddled}; {why}" if why else straddled
-    return verdict, why
-
-
-def compare(comparison: str, limit: float, low: float, high: float) -> Verdict:
-    """Hold an interval against a limit: all of it, none of it, or some."""
-    if comparison == "==":
-        if low == high == limit:
-            return Verdict.PASS
-        return Verdict.INCONCLUSIVE if low <= limit <= high else Verdict.FAIL
-    keeps = _COMPARISONS[comparison]
-    ends = (keeps(low, limit), keeps(high, limit))
-    if all(ends):
-        return Verdict.PASS
-    return Verdict.INCONCLUSIVE if any(ends) else Verdict.FAIL
-
-
-def _weigh_validity(verdict: Verdict, why: str, checks: Sequence[Check]) -> tuple[Verdict, str]:
-    """A time is worth what the generator's health is worth."""
-    broken = [check for check in checks if check.ok is False]
-    unknown = [check for check in checks if check.ok is None and check.is_essential]
-    if broken:
-        return Verdict.INVALID, f"{broken[0].name}: {broken[0].why}"
-    if unknown and verdict is Verdict.PASS:
-        return Verdict.INCONCLUSIVE, f"{unknown[0].name} is not known: {unknown[0].why}"
-    return verdict, why
-
-
-def _circumstances(run: RunFrames, checks: Sequence[Check]) -> list[Finding]:
+def _circumstances(
+    run: RunFrames, checks: Sequence[Check], budgets: Sequence[Budget]
+) -> list[Finding]:
     """Everything but the budgets that bears on the run's verdict."""
     findings = [
         (Verdict.INVALID, f"{check.name}: {check.why}") for check in checks if check.ok is False
@@ -184,21 +161,15 @@ def _circumstances(run: RunFrames, checks: Sequence[Check]) -> list[Finding]:
         RunStatus.INTERRUPTED: (Verdict.INCONCLUSIVE, "the run was interrupted before its end"),
         RunStatus.ABORTED: (Verdict.INVALID, "a process of the run was lost before its end"),
     }.get(run.manifest.status)
+    cut = str(run.manifest.facts.get("cut") or "")
+    if cut:
+        worth = Verdict.FAIL if cut.startswith(GROSS_BREACH) else Verdict.INCONCLUSIVE
+        ending = (worth, f"the run was cut: {cut}")
     if ending:
         findings.append(ending)
-    if not run.scenario.budgets:
+    if not budgets:
         findings.append((Verdict.INCONCLUSIVE, "the scenario demands nothing"))
     return findings
-
-
-def explain(decision: Decision) -> str:
-    """Return a budget and what it came to in one line."""
-    measured = quantities.quantity(decision.measurement.value, decision.kind)
-    told = decision.budget.text
-    if decision.measurement.value is not None:
-        told += f": {measured}"
-    separator = " · " if decision.measurement.value is not None else ": "
-    return f"{told}{separator}{decision.why}" if decision.why else told
 
 
 def _exit_code(run: RunFrames, verdict: Verdict) -> ExitCode:
@@ -213,22 +184,3 @@ def _exit_code(run: RunFrames, verdict: Verdict) -> ExitCode:
         Verdict.INVALID: ExitCode.INVALID,
         Verdict.INCONCLUSIVE: ExitCode.PASS if forgiven and complete else ExitCode.INCONCLUSIVE,
     }[verdict]
-
-
-def _decision_as_json(decision: Decision) -> dict[str, Any]:
-    budget, measurement = decision.budget, decision.measurement
-    return {
-        "text": budget.text,
-        "line": budget.line,
-        "metric": budget.metric,
-        "statistic": budget.statistic,
-        "operator": budget.operator,
-        "limit": budget.limit,
-        "unit": budget.unit,
-        "value": measurement.value,
-        "low": measurement.low,
-        "high": measurement.high,
-        "n": measurement.n,
-        "verdict": str(decision.verdict),
-        "why": decision.why,
-    }

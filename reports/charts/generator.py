@@ -9,20 +9,9 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from loadtests.results import Series
 from reports import quantities
-from reports.charts.canvas import (
-    BLUE,
-    GREEN,
-    ORANGE,
-    PURPLE,
-    Chart,
-    Size,
-    key_above,
-    limit_line,
-    new_figure,
-    span_axis,
-    time_axis,
-)
-from reports.charts.latency import quantiles_over_time
+from reports.charts.axes import limit_line, name_lines, span_axis, time_axis
+from reports.charts.canvas import BLUE, GREEN, ORANGE, PURPLE, Chart, Size, new_figure
+from reports.charts.figures import quantiles_over_time, seconds_table
 from reports.frames import RunFrames
 from reports.validity import Check
 from reports.verdict import RunVerdict
@@ -62,7 +51,7 @@ def generator_health(run: RunFrames, outcome: RunVerdict) -> Chart:
             _draw_lag(panels[0], lag, _lag_check(outcome).limit)
             time_axis(panels[0], run)
         if shares:
-            _draw_cpu(panels[-1], shares, columns=4 if size.width > 6 else 2)
+            _draw_cpu(panels[-1], shares)
             time_axis(panels[-1], run)
         for axes in panels[:-1]:
             axes.set_xlabel("")
@@ -72,12 +61,21 @@ def generator_health(run: RunFrames, outcome: RunVerdict) -> Chart:
         "Loop lag: how late a tick due each 10 ms ran, skipped ticks filled in, logarithmic. "
         "CPU: 1 core is one core used for the whole second."
     )
-    return Chart(key, _title(outcome), note, draw)
+    return Chart(key, _title(outcome), note, draw, _table(run))
+
+
+def _table(run: RunFrames) -> pd.DataFrame:
+    """Return loop lag and own share in few rows."""
+    lag = seconds_table(run, Series.LOOP_LAG, (0.5, 0.99, 1.0)).drop(columns="n")
+    share = seconds_table(run, Series.GENERATOR_SHARE, (0.99,)).drop(columns="n")
+    table = lag.add_prefix("loop lag ").rename(columns={"loop lag t_s": "t_s"})
+    shares = share.rename(columns={"p99_ns": "own share p99_ns"})
+    return pd.DataFrame(table.merge(shares, on="t_s", how="left"))
 
 
 def _draw_lag(axes: Axes, lag: pd.DataFrame, limit_ns: float | None) -> None:
     middle = lag["t_s"] + 0.5
-    axes.plot(middle, lag[0.99], color=BLUE, linewidth=2, label="loop lag p99")
+    axes.plot(middle, lag[0.99], color=BLUE, linewidth=2, label="p99")
     axes.plot(middle, lag[1.0], ".", color=BLUE, markersize=3.5, label="worst")
     low = max(float(lag[0.99].min()) / 2, 1_000)
     high = float(lag[1.0].max())
@@ -86,10 +84,10 @@ def _draw_lag(axes: Axes, lag: pd.DataFrame, limit_ns: float | None) -> None:
         high = max(high, limit_ns)
     axes.set_ylim(low, high * 2)
     span_axis(axes, "loop lag")
-    key_above(axes, 2)
+    name_lines(axes)
 
 
-def _draw_cpu(axes: Axes, shares: dict[str, pd.DataFrame], *, columns: int) -> None:
+def _draw_cpu(axes: Axes, shares: dict[str, pd.DataFrame]) -> None:
     colours = (GREEN, PURPLE, ORANGE, BLUE)
     for index, (name, frame) in enumerate(sorted(shares.items())):
         axes.plot(
@@ -100,7 +98,7 @@ def _draw_cpu(axes: Axes, shares: dict[str, pd.DataFrame], *, columns: int) -> N
     axes.set_ylabel("CPU, cores")
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
-    key_above(axes, columns)
+    name_lines(axes)
 
 
 def _lag_check(outcome: RunVerdict) -> Check:

@@ -6,19 +6,12 @@ from matplotlib.figure import Figure
 
 from loadtests.results import Phase, Series
 from reports import intervals, quantities
-from reports.charts.canvas import (
-    BLUE,
-    Chart,
-    Size,
-    key_above,
-    limit_line,
-    new_figure,
-    span_axis,
-    time_axis,
-)
-from reports.charts.latency import quantiles_over_time, upper_limit
+from reports.charts.axes import limit_line, name_lines, span_axis, time_axis
+from reports.charts.canvas import BLUE, Chart, Size, new_figure
+from reports.charts.figures import quantiles_over_time, seconds_table, upper_limit
 from reports.frames import RunFrames
-from reports.metrics import histogram_of, measure
+from reports.measures.histograms import histogram_of
+from reports.metrics import measure
 
 
 def heartbeat_error(run: RunFrames) -> Chart:
@@ -36,8 +29,8 @@ def heartbeat_error(run: RunFrames) -> Chart:
         figure, (axes,) = new_figure(size)
         middle = frame["t_s"] + 0.5
         axes.vlines(middle, frame[0.5], frame[1.0], color=BLUE, linewidth=1.2)
-        axes.plot(middle, frame[0.5], "o", color=BLUE, markersize=4, label="half of the clients")
-        axes.plot(middle, frame[1.0], "_", color=BLUE, markersize=9, label="the worst client")
+        axes.plot(middle, frame[0.5], "o", color=BLUE, markersize=4, label="half")
+        axes.plot(middle, frame[1.0], "_", color=BLUE, markersize=9, label="worst")
         limit = upper_limit(run, "heartbeat.error", "p99")
         if limit is not None:
             limit_line(axes, limit, f"limit on p99: {quantities.limit_span(limit)}")
@@ -46,16 +39,17 @@ def heartbeat_error(run: RunFrames) -> Chart:
         )
         span_axis(axes, "off the interval by")
         time_axis(axes, run)
-        key_above(axes, 2)
+        name_lines(axes)
         return figure
 
     interval_ms = run.manifest.facts.get("heartbeat_interval_ms")
     announced = quantities.limit_span(interval_ms * 1e6) if interval_ms else "unknown"
     note = (
-        f"|gap − announced interval ({announced})| of all clients that heard a heartbeat in a "
-        "second, on a logarithmic scale."
+        f"|gap − announced interval ({announced})| of the clients that heard a heartbeat in a "
+        "second: half of them, and the worst; a logarithmic scale."
     )
-    return Chart(key, _title(run, missed.value, missed.n), note, draw)
+    table = seconds_table(run, Series.HEARTBEAT_ERROR)
+    return Chart(key, _title(run, missed.value, missed.n), note, draw, table)
 
 
 def _title(run: RunFrames, missed: float | None, n: int | None) -> str:

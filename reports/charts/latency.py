@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -13,66 +12,31 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from loadtests.results import Phase, Series
 from reports import intervals, quantities
-from reports.charts.canvas import (
-    BLUE,
-    GREEN,
-    INK,
-    PURPLE,
-    Chart,
-    Size,
-    key_above,
-    limit_line,
-    new_figure,
-    span_axis,
-    time_axis,
+from reports.charts.axes import limit_line, name_lines, span_axis, time_axis
+from reports.charts.canvas import BLUE, GREEN, INK, PURPLE, Chart, Size, new_figure
+from reports.charts.figures import (
+    quantiles_over_time,
+    seconds_table,
+    spread_of,
+    spreads_table,
+    upper_limit,
+    words,
 )
 from reports.frames import RunFrames
-from reports.metrics import SOURCES, histogram_of
+from reports.measures.histograms import histogram_of, quantile_fraction
+from reports.measures.latency import SOURCES
+from reports.metrics import measure
+from reports.taint import left_out
 
-MOST_POINTS: Final = 600
 _PANELS: Final = (("push", Series.PUSH), ("ack", Series.ACK))
 _SPECTRUM: Final = (
-    ("push", Series.PUSH, BLUE, "-"),
-    ("push_service", Series.PUSH_SERVICE, BLUE, ":"),
-    ("ack", Series.ACK, GREEN, "-"),
-    ("connect", Series.CONNECT, PURPLE, "--"),
+    ("push", BLUE, "-"),
+    ("push_service", BLUE, ":"),
+    ("ack", GREEN, "-"),
+    ("connect", PURPLE, "--"),
 )
-
-
-def quantiles_over_time(
-    run: RunFrames,
-    series: Series,
-    fractions: Sequence[float],
-    phases: Sequence[Phase] = tuple(Phase),
-) -> pd.DataFrame:
-    """Return quantiles (ns) of each second that has values, in columns named by fraction.
-
-    A run longer than 600 s is cut into 600 equal spans of whole seconds, each merged.
-    """
-    histogram = histogram_of(run, series, phases)
-    width = -(-max(len(histogram.seconds), 1) // MOST_POINTS)
-    rows = []
-    for start in range(0, len(histogram.seconds), width):
-        part = intervals.Histogram(
-            seconds=histogram.seconds[start : start + width],
-            buckets=histogram.buckets,
-            counts=histogram.counts[start : start + width],
-        )
-        if part.n:
-            values = [intervals.quantile_of(part, fraction) for fraction in fractions]
-            rows.append([float(part.seconds[0]), part.n, *values])
-    return pd.DataFrame(rows, columns=["t_s", "n", *fractions])
-
-
-def upper_limit(run: RunFrames, metric: str, statistic: str | None) -> float | None:
-    """Return the strictest upper limit that the scenario sets on a metric, or None."""
-    limits = [
-        budget.limit
-        for budget in run.scenario.budgets
-        if (budget.metric, budget.statistic) == (metric, statistic)
-        and budget.operator in ("<=", "<")
-    ]
-    return min(limits, default=None)
+_BANDED: Final = frozenset({"push", "ack"})
+_STATISTICS: Final = ("p50", "p90", "p95", "p99", "p99.9", "p99.99")
 
 
 def latency_over_time(run: RunFrames) -> Chart:
@@ -99,7 +63,8 @@ def latency_over_time(run: RunFrames) -> Chart:
         "Response time of each second on a logarithmic scale: p50 thin, p99 thick. "
         "Shaded: ramp, warm-up and drain, which no time budget judges."
     )
-    return Chart(key, _latency_title(run, found), note, draw)
+    table = seconds_table(run, Series.PUSH if "push" in found else Series.ACK)
+    return Chart(key, _latency_title(run, found), note, draw, table)
 
 
 def _latency_title(run: RunFrames, found: dict[str, pd.DataFrame]) -> str:
@@ -127,7 +92,7 @@ def _draw_latency(axes: Axes, run: RunFrames, name: str, frame: pd.DataFrame) ->
             linewidth=width,
             marker="o" if few else None,
             markersize=3,
-            label=f"{name} {label}",
+            label=label,
         )
     limit = upper_limit(run, name, "p99")
     if limit is not None:
@@ -136,46 +101,50 @@ def _draw_latency(axes: Axes, run: RunFrames, name: str, frame: pd.DataFrame) ->
     axes.set_ylim(min(low, limit or low) / 1.5, max(float(frame[0.99].max()), limit or 0) * 1.6)
     span_axis(axes, f"{name} latency")
     time_axis(axes, run)
-    key_above(axes, 2)
+    name_lines(axes)
 
 
 def percentile_spectrum(run: RunFrames) -> Chart:
     """Return latency by percentile, as far as the number of values carries."""
     curves = {}
-    for name, series, colour, dash in _SPECTRUM:
-        histogram = histogram_of(run, series, SOURCES[name][1])
+    for name, colour, dash in _SPECTRUM:
+        series, phases = SOURCES[name]
+        without = frozenset[int]() if len(phases) == len(Phase) else left_out(run)
+        histogram = histogram_of(run, series, phases, without=without)
         if histogram.n:
-            curves[name] = (_spectrum(histogram), colour, dash)
+            curves[name] = (spectrum_of(histogram), colour, dash)
     key = "latency-by-percentile"
     if not curves:
         why = run.absences.get("hist") or "nothing was timed"
         return Chart(key, f"No percentiles to show: {why}", "")
+    bands = {name: interval_band(run, name) for name in curves if name in _BANDED}
 
     def draw(size: Size) -> Figure:
-        figure, (axes,) = new_figure(size)
+        figure, (axes,) = new_figure(size, height=size.height * 1.1)
         for name, (curve, colour, dash) in curves.items():
             axes.plot(
                 curve["nines"], curve["value_ns"], color=colour, linestyle=dash, label=words(name)
             )
+            if name in bands:
+                band = bands[name]
+                axes.fill_between(
+                    band["nines"], band["low_ns"], band["high_ns"], color=colour, alpha=0.2,
+                    linewidth=0, label=f"_{name} band",
+                )  # fmt: skip
         span_axis(axes, "latency")
-        _percentile_axis(axes)
-        key_above(axes, 4 if size.width > 6 else 2)
+        percentile_axis(axes, sparse=size.width < 6)
+        name_lines(axes, at_edge=False)
         return figure
 
     note = (
-        "Steady phase; connect: the whole run. A curve ends where fewer than one value in "
-        "expectation lies beyond it. Response counts from the intended time, service from the "
-        "moment of sending."
+        "Steady phase; connect: the whole run. Shaded: the 95 % interval of push and "
+        "acknowledgement. A curve ends where fewer than one value in expectation lies beyond it. "
+        "Response counts from the intended time, service from the moment of sending."
     )
-    return Chart(key, _spectrum_title(curves), note, draw)
+    return Chart(key, _spectrum_title(curves), note, draw, _spectrum_table(run, curves))
 
 
-def words(metric: str) -> str:
-    """Return a metric's name as a chart writes it."""
-    return metric.replace("_", " ").replace(".", " ")
-
-
-def _spectrum(histogram: intervals.Histogram) -> pd.DataFrame:
+def spectrum_of(histogram: intervals.Histogram) -> pd.DataFrame:
     """Return value (ns) over nines: 1 is p90, 2 is p99, to where one value lies beyond."""
     most = np.log10(histogram.n)
     nines = np.append(np.arange(0.0, most, 0.02), most)
@@ -184,6 +153,18 @@ def _spectrum(histogram: intervals.Histogram) -> pd.DataFrame:
     ranks[-1] = histogram.n  # the curve ends at the slowest value of all
     columns = np.searchsorted(np.cumsum(sums), ranks)
     return pd.DataFrame({"nines": nines, "value_ns": histogram.tops[columns]})
+
+
+def interval_band(run: RunFrames, metric: str) -> pd.DataFrame:
+    """Return the 95 % interval (``low_ns``, ``high_ns``) at ``nines`` that the values carry."""
+    rows = []
+    for statistic in _STATISTICS:
+        found = measure(run, metric, statistic)
+        if found.low is None or (found.n or 0) < (found.needed or 0):
+            continue
+        nines = -np.log10(1 - quantile_fraction(statistic))
+        rows.append((nines, found.low, found.high))
+    return pd.DataFrame(rows, columns=["nines", "low_ns", "high_ns"], dtype=float)
 
 
 def _spectrum_title(curves: dict[str, tuple[pd.DataFrame, str, str]]) -> str:
@@ -197,13 +178,29 @@ def _spectrum_title(curves: dict[str, tuple[pd.DataFrame, str, str]]) -> str:
     told = f"{words(name).capitalize()}: half within {at(np.log10(2))}"
     if last["nines"] >= 2:
         told += f", 99 % within {at(2)}"
-    return f"{told}, the slowest {quantities.span(float(last['value_ns']))}"
+    count = quantities.count(float(10 ** last["nines"]))
+    return f"{told}, the slowest of {count} took {quantities.span(float(last['value_ns']))}"
 
 
-def _percentile_axis(axes: Axes) -> None:
-    ticks = {0.0: "0", np.log10(2): "50", 1.0: "90", 2.0: "99", 3.0: "99.9", 4.0: "99.99"}
+def _spectrum_table(
+    run: RunFrames, curves: dict[str, tuple[pd.DataFrame, str, str]]
+) -> pd.DataFrame:
+    spreads = [spread_of(run, name, name=words(name)) for name in curves]
+    return spreads_table([spread for spread in spreads if spread], "latency")
+
+
+def percentile_axis(axes: Axes, *, sparse: bool = False) -> None:
+    """Make x an axis of nines, to p99.99 at least."""
+    ticks = {
+        0.0: "" if sparse else "0",
+        np.log10(2): "50",
+        1.0: "90",
+        2.0: "99",
+        3.0: "99.9",
+        4.0: "99.99",
+    }
     ticks |= {5.0: "99.999", 6.0: "99.9999"}
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, max(4.0, axes.get_xlim()[1]))
     axes.xaxis.set_major_locator(FixedLocator(list(ticks)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: ticks.get(value, "")))
     axes.set_xlabel("percentile, %")

@@ -14,19 +14,8 @@ from matplotlib.ticker import MaxNLocator
 
 from loadtests.results import Event, LimitOutcome
 from reports import quantities
-from reports.charts.canvas import (
-    BLUE,
-    INK,
-    MUTED,
-    ORANGE,
-    PURPLE,
-    Chart,
-    Size,
-    key_above,
-    limit_line,
-    new_figure,
-    time_axis,
-)
+from reports.charts.axes import limit_line, name_lines, time_axis
+from reports.charts.canvas import BLUE, INK, MUTED, ORANGE, PURPLE, Chart, Size, new_figure
 from reports.frames import Manifest, RunFrames
 from reports.metrics import measure
 
@@ -67,8 +56,9 @@ def limiter_decisions(run: RunFrames) -> Chart:
     if rows.empty:
         why = measure(run, "rate_limit.accepted").why or "no decision was recorded"
         return Chart(key, f"No rate limit to show: {why}", "")
-    busiest = str(rows["user"].value_counts().idxmax())
-    mine = rows[rows["user"] == busiest]
+    senders = _senders(rows)
+    busiest = str(senders.value_counts().idxmax())
+    mine = rows[senders == busiest]
     announced = event_limit(run.manifest)
 
     def draw(size: Size) -> Figure:
@@ -77,15 +67,33 @@ def limiter_decisions(run: RunFrames) -> Chart:
         time_axis(axes, run, end_s=_end_s(run, mine))
         axes.set_ylabel("events in the window")
         axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
-        key_above(axes, 4 if size.width > 6 else 2)
+        name_lines(axes)
         return figure
 
-    others = rows["user"].nunique() - 1
-    note = f"User {busiest}: events accepted in the rolling window, and each refusal at its time."
+    others = senders.nunique() - 1
+    note = f"{busiest}: events accepted in the rolling window, and each refusal at its time."
     if others:
-        more = quantities.counted(others, "more abuser")
+        more = quantities.counted(others, "more connection")
         note += f" {more} not drawn; all are counted in the budgets."
-    return Chart(key, _title(run, announced), note, draw)
+    return Chart(key, _title(run, announced), note, draw, _table(rows))
+
+
+def _senders(rows: pd.DataFrame) -> pd.Series[str]:
+    """Return whose window each decision was about: the user, and which of its connections."""
+    connection = rows["detail"].astype(str).str.extract(r"(connection \d+)", expand=False)
+    users = "User " + rows["user"].astype(str)
+    return users.where(connection.isna(), users + ", " + connection.fillna(""))
+
+
+def _table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return how often each decision was taken, and what ``retryAfter`` came to."""
+    found = (
+        rows.assign(wait=rows["value_ns"].astype(float))
+        .groupby("outcome", as_index=False)
+        .agg(events=("sent_ns", "size"), shortest=("wait", "min"), longest=("wait", "max"))
+    )
+    names = {"shortest": "least retryAfter_ns", "longest": "most retryAfter_ns"}
+    return found.rename(columns={"outcome": "decision", **names})
 
 
 def _end_s(run: RunFrames, rows: pd.DataFrame) -> float:

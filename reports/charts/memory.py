@@ -1,23 +1,47 @@
-"""What one client costs the gateway in memory."""
+"""What one client costs the gateway in memory, and whether it is given back."""
 
 from __future__ import annotations
 
 from typing import Final
 
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from reports import quantities
-from reports.charts.canvas import BLUE, INK, MUTED, Chart, Size, key_above, new_figure
+from reports import intervals, quantities
+from reports.charts.axes import time_axis
+from reports.charts.canvas import (
+    BLUE,
+    INK,
+    MOST_ROWS,
+    MUTED,
+    SKY,
+    Chart,
+    Size,
+    new_figure,
+    new_pair,
+)
+from reports.charts.commands import mark_commands
 from reports.frames import RunFrames
-from reports.metrics import measure, memory_line, memory_points
+from reports.measures.departure import FEWEST_CYCLES, cycle_levels, cycle_line
+from reports.measures.levels import memory_column
+from reports.measures.memory import memory_levels, memory_line, memory_points
+from reports.metrics import measure
 
 _MB: Final = 1 << 20
+_OTHERS: Final = {
+    "memory.per_subscription": "{} a subscription",
+    "memory.per_message": "{} a request",
+    "memory.per_backlog": "{} while it does not read",
+    "memory.kernel_per_client": "{} in the kernel, both ends",
+}
+_LEFT: Final = {"memory.left_sessions": "sessions", "memory.left_fds": "descriptors"}
 
 
 def memory_per_client(run: RunFrames) -> Chart:
-    """Return memory against clients during the ramp, with the fitted line."""
+    """Return the gateway's memory over time beside memory over clients with the fitted line."""
     points, words = memory_points(run)
     line = memory_line(run)
     key = "memory"
@@ -25,29 +49,126 @@ def memory_per_client(run: RunFrames) -> Chart:
         return Chart(key, f"No memory per client: {measure(run, 'memory.per_client').why}", "")
 
     def draw(size: Size) -> Figure:
-        figure, (axes,) = new_figure(size)
-        reach = np.array([0.0, float(points["clients"].max()) * 1.05])
-        fitted = (line.intercept + line.slope * reach) / _MB
-        axes.plot(reach, fitted, color=BLUE, linewidth=1.6, label="fit")
-        axes.plot(
-            points["clients"], points["memory_bytes"] / _MB, "o", color=INK, markersize=4.5,
-            label="one second of the ramp",
-        )  # fmt: skip
-        axes.set_xlabel("clients")
-        axes.set_ylabel(f"{words.split(' (', 1)[-1].rstrip(')')}, MB")
-        axes.set_xlim(0, reach[1])
-        axes.yaxis.set_major_locator(MaxNLocator(5))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.4g}"))
-        axes.tick_params(axis="y", labelcolor=MUTED)
-        key_above(axes, 2)
+        figure, (course, fit) = new_pair(size)
+        _draw_course(course, run)
+        _draw_fit(fit, points, line, words)
         return figure
 
+    what = "level of the staircase" if "levels" in words else "second of the ramp"
+    note = (
+        f"Left (or above): memory over time, its levels thick. Right (or below): least squares "
+        f"over each {what} (n = {line.n}), {words.split(', ', 1)[-1]}; Theil–Sen gives "
+        f"{quantities.size(line.robust_slope)}. The interval covers both; points of one climb "
+        "depend on each other, so the true one is no narrower."
+    )
+    return Chart(key, _title(run, line), note, draw, points.head(MOST_ROWS))
+
+
+def _title(run: RunFrames, line: intervals.Line) -> str:
     low, high = quantities.size(line.low), quantities.size(line.high)
     cost = quantities.size(line.slope)
-    title = f"A client costs {cost} of the gateway's memory (95 %: {low} to {high})"
-    note = (
-        f"Least squares over {quantities.counted(line.n, 'second')} of the ramp, {words}; "
-        f"Theil–Sen gives {quantities.size(line.robust_slope)}. The interval covers both; "
-        "points of one ramp depend on each other, so the true one is no narrower."
+    told = f"A client costs {cost} of the gateway's memory (95 %: {low} to {high})"
+    others = [
+        words.format(quantities.size(found.value))
+        for metric, words in _OTHERS.items()
+        if (found := measure(run, metric)).value is not None and (found.low or 0) > 0
+    ]
+    return f"{told}; {', '.join(others)}" if others else told
+
+
+def _megabytes(axes: Axes, label: str) -> None:
+    axes.set_ylabel(label)
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.5g}"))
+
+
+def _draw_course(axes: Axes, run: RunFrames) -> None:
+    column, _ = memory_column(run["server"])
+    rows = run["server"].dropna(subset=[column]).sort_values("t_s")
+    memory = rows[column].astype(float) / _MB
+    axes.plot(rows["t_s"] + 0.5, memory, color=SKY, linewidth=1.3, label="_memory")
+    for level in memory_levels(run).to_dict("records"):
+        height = level["memory_bytes"] / _MB
+        axes.plot(
+            [level["start_s"], level["end_s"] + 1], [height, height], color=BLUE,
+            linewidth=3.5, solid_capstyle="butt", label="_level",
+        )  # fmt: skip
+    _megabytes(axes, "gateway's memory, MB")
+    time_axis(axes, run)
+    mark_commands(axes, run, named=True)
+
+
+def _draw_fit(axes: Axes, points: pd.DataFrame, line: intervals.Line, words: str) -> None:
+    reach = np.array([0.0, float(points["clients"].max()) * 1.05])
+    axes.plot(reach, (line.intercept + line.slope * reach) / _MB, color=BLUE, linewidth=1.6,
+              label="fit")  # fmt: skip
+    axes.plot(
+        points["clients"], points["memory_bytes"] / _MB, "o", color=INK, markersize=4.5,
+        label="_points",
+    )  # fmt: skip
+    top = (line.intercept + line.slope * float(reach[1])) / _MB
+    axes.annotate(
+        f"{quantities.size(line.slope)} a client", (float(reach[1]), top),
+        xytext=(-8, -2), textcoords="offset points", ha="right", va="bottom", color=BLUE,
+    )  # fmt: skip
+    axes.set_xlabel("clients")
+    axes.set_xlim(0, reach[1])
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    _megabytes(axes, f"{words.rsplit('(', 1)[-1].rstrip(')')}, MB")
+    axes.tick_params(axis="y", labelcolor=MUTED)
+
+
+def leak_cycles(run: RunFrames) -> Chart:
+    """Return the gateway's memory after each cycle of everybody leaving, with the fitted line."""
+    found = cycle_levels(run)
+    measured = measure(run, "memory.per_cycle")
+    key = "cycles"
+    if found.empty:
+        return Chart(key, f"No cycles to show: {measured.why}", "")
+    line = cycle_line(run)
+
+    def draw(size: Size) -> Figure:
+        figure, (axes,) = new_figure(size)
+        axes.plot(
+            found["cycle"], found["value"] / _MB, "o", color=INK, markersize=5, label="_levels"
+        )
+        if line is not None:
+            reach = np.array([float(found["cycle"].min()), float(found["cycle"].max())])
+            axes.plot(reach, (line.intercept + line.slope * reach) / _MB, color=BLUE,
+                      linewidth=1.6, label="fit")  # fmt: skip
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        axes.set_xlabel("cycle of coming and going")
+        _megabytes(axes, "memory once they left, MB")
+        low, high = axes.get_ylim()
+        middle, least = (low + high) / 2, 0.02 * high
+        axes.set_ylim(min(low, middle - least), max(high, middle + least))
+        return figure
+
+    note = "Each dot: the gateway's memory after a group had left, before it returned."
+    table = found.rename(columns={"value": "memory_bytes"}).head(MOST_ROWS)
+    return Chart(key, _cycles_title(run, found), note, draw, table)
+
+
+def _cycles_title(run: RunFrames, found: pd.DataFrame) -> str:
+    measured = measure(run, "memory.per_cycle")
+    if measured.value is None:
+        cycles = quantities.counted(len(found), "cycle")
+        return f"{cycles} of coming and going; a slope needs {FEWEST_CYCLES}"
+    low, high = quantities.size(measured.low), quantities.size(measured.high)
+    told = (
+        f"After {quantities.counted(len(found), 'cycle')} {quantities.size(measured.value)} "
+        f"stays of each client and cycle (95 %: {low} to {high})"
     )
-    return Chart(key, title, note, draw)
+    left = {
+        words: found_left.value
+        for metric, words in (
+            ("memory.left_sessions", "sessions"),
+            ("memory.left_fds", "descriptors"),
+        )
+        if (found_left := measure(run, metric)).value is not None
+    }
+    if left and not any(left.values()):
+        return f"{told}; {' and '.join(left)} are back to what they were"
+    parts = [f"{value:+,.0f} {words}" for words, value in left.items()]
+    return f"{told}; left behind: {', '.join(parts)}" if parts else told

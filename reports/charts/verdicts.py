@@ -33,30 +33,43 @@ MARKERS: Final = {
 
 
 def verdict_forest(outcome: RunVerdict) -> Chart:
-    """Return each measured time or size budget as a share of its limit, with its interval."""
-    shown = [
-        decision
-        for decision in outcome.decisions
-        if decision.kind != "count" and decision.measurement.value and decision.budget.limit > 0
-    ]
+    """Return each measured budget of a span, size or ratio as a share of its limit."""
+    shown = [decision for decision in outcome.decisions if _is_drawn(decision)]
     key = "distance-to-limits"
     if not shown:
-        return Chart(key, "No time budget was measured, so none can be drawn", "")
+        return Chart(key, "No budget but of counts was measured, so no distance can be drawn", "")
 
     def draw(size: Size) -> Figure:
-        inner = 0.34 if size.width > 6 else 0.52
-        figure, (axes,) = new_figure(size, height=0.9 + inner * len(shown))
+        stacked = size.width < 6
+        inner = 0.5 if stacked else min(0.34, 4.2 / len(shown))
+        figure, (axes,) = new_figure(size, height=0.8 + inner * len(shown))
+        _share_axis(axes, shown, stacked=stacked)
         for row, decision in enumerate(shown):
-            _draw_row(axes, row, decision, stacked=size.width < 6)
-        _share_axis(axes, shown)
+            _draw_row(axes, row, decision, stacked=stacked)
         return figure
 
-    note = (
+    return Chart(key, _title(shown), _note(outcome, len(shown)), draw)
+
+
+def _is_drawn(decision: Decision) -> bool:
+    """Only what is more than nothing has a place on a scale of ratios."""
+    return (
+        decision.kind != "count"
+        and (decision.measurement.value or 0) > 0
+        and decision.budget.limit > 0
+    )
+
+
+def _note(outcome: RunVerdict, shown: int) -> str:
+    words = (
         "Measured value over its limit, with its 95 % interval, on a logarithmic scale; the "
         "dashed line is the limit. Circle: pass, cross: fail, diamond: inconclusive, "
         "square: invalid."
     )
-    return Chart(key, _title(shown), note, draw)
+    rest = len(outcome.decisions) - shown
+    if not rest:
+        return words
+    return f"{words} In the table alone, being counts or without a value: {rest}."
 
 
 def share(decision: Decision, value: float) -> float:
@@ -67,12 +80,12 @@ def share(decision: Decision, value: float) -> float:
 def _title(shown: list[Decision]) -> str:
     def closeness(decision: Decision) -> float:
         ratio = share(decision, decision.measurement.value or 0)
-        return ratio if decision.budget.operator in ("<=", "<") else 1 / ratio
+        return ratio if decision.budget.operator in ("<=", "<", "==") else 1 / ratio
 
     nearest = max(shown, key=closeness)
     measured = quantities.quantity(nearest.measurement.value, nearest.kind)
     ratio = share(nearest, nearest.measurement.value or 0)
-    percent = f"{ratio:.0%}".replace("%", " %")
+    percent = f"{ratio:,.0%}".replace("%", " %")
     told = "The tightest budget is" if closeness(nearest) <= 1 else "Furthest beyond its limit is"
     return f"{told} {nearest.budget.text}: measured {measured}, {percent} of the limit"
 
@@ -81,33 +94,43 @@ def _draw_row(axes: Axes, row: int, decision: Decision, *, stacked: bool) -> Non
     found = decision.measurement
     marker, colour = MARKERS[decision.verdict]
     value = share(decision, found.value or 0)
-    if found.low and found.high:
-        ends = (share(decision, found.low), share(decision, found.high))
+    if found.low is not None and found.high is not None:
+        least = axes.get_xlim()[0]
+        ends = (max(share(decision, found.low), least), share(decision, found.high))
         axes.plot(ends, (row, row), color=colour, linewidth=2.2, solid_capstyle="butt")
     axes.plot(
         [value], [row], marker=marker, color=colour, markersize=7, markeredgecolor=SURFACE,
         linestyle="none", label=decision.budget.text,
     )  # fmt: skip
-    words = f"{decision.budget.text}: {quantities.quantity(found.value, decision.kind)}"
+    measured = quantities.quantity(found.value, decision.kind)
     if stacked:
         axes.annotate(
-            words, (0.0, row), xycoords=("axes fraction", "data"), xytext=(2, 5),
-            textcoords="offset points", va="bottom", color=INK,
+            f"{decision.budget.text}: {measured}", (0.0, row),
+            xycoords=("axes fraction", "data"), xytext=(2, 5), textcoords="offset points",
+            va="bottom", color=INK,
+        )  # fmt: skip
+    else:
+        axes.annotate(
+            measured, (1.0, row), xycoords=("axes fraction", "data"), xytext=(5, 0),
+            textcoords="offset points", ha="left", va="center", color=colour,
+            annotation_clip=False,
         )  # fmt: skip
 
 
-def _share_axis(axes: Axes, shown: list[Decision]) -> None:
+def _share_axis(axes: Axes, shown: list[Decision], *, stacked: bool) -> None:
     ends = [
         share(decision, end)
         for decision in shown
         for end in (decision.measurement.low, decision.measurement.value, decision.measurement.high)
-        if end
+        if end is not None and end > 0
     ]
     axes.set_xscale("log")
     low, high = min(*ends, 0.5) / 1.6, max(*ends, 1.0) * 2
     axes.set_xlim(low, high)
-    sparse = bool(axes.texts) and high / low > 20
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if sparse else (1.0, 2.0, 5.0), numticks=8))
+    is_wide = high / low > (20 if stacked else 2_000)
+    axes.xaxis.set_major_locator(
+        LogLocator(subs=(1.0,) if is_wide else (1.0, 2.0, 5.0), numticks=8)
+    )
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:,.4g} %"))
     axes.set_xlabel("share of the limit")
@@ -115,6 +138,5 @@ def _share_axis(axes: Axes, shown: list[Decision]) -> None:
     axes.set_ylim(len(shown) - 0.5, -0.9)
     axes.grid(visible=False, axis="y")
     axes.grid(visible=True, axis="x")
-    stacked = any(axes.texts)
     labels = [] if stacked else [decision.budget.text for decision in shown]
     axes.set_yticks(range(len(labels)), labels, color=INK)

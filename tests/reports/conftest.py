@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from full_run import make_cycles_run, make_full_run
 from synthetic_run import make_run
 
 from reports.frames import RunFrames, read_run
@@ -22,6 +23,18 @@ def passing_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def passing_run(passing_directory: Path) -> RunFrames:
     return read_run(passing_directory)
+
+
+@pytest.fixture(scope="session")
+def full_run(tmp_path_factory: pytest.TempPathFactory) -> RunFrames:
+    """A run in which everything that a report can show happened."""
+    return read_run(make_full_run(tmp_path_factory.mktemp("runs") / "everything"))
+
+
+@pytest.fixture(scope="session")
+def cycles_run(tmp_path_factory: pytest.TempPathFactory) -> RunFrames:
+    """A run in which a group left and returned twelve times."""
+    return read_run(make_cycles_run(tmp_path_factory.mktemp("runs") / "cycles"))
 
 
 @pytest.fixture

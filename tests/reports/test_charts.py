@@ -14,12 +14,12 @@ from synthetic_run import BYTES_PER_CLIENT, Tables, limit_row, span_rows
 from loadtests.results import LimitOutcome, Phase, Series
 from reports import charts, quantities
 from reports.charts.canvas import NARROW, VARIABLES, WIDE, Chart
+from reports.charts.figures import MOST_POINTS, quantiles_over_time
 from reports.charts.generator import cpu_shares
-from reports.charts.latency import MOST_POINTS, quantiles_over_time
 from reports.charts.limiter import accepted_in_window, event_limit
 from reports.frames import RunFrames
 from reports.intervals import quantile_of
-from reports.metrics import histogram_of
+from reports.measures.histograms import histogram_of
 from reports.verdict import judge
 
 Make = Callable[..., RunFrames]
@@ -52,7 +52,7 @@ def every_chart(run: RunFrames) -> list[Chart]:
 
 def test_latency_over_time_plots_each_second_s_quantiles(passing_run: RunFrames) -> None:
     push, ack = charts.latency_over_time(passing_run).figure().axes
-    plotted = line_named(push, "push p99")
+    plotted = line_named(push, "p99")
     expected = quantiles_over_time(passing_run, Series.PUSH, (0.99,))
     assert ys(plotted) == expected[0.99].tolist()
     assert xs(plotted) == [s + 0.5 for s in range(5, 38)]
@@ -113,7 +113,7 @@ def test_the_forest_puts_every_budget_at_its_share_of_the_limit(passing_run: Run
 def test_the_heartbeat_chart_shows_seven_ticks(passing_run: RunFrames) -> None:
     chart = charts.heartbeat_error(passing_run)
     (axes,) = chart.figure().axes
-    assert len(ys(line_named(axes, "the worst client"))) == 7
+    assert len(ys(line_named(axes, "worst"))) == 7
     assert chart.title.startswith("All 2,100 heartbeats came; 99 % were within ")
 
 
@@ -138,6 +138,21 @@ def test_a_wrong_decision_is_marked_and_told(run_with: Make) -> None:
     assert chart.title.endswith("1 of them wrongly")
 
 
+def test_each_connection_of_a_user_has_a_window_of_its_own(run_with: Make) -> None:
+    def change(tables: Tables) -> None:
+        for row in tables["events"]:
+            if row["event"] == "limit":
+                row["detail"] = "connection 1"
+        other = [dict(row) for row in tables["events"] if row["event"] == "limit"]
+        tables["events"] += [{**row, "detail": "connection 2: user"} for row in other[:60]]
+
+    chart = charts.limiter_decisions(run_with(change=change))
+    (axes,) = chart.figure().axes
+    assert max(ys(line_named(axes, "accepted"))) == 60
+    assert chart.note.startswith("User vu-299, connection 1: ")
+    assert "1 more connection not drawn" in chart.note
+
+
 def test_an_accepted_event_leaves_the_window_exactly_when_it_is_over() -> None:
     at = np.array([59.9, 60.0, 60.1])
     assert accepted_in_window(np.array([0.0, 0.05]), at, 60.0).tolist() == [2, 1, 0]
@@ -151,8 +166,9 @@ def test_a_gateway_that_announces_no_limit_leaves_it_out(run_with: Make) -> None
 
 
 def test_memory_s_points_and_line_are_those_of_the_ramp(passing_run: RunFrames) -> None:
-    (axes,) = charts.memory_per_client(passing_run).figure().axes
-    points = line_named(axes, "one second of the ramp")
+    course, axes = charts.memory_per_client(passing_run).figure().axes
+    assert len(xs(line_named(course, "_memory"))) == 39
+    points = line_named(axes, "_points")
     assert xs(points) == [60, 120, 180, 240, 300]
     fit = line_named(axes, "fit")
     (x0, x1), (y0, y1) = xs(fit), ys(fit)

@@ -6,15 +6,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from loadtests.results import MAX_VALUE_NS, bucket_of
 from reports.intervals import (
     Histogram,
     block_length,
+    estimate_by_order,
     estimate_maximum,
     estimate_quantile,
+    estimate_ratio,
     fit_line,
+    percentiles,
     quantile_of,
+    resample_medians,
     samples_needed,
 )
 
@@ -140,3 +145,77 @@ def test_one_wild_point_moves_least_squares_and_not_theil_sen() -> None:
 
 def test_three_levels_make_no_line() -> None:
     assert fit_line([1.0, 2.0, 3.0, 3.0], [1.0, 2.0, 3.0, 4.0]) is None
+
+
+def members_of(values: list[int]) -> Histogram:
+    return stack([values])
+
+
+@pytest.mark.parametrize("quantile", [0.5, 0.9, 0.95])
+def test_order_statistics_cover_the_truth_of_any_distribution(quantile: float) -> None:
+    generator = np.random.default_rng(4)
+    truth = np.exp(14 + 1.5 * stats.norm.ppf(quantile))
+    covered = 0
+    for _ in range(300):
+        found = estimate_by_order(
+            members_of(generator.lognormal(14, 1.5, 120).astype(int).tolist()), quantile
+        )
+        assert found is not None
+        assert found.low is not None
+        assert found.high is not None
+        covered += found.low <= truth <= found.high
+    assert covered >= 300 * 0.93
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=1, max_size=80), st.integers(0, 20))
+def test_members_that_never_came_rank_above_all_others(values: list[int], never: int) -> None:
+    found = estimate_by_order(members_of(values), 0.5, never=never)
+    rank = math.ceil((len(values) + never) * 0.5)
+    if rank > len(values):
+        assert found is None
+        return
+    assert found is not None
+    exact = sorted(values)[rank - 1]
+    assert exact <= found.value <= exact * (1 + 1 / 1024)
+    assert found.low is not None
+    assert found.low <= found.value
+    assert found.high is None or found.value <= found.high
+
+
+def test_an_upper_bound_beyond_what_came_is_no_bound() -> None:
+    found = estimate_by_order(members_of(list(range(1, 101))), 0.9, never=8)
+    assert found is not None
+    assert found.high is None
+
+
+def test_299_members_bound_their_p99_by_the_largest_and_298_do_not() -> None:
+    enough = estimate_by_order(members_of(list(range(1, 300))), 0.99)
+    too_few = estimate_by_order(members_of(list(range(1, 299))), 0.99)
+    assert enough is not None
+    assert too_few is not None
+    assert (enough.high, too_few.high) == (299, None)
+
+
+def test_a_ratio_of_sums_has_the_interval_of_its_blocks() -> None:
+    generator = np.random.default_rng(5)
+    below = generator.uniform(50, 150, 120)
+    above = 3 * below + generator.normal(0, 20, 120)
+    found = estimate_ratio(above, below, seed=1)
+    assert found is not None
+    assert found.value == pytest.approx(above.sum() / below.sum())
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < 3 < found.high
+    assert found.high - found.low < 0.2
+    assert estimate_ratio(above, np.zeros(120), seed=1) is None
+
+
+def test_a_ratio_of_too_few_seconds_has_no_interval() -> None:
+    found = estimate_ratio(np.array([2.0, 2.0]), np.array([1.0, 1.0]), seed=1)
+    assert found is not None
+    assert (found.value, found.low, found.high) == (2, None, None)
+
+
+def test_the_median_of_a_level_that_does_not_tremble_has_no_doubt() -> None:
+    drawn = resample_medians(np.array([7.0, 7.0, 7.0]), np.random.default_rng(1))
+    assert percentiles(drawn) == (7, 7)

@@ -11,13 +11,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pandas as pd
 import pytest
 from rich.console import Console
 from synthetic_run import ROOT, SMOKE, Tables, ledger_row, make_run
 
 from loadtests.results import JUNIT, REPORT, SUMMARY, VERDICT, ExitCode
 from reports.__main__ import main
-from reports.console import print_verdict
+from reports.cells import cells_of
+from reports.console import print_verdict, reasons_of
 from reports.frames import RunFrames, read_run
 from reports.junit import render_junit
 from reports.page import render_page
@@ -26,6 +28,8 @@ from reports.summary import render_summary
 from reports.verdict import judge
 
 Make = Callable[..., RunFrames]
+TIMED = ("hist", "timeline", "server", "generator")
+"""Tables whose charts take long to draw and say nothing about what a test asks."""
 VOID = {"meta", "link", "br", "hr", "img", "input", "wbr"}
 
 
@@ -102,7 +106,8 @@ def test_the_page_is_one_small_file(passing_page: str) -> None:
 
 def test_the_page_tells_verdict_first_and_holds_every_section(passing_page: str) -> None:
     text = read_page(passing_page).text
-    order = ["PASS", "Budgets", "Latency", "Heartbeat", "Rate limit", "Memory", "Delivery"]
+    order = ["PASS", "Budgets", "The run", "Latency", "Heartbeat", "Rate limit", "Memory"]
+    order += ["Delivery", "Can the times be believed?", "What was run", "Not in this report"]
     body = text[text.index("Tidegate load report") :]
     places = [body.index(word) for word in order]
     assert places == sorted(places)
@@ -117,23 +122,72 @@ def test_a_run_without_tables_still_has_a_page_that_says_why(run_with: Make) -> 
     assert "No latency to show: the run wrote no hist.parquet" in text
 
 
+def test_a_section_with_nothing_to_show_is_one_line(passing_page: str) -> None:
+    page = read_page(passing_page)
+    lines = page.text[page.text.index("Not in this report") :]
+    assert "No storm to show: nobody dropped and returned on command" in lines
+    assert "No dead peers to show: no peer played dead" in lines
+    assert "returning" not in page.ids
+    assert "authentication" not in page.ids
+
+
+def test_generator_health_stands_in_every_report(run_with: Make) -> None:
+    page = outline(run_with(without=TIMED))
+    assert "health" in page.ids
+    assert "The generator's health is not known" in page.text
+
+
+def test_each_chart_has_its_figures_behind_it(passing_page: str) -> None:
+    charts_shown = passing_page.count('<div class="chart"')
+    assert passing_page.count("The figures behind it") == charts_shown - 1  # the budgets' table
+
+
+def test_a_broken_check_is_one_reason_that_names_what_it_spoils(run_with: Make) -> None:
+    run = run_with(manifest={"publisher": {"status": "lost"}})
+    reasons = reasons_of(judge(run))
+    cause = "publisher: it ended unasked: what it still owed was never published"
+    spoilt = (
+        "push.p99 <= 10 ms, ack.p99 <= 50 ms, connect.p99 <= 1 s, heartbeat.error.p99 <= 100 ms"
+    )
+    assert reasons == (f"{cause}; invalid for it: {spoilt}",)
+
+
+def test_a_table_is_shown_in_the_units_of_its_columns() -> None:
+    table = pd.DataFrame(
+        {
+            "case": ["a", "b"],
+            "t_s": [1.0, 2.5],
+            "p99_ns": [9_310_000.0, float("nan")],
+            "memory_bytes": [2_048, 4_096],
+            "n": pd.array([1_000, None], dtype="Int64"),
+        }
+    )
+    cells = cells_of(table)
+    assert cells.heads == ("case", "t, s", "p99", "memory", "n")
+    assert cells.is_number == (False, True, True, True, True)
+    assert cells.rows == (("a", "1", "9.31 ms", "2 KB", "1,000"), ("b", "2.5", "–", "4 KB", "–"))
+
+
 def test_an_empty_manifest_reads_unknown_and_not_none(run_with: Make) -> None:
     nothing = dict.fromkeys(("host", "target", "clock", "versions", "command", "users", "phases"))
-    text = outline(run_with(manifest={**nothing, "git_commit": None, "created": None})).text
+    facts = {**nothing, "git_commit": None, "created": None}
+    text = outline(run_with(manifest=facts, without=TIMED)).text
     assert "None" not in text
     assert text.count("unknown") >= 7
 
 
 def test_streams_that_lost_are_named(run_with: Make) -> None:
-    text = outline(run_with(change=losing)).text
+    text = outline(run_with(change=losing, without=TIMED)).text
     assert "Where it went wrong most" in text
     assert "price:SYM007/USDT" in text
 
 
 def test_what_a_run_says_is_escaped(run_with: Make) -> None:
-    run = run_with(manifest={"problems": ["<script>alert(1)</script> & more"]})
-    assert "script" not in outline(run).tags
-    assert "<script>alert(1)</script> & more" in outline(run).text
+    problems = ["<script>alert(1)</script> & more"]
+    run = run_with(manifest={"problems": problems}, without=TIMED)
+    page = outline(run)
+    assert "script" not in page.tags
+    assert problems[0] in page.text
 
 
 @pytest.mark.parametrize("width", [80, 200])
@@ -180,7 +234,7 @@ def test_a_span_reads_with_a_unit_that_fits(value_ns: float | None, text: str) -
 def test_junit_has_a_case_for_every_budget(run_with: Make) -> None:
     scenario = SMOKE.read_text().replace("push.p99 <= 10 ms", "push.p99 <= 1 us")
     run = run_with(scenario=scenario, without=["ledger"], manifest={"status": "interrupted"})
-    suite = ET.fromstring(render_junit(judge(run), scenario="smoke"))[0]  # noqa: S314 - our own
+    suite = ET.fromstring(render_junit(judge(run)))[0]  # noqa: S314 - our own
     assert suite.attrib["name"] == "tidegate.smoke"
     assert [suite.attrib[name] for name in ("tests", "failures", "errors")] == ["14", "1", "0"]
     skipped = suite.find("testcase[@classname='delivery.lost']/skipped")
@@ -194,7 +248,7 @@ def test_junit_has_a_case_for_every_budget(run_with: Make) -> None:
 
 def test_junit_shows_an_invalid_run_as_error(run_with: Make) -> None:
     run = run_with(manifest={"publisher": {"status": "lost"}})
-    suite = ET.fromstring(render_junit(judge(run), scenario="smoke"))[0]  # noqa: S314 - our own
+    suite = ET.fromstring(render_junit(judge(run)))[0]  # noqa: S314 - our own
     assert suite.find("testcase[@name='push.p99 <= 10 ms']/error") is not None
     assert suite.find("testcase[@classname='run']/error") is not None
 
@@ -212,7 +266,7 @@ def test_the_summary_begins_with_the_verdict_and_keeps_its_table_whole(run_with:
 def test_the_command_writes_four_files_and_ends_with_the_verdict_s_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    directory = make_run(tmp_path / "run", change=losing)
+    directory = make_run(tmp_path / "run", change=losing, without=TIMED)
     assert main([str(directory)]) == ExitCode.BUDGET_BROKEN
     verdict = json.loads((directory / VERDICT).read_text())
     assert (verdict["verdict"], verdict["exit_code"]) == ("FAIL", 1)
@@ -224,7 +278,7 @@ def test_the_command_writes_four_files_and_ends_with_the_verdict_s_code(
 
 
 def test_reporting_again_changes_nothing(tmp_path: Path) -> None:
-    directory = make_run(tmp_path / "run")
+    directory = make_run(tmp_path / "run", without=["hist", "timeline"])
     names = (VERDICT, JUNIT, SUMMARY, REPORT)
     main([str(directory)])
     first = [(directory / name).read_bytes() for name in names]

@@ -10,7 +10,8 @@ from synthetic_run import SMOKE, Tables, span_rows
 
 from loadtests.results import Phase, Series, Verdict
 from reports.frames import RunFrames
-from reports.validity import Check, check_validity
+from reports.metrics import measure
+from reports.validity import Check, check_validity, tainted_seconds
 from reports.verdict import judge
 
 Make = Callable[..., RunFrames]
@@ -147,3 +148,152 @@ def test_no_collection_is_no_pause(run_with: Make) -> None:
     run = run_with(change=column_of("gc_pause_max_ns", None))
     check = check_of(run, "generator's longest garbage collection")
     assert (check.ok, check.why) == (True, "there was none")
+
+
+def in_seconds(column: str, value_ms: float, seconds: range) -> Callable[[Tables], None]:
+    def change(tables: Tables) -> None:
+        for row in tables["generator"]:
+            if row["t_s"] in seconds:
+                row[column] = round(value_ms * _MS)
+
+    return change
+
+
+def spans_of(series: Series, value_ms: float, seconds: range) -> Callable[[Tables], None]:
+    def change(tables: Tables) -> None:
+        for second in seconds:
+            tables["hist"] += span_rows(series, second, [round(value_ms * _MS)] * 40)
+
+    return change
+
+
+STEADY = range(8, 38)
+ONE = range(20, 21)
+IN_TIME = both(spans_of(Series.KERNEL, 3, STEADY), spans_of(Series.ACCEPT, 2, STEADY))
+
+
+def test_a_clean_machine_taints_no_second(passing_run: RunFrames) -> None:
+    assert tainted_seconds(passing_run).empty
+    assert list(tainted_seconds(passing_run).columns) == ["t_s", "why"]
+    check = check_of(passing_run, "tainted seconds")
+    assert (check.ok, check.value, check.why) == (True, 0, "none of 30 steady seconds")
+
+
+@pytest.mark.parametrize(
+    ("change", "seconds", "why"),
+    [
+        pytest.param(
+            in_seconds("steal_ns", 300, ONE), [20, 21], "the host took 15 % of the machine",
+            id="a stolen second and the one that reads what it held up",
+        ),
+        pytest.param(
+            in_seconds("gc_pause_max_ns", 150, ONE), [20],
+            "a garbage collection of 150 ms in the generator", id="a collection",
+        ),
+        pytest.param(
+            both(in_seconds("loop_lag_max_ns", 400, ONE), IN_TIME), [20],
+            "the generator's loop was 400 ms late", id="a late loop, the gateway in time",
+        ),
+        pytest.param(
+            both(in_seconds("share_max_ns", 90, ONE), IN_TIME), [20],
+            "the generator's own share was 90 ms", id="a large share, the gateway in time",
+        ),
+        pytest.param(
+            both(in_seconds("run_queue_ns", 600, ONE), IN_TIME), [20],
+            "the generator waited 60 % of it for a core", id="no core, the gateway in time",
+        ),
+    ],
+)  # fmt: skip
+def test_a_second_that_the_machine_spoilt_is_tainted_and_says_why(
+    run_with: Make, change: Callable[[Tables], None], seconds: list[int], why: str
+) -> None:
+    tainted = tainted_seconds(run_with(change=change))
+    assert tainted["t_s"].tolist() == seconds
+    assert tainted["why"].iloc[0] == why
+
+
+@pytest.mark.parametrize(
+    "push_ms", [pytest.param(80, id="slow"), pytest.param(900, id="very slow")]
+)
+def test_a_slow_gateway_on_a_clean_machine_taints_nothing(run_with: Make, push_ms: float) -> None:
+    series = (Series.PUSH, Series.PUSH_SERVICE, Series.KERNEL, Series.ACCEPT, Series.ACK)
+    slow = both(*(spans_of(each, push_ms, range(15, 20)) for each in series))
+    run = run_with(change=slow)
+    assert tainted_seconds(run).empty
+    assert measure(run, "push", "max").value == pytest.approx(push_ms * _MS, rel=0.001)
+
+
+@pytest.mark.parametrize("series", [Series.KERNEL, Series.ACCEPT])
+@pytest.mark.parametrize("column", ["loop_lag_max_ns", "share_max_ns", "run_queue_ns"])
+def test_a_gateway_that_stalls_and_then_floods_cannot_hide_behind_a_late_generator(
+    run_with: Make, column: str, series: Series
+) -> None:
+    flooded = both(in_seconds(column, 900, ONE), IN_TIME, spans_of(series, 500, ONE))
+    assert tainted_seconds(run_with(change=flooded)).empty
+
+
+@pytest.mark.parametrize("known", [Series.KERNEL, Series.ACCEPT])
+def test_a_gateway_that_is_not_shown_to_be_in_time_keeps_its_seconds(
+    run_with: Make, known: Series
+) -> None:
+    late = both(in_seconds("loop_lag_max_ns", 900, ONE), spans_of(known, 1, STEADY))
+    assert tainted_seconds(run_with(change=late)).empty
+
+
+def test_no_scenario_widens_what_in_time_means(run_with: Make) -> None:
+    late = both(in_seconds("loop_lag_max_ns", 900, ONE), IN_TIME, spans_of(Series.KERNEL, 12, ONE))
+    scenario = smoke_with_health('generator_share_p99 = "500 ms"')
+    assert tainted_seconds(run_with(change=late, scenario=scenario)).empty
+
+
+def test_few_tainted_seconds_are_left_out_and_told(run_with: Make) -> None:
+    spoilt = both(
+        in_seconds("gc_pause_max_ns", 150, range(15, 19)),
+        spans_of(Series.PUSH, 150, range(15, 19)),
+    )
+    run = run_with(change=spoilt)
+    check = check_of(run, "tainted seconds")
+    assert check.ok
+    assert check.value == pytest.approx(100 * 4 / 30)
+    assert check.why == (
+        "4 of 30 steady seconds left out "
+        "(15 s: a garbage collection of 150 ms in the generator, "
+        "16 s: a garbage collection of 150 ms in the generator, "
+        "17 s: a garbage collection of 150 ms in the generator, and 1 more)"
+    )
+    assert check_of(run, "generator's longest garbage collection").ok
+    outcome = judge(run)
+    assert outcome.verdict is Verdict.PASS
+
+
+def test_many_tainted_seconds_are_left_in_and_make_the_run_invalid(run_with: Make) -> None:
+    spoilt = in_seconds("gc_pause_max_ns", 150, range(15, 22))
+    run = run_with(change=spoilt)
+    check = check_of(run, "tainted seconds")
+    assert check.ok is False
+    assert "7 of 30 steady seconds more than the 20 % that may be left out" in check.why
+    assert measure(run, "push", "p99").left_out_s == 0
+    assert judge(run).verdict is Verdict.INVALID
+
+
+def test_a_scenario_says_how_many_seconds_may_be_tainted(run_with: Make) -> None:
+    spoilt = in_seconds("gc_pause_max_ns", 150, range(15, 22))
+    run = run_with(change=spoilt, scenario=smoke_with_health("tainted_percent = 30"))
+    assert check_of(run, "tainted seconds").ok
+
+
+def test_what_the_whole_phase_may_lose_each_second_may_lose(run_with: Make) -> None:
+    spoilt = in_seconds("steal_ns", 300, ONE)
+    scenario = smoke_with_health("generator_steal_percent = 100")
+    assert tainted_seconds(run_with(change=spoilt, scenario=scenario)).empty
+
+
+def test_a_late_publisher_in_a_stolen_second_is_the_hosts_doing(run_with: Make) -> None:
+    late = both(in_seconds("steal_ns", 400, ONE), spans_of(Series.PUBLISH_DELAY, 300, ONE))
+    assert check_of(run_with(change=late), "publisher delay p99").ok
+    late = spans_of(Series.PUBLISH_DELAY, 300, ONE)
+    assert check_of(run_with(change=late), "publisher delay p99").ok is False
+
+
+def test_taint_outside_the_steady_phase_is_nobodys_business(run_with: Make) -> None:
+    assert tainted_seconds(run_with(change=in_seconds("steal_ns", 900, range(8)))).empty

@@ -1,0 +1,91 @@
+"""Whether the gateway let in who should be let in, and refused the others rightly."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from loadtests.results import AuthOutcome, Event
+from reports import quantities
+from reports.charts.axes import key_above
+from reports.charts.canvas import BLUE, INK, ORANGE, SKY, SURFACE, Chart, Size, new_figure
+from reports.charts.figures import spread_of
+from reports.charts.tables import crosstab
+from reports.frames import RunFrames
+
+RIGHT: Final = (AuthOutcome.ACCEPTED, AuthOutcome.REFUSED, AuthOutcome.EXPIRED)
+_COLOURS: Final = {AuthOutcome.ACCEPTED: BLUE, AuthOutcome.REFUSED: SKY, AuthOutcome.EXPIRED: SKY}
+
+
+def auth_cases(run: RunFrames) -> Chart:
+    """Return each case of authentication: how often tried, and what came of it."""
+    rows = run["events"]
+    rows = rows[rows["event"] == str(Event.AUTH)]
+    key = "auth"
+    if rows.empty:
+        why = run.absences.get("events") or "no case of authentication was tried"
+        return Chart(key, f"No authentication to show: {why}", "")
+    table = crosstab(rows["detail"], rows["outcome"], "case", [str(o) for o in AuthOutcome])
+    table = table.sort_values("case", kind="stable").reset_index(drop=True)
+
+    def draw(size: Size) -> Figure:
+        stacked = size.width < 6
+        figure, (axes,) = new_figure(size, height=1.1 + (0.44 if stacked else 0.24) * len(table))
+        _draw_cases(axes, table, stacked=stacked)
+        return figure
+
+    note = "Each case as often as it was tried; a hatched bar is a wrong answer of the gateway."
+    return Chart(key, _title(run, table), note, draw, table)
+
+
+def _draw_cases(axes: Axes, table: pd.DataFrame, *, stacked: bool) -> None:
+    places = np.arange(len(table))
+    left = np.zeros(len(table))
+    for outcome in AuthOutcome:
+        if str(outcome) not in table:
+            continue
+        widths = table[str(outcome)].to_numpy(dtype=float)
+        axes.barh(
+            places, widths, left=left, height=0.3 if stacked else 0.62,
+            color=_COLOURS.get(outcome, ORANGE), hatch="" if outcome in RIGHT else "////",
+            edgecolor=SURFACE, linewidth=0, label=str(outcome).replace("-", " "),
+        )  # fmt: skip
+        left += widths
+    axes.set_ylim(len(table) - 0.4, -0.9)
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.set_xlabel("times tried")
+    axes.grid(visible=False, axis="y")
+    axes.grid(visible=True, axis="x")
+    if stacked:
+        axes.set_yticks([])
+        for place, case in enumerate(table["case"]):
+            axes.annotate(
+                str(case), (0, place - 0.17), xytext=(2, 1), textcoords="offset points",
+                va="bottom", color=INK,
+            )  # fmt: skip
+    else:
+        axes.set_yticks(places, list(table["case"]), color=INK)
+    key_above(axes, 2 if stacked else 5)
+
+
+def _title(run: RunFrames, table: pd.DataFrame) -> str:
+    counts = table.drop(columns="case").sum()
+    tried = int(counts.sum())
+    wrong = [
+        f"{int(counts[str(outcome)]):,} {str(outcome).replace('-', ' ')}"
+        for outcome in AuthOutcome
+        if outcome not in RIGHT and str(outcome) in counts and counts[str(outcome)]
+    ]
+    told = f"{quantities.counted(tried, 'attempt')} of {quantities.counted(len(table), 'case')}"
+    told += f"; answered wrongly: {', '.join(wrong)}" if wrong else ", every one answered rightly"
+    expiry = spread_of(run, "auth.expiry")
+    if expiry:
+        slowest = quantities.span(expiry.values_ns[1.0])
+        told += f"; an expired token was closed at most {slowest} after its time"
+    return told

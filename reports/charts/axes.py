@@ -1,0 +1,186 @@
+"""Axes as every chart draws them: spans, seconds of the run, limits, names on the lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+
+from loadtests.results import Phase
+from reports import quantities
+from reports.charts.canvas import BAND, INK, MUTED, ORANGE, PURPLE, SURFACE
+from reports.frames import RunFrames
+
+_POINTS: Final = 72  # of an inch
+_LINE_HEIGHT: Final = 1.2
+
+
+def span_axis(axes: Axes, label: str, *, sparse: bool = False) -> None:
+    """Make y a logarithmic axis of spans in ns whose ticks carry their own units.
+
+    Set its limits before. ``sparse`` is for a panel of about an inch.
+    """
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    if high / low > (60 if sparse else 2_000):
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0,), numticks=5 if sparse else 14))
+    else:
+        subs = (1.0, 3.0) if sparse and high / low > 8 else (1.0, 2.0, 5.0)
+        axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=14))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: quantities.limit_span(value)))
+    axes.set_ylabel(label)
+
+
+def time_axis(
+    axes: Axes, run: RunFrames, *, end_s: float | None = None, named: bool = True
+) -> None:
+    """Make x the seconds of the run and shade every phase but the steady one."""
+    axes.set_xlabel("seconds since the run began")
+    phases = run.manifest.phases
+    last = end_s if end_s is not None else max((end for _, _, end in phases), default=None)
+    if last:
+        axes.set_xlim(0, last)
+    for phase, start, end in phases:
+        if phase is Phase.STEADY:
+            continue
+        axes.axvspan(start, end, color=BAND, linewidth=0, zorder=0)
+        if named and last and end - start >= 0.1 * last:
+            _label_phase(axes, phase, (start + end) / 2)
+
+
+def _label_phase(axes: Axes, phase: Phase, middle: float) -> None:
+    axes.annotate(
+        str(phase),
+        (middle, 0.0),
+        xycoords=("data", "axes fraction"),
+        xytext=(0, 4),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        color=MUTED,
+    )
+
+
+def limit_line(axes: Axes, limit: float, words: str) -> None:
+    """Draw a limit across the axes, with its name on it."""
+    axes.axhline(limit, color=ORANGE, linewidth=1.1, linestyle=(0, (5, 3)), zorder=2.5)
+    axes.annotate(
+        words,
+        (1.0, limit),
+        xycoords=("axes fraction", "data"),
+        xytext=(-2, 3),
+        textcoords="offset points",
+        ha="right",
+        va="bottom",
+        color=ORANGE,
+        bbox={"facecolor": SURFACE, "edgecolor": "none", "pad": 0.8},
+    )
+
+
+def key_above(axes: Axes, columns: int) -> None:
+    """Put the key above the axes, where it hides nothing."""
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.01, 1.0),
+        ncols=columns,
+        borderaxespad=0.2,
+        columnspacing=1.4,
+        handlelength=1.6,
+        labelcolor=INK,
+    )
+
+
+def shade_seconds(axes: Axes, seconds: Iterable[float]) -> None:
+    """Stripe single seconds of the run, such as the tainted ones."""
+    for second in seconds:
+        axes.axvspan(
+            second, second + 1, facecolor="none", edgecolor=PURPLE, hatch="////", linewidth=0,
+            alpha=0.5, zorder=0.5,
+        )  # fmt: skip
+
+
+def count_axis(axes: Axes, label: str, *, whole: bool = False) -> None:
+    """Make y an axis of numbers from zero on, thousands separated."""
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_locator(MaxNLocator(4, integer=whole))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.4g}"))
+    axes.set_ylabel(label)
+
+
+def share_axis(axes: Axes, label: str) -> None:
+    """Make y an axis of shares, 0 to 100 %."""
+    axes.set_ylim(0, 1.04)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:.0f} %"))
+    axes.set_ylabel(label)
+
+
+def name_lines(axes: Axes, *, at_edge: bool = True) -> None:
+    """Write each line's label in its colour where it ends, moved apart where ends meet.
+
+    Call it last: it looks at the limits. A label that begins with ``_`` is not written.
+
+    Args:
+        axes: with its lines.
+        at_edge: write at the right edge of the axes; else right of each line's last point.
+    """
+    ends = [end for line in axes.lines if (end := _end_of(axes, line)) is not None]
+    figure = axes.figure
+    font = float(axes.yaxis.label.get_fontsize())
+    tall = axes.get_position().height * figure.get_figheight() * _POINTS  # type: ignore[union-attr]  # a sub-figure has it too
+    places = spread([y for _, _, y in ends], gap=font * _LINE_HEIGHT / tall)
+    for (line, x, _), y in zip(ends, places, strict=True):
+        axes.annotate(
+            str(line.get_label()), (1.0 if at_edge else x, y), xycoords="axes fraction",
+            xytext=(5, 0), textcoords="offset points", ha="left", va="center",
+            color=line.get_color(), annotation_clip=False,
+            bbox={"facecolor": SURFACE, "edgecolor": "none", "pad": 0.4, "alpha": 0.85},
+        )  # fmt: skip
+
+
+def _end_of(axes: Axes, line: Line2D) -> tuple[Line2D, float, float] | None:
+    """Return a named line and where its last point lies, in shares of the axes."""
+    if str(line.get_label()).startswith("_"):
+        return None
+    points = np.column_stack(
+        [np.asarray(line.get_xdata(), dtype=float), np.asarray(line.get_ydata(), dtype=float)]
+    )
+    points = points[np.isfinite(points).all(axis=1)]
+    if not len(points):
+        return None
+    seen = axes.transAxes.inverted().transform(axes.transData.transform(points[-1:]))[0]
+    return line, float(seen[0]), float(np.clip(seen[1], 0, 1))
+
+
+def spread(places: Sequence[float], gap: float) -> list[float]:
+    """Return places moved apart to at least ``gap``, their order kept and their middle too."""
+    order = np.argsort(places, kind="stable")
+    groups: list[list[float]] = []  # each: number of places, sum of their wishes
+    for index in order:
+        groups.append([1, places[index]])
+        while len(groups) > 1 and _top(groups[-2], gap) > _bottom(groups[-1], gap):
+            count, total = groups.pop()
+            groups[-1][0] += count
+            groups[-1][1] += total
+    moved = [
+        total / count + (place - (count - 1) / 2) * gap
+        for count, total in groups
+        for place in range(int(count))
+    ]
+    found = np.empty(len(moved))
+    found[order] = moved
+    return [float(place) for place in found]
+
+
+def _top(group: list[float], gap: float) -> float:
+    return group[1] / group[0] + group[0] / 2 * gap - 1e-12
+
+
+def _bottom(group: list[float], gap: float) -> float:
+    return group[1] / group[0] - group[0] / 2 * gap

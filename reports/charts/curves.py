@@ -1,0 +1,131 @@
+"""How many had got somewhere by when: cumulative curves of spans, with marks at 50 to 100 %."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+
+from loadtests.results import Series
+from reports import quantities
+from reports.charts.axes import share_axis
+from reports.charts.canvas import SURFACE
+from reports.frames import RunFrames
+from reports.measures.histograms import EVERY_PHASE, histogram_of
+
+MARKS: Final = (0.5, 0.95, 0.99, 1.0)
+_NS_PER_S: Final = 1e9
+_MOST_STEPS: Final = 400
+_ROOM: Final = 0.15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrivals:
+    """Who had got somewhere by when.
+
+    Attributes:
+        name: where to, in a word.
+        spans_ns: when each share was reached, rising.
+        shares: of all that should have got there, rising to at most 1.
+        n: how many got there.
+        whole: how many should have.
+    """
+
+    name: str
+    spans_ns: npt.NDArray[np.float64]
+    shares: npt.NDArray[np.float64]
+    n: int
+    whole: int
+
+    def reached(self, share: float) -> float | None:
+        """Return the span (ns) after which this share was there; None when it never was."""
+        place = int(np.searchsorted(self.shares, share - 1e-9))
+        return float(self.spans_ns[place]) if place < len(self.spans_ns) else None
+
+
+def arrivals_of(run: RunFrames, series: Series, name: str, whole: int) -> Arrivals | None:
+    """Return how a series of one span a member grew; None when it has no values.
+
+    Args:
+        run: the run.
+        series: one value for each member that got there, in any phase.
+        name: where to.
+        whole: how many should have; at least as many as did.
+    """
+    histogram = histogram_of(run, series, EVERY_PHASE)
+    if not histogram.n:
+        return None
+    whole = max(whole, histogram.n)
+    shares = np.cumsum(histogram.counts.sum(axis=0)) / whole
+    return Arrivals(name=name, spans_ns=histogram.tops, shares=shares, n=histogram.n, whole=whole)
+
+
+def draw_arrivals(axes: Axes, curves: dict[str, Arrivals], colours: tuple[str, ...]) -> None:
+    """Draw a step for each curve over seconds, each mark with its time."""
+    last_s = max(float(curve.spans_ns[-1]) for curve in curves.values()) / _NS_PER_S
+    for curve, colour in zip(curves.values(), colours, strict=False):
+        thin = -(-len(curve.spans_ns) // _MOST_STEPS)
+        keep = np.unique(
+            np.append(np.arange(0, len(curve.spans_ns), thin), len(curve.spans_ns) - 1)
+        )
+        seconds = np.concatenate([[0.0], curve.spans_ns[keep] / _NS_PER_S])
+        shares = np.concatenate([[0.0], curve.shares[keep]])
+        axes.step(
+            np.append(seconds, last_s * 1.02), np.append(shares, shares[-1]), where="post",
+            color=colour, linewidth=2, label=curve.name,
+        )  # fmt: skip
+        _name_curve(axes, curve, colour, last_s, is_first=curve is next(iter(curves.values())))
+        reached = [(share, at) for share in MARKS if (at := curve.reached(share)) is not None]
+        axes.plot(
+            [at / _NS_PER_S for _, at in reached], [share for share, _ in reached], "o",
+            color=colour, markersize=6, markeredgecolor=SURFACE, label=f"_{curve.name} marks",
+            clip_on=False, zorder=3,
+        )  # fmt: skip
+    axes.set_xlim(0, last_s * 1.02)
+    share_axis(axes, "")
+
+
+def _name_curve(axes: Axes, curve: Arrivals, colour: str, last_s: float, *, is_first: bool) -> None:
+    """Write a curve's name beside its middle: the first one's left of it, where there is room."""
+    half_ns = curve.reached(0.5)
+    if half_ns is None:
+        half_ns = float(curve.spans_ns[-1])
+    at_s = half_ns / _NS_PER_S
+    is_left = is_first and at_s > _ROOM * last_s
+    axes.annotate(
+        curve.name, (at_s, min(0.5, float(curve.shares[-1]))), xytext=(-9 if is_left else 9, 0),
+        textcoords="offset points", ha="right" if is_left else "left", va="center", color=colour,
+    )  # fmt: skip
+
+
+def told(curve: Arrivals) -> str:
+    """Return ``half in 0.6 s, 95 % in 1.9 s, 99 % in 2.2 s, all in 2.4 s``, as far as it went."""
+    words = {0.5: "half", 0.95: "95 %", 0.99: "99 %", 1.0: "all"}
+    parts = [
+        f"{words[share]} in {quantities.span(at)}"
+        for share in MARKS
+        if (at := curve.reached(share)) is not None
+    ]
+    missing = curve.whole - curve.n
+    if missing:
+        parts.append(f"{missing:,} of {curve.whole:,} never")
+    return ", ".join(parts)
+
+
+def arrivals_table(curves: dict[str, Arrivals]) -> pd.DataFrame:
+    """Return the marks of each curve: one row each."""
+    return pd.DataFrame(
+        [
+            {
+                "to": curve.name,
+                "members": curve.whole,
+                "arrived": curve.n,
+                **{f"{share * 100:g} %_ns": curve.reached(share) for share in MARKS},
+            }
+            for curve in curves.values()
+        ]
+    )

@@ -1,0 +1,126 @@
+"""Whether peers that died were noticed in the time that their handshake predicts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from loadtests.results import DeadPeerOutcome, Event
+from reports import quantities
+from reports.charts.canvas import BLUE, INK, MUTED, ORANGE, Chart, Size, new_figure
+from reports.charts.tables import crosstab
+from reports.frames import RunFrames
+
+_NS_PER_S: Final = 1e9
+_MARKS: Final[dict[str, tuple[str, str, str]]] = {
+    DeadPeerOutcome.IN_BAND: ("o", BLUE, "in its band"),
+    DeadPeerOutcome.EARLY: ("<", ORANGE, "early"),
+    DeadPeerOutcome.LATE: (">", ORANGE, "late"),
+    DeadPeerOutcome.UNNOTICED: ("X", ORANGE, "never noticed"),
+}
+_MEANINGS: Final = (
+    "Mute: neither reads nor writes. No pong: reads and asks, but answers no ping. Stalled: "
+    "reads nothing and still writes pongs by the clock."
+)
+_MOST_POINTS: Final = 150
+
+
+def dead_peer_times(run: RunFrames) -> Chart:
+    """Return how long each dead peer stayed connected, by kind, beside its band."""
+    rows = run["events"]
+    rows = rows[rows["event"] == str(Event.DEAD_PEER)]
+    key = "dead-peers"
+    if rows.empty:
+        why = run.absences.get("events") or "no peer played dead"
+        return Chart(key, f"No dead peers to show: {why}", "")
+    bands = _bands(run)
+
+    def draw(size: Size) -> Figure:
+        kinds = list(dict.fromkeys(rows["detail"].astype(str)))
+        stacked = size.width < 6
+        figure, (axes,) = new_figure(size, height=1.1 + (0.7 if stacked else 0.5) * len(kinds))
+        for row, kind in enumerate(kinds):
+            _draw_kind(axes, row, rows[rows["detail"] == kind], bands.get(kind, []))
+            if stacked:
+                _name_row(axes, row, kind)
+        axes.set_ylim(len(kinds) - 0.5, -0.7)
+        axes.set_xlim(left=0)
+        axes.set_xlabel("seconds until its connection ended")
+        axes.grid(visible=False, axis="y")
+        axes.grid(visible=True, axis="x")
+        names = [] if stacked else kinds
+        axes.set_yticks(range(len(names)), names, color=INK)
+        return figure
+
+    note = f"{_MEANINGS} Circle: in its band, triangle: early or late, cross: never noticed."
+    if bands:
+        note += " Shaded: all ends that the handshakes predict; each peer is judged by its own."
+    return Chart(key, _title(rows), note, draw, _table(rows))
+
+
+def _bands(run: RunFrames) -> dict[str, list[tuple[float, float]]]:
+    """Return the bands (s since the death) that were predicted for each kind's peers."""
+    rows = run["events"]
+    rows = rows[(rows["event"] == str(Event.DEAD_PEER_BAND)) & rows["sent_ns"].notna()]
+    first = rows["value_ns"].astype(float) / _NS_PER_S
+    last = (rows["t_ns"] - rows["sent_ns"]).astype(float) / _NS_PER_S
+    bands: dict[str, list[tuple[float, float]]] = {}
+    for kind, begin, end in zip(rows["detail"], first, last, strict=True):
+        bands.setdefault(str(kind), []).append((begin, end))
+    return bands
+
+
+def _draw_kind(axes: Axes, row: int, rows: pd.DataFrame, bands: list[tuple[float, float]]) -> None:
+    if bands:
+        begin, end = min(first for first, _ in bands), max(last for _, last in bands)
+        axes.barh(
+            [row], [end - begin], left=begin, height=0.56, color=MUTED, alpha=0.2, linewidth=0,
+            label=f"_band {row}",
+        )  # fmt: skip
+    for outcome, (marker, colour, label) in _MARKS.items():
+        chosen = rows[(rows["outcome"] == str(outcome)) & rows["value_ns"].notna()]
+        spans = chosen["value_ns"].astype(float).to_numpy() / _NS_PER_S
+        spans = np.sort(spans)[:: -(-max(len(spans), 1) // _MOST_POINTS)]
+        if len(spans):
+            offsets = (np.arange(len(spans)) % 7 - 3) * 0.06
+            axes.plot(
+                spans, row + offsets, marker, color=colour, markersize=4.5, alpha=0.8,
+                label=f"_{label} {row}",
+            )  # fmt: skip
+
+
+def _name_row(axes: Axes, row: int, kind: str) -> None:
+    axes.annotate(
+        kind, (0.0, row - 0.34), xycoords=("axes fraction", "data"), xytext=(2, 2),
+        textcoords="offset points", va="bottom", color=INK,
+    )  # fmt: skip
+
+
+def _title(rows: pd.DataFrame) -> str:
+    outcomes = rows["outcome"].astype(str)
+    right = int((outcomes == str(DeadPeerOutcome.IN_BAND)).sum())
+    told = f"{right:,} of {quantities.counted(len(rows), 'dead peer')} noticed in the band"
+    wrong = [
+        f"{count:,} {words}"
+        for outcome, (_, _, words) in _MARKS.items()
+        if outcome is not DeadPeerOutcome.IN_BAND
+        and (count := int((outcomes == str(outcome)).sum()))
+    ]
+    spans = rows["value_ns"].dropna()
+    if len(spans):
+        told += f", the slowest after {quantities.span(float(spans.max()))}"
+    return f"{told}; {', '.join(wrong)}" if wrong else told
+
+
+def _table(rows: pd.DataFrame) -> pd.DataFrame:
+    counts = crosstab(rows["detail"], rows["outcome"], "kind", [str(o) for o in DeadPeerOutcome])
+    spans = rows.assign(
+        kind=rows["detail"].astype(str), span=rows["value_ns"].astype(float)
+    ).groupby("kind")
+    found = spans["span"].agg(["min", "median", "max"])
+    found.columns = pd.Index(["shortest_ns", "median_ns", "longest_ns"])
+    return counts.merge(found.reset_index(), on="kind", how="left")

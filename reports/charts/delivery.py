@@ -1,0 +1,173 @@
+"""Whether everything owed came, once, in order, and to nobody else."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from loadtests.results import Event, LeakOutcome
+from reports import quantities
+from reports.charts.axes import key_above
+from reports.charts.canvas import BLUE, INK, ORANGE, SKY, SURFACE, Chart, Size, new_figure
+from reports.charts.tables import crosstab
+from reports.frames import RunFrames
+from reports.metrics import measure
+
+COUNTS: Final = (
+    "owed", "received", "conflated", "lost", "duplicate", "reordered", "late", "leaked",
+)  # fmt: skip
+"""The ledger's columns, in the order in which they are told."""
+WRONG: Final = ("lost", "duplicate", "reordered", "late", "leaked")
+MOST_WRONG_STREAMS: Final = 10
+_PARTS: Final = (("received", BLUE, ""), ("conflated", SKY, ""), ("lost", ORANGE, "////"))
+_LEAKS: Final = {
+    "isolation.foreign": "another user's",
+    "isolation.private_fields": "public with a private field",
+    "isolation.unsubscribed": "of something not subscribed",
+}
+
+
+def ledger_by_family(run: RunFrames) -> pd.DataFrame:
+    """Return the ledger summed by kind of stream and client group, with a last row for all."""
+    ledger = run["ledger"]
+    if ledger.empty:
+        return ledger
+    family = ledger["stream"].str.split(":", n=1).str[0]
+    rows = (
+        ledger.assign(streams=family)
+        .groupby(["streams", "group"], as_index=False)[list(COUNTS)]
+        .sum()
+    )
+    rows = rows[rows[list(COUNTS)].any(axis=1)]  # streams that nobody used say nothing
+    total = rows[list(COUNTS)].sum()
+    whole = pd.DataFrame([{"streams": "all streams", "group": "", **total.to_dict()}])
+    return pd.concat([rows, whole], ignore_index=True)
+
+
+def worst_streams(run: RunFrames) -> pd.DataFrame:
+    """Return the streams with most deliveries gone wrong, worst first."""
+    rows = run["ledger"]
+    wrong = rows[list(WRONG)].sum(axis=1)
+    rows = rows.assign(wrong=wrong)[wrong > 0]
+    return rows.sort_values("wrong", ascending=False, kind="stable").head(MOST_WRONG_STREAMS)
+
+
+def delivery_ledger(run: RunFrames) -> Chart:
+    """Return what was owed by kind of stream and group, and what became of it."""
+    table = ledger_by_family(run)
+    key = "ledger"
+    if table.empty:
+        return Chart(key, f"No ledger to show: {run.why_absent('ledger')}", "")
+    rows = table[table["owed"] > 0].iloc[:-1]
+    note = (
+        "Owed: every number between joining and leaving a stream. Owed = received + conflated + "
+        "lost once the drain is over."
+    )
+    if rows.empty:
+        return Chart(key, "Nothing was owed to anybody", note, None, table)
+
+    def draw(size: Size) -> Figure:
+        stacked = size.width < 6
+        figure, (axes,) = new_figure(size, height=1.0 + (0.5 if stacked else 0.34) * len(rows))
+        _draw_parts(axes, rows, stacked=stacked)
+        return figure
+
+    return Chart(key, _title(table), f"{note} The bars are shares of what was owed.", draw, table)
+
+
+def _draw_parts(axes: Axes, rows: pd.DataFrame, *, stacked: bool) -> None:
+    places = np.arange(len(rows))
+    left = np.zeros(len(rows))
+    owed = rows["owed"].to_numpy(dtype=float)
+    for name, colour, hatch in _PARTS:
+        widths = rows[name].to_numpy(dtype=float) / owed
+        if not widths.any():
+            continue
+        axes.barh(
+            places, widths, left=left, height=0.34 if stacked else 0.6, color=colour,
+            hatch=hatch, edgecolor=SURFACE, linewidth=0, label=name,
+        )  # fmt: skip
+        left += widths
+    records = rows.to_dict("records")
+    names = [f"{row['streams']} · {row['group']}" for row in records]
+    for place, (name, row) in enumerate(zip(names, records, strict=True)):
+        wrong = sum(int(row[column]) for column in WRONG)
+        told = f"{row['owed']:,} owed" + (f", {wrong:,} wrong" if wrong else "")
+        axes.annotate(
+            f"{name}: {told}" if stacked else told,
+            (0.0, place - 0.2) if stacked else (1.0, place),
+            xycoords=("axes fraction", "data"), xytext=(2 if stacked else 6, 3 if stacked else 0),
+            textcoords="offset points", ha="left", va="bottom" if stacked else "center",
+            color=ORANGE if wrong else INK, annotation_clip=False,
+        )  # fmt: skip
+    axes.set_xlim(0, 1)
+    axes.set_ylim(len(rows) - 0.4, -0.8)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:.0f} %"))
+    axes.set_xlabel("share of the deliveries owed")
+    axes.grid(visible=False, axis="y")
+    axes.set_yticks([] if stacked else list(places), [] if stacked else names, color=INK)
+    key_above(axes, 3)
+
+
+def _title(table: pd.DataFrame) -> str:
+    total = table.iloc[-1]
+
+    def told(name: str) -> str:
+        return quantities.count(float(total[name]))
+
+    words = f"{told('received')} of {told('owed')} deliveries came"
+    if total["conflated"]:
+        words += f", {told('conflated')} were conflated"
+    wrong = [f"{told(name)} {name}" for name in WRONG if total[name]]
+    return (
+        f"{words}; {', '.join(wrong)}" if wrong else f"{words}; none lost, doubled or out of order"
+    )
+
+
+def isolation(run: RunFrames) -> Chart:
+    """Return whether anybody received what was none of their business: a table, not a picture."""
+    found = {metric: measure(run, metric) for metric in _LEAKS}
+    key = "isolation"
+    told = {metric: each for metric, each in found.items() if each.value is not None}
+    if not told:
+        why = next(iter(found.values())).why
+        return Chart(key, f"Isolation was not tried: {why}", "")
+    table = pd.DataFrame(
+        [
+            {"received, though": _LEAKS[metric], "events": each.value, "checked": each.n}
+            for metric, each in told.items()
+        ]
+    )
+    leaks = int(table["events"].sum())
+    checked = quantities.count(float(max(each.n or 0 for each in told.values())))
+    title = f"Nobody received what was not theirs, of {checked} events checked"
+    if leaks:
+        parts = [
+            f"{each.value:,.0f} {_LEAKS[metric]}" for metric, each in told.items() if each.value
+        ]
+        who = _who_leaked(run)
+        title = f"{quantities.counted(leaks, 'event')} reached the wrong user: {', '.join(parts)}"
+        table = pd.concat([table, who], ignore_index=True) if len(who) else table
+    note = "Every private event names its owner; each receiver compares that with itself."
+    return Chart(key, title, note, None, table)
+
+
+def _who_leaked(run: RunFrames) -> pd.DataFrame:
+    """Return who received foreign events, by group, for the table."""
+    rows = run["events"]
+    rows = rows[rows["event"] == str(Event.LEAK)]
+    if rows.empty:
+        return pd.DataFrame()
+    counts = crosstab(rows["group"], rows["outcome"], "group", [str(o) for o in LeakOutcome])
+    totals = counts.set_index("group").sum(axis=1)
+    return pd.DataFrame(
+        {
+            "received, though": [f"… by {name}" for name in totals.index],
+            "events": totals.to_numpy(),
+        }
+    )

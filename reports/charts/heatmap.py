@@ -1,0 +1,167 @@
+"""Every push of a run at once: how many took how long, second by second."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, PathPatch
+from matplotlib.path import Path
+
+from reports import intervals, quantities
+from reports.charts.axes import limit_line, name_lines, span_axis, time_axis
+from reports.charts.canvas import BLUE, INK, Chart, Size, new_figure
+from reports.charts.figures import (
+    merged,
+    quantiles_over_time,
+    seconds_table,
+    spread_of,
+    upper_limit,
+    words,
+)
+from reports.frames import RunFrames
+from reports.measures.histograms import EVERY_PHASE, STEADY, histogram_of
+from reports.measures.latency import SOURCES
+
+STEPS: Final = (0.0, 0.002, 0.02, 0.08, 0.2)
+"""A cell is as dark as its share of its second's messages: the least of each of five steps."""
+_SHADES: Final = (0.1, 0.26, 0.45, 0.7, 1.0)
+_BANDS_A_DECADE: Final = {"wide": 16, "narrow": 10}
+_COLUMNS: Final = {"wide": 120, "narrow": 60}
+_FAR: Final = 10  # times the median: what counts as far off in the title
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cells:
+    """A histogram over time in few cells.
+
+    Attributes:
+        starts_s: left edge of each column; the last one more is its right edge.
+        edges_ns: edges of the bands, rising.
+        shares: of each column's messages (rows) in each band (columns); 0 to 1.
+    """
+
+    starts_s: Floats
+    edges_ns: Floats
+    shares: Floats
+
+
+def cells_of(histogram: intervals.Histogram, columns: int, bands_a_decade: int) -> Cells:
+    """Return a histogram in at most ``columns`` spans of time and even logarithmic bands."""
+    compact = merged(histogram, columns)
+    width = compact.seconds[1] - compact.seconds[0] if len(compact.seconds) > 1 else 1
+    starts = np.append(compact.seconds, compact.seconds[-1] + width).astype(float)
+    middles = np.maximum((histogram.floors + histogram.tops) / 2, 1.0)
+    first = np.floor(np.log10(middles[0]) * bands_a_decade)
+    last = np.floor(np.log10(middles[-1]) * bands_a_decade) + 1
+    edges = 10 ** (np.arange(first, last + 1) / bands_a_decade)
+    bands = np.clip(np.searchsorted(edges, middles, side="right") - 1, 0, len(edges) - 2)
+    counts = np.zeros((len(compact.seconds), len(edges) - 1))
+    np.add.at(counts.T, bands, compact.counts.T)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
+    return Cells(starts_s=starts, edges_ns=edges, shares=shares)
+
+
+def latency_heatmap(run: RunFrames, metric: str = "push") -> Chart:
+    """Return how many pushes took how long in each second, with p50, p99 and the limit."""
+    series = SOURCES[metric][0]
+    histogram = histogram_of(run, series, EVERY_PHASE)
+    key = "latency-heatmap"
+    if not histogram.n:
+        why = run.absences.get("hist") or f"no {words(metric)} was timed"
+        return Chart(key, f"No latency to show: {why}", "")
+    lines = quantiles_over_time(run, series, (0.5, 0.99))
+    limit = upper_limit(run, metric, "p99")
+
+    def draw(size: Size) -> Figure:
+        figure, (axes,) = new_figure(size, height=size.height * 1.15)
+        cells = cells_of(histogram, _COLUMNS[size.name], _BANDS_A_DECADE[size.name])
+        _draw_cells(axes, cells)
+        middle = lines["t_s"] + 0.5
+        axes.plot(middle, lines[0.99], color=INK, linewidth=1.2, label="p99")
+        axes.plot(middle, lines[0.5], color=INK, linewidth=1.2, linestyle=":", label="p50")
+        if limit is not None:
+            limit_line(axes, limit, f"limit on p99: {quantities.limit_span(limit)}")
+        high = max(cells.edges_ns[-1], limit or 0) * (1.25 if limit else 1.1)
+        axes.set_ylim(cells.edges_ns[0] / 1.1, high)
+        span_axis(axes, f"{words(metric)} latency")
+        time_axis(axes, run)
+        name_lines(axes)
+        _draw_key(axes, narrow=size.width < 6)
+        return figure
+
+    note = (
+        "Each column is a second (of a long run, a span of them), each cell a band of latency; "
+        "the darker, the larger its share of that second's messages. Shaded ground: ramp, "
+        "warm-up and drain, which no time budget judges."
+    )
+    return Chart(
+        key, _title(run, metric), note, draw, seconds_table(run, series, (0.5, 0.9, 0.99, 1.0))
+    )
+
+
+def _draw_cells(axes: Axes, cells: Cells) -> None:
+    """One path a shade: a picture of five elements however many cells it has."""
+    shade = np.searchsorted(STEPS, cells.shares, side="right") - 1
+    for index, opacity in enumerate(_SHADES):
+        corners = _rectangles(cells, (cells.shares > 0) & (shade == index))
+        if not len(corners):
+            continue
+        codes = np.array([Path.MOVETO, *[Path.LINETO] * 3, Path.CLOSEPOLY])
+        path = Path(corners.reshape(-1, 2), np.tile(codes, len(corners)))
+        patch = PathPatch(path, facecolor=BLUE, alpha=opacity, linewidth=0, zorder=1.5)
+        patch.set_gid(f"cells-{index}")
+        axes.add_patch(patch)
+
+
+def _rectangles(cells: Cells, chosen: npt.NDArray[np.bool_]) -> Floats:
+    """Return the corners (rectangle, 5, x and y) of chosen cells, neighbours in time joined."""
+    padded = np.zeros((len(chosen) + 2, chosen.shape[1]), dtype=np.int8)
+    padded[1:-1] = chosen
+    steps = np.diff(padded, axis=0).T  # one row a band: each begin is followed by its end
+    bands, begins = np.nonzero(steps == 1)
+    _, ends = np.nonzero(steps == -1)
+    left, right = cells.starts_s[begins], cells.starts_s[ends]
+    low, high = cells.edges_ns[bands], cells.edges_ns[bands + 1]
+    around = ((left, low), (right, low), (right, high), (left, high), (left, low))
+    return np.stack([np.stack(corner, axis=1) for corner in around], axis=1)
+
+
+def _draw_key(axes: Axes, *, narrow: bool) -> None:
+    shares = [f"{step * 100:g} %" for step in STEPS]
+    patches: list[Any] = [
+        Patch(facecolor=BLUE, alpha=shade, linewidth=0, label=f"> {share}")
+        for shade, share in zip(_SHADES, shares, strict=True)
+    ]
+    axes.legend(
+        handles=patches, loc="lower left", bbox_to_anchor=(-0.01, 1.0),
+        ncols=3 if narrow else len(patches),
+        columnspacing=0.7 if narrow else 1.4, handlelength=1.0, handletextpad=0.4,
+        borderaxespad=0.2, labelcolor=INK, title="share of the second's messages",
+        alignment="left",
+    )  # fmt: skip
+
+
+def _title(run: RunFrames, metric: str) -> str:
+    name = words(metric).capitalize()
+    steady = histogram_of(run, SOURCES[metric][0], STEADY)
+    whole = spread_of(run, metric)
+    if whole is None:
+        return f"{name} was timed, but never in the steady phase"
+    far_ns = _FAR * whole.values_ns[0.5]
+    beyond = steady.counts[:, steady.floors > far_ns].sum(axis=1)
+    told = f"{name} p99 was {whole.told(0.99)} in the steady phase ({whole.interval()})"
+    if 0.99 not in whole.values_ns:
+        told = f"{name} p50 was {whole.told(0.5)} in the steady phase"
+    told += f", n = {quantities.count(whole.n)}"
+    if not beyond.any():
+        return f"{told}; none took over {_FAR} times the median"
+    seconds = quantities.counted(int((beyond > 0).sum()), "second")
+    return f"{told}; {int(beyond.sum()):,} took over {_FAR} times the median, in {seconds}"

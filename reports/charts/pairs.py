@@ -1,0 +1,168 @@
+"""Two runs side by side: the same metric, and how much larger it is at each quantile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from reports import intervals, quantities
+from reports.charts.axes import name_lines, span_axis
+from reports.charts.canvas import BLUE, MUTED, ORANGE, Chart, Size, new_figure
+from reports.charts.figures import MOST_POINTS, merged, words
+from reports.charts.latency import percentile_axis, spectrum_of
+from reports.frames import RunFrames
+from reports.measures.histograms import histogram_of
+from reports.measures.latency import SOURCES
+from reports.taint import left_out
+
+_AT: Final = (0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9999)
+_DRAWS: Final = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ratio:
+    """Head over base at one quantile, with a 95 % interval."""
+
+    quantile: float
+    base_ns: float
+    head_ns: float
+    low: float
+    high: float
+
+    @property
+    def value(self) -> float:
+        """Head over base."""
+        return self.head_ns / self.base_ns
+
+
+def quantile_ratios(run_base: RunFrames, run_head: RunFrames, metric: str) -> list[Ratio]:
+    """Return head over base at the quantiles that both runs carry.
+
+    The interval is a moving-block bootstrap over the seconds of either run, drawn apart. It
+    knows nothing of what differs between two starts of the same gateway: for a verdict, pairs
+    of runs are compared.
+    """
+    base, head = (_judged(run, metric) for run in (run_base, run_head))
+    if not base.n or not head.n:
+        return []
+    carried = [q for q in _AT if min(base.n, head.n) >= intervals.samples_needed(q)]
+    drawn = [_drawn(each, carried, seed) for each, seed in ((base, 1), (head, 2))]
+    fewest = min(len(each) for each in drawn)  # a draw of seconds without a value is none
+    found = []
+    for place, quantile in enumerate(carried):
+        before, after = (intervals.quantile_of(each, quantile) for each in (base, head))
+        ratios = drawn[1][:fewest, place] / drawn[0][:fewest, place]
+        low, high = np.quantile(ratios, [0.025, 0.975])
+        found.append(
+            Ratio(
+                quantile=quantile, base_ns=before, head_ns=after, low=float(low), high=float(high)
+            )
+        )
+    return found
+
+
+def _judged(run: RunFrames, metric: str) -> intervals.Histogram:
+    series, phases = SOURCES[metric]
+    return histogram_of(run, series, phases, without=left_out(run))
+
+
+def _drawn(
+    histogram: intervals.Histogram, quantiles: list[float], seed: int
+) -> npt.NDArray[np.float64]:
+    """Return quantiles (columns) of resampled runs (rows)."""
+    compact = merged(histogram, MOST_POINTS)
+    length = intervals.block_length(compact)
+    seconds = len(compact.seconds)
+    generator = np.random.default_rng(seed)
+    starts = generator.integers(0, seconds - length + 1, size=(_DRAWS, -(-seconds // length)))
+    rows = []
+    for drawn in starts:
+        chosen = (drawn[:, None] + np.arange(length)).ravel()[:seconds]
+        running = np.cumsum(compact.counts[chosen].sum(axis=0))
+        if not running[-1]:
+            continue
+        ranks = np.maximum(np.ceil(running[-1] * np.array(quantiles) - 1e-9), 1)
+        rows.append(compact.tops[np.searchsorted(running, ranks)])
+    return np.array(rows)
+
+
+def compare_quantiles(
+    base: RunFrames,
+    head: RunFrames,
+    metric: str = "push",
+    names: tuple[str, str] = ("base", "head"),
+) -> Chart:
+    """Return a metric of two runs, one over the other, and head over base by quantile."""
+    key = f"pair-{metric.replace('.', '-').replace('_', '-')}"
+    ratios = quantile_ratios(base, head, metric)
+    if not ratios:
+        return Chart(key, f"No {words(metric)} to compare: one of the runs has too few values", "")
+    curves = [spectrum_of(_judged(run, metric)) for run in (base, head)]
+
+    def draw(size: Size) -> Figure:
+        figure, (upper, lower) = new_figure(size, rows=2)
+        for curve, name, colour, dash in zip(
+            curves, names, (MUTED, BLUE), ("--", "-"), strict=True
+        ):
+            upper.plot(curve["nines"], curve["value_ns"], color=colour, linestyle=dash, label=name)
+        span_axis(upper, words(metric))
+        _draw_ratios(lower, ratios, names)
+        for axes in (upper, lower):
+            percentile_axis(axes, sparse=size.width < 6)
+        upper.set_xlabel("")
+        name_lines(upper, at_edge=False)
+        return figure
+
+    note = (
+        "Above: both runs. Below: their ratio at quantiles that both carry, with a 95 % interval "
+        "of a bootstrap over each run's seconds; two runs do not show what differs between starts."
+    )
+    return Chart(key, _title(metric, ratios, names), note, draw, _table(ratios, names))
+
+
+def _draw_ratios(axes: Axes, ratios: list[Ratio], names: tuple[str, str]) -> None:
+    nines = [-np.log10(1 - ratio.quantile) for ratio in ratios]
+    axes.axhline(1.0, color=ORANGE, linewidth=1.1, linestyle=(0, (5, 3)))
+    axes.vlines(
+        nines, [ratio.low for ratio in ratios], [ratio.high for ratio in ratios], color=BLUE,
+        linewidth=2,
+    )  # fmt: skip
+    axes.plot(
+        nines, [ratio.value for ratio in ratios], "o", color=BLUE, markersize=5, label="_ratio"
+    )
+    axes.set_ylabel(f"{names[1]} ÷ {names[0]}")
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g} ×"))
+
+
+def _title(metric: str, ratios: list[Ratio], names: tuple[str, str]) -> str:
+    told = min(ratios, key=lambda ratio: abs(ratio.quantile - 0.99))
+    name = f"p{told.quantile * 100:g}"
+    spans = f"{quantities.span(told.base_ns)} → {quantities.span(told.head_ns)}"
+    interval = f"95 %: {told.low:.2f} to {told.high:.2f}; {spans}"
+    head = f"{words(metric).capitalize()} {name} of {names[1]} is {told.value:.2f} times"
+    unsure = ", no difference that these runs can show" if told.low <= 1 <= told.high else ""
+    return f"{head} {names[0]}'s ({interval}){unsure}"
+
+
+def _table(ratios: list[Ratio], names: tuple[str, str]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "quantile": f"p{ratio.quantile * 100:.10g}",
+                f"{names[0]}_ns": ratio.base_ns,
+                f"{names[1]}_ns": ratio.head_ns,
+                "ratio": ratio.value,
+                "from": ratio.low,
+                "to": ratio.high,
+            }
+            for ratio in ratios
+        ]
+    )

@@ -1,0 +1,131 @@
+"""Where a push's time goes: stage by stage, stream by stream, copy by copy."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from matplotlib.figure import Figure
+
+from loadtests.results import Series
+from reports import quantities
+from reports.charts.axes import limit_line, name_lines, span_axis, time_axis
+from reports.charts.canvas import BLUE, MUTED, Chart, Size, new_figure
+from reports.charts.figures import (
+    Spread,
+    families_of,
+    quantiles_over_time,
+    seconds_table,
+    spread_of,
+    spreads_table,
+    upper_limit,
+)
+from reports.charts.ranges import NOTE, draw_ranges
+from reports.frames import RunFrames
+from reports.measures.latency import SOURCES
+
+STAGES: Final = (
+    ("accept", "accept"),
+    ("kernel", "gateway and kernel"),
+    ("read", "read"),
+)
+"""The stages of a push, in their order, and what a chart calls them."""
+_MEANINGS: Final = (
+    "Accept: from the publisher's intended time to its number. Gateway and kernel: from the "
+    "number to the client's kernel. Read: from there to the read stamp, the generator's own "
+    "share. The last two on sampled users; quantiles of stages do not add up."
+)
+
+
+def latency_by_stage(run: RunFrames) -> Chart:
+    """Return a push and its stages, on one scale."""
+    stages = [found for metric, name in STAGES if (found := spread_of(run, metric, name=name))]
+    key = "latency-by-stage"
+    if not stages:
+        why = run.absences.get("hist") or "no stage of a push was timed apart"
+        return Chart(key, f"No stages to show: {why}", "")
+    whole = spread_of(run, "push", name="push, the whole")
+    if whole is None:
+        whole = spread_of(run, "push_service", name="push from its number")
+    rows = [whole, *stages] if whole else stages
+
+    def draw(size: Size) -> Figure:
+        return draw_ranges(size, rows, "time in the steady phase")
+
+    note = f"{_MEANINGS} {NOTE}"
+    return Chart(key, _stage_title(whole, stages), note, draw, spreads_table(rows, "stage"))
+
+
+def _stage_title(whole: Spread | None, stages: list[Spread]) -> str:
+    slowest = max(stages, key=lambda stage: stage.values_ns.get(0.99, 0.0))
+    parts = ", ".join(f"{stage.name} {stage.told(0.5)}" for stage in stages)
+    head = f"Of a push's {whole.told(0.5)} (p50)" if whole else "Of a push (p50)"
+    if 0.99 not in slowest.values_ns:
+        return f"{head}: {parts}"
+    most = f"most goes to {slowest.name}, {slowest.told(0.99)} ({slowest.interval()})"
+    return f"{head}: {parts}; at p99 {most}"
+
+
+def latency_by_family(run: RunFrames) -> Chart:
+    """Return pushes by kind of stream, on one scale."""
+    key = "latency-by-stream"
+    metric = "push" if families_of(run, Series.PUSH) else "push_service"
+    rows = [
+        found
+        for family in families_of(run, SOURCES[metric][0])
+        if (found := spread_of(run, metric, name=family, family=family))
+    ]
+    if not rows:
+        why = run.absences.get("hist") or "no push tells its kind of stream"
+        return Chart(key, f"No kinds of stream to show: {why}", "")
+
+    def draw(size: Size) -> Figure:
+        return draw_ranges(size, rows, f"{words} in the steady phase")
+
+    words = "push" if metric == "push" else "push from its number"
+    return Chart(key, _family_title(rows), NOTE, draw, spreads_table(rows, "stream"))
+
+
+def _family_title(rows: list[Spread]) -> str:
+    judged = [row for row in rows if 0.99 in row.values_ns]
+    if len(judged) < 2:
+        row = rows[0]
+        return f"Pushes of {row.name} took {row.told(0.5)} (p50, n = {quantities.count(row.n)})"
+    slowest = max(judged, key=lambda row: row.values_ns[0.99])
+    quickest = min(judged, key=lambda row: row.values_ns[0.99])
+    return (
+        f"At p99 the slowest streams are {slowest.name}, {slowest.told(0.99)} "
+        f"({slowest.interval()}), the quickest {quickest.name}, {quickest.told(0.99)}"
+    )
+
+
+def fanout_skew(run: RunFrames) -> Chart:
+    """Return how far apart the copies of one publication came, over time."""
+    whole = spread_of(run, "fanout.skew")
+    frame = quantiles_over_time(run, Series.FANOUT_SKEW, (0.5, 0.99, 1.0))
+    key = "fan-out-skew"
+    if whole is None:
+        why = run.absences.get("hist") or "no publication had two copies in one process"
+        return Chart(key, f"No fan-out to show: {why}", "")
+
+    def draw(size: Size) -> Figure:
+        figure, (axes,) = new_figure(size)
+        middle = frame["t_s"] + 0.5
+        axes.plot(middle, frame[1.0], ".", color=MUTED, markersize=3, label="slowest")
+        axes.plot(middle, frame[0.99], color=BLUE, linewidth=2, label="p99")
+        axes.plot(middle, frame[0.5], color=BLUE, linewidth=1, label="p50")
+        limit = upper_limit(run, "fanout.skew", "p99")
+        if limit is not None:
+            limit_line(axes, limit, f"limit on p99: {quantities.limit_span(limit)}")
+        low, high = float(frame[0.5].min()), max(float(frame[1.0].max()), limit or 0)
+        axes.set_ylim(max(low / 1.6, 1_000), max(high, 2_000) * 1.6)
+        span_axis(axes, "first to last copy")
+        time_axis(axes, run)
+        name_lines(axes)
+        return figure
+
+    title = (
+        f"The last copy of a publication came {whole.told(0.5)} after the first (p50), "
+        f"{whole.told(0.99)} at p99 ({whole.interval()}, n = {quantities.count(whole.n)})"
+    )
+    note = "From the first to the last read stamp of one publication within one process."
+    return Chart(key, title, note, draw, seconds_table(run, Series.FANOUT_SKEW))

@@ -1,0 +1,57 @@
+"""How a crowd that was dropped at once came back, and when its prices were fresh again."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from loadtests.results import Event, Series
+from reports import quantities
+from reports.charts.canvas import BLUE, GREEN, Chart, Size, new_figure
+from reports.charts.curves import Arrivals, arrivals_of, arrivals_table, draw_arrivals, told
+from reports.frames import RunFrames
+from reports.measures.histograms import EVERY_PHASE, histogram_of
+from reports.metrics import measure
+
+
+def storm_recovery(run: RunFrames) -> Chart:
+    """Return the share of dropped members that were back, and fresh, by time since the drop."""
+    came = members_back(run)
+    missing = int(measure(run, "storm.not_back").value or 0)
+    curves = {
+        name: curve
+        for name, series in (("back", Series.STORM_BACK), ("fresh", Series.STORM_FRESH))
+        if (curve := arrivals_of(run, series, name, came + missing))
+    }
+    key = "storm"
+    if "back" not in curves:
+        return Chart(key, f"No storm to show: {measure(run, 'storm.back', 'p99').why}", "")
+
+    def draw(size: Size) -> Figure:
+        figure, (axes,) = new_figure(size)
+        draw_arrivals(axes, curves, (BLUE, GREEN))
+        axes.set_xlabel("seconds since the drop")
+        axes.set_ylabel("share of the dropped")
+        return figure
+
+    note = (
+        "Back: the next welcome. Fresh: the first market event after it. Dots: 50, 95, 99 and "
+        "100 % of those who were dropped; all storms of the run together."
+    )
+    return Chart(key, _title(run, curves), note, draw, arrivals_table(curves))
+
+
+def members_back(run: RunFrames) -> int:
+    """Return how many members came back, in whatever phase."""
+    return histogram_of(run, Series.STORM_BACK, EVERY_PHASE).n
+
+
+def _title(run: RunFrames, curves: dict[str, Arrivals]) -> str:
+    back = curves["back"]
+    words = f"Of {quantities.counted(back.whole, 'dropped client')}, back: {told(back)}"
+    if "fresh" in curves:
+        words += f"; fresh: {told(curves['fresh'])}"
+    rows = run["events"]
+    tried = rows[rows["event"] == str(Event.ATTEMPT)]
+    if len(tried):
+        words += f" · {quantities.counted(len(tried), 'attempt')}"
+    return words

@@ -1,0 +1,138 @@
+"""Blocks: the runs of one side, which of them can be believed, and who is whose neighbour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from loadtests.results import MANIFEST
+from reports.errors import NotARunError
+from reports.frames import RunFrames, read_run
+from reports.metrics import measure
+from reports.validity import Check, check_validity
+from scenarios.schema import METRICS, Budget
+
+
+@dataclass(frozen=True)
+class Block:
+    """One run of one side; reading a value keeps it."""
+
+    run: RunFrames
+
+    @property
+    def run_id(self) -> str:
+        """Its name."""
+        return self.run.manifest.run_id
+
+    @property
+    def created(self) -> str:
+        """When it was made, as text that sorts like time."""
+        return str(self.run.manifest.facts.get("created") or self.run_id)
+
+    @cached_property
+    def checks(self) -> tuple[Check, ...]:
+        """Its validity."""
+        return check_validity(self.run)
+
+    @property
+    def doubt(self) -> str:
+        """Why its times cannot be believed; empty when they can."""
+        broken = [check for check in self.checks if check.ok is False]
+        return f"{broken[0].name}: {broken[0].why}" if broken else ""
+
+    def value(self, budget: Budget) -> float | None:
+        """Return what a budget judges in this block; None where it has no data, or no size."""
+        found = measure(self.run, budget.metric, budget.statistic).value
+        return found if found is not None and found > 0 else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    """The blocks of a comparison that count.
+
+    Attributes:
+        base: in the order of time.
+        head: in the order of time; where ``is_paired``, each beside its neighbour.
+        is_paired: whether blocks of the two sides alternated, so that neighbours are pairs.
+        excluded: blocks that do not count for times, each with the reason.
+    """
+
+    base: tuple[Block, ...]
+    head: tuple[Block, ...]
+    is_paired: bool
+    excluded: tuple[tuple[str, str], ...]
+
+
+def find_runs(paths: Iterable[Path]) -> list[Path]:
+    """Return the run directories that paths name: a run each, or a directory of runs.
+
+    Raises:
+        NotARunError: a path is neither.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if (path / MANIFEST).exists():
+            found.append(path)
+            continue
+        # A link, such as runs/latest, is another name of a run that is there already.
+        inside = sorted(
+            one.parent for one in path.glob(f"*/{MANIFEST}") if not one.parent.is_symlink()
+        )
+        if not inside:
+            raise NotARunError(path, "neither a run nor a directory of runs")
+        found += inside
+    return found
+
+
+def read_blocks(paths: Iterable[Path]) -> tuple[Block, ...]:
+    """Return the blocks of one side in the order of time.
+
+    Raises:
+        ReportError: one of them cannot be read.
+    """
+    blocks = (Block(read_run(path)) for path in find_runs(paths))
+    return tuple(sorted(blocks, key=lambda block: block.created))
+
+
+def pair_up(base: Sequence[Block], head: Sequence[Block]) -> Sides:
+    """Return the blocks that count, paired where the two sides alternated in time.
+
+    A pair with a block whose times cannot be believed is left out whole; without pairs the
+    block alone is.
+    """
+    doubtful = {id(block): (block.run_id, block.doubt) for block in (*base, *head) if block.doubt}
+    excluded = tuple(doubtful.values())
+    if not _alternate(base, head):
+        return Sides(
+            base=tuple(block for block in base if id(block) not in doubtful),
+            head=tuple(block for block in head if id(block) not in doubtful),
+            is_paired=False,
+            excluded=excluded,
+        )
+    pairs = [
+        pair
+        for pair in zip(base, head, strict=True)
+        if not any(id(block) in doubtful for block in pair)
+    ]
+    return Sides(
+        base=tuple(pair[0] for pair in pairs),
+        head=tuple(pair[1] for pair in pairs),
+        is_paired=True,
+        excluded=excluded,
+    )
+
+
+def _alternate(base: Sequence[Block], head: Sequence[Block]) -> bool:
+    """Tell whether of each two blocks in the order of time one is base and one is head."""
+    if len(base) != len(head):
+        return False
+    sides = [(block.created, "base") for block in base] + [(one.created, "head") for one in head]
+    names = [name for _, name in sorted(sides)]
+    return all(names[place] != names[place + 1] for place in range(0, len(names), 2))
+
+
+def is_count(budget: Budget) -> bool:
+    """Tell whether a budget judges an exact count."""
+    return METRICS[budget.metric].kind == "count" and not budget.is_relative

@@ -1,0 +1,288 @@
+"""Decide one budget of a run by the interval of what it judges, not by the value alone.
+
+    every value of the interval keeps the limit      PASS
+    none does                                        FAIL
+    some do, or the data are too few, or absent      INCONCLUSIVE
+    a time, measured by a generator in bad health    INVALID
+
+Counts are exact, so they pass or fail. A relative budget is decided by
+``reports.ratios`` from this run and one other: the interval of the ratio reaches from the
+smallest of one over the largest of the other to the reverse, because how far two runs of the
+same gateway differ cannot be seen in one run of each.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from loadtests.results import Verdict
+from reports import quantities
+from reports.frames import RunFrames
+from reports.metrics import Measurement, measure
+from reports.pairs import Shift
+from reports.ratios import Ratio, change, judge_ratio, unjudged
+from reports.validity import Check, check_validity
+from scenarios.schema import METRICS, Budget
+
+SEVERITY: Final = (Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.INVALID, Verdict.FAIL)
+"""From the mildest to the worst."""
+
+Finding = tuple[Verdict, str]
+"""What something came to, and in words why."""
+
+_COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
+    "<=": operator.le,
+    "<": operator.lt,
+    ">=": operator.ge,
+    ">": operator.gt,
+    "==": operator.eq,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """The run that relative budgets compare with.
+
+    Attributes:
+        run: as it was read.
+        checks: its validity.
+        advice: why it only advises, such as another machine; empty when it may judge.
+    """
+
+    run: RunFrames
+    checks: tuple[Check, ...]
+    advice: str
+
+    @classmethod
+    def of(cls, run: RunFrames, judged: RunFrames) -> Baseline:
+        """Return the baseline for a run that is judged."""
+        return cls(run=run, checks=check_validity(run), advice=advise(run, judged))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """What stands behind a ratio: both values, in the metric's own unit, and what it can see."""
+
+    base: float | None
+    head: float | None
+    base_run: str
+    visible: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """One budget and what it came to; ``why`` is a sentence for a human.
+
+    The measurement of a relative budget is the ratio; ``compared`` has what it is made of.
+    """
+
+    budget: Budget
+    measurement: Measurement
+    verdict: Verdict
+    why: str
+    compared: Compared | None = None
+
+    @property
+    def kind(self) -> str:
+        """What the value is: the metric's kind, or ``ratio`` for a relative budget."""
+        return "ratio" if self.budget.is_relative else METRICS[self.budget.metric].kind
+
+    def as_json(self) -> dict[str, Any]:
+        """Return its part of ``verdict.json``."""
+        budget, measurement, compared = self.budget, self.measurement, self.compared
+        return {
+            "text": budget.text,
+            "path": budget.path,
+            "line": budget.line,
+            "metric": budget.metric,
+            "statistic": budget.statistic,
+            "operator": budget.operator,
+            "limit": budget.limit,
+            "unit": budget.unit,
+            "relative": budget.is_relative,
+            "floor": budget.floor,
+            "value": measurement.value,
+            "low": measurement.low,
+            "high": measurement.high,
+            "n": measurement.n,
+            "base": None if compared is None else compared.base,
+            "head": None if compared is None else compared.head,
+            "base_run": None if compared is None else compared.base_run,
+            "visible": None if compared is None else compared.visible,
+            "verdict": str(self.verdict),
+            "why": self.why,
+        }
+
+
+def worst(verdicts: Sequence[Verdict]) -> Verdict:
+    """Return the worst of FAIL > INVALID > INCONCLUSIVE > PASS; of nothing, INCONCLUSIVE."""
+    return max(verdicts, key=SEVERITY.index, default=Verdict.INCONCLUSIVE)
+
+
+def decide(
+    run: RunFrames, budget: Budget, checks: Sequence[Check], baseline: Baseline | None = None
+) -> Decision:
+    """Decide one budget, given the run's validity and the baseline of its relative ones."""
+    measurement = measure(run, budget.metric, budget.statistic)
+    if budget.is_relative:
+        return _decide_ratio(budget, measurement, checks, baseline)
+    verdict, why = _judge_measurement(budget, measurement)
+    if METRICS[budget.metric].kind == "quantiles" and measurement.value is not None:
+        verdict, why = weigh_validity(verdict, why, checks)
+    return Decision(budget=budget, measurement=measurement, verdict=verdict, why=why)
+
+
+def _judge_measurement(budget: Budget, measurement: Measurement) -> Finding:
+    kind = METRICS[budget.metric].kind
+    lacking = _lacking(budget, measurement)
+    if lacking:
+        return Verdict.INCONCLUSIVE, lacking
+    if measurement.low is None or measurement.high is None:
+        return Verdict.INCONCLUSIVE, measurement.why
+    verdict = compare(budget.operator, budget.limit, measurement.low, measurement.high)
+    why = measurement.why
+    if verdict is Verdict.INCONCLUSIVE:
+        low, high = (quantities.quantity(end, kind) for end in (measurement.low, measurement.high))
+        straddled = f"the limit lies inside the interval, {low} to {high}"
+        why = f"{straddled}; {why}" if why else straddled
+    return verdict, why
+
+
+def _lacking(budget: Budget, measurement: Measurement) -> str:
+    """Return why a measurement cannot be judged at all; empty when it can."""
+    if measurement.value is None:
+        return f"no data: {measurement.why}"
+    if measurement.needed and (measurement.n or 0) < measurement.needed:
+        return f"{measurement.n:,} values; {budget.statistic} needs {measurement.needed:,}"
+    return ""
+
+
+def compare(comparison: str, limit: float, low: float, high: float) -> Verdict:
+    """Hold an interval against a limit: all of it, none of it, or some."""
+    if comparison == "==":
+        if low == high == limit:
+            return Verdict.PASS
+        return Verdict.INCONCLUSIVE if low <= limit <= high else Verdict.FAIL
+    keeps = _COMPARISONS[comparison]
+    ends = (keeps(low, limit), keeps(high, limit))
+    if all(ends):
+        return Verdict.PASS
+    return Verdict.INCONCLUSIVE if any(ends) else Verdict.FAIL
+
+
+def weigh_validity(verdict: Verdict, why: str, checks: Sequence[Check]) -> Finding:
+    """Return what a time is worth, which is what the generator's health is worth."""
+    broken = [check for check in checks if check.ok is False]
+    unknown = [check for check in checks if check.ok is None and check.is_essential]
+    if broken:
+        return Verdict.INVALID, f"{broken[0].name}: {broken[0].why}"
+    if unknown and verdict is Verdict.PASS:
+        return Verdict.INCONCLUSIVE, f"{unknown[0].name} is not known: {unknown[0].why}"
+    return verdict, why
+
+
+def _decide_ratio(
+    budget: Budget, head: Measurement, checks: Sequence[Check], baseline: Baseline | None
+) -> Decision:
+    if baseline is None:
+        why = "no baseline; name one with --baseline RUN, or use tidegate compare"
+        return _decided(budget, unjudged(why), head, None, "")
+    base = measure(baseline.run, budget.metric, budget.statistic)
+    run_id = baseline.run.manifest.run_id
+    if budget.floor is not None and head.high is not None and head.high <= budget.floor:
+        floor = quantities.quantity(budget.floor, METRICS[budget.metric].kind)
+        ratio = Ratio(
+            value=_over(head.value, base.value), low=None, high=None, visible=None,
+            verdict=Verdict.PASS, why=f"not above {floor}, where the ratio does not matter",
+        )  # fmt: skip
+    else:
+        ratio = _ratio_of(budget, base, head)
+    found = _decided(budget, ratio, head, base, run_id)
+    verdict, why = found.verdict, found.why
+    if METRICS[budget.metric].kind == "quantiles" and ratio.value is not None:
+        verdict, why = weigh_validity(verdict, why, checks)
+        if any(check.ok is False for check in baseline.checks):
+            verdict, why = Verdict.INVALID, "the baseline's generator was in bad health"
+    if baseline.advice and verdict in (Verdict.FAIL, Verdict.PASS):
+        # What another machine measured decides nothing; what it would have said is told.
+        verdict, why = Verdict.INCONCLUSIVE, f"advisory, would be {verdict}: {baseline.advice}"
+    return Decision(
+        budget=budget,
+        measurement=found.measurement,
+        verdict=verdict,
+        why=why,
+        compared=found.compared,
+    )
+
+
+def _ratio_of(budget: Budget, base: Measurement, head: Measurement) -> Ratio:
+    for name, side in (("the baseline: ", base), ("", head)):
+        lacking = _lacking(budget, side)
+        if lacking:
+            return unjudged(f"{name}{lacking.removeprefix('no data: ')}")
+        if side.low is None or side.high is None:
+            return unjudged(f"{name}{side.why}")
+        if side.low <= 0:
+            return unjudged(f"{name}its interval reaches down to nothing, so no ratio is safe")
+    ends = [
+        math.log(float(upper) / float(lower))  # type: ignore[arg-type]  # None was sent away above
+        for upper, lower in ((head.value, base.value), (head.low, base.high), (head.high, base.low))
+    ]
+    return judge_ratio(budget, Shift(value=ends[0], low=ends[1], high=ends[2], coverage=None, n=1))
+
+
+def _over(head: float | None, base: float | None) -> float | None:
+    return head / base if head is not None and base else None
+
+
+def _decided(
+    budget: Budget, ratio: Ratio, head: Measurement, base: Measurement | None, base_run: str
+) -> Decision:
+    measurement = Measurement(
+        value=ratio.value, low=ratio.low, high=ratio.high, n=head.n, why=ratio.why
+    )
+    compared = Compared(
+        base=base.value if base else None,
+        head=head.value,
+        base_run=base_run,
+        visible=ratio.visible,
+    )
+    return Decision(
+        budget=budget,
+        measurement=measurement,
+        verdict=ratio.verdict,
+        why=ratio.why,
+        compared=compared,
+    )
+
+
+def advise(base: RunFrames, head: RunFrames) -> str:
+    """Return why a baseline cannot judge a run, only advise; empty when it can.
+
+    Times of two machines differ whatever the gateway does, and those of two scenarios too.
+    """
+    told, wanted = base.manifest.part("host"), head.manifest.part("host")
+    names = ("cpu", "cores", "machine")
+    differing = [name for name in names if told.get(name) != wanted.get(name)]
+    if differing:
+        words = ", ".join(f"{name} {told.get(name)}, not {wanted.get(name)}" for name in differing)
+        return f"the baseline is from another machine ({words})"
+    if base.scenario.name != head.scenario.name:
+        return f"the baseline ran another scenario, {base.scenario.name}"
+    return ""
+
+
+def explain(decision: Decision) -> str:
+    """Return a budget and what it came to in one line."""
+    measured = quantities.quantity(decision.measurement.value, decision.kind)
+    told = decision.budget.text
+    if decision.measurement.value is not None:
+        told += f": {measured}"
+        if decision.budget.is_relative:
+            told += f" ({change(decision.measurement.value - 1)})"
+    separator = " · " if decision.measurement.value is not None else ": "
+    return f"{told}{separator}{decision.why}" if decision.why else told

@@ -1,0 +1,129 @@
+"""``python -m reports.gate RUN…``: judge stored runs again, offline.
+
+Under their own budgets, or with others laid over them. The run directories stay as they
+are: their ``verdict.json`` says what they came to when they ran. What is asked for is written
+where ``--junit`` and ``--json`` say. The exit code is the worst of the runs':
+5 over 1 over 4 over 3 over 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from loadtests.results import ExitCode
+from reports.baselines import find_baseline
+from reports.console import print_verdict
+from reports.errors import ReportError
+from reports.files import write_whole
+from reports.frames import RunFrames, read_run
+from reports.github import annotate_run, append_summary, is_github
+from reports.junit import render_junit
+from reports.summary import render_summary
+from reports.verdict import RunVerdict, judge
+from scenarios.overlay import read_overlay
+from scenarios.schema import Budget, ScenarioError
+
+SEVERITY: Final = (
+    ExitCode.PASS,
+    ExitCode.INCONCLUSIVE,
+    ExitCode.INVALID,
+    ExitCode.BUDGET_BROKEN,
+    ExitCode.GATEWAY_FAILED,
+)
+"""Exit codes of judged runs, from the mildest to the worst."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """One run and what it came to."""
+
+    run: RunFrames
+    outcome: RunVerdict
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        over = read_overlay(options.budgets) if options.budgets else ()
+        judged = judge_runs(options.runs, over, options.baseline)
+        _write(judged, options.junit, options.json)
+    except (ReportError, ScenarioError) as error:
+        return _complain(str(error))
+    except OSError as error:
+        return _complain(f"{error.filename} cannot be written: {error.strerror}")
+    console = Console()
+    for one in judged:
+        print_verdict(one.outcome, console)
+    tell_github(judged, os.environ)
+    return worst_code([one.outcome.exit_code for one in judged])
+
+
+def judge_runs(
+    directories: Sequence[Path], over: Sequence[Budget], baseline: Path | None
+) -> list[Judged]:
+    """Judge each run directory.
+
+    Raises:
+        ReportError: a directory holds no run that can be read, or a budget does not fit one.
+    """
+    beside = None if baseline is None else read_run(baseline)
+    judged = []
+    for directory in directories:
+        run = read_run(directory)
+        outcome = judge(run, over=over, baseline=beside or find_baseline(run))
+        judged.append(Judged(run=run, outcome=outcome))
+    return judged
+
+
+def worst_code(codes: Sequence[ExitCode]) -> ExitCode:
+    """Return the worst of several runs' exit codes; of none, that nothing was decided."""
+    return max(codes, key=SEVERITY.index, default=ExitCode.INCONCLUSIVE)
+
+
+def tell_github(judged: Sequence[Judged], environment: Mapping[str, str]) -> None:
+    """Annotate the budgets and add the summaries, where a step of GitHub Actions runs us."""
+    if not is_github(environment):
+        return
+    for one in judged:
+        for line in annotate_run(one.run, one.outcome, environment):
+            print(line)  # noqa: T201 - a workflow command is a line on standard output
+        append_summary(render_summary(one.run, one.outcome), environment)
+
+
+def _write(judged: Sequence[Judged], junit: Path | None, verdicts: Path | None) -> None:
+    if junit is not None:
+        write_whole(junit, render_junit(*(one.outcome for one in judged)))
+    if verdicts is not None:
+        content = [one.outcome.as_json() for one in judged]
+        write_whole(verdicts, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m reports.gate", description="Judge stored runs again."
+    )
+    parser.add_argument("runs", type=Path, nargs="+", help="run directories")
+    parser.add_argument("--budgets", type=Path, help="TOML file laid over the runs' budgets")
+    parser.add_argument("--baseline", type=Path, help="the run that ratios compare with")
+    parser.add_argument("--junit", type=Path, help="write JUnit XML here")
+    parser.add_argument("--json", type=Path, help="write the verdicts here, as a list")
+    return parser
+
+
+def _complain(words: str) -> int:
+    Console(stderr=True).print(f"tidegate gate: {words}", markup=False, soft_wrap=True)
+    return ExitCode.USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

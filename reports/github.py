@@ -1,0 +1,99 @@
+"""A verdict where GitHub Actions shows it: annotations at the budgets' lines, a step summary.
+
+A workflow command is a line ``::error file=F,line=N,title=T::message`` on standard output.
+In the message ``%``, CR and LF are escaped, in a property ``:`` and ``,`` too (GitHub's
+documentation, "Workflow commands for GitHub Actions", and its runner's ActionCommand).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from loadtests.results import SCENARIO, Verdict
+from reports.decisions import Decision, explain
+from reports.frames import RunFrames
+from reports.verdict import RunVerdict
+
+SUMMARY_VARIABLE: Final = "GITHUB_STEP_SUMMARY"
+ACTIONS_VARIABLE: Final = "GITHUB_ACTIONS"
+_WORKSPACE: Final = "GITHUB_WORKSPACE"
+_MOST_BYTES: Final = 1_000_000  # GitHub takes 1 MiB of summary from a step
+_LEVELS: Final = {
+    Verdict.FAIL: "error",
+    Verdict.INVALID: "error",
+    Verdict.INCONCLUSIVE: "warning",
+}
+
+
+def is_github(environment: Mapping[str, str]) -> bool:
+    """Tell whether a step of GitHub Actions runs us."""
+    return environment.get(ACTIONS_VARIABLE) == "true"
+
+
+def annotate_run(run: RunFrames, outcome: RunVerdict, environment: Mapping[str, str]) -> list[str]:
+    """Return one workflow command for each budget that was not kept, and for the rest."""
+    scenario = str(run.manifest.part("files").get("scenario") or run.directory / SCENARIO)
+    lines = annotate(outcome.decisions, scenario, environment)
+    for verdict, words in outcome.circumstances:
+        if verdict in _LEVELS:
+            lines.append(_command(_LEVELS[verdict], f"{verdict}: {words}", title=outcome.scenario))
+    return lines
+
+
+def annotate(
+    decisions: Iterable[Decision], scenario: str, environment: Mapping[str, str]
+) -> list[str]:
+    """Return one workflow command for each budget that was not kept, at its line.
+
+    Args:
+        decisions: of a run or a comparison.
+        scenario: the file of those budgets that name none.
+        environment: names the workspace, which paths are relative to.
+    """
+    return [
+        _command(
+            _LEVELS[decision.verdict],
+            explain(decision),
+            file=_relative(decision.budget.path or scenario, environment),
+            line=str(decision.budget.line),
+            title=str(decision.verdict),
+        )
+        for decision in decisions
+        if decision.verdict in _LEVELS
+    ]
+
+
+def append_summary(text: str, environment: Mapping[str, str]) -> bool:
+    """Add Markdown to the step's summary; returns whether there is one and it took the text."""
+    name = environment.get(SUMMARY_VARIABLE)
+    if not name:
+        return False
+    path = Path(name)
+    held = path.stat().st_size if path.exists() else 0
+    if held + len(text.encode("utf-8")) > _MOST_BYTES:
+        return False  # GitHub would drop the whole summary of the step
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text + "\n")
+    return True
+
+
+def _command(level: str, message: str, **properties: str) -> str:
+    named = ",".join(f"{name}={_escape_property(value)}" for name, value in properties.items())
+    return f"::{level} {named}::{_escape(message)}"
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _escape_property(text: str) -> str:
+    return _escape(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _relative(name: str, environment: Mapping[str, str]) -> str:
+    """Return a path as the pull request knows it: from the workspace, where it lies in it."""
+    workspace = Path(environment.get(_WORKSPACE) or Path.cwd()).resolve()
+    path = Path(name).resolve()
+    return path.relative_to(workspace).as_posix() if path.is_relative_to(workspace) else name

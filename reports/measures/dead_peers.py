@@ -1,0 +1,58 @@
+"""Dead peers: how long until the gateway notices one, against its predicted band."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from loadtests.results import DeadPeerOutcome, Event
+from reports.frames import RunFrames
+from reports.measures.latency import measure_members
+from reports.measures.measurement import Measure, Measurement, MeasureQuantile, absent, exact
+
+_NOBODY: Final = "the scenario has no dead_peer, so nobody died"
+_OUTCOMES: Final = {
+    "dead_peer.early": (DeadPeerOutcome.EARLY,),
+    "dead_peer.late": (DeadPeerOutcome.LATE, DeadPeerOutcome.UNNOTICED),
+}
+_KINDS: Final = {
+    "dead_peer.mute": "mute",
+    "dead_peer.no_pong": "no-pong",
+    "dead_peer.stalled": "stalled",
+}
+
+
+def _count_outcomes(metric: str) -> Measure:
+    def measure(run: RunFrames) -> Measurement:
+        if run.scenario.users.dead_peer is None:
+            return absent(_NOBODY)
+        rows = run["events"]
+        outcomes = rows.loc[rows["event"] == str(Event.DEAD_PEER), "outcome"]
+        if outcomes.empty:
+            return absent(run.absences.get("events") or "no dead peer was seen to its end")
+        wanted = [str(outcome) for outcome in _OUTCOMES[metric]]
+        return exact(int(outcomes.isin(wanted).sum()), len(outcomes))
+
+    return measure
+
+
+def _measure_notice(metric: str) -> MeasureQuantile:
+    kind = _KINDS[metric]
+
+    def measure(run: RunFrames, statistic: str) -> Measurement:
+        peers = run.scenario.users.dead_peer
+        if peers is None:
+            return absent(_NOBODY)
+        if kind not in peers.kinds:
+            return absent(f"no dead peer of the scenario is {kind}")
+        rows = run["events"]
+        mine = (rows["event"] == str(Event.DEAD_PEER)) & (rows["detail"] == kind)
+        never = int((mine & (rows["outcome"] == str(DeadPeerOutcome.UNNOTICED))).sum())
+        return measure_members(
+            run, metric, statistic, never=never, nobody=f"no {kind} peer was noticed"
+        )
+
+    return measure
+
+
+QUANTILES: Final[dict[str, MeasureQuantile]] = {kind: _measure_notice(kind) for kind in _KINDS}
+MEASURES: Final[dict[str, Measure]] = {metric: _count_outcomes(metric) for metric in _OUTCOMES}

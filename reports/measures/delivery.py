@@ -1,0 +1,42 @@
+"""What was owed and what came: the ledger's columns, and what the timeline counted."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reports.frames import RunFrames
+from reports.measures.measurement import Measure, Measurement, absent, exact
+
+_LEDGER: Final = (
+    *("owed", "received", "lost", "duplicate", "reordered", "late", "leaked", "conflated"),
+)
+_TIMELINE: Final = ("errors", "missed")
+
+
+def _count_deliveries(column: str) -> Measure:
+    def measure(run: RunFrames) -> Measurement:
+        ledger = run["ledger"]
+        if ledger.empty:
+            return absent(run.why_absent("ledger"))
+        owed, value = int(ledger["owed"].sum()), int(ledger[column].sum())
+        if not owed and not value:
+            return absent("nothing was owed to anybody, so nothing was tried")
+        return exact(value, owed)
+
+    return measure
+
+
+def _sum_timeline(column: str) -> Measure:
+    def measure(run: RunFrames) -> Measurement:
+        timeline = run["timeline"]
+        if timeline.empty:
+            return absent(run.why_absent("timeline"))
+        return exact(int(timeline[column].sum()), None)
+
+    return measure
+
+
+MEASURES: Final[dict[str, Measure]] = {
+    **{f"delivery.{column}": _count_deliveries(column) for column in _LEDGER},
+    **{column: _sum_timeline(column) for column in _TIMELINE},
+}

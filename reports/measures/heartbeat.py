@@ -1,0 +1,83 @@
+"""Heartbeats: how regular, how many missing, and whom the gateway threw out for nothing."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from loadtests.results import EndOutcome, Event, Phase, Series
+from reports.frames import RunFrames
+from reports.measures.histograms import EVERY_PHASE, histogram_of
+from reports.measures.latency import measure_stream
+from reports.measures.measurement import Measure, Measurement, MeasureQuantile, absent, exact
+from reports.measures.orders import orders_of
+from reports.taint import left_out
+
+_S: Final = 1_000_000_000
+WELL_BEHAVED: Final = ("subscriber", "trader", "idle", "churner", "storm")
+"""Groups whose users keep every rule, so that the gateway has no reason to end a connection."""
+
+
+def _measure_gaps(metric: str) -> MeasureQuantile:
+    """Leave out what a tainted second delayed: its own beats and each next one.
+
+    A beat that is read late makes the gap before it longer and the gap after it shorter by
+    as much, one interval later.
+    """
+
+    def measure(run: RunFrames, statistic: str) -> Measurement:
+        tainted = left_out(run)
+        interval_s = round(float(run.manifest.facts.get("heartbeat_interval_ms") or 0) / 1_000)
+        after = {second + interval_s + slip for second in tainted for slip in (-1, 0, 1)}
+        steady = run["timeline"]
+        last = steady.loc[steady["phase"] == str(Phase.STEADY), "t_s"]
+        held = set(last.tolist())
+        excluded = frozenset(tainted | (after & held) if interval_s else tainted)
+        return measure_stream(run, metric, statistic, without=excluded)
+
+    return measure
+
+
+def count_missed(run: RunFrames) -> Measurement:
+    """Count heartbeats that never came."""
+    if run["events"].empty:  # a miss would be recorded there; every run records its phases
+        return absent(run.why_absent("events"))
+    heard = histogram_of(run, Series.HEARTBEAT_GAP, EVERY_PHASE).n
+    missed = int((run["events"]["event"] == str(Event.HEARTBEAT_MISSED)).sum())
+    if not heard and not missed:
+        return absent("no client was there long enough for two heartbeats")
+    return exact(missed, heard + missed)
+
+
+def count_false_evictions(run: RunFrames) -> Measurement:
+    """Count ends of well-behaved users' connections that nothing explains.
+
+    Explained are the ends that the ``disconnect`` row itself calls in order (``EndOutcome``: a
+    drop by command, a drain), and those of a group that was told to ``pause``: who does not
+    read may be closed as a slow consumer.
+    """
+    events = run["events"]
+    if events.empty:
+        return absent(run.why_absent("events"))
+    behaved = events["group"].isin(WELL_BEHAVED)
+    came = events["event"].isin([str(Event.CONNECT), str(Event.RECONNECT)])
+    kept = int((came & behaved).sum())
+    ends = events[behaved & (events["event"] == str(Event.DISCONNECT))]
+    if not kept and ends.empty:
+        return absent("no well-behaved user got a welcome, so none could be thrown out")
+    ends = ends[~ends["outcome"].isin([str(outcome) for outcome in EndOutcome])]
+    paused = {order.who: order.start_s * _S for order in reversed(orders_of(run, "pause"))}
+    unexplained = sum(
+        at_ns < paused.get(group, math.inf)
+        for at_ns, group in zip(ends["t_ns"], ends["group"], strict=True)
+    )
+    return exact(unexplained, max(kept, len(ends)))
+
+
+QUANTILES: Final[dict[str, MeasureQuantile]] = {
+    metric: _measure_gaps(metric) for metric in ("heartbeat.error", "heartbeat.gap")
+}
+MEASURES: Final[dict[str, Measure]] = {
+    "heartbeat.missed": count_missed,
+    "heartbeat.false_evictions": count_false_evictions,
+}

@@ -1,0 +1,69 @@
+"""One-second histograms out of a run's ``hist`` table."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from loadtests.results import Phase, Series
+from reports import intervals
+from reports.frames import RunFrames
+
+STEADY: Final = (Phase.STEADY,)
+EVERY_PHASE: Final = tuple(Phase)
+
+
+def histogram_of(
+    run: RunFrames,
+    series: Series,
+    phases: Sequence[Phase],
+    *,
+    without: Collection[int] = (),
+    family: str | None = None,
+) -> intervals.Histogram:
+    """Stack a series' one-second histograms over phases, workers added up.
+
+    Seconds of those phases without a value are rows of zeros: they are part of the run.
+
+    Args:
+        run: the run.
+        series: what was measured.
+        phases: which phases' seconds are taken.
+        without: seconds that are left out, such as tainted ones.
+        family: one kind of stream alone; None takes all together.
+    """
+    rows = run["hist"]
+    # One-byte masks and narrow columns: a run of hours has millions of rows.
+    wanted = rows["phase"].isin([str(phase) for phase in phases]).to_numpy()
+    wanted = wanted & (rows["series"] == str(series)).to_numpy()
+    if family is not None:
+        wanted = wanted & (rows["family"] == family).to_numpy()
+    if without:
+        wanted = wanted & ~rows["t_s"].isin(list(without)).to_numpy()
+    seconds = seconds_of(run, phases)
+    seconds = seconds[~np.isin(seconds, list(without))]
+    places = np.searchsorted(seconds, rows["t_s"].to_numpy()[wanted]).astype(np.int32)
+    found = rows["bucket"].to_numpy()[wanted]
+    buckets = np.flatnonzero(np.bincount(found)) if len(found) else np.zeros(0, dtype=np.int64)
+    columns = np.searchsorted(buckets, found).astype(np.int32)
+    counts = np.zeros((len(seconds), len(buckets)), dtype=np.int64)
+    np.add.at(counts, (places, columns), rows["count"].to_numpy()[wanted])
+    return intervals.Histogram(seconds=seconds, buckets=buckets.astype(np.int64), counts=counts)
+
+
+def seconds_of(run: RunFrames, phases: Sequence[Phase]) -> npt.NDArray[np.int64]:
+    """Return the seconds of phases that any table of the run knows, rising."""
+    names = [str(phase) for phase in phases]
+    seconds: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+    for table in ("hist", "timeline"):
+        known = run[table].loc[run[table]["phase"].isin(names), "t_s"]
+        seconds = np.union1d(seconds, known.unique()).astype(np.int64)
+    return seconds
+
+
+def quantile_fraction(statistic: str) -> float:
+    """Return 0.999 for ``p99.9``."""
+    return float(statistic.removeprefix("p")) / 100

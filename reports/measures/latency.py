@@ -1,0 +1,186 @@
+"""Quantiles of spans: pushes on their way, answers, connections, the generator's own.
+
+They come from the one-second histograms of the steady phase, without its tainted seconds
+(``reports.taint``). ``connect`` and ``session`` take all phases, because connecting is what
+the ramp does; heartbeats take warm-up too, because they come rarely and every client is there.
+
+Intervals are of two kinds. A stream of values that lasts a whole phase has a moving-block
+bootstrap over its seconds; where seconds are left out, those around them count as neighbours.
+Values that come once for each member of a group, all within a few
+seconds of one event (a storm, a drain, a death), have too few seconds for that; there the
+interval is distribution-free, from order statistics over the members (``estimate_by_order``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Final
+
+from loadtests.results import Phase, Series
+from reports import intervals, quantities
+from reports.frames import RunFrames
+from reports.measures.histograms import EVERY_PHASE, STEADY, histogram_of, quantile_fraction
+from reports.measures.measurement import (
+    Measurement,
+    MeasureQuantile,
+    absent,
+    estimated,
+)
+from reports.taint import left_out
+
+HEARTBEAT_PHASES: Final = (Phase.WARM_UP, Phase.STEADY)
+SOURCES: Final[dict[str, tuple[Series, tuple[Phase, ...]]]] = {
+    "push": (Series.PUSH, STEADY),
+    "push_service": (Series.PUSH_SERVICE, STEADY),
+    "accept": (Series.ACCEPT, STEADY),
+    "kernel": (Series.KERNEL, STEADY),
+    "read": (Series.GENERATOR_SHARE, STEADY),
+    "fanout.skew": (Series.FANOUT_SKEW, STEADY),
+    "staleness": (Series.STALENESS, STEADY),
+    "ack": (Series.ACK, STEADY),
+    "ack_service": (Series.ACK_SERVICE, STEADY),
+    "connect": (Series.CONNECT, EVERY_PHASE),
+    "session": (Series.SESSION, EVERY_PHASE),
+    "session_delay": (Series.SESSION_DELAY, EVERY_PHASE),
+    "heartbeat.error": (Series.HEARTBEAT_ERROR, HEARTBEAT_PHASES),
+    "heartbeat.gap": (Series.HEARTBEAT_GAP, HEARTBEAT_PHASES),
+    "dead_peer.mute": (Series.DEAD_PEER_MUTE, EVERY_PHASE),
+    "dead_peer.no_pong": (Series.DEAD_PEER_NO_PONG, EVERY_PHASE),
+    "dead_peer.stalled": (Series.DEAD_PEER_STALLED, EVERY_PHASE),
+    "storm.back": (Series.STORM_BACK, EVERY_PHASE),
+    "storm.fresh": (Series.STORM_FRESH, EVERY_PHASE),
+    "rate_limit.retry_error": (Series.RETRY_ERROR, EVERY_PHASE),
+    "auth.expiry": (Series.EXPIRY, EVERY_PHASE),
+    "drain.notice": (Series.DRAIN_NOTICE, EVERY_PHASE),
+    "drain.close": (Series.DRAIN_CLOSE, EVERY_PHASE),
+    "schedule_delay": (Series.SCHEDULE_DELAY, STEADY),
+    "publish_delay": (Series.PUBLISH_DELAY, STEADY),
+    "publish_ack": (Series.PUBLISH_ACK, STEADY),
+}
+"""Which series and phases each quantile metric is read from."""
+
+ONE_WAY: Final = frozenset({"push", "push_service", "accept", "kernel", "staleness"})
+"""Metrics that subtract a stamp of one clock from a stamp of another."""
+
+
+def measure_stream(
+    run: RunFrames, metric: str, statistic: str, *, without: Collection[int] | None = None
+) -> Measurement:
+    """Measure a quantile of values that came all through a phase.
+
+    Args:
+        run: the run.
+        metric: a name of ``SOURCES``.
+        statistic: ``p50`` to ``p99.99``, or ``max``.
+        without: seconds to leave out; None: the run's tainted ones.
+    """
+    series, phases = SOURCES[metric]
+    excluded = _tainted(run, phases) if without is None else without
+    histogram = histogram_of(run, series, phases, without=excluded)
+    if not histogram.n:
+        return absent(_why_empty(run, series, phases))
+    found, needed = _estimate(histogram, statistic, seed=run.scenario.seed)
+    words = [] if found.low is not None else [_too_short(histogram)]
+    if excluded:
+        words.append(f"{quantities.counted(len(excluded), 'tainted second')} left out")
+    measurement = estimated(found, "; ".join(words), needed=needed)
+    measurement = replace(measurement, left_out_s=len(excluded))
+    return _widen(run, measurement) if metric in ONE_WAY else measurement
+
+
+def measure_members(
+    run: RunFrames, metric: str, statistic: str, *, never: int = 0, nobody: str = ""
+) -> Measurement:
+    """Measure a quantile of values of which each member of a group gives one.
+
+    Args:
+        run: the run.
+        metric: a name of ``SOURCES``.
+        statistic: ``p50`` to ``p99.99``, or ``max``.
+        never: members whose value never came: each is larger than all that did.
+        nobody: what to say when there is no value at all.
+    """
+    series, phases = SOURCES[metric]
+    histogram = histogram_of(run, series, phases)
+    if not histogram.n:
+        return absent(run.absences.get("hist") or nobody or _why_empty(run, series, phases))
+    members = histogram.n + never
+    if statistic == "max":
+        if never:
+            return absent(f"{never:,} of {members:,} never came to it", histogram.n)
+        return estimated(intervals.estimate_maximum(histogram), needed=1)
+    quantile = quantile_fraction(statistic)
+    needed = intervals.samples_needed(quantile)
+    found = intervals.estimate_by_order(histogram, quantile, never=never)
+    if found is None:
+        why = f"{never:,} of {members:,} never came to it, so the {statistic} is not known"
+        return absent(why, histogram.n)
+    words = f"of {members:,} members, {never:,} never came to it" if never else ""
+    return estimated(found, words, needed=needed)
+
+
+def _tainted(run: RunFrames, phases: Sequence[Phase]) -> frozenset[int]:
+    """What takes all phases, connecting, is the ramp's business; taint is the steady phase's."""
+    return frozenset() if len(phases) == len(Phase) else left_out(run)
+
+
+def _estimate(
+    histogram: intervals.Histogram, statistic: str, *, seed: int
+) -> tuple[intervals.Estimate, int]:
+    if statistic == "max":
+        return intervals.estimate_maximum(histogram), 1
+    quantile = quantile_fraction(statistic)
+    found = intervals.estimate_quantile(histogram, quantile, seed=seed)
+    return found, intervals.samples_needed(quantile)
+
+
+def _why_empty(run: RunFrames, series: Series, phases: Sequence[Phase]) -> str:
+    where = "" if len(phases) == len(Phase) else f" in the {' and '.join(phases)} phase"
+    return run.absences.get("hist") or f"no {series} was measured{where}"
+
+
+def _too_short(histogram: intervals.Histogram) -> str:
+    least = intervals.FEWEST_BLOCKS * intervals.block_length(histogram)
+    return (
+        f"{quantities.counted(len(histogram.seconds), 'second')} of data are too few "
+        f"for an interval: at least {least} are needed"
+    )
+
+
+def _widen(run: RunFrames, found: Measurement) -> Measurement:
+    """Add the bound on the clocks' difference to both ends of a one-way interval.
+
+    With one clock there is none. With two whose difference is not bounded there is no
+    interval: the value then says how the clocks differ as much as how long anything took.
+    """
+    clock = run.manifest.part("clock")
+    is_one = clock.get("same") is not False
+    error_ns = clock.get("error_ns", 0 if is_one else None)
+    if error_ns is None:
+        words = "two clocks whose difference nobody bounded"
+        why = f"{words}; {found.why}" if found.why else words
+        return replace(found, low=None, high=None, why=why)
+    if not error_ns or found.low is None or found.high is None:
+        return found
+    words = f"two clocks, each way ± {quantities.span(float(error_ns))}"
+    return replace(
+        found,
+        low=max(0.0, found.low - error_ns),
+        high=found.high + error_ns,
+        why=f"{words}; {found.why}" if found.why else words,
+    )
+
+
+def _stream(metric: str) -> MeasureQuantile:
+    return lambda run, statistic: measure_stream(run, metric, statistic)
+
+
+QUANTILES: Final[dict[str, MeasureQuantile]] = {
+    metric: _stream(metric)
+    for metric in (
+        *("push", "push_service", "accept", "kernel", "read", "fanout.skew", "staleness"),
+        *("ack", "ack_service", "connect", "session", "session_delay"),
+        *("schedule_delay", "publish_delay", "publish_ack"),
+    )
+}

@@ -1,0 +1,175 @@
+"""Storms: everybody drops at once and returns at once; when are they back, and up to date.
+
+A member is a user that keeps the rules and whose connection ended by a ``drop`` of its group
+that a ``return`` follows, or because the gateway was restarted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from loadtests.results import AttemptOutcome, EndOutcome, Event, Series
+from reports import intervals
+from reports.frames import RunFrames
+from reports.measures.heartbeat import WELL_BEHAVED
+from reports.measures.histograms import EVERY_PHASE, histogram_of
+from reports.measures.latency import measure_members
+from reports.measures.measurement import Measure, Measurement, MeasureQuantile, absent, exact
+from reports.measures.orders import Order, around, gateway_orders, orders_of
+
+SHARES: Final = (0.50, 0.95, 0.99, 1.0)
+_S: Final = 1_000_000_000
+_NO_STORM: Final = "nobody dropped and returned on command, and the gateway was not restarted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Members:
+    """Who was in a storm, and who of them came back after the last end of a connection."""
+
+    dropped: frozenset[str]
+    back: frozenset[str]
+
+
+def storms(run: RunFrames) -> tuple[Order, ...]:
+    """Return the commands that made a storm: drops that a return follows, and restarts."""
+    returns = orders_of(run, "return")
+    drops = [
+        order
+        for order in orders_of(run, "drop")
+        if any(back.who == order.who and back.start_s >= order.start_s for back in returns)
+    ]
+    restarts = [order for order in gateway_orders(run) if order.do == "restart"]
+    return tuple(sorted([*drops, *restarts], key=lambda order: order.start_s))
+
+
+def storm_times(run: RunFrames) -> pd.DataFrame:
+    """Return when 50, 95, 99 and 100 % of a storm's members were back, and fresh.
+
+    Returns:
+        ``share`` (0 to 1), ``back_ns``, ``fresh_ns``: spans from the drop; absent (NaN) when so
+        many never were, or nothing was measured. No row when there was no storm.
+    """
+    if not storms(run):
+        return pd.DataFrame({name: pd.Series(dtype=float) for name in _COLUMNS})
+    never = _never(run)
+    back = histogram_of(run, Series.STORM_BACK, EVERY_PHASE)
+    fresh = histogram_of(run, Series.STORM_FRESH, EVERY_PHASE)
+    rows = [
+        {
+            "share": share,
+            "back_ns": _reached(back, share, never),
+            "fresh_ns": _reached(fresh, share, max(0, back.n + never - fresh.n)),
+        }
+        for share in SHARES
+    ]
+    return pd.DataFrame(rows, columns=list(_COLUMNS))
+
+
+_COLUMNS: Final = ("share", "back_ns", "fresh_ns")
+
+
+def _reached(histogram: intervals.Histogram, share: float, never: int) -> float:
+    """Return the span after which a share of all members had come; NaN when it never was."""
+    rank = int(np.ceil((histogram.n + never) * share - 1e-9))
+    if not histogram.n or rank > histogram.n:
+        return float("nan")
+    edges = np.cumsum(histogram.counts.sum(axis=0))
+    return float(histogram.tops[int(np.searchsorted(edges, rank))])
+
+
+def _members(run: RunFrames) -> _Members:
+    events = run["events"]
+    events = events[events["group"].isin(WELL_BEHAVED)]
+    came = events["event"].isin([str(Event.CONNECT), str(Event.RECONNECT)])
+    ends = events["event"] == str(Event.DISCONNECT)
+    dropped: set[str] = set()
+    back: set[str] = set()
+    for order in storms(run):
+        why = EndOutcome.DROPPED if order.who else EndOutcome.DRAINED
+        gone = ends & (events["outcome"] == str(why)) & around(events, order)
+        if order.who:
+            gone &= events["group"] == order.who
+        left = events.loc[gone].groupby("user")["t_ns"].max()
+        last = events.loc[came].groupby("user")["t_ns"].max().reindex(left.index)
+        returned = (last > left).fillna(value=False)
+        dropped |= {str(user) for user in left.index}
+        back -= {str(user) for user in left.index[~returned]}
+        back |= {str(user) for user in left.index[returned]}
+    return _Members(dropped=frozenset(dropped), back=frozenset(back))
+
+
+def _never(run: RunFrames) -> int:
+    found = _members(run)
+    return len(found.dropped - found.back)
+
+
+def count_not_back(run: RunFrames) -> Measurement:
+    """Count members of a storm that got no welcome again before the run's end."""
+    if not storms(run):
+        return absent(run.absences.get("events") or _NO_STORM)
+    found = _members(run)
+    if not found.dropped:
+        return absent("no connection ended in the storm, so nobody had to come back")
+    return exact(len(found.dropped - found.back), len(found.dropped))
+
+
+def _attempts(run: RunFrames) -> pd.Series:
+    """Return what came of each attempt; after a gateway is told to end for good, none counts."""
+    rows = run["events"]
+    ends = orders_of(run, "terminate")
+    until_ns = ends[0].start_s * _S if ends else np.inf
+    tried = (rows["event"] == str(Event.ATTEMPT)) & (rows["t_ns"] < until_ns)
+    return rows.loc[tried, "outcome"]
+
+
+def count_attempts(run: RunFrames) -> Measurement:
+    """Count the connections that members tried."""
+    outcomes = _attempts(run)
+    if not storms(run) or outcomes.empty:
+        why = _NO_STORM if not storms(run) else "no member of the storm tried to connect"
+        return absent(run.absences.get("events") or why)
+    return exact(len(outcomes), len(outcomes))
+
+
+def count_refused(run: RunFrames) -> Measurement:
+    """Count the attempts that the gateway answered and refused.
+
+    One that found no gateway at all (the connection was not taken, or ended) is none.
+    """
+    outcomes = _attempts(run)
+    if not storms(run) or outcomes.empty:
+        why = _NO_STORM if not storms(run) else "no member of the storm tried to connect"
+        return absent(run.absences.get("events") or why)
+    return exact(int((outcomes == str(AttemptOutcome.REFUSED)).sum()), len(outcomes))
+
+
+def _measure_back(run: RunFrames, statistic: str) -> Measurement:
+    if not storms(run):
+        return absent(run.absences.get("events") or _NO_STORM)
+    nobody = "no member of the storm came back"
+    return measure_members(run, "storm.back", statistic, never=_never(run), nobody=nobody)
+
+
+def _measure_fresh(run: RunFrames, statistic: str) -> Measurement:
+    if not storms(run):
+        return absent(run.absences.get("events") or _NO_STORM)
+    back = histogram_of(run, Series.STORM_BACK, EVERY_PHASE).n
+    fresh = histogram_of(run, Series.STORM_FRESH, EVERY_PHASE).n
+    nobody = "no member of the storm had a market event after it came back"
+    never = max(0, back + _never(run) - fresh)
+    return measure_members(run, "storm.fresh", statistic, never=never, nobody=nobody)
+
+
+QUANTILES: Final[dict[str, MeasureQuantile]] = {
+    "storm.back": _measure_back,
+    "storm.fresh": _measure_fresh,
+}
+MEASURES: Final[dict[str, Measure]] = {
+    "storm.not_back": count_not_back,
+    "storm.attempts": count_attempts,
+    "storm.refused": count_refused,
+}

@@ -1,0 +1,136 @@
+"""Decide a relative budget from an interval of the ratio head/base.
+
+    the whole interval breaks the limit                           FAIL
+    the interval, widened by 1.43, keeps it, and the interval     PASS
+    is no longer than what the budget allows
+    anything else                                                 INCONCLUSIVE
+
+A PASS asks for more than a FAIL, so that a comparison that sees little waves no real change
+through: a gate that cannot tell −15 % from +15 % has nothing to say about 10 %, and of six
+noisy pairs some lie close together by chance. An interval of length 2w keeps clear of a change
+that is 2w away in 97.5 % of comparisons (z₀.₉₇₅·σ on either side); widened by 1.43 it is one
+of 99.5 %. A limit that demands an improvement (ratio <= 0.95) asks for an estimate that is 2w
+better.
+
+The **smallest visible change** v = L · exp(1.43 · w) − 1, with the limit L and the interval's
+half-width w on the logarithm of the ratio, is the smallest change that breaks the budget in
+80 % of comparisons (``reports.pairs.SEEN`` has the derivation). It is printed beside each.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from loadtests.results import Verdict
+from reports.pairs import FEWEST_PAIRS, SEEN, Shift
+from scenarios.schema import Budget
+
+_MOST_PAIRS: Final = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ratio:
+    """What a relative budget came to.
+
+    Attributes:
+        value: head over base; None when there is none.
+        low: lower end of its interval; None where there is none.
+        high: upper end.
+        visible: the smallest change that would break the budget in 80 % of comparisons, as
+            a share: 0.18 is 18 % more, −0.18 is 18 % less; None without an interval.
+        verdict: what it came to.
+        why: in words; empty for a PASS that needs none.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    visible: float | None
+    verdict: Verdict
+    why: str
+
+
+def judge_ratio(budget: Budget, shift: Shift) -> Ratio:
+    """Decide a relative budget.
+
+    Args:
+        budget: with ``is_relative``.
+        shift: of ln(head/base).
+    """
+    value = math.exp(shift.value)
+    half = shift.half_width
+    if shift.low is None or shift.high is None or half is None:
+        words = f"{shift.n} of {FEWEST_PAIRS} pairs that an interval needs"
+        return _ratio(value, Verdict.INCONCLUSIVE, words)
+    keeps_below = budget.operator.startswith("<")
+    # Seen from the limit, a change for the worse is positive whichever way it points.
+    worse = 1.0 if keeps_below else -1.0
+    limit = worse * math.log(budget.limit)
+    low, high = sorted((worse * shift.low, worse * shift.high))
+    visible = math.exp(worse * (limit + SEEN * half)) - 1
+    if low > limit or (low == limit and budget.operator in "<>"):
+        verdict, why = Verdict.FAIL, ""
+    elif high > limit or (high == limit and budget.operator in "<>"):
+        verdict = Verdict.INCONCLUSIVE
+        why = _straddling(shift, visible, distance=abs(limit - worse * shift.value))
+    elif (0.0 if limit > 0 else worse * shift.value) + 2 * half > limit:
+        verdict = Verdict.INCONCLUSIVE
+        why = _unresolved(budget, half, visible)
+    elif worse * shift.value + SEEN * half > limit:
+        verdict = Verdict.INCONCLUSIVE
+        why = f"kept by less than the noise; smallest visible change {change(visible)}"
+    else:
+        verdict, why = Verdict.PASS, ""
+    return Ratio(
+        value=value,
+        low=math.exp(shift.low),
+        high=math.exp(shift.high),
+        visible=visible,
+        verdict=verdict,
+        why=why,
+    )
+
+
+def unjudged(why: str) -> Ratio:
+    """Return a ratio that could not be made."""
+    return _ratio(None, Verdict.INCONCLUSIVE, f"no data: {why}")
+
+
+def _ratio(value: float | None, verdict: Verdict, why: str) -> Ratio:
+    return Ratio(value=value, low=None, high=None, visible=None, verdict=verdict, why=why)
+
+
+def _straddling(shift: Shift, visible: float, *, distance: float) -> str:
+    words = f"the limit lies inside the interval; smallest visible change {change(visible)}"
+    needed = _pairs_needed(shift, distance)
+    return f"{words}; {needed}" if needed else words
+
+
+def _unresolved(budget: Budget, half: float, visible: float) -> str:
+    length, allowed = math.exp(2 * half) - 1, abs(budget.limit - 1)
+    return (
+        f"cannot be told: the interval is {change(length)[1:]} long and the budget allows "
+        f"{change(allowed)[1:]}; smallest visible change {change(visible)}"
+    )
+
+
+def _pairs_needed(shift: Shift, distance: float) -> str:
+    """Say how many pairs would decide: an interval shrinks with the root of their number."""
+    if shift.coverage is None or not shift.half_width or shift.n < FEWEST_PAIRS:
+        return ""
+    needed = shift.n * (SEEN * shift.half_width / max(distance, 1e-9)) ** 2
+    if needed > _MOST_PAIRS:
+        return f"more than {_MOST_PAIRS} pairs would be needed"
+    return f"about {max(shift.n + 1, math.ceil(needed))} pairs would be needed"
+
+
+def change(share: float | None) -> str:
+    """Return a change as people read it: ``+18 %``, ``−4.2 %``; absent as a dash."""
+    if share is None:
+        return "–"
+    size = abs(share) * 100
+    places = 0 if size >= 9.95 else 1
+    sign = "−" if share < 0 else "+"
+    return f"{sign}{size:.{places}f} %"

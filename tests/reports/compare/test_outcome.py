@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import json
+import shutil
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from blocks import block_scenario, make_sides
+from rich.console import Console
+from synthetic_run import ledger_row, write_table
+
+from loadtests.results import COMPARISON_FIELDS, MANIFEST, SCENARIO, ExitCode, Verdict
+from reports.compare.__main__ import main
+from reports.compare.blocks import find_runs, pair_up, read_blocks
+from reports.compare.outcome import Comparison, compare_blocks
+from reports.compare.screen import print_comparison, render_comparison
+from reports.errors import NotARunError
+from scenarios.schema import parse_budget
+
+BASE = (1.00, 1.02, 0.99, 1.01, 1.00, 0.98)
+RATIO = block_scenario("push.p99 ratio <= 1.10", "delivery.lost == 0")
+PASS, FAIL, INCONCLUSIVE, INVALID = (
+    Verdict.PASS,
+    Verdict.FAIL,
+    Verdict.INCONCLUSIVE,
+    Verdict.INVALID,
+)
+Sides = tuple[Path, Path]
+
+
+@pytest.fixture(scope="module")
+def same(tmp_path_factory: pytest.TempPathFactory) -> Sides:
+    """Six pairs of one gateway; nobody may write into them."""
+    folder = tmp_path_factory.mktemp("same")
+    return make_sides(folder, BASE, BASE[::-1], scenario=RATIO)
+
+
+@pytest.fixture(scope="module")
+def slower(tmp_path_factory: pytest.TempPathFactory) -> Sides:
+    """Six pairs with a head that takes half as long again."""
+    folder = tmp_path_factory.mktemp("slower")
+    return make_sides(folder, BASE, [1.5 * speed for speed in BASE], scenario=RATIO)
+
+
+def compared(sides: Sides) -> Comparison:
+    return compare_blocks(read_blocks([sides[0]]), read_blocks([sides[1]]))
+
+
+@pytest.fixture(scope="module")
+def outcome(slower: Sides) -> Comparison:
+    """What the slower head came to."""
+    return compared(slower)
+
+
+def edited(side: Path, folder: Path, **members: object) -> Path:
+    """Copy a side's blocks and replace members of their manifests."""
+    shutil.copytree(side, folder)
+    for place, run in enumerate(find_runs([folder])):
+        path = run / MANIFEST
+        named = {name: make(place) if callable(make) else make for name, make in members.items()}
+        path.write_text(json.dumps({**json.loads(path.read_text()), **named}))
+    return folder
+
+
+def test_six_pairs_of_one_gateway_pass(same: Sides) -> None:
+    found = compared(same)
+    assert (found.verdict, found.exit_code, found.method, found.pairs) == (PASS, 0, "pairs", 6)
+    assert [one.verdict for one in found.decisions] == [PASS, PASS]
+
+
+def test_a_head_half_as_slow_again_fails_with_its_ratio(outcome: Comparison) -> None:
+    assert (outcome.verdict, outcome.exit_code) == (FAIL, ExitCode.BUDGET_BROKEN)
+    ratio = next(one for one in outcome.decisions if one.budget.is_relative)
+    assert ratio.measurement.value == pytest.approx(1.5, rel=0.01)
+    assert outcome.ratios["push.p99 ratio <= 1.10"] == pytest.approx([1.5] * 6, rel=0.01)
+    assert "+50 %" in outcome.reasons[0]
+
+
+def test_what_the_file_holds_is_what_the_contract_says(outcome: Comparison) -> None:
+    content = outcome.as_json()
+    assert list(content) == [column.name for column in COMPARISON_FIELDS]
+    assert json.loads(json.dumps(content)) == content
+
+
+def test_blocks_that_did_not_alternate_are_two_samples(same: Sides, tmp_path: Path) -> None:
+    head = edited(
+        same[1], tmp_path / "head", created=lambda place: f"2026-11-23T11:{place:02d}:00.000Z"
+    )
+    found = compared((same[0], head))
+    assert (found.method, found.verdict) == ("samples", PASS)
+
+
+def test_one_run_a_side_is_judged_by_the_runs_own_intervals(same: Sides) -> None:
+    base, head = (find_runs([side])[:1] for side in same)
+    found = compare_blocks(read_blocks(base), read_blocks(head))
+    assert found.method == "single"
+    assert found.decisions[-1].compared is not None
+
+
+def test_a_loss_in_one_block_of_the_head_fails(same: Sides, tmp_path: Path) -> None:
+    folder = tmp_path / "head"
+    shutil.copytree(same[1], folder)
+    victim = find_runs([folder])[0]
+    rows = [ledger_row("price:A", "subscriber", 10, lost=1)]
+    write_table(victim, "ledger", rows)
+    found = compared((same[0], folder))
+    assert found.exit_code == ExitCode.BUDGET_BROKEN
+    assert found.reasons == ("delivery.lost == 0: 1 · in 1 of 6 blocks",)
+
+
+def test_a_base_from_another_machine_only_advises(slower: Sides, tmp_path: Path) -> None:
+    host = {"cpu": "Another CPU", "cores": 64, "machine": "x86_64"}
+    found = compared((edited(slower[0], tmp_path / "base", host=host), slower[1]))
+    ratio = next(one for one in found.decisions if one.budget.is_relative)
+    assert ratio.verdict is INCONCLUSIVE
+    assert ratio.why.startswith("advisory, would be FAIL: the baseline is from another machine")
+
+
+def test_a_value_under_the_floor_passes_whatever_the_ratio(slower: Sides) -> None:
+    over = [parse_budget("push.p99 ratio <= 1.10 above 10 ms", 1)]
+    found = compare_blocks(read_blocks([slower[0]]), read_blocks([slower[1]]), over)
+    ratio = next(one for one in found.decisions if one.budget.is_relative)
+    assert (ratio.verdict, ratio.why) == (
+        PASS,
+        "not above 10 ms, where the ratio does not matter",
+    )
+
+
+def test_without_ratios_the_usual_ones_are_judged_as_far_as_there_are_data(
+    same: Sides, tmp_path: Path
+) -> None:
+    head = edited(same[1], tmp_path / "head")
+    for run in find_runs([head]):
+        (run / SCENARIO).write_text(block_scenario("errors == 0"), encoding="utf-8")
+    found = compared((same[0], head))
+    judged = [one.budget.text for one in found.decisions]
+    assert "push.p50 ratio <= 1.10" in judged
+    assert "errors == 0" in judged
+    assert all(one.measurement.value is not None for one in found.decisions)
+
+
+def test_a_pair_whose_generator_was_in_bad_health_is_left_out(same: Sides, tmp_path: Path) -> None:
+    told = {2: {"status": "lost"}}
+    head = edited(
+        same[1],
+        tmp_path / "head",
+        publisher=lambda place: told.get(place, {"status": "complete", "published": 1}),
+    )
+    found = compared((same[0], head))
+    assert found.pairs == 5
+    assert [run_id for run_id, _ in found.excluded] == [find_runs([head])[2].name]
+    assert found.verdict is INVALID
+    assert any("1 of 6 pairs had a generator in bad health" in words for words in found.reasons)
+
+
+def test_a_folder_that_holds_no_run_is_said(tmp_path: Path) -> None:
+    with pytest.raises(NotARunError, match="neither a run nor a directory of runs"):
+        find_runs([tmp_path])
+
+
+def test_pairs_are_neighbours_in_time(same: Sides) -> None:
+    sides = pair_up(read_blocks([same[0]]), read_blocks([same[1]]))
+    assert sides.is_paired
+    pairs = zip(sides.base, sides.head, strict=True)
+    minutes = [(one.created[14:16], two.created[14:16]) for one, two in pairs]
+    assert minutes[:3] == [("00", "01"), ("03", "02"), ("04", "05")]
+
+
+def test_the_screen_fits_80_columns_and_speaks_in_words(outcome: Comparison) -> None:
+    console = Console(width=80, record=True, no_color=True, file=StringIO())
+    print_comparison(outcome, console)
+    text = console.export_text()
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert "✕ FAIL" in text
+    assert "+50 %" in text
+    assert "6 pairs of neighbouring blocks" in text
+
+
+def test_the_page_of_markdown_names_both_sides(outcome: Comparison) -> None:
+    text = render_comparison(outcome)
+    assert "| ✕ FAIL | `push.p99 ratio <= 1.10` | 2.5" in text
+    assert "| 3.8" in text
+
+
+def test_the_command_writes_what_is_asked_for_and_returns_the_code(
+    slower: Sides, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    names = ("--json", "compare.json"), ("--junit", "junit.xml"), ("--summary", "summary.md")
+    options = [word for option, name in names for word in (option, str(out / name))]
+    code = main(["--base", str(slower[0]), "--head", str(slower[1]), *options])
+    assert code == ExitCode.BUDGET_BROKEN
+    assert json.loads((out / "compare.json").read_text())["verdict"] == "FAIL"
+    assert 'failures="1"' in (out / "junit.xml").read_text()
+    assert "FAIL" in capsys.readouterr().out
+
+
+def test_the_command_says_what_is_no_run(
+    same: Sides, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--base", str(tmp_path), "--head", str(same[1])]) == ExitCode.USAGE
+    assert "neither a run nor a directory of runs" in capsys.readouterr().err
