@@ -28,8 +28,9 @@ def missing_part(name: str) -> str | None:
     if name == "node":
         if shutil.which("node") is None:
             return "node is not on the PATH: install Node.js 18 or newer"
-        if not (ROOT / "tests/interop/node_modules/socket.io-client").is_dir():
-            return "socket.io-client is not installed: cd tests/interop && npm ci"
+        for package in ("socket.io-client", "playwright-core", "axe-core"):
+            if not (ROOT / "tests/interop/node_modules" / package).is_dir():
+                return f"{package} is not installed: cd tests/interop && npm ci"
         return None
     return None if shutil.which(name) else f"{name} is not on the PATH"
 

@@ -25,16 +25,16 @@ from typing import Any, Final
 import gevent
 import gevent.socket
 
+from loadtests.behaviours.subscriber import Subscriber
 from loadtests.histogram import Histogram
 from loadtests.locust import SocketIOUser
-from loadtests.probes import read_pss_anon
 from loadtests.pulse import BREATH_S
 from loadtests.reactor import Reactor
 from loadtests.recording import PhaseTimes, Recorder
 from loadtests.results import Series
 from loadtests.secondseen import SecondSeen
+from loadtests.serverprobe import read_pss_anon
 from loadtests.stage import Stage
-from loadtests.users import Subscriber
 from scenarios.schema import parse_scenario
 
 DEADLINE_S: Final = 120.0

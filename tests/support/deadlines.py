@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -22,3 +23,11 @@ async def poll_until(
     while not condition():
         assert clock() < deadline, f"not within {timeout_s} s: {what}"
         await asyncio.sleep(POLL_S)
+
+
+def until(condition: Callable[[], object], what: str = "", timeout_s: float = DEADLINE_S) -> None:
+    """Wait until a condition holds, where there is no loop; fail with ``what`` was waited for."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
+        time.sleep(POLL_S)

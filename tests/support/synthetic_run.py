@@ -57,16 +57,25 @@ def clients_at(second: int) -> int:
     return min(CLIENTS, 60 * (second + 1))
 
 
-def span_rows(series: Series, second: int, values_ns: Sequence[int]) -> Rows:
-    """Return the rows of ``hist`` for spans measured in one second."""
+def span_rows(
+    series: Series,
+    second: int,
+    values_ns: Sequence[int],
+    family: str = "",
+    phase: Phase | None = None,
+) -> Rows:
+    """Return the rows of ``hist`` for spans measured in one second.
+
+    ``phase`` is for a run whose phases are not this module's.
+    """
     buckets, counts = np.unique([bucket_of(int(value)) for value in values_ns], return_counts=True)
     return [
         {
             "t_s": second,
-            "phase": str(phase_at(second)),
+            "phase": str(phase_at(second) if phase is None else phase),
             "worker": "publisher" if series.startswith("publish") else "local",
             "series": str(series),
-            "family": "",
+            "family": family,
             "bucket": int(bucket),
             "count": int(count),
         }
@@ -82,6 +91,7 @@ def make_run(
     manifest: Mapping[str, Any] | None = None,
     change: Change | None = None,
     without: Sequence[str] = (),
+    tables: Tables | None = None,
 ) -> Path:
     """Write a run directory and return it.
 
@@ -92,13 +102,15 @@ def make_run(
         manifest: members that replace the manifest's own.
         change: is handed all tables as lists of rows before they are written.
         without: tables that are not written at all.
+        tables: what is written instead of a smoke run's rows.
     """
     directory.mkdir(parents=True, exist_ok=True)
     if scenario is None:
         shutil.copyfile(SMOKE, directory / SCENARIO)
     else:
         (directory / SCENARIO).write_text(scenario, encoding="utf-8")
-    tables = _tables(np.random.default_rng(seed))
+    if tables is None:
+        tables = _tables(np.random.default_rng(seed))
     if change is not None:
         change(tables)
     for name in TABLES:
@@ -227,6 +239,23 @@ def event_row(at_ns: int, event: Event, outcome: str = "", **more: Any) -> dict[
     row: dict[str, Any] = {"worker": "local", "user": "", "group": "", "sent_ns": None}
     row |= {"value_ns": None, "detail": "", **more}
     return {"t_ns": at_ns, "event": str(event), "outcome": outcome, **row}
+
+
+def client_row(
+    place: int, mean_ns: int, *, pushes: int = 100, group: str = "subscriber"
+) -> dict[str, Any]:
+    """Return one client's row; ``mean_ns`` is the mean of its pushes."""
+    return {
+        "worker": "local",
+        "user": f"vu-{place}",
+        "group": group,
+        "place": place,
+        "welcome_ns": place * 10 * _MS,
+        "connects": 1,
+        "pushes": pushes,
+        "push_sum_ns": pushes * mean_ns,
+        "push_max_ns": 3 * mean_ns if pushes else None,
+    }
 
 
 def limit_row(sent_ns: int, outcome: LimitOutcome, retry_after_ms: int | None = None) -> Any:

@@ -9,7 +9,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,9 +22,14 @@ _OURS: Final = ("GATEWAY_", "JWT_", "NODE_ENV", "CLIENT_URL", "PORT", "HOST", "R
 
 
 class GatewayProcess(Target):
-    """``python -m gateway`` of our own, with its log."""
+    """``python -m gateway`` of our own, with its log; ``command`` may put it somewhere else."""
 
-    def __init__(self, log: Path, settings: Mapping[str, str | None]) -> None:
+    def __init__(
+        self,
+        log: Path,
+        settings: Mapping[str, str | None],
+        command: Sequence[str] = (sys.executable, "-m", "gateway"),
+    ) -> None:
         secret = secrets.token_hex(32)
         environ = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
         given: dict[str, str | None] = {
@@ -40,7 +45,7 @@ class GatewayProcess(Target):
         self.log = log
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gateway"],
+                command,
                 cwd=ROOT,
                 env=environ,
                 stdout=subprocess.PIPE,

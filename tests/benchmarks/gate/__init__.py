@@ -1,0 +1,6 @@
+"""The gate held against itself, live: recorded A/A blocks, and comparisons run now.
+
+``python -m tests.benchmarks.gate`` runs three comparisons of the gateway with itself and
+three with one that is slower on purpose; ``python -m tests.benchmarks.gate.record`` records
+the A/A blocks that ``python -m reports.compare.proof`` draws from.
+"""

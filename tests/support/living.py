@@ -1,0 +1,93 @@
+"""Virtual users that live in a test, and a recorder that keeps what it is told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import gevent
+from blackbox.process import GatewayProcess
+from locust.env import Environment
+from numpy.typing import NDArray
+
+from loadtests.recording import PhaseTimes, Recorder
+from loadtests.results import Event, Series
+from loadtests.stage import Stage
+from loadtests.users import VirtualUser
+
+DEADLINE_S: Final = 10.0
+
+
+class Kept(Recorder):
+    """A recorder that also keeps what it was told."""
+
+    def __init__(self, directory: Path) -> None:
+        t0_ns = time.monotonic_ns()
+        super().__init__(directory, worker="test", t0_ns=t0_ns, phases=PhaseTimes(t0_ns))
+        self.events: list[tuple[Event, str, str]] = []
+        self.measured: list[tuple[Series, int]] = []
+        self.counted: dict[str, int] = {}
+
+    def event(self, event: Event, *, at_ns: int, **facts: Any) -> None:
+        """Keep an event: what, whose, its outcome."""
+        self.events.append((event, facts.get("user", ""), facts.get("outcome", "")))
+        super().event(event, at_ns=at_ns, **facts)
+
+    def span(self, series: Series, value_ns: int, at_ns: int, *more: str) -> None:
+        """Keep a span."""
+        self.measured.append((series, value_ns))
+        super().span(series, value_ns, at_ns, *more)
+
+    def spans(
+        self, series: Series, values_ns: NDArray[Any], at_ns: NDArray[Any], *more: str
+    ) -> None:
+        """Keep spans."""
+        self.measured += [(series, value_ns) for value_ns in values_ns.tolist()]
+        super().spans(series, values_ns, at_ns, *more)
+
+    def count(self, column: str, n: int = 1) -> None:
+        """Keep a count."""
+        self.counted[column] = self.counted.get(column, 0) + n
+        super().count(column, n)
+
+    def of(self, series: Series) -> list[int]:
+        """Return the spans of a series."""
+        return [value for kind, value in self.measured if kind is series]
+
+    def outcomes(self, event: Event) -> list[str]:
+        """Return the outcomes of the events of a kind."""
+        return [outcome for kind, _, outcome in self.events if kind is event]
+
+
+class Living:
+    """Lets users live against a gateway, each in a greenlet of its own, until the test's end."""
+
+    def __init__(self, stage: Stage, environment: Environment) -> None:
+        self.stage = stage
+        self._environment = environment
+        self._users: list[tuple[Any, VirtualUser]] = []
+
+    def __call__(self, user_class: type[VirtualUser], gateway: GatewayProcess) -> VirtualUser:
+        """Let one more live."""
+        self.stage.secret = gateway.secret
+        user_class.stage = self.stage
+        user_class.host = gateway.url
+        user = user_class(self._environment)
+        self._users.append((gevent.spawn(user.live), user))
+        return user
+
+    def end(self) -> None:
+        """End them all."""
+        for greenlet, user in self._users:
+            greenlet.kill()
+            user.close()
+
+
+def wait_until(happened: Callable[[], object], deadline_s: float = DEADLINE_S) -> None:
+    """Poll until something happened, while greenlets run."""
+    deadline = time.monotonic() + deadline_s
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        gevent.sleep(0.01)

@@ -1,0 +1,85 @@
+"""A real ``tidegate run`` that a test watches, or breaks in the middle."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from loadtests.manifest import read_json
+from loadtests.results import MANIFEST
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+DEADLINE_S: Final = 30.0
+
+
+def wait_for(is_so: Callable[[], object]) -> None:
+    """Poll until something is so."""
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not is_so():
+        assert time.monotonic() < deadline_s, "it did not happen in time"
+        time.sleep(0.02)
+
+
+class SupervisedRun:
+    """A run of a scenario's text, with more arguments."""
+
+    def __init__(self, directory: Path, text: str, more: Sequence[str] = ()) -> None:
+        scenario = directory / "small.toml"
+        scenario.write_text(text)
+        self.runs = directory / "runs"
+        command = [sys.executable, "-m", "loadtests", "run", str(scenario)]
+        self.process = subprocess.Popen(
+            [*command, "--runs", str(self.runs), *more],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=ROOT,
+        )
+
+    @property
+    def directory(self) -> Path:
+        """The run directory."""
+        return (self.runs / "latest").resolve()
+
+    def wait_until_steady(self) -> None:
+        """Poll until the steady phase is on the screen."""
+        path = self.runs / "latest" / "logs" / "live.json"
+        wait_for(lambda: (read_json(path) or {}).get("phase") == "steady")
+
+    def descendant(self, word: str) -> psutil.Process:
+        """Return its one process with a word on its command line."""
+        found = [
+            child
+            for child in psutil.Process(self.process.pid).children(recursive=True)
+            if word in child.cmdline()
+        ]
+        assert len(found) == 1, found
+        return found[0]
+
+    def end(self) -> tuple[int, str]:
+        """Wait for the end; return exit code and words. None of its processes is left."""
+        descendants = psutil.Process(self.process.pid).children(recursive=True)
+        words, _ = self.process.communicate(timeout=DEADLINE_S * 4)
+        _, left = psutil.wait_procs(descendants, timeout=5)
+        assert left == []
+        return self.process.returncode, words
+
+    def manifest(self) -> dict[str, Any]:
+        """Return the manifest."""
+        found = read_json(self.directory / MANIFEST)
+        assert found is not None
+        return found
+
+    def kill(self) -> None:
+        """End it if it still goes."""
+        if self.process.poll() is None:
+            self.process.kill()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self.process.wait()
