@@ -50,7 +50,7 @@ def scenarios() -> str:
     """Return the grammar of budgets, and the metrics that they may name."""
     import scenarios.budgets
     import scenarios.overlay
-    from loadtests import breach
+    from loadtests.supervision import breach
     from scenarios.schema import METRICS
 
     grammar, examples = (

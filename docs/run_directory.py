@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Final
 
-from loadtests import livefile, results
-from loadtests.gatewayorders import EXITS, ORDERS
-from loadtests.profiling import PROFILE
+from loadtests import results
+from loadtests.supervision import livefile
+from loadtests.supervision.gatewayorders import EXITS, ORDERS
+from loadtests.supervision.profiling import PROFILE
 
 FILES: Final[tuple[tuple[str, str, str], ...]] = (
     (results.MANIFEST, "JSON", "what was run, on what, how far it came; see its members below"),
@@ -27,7 +28,11 @@ FILES: Final[tuple[tuple[str, str, str], ...]] = (
     (results.SUMMARY, "Markdown", "the verdict for a terminal or a pull request"),
     (results.REPORT, "HTML", "the report: one page, offline"),
     (results.COMPARISON, "JSON", "in the folder of a comparison: head against base"),
-    (results.CAPACITY, "JSON", "in the folder of a search for capacity: its rungs and its answer"),
+    (
+        results.CAPACITY,
+        "JSON",
+        "of a search for capacity: its trials and answer; beside the trial kept last, too",
+    ),
     ("notebooks/*.html", "HTML", "pages that `tidegate notebook` made"),
     (f"{results.LOGS}/live.json", "JSON", "the newest second, written anew each second"),
     (f"{results.LOGS}/publisher.json", "JSON", "the publisher's ledger, written each second"),
@@ -119,6 +124,23 @@ COMPARISON: Final[tuple[tuple[str, str, str, str], ...]] = (
     *_BUDGET,
     ("budgets[].ratios", "list", "ratio", "head over base of each pair"),
 )
+CAPACITY: Final[tuple[tuple[str, str, str, str], ...]] = (
+    ("format_version", "integer", "", "the trials'"),
+    ("scenario", "text", "", "its scenario"),
+    ("of", "text", "", "what was scaled: publications or users"),
+    ("unit", "text", "", "of every load here, in words"),
+    ("low", "number", "unit", "the largest load that was kept; null when none was"),
+    ("high", "number", "unit", "the smallest that was not shown to be kept; null without a bound"),
+    ("is_confirmed", "boolean", "", "whether a long trial kept low too"),
+    ("bound", "text", "", "what bound it: gateway, generator, or asked (nobody asked for more)"),
+    ("why", "text", "", "the words of the trial that bound it"),
+    ("at_least", "number", "unit", "what was demanded; null where nothing was"),
+    ("trials[].load", "number", "unit", "of a trial; they stand in the order they were made"),
+    ("trials[].is_long", "boolean", "", "whether it was one to confirm low"),
+    ("trials[].verdict", "text", "", "see Verdict"),
+    ("trials[].why", "text", "", "its first reason, in words"),
+    ("trials[].run", "text", "", "its run directory, from the search's folder"),
+)
 PUBLISHER: Final[tuple[tuple[str, str, str, str], ...]] = (
     ("published", "integer", "", "items that the gateway accepted"),
     ("late", "integer", "", "of those, sent after they were due"),
@@ -140,6 +162,7 @@ DOCUMENTS: Final[Mapping[str, tuple[tuple[str, str, str, str], ...]]] = {
     results.MANIFEST: MANIFEST,
     results.VERDICT: VERDICT,
     results.COMPARISON: COMPARISON,
+    results.CAPACITY: CAPACITY,
     f"{results.LOGS}/live.json": tuple(
         (name, _type, unit, meaning)
         for name, (unit, meaning) in livefile.MEMBERS.items()

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 import typer
 
 from gateway.contract import LEAST_SECRET_BYTES, USER_ID_PATTERN
-from loadtests.judging_commands import BaselineOption, BudgetsOption, compare, gate
 from loadtests.results import ExitCode
+from loadtests.supervision.judging_commands import BaselineOption, BudgetsOption, compare, gate
 
 if TYPE_CHECKING:
-    from loadtests.gateway_command import GatewayCommand
+    from loadtests.supervision.gateway_command import GatewayCommand
 
 RUNS: Final = Path("runs")
 _RUN_NEEDS: Final = (
@@ -67,7 +67,7 @@ def _begin(
 @app.command()
 def serve() -> None:
     """Serve the gateway; its settings are environment variables."""
-    from loadtests.children import child_environment
+    from loadtests.supervision.children import child_environment
 
     os.execve(  # noqa: S606 - becomes the gateway, with our own interpreter
         sys.executable, [sys.executable, "-m", "gateway"], child_environment(os.environ)
@@ -109,9 +109,9 @@ def run(
     _need("run")
     from rich.console import Console
 
-    from loadtests.gateway_command import GatewayCommand
-    from loadtests.judging_commands import found, seconds
-    from loadtests.supervisor import RunRefused, RunRequest, run_supervised
+    from loadtests.supervision.gateway_command import GatewayCommand
+    from loadtests.supervision.judging_commands import found, seconds
+    from loadtests.supervision.supervisor import RunRefused, RunRequest, run_supervised
 
     request = RunRequest(
         scenario=scenario,
@@ -133,7 +133,7 @@ def run(
 
 
 def _gateway(text: str) -> GatewayCommand:
-    from loadtests.gateway_command import NoGateway, parse_gateway
+    from loadtests.supervision.gateway_command import NoGateway, parse_gateway
 
     try:
         return parse_gateway(text)
@@ -182,9 +182,9 @@ def report(
 ) -> None:
     """Make a run's verdict and report again, or from what an aborted run left."""
     _need("report")
-    from loadtests.children import child_environment
-    from loadtests.judging import judge_run
-    from loadtests.manifest import find_run
+    from loadtests.record.manifest import find_run
+    from loadtests.supervision.children import child_environment
+    from loadtests.supervision.judging import judge_run
 
     try:
         directory = find_run(name, runs)
@@ -213,9 +213,9 @@ def notebook(
 ) -> None:
     """Execute a notebook on a run, and write it as one offline page. Exit codes: 0 2."""
     _need("notebook")
-    from loadtests.children import child_environment
-    from loadtests.manifest import find_run
-    from loadtests.notebookpage import make_page
+    from loadtests.record.manifest import find_run
+    from loadtests.supervision.children import child_environment
+    from loadtests.supervision.notebookpage import make_page
 
     try:
         directory = find_run(run, runs)

@@ -53,13 +53,13 @@ from locust import User
 from locust.env import Environment
 
 from gateway.contract import USER_STREAM, ServerEvent
-from loadtests.calls import CALL_TIMEOUT_S, Reply
-from loadtests.client import CONNECT_TIMEOUT_S, Client
-from loadtests.clocks import is_one_clock, read_clock_id
+from loadtests.connection.calls import CALL_TIMEOUT_S, Reply
+from loadtests.connection.client import CONNECT_TIMEOUT_S, Client
 from loadtests.errors import ClientError, NotConnected, TimedOut
-from loadtests.intake import place_of
-from loadtests.lanes import Lane
-from loadtests.pushes import PushTable
+from loadtests.health.clocks import is_one_clock, read_clock_id
+from loadtests.reading.intake import place_of
+from loadtests.reading.lanes import Lane
+from loadtests.reading.pushes import PushTable
 
 __all__ = ["ClientError", "Reply", "SocketIOUser"]
 
@@ -195,7 +195,7 @@ class SocketIOUser(User):
         self.close()
 
     def on_event(self, stamp_ns: int, name: str, arguments: tuple[Any, ...]) -> None:
-        """Take an event; part of ``loadtests.client.Listener``."""
+        """Take an event; part of ``loadtests.connection.client.Listener``."""
         payload = arguments[0] if arguments else None
         if name == ServerEvent.CONNECTED and isinstance(payload, dict):
             self.welcome, self.welcome_ns = self._pushes.share_limits(payload), stamp_ns
@@ -214,7 +214,7 @@ class SocketIOUser(User):
             handler(stamp_ns, payload)
 
     def on_end(self, stamp_ns: int, error: Exception) -> None:
-        """Take the end of the connection; part of ``loadtests.client.Listener``."""
+        """Take the end of the connection; part of ``loadtests.connection.client.Listener``."""
         try:
             if not self._welcomed.ready():
                 self._welcomed.set_exception(error)

@@ -25,7 +25,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 from locust import events  # noqa: E402 - only now does the name mean what it says
 
 from loadtests.behaviours.cast import CAST  # noqa: E402 - as above
-from loadtests.conductor import Conductor  # noqa: E402 - as above
+from loadtests.conducting.conductor import Conductor  # noqa: E402 - as above
 
 # Locust takes its users from the names of this file.
 globals().update({user_class.__name__: user_class for user_class in CAST.values()})

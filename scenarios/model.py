@@ -181,7 +181,7 @@ class Policy:
     Attributes:
         inconclusive: whether an undecided budget ends with 3 (``fail``) or with 0 (``pass``).
         abort: whether a run that breaks a budget grossly is cut (``gross``) or goes on to
-            its end (``never``); ``loadtests.breach`` says what is gross.
+            its end (``never``); ``loadtests.supervision.breach`` says what is gross.
     """
 
     inconclusive: Literal["fail", "pass"] = "fail"

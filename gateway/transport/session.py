@@ -314,8 +314,11 @@ class EngineSession(Outbox):
         if self.upgrade is not None and now_ns >= self.upgrade.due_ns:
             self.abandon_upgrade()
         if not self._pong_due_ns and now_ns >= self._ping_due_ns:
-            # From when it was due, so that late timers do not add up; or the process stood still.
-            sent_ns = self._ping_due_ns if now_ns - self._ping_due_ns < _STOPPED_NS else now_ns
+            # From when it was due, so that late timers do not add up; unless so late, as where
+            # the process stood still, that its client would miss the time.
+            late_ns = now_ns - self._ping_due_ns
+            is_prompt = late_ns < min(_STOPPED_NS, engine.ping_timeout_ns // 4)
+            sent_ns = self._ping_due_ns if is_prompt else now_ns
             self._pong_due_ns = sent_ns + engine.ping_timeout_ns
             self._ping()
             if self._has_pings_alone:

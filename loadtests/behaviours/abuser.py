@@ -11,13 +11,13 @@ from locust.env import Environment
 
 from gateway.contract import ClientEvent, ErrorCode, LimitName
 from loadtests.behaviours.extra import ExtraConnection
-from loadtests.calls import Call, Reply
-from loadtests.client import Client
+from loadtests.behaviours.users import VirtualUser, refusal_of
+from loadtests.conducting.preflight import event_limit
+from loadtests.connection.calls import Call, Reply
+from loadtests.connection.client import Client
 from loadtests.errors import ConnectionClosed, NotConnected, TimedOut
-from loadtests.preflight import event_limit
+from loadtests.oracles.rolling import Judgement, RateLimitOracle, Rule, Sent
 from loadtests.results import Event, Series
-from loadtests.rolling import Judgement, RateLimitOracle, Rule, Sent
-from loadtests.users import VirtualUser, refusal_of
 from scenarios.schema import Abuser as Settings
 
 _NS_PER_MS: Final = 1_000_000

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import ClassVar, Final
 
-from loadtests.attempts import Attempt
-from loadtests.authcases import CASES, AuthCase, Issuer, judge
 from loadtests.behaviours.terms import leeway_s, longest_token_s
+from loadtests.behaviours.users import VirtualUser
+from loadtests.conducting.schedule import Plan, count_missed, user_arrivals
+from loadtests.connection.attempts import Attempt
 from loadtests.errors import ClientError
+from loadtests.oracles.authcases import CASES, AuthCase, Issuer, judge
 from loadtests.results import AuthOutcome, Event
-from loadtests.schedule import Plan, count_missed, user_arrivals
-from loadtests.users import VirtualUser
 
 LISTEN_S: Final = 1.0
 """How long somebody who was refused listens at most: nothing may come."""

@@ -16,7 +16,7 @@ from loadtests.behaviours.slow_reader import SlowReader
 from loadtests.behaviours.storm import StormMember
 from loadtests.behaviours.subscriber import Subscriber
 from loadtests.behaviours.trader import Trader
-from loadtests.users import VirtualUser
+from loadtests.behaviours.users import VirtualUser
 
 CAST: Final[Mapping[str, type[VirtualUser]]] = {
     user_class.group: user_class

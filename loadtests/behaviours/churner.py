@@ -10,8 +10,8 @@ import gevent
 from gevent.event import AsyncResult
 from locust.env import Environment
 
-from loadtests.apart import sleep_until
 from loadtests.behaviours.subscriber import Subscriber
+from loadtests.connection.apart import sleep_until
 from loadtests.results import Series
 
 _NS_PER_S: Final = 1_000_000_000

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from gateway.contract import ClientEvent, ErrorCode, ServerEvent
 from loadtests.behaviours.terms import expiring_s, leeway_s
-from loadtests.expiry import ExpiryOracle
+from loadtests.behaviours.users import VirtualUser, refusal_of
+from loadtests.oracles.expiry import ExpiryOracle
 from loadtests.results import AuthOutcome, Event, Series
 from loadtests.tokens import mint
-from loadtests.users import VirtualUser, refusal_of
 
 _NS_PER_S: Final = 1_000_000_000
 REFRESHED_S: Final = 12.0

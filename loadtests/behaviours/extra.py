@@ -9,7 +9,7 @@ from gevent.event import AsyncResult
 from gevent.timeout import Timeout
 
 from gateway.contract import ServerEvent
-from loadtests.client import CONNECT_TIMEOUT_S, Client
+from loadtests.connection.client import CONNECT_TIMEOUT_S, Client
 from loadtests.errors import TimedOut
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadtests.users import VirtualUser
+from loadtests.behaviours.users import VirtualUser
 
 
 class Idle(VirtualUser):

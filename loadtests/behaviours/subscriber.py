@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.contract import Channel, ClientEvent
-from loadtests.users import VirtualUser
+from loadtests.behaviours.users import VirtualUser
 
 
 class Subscriber(VirtualUser):

@@ -17,7 +17,7 @@ from loadtests.calibration.pace import FULL, QUICK, Pace
 from loadtests.calibration.rig import Rig, RigFailed
 from loadtests.calibration.rows import Row
 from loadtests.calibration.table import markdown, screen_table
-from loadtests.manifest import describe_commit, describe_host
+from loadtests.record.manifest import describe_commit, describe_host
 from loadtests.results import ExitCode
 
 TRIALS: Final[Mapping[str, Callable[[Rig, Pace], list[Row]]]] = {

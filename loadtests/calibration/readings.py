@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from loadtests.histogram import BUCKETS, Histogram
-from loadtests.manifest import read_json
+from loadtests.record.histogram import BUCKETS, Histogram
+from loadtests.record.manifest import read_json
 from loadtests.results import MANIFEST, VERDICT, Phase, Series
 
 NS_PER_S: Final = 1_000_000_000

@@ -20,10 +20,10 @@ import psutil
 
 from gateway.contract import LISTENING_LINE
 from loadtests.calibration.readings import NS_PER_S
-from loadtests.children import Child, child_environment, split_cores
 from loadtests.faults.control import LISTENING, ProxyControl
-from loadtests.manifest import read_json
+from loadtests.record.manifest import read_json
 from loadtests.results import LOGS, MANIFEST, ExitCode, Phase
+from loadtests.supervision.children import Child, child_environment, split_cores
 from scenarios.schema import Scenario, parse_scenario
 
 START_S: Final = 20.0
@@ -35,7 +35,9 @@ _JUDGED: Final = (
     ExitCode.INVALID,
 )
 JUDGED_S: Final = 90.0
-LIVE: Final = "live.json"  # what loadtests.run writes each second; it cannot be imported here
+LIVE: Final = (
+    "live.json"  # what loadtests.conducting.run writes each second; it cannot be imported here
+)
 _POLL_S: Final = 0.02
 
 

@@ -13,10 +13,10 @@ from rich.console import Console
 
 from loadtests.capacity.search import Bound, Found, Search, Trial, Tried
 from loadtests.capacity.trials import Outcome, TrialFailed, run_trial, scenario_at
-from loadtests.children import child_environment
-from loadtests.judging import judge_run
-from loadtests.manifest import write_json
+from loadtests.record.manifest import write_json
 from loadtests.results import CAPACITY, FORMAT_VERSION, REPORT, ExitCode, Verdict
+from loadtests.supervision.children import child_environment
+from loadtests.supervision.judging import judge_run
 from scenarios.capacity import Capacity
 from scenarios.schema import Scenario, parse_scenario
 

@@ -14,9 +14,9 @@ from typing import Any, Final
 import tomli_w
 
 from loadtests.capacity.search import Trial
-from loadtests.children import PROJECT
-from loadtests.manifest import read_json
+from loadtests.record.manifest import read_json
 from loadtests.results import VERDICT, ExitCode, Verdict
+from loadtests.supervision.children import PROJECT
 from scenarios.capacity import Capacity
 from scenarios.schema import Scenario
 

@@ -16,13 +16,13 @@ from typing import Final
 
 from rich.console import Console
 
-from loadtests.children import child_environment
 from loadtests.comparing.order import FIRST_PAIRS, Side, abba
-from loadtests.gateway_command import GatewayCommand
-from loadtests.judging import JUDGE_S, start_module
-from loadtests.manifest import read_json, write_json
+from loadtests.record.manifest import read_json, write_json
 from loadtests.results import COMPARISON, JUNIT, MANIFEST, SUMMARY, ExitCode
-from loadtests.supervisor import RunRefused, RunRequest, run_supervised
+from loadtests.supervision.children import child_environment
+from loadtests.supervision.gateway_command import GatewayCommand
+from loadtests.supervision.judging import JUDGE_S, start_module
+from loadtests.supervision.supervisor import RunRefused, RunRequest, run_supervised
 from scenarios.foresight import foresee
 from scenarios.overlay import lay_over, read_overlay
 from scenarios.schema import ScenarioError, read_scenario

@@ -14,12 +14,12 @@ from typing import Final
 
 from locust.env import Environment
 
-from loadtests.intake import Intake
-from loadtests.lanes import Lane
-from loadtests.links import READ_BYTES
-from loadtests.pushes import PushTable
-from loadtests.pushrecords import PushRecord
-from loadtests.recording import PhaseTimes, Recorder
+from loadtests.connection.links import READ_BYTES
+from loadtests.reading.intake import Intake
+from loadtests.reading.lanes import Lane
+from loadtests.reading.pushes import PushTable
+from loadtests.reading.pushrecords import PushRecord
+from loadtests.record.recording import PhaseTimes, Recorder
 
 ROUNDS: Final = 20_000
 BATCH: Final = 10_000

@@ -26,15 +26,15 @@ import gevent
 import gevent.socket
 
 from loadtests.behaviours.subscriber import Subscriber
-from loadtests.histogram import Histogram
+from loadtests.conducting.stage import Stage
+from loadtests.connection.reactor import Reactor
+from loadtests.health.pulse import BREATH_S
+from loadtests.health.serverprobe import read_pss_anon
 from loadtests.locust import SocketIOUser
-from loadtests.pulse import BREATH_S
-from loadtests.reactor import Reactor
-from loadtests.recording import PhaseTimes, Recorder
+from loadtests.record.histogram import Histogram
+from loadtests.record.recording import PhaseTimes, Recorder
+from loadtests.record.secondseen import SecondSeen
 from loadtests.results import Series
-from loadtests.secondseen import SecondSeen
-from loadtests.serverprobe import read_pss_anon
-from loadtests.stage import Stage
 from scenarios.schema import parse_scenario
 
 DEADLINE_S: Final = 120.0

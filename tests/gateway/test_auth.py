@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 from collections.abc import Callable
 from typing import Any
@@ -276,6 +277,39 @@ def test_headers_of_one_key_are_remembered_up_to_a_bound(
         token = jwt.encode(claims, secret, algorithm="HS256", headers={"kid": f"key {number}"})
         assert code_of(authenticator, token) is None
     assert len(authenticator._known) <= 16
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        pytest.param({"kid": "k"}, None, id="a key's name"),
+        pytest.param({"kid": 5}, ErrorCode.AUTH_FAILED, id="a key's name that is no text"),
+        pytest.param({"jku": "https://keys.invalid"}, None, id="an address of keys"),
+        pytest.param({"crit": ["exp"]}, ErrorCode.AUTH_FAILED, id="an extension it must know"),
+        pytest.param({"b64": False}, ErrorCode.AUTH_FAILED, id="a payload as it is"),
+        pytest.param(
+            {"b64": False, "crit": ["b64"]}, ErrorCode.AUTH_FAILED, id="a payload as it is, crit"
+        ),
+        pytest.param({"alg": "none"}, ErrorCode.AUTH_FAILED, id="no algorithm"),
+        pytest.param({"alg": "HS512"}, ErrorCode.AUTH_FAILED, id="another algorithm"),
+    ],
+)
+def test_a_header_is_judged_alike_each_time(
+    authenticator: Authenticator,
+    make_settings: MakeSettings,
+    fields: dict[str, Any],
+    code: ErrorCode | None,
+) -> None:
+    claims = {"sub": "alice", "exp": int(NOW_S) + 60}
+    signed = b".".join(
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")
+        for part in ({"alg": "HS256"} | fields, claims)
+    )
+    secret = (make_settings().jwt_secret or "").encode()
+    signature = base64.urlsafe_b64encode(hmac.digest(secret, signed, "sha256")).rstrip(b"=")
+    token = (signed + b"." + signature).decode()
+    assert [code_of(authenticator, token) for _ in range(3)] == [code] * 3
+    assert bool(authenticator._known) is (fields.keys() == {"kid"} and code is None)
 
 
 def test_a_missing_token_is_refused_in_production(authenticator: Authenticator) -> None:

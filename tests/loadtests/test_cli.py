@@ -9,7 +9,7 @@ from pathlib import Path
 import jwt
 import pytest
 
-from loadtests.manifest import create_run_directory, write_json
+from loadtests.record.manifest import create_run_directory, write_json
 from loadtests.results import FORMAT_VERSION, MANIFEST
 from scenarios.schema import read_scenario
 
@@ -156,8 +156,9 @@ def test_the_command_line_loads_nothing_heavy() -> None:
 
 def test_the_supervisor_loads_neither_locust_nor_the_report() -> None:
     program = (
-        "import sys, loadtests.supervisor; heavy = {'locust', 'gevent', 'pandas', 'reports',"
-        "'socketio', 'numpy'} & set(sys.modules); sys.exit(repr(heavy) if heavy else 0)"
+        "import sys, loadtests.supervision.supervisor;"
+        "heavy = {'locust', 'gevent', 'pandas', 'reports', 'socketio', 'numpy'}"
+        "& set(sys.modules); sys.exit(repr(heavy) if heavy else 0)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False

@@ -119,7 +119,7 @@ STRANGERS_FILE = """
 import gevent, psutil
 from locust import events, task
 from loadtests.locust import SocketIOUser
-from loadtests.reactor import Reactor
+from loadtests.connection.reactor import Reactor
 
 class Clumsy(SocketIOUser):
     def on_start(self):

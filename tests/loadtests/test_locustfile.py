@@ -15,6 +15,8 @@ import pyarrow as pa
 import pytest
 from blackbox.process import GatewayProcess
 
+from scenarios.groups import GROUPS
+
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 30.0
 SECRET = "a secret of more than 32 bytes for tests"
@@ -151,7 +153,7 @@ def test_a_lost_publisher_ends_the_run_with_4(
         (publisher,) = [
             child
             for child in psutil.Process(process.pid).children()
-            if "loadtests.publisher" in child.cmdline()
+            if "loadtests.publication.publisher" in child.cmdline()
         ]
         publisher.kill()
         assert process.wait(DEADLINE_S) == 4
@@ -249,7 +251,9 @@ def test_the_scenario_may_come_from_a_variable(
 def test_the_locustfile_loads_from_anywhere(folder: Path, run_locust: RunLocust) -> None:
     done = run_locust("-f", str(ROOT / "loadtests" / "locustfile.py"), "--list", cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split("Available Users:")[1].split() == ["Abuser", "Subscriber", "Trader"]
+    listed = done.stdout.split("Available Users:")[1].split()
+    named = {name.removesuffix("Member").lower() for name in listed}
+    assert named == {name.replace("_", "") for name in GROUPS}
 
 
 def test_our_locust_cannot_pass_for_locusts_own() -> None:

@@ -15,12 +15,12 @@ import pytest
 from rich.console import Console
 from supervised import SupervisedRun, wait_for
 
-from loadtests.embedded import EmbeddedGateway
 from loadtests.endpoints import fetch
-from loadtests.gatewayorders import OrderedGateway, read_exits
-from loadtests.manifest import read_json
+from loadtests.record.manifest import read_json
 from loadtests.results import ExitCode
-from loadtests.supervisor import RunRefused, RunRequest, run_supervised
+from loadtests.supervision.embedded import EmbeddedGateway
+from loadtests.supervision.gatewayorders import OrderedGateway, read_exits
+from loadtests.supervision.supervisor import RunRefused, RunRequest, run_supervised
 
 ORDERED = """# Is an ordered end no death?
 name = "ordered"

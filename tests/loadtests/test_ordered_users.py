@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from blackbox.process import GatewayProcess
 
-from loadtests.finisher import finish_run
+from loadtests.record.finisher import finish_run
 
 STORM = """# Do two workers carry out what one process does?
 name = "ordered-users"

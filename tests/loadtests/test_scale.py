@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from synthetic_run import make_run
 
-from loadtests.recording import SECOND_NS, PhaseTimes, Recorder
+from loadtests.record.recording import SECOND_NS, PhaseTimes, Recorder
 from loadtests.results import SEGMENTS, VERDICT, Phase, Series
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +25,7 @@ LIMIT_BYTES = 1 << 30
 # Ends the run directory and judges it, and says how much memory each took at most.
 READ = """
 import resource, subprocess, sys
-for module in ("loadtests.recording", "reports"):
+for module in ("loadtests.record.recording", "reports"):
     done = subprocess.run([sys.executable, "-m", module, sys.argv[1]], stdout=subprocess.DEVNULL)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
 """

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from blackbox.process import GatewayProcess
 
-from loadtests.finisher import finish_run
+from loadtests.record.finisher import finish_run
 from loadtests.results import bucket_range
 
 RunLocust = Callable[..., "subprocess.CompletedProcess[str]"]

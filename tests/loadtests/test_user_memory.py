@@ -9,8 +9,8 @@ import pytest
 from locust.env import Environment
 
 from loadtests.behaviours.subscriber import Subscriber
-from loadtests.recording import PhaseTimes, Recorder
-from loadtests.stage import Stage
+from loadtests.conducting.stage import Stage
+from loadtests.record.recording import PhaseTimes, Recorder
 from scenarios.schema import parse_scenario
 
 MOST_SHARED: int = 30

@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 from blackbox.process import GatewayProcess
 
-from loadtests.finisher import finish_run
-from loadtests.histogram import BUCKETS, Histogram
+from loadtests.record.finisher import finish_run
+from loadtests.record.histogram import BUCKETS, Histogram
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 60.0
@@ -230,7 +230,7 @@ def start_two_workers(
     )
     wait_for(lambda: phase_of(run) == "steady", "steady phase")
     children = psutil.Process(process.pid).children()
-    others = {"loadtests.publisher", "loadtests.serverwatch"}
+    others = {"loadtests.publication.publisher", "loadtests.health.serverwatch"}
     workers = [child for child in children if not others.intersection(child.cmdline())]
     assert len(workers) == 2
     return process, workers

@@ -20,9 +20,9 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from loadtests.children import PROJECT
-from loadtests.manifest import read_json, write_json
-from tests.proof.steps import RUNS, Step, steps
+from loadtests.record.manifest import read_json, write_json
+from loadtests.supervision.children import PROJECT
+from tests.proof.steps import FAULT_TRIALS, RUNS, Step, steps
 
 DOCUMENT: Final = Path("docs/proof.md")
 STATE: Final = RUNS / "state.json"
@@ -99,7 +99,11 @@ def main() -> int:
     RUNS.mkdir(parents=True, exist_ok=True)
     tree = tree_id()
     state = read_json(STATE) or {}
-    rows: dict[str, dict[str, Any]] = state["rows"] if state.get("tree") == tree else {}
+    rows: dict[str, dict[str, Any]] = {}
+    if state.get("tree") == tree:
+        rows = state["rows"]
+    else:
+        FAULT_TRIALS.unlink(missing_ok=True)  # of another tree; the step would go on with them
     all_steps = steps()
     for number, step in enumerate(all_steps, start=1):
         is_wanted = not options.only or any(step.name.startswith(name) for name in options.only)

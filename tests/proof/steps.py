@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from loadtests.children import PROJECT
-from loadtests.manifest import read_json
+from loadtests.record.manifest import read_json
+from loadtests.supervision.children import PROJECT
 from scenarios.schema import read_scenario
 
 RUNS: Final = Path("runs/proof")
+FAULT_TRIALS: Final = RUNS / "faults.json"
 NODE_PEER: Final = "node tests/benchmarks/transport/servers/node/laboratory.mjs"
 ON_NODE: Final = (
     "steady",
@@ -68,7 +69,7 @@ def steps() -> list[Step]:
             name="faults",
             command=(
                 *(sys.executable, "-m", "tests.faults", "--runs", str(RUNS / "faults")),
-                *("--json", str(RUNS / "faults.json"), "--markdown", "docs/faults.md", "--resume"),
+                *("--json", str(FAULT_TRIALS), "--markdown", "docs/faults.md", "--resume"),
             ),
             longest_s=2_400,
         ),

@@ -164,3 +164,15 @@ async def test_an_event_over_the_limit_of_all_closes_only_as_many_as_it_must() -
         assert server.eio.counts.closed == {"slow consumer": 1}
         assert server.manager.member(sids[0]) is None
         assert server.eio.waiting_bytes <= 1_300_000
+
+
+@pytest.mark.parametrize("late_ms", [20, 60, 99])
+async def test_a_ping_that_leaves_late_gives_its_client_the_time_to_answer(late_ms: int) -> None:
+    began_ns = 1_000_000_000_000
+    server = ours(ping_interval=25.0, ping_timeout=0.05, clock=lambda: began_ns)
+    async with serve(server) as address, RawPeer.websocket(address) as peer:
+        await peer.connect()
+        now_ns = began_ns + 25_000_000_000 + late_ms * 1_000_000
+        due_ns = only_session(server).wake(now_ns)
+        assert await peer.read_frame() == (TEXT, b"2")
+        assert due_ns - now_ns >= 50_000_000 * 3 / 4

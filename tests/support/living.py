@@ -12,10 +12,10 @@ from blackbox.process import GatewayProcess
 from locust.env import Environment
 from numpy.typing import NDArray
 
-from loadtests.recording import PhaseTimes, Recorder
+from loadtests.behaviours.users import VirtualUser
+from loadtests.conducting.stage import Stage
+from loadtests.record.recording import PhaseTimes, Recorder
 from loadtests.results import Event, Series
-from loadtests.stage import Stage
-from loadtests.users import VirtualUser
 
 DEADLINE_S: Final = 10.0
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import psutil
 
-from loadtests.manifest import read_json
+from loadtests.record.manifest import read_json
 from loadtests.results import MANIFEST
 
 ROOT: Final = Path(__file__).resolve().parents[2]

@@ -18,8 +18,8 @@ from typing import Any, Final
 from rich.console import Console
 
 from loadtests.comparing.program import Contest, Outputs, run_contest
-from loadtests.gateway_command import GatewayCommand, parse_gateway
 from loadtests.results import ExitCode
+from loadtests.supervision.gateway_command import GatewayCommand, parse_gateway
 from tests.benchmarks.gate.slower import VARIABLE
 
 SCENARIO: Final = Path(__file__).parent / "block.toml"

@@ -11,8 +11,8 @@ from blackbox.process import GatewayProcess
 from living import Kept, Living
 from locust.env import Environment
 
+from loadtests.conducting.stage import Stage
 from loadtests.results import Phase
-from loadtests.stage import Stage
 from scenarios.schema import parse_scenario
 
 SCENARIO = """# Do behaviours behave?

@@ -11,8 +11,8 @@ from blackbox.process import GatewayProcess
 from living import Kept, Living, wait_until
 
 from loadtests.behaviours.abuser import Abuser
+from loadtests.conducting.stage import Stage
 from loadtests.results import Event, LimitOutcome, Series
-from loadtests.stage import Stage
 
 StartGateway = Callable[..., GatewayProcess]
 SetStage = Callable[[str], Stage]

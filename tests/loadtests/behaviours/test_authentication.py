@@ -7,11 +7,11 @@ from collections.abc import Callable
 from blackbox.process import GatewayProcess
 from living import Kept, Living, wait_until
 
-from loadtests.authcases import CASES
 from loadtests.behaviours.bad_token import BadToken
 from loadtests.behaviours.expiring import Expiring
+from loadtests.conducting.stage import Stage
+from loadtests.oracles.authcases import CASES
 from loadtests.results import AuthOutcome, Event, Series
-from loadtests.stage import Stage
 
 StartGateway = Callable[..., GatewayProcess]
 SetStage = Callable[[str], Stage]

@@ -13,9 +13,9 @@ from living import Kept, Living, wait_until
 
 from loadtests.behaviours.idle import Idle
 from loadtests.behaviours.storm import StormMember
-from loadtests.commandclock import CommandClock
+from loadtests.conducting.commandclock import CommandClock
+from loadtests.conducting.stage import Stage
 from loadtests.results import AttemptOutcome, EndOutcome, Event, Series
-from loadtests.stage import Stage
 
 StartGateway = Callable[..., GatewayProcess]
 SetStage = Callable[[str], Stage]

@@ -10,9 +10,9 @@ from blackbox.process import GatewayProcess
 from living import Kept, Living, wait_until
 
 from loadtests.behaviours.dead_peer import DeadPeer
-from loadtests.deadpeers import EARLY_SLACK_NS, LATE_SLACK_NS, predict_band
+from loadtests.conducting.stage import Stage
+from loadtests.oracles.deadpeers import EARLY_SLACK_NS, LATE_SLACK_NS, predict_band
 from loadtests.results import DeadPeerOutcome, Event, Series
-from loadtests.stage import Stage
 from scenarios.schema import DeadPeerKind
 
 StartGateway = Callable[..., GatewayProcess]

@@ -13,11 +13,11 @@ from living import Kept, Living, wait_until
 
 from gateway.contract import PUBLISH_PATH, Scope
 from loadtests.behaviours.trader import Trader
-from loadtests.payloads import PayloadMaker
+from loadtests.behaviours.users import MOST_LEAKS, VirtualUser
+from loadtests.conducting.stage import Stage
+from loadtests.publication.payloads import PayloadMaker
 from loadtests.results import Event, LeakOutcome
-from loadtests.stage import Stage
 from loadtests.tokens import mint
-from loadtests.users import MOST_LEAKS, VirtualUser
 
 StartGateway = Callable[..., GatewayProcess]
 SetStage = Callable[[str], Stage]

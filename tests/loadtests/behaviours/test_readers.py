@@ -12,10 +12,10 @@ from living import Kept, Living, wait_until
 from loadtests.behaviours.churner import LONGEST, SHORTEST, Churner
 from loadtests.behaviours.never_reader import NeverReader
 from loadtests.behaviours.slow_reader import SlowReader
+from loadtests.behaviours.users import VirtualUser
+from loadtests.conducting.stage import Stage
 from loadtests.endpoints import fetch_metrics
 from loadtests.results import Event, Series
-from loadtests.stage import Stage
-from loadtests.users import VirtualUser
 
 StartGateway = Callable[..., GatewayProcess]
 SetStage = Callable[[str], Stage]

@@ -17,7 +17,7 @@ from loadtests.calibration.readings import Reading
 from loadtests.calibration.rig import RigFailed
 from loadtests.calibration.rows import Row, books_row
 from loadtests.calibration.table import markdown
-from loadtests.manifest import write_json
+from loadtests.record.manifest import write_json
 from loadtests.results import VERDICT, Phase, Series
 from scenarios.schema import parse_scenario
 

@@ -1,0 +1,116 @@
+"""An attempt: one handshake over a link, watched until whoever began it has enough."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from typing import Final
+
+import gevent
+from gevent.event import Event as Signal
+
+from loadtests.connection.dialing import dial
+from loadtests.connection.exchange import Exchange
+from loadtests.connection.handshake import parse_target
+from loadtests.connection.links import Link
+from loadtests.connection.seals import Seal
+from loadtests.errors import ConnectionClosed, TimedOut, Unreachable
+from loadtests.oracles.authcases import Offer
+
+ANSWER_S: Final = 5.0
+"""From the first SYN to what a handshake comes to."""
+
+
+class Attempt:
+    """Offers a token to a gateway and listens; close it in the end.
+
+    Args:
+        url: of the gateway.
+        offer: what is brought.
+        source_address: to connect from; None lets the kernel choose.
+        tls: whom to trust with https and wss.
+
+    Attributes:
+        exchange: what has come so far.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        offer: Offer,
+        *,
+        source_address: str | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._url = url
+        self._target = parse_target(url)
+        self._source = source_address
+        self._tls = tls
+        self._link: Link | Seal | None = None
+        self._changed = Signal()
+        self.exchange = Exchange(self._target, offer)
+
+    def make(self, timeout_s: float = ANSWER_S) -> None:
+        """Begin, and wait until the gateway has answered.
+
+        Raises:
+            ClientError: no answer came; what did come says nothing of the token.
+        """
+        with gevent.Timeout(timeout_s, TimedOut("an answer to CONNECT", timeout_s)):
+            try:
+                self._link = dial(
+                    self._target,
+                    self,
+                    source_address=self._source,
+                    is_stamped=False,
+                    receive_buffer_bytes=None,
+                    tls=self._tls,
+                    clock=time.monotonic_ns,
+                )
+            except OSError as error:
+                raise Unreachable(self._url, error.strerror or str(error)) from error
+            while not self.exchange.is_answered:
+                self._changed.wait()
+                self._changed.clear()
+        if self.exchange.failure is not None:
+            raise self.exchange.failure
+
+    def listen(self, span_s: float) -> None:
+        """Go on listening for so long, or until the gateway closes."""
+        with gevent.Timeout(max(0.0, span_s), False):
+            while not self.exchange.is_over:
+                self._changed.wait()
+                self._changed.clear()
+
+    def close(self) -> None:
+        """Close the socket; idempotent."""
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
+    def on_open(self) -> None:
+        """Ask for the upgrade; part of ``links.Holder``."""
+        self._write()
+
+    def on_data(self, stamp_ns: int, data: bytes) -> None:  # noqa: ARG002 - the holder's shape
+        """Take what was read; part of ``links.Holder``."""
+        self.exchange.receive(data)
+        self._write()
+        if not data:
+            self.close()
+        self._changed.set()
+
+    def on_kernel_stamp(self, stamp_ns: int, share_ns: int) -> None:
+        """Nothing is stamped here; part of ``links.Holder``."""
+
+    def on_failure(self, error: Exception) -> None:
+        """Take the end of the link; part of ``links.Holder``."""
+        words = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        self.exchange.fail(ConnectionClosed(words))
+        self.close()
+        self._changed.set()
+
+    def _write(self) -> None:
+        data = self.exchange.bytes_to_send()
+        if data and self._link is not None:
+            self._link.send(data)

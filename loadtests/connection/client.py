@@ -1,0 +1,446 @@
+"""The load client: the protocol core over a link of the reactor.
+
+A client holds one socket and no greenlet. What comes in is handled in the hub: each read
+is stamped once, before anything is decoded; pushes go down the user's lane, and whatever
+the lane leaves is decoded and told to the listener. The verbs belong to the user's own
+greenlet, which sleeps while it waits. Stamps are nanoseconds of CLOCK_MONOTONIC.
+
+Nothing fails in silence: a verb raises, and a connection that ends by itself, by the
+server's doing or by a listener's mistake, is reported to :meth:`Listener.on_end`, once. The
+module is long because every verb and every callback moves the one state of a connection.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any, Final, NoReturn, Protocol
+
+import gevent
+from gevent.event import AsyncResult
+
+from loadtests.connection.calls import CALL_TIMEOUT_S, Call, Reply
+from loadtests.connection.dialing import dial
+from loadtests.connection.frames import frame_end
+from loadtests.connection.handshake import parse_target
+from loadtests.connection.links import Link
+from loadtests.connection.protocol import (
+    Acknowledged,
+    Connected,
+    Connection,
+    Ended,
+    Event,
+    Opened,
+    Received,
+)
+from loadtests.connection.seals import Seal
+from loadtests.errors import ConnectionClosed, NotConnected, TimedOut, Unreachable
+from loadtests.reading.lanes import Lane
+
+CONNECT_TIMEOUT_S: Final = 10.0
+"""From the first SYN to the answer to CONNECT. Default of :class:`Client`."""
+_NS_PER_MS: Final = 1_000_000
+
+
+class Listener(Protocol):
+    """Who hears of what a client reads. Called in the hub: it must not block."""
+
+    def on_event(self, stamp_ns: int, name: str, arguments: tuple[Any, ...]) -> None:
+        """An event came, and the lane did not take it."""
+        ...
+
+    def on_end(self, stamp_ns: int, error: Exception) -> None:
+        """The connection ended, and not by :meth:`Client.close`. Called once."""
+        ...
+
+
+class Client:
+    """One connection to a Socket.IO server, for one virtual user.
+
+    Args:
+        url: of the server.
+        listener: who hears of what comes in.
+        lane: takes the pushes that continue their streams; without one all are events.
+        is_stamped: whether the lane's intake is told the kernel's stamps beside ours.
+        source_address: to connect from; None lets the kernel choose.
+        connect_timeout_s: from the first SYN to the answer to CONNECT.
+        receive_buffer_bytes: of the socket; None leaves it to the kernel.
+        headers: of the upgrade request.
+        tls: whom to trust with https and wss; None takes the machine's authorities.
+        clock: nanoseconds, monotonic; a test winds its own.
+
+    Attributes:
+        sid: the ``socket.id``.
+        started_ns: the moment of the SYN.
+        opened: what the server announced of its pings; None before.
+        pinged_ns: when its last ping was read, or the announcement before the first.
+
+    Raises:
+        InvalidTarget: the URL is none to connect to.
+    """
+
+    __slots__ = (
+        "_calls",
+        "_clock",
+        "_connection",
+        "_entered",
+        "_headers",
+        "_is_closing",
+        "_is_stamped",
+        "_lane",
+        "_link",
+        "_listener",
+        "_open_lane",
+        "_receive_buffer_bytes",
+        "_source",
+        "_timeout_s",
+        "_tls",
+        "opened",
+        "pinged_ns",
+        "sid",
+        "started_ns",
+        "url",
+    )
+
+    def __init__(
+        self,
+        url: str,
+        listener: Listener,
+        *,
+        lane: Lane | None = None,
+        is_stamped: bool = False,
+        source_address: str | None = None,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        receive_buffer_bytes: int | None = None,
+        headers: dict[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        parse_target(url)
+        self.url = url
+        self.sid = ""
+        self.started_ns = 0
+        self.pinged_ns = 0
+        self.opened: Opened | None = None
+        self._receive_buffer_bytes = receive_buffer_bytes
+        self._listener = listener
+        self._lane = lane
+        self._is_stamped = is_stamped and lane is not None
+        self._source = source_address
+        self._timeout_s = connect_timeout_s
+        self._headers = headers
+        self._tls = tls
+        self._clock = clock
+        self._connection: Connection | None = None
+        self._link: Link | Seal | None = None
+        self._calls: dict[int, Call] = {}
+        self._entered: AsyncResult | None = None
+        self._is_closing = False
+        self._open_lane: Lane | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether events may be emitted."""
+        return self._connection is not None and self._connection.is_connected
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether no socket is held."""
+        return self._link is None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a request is under way."""
+        return bool(self._calls)
+
+    def connect(self, auth: object = None) -> str:
+        """Connect and return the ``socket.id``; :attr:`started_ns` is the moment of the SYN.
+
+        A client that was connected before may connect again once its connection is over.
+
+        Raises:
+            Unreachable: no TCP or TLS connection.
+            Refused: the upgrade was refused.
+            ConnectRefused: CONNECT was refused.
+            TimedOut: not all of it within the connect timeout.
+            ClientError: the connection ended meanwhile, or broke the protocol.
+        """
+        self.close()
+        self._is_closing = False
+        self._connection = Connection(self.url, auth=auth, headers=self._headers)
+        self._open_lane = None
+        entered = self._entered = AsyncResult()
+        self.started_ns = self._clock()
+        try:
+            with gevent.Timeout(self._timeout_s, TimedOut("the connection", self._timeout_s)):
+                self._link = dial(
+                    parse_target(self.url),
+                    self,
+                    source_address=self._source,
+                    is_stamped=self._is_stamped,
+                    receive_buffer_bytes=self._receive_buffer_bytes,
+                    tls=self._tls,
+                    clock=self._clock,
+                )
+                self.sid = entered.get()
+        except OSError as error:
+            self.close()
+            raise _unreachable(self.url, error) from error
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self._entered = None
+        return self.sid
+
+    def emit(self, event: str, *arguments: object) -> int:
+        """Send an event without asking for an answer, and return when it was sent.
+
+        Raises:
+            ClientError: there is no connection.
+        """
+        self._require().emit(event, *arguments)
+        return self._flush()
+
+    def begin_call(self, event: str, *arguments: object, intended_ns: int | None = None) -> Call:
+        """Send an event that asks for an acknowledgement; do not wait for it.
+
+        Args:
+            event: its name.
+            arguments: its payload.
+            intended_ns: when it should have been sent; None means now.
+
+        Raises:
+            ClientError: there is no connection.
+        """
+        connection = self._require()
+        ack_id = connection.call(event, *arguments)
+        now_ns = self._clock()
+        call = Call(event, now_ns if intended_ns is None else intended_ns, now_ns)
+        self._calls[ack_id] = call
+        call.sent_ns = self._flush()
+        return call
+
+    def call(
+        self,
+        event: str,
+        payload: object = None,
+        *,
+        timeout_s: float = CALL_TIMEOUT_S,
+        intended_ns: int | None = None,
+    ) -> Reply:
+        """Send an event and wait for its acknowledgement.
+
+        Raises:
+            TimedOut: it did not come.
+            ClientError: there is no connection, or it ended first.
+        """
+        arguments = () if payload is None else (payload,)
+        return self.begin_call(event, *arguments, intended_ns=intended_ns).wait(timeout_s)
+
+    def close(self) -> None:
+        """Leave and close the socket; idempotent, never raises for the network.
+
+        The farewell is a courtesy: what the kernel does not take of it at once is not sent.
+        """
+        self._is_closing = True
+        if self._link is not None and self._connection is not None:
+            self._connection.close()
+            self._say_farewell()
+        self._drop_link()
+        self._fail_calls(ConnectionClosed("closed by the client"))
+
+    def drop(self) -> None:
+        """End the connection as a broken line would, with a reset and no word; idempotent."""
+        self._is_closing = True
+        link, self._link = self._link, None
+        if link is not None:
+            link.abort()
+        error = ConnectionClosed("dropped by the client")
+        self._fail_calls(error)
+        if self._entered is not None and not self._entered.ready():
+            self._entered.set_exception(error)
+
+    def pause(self) -> None:
+        """Read nothing any more; the end of the connection is still noticed.
+
+        The kernel's stamps are of no use from then on: the delay is the user's own.
+        """
+        self._is_stamped = False
+        if self._link is not None:
+            self._link.pause()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._link is not None:
+            self._link.resume()
+
+    def read(self, most_bytes: int) -> int:
+        """Read at most so much now, paused or not; return how much was there."""
+        return 0 if self._link is None else self._link.take(most_bytes)
+
+    def ignore_pings(self) -> None:
+        """Answer no ping of the server's from now on."""
+        if self._connection is not None:
+            self._connection.answers_pings = False
+
+    def pong(self) -> None:
+        """Send a pong that nobody asked for.
+
+        Raises:
+            ClientError: there is no connection.
+        """
+        self._require().pong()
+        self._flush()
+
+    def on_open(self) -> None:
+        """Ask for the upgrade; part of ``links.Holder``."""
+        self._flush()
+
+    def on_data(self, stamp_ns: int, data: bytes) -> None:
+        """Take what was read: the lane first, the rest event by event; part of ``links.Holder``."""
+        size, offset = len(data), 0
+        if self._lane is not None:
+            self._lane.intake.bytes_read += size
+        if self._open_lane is not None:
+            said = self._open_lane.intake.broadcasts.young.get(data)
+            if said is not None:
+                self._listener.on_event(stamp_ns, said[0], (said[1],))
+                return
+            offset = self._open_lane.take(data, 0, stamp_ns)
+        if offset < size or not size:
+            self._take_beside(stamp_ns, data, offset)
+
+    def _take_beside(self, stamp_ns: int, data: bytes, offset: int) -> None:
+        """Take what the lane does not, and let it go on after each frame of that kind."""
+        connection, lane = self._connection, self._lane
+        if connection is None:
+            return
+        if lane is None or not data or not connection.is_connected:
+            self._handle(stamp_ns, connection, data)
+        else:
+            data = connection.release() + data
+            while offset < len(data) and not self._is_closing:
+                if connection.is_between_messages:
+                    offset = lane.take(data, offset, stamp_ns)
+                end = None if connection.is_mid_frame else frame_end(data, offset)
+                said = None
+                if end is not None and connection.is_between_messages:
+                    said = lane.intake.broadcast(data[offset:end])
+                if said is not None:
+                    self._listener.on_event(stamp_ns, said[0], (said[1],))
+                elif offset < len(data):
+                    self._handle(stamp_ns, connection, data[offset:end])
+                offset = end or len(data)
+        self._open_lane = lane if connection.is_between_messages else None
+
+    def on_kernel_stamp(self, stamp_ns: int, share_ns: int) -> None:
+        """Pass the generator's own share on; part of ``links.Holder``."""
+        if self._lane is not None and self._is_stamped:
+            self._lane.intake.take_share(stamp_ns, share_ns, self._lane.owner)
+
+    def on_failure(self, error: Exception) -> None:
+        """End the connection; part of ``links.Holder``."""
+        if not isinstance(error, OSError):
+            self._finish(error)  # a listener's mistake, as it is
+        elif self._connection is not None and self._connection.has_output:
+            self._finish(_unreachable(self.url, error))  # the upgrade request never left
+        else:
+            self._finish(ConnectionClosed(error.strerror or str(error)))
+
+    def _require(self) -> Connection:
+        if self._connection is None:
+            raise NotConnected("nothing can be sent before connect()")
+        return self._connection
+
+    def _flush(self) -> int:
+        """Write what the core has to say in one write; return when it was begun."""
+        connection, link = self._connection, self._link
+        sent_ns = self._clock()
+        data = connection.bytes_to_send() if connection is not None else b""
+        if data and link is not None:
+            try:
+                link.send(data)
+            except OSError as error:
+                raise ConnectionClosed(error.strerror or str(error)) from error
+        return sent_ns
+
+    def _handle(self, stamp_ns: int, connection: Connection, data: bytes) -> None:
+        pings = connection.pings
+        events = connection.receive(data) if data else connection.receive_eof()
+        if connection.pings != pings:
+            self.pinged_ns = stamp_ns
+        for event in events:
+            if isinstance(event, Ended):
+                self._say_farewell()
+                self._finish(event.error)
+                return
+            self._dispatch(stamp_ns, event)
+            if self._connection is not connection or self._is_closing:
+                return  # a listener has closed it
+        if connection.has_output:
+            self._flush()
+
+    def _dispatch(self, stamp_ns: int, event: Event) -> None:
+        if isinstance(event, Received):
+            self._listener.on_event(stamp_ns, event.name, event.arguments)
+            if event.ack_id is not None and not self._is_closing:
+                self._require().acknowledge(event.ack_id)
+        elif isinstance(event, Acknowledged):
+            call = self._calls.pop(event.ack_id, None)
+            if call is None:
+                raise ConnectionClosed(f"an answer to a call never made: {event.ack_id}")
+            call.resolve(event.arguments[0] if event.arguments else None, stamp_ns)
+        elif isinstance(event, Opened) and self._link is not None:
+            # Engine.IO 4: without a ping in this time the server is taken for dead.
+            self.opened, self.pinged_ns = event, stamp_ns
+            silence_ms = event.ping_interval_ms + event.ping_timeout_ms
+            self._link.expect_within(silence_ms * _NS_PER_MS)
+        elif isinstance(event, Connected) and self._entered is not None:
+            self._entered.set(event.sid)
+
+    def _finish(self, error: Exception) -> None:
+        """Tell once what ended the connection: ``connect()``, or the listener."""
+        if self._is_closing:
+            return
+        stamp_ns = self._clock()
+        self._is_closing = True
+        self._drop_link()
+        self._fail_calls(error)
+        if self._entered is not None and not self._entered.ready():
+            self._entered.set_exception(error)
+            return
+        try:
+            self._listener.on_end(stamp_ns, error)
+        except Exception as mistake:  # noqa: BLE001 - raised again, where it stops no watcher
+            gevent.spawn(_raise, mistake)
+
+    def _say_farewell(self) -> None:
+        if self._connection is None or self._link is None:
+            return
+        data = self._connection.bytes_to_send()
+        if data:
+            try:
+                self._link.send(data)
+            except OSError as error:
+                self._fail_calls(ConnectionClosed(error.strerror or str(error)))
+
+    def _drop_link(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
+    def _fail_calls(self, error: Exception) -> None:
+        calls = list(self._calls.values())
+        self._calls.clear()
+        for call in calls:
+            call.fail(error)
+
+
+def _unreachable(url: str, error: OSError) -> Unreachable:
+    return Unreachable(url, error.strerror or str(error))
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error

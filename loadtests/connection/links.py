@@ -1,0 +1,311 @@
+"""A link: one non-blocking socket under the reactor, plain or TLS.
+
+A read is stamped once, right after ``recv`` and before anything is decoded. One link in
+so many asks the kernel for its own receive stamp too: the difference is the generator's
+own share of a latency. The kernel stamps with the wall clock, which :class:`WallClock`
+lays beside the monotonic one; its stamp is that of the newest byte of a read.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+import time
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from gevent import monkey
+
+from loadtests.connection.reactor import BROKEN, ENDING, READABLE, WRITABLE, Reactor
+
+READ_BYTES: Final = 2_048
+"""One read. Each asks the allocator for so much: 8,192 cost 2.5 µs more."""
+MOST_READ_BYTES: Final = 32_768
+"""A link whose reads come back full asks for four times more, up to this."""
+
+_IP_BIND_ADDRESS_NO_PORT: Final = 24  # ip(7): the port is chosen by connect, not by bind
+_SO_TIMESTAMPNS: Final = 35  # socket(7); also the type of the control message that carries it
+_TIMESPEC: Final = struct.Struct("@qq")
+_CONTROL_BYTES: Final = 64
+_NS_PER_S: Final = 1_000_000_000
+SILENCE: Final = "nothing came within the ping timeout"
+_UNDER_WAY: Final = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK})
+
+
+class Holder(Protocol):
+    """Whose link it is. Called in the hub: it must not block, and what it raises ends the link."""
+
+    def on_open(self) -> None:
+        """The connection stands."""
+        ...
+
+    def on_data(self, stamp_ns: int, data: bytes) -> None:
+        """So much was read; empty at the end."""
+        ...
+
+    def on_kernel_stamp(self, stamp_ns: int, share_ns: int) -> None:
+        """A read was stamped, so long after the kernel had stamped its newest byte."""
+        ...
+
+    def on_failure(self, error: Exception) -> None:
+        """The link is of no more use; the holder closes it."""
+        ...
+
+
+class WallClock:
+    """How far the wall clock is from the monotonic one, paired anew each second."""
+
+    def __init__(self) -> None:
+        self._offset_ns = 0
+        self._paired_ns = -_NS_PER_S
+
+    def monotonic_ns(self, wall_ns: int, now_ns: int) -> int:
+        """Return a recent moment of CLOCK_REALTIME as one of CLOCK_MONOTONIC."""
+        if now_ns - self._paired_ns >= _NS_PER_S:
+            self._pair()
+        return wall_ns - self._offset_ns
+
+    def _pair(self) -> None:
+        """Take the narrowest of three brackets; its middle is off by less than half of it."""
+        brackets = []
+        for _ in range(3):
+            before_ns = time.monotonic_ns()
+            wall_ns = time.time_ns()
+            after_ns = time.monotonic_ns()
+            brackets.append((after_ns - before_ns, wall_ns - (before_ns + after_ns) // 2, after_ns))
+        _, self._offset_ns, self._paired_ns = min(brackets)
+
+
+_wall_clock: Final = WallClock()
+
+
+class Link:
+    """A TCP connection to a server. It is made for one connection and holds its socket alone.
+
+    Args:
+        holder: who hears of what comes.
+        stamped: whether the kernel's receive stamps are asked for.
+        receive_buffer_bytes: ``SO_RCVBUF``, which the kernel doubles; None leaves it as it is.
+        clock: nanoseconds, monotonic.
+    """
+
+    __slots__ = (
+        "_buffer_bytes",
+        "_clock",
+        "_holder",
+        "_is_open",
+        "_is_paused",
+        "_outbox",
+        "_reactor",
+        "_receive",
+        "_size",
+        "_socket",
+        "_stamped",
+        "descriptor",
+        "heard_ns",
+        "silence_ns",
+    )
+
+    def __init__(
+        self,
+        holder: Holder,
+        *,
+        stamped: bool = False,
+        receive_buffer_bytes: int | None = None,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.descriptor = -1
+        self.heard_ns = clock()
+        self.silence_ns = 0
+        self._clock = clock
+        self._holder = holder
+        self._is_open = False
+        self._is_paused = False
+        self._buffer_bytes = receive_buffer_bytes
+        self._outbox: bytearray | None = None
+        self._reactor = Reactor.of_hub()
+        self._receive: Any = None
+        self._size = READ_BYTES
+        self._socket: Any = None
+        self._stamped = stamped
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether no socket is held."""
+        return self._socket is None
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is read unasked."""
+        return self._is_paused
+
+    def open(self, family: int, address: Any, source: str | None = None) -> None:
+        """Begin to connect; the holder hears when it stands, or of the failure.
+
+        Raises:
+            OSError: it cannot even begin, such as without a free descriptor or port.
+        """
+        # Not gevent's socket: that has watchers of its own.
+        sock = monkey.get_original("socket", "socket")(family, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._stamped:
+                sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+            if self._buffer_bytes is not None:
+                # tcp(7): before the connection, so that its window is of that size.
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._buffer_bytes)
+            if source is not None:
+                if family == socket.AF_INET:
+                    # The port is then its own for this target, not for the address as a whole.
+                    sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+                sock.bind((source, 0))
+            error = sock.connect_ex(address)
+            if error not in _UNDER_WAY:
+                raise OSError(error, os.strerror(error))
+            self._reactor.add(sock.fileno(), self, WRITABLE)
+        except BaseException:
+            sock.close()
+            raise
+        self._socket = sock
+        self.descriptor = sock.fileno()
+        self._receive = self._receive_stamped if self._stamped else sock.recv
+
+    def send(self, data: bytes) -> None:
+        """Send what the kernel takes now, and the rest as soon as it takes more.
+
+        Raises:
+            OSError: the connection is gone.
+        """
+        if self._socket is None:
+            raise BrokenPipeError(errno.EPIPE, "the socket is closed")
+        if self._outbox is not None:
+            self._outbox += data
+            return
+        try:
+            sent = self._socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            self._outbox = bytearray(data[sent:])
+            self._watch()
+
+    def expect_within(self, silence_ns: int) -> None:
+        """Fail when nothing comes for so long."""
+        self.silence_ns = silence_ns
+        self._reactor.judge_silence(silence_ns)
+
+    def pause(self) -> None:
+        """Read nothing any more; that the other end closes is still noticed, and is a failure."""
+        if self._socket is not None and not self._is_paused:
+            self._is_paused = True
+            self._watch()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._socket is not None and self._is_paused:
+            self._is_paused = False
+            self.heard_ns = self._clock()
+            self._watch()
+
+    def take(self, most_bytes: int) -> int:
+        """Read once and at most so much, paused or not; return how much was there."""
+        if self._socket is None:
+            return 0
+        try:
+            data = self._receive(most_bytes)
+            self.heard_ns = stamp_ns = self._clock()
+            self._holder.on_data(stamp_ns, data)
+        except BlockingIOError:
+            return 0
+        except Exception as error:  # noqa: BLE001 - as in on_ready: the holder's own mistakes too
+            self._holder.on_failure(error)
+            return 0
+        return len(data)
+
+    def abort(self) -> None:
+        """Close the socket with a reset in place of a farewell (socket(7): SO_LINGER of 0 s)."""
+        if self._socket is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
+    def close(self) -> None:
+        """Close the socket; idempotent. What the kernel has not taken yet is dropped."""
+        sock, self._socket = self._socket, None
+        if sock is not None:
+            self._receive = None
+            self._reactor.remove(self.descriptor)
+            sock.close()
+
+    def on_ready(self, mask: int) -> int:
+        """Read once, and write what waits; part of ``reactor.Reading``."""
+        stamp_ns = 0
+        try:
+            if mask != READABLE and not self._on_writable(mask):
+                return 0
+            if self._is_paused:
+                self._notice_end(mask)
+                return 0
+            wanted = self._size
+            data = self._receive(wanted)
+            self.heard_ns = stamp_ns = self._clock()
+            self._holder.on_data(stamp_ns, data)
+            size = len(data)
+            if size == wanted:
+                self._size = min(MOST_READ_BYTES, 4 * wanted)
+            elif size < READ_BYTES:
+                self._size = READ_BYTES
+        except BlockingIOError:
+            pass  # the readiness was of an earlier moment
+        except Exception as error:  # noqa: BLE001 - the holder's: the hub would stop the watcher
+            self._holder.on_failure(error)
+        return stamp_ns
+
+    def on_silence(self) -> None:
+        """Fail; part of ``reactor.Reading``. Who does not read cannot tell silence."""
+        if self._is_paused:
+            return
+        self.silence_ns = 0
+        self._holder.on_failure(TimeoutError(errno.ETIMEDOUT, SILENCE))
+
+    def _on_writable(self, mask: int) -> bool:
+        """Finish connecting, or send what waits; return whether there is something to read."""
+        if not self._is_open:
+            error = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if error:
+                raise OSError(error, os.strerror(error))
+            self._is_open = True
+            self._reactor.watch(self.descriptor, READABLE)
+            self._holder.on_open()
+            return False
+        if mask & WRITABLE and self._outbox is not None:
+            sent = self._socket.send(self._outbox)
+            del self._outbox[:sent]
+            if not self._outbox:
+                self._outbox = None
+                self._watch()
+        return bool(mask & ~WRITABLE)
+
+    def _watch(self) -> None:
+        reading = ENDING if self._is_paused else READABLE
+        self._reactor.watch(self.descriptor, reading | (WRITABLE if self._outbox else 0))
+
+    def _notice_end(self, mask: int) -> None:
+        """Raise what a socket that nobody reads tells of its end, if that is what it tells."""
+        if not mask & (ENDING | BROKEN):
+            return
+        error = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        raise OSError(error or errno.ESHUTDOWN, os.strerror(error or errno.ESHUTDOWN))
+
+    def _receive_stamped(self, size: int) -> bytes:
+        data: bytes
+        data, messages, _, _ = self._socket.recvmsg(size, _CONTROL_BYTES)
+        stamp_ns = self._clock()
+        for level, kind, value in messages:
+            if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
+                seconds, rest_ns = _TIMESPEC.unpack_from(value)
+                kernel_ns = _wall_clock.monotonic_ns(seconds * _NS_PER_S + rest_ns, stamp_ns)
+                self._holder.on_kernel_stamp(stamp_ns, stamp_ns - kernel_ns)
+        return data

@@ -1,0 +1,147 @@
+"""The clockwork of a run in gevent's loop: a pump each second, a tick each 10 ms, a probe.
+
+The pump flushes the record; the tick measures how late the loop is; the probe may wait
+for the gateway's answer without holding up the other two. Deadlines are absolute.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+import gevent
+
+from loadtests.health.probes import GeneratorProbe, TickClock
+from loadtests.record.recording import SECOND_NS, Recorder
+from loadtests.record.secondseen import SecondSeen
+from loadtests.results import Series
+
+TARGET_LOST_S: Final = 5
+BREATH_S: Final = 0.002
+"""Between two steps of a flush sockets are read; a sleep of 0 would run greenlets alone."""
+NO_SHARE: Final = "generator's own share of a push: no kernel receive stamp was read"
+
+_log = logging.getLogger(__name__)
+
+
+class Readable(Protocol):
+    """A probe of the gateway."""
+
+    def read(self) -> tuple[int, dict[str, object]]:
+        """Wait for a second's figures; return when they were read, and what they say.
+
+        Raises:
+            OSError: nobody answered in this second.
+        """
+        ...
+
+
+class Pulse:
+    """Runs the clockwork until ``stop``.
+
+    Args:
+        recorder: what is flushed each second.
+        server: gives a reading each second; None where another process has it.
+        generator: read each second; None in a process that generates nothing.
+        on_second: called after each flush with what it held.
+        on_lost: called with words when the target stays silent or the clockwork breaks.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        server: Readable | None,
+        generator: GeneratorProbe | None,
+        *,
+        on_second: Callable[[SecondSeen], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        self.recorder = recorder
+        self.server = server
+        self.generator = generator
+        self.on_second = on_second
+        self.on_lost = on_lost
+        self.target_lost = False
+        self._server_now: Mapping[str, object] = {}
+        self._greenlets: list[gevent.Greenlet] = []
+
+    def start(self) -> None:
+        """Start the greenlets."""
+        works = [self._pump]
+        if self.generator is not None:
+            self.generator.unmeasured.add(NO_SHARE)  # until the first one comes
+            works.append(self._tick)
+        if self.server is not None:
+            works.append(self._probe)
+        self._greenlets += [gevent.spawn(self._guard, work) for work in works]
+
+    def stop(self) -> None:
+        """End them; a greenlet of theirs that calls this is ended by its own return."""
+        gevent.killall([g for g in self._greenlets if g is not gevent.getcurrent()])
+        self._greenlets.clear()
+        if self.generator is not None:
+            self.generator.close()
+
+    def _guard(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the record has a hole and the run must end
+            _log.exception("the record of the run broke")
+            self.on_lost(f"the record of the run broke: {type(error).__name__}: {error}")
+
+    def _pump(self) -> None:
+        due_ns = self.recorder.t0_ns
+        while True:
+            second_ns, due_ns = due_ns, due_ns + SECOND_NS
+            _sleep_until(due_ns)
+            seen = self.recorder.begin_flush(time.monotonic_ns())
+            while self.recorder.flush_step():
+                gevent.sleep(BREATH_S)
+            if self.generator is not None:
+                self._record_generator(self.generator, seen, second_ns)
+            seen.server = self._server_now
+            self.on_second(seen)
+
+    def _record_generator(
+        self, generator: GeneratorProbe, seen: SecondSeen, second_ns: int
+    ) -> None:
+        figures = generator.read()
+        figures["loop_lag_max_ns"] = seen.worst_ns(Series.LOOP_LAG)
+        figures["schedule_delay_max_ns"] = seen.worst_ns(Series.SCHEDULE_DELAY)
+        figures["share_max_ns"] = seen.worst_ns(Series.GENERATOR_SHARE)
+        if figures["share_max_ns"] is not None:
+            generator.unmeasured.discard(NO_SHARE)
+        self.recorder.row("generator", second_ns, figures)
+        seen.generator = figures
+
+    def _tick(self) -> None:
+        ticks = TickClock(time.monotonic_ns())
+        while True:
+            _sleep_until(ticks.due_ns)
+            now_ns = time.monotonic_ns()
+            for lag_ns in ticks.take_lags(now_ns):
+                self.recorder.span(Series.LOOP_LAG, lag_ns, now_ns)
+
+    def _probe(self) -> None:
+        server = self.server
+        if server is None:
+            return
+        silent = 0
+        while True:
+            try:
+                at_ns, figures = server.read()
+                silent = 0
+            except OSError as error:
+                at_ns, figures = time.monotonic_ns(), {}
+                silent += 1
+                if silent == TARGET_LOST_S:
+                    self.target_lost = True
+                    self.on_lost(f"the target has not answered for {TARGET_LOST_S} s: {error}")
+            self._server_now = figures
+            self.recorder.row("server", at_ns, figures)
+
+
+def _sleep_until(due_ns: int) -> None:
+    gevent.sleep(max(0, due_ns - time.monotonic_ns()) / SECOND_NS)

@@ -1,0 +1,1 @@
+"""Oracles: what the gateway ought to have done, held against what it did. Pure."""

@@ -1,0 +1,345 @@
+"""The publisher: a process that publishes at intended times and keeps the ground truth.
+
+``python -m loadtests.publication.publisher`` reads its plan, one line of JSON, from standard input,
+publishes until that input ends or SIGTERM comes, and exits 0 within a second. It exits 1
+when the gateway cannot be reached any more. Further lines tell how far the gateway's clock
+is from ours, found anew: ``{"clock_offset_ns": …}``.
+
+What is due together goes in one request, at most ``MAX_PUBLISH_ITEMS``; a few requests may
+be in flight, and the gateway numbers as they arrive. What comes late goes out late, with
+its intended time in ``srcTs``; what never went out is counted ``missed``. The module is
+long because every step of a publication moves the one ledger.
+
+ConnectionError
+└── GatewayLost      nobody has answered for ``GIVE_UP_S``
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from http import HTTPStatus
+from typing import Any, Final
+
+import aiohttp
+import orjson
+
+from gateway.contract import MAX_PUBLISH_ITEMS, PUBLISH_PATH, user_stream
+from loadtests.health.fineselector import make_fine_loop
+from loadtests.health.gaps import Gaps
+from loadtests.health.timeslice import USUAL_SLICE, ask_for_slices
+from loadtests.publication.payloads import PayloadMaker
+from loadtests.publication.publish_plan import Plan, plan_arrivals, read_plan
+from loadtests.publication.publishing import PUBLISHER_LEDGER
+from loadtests.record.manifest import write_json
+from loadtests.record.recording import SECOND_NS, PhaseTimes, Recorder
+from loadtests.results import LOGS, Event, Phase, Series
+from loadtests.supervision.gatewayorders import RESTARTED_WITHIN_S
+from scenarios.schema import Publish
+
+WORKER: Final = "publisher"
+IN_FLIGHT: Final = 4
+COARSE_S: Final = 0.000_1
+"""A wait ends about so late; the last of it is spun away."""
+BREATH_S: Final = 0.002
+"""Between two steps of a flush, so that what is due meanwhile goes out."""
+GIVE_UP_S: Final = 5.0
+LAST_ANSWERS_S: Final = 0.6
+REQUEST_TIMEOUT_S: Final = 10.0
+LONGEST_RETRY_S: Final = 5.0
+_NS_PER_US: Final = 1_000
+
+_log = logging.getLogger("publisher")
+
+
+class GatewayLost(ConnectionError):  # noqa: N818 - the state that ends the process
+    """Nobody answers at the gateway's address any more."""
+
+
+class Publisher:
+    """Publishes a plan and keeps its ledger.
+
+    Attributes:
+        published: items that the gateway accepted.
+        late: items that went out later than the plan's ``late_ns`` after they were due.
+        missed: items that were due and never went out.
+        failed: items that went out and were not accepted.
+        throttled: answers that asked to wait (503).
+        streams: the last number of each stream, as the answers told it.
+        counts: how many publications of each stream were accepted.
+        clock_offset_ns: the gateway's clock minus ours; None where nobody knows it.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.published = self.late = self.missed = self.failed = self.throttled = 0
+        self.streams: dict[str, int] = {}
+        self.counts: Counter[str] = Counter()
+        self.clock_offset_ns = plan.clock_offset_ns
+        self.stopping = asyncio.Event()
+        phases = PhaseTimes(plan.t0_ns)
+        phases.begin(Phase.WARM_UP, plan.first_ns)
+        phases.begin(Phase.STEADY, plan.steady_ns)
+        self.recorder = Recorder(plan.directory, worker=WORKER, t0_ns=plan.t0_ns, phases=phases)
+        self._arrivals = plan_arrivals(plan)
+        self._payloads = PayloadMaker(plan.seed, plan.symbols, plan.weights, plan.user_ids)
+        self._pending: set[asyncio.Task[None]] = set()
+        self._fault: BaseException | None = None
+        self._silent_since_ns: int | None = None
+        self._gaps = Gaps(plan.orders_ns, round(RESTARTED_WITHIN_S * SECOND_NS))
+
+    async def run(self) -> None:
+        """Publish until ``stopping`` is set, then close the ledger.
+
+        Raises:
+            GatewayLost: nobody has answered for ``GIVE_UP_S``.
+        """
+        timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
+        headers = {
+            "Authorization": f"Bearer {self.plan.token}",
+            "Content-Type": "application/json",
+        }
+        async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
+            flushes = asyncio.create_task(self._flush_each_second())
+            flushes.add_done_callback(self._notice_fault)
+            try:
+                await self._send_until_stopped(session)
+                await self._end(session)
+            finally:
+                flushes.cancel()
+                self._close()
+        if self._fault is not None:
+            raise self._fault
+
+    async def _send_until_stopped(self, session: aiohttp.ClientSession) -> None:
+        stop = asyncio.create_task(self.stopping.wait())
+        while not self.stopping.is_set():
+            due_ns = self._arrivals.next_ns()
+            wait_s = None if due_ns is None else (due_ns - time.monotonic_ns()) / SECOND_NS
+            if wait_s is None or wait_s > COARSE_S:
+                coarse_s = None if wait_s is None else wait_s - COARSE_S
+                await asyncio.wait({stop}, timeout=coarse_s)
+            elif wait_s > 0:
+                await asyncio.sleep(0)
+            elif len(self._pending) >= IN_FLIGHT:
+                await asyncio.wait({stop, *self._pending}, return_when=asyncio.FIRST_COMPLETED)
+            else:
+                self._send_batch(session, time.monotonic_ns())
+
+    def _send_batch(self, session: aiohttp.ClientSession, now_ns: int) -> bool:
+        batch = self._arrivals.take_due(now_ns, MAX_PUBLISH_ITEMS)
+        if batch:
+            task = asyncio.create_task(self._publish(session, batch))
+            self._pending.add(task)
+            task.add_done_callback(self._notice_fault)
+        return bool(batch)
+
+    async def _end(self, session: aiohttp.ClientSession) -> None:
+        """Send what was due when the stop came, as far as requests are free; the rest is missed."""
+        stopped_ns = time.monotonic_ns()
+        while len(self._pending) < IN_FLIGHT and self._send_batch(session, stopped_ns):
+            pass
+        while batch := self._arrivals.take_due(stopped_ns, MAX_PUBLISH_ITEMS):
+            self.missed += len(batch)
+            self.recorder.count("offered", len(batch))
+            self.recorder.count("missed", len(batch))
+        if self._pending:
+            _, unanswered = await asyncio.wait(self._pending, timeout=LAST_ANSWERS_S)
+            for task in unanswered:
+                task.cancel()
+            await asyncio.gather(*unanswered, return_exceptions=True)
+
+    def _notice_fault(self, task: asyncio.Task[None]) -> None:
+        self._pending.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._fault = self._fault or task.exception()
+            self.stopping.set()
+
+    async def _publish(
+        self, session: aiohttp.ClientSession, batch: list[tuple[int, int, int]]
+    ) -> None:
+        items = [self._item(due_ns, self.plan.publish[index]) for due_ns, index, _ in batch]
+        body = orjson.dumps(items)
+        self._count_sent(batch, time.monotonic_ns())
+        accepted = False
+        try:
+            while not accepted:
+                status, content = await self._post(session, body)
+                accepted = status == HTTPStatus.ACCEPTED
+                if accepted:
+                    self._keep_answer(items, batch, content)
+                elif self._is_away(len(items)):
+                    return
+                elif status != HTTPStatus.SERVICE_UNAVAILABLE:
+                    self._count_failure(f"publish answered {status}: {str(content)[:300]}")
+                    return
+                elif not await self._wait_as_told(content):
+                    return
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            if not self._is_away(len(items)):
+                self._count_failure(f"publish failed: {type(error).__name__}: {error}")
+                self._judge_silence()
+        finally:
+            if not accepted:
+                self.failed += len(items)
+
+    def _item(self, due_ns: int, what: Publish) -> dict[str, object]:
+        offset_ns = self.clock_offset_ns
+        source_us = None if offset_ns is None else (due_ns + offset_ns) // _NS_PER_US
+        return self._payloads.make(
+            what.event, source_us=source_us, unix_s=time.time(), least_bytes=what.payload_bytes
+        )
+
+    def _count_sent(self, batch: list[tuple[int, int, int]], now_ns: int) -> None:
+        self.recorder.count("offered", len(batch))
+        self.recorder.count("sent", len(batch))
+        for due_ns, _, _ in batch:
+            self.late += now_ns - due_ns > self.plan.late_ns
+            self.recorder.span(Series.PUBLISH_DELAY, now_ns - due_ns, now_ns)
+
+    async def _post(
+        self, session: aiohttp.ClientSession, body: bytes
+    ) -> tuple[int, dict[str, Any]]:
+        async with session.post(self.plan.url + PUBLISH_PATH, data=body) as answer:
+            text = await answer.read()
+            self._silent_since_ns = None
+            return answer.status, orjson.loads(text)
+
+    def _keep_answer(
+        self,
+        items: list[dict[str, object]],
+        batch: list[tuple[int, int, int]],
+        content: dict[str, Any],
+    ) -> None:
+        now_ns = time.monotonic_ns()
+        if self._gaps.take_answer(now_ns):
+            self.streams.clear()  # another process numbers from 1
+        for due_ns, _, _ in batch:
+            self.recorder.span(Series.PUBLISH_ACK, now_ns - due_ns, now_ns)
+        self.published += len(items)
+        for item, receipt in zip(items, content["published"], strict=True):
+            self._time_acceptance(item, receipt, now_ns)
+            if "seq" in receipt:
+                self._keep_number(str(receipt["stream"]), int(receipt["seq"]))
+            if "userSeq" in receipt:
+                self._keep_number(user_stream(str(item["userId"])), int(receipt["userSeq"]))
+
+    def _time_acceptance(
+        self, item: dict[str, object], receipt: dict[str, Any], now_ns: int
+    ) -> None:
+        """Record numbered − intended, both by the gateway's clock."""
+        source_us, numbered_us = item.get("srcTs"), receipt.get("ts")
+        if not isinstance(source_us, int) or not isinstance(numbered_us, int):
+            return
+        accept_ns = (numbered_us - source_us) * _NS_PER_US
+        if accept_ns < 0 and self.clock_offset_ns:
+            return  # by less than the two clocks' difference is known: it tells nothing
+        self.recorder.span(Series.ACCEPT, accept_ns, now_ns)
+
+    def _keep_number(self, stream: str, number: int) -> None:
+        self.streams[stream] = max(number, self.streams.get(stream, 0))
+        self.counts[stream] += 1
+
+    async def _wait_as_told(self, content: dict[str, Any]) -> bool:
+        self.throttled += 1
+        wait_s = min(LONGEST_RETRY_S, max(0.01, float(content.get("retryAfter", 1_000)) / 1_000))
+        try:
+            await asyncio.wait_for(self.stopping.wait(), wait_s)
+        except TimeoutError:
+            return True
+        return False
+
+    def _is_away(self, items: int) -> bool:
+        """Take items that failed; where the gateway is away by order they are missed, no more."""
+        if not self._gaps.take_failure(time.monotonic_ns()):
+            return False
+        self.missed += items
+        self.recorder.count("missed", items)
+        return True
+
+    def _count_failure(self, words: str) -> None:
+        _log.error("%s", words)
+        self.recorder.count("errors")
+        self.recorder.event(
+            Event.ERROR, at_ns=time.monotonic_ns(), group=WORKER, outcome="publish", detail=words
+        )
+
+    def _judge_silence(self) -> None:
+        now_ns = time.monotonic_ns()
+        if self._silent_since_ns is None:
+            self._silent_since_ns = now_ns
+        if now_ns - self._silent_since_ns > GIVE_UP_S * SECOND_NS:
+            raise GatewayLost(f"{self.plan.url} has not answered for {GIVE_UP_S:g} s")
+
+    async def _flush_each_second(self) -> None:
+        due_ns = time.monotonic_ns()
+        while True:
+            due_ns += SECOND_NS
+            await asyncio.sleep(max(0, due_ns - time.monotonic_ns()) / SECOND_NS)
+            self.recorder.begin_flush(time.monotonic_ns())
+            while self.recorder.flush_step():  # noqa: ASYNC110 - each step is work, not a question
+                await asyncio.sleep(BREATH_S)
+            self._write_ledger()
+
+    def _close(self) -> None:
+        self.recorder.close(time.monotonic_ns())
+        self._write_ledger()
+
+    def _write_ledger(self) -> None:
+        names = ("published", "late", "missed", "failed", "throttled", "streams", "counts")
+        content = {name: getattr(self, name) for name in names}
+        write_json(self.plan.directory / LOGS / PUBLISHER_LEDGER, content)
+
+
+async def publish(plan: Plan) -> None:
+    """Publish a plan until standard input ends or SIGTERM comes. Raises GatewayLost."""
+    publisher = Publisher(plan)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, publisher.stopping.set)
+    source = sys.stdin.fileno()
+    rest = b""
+
+    def read_on() -> None:
+        nonlocal rest
+        data = os.read(source, 4_096)
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            publisher.clock_offset_ns = int(json.loads(line)["clock_offset_ns"])
+        if not data:
+            loop.remove_reader(source)
+            publisher.stopping.set()
+
+    loop.add_reader(source, read_on)
+    await publisher.run()
+
+
+def main() -> int:
+    """Run the process; returns its exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # Not through Python's own reader: it would take in lines that are for the loop.
+    with io.FileIO(sys.stdin.fileno(), closefd=False) as source:
+        line = source.readline().decode()
+    if not line:
+        return 0
+    try:
+        plan = read_plan(line)
+        # The load generator's own short slices would be inherited: it reads, so it goes first.
+        ask_for_slices(USUAL_SLICE)
+        # asyncio's own selector waits whole milliseconds, rounded up.
+        with asyncio.Runner(loop_factory=make_fine_loop) as runner:
+            runner.run(publish(plan))
+    except GatewayLost as error:
+        _log.error("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Reading: the short way of a push from a socket to columns of numbers."""

@@ -1,0 +1,218 @@
+"""The intake: everything that a process's clients read and that needs no user to look at it.
+
+A push that continues its stream is one line in three columns here: its read stamp, what
+its frame says, whose it was. The hot path does no more; :meth:`Intake.drain` makes arrays
+of the columns a few times a second, and whoever records or shows them takes the whole.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import orjson
+
+from gateway.contract import (
+    BALANCE_EVENT,
+    TRADING_STREAM,
+    USER_STREAM,
+    MarketEvent,
+    ServerEvent,
+    TradingEvent,
+)
+from loadtests.oracles.canaries import private_field_of
+from loadtests.oracles.ledger import market_stream_of
+from loadtests.reading.batches import UNSHARED, Batch, Place, Push, Share, family_of
+from loadtests.reading.memo import Memo
+
+MAX_NUMBER: Final = 0xFFFF_FFFE
+"""The last number that a lane's array holds; later ones are accounted for one by one."""
+WHOLE_TEXT: Final = 0x81
+"""First byte of a text message in one frame (RFC 6455 §5.2)."""
+
+_EVENT: Final = b'42["'
+_TO_EVERYBODY: Final = tuple(
+    f'42["{event}",'.encode() for event in (ServerEvent.HEARTBEAT, ServerEvent.CONNECTION_COUNT)
+)
+_OWNED: Final = b'"userSeq"'
+_BROADCASTS: Final = 8  # the newest are all that is asked for
+_LENGTH_16: Final = 126  # RFC 6455 §5.2: the next two bytes are the length
+_LONG_HEAD: Final = 4
+_SHORT_HEAD: Final = 2
+_MARKET: Final = frozenset(MarketEvent)
+_TRADING: Final = frozenset(TradingEvent)
+_NOT_SHARED: Final = ("snapshot", "replayed", "epoch", "userSeq")
+
+
+class Intake:
+    """Columns of what came in, and the memo of what its frames say. One for each environment.
+
+    Attributes:
+        memo: what frames say, for all clients.
+        broadcasts: the same of frames that every client is sent, :meth:`broadcast` fills it.
+        names: of the events that have come, each with its family, in order.
+        stamps: the column of read stamps, and beside it ``pushes`` and ``owners``.
+        bytes_read: by all clients.
+        others: events that came and are no line of the columns.
+        is_sampled: whether (stream, number) goes into the sample.
+        offset_ns: the gateway's clock minus ours; 0 where they are one, None where nobody
+            knows it.
+    """
+
+    def __init__(self) -> None:
+        self.memo: Memo[Push] = Memo()
+        self.names: dict[tuple[str, str], int] = {}
+        self.stamps = array("q")
+        self.pushes: list[Push] = []
+        self.owners = array("I")
+        self.bytes_read = 0
+        self.others = 0
+        self.is_sampled: Callable[[str, int], bool] = _never
+        self.broadcasts: Memo[tuple[str, Any]] = Memo(_BROADCASTS)
+        self._numbers: dict[tuple[str, str], int] = {}  # by name and stream
+        self._slots: dict[str, int] = {}
+        self._streams: list[str] = []
+        self.offset_ns: int | None = None
+        self._shares: list[Share] = []
+
+    def slot_of(self, stream: str) -> int:
+        """Return a stream's place in every lane of this intake."""
+        slot = self._slots.get(stream)
+        if slot is None:
+            slot = self._slots[stream] = len(self._streams)
+            self._streams.append(stream)
+        return slot
+
+    def stream_at(self, slot: int) -> str:
+        """Return the stream of a place."""
+        return self._streams[slot]
+
+    def learn(self, frame: bytes) -> Push | None:
+        """Return what a whole text frame says, and remember it; None for what is no shared push.
+
+        Shared is what many users are sent with one number and one content: market events, and
+        the public form of order flow. Whoever's event carries ``userSeq`` is somebody's own.
+        """
+        push = self.memo.recall(frame)
+        if push is not None:
+            return push
+        if frame.startswith(_TO_EVERYBODY, _SHORT_HEAD):
+            return None
+        start = _LONG_HEAD if frame[1] == _LENGTH_16 else _SHORT_HEAD
+        if start == _LONG_HEAD and len(frame) < _LONG_HEAD + _LENGTH_16:
+            return None  # a length that is not in its shortest form: a violation
+        if not frame.startswith(_EVENT, start) or _OWNED in frame:
+            return None
+        try:
+            push = self._read(orjson.loads(memoryview(frame)[start + 2 :]))
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            return None  # not what the contract says: the user's own way through will judge it
+        if push is not None:
+            self.memo.keep(frame, push)
+        return push
+
+    def broadcast(self, frame: bytes) -> tuple[str, Any] | None:
+        """Return name and payload of a whole frame that every client is sent, None of another.
+
+        Such a frame comes to all users at once: decoded for each, the last would wait long.
+        The payload is everybody's, and nobody's to change.
+        """
+        said = self.broadcasts.recall(frame)
+        if said is not None:
+            return said
+        if frame[0] != WHOLE_TEXT or not frame.startswith(_TO_EVERYBODY, _SHORT_HEAD):
+            return None
+        try:
+            name, payload = orjson.loads(memoryview(frame)[_SHORT_HEAD + 2 :])
+        except ValueError:
+            return None  # the user's own way through will judge it
+        said = name, payload
+        self.broadcasts.keep(frame, said)
+        return said
+
+    def take(self, stamp_ns: int, owner: int, name: str, data: Mapping[str, Any]) -> None:
+        """Take a timed event that came on a user's own way.
+
+        Raises:
+            KeyError: it says no ``ts``, or lacks what its name promises.
+        """
+        place = place_of(name, data) or Place("", 0, 0)
+        is_shared = place.stream not in ("", USER_STREAM)
+        slot = self.slot_of(place.stream) if is_shared else UNSHARED
+        self.stamps.append(stamp_ns)
+        self.pushes.append(Push(slot, place, name, self._kind(name, place), data))
+        self.owners.append(owner)
+
+    def take_share(self, stamp_ns: int, share_ns: int, owner: int) -> None:
+        """Take how long a read of a user came after the kernel's own stamp.
+
+        To be called before what was read is taken: the pushes that follow are that read's.
+        """
+        self._shares.append(Share(stamp_ns, share_ns, owner, len(self.pushes)))
+
+    def drain(self) -> Batch | None:
+        """Return everything since the last time; None when nothing came."""
+        if not (self.pushes or self.others or self.bytes_read or self._shares):
+            return None
+        batch = Batch(
+            self.stamps,
+            self.pushes,
+            self.owners,
+            tuple(self.names),
+            self._shares,
+            self.offset_ns or 0,
+        )
+        batch.others, self.others = self.others, 0
+        batch.bytes_read, self.bytes_read = self.bytes_read, 0
+        self.stamps, self.pushes, self.owners = array("q"), [], array("I")
+        self._shares = []
+        return batch
+
+    def _read(self, packet: Any) -> Push | None:
+        name, data = packet
+        if any(field in data for field in _NOT_SHARED) or not _is_whole(data):
+            return None
+        if name in _TRADING and private_field_of(name, data) is not None:
+            return None
+        place = place_of(name, data)
+        if place is None:
+            return None
+        return Push(self.slot_of(place.stream), place, name, self._kind(name, place), data)
+
+    def _kind(self, name: str, place: Place) -> int:
+        known = name, place.stream
+        number = self._numbers.get(known)
+        if number is None:
+            named = name, family_of(name, place.stream)
+            number = self._numbers[known] = self.names.setdefault(named, len(self.names))
+        return 2 * number + self.is_sampled(place.stream, place.number)
+
+
+def place_of(name: str, data: Mapping[str, Any]) -> Place | None:
+    """Return where an event stands; None for events that no ledger numbers.
+
+    The owner's form of order flow stands in the user's own stream.
+
+    Raises:
+        KeyError: the event lacks its number or its symbol.
+    """
+    if name in _MARKET:
+        stream = market_stream_of(name, data["symbol"])
+    elif name == BALANCE_EVENT or (name in _TRADING and "userSeq" in data):
+        return Place(USER_STREAM, data["userSeq"], data["userSeq"] - 1)
+    elif name in _TRADING:
+        stream = TRADING_STREAM
+    else:
+        return None
+    return Place(stream, data["seq"], data.get("prevSeq", data["seq"] - 1))
+
+
+def _is_whole(data: Mapping[str, Any]) -> bool:
+    """Return whether the fields that are read as numbers are whole ones, and fit."""
+    fields = [data["seq"], data["ts"], data.get("prevSeq", 0), data.get("srcTs", 0)]
+    return all(type(field) is int for field in fields) and 0 < fields[0] <= MAX_NUMBER
+
+
+def _never(_stream: str, _number: int) -> bool:
+    return False

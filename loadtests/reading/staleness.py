@@ -1,0 +1,97 @@
+"""Staleness: how old the prices are that a sample of users holds at a moment.
+
+A price is as old as its number: now − ``ts``. A symbol that never had a price is held by
+nobody; one that a user has left is not held any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, Protocol
+
+import numpy as np
+
+from loadtests.reading.batches import Batch, Integers
+from loadtests.results import Family
+
+WATCHED_EACH: Final = 20
+"""One user in so many is asked."""
+WATCHED_FIRST: Final = 20
+"""So many users are asked at least."""
+_SLOT_BITS: Final = 32
+_LEAST: Final = 1_024
+
+
+class Holder(Protocol):
+    """Who holds prices: an account."""
+
+    def open_slots(self, kind: str) -> Iterable[int]:
+        """Return the slots of the streams of a kind (``price``) that it is owed now."""
+        ...
+
+
+def is_watched(place: int) -> bool:
+    """Return whether the user at a place of the run is one of the sample."""
+    return place < WATCHED_FIRST or place % WATCHED_EACH == 0
+
+
+class HeldPrices:
+    """The newest price of each symbol at each watched user.
+
+    Attributes:
+        offset_ns: the gateway's clock minus ours, as the newest batch had it.
+    """
+
+    def __init__(self) -> None:
+        self.offset_ns = 0
+        self._holders: dict[int, Holder] = {}
+        self._is_watched = np.zeros(_LEAST, dtype=np.bool_)
+        self._newest_ns: dict[int, int] = {}
+
+    @property
+    def size(self) -> int:
+        """How many prices are kept: one for each symbol that a watched user ever had."""
+        return len(self._newest_ns)
+
+    def watch(self, owner: int, holder: Holder) -> None:
+        """Ask a user from now on; ``owner`` is its number in batches."""
+        self._holders[owner] = holder
+        if owner >= len(self._is_watched):
+            more = max(owner + 1, 2 * len(self._is_watched)) - len(self._is_watched)
+            self._is_watched = np.concatenate((self._is_watched, np.zeros(more, dtype=np.bool_)))
+        self._is_watched[owner] = True
+
+    def take(self, batch: Batch) -> None:
+        """Take the prices of a batch."""
+        self.offset_ns = batch.offset_ns
+        if not self._holders:
+            return
+        known = len(self._is_watched)
+        if len(batch.owners) and int(batch.owners.max()) >= known:
+            chosen = np.zeros(len(batch.owners), dtype=np.bool_)
+            is_known = batch.owners < known
+            chosen[is_known] = self._is_watched[batch.owners[is_known]]
+            lines = np.flatnonzero(chosen)
+        else:
+            lines = np.flatnonzero(self._is_watched[batch.owners])
+        is_price = np.array([family == Family.PRICE for family in batch.families])
+        lines = lines[is_price[batch.family_indices()[lines]]]
+        slots = batch.keys[batch.which[lines]] >> _SLOT_BITS
+        keys = batch.owners[lines] << _SLOT_BITS | slots
+        self._newest_ns.update(zip(keys.tolist(), batch.ts_ns(lines).tolist(), strict=True))
+
+    def hold(self, owner: int, slot: int, ts_ns: int) -> None:
+        """Take a price that came as a snapshot; nothing of an older one."""
+        key = owner << _SLOT_BITS | slot
+        self._newest_ns[key] = max(ts_ns, self._newest_ns.get(key, ts_ns))
+
+    def ages_ns(self, now_ns: int) -> Integers:
+        """Return the age of each price that is held now, by our clock's ``now_ns``."""
+        newest_ns = self._newest_ns
+        found = [
+            newest_ns.get(owner << _SLOT_BITS | slot)
+            for owner, holder in self._holders.items()
+            for slot in holder.open_slots(Family.PRICE)
+        ]
+        held_ns = np.array([ts_ns for ts_ns in found if ts_ns is not None], dtype=np.int64)
+        return now_ns + self.offset_ns - held_ns

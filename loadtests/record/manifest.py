@@ -1,0 +1,157 @@
+"""The manifest of a run: what ran, on what, under which limits, and how far it came.
+
+One process writes it, the one that generates the load; each write replaces the file
+whole, so a reader never meets half of one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import secrets
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final, cast
+
+from loadtests.results import LOGS, MANIFEST, SCENARIO, SEGMENTS
+from scenarios.schema import Scenario
+
+LATEST: Final = "latest"
+_PACKAGES: Final = ("tidegate", "locust", "gevent", "numpy", "pyarrow", "aiohttp")
+
+
+def create_run_directory(
+    runs: Path, scenario: Scenario, unix_s: float, *, name: Path | None = None
+) -> Path:
+    """Make the directory of a new run with what the scenario asks, and return it.
+
+    Args:
+        runs: where runs live; ``latest`` in it is made to point to the new one.
+        scenario: its source is copied as it was read.
+        unix_s: wall-clock seconds, for the name.
+        name: the directory to use instead of a new name; it may exist.
+
+    Raises:
+        FileExistsError: the directory already holds a run.
+    """
+    if name is None:
+        moment = datetime.fromtimestamp(unix_s, UTC).strftime("%Y%m%dT%H%M%SZ")
+        directory = runs / f"{moment}_{scenario.name}_{secrets.token_hex(3)}"
+    else:
+        directory = name
+    if (directory / MANIFEST).exists():
+        raise FileExistsError(f"{directory} already holds a run; name another directory")
+    (directory / LOGS).mkdir(parents=True, exist_ok=True)
+    (directory / SEGMENTS).mkdir(exist_ok=True)
+    (directory / SCENARIO).write_text(scenario.source, encoding="utf-8")
+    if name is None:
+        _point_latest(runs, directory)
+    return directory
+
+
+def _point_latest(runs: Path, directory: Path) -> None:
+    fresh = runs / f".{LATEST}.{secrets.token_hex(3)}"
+    fresh.symlink_to(directory.name, target_is_directory=True)
+    fresh.replace(runs / LATEST)
+
+
+def find_run(name: str, runs: Path) -> Path:
+    """Return the directory that a name means: a path, a directory under ``runs``, or ``latest``.
+
+    Raises:
+        FileNotFoundError: there is no such run; the message says what to type.
+    """
+    for candidate in (Path(name), runs / name):
+        if (candidate / MANIFEST).exists() or (candidate / SEGMENTS).exists():
+            return candidate.resolve()
+    hint = "tidegate run scenarios/smoke.toml"
+    raise FileNotFoundError(f"{name} is no run (nor is {runs / name}); make one with: {hint}")
+
+
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    """Replace a JSON file whole."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    fresh.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Return a JSON file's object, None when the file is not there.
+
+    Raises:
+        ValueError: the file holds something else than a JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds no JSON object")
+    return cast(dict[str, Any], content)
+
+
+def describe_versions() -> dict[str, str | None]:
+    """Return the versions of Python and of the packages that matter, None where not installed."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def describe_host() -> dict[str, object]:
+    """Return the kernel, machine, processor, cores and memory of this machine."""
+    uname = platform.uname()
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "kernel": f"{uname.system} {uname.release}",
+        "machine": uname.machine,
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "memory_bytes": pages,
+    }
+
+
+def describe_placement(gateway_pid: int | None) -> dict[str, list[int] | None]:
+    """Return the cores that the load and an embedded gateway may use; None where unknown."""
+    if sys.platform != "linux":
+        return {"gateway": None, "load": None}
+    return {
+        "gateway": None if gateway_pid is None else sorted(os.sched_getaffinity(gateway_pid)),
+        "load": sorted(os.sched_getaffinity(0)),
+    }
+
+
+def _cpu_name() -> str | None:
+    path = Path("/proc/cpuinfo")
+    if not path.exists():
+        return platform.processor() or None
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return None
+
+
+def describe_commit() -> tuple[str | None, bool | None]:
+    """Return the project's commit and whether files differ from it; None outside a repository."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None, None
+    commit, changes = _git(root, "rev-parse", "HEAD"), _git(root, "status", "--porcelain")
+    return commit or None, None if changes is None else bool(changes)
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    command = ["git", "-C", str(root), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)  # noqa: S603 - fixed words
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,296 @@
+"""The recorder: what a run measured, at a grain of one second, into its segments.
+
+The hot path appends to arrays; once a second they become sparse histograms. What a
+phase or a second is, is decided by the stamp of a value, not by when it was flushed.
+``python -m loadtests.record.recording RUN`` ends a run directory (``loadtests.record.finisher``).
+"""
+
+from __future__ import annotations
+
+import zlib
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from loadtests.record.phases import SECOND_NS, PhaseTimes
+from loadtests.record.secondseen import SecondSeen
+from loadtests.record.segments import Repeated, Runs, SegmentWriter, TableSink
+from loadtests.record.tally import Integers, Tally
+from loadtests.results import MAX_VALUE_NS, TABLES, Event, Series
+
+__all__ = ["COUNTED", "SAMPLE_EVERY", "SECOND_NS", "PhaseTimes", "Recorder"]
+
+SAMPLE_EVERY = 1_000
+COUNTED = ("offered", "sent", "received", "bytes_received", "errors", "missed")
+
+_Columns: TypeAlias = "tuple[array[int], array[int]]"
+
+
+class Recorder:
+    """One process's record of a run. Not for threads: one event loop or hub calls it.
+
+    Args:
+        sink: a run directory, in which the recorder makes segments of its own, or what
+            takes its rows in their place.
+        worker: which process this is; no two of a run have the same.
+        t0_ns: the run's start on this process's clock.
+        phases: the run's phases on this process's clock.
+    """
+
+    def __init__(
+        self, sink: Path | TableSink, *, worker: str, t0_ns: int, phases: PhaseTimes
+    ) -> None:
+        self.worker = worker
+        self.t0_ns = t0_ns
+        self.phases = phases
+        self.writer: TableSink = SegmentWriter(sink, worker) if isinstance(sink, Path) else sink
+        self.totals: Counter[str] = Counter()
+        self.happened: Counter[tuple[str, str]] = Counter()
+        """How many events there were so far, by event and outcome."""
+        self._spans: defaultdict[tuple[Series, str], _Columns] = defaultdict(_empty_columns)
+        self._counts: Counter[str] = Counter()
+        self._counted_from_ns = t0_ns
+        self._clients = 0
+        self._slowest: tuple[int, dict[str, object]] | None = None
+        self._sources: list[Callable[[], None]] = []
+        self._flushing: Iterator[None] | None = None
+
+    def span(self, series: Series, value_ns: int, at_ns: int) -> None:
+        """Record a span that ended at ``at_ns``.
+
+        A negative span, or one beyond what a histogram holds, is counted as an error
+        and kept as an event: it is never clamped.
+        """
+        if 0 <= value_ns <= MAX_VALUE_NS:
+            moments, values = self._spans[series, ""]
+            moments.append(at_ns)
+            values.append(value_ns)
+            return
+        self.count("errors")
+        words = "negative span" if value_ns < 0 else "span too long"
+        self.event(Event.ERROR, at_ns=at_ns, outcome=words, detail=f"{series}: {value_ns} ns")
+
+    def spans(self, series: Series, values_ns: Integers, at_ns: Integers, family: str = "") -> None:
+        """Record many spans of a series at once; those that ``span`` would refuse go its way.
+
+        Args:
+            series: what was measured.
+            values_ns: the spans.
+            at_ns: when each ended, monotonic.
+            family: kind of stream that they belong to (``results.Family``).
+        """
+        if not len(values_ns):
+            return
+        if values_ns.min() < 0 or values_ns.max() > MAX_VALUE_NS:
+            good = (values_ns >= 0) & (values_ns <= MAX_VALUE_NS)
+            for value_ns, moment_ns in zip(values_ns[~good], at_ns[~good], strict=True):
+                self.span(series, int(value_ns), int(moment_ns))
+            values_ns, at_ns = values_ns[good], at_ns[good]
+        moments, values = self._spans[series, family]
+        moments.frombytes(np.ascontiguousarray(at_ns, dtype=np.int64).tobytes())
+        values.frombytes(np.ascontiguousarray(values_ns, dtype=np.int64).tobytes())
+
+    def draw_from(self, source: Callable[[], None]) -> None:
+        """Have ``source`` hand over what it holds before each flush; once for the same one."""
+        if source not in self._sources:
+            self._sources.append(source)
+
+    def draw(self) -> None:
+        """Have every source hand over what it holds."""
+        for source in self._sources:
+            source()
+
+    def count(self, column: str, n: int = 1) -> None:
+        """Add to a counter of the current second.
+
+        Raises:
+            ValueError: ``column`` is none of the counters of the timeline.
+        """
+        if column not in COUNTED:
+            raise ValueError(f"{column} is no counter; use one of {', '.join(COUNTED)}")
+        self._counts[column] += n
+
+    def clients(self, n: int) -> None:
+        """Say how many virtual users hold a welcome now."""
+        self._clients = n
+
+    def event(
+        self,
+        event: Event,
+        *,
+        at_ns: int,
+        user: str = "",
+        group: str = "",
+        outcome: str = "",
+        sent_ns: int | None = None,
+        value_ns: int | None = None,
+        detail: str = "",
+    ) -> None:
+        """Record a rare thing whole; ``at_ns`` and ``sent_ns`` are monotonic."""
+        self.happened[str(event), str(outcome)] += 1
+        self.writer.row(
+            "events",
+            {
+                "t_ns": at_ns - self.t0_ns,
+                "worker": self.worker,
+                "event": str(event),
+                "user": user,
+                "group": group,
+                "outcome": outcome,
+                "sent_ns": None if sent_ns is None else sent_ns - self.t0_ns,
+                "value_ns": value_ns,
+                "detail": detail,
+            },
+        )
+
+    def sample(
+        self,
+        at_ns: int,
+        user: str,
+        stream: str,
+        number: int,
+        push_ns: int | None,
+        push_service_ns: int,
+    ) -> None:
+        """Offer a delivery: one message in 1,000 is kept by hash, and each second's slowest."""
+        row: dict[str, object] = {
+            "t_ns": at_ns - self.t0_ns,
+            "worker": self.worker,
+            "user": user,
+            "stream": stream,
+            "number": number,
+            "push_ns": push_ns,
+            "push_service_ns": push_service_ns,
+        }
+        slowness_ns = push_service_ns if push_ns is None else push_ns
+        if self._slowest is None or slowness_ns > self._slowest[0]:
+            self._slowest = slowness_ns, row
+        if zlib.crc32(f"{stream}:{number}".encode()) % SAMPLE_EVERY == 0:
+            self.writer.row("sample", {**row, "why": "hash"})
+
+    def row(self, table: str, at_ns: int, values: dict[str, object]) -> None:
+        """Record a row of a 1 Hz table (server, generator), its second and phase from a stamp."""
+        named = {"t_s": self._second(at_ns), "phase": str(self.phases.at(at_ns))}
+        if any(column.name == "worker" for column in TABLES[table]):
+            named["worker"] = self.worker
+        self.writer.row(table, {**named, **values})
+
+    def flush(self, now_ns: int) -> SecondSeen:
+        """Write everything recorded since the last flush, and return it in figures."""
+        seen = self.begin_flush(now_ns)
+        while self.flush_step():
+            pass
+        return seen
+
+    def begin_flush(self, now_ns: int) -> SecondSeen:
+        """Take everything recorded since the last flush, to be written in steps.
+
+        A flush that was left half done is brought to its end first.
+
+        Returns:
+            What was taken; its figures are there when ``flush_step`` has nothing left to do.
+        """
+        while self.flush_step():
+            pass
+        self.draw()
+        seen = SecondSeen(now_ns, self._clients, Counter(self._counts))
+        spans, self._spans = self._spans, defaultdict(_empty_columns)
+        taken = [
+            (series, family, _integers(moments), _integers(values))
+            for (series, family), (moments, values) in spans.items()
+            if moments
+        ]
+        for series, _, _, values_ns in taken:
+            seen.add(series, values_ns)
+        self._write_counts(now_ns)
+        if self._slowest is not None:
+            self.writer.row("sample", {**self._slowest[1], "why": "slow"})
+            self._slowest = None
+        self._flushing = self._write(taken, seen)
+        return seen
+
+    def flush_step(self) -> bool:
+        """Do a step of the flush that was begun; each is short. Returns whether one was left."""
+        if self._flushing is None:
+            return False
+        if next(self._flushing, self) is self:
+            self._flushing = None
+            return False
+        return True
+
+    def close(self, now_ns: int) -> None:
+        """Flush and end the segments."""
+        self.flush(now_ns)
+        self.writer.close()
+
+    def _second(self, at_ns: int) -> int:
+        return (at_ns - self.t0_ns) // SECOND_NS
+
+    def _write(
+        self, taken: list[tuple[Series, str, Integers, Integers]], seen: SecondSeen
+    ) -> Iterator[None]:
+        """Write spans and rows; all histograms of a second are one batch."""
+        starts_ns, names = list(self.phases.starts_ns), [str(name) for name in self.phases.phases]
+        tallies: list[Tally] = []
+        words: dict[str, list[Repeated]] = {"series": [], "family": [], "phase": []}
+        for series, family, moments_ns, values_ns in taken:
+            tally = Tally(moments_ns, values_ns, self.t0_ns, starts_ns)
+            yield from tally.pieces()
+            seen.keep(series, tally)
+            tallies.append(tally)
+            words["series"].append(Repeated(str(series), len(tally.counts)))
+            words["family"].append(Repeated(family, len(tally.counts)))
+            words["phase"] += _phase_runs(tally, names)
+            yield
+        if tallies:
+            self.writer.columns(
+                "hist",
+                {
+                    "t_s": np.concatenate([tally.seconds for tally in tallies]),
+                    "phase": Runs(words["phase"]),
+                    "worker": Repeated(self.worker, sum(len(t.counts) for t in tallies)),
+                    "series": Runs(words["series"]),
+                    "family": Runs(words["family"]),
+                    "bucket": np.concatenate([tally.buckets for tally in tallies]),
+                    "count": np.concatenate([tally.counts for tally in tallies]),
+                },
+            )
+            yield
+        yield from self.writer.flush_in_steps()
+
+    def _write_counts(self, now_ns: int) -> None:
+        at_ns = self._counted_from_ns
+        self._counted_from_ns = now_ns
+        self.totals.update(self._counts)
+        named: dict[str, object] = {column: self._counts[column] for column in COUNTED}
+        self._counts.clear()
+        self.row("timeline", at_ns, {"clients": self._clients, **named})
+
+
+def _empty_columns() -> _Columns:
+    return array("q"), array("q")
+
+
+def _integers(column: array[int]) -> Integers:
+    """Return an array's content without copying it: nothing is appended to it any more."""
+    return np.frombuffer(column, dtype=np.int64)
+
+
+def _phase_runs(tally: Tally, names: Sequence[str]) -> list[Repeated]:
+    """Return the phase of each cell: it changes where a second or a phase ends."""
+    ends = [*(np.flatnonzero(np.diff(tally.phases)) + 1).tolist(), len(tally.phases)]
+    begins = [0, *ends[:-1]]
+    return [
+        Repeated(names[int(tally.phases[begin])], end - begin)
+        for begin, end in zip(begins, ends, strict=True)
+    ]
+
+
+if __name__ == "__main__":
+    from loadtests.record.finisher import main
+
+    raise SystemExit(main())

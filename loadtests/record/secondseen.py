@@ -1,0 +1,57 @@
+"""A second of a run as one flush of a recorder held it, for those who watch while it goes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+
+from loadtests.record.histogram import BUCKETS, Histogram
+from loadtests.record.tally import Integers, Tally
+from loadtests.results import Series
+
+
+class SecondSeen:
+    """What one flush held; a series may come in parts, one for each kind of stream.
+
+    Attributes:
+        server: the newest figures of the gateway, by column; empty where nobody read any.
+        generator: those of this process.
+    """
+
+    def __init__(self, at_ns: int, clients: int, counts: Counter[str]) -> None:
+        self.at_ns = at_ns
+        self.clients = clients
+        self.counts = counts
+        self.server: Mapping[str, object] = {}
+        self.generator: Mapping[str, object] = {}
+        self._values: dict[Series, list[Integers]] = {}
+        self._tallies: dict[Series, list[Tally]] = {}
+
+    def add(self, series: Series, values_ns: Integers) -> None:
+        """Keep a part of a series' spans of this second."""
+        self._values.setdefault(series, []).append(values_ns)
+
+    def keep(self, series: Series, tally: Tally) -> None:
+        """Keep what the spans of such a part were counted to."""
+        self._tallies.setdefault(series, []).append(tally)
+
+    def worst_ns(self, series: Series) -> int | None:
+        """Return the longest span of a series, None when it had none."""
+        return max((int(part.max()) for part in self._values.get(series, ())), default=None)
+
+    def histogram(self, series: Series) -> Histogram:
+        """Return a series' spans of this second as a histogram."""
+        tallies, parts = self._tallies.get(series, []), self._values.get(series, [])
+        counts = np.zeros(BUCKETS, dtype=np.int64)
+        for tally in tallies:
+            np.add.at(counts, tally.buckets, tally.counts)  # a bucket stands there each second
+        return Histogram.merged([Histogram(counts), *map(Histogram.of, parts[len(tallies) :])])
+
+    def quantile_ns(self, series: Series, q: float) -> int | None:
+        """Return the nearest-rank quantile of a series, None when it had none."""
+        parts = self._values.get(series)
+        if parts is None:
+            return None
+        return int(np.quantile(np.concatenate(parts), q, method="inverted_cdf"))

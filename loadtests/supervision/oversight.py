@@ -1,0 +1,60 @@
+"""What ends a run before its time, and what is looked at while it is too slow.
+
+Hooked into the supervisor's loop: ``look`` once a turn, ``close`` at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from loadtests.results import GROSS_BREACH
+from loadtests.supervision.breach import BreachWatch
+from loadtests.supervision.profiling import Profile
+from scenarios.schema import Scenario
+
+
+class Oversight:
+    """Watches one run.
+
+    Args:
+        scenario: with the budgets that will be judged.
+        logs: the run's folder of logs.
+        environment: of a profiler.
+        gateway_pid: of an embedded gateway; None for any other, which is not profiled.
+        max_duration_s: of the load; None lets the scenario say.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        logs: Path,
+        environment: Mapping[str, str],
+        *,
+        gateway_pid: int | None,
+        max_duration_s: float | None,
+    ) -> None:
+        self._breach = BreachWatch(scenario.budgets)
+        self._aborts = scenario.policy.abort == "gross"
+        self._max_duration_s = max_duration_s
+        self._profile = None if gateway_pid is None else Profile(gateway_pid, logs, environment)
+
+    def look(self, live: Mapping[str, Any] | None) -> str:
+        """Take the newest second; return why the load should end now, or nothing."""
+        self._breach.see(live)
+        if self._breach.visible and self._profile is not None:
+            self._profile.begin()
+        if self._breach.gross and self._aborts:
+            return f"{GROSS_BREACH}: {self._breach.gross}"
+        load_s = (live or {}).get("t_s") or 0.0
+        if self._max_duration_s is not None and load_s >= self._max_duration_s:
+            return f"the load had gone on for {load_s:.0f} s, as long as --max-duration allows"
+        return ""
+
+    def close(self) -> list[str]:
+        """End a profile; return the problems that the manifest should tell."""
+        if self._profile is None:
+            return []
+        self._profile.close()
+        return self._profile.problems

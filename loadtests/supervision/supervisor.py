@@ -1,0 +1,431 @@
+"""The supervised run: gateway, Locust, report, each a process, watched from a plain one.
+
+What can go wrong, in words and as an exit code (``loadtests.results.ExitCode``):
+
+Exception
+└── RunRefused       nothing was started: the scenario, the target or the environment (2)
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Final
+from urllib.error import HTTPError
+
+from rich.console import Console
+
+from gateway.contract import HEALTH_PATH
+from loadtests.capacity.program import CapacitySearch
+from loadtests.endpoints import fetch
+from loadtests.record.manifest import create_run_directory, read_json, write_json
+from loadtests.results import BUDGETS, LOGS, MANIFEST, REPORT, SCENARIO, ExitCode
+from loadtests.supervision.children import Child, ChildFailed, child_environment, split_cores
+from loadtests.supervision.embedded import EmbeddedGateway
+from loadtests.supervision.gateway_command import GatewayCommand
+from loadtests.supervision.judging import finish_tables, judge_run
+from loadtests.supervision.oversight import Oversight
+from loadtests.supervision.progress import Progress
+from scenarios.foresight import foresee
+from scenarios.overlay import lay_over, read_overlay
+from scenarios.schema import Scenario, ScenarioError, lengthen, read_scenario
+
+GATEWAY_START_S: Final = 15.0
+GATEWAY_STOP_S: Final = 10.0
+LOCUST_STOP_S: Final = 20.0
+OVERTIME_S: Final = 60.0
+TARGET_ANSWER_S: Final = 5.0
+_POLL_S: Final = 0.1
+_BRISK_POLL_S: Final = 0.005
+"""While the gateway's end is awaited: how long that took is measured so."""
+_LOCUSTFILE: Final = Path(__file__).resolve().parent.parent / "locustfile.py"
+
+
+class RunRefused(Exception):  # noqa: N818 - the command's answer, in words
+    """A run that cannot start; the words say what would be right."""
+
+
+@dataclass(kw_only=True)
+class RunRequest:
+    """What somebody asked for; ``target`` None means a gateway of our own.
+
+    Attributes:
+        processes: how many Locust workers share the load; None for one process in all.
+        budgets: a file laid over the scenario's budgets.
+        baseline: the run that relative budgets compare with.
+        max_duration_s: of the load; None lets the scenario say.
+        duration_s: of the steady phase, in place of the scenario's; None leaves it.
+        gateway: which one of our own.
+        is_judged: whether the run is judged at its end; a block of a comparison is not.
+    """
+
+    scenario: Path
+    runs: Path
+    target: str | None = None
+    users: int | None = None
+    processes: int | None = None
+    budgets: Path | None = None
+    baseline: Path | None = None
+    max_duration_s: float | None = None
+    duration_s: float | None = None
+    gateway: GatewayCommand = field(default_factory=GatewayCommand)
+    is_judged: bool = True
+
+
+@dataclass
+class Watch:
+    """What the supervisor saw; becomes ``logs/supervisor.json``."""
+
+    gateway_exit_code: int | None = None
+    gateway_died: bool = False
+    interrupted: bool = False
+    cut: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def run_supervised(request: RunRequest, environment: Mapping[str, str], console: Console) -> int:
+    """Run a scenario from its file to its report, and return the exit code.
+
+    Raises:
+        RunRefused: nothing was started.
+    """
+    try:
+        scenario = read_scenario(request.scenario)
+        if request.duration_s is not None:
+            scenario = lengthen(scenario, request.duration_s, path=str(request.scenario))
+        if request.budgets is not None:
+            scenario = lay_over(scenario, read_overlay(request.budgets))
+    except ScenarioError as error:
+        raise RunRefused(str(error)) from None
+    if scenario.capacity is not None:
+        return _search(scenario, request, environment, console)
+    if request.target is not None and scenario.ends_gateway:
+        raise RunRefused(
+            f"{scenario.name} terminates its gateway, which must be the run's own; "
+            "leave --target out"
+        )
+    secret = _secret(request, environment)
+    try:
+        directory = create_run_directory(request.runs, scenario, time.time())
+        if request.budgets is not None:
+            shutil.copyfile(request.budgets, directory / BUDGETS)
+    except OSError as error:
+        words = f"no run can be written under {request.runs}: {error.strerror or error}"
+        raise RunRefused(f"{words}; name another folder with --runs") from None
+    return Supervisor(scenario, request, directory, secret, environment, console).run()
+
+
+def _search(
+    scenario: Scenario, request: RunRequest, environment: Mapping[str, str], console: Console
+) -> int:
+    """Search for the capacity: each trial is a run with a gateway of its own."""
+    unfit = {
+        "--target": request.target,
+        "--users": request.users,
+        "--budgets": request.budgets,
+        "--baseline": request.baseline,
+        "--duration": request.duration_s,
+        "--max-duration": request.max_duration_s,
+    }
+    given = [name for name, value in unfit.items() if value is not None]
+    if given:
+        words = f"{scenario.name} is a search for the capacity, whose trials differ by the load"
+        raise RunRefused(f"{words} alone; leave {' and '.join(given)} out")
+    search = CapacitySearch(
+        scenario,
+        request.runs,
+        environment,
+        console,
+        options=(
+            *(() if request.gateway == GatewayCommand() else ("--gateway", request.gateway.name)),
+            *(() if request.processes is None else ("--processes", str(request.processes))),
+        ),
+    )
+    return search.run()
+
+
+def _secret(request: RunRequest, environment: Mapping[str, str]) -> str:
+    if request.target is None:
+        return secrets.token_urlsafe(48)
+    secret = environment.get("JWT_SECRET", "")
+    if not secret:
+        raise RunRefused("--target needs the gateway's JWT_SECRET in the environment")
+    try:
+        fetch(request.target.rstrip("/") + HEALTH_PATH + "/live", timeout_s=TARGET_ANSWER_S)
+    except HTTPError:
+        return secret  # somebody answers; whether it is a gateway shows at the handshake
+    except (OSError, ValueError) as error:
+        words = f"the target {request.target} cannot be reached: {error}"
+        raise RunRefused(f"{words}; start it, or leave --target out") from None
+    return secret
+
+
+class Supervisor:
+    """One supervised run."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        request: RunRequest,
+        directory: Path,
+        secret: str,
+        environment: Mapping[str, str],
+        console: Console,
+    ) -> None:
+        self.scenario = scenario
+        self.request = request
+        self.directory = directory
+        self.environment = child_environment(environment)
+        self.watch = Watch(files=_files(request))
+        self._span_s = _load_s(scenario, request.users) + scenario.phases.drain_s
+        self.progress = Progress(console, self._span_s)
+        self._secret = secret
+        self._cores = split_cores()
+        self._gateway: EmbeddedGateway | None = None
+        self._oversight: Oversight | None = None
+        self._locust: Child | None = None
+
+    def run(self) -> int:
+        """Run it; every child is gone when this returns or raises."""
+        before = {by: signal.signal(by, self._interrupt) for by in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            with self.progress:
+                return self._run()
+        finally:
+            for child in (self._locust, self._gateway):
+                if child is not None and child.exit_code is None:
+                    child.stop(GATEWAY_STOP_S)
+                if child is not None:
+                    child.end_group()
+            for by, handler in before.items():
+                signal.signal(by, handler)
+
+    def _run(self) -> int:
+        if self.request.is_judged:
+            for words in foresee(self.scenario, has_baseline=self.request.baseline is not None):
+                self.progress.say(f"warning: {words}")
+        if self.request.target is None:
+            self._gateway = self._start_gateway()
+        self._locust = self._start_locust()  # it takes as long to start as a gateway does
+        try:
+            url = self._await_gateway()
+        except ChildFailed as error:
+            self.progress.say(str(error))
+            return ExitCode.INTERRUPTED if self.watch.interrupted else ExitCode.GATEWAY_FAILED
+        words = f"{self.scenario.name}: {self.scenario.question}"
+        self.progress.say(f"{words}\nrun {self.directory.name} against {url}")
+        self._begin_oversight()
+        self._watch_load()
+        self.progress.end()
+        self._stop_gateway()
+        if self._oversight is not None:
+            self.watch.problems += self._oversight.close()
+        write_json(self.directory / LOGS / "supervisor.json", vars(self.watch))
+        for problem in self.watch.problems:
+            self.progress.say(problem)
+        if not (self.directory / MANIFEST).exists():
+            self.progress.say(f"the load never began:\n{self._locust.complaints()}")
+            return self._exit_code(None)
+        if not self.request.is_judged:
+            return self._exit_code(finish_tables(self.directory, self.environment))
+        verdict_code = judge_run(self.directory, self.environment, self.progress.say)
+        self._say_what_next()
+        return self._exit_code(verdict_code)
+
+    def _await_gateway(self) -> str:
+        """Return the gateway's address when it listens. Raises ChildFailed."""
+        if self._gateway is None:
+            return str(self.request.target)
+        url = self._gateway.await_address(GATEWAY_START_S)
+        for name, value in self.scenario.gateway.items():
+            self.progress.say(f"gateway setting of this scenario: {name}={value}")
+        return url
+
+    def _start_gateway(self) -> EmbeddedGateway:
+        environment = {
+            **{k: v for k, v in self.environment.items() if not _is_gateway_setting(k)},
+            **self.request.gateway.environment,
+            **self.scenario.gateway,
+            "GATEWAY_ENV": "production",
+            "JWT_SECRET": self._secret,
+            "CLIENT_URL": "http://localhost",
+            "HOST": "127.0.0.1",
+        }
+        command = self.request.gateway.words
+        return EmbeddedGateway(command, environment, self.directory / LOGS, self._cores[0])
+
+    def _scenario_file(self) -> Path:
+        """Return the file that Locust reads: the one that was named, unless it was changed."""
+        if self.request.duration_s is None:
+            return self.request.scenario.resolve()
+        path = self.directory / LOGS / SCENARIO
+        path.write_text(self.scenario.source, encoding="utf-8")
+        return path
+
+    def _start_locust(self) -> Child:
+        command = [sys.executable, "-m", "locust", "-f", str(_LOCUSTFILE), "--headless"]
+        command += ["--scenario", str(self._scenario_file())]
+        command += ["--run-dir", str(self.directory)]
+        if self._gateway is None:
+            command += ["-H", str(self.request.target)]
+        else:
+            command += ["--gateway-pid", str(self._gateway.pid)]
+            command += ["--gateway-log", str(self._gateway.log)]
+        if self.request.users is not None:
+            command += ["-u", str(self.request.users)]
+        if self.request.processes is not None:
+            command += ["--processes", str(self.request.processes), *_master_address()]
+        environment = {**self.environment, "JWT_SECRET": self._secret}
+        log = self.directory / LOGS / "locust.log"
+        cores = None if self._gateway is None else self._cores[1]
+        return Child("load generator", command, log=log, environment=environment, cores=cores)
+
+    def _watch_load(self) -> None:
+        locust = self._running_locust()
+        ceiling_s = self._span_s + OVERTIME_S
+        end_s = time.monotonic() + ceiling_s
+        while locust.exit_code is None:
+            live = read_json(self.directory / LOGS / "live.json")
+            self.progress.show(live)
+            if self._oversight is not None and not self.watch.cut:
+                self.watch.cut = self._oversight.look(live)
+            if self.watch.interrupted:
+                self._stop_locust("interrupted; the load is being ended in order")
+            elif self.watch.cut:
+                self._stop_locust(f"{self.watch.cut}; the load is being ended in order")
+            elif self._gateway is not None and self._gateway.has_died:
+                self._notice_dead_gateway(self._gateway)
+                self._stop_locust("the load is being ended")
+            elif time.monotonic() > end_s:
+                self.watch.problems.append(f"the load did not end within {ceiling_s:.0f} s")
+                self._stop_locust("the load is being ended")
+            time.sleep(self._tend_gateway())
+        self._notice_end(locust)
+
+    def _tend_gateway(self) -> float:
+        """Follow the gateway through an ordered end; return how soon to look again, in s."""
+        gateway = self._gateway
+        if gateway is None:
+            return _POLL_S
+        gateway.tend()
+        return _BRISK_POLL_S if gateway.is_ordered else _POLL_S
+
+    def _begin_oversight(self) -> None:
+        if not self.request.is_judged:
+            return  # a block is as long as its neighbour, or it is no block
+        self._oversight = Oversight(
+            self.scenario,
+            self.directory / LOGS,
+            self.environment,
+            gateway_pid=None if self._gateway is None else self._gateway.pid,
+            max_duration_s=self.request.max_duration_s,
+        )
+
+    def _notice_end(self, locust: Child) -> None:
+        self._tend_gateway()
+        if self._gateway is not None and self._gateway.has_died:
+            self._notice_dead_gateway(self._gateway)
+        expected = (ExitCode.PASS, ExitCode.INVALID, ExitCode.USAGE)
+        if self.watch.interrupted or self.watch.gateway_died or self.watch.cut:
+            return  # we ended it ourselves
+        if locust.exit_code not in expected:
+            words = f"the load generator ended with exit code {locust.exit_code}"
+            self.watch.problems.append(f"{words}:\n{locust.last_lines()}")
+
+    def _notice_dead_gateway(self, gateway: EmbeddedGateway) -> None:
+        if self.watch.gateway_died:
+            return
+        self.watch.gateway_died = True
+        self.watch.gateway_exit_code = gateway.exit_code
+        words = f"the gateway died with exit code {gateway.exit_code}"
+        self.watch.problems.append(f"{words}:\n{gateway.last_lines()}")
+
+    def _stop_locust(self, words: str) -> None:
+        """Ask once with SIGINT, which Locust ends in order on; then with less patience."""
+        locust = self._running_locust()
+        self.progress.say(words)
+        locust.ask_to_stop(signal.SIGINT)
+        patience_s = LOCUST_STOP_S + self.scenario.phases.drain_s
+        if not locust.wait(patience_s) and not locust.stop(LOCUST_STOP_S):
+            self.watch.problems.append("the load generator had to be killed")
+
+    def _stop_gateway(self) -> None:
+        gateway = self._gateway
+        if gateway is None or gateway.exit_code is not None:
+            return
+        if not gateway.stop(GATEWAY_STOP_S):
+            self.watch.problems.append(f"the gateway did not stop within {GATEWAY_STOP_S:g} s")
+        self.watch.gateway_exit_code = gateway.exit_code
+
+    def _running_locust(self) -> Child:
+        if self._locust is None:
+            raise RuntimeError("the load generator was not started")
+        return self._locust
+
+    def _interrupt(self, _signal: int, _frame: FrameType | None) -> None:
+        self.watch.interrupted = True
+
+    def _exit_code(self, verdict_code: int | None) -> int:
+        if self.watch.interrupted:
+            return ExitCode.INTERRUPTED
+        if self.watch.gateway_died:
+            return ExitCode.GATEWAY_FAILED
+        load_code = self._running_locust().exit_code
+        if load_code == ExitCode.USAGE:
+            return ExitCode.USAGE
+        if verdict_code == ExitCode.BUDGET_BROKEN:
+            return ExitCode.BUDGET_BROKEN
+        is_cut = bool(self.watch.cut) and load_code == ExitCode.INTERRUPTED  # as we asked
+        if (load_code != ExitCode.PASS and not is_cut) or verdict_code is None:
+            return ExitCode.INVALID
+        return verdict_code
+
+    def _say_what_next(self) -> None:
+        report = self.directory / REPORT
+        if report.exists():
+            self.progress.say(f"report: {report}")
+        self.progress.say(f"again:  tidegate run {self.request.scenario}")
+        self.progress.say(f"look:   tidegate report {self.directory.name}")
+
+
+def _load_s(scenario: Scenario, users: int | None) -> float:
+    """Return the seconds of the load, with the ramp of ``users`` where they are not None."""
+    more = 0 if users is None else users - scenario.users.total
+    return scenario.load_s + more / scenario.phases.spawn_rate
+
+
+def _files(request: RunRequest) -> dict[str, str]:
+    """Return where what decides came from: annotations and a later judgement need the places."""
+    named = {"scenario": request.scenario, "budgets": request.budgets}
+    found = {name: str(path) for name, path in named.items() if path is not None}
+    if request.baseline is not None:
+        found["baseline"] = str(request.baseline.resolve())
+    return found
+
+
+def _master_address() -> list[str]:
+    """Return a free port of this machine for Locust's master, as its options.
+
+    Two runs side by side must not meet, and nobody outside has business with the workers.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    return [
+        *("--master-bind-host", "127.0.0.1", "--master-bind-port", port),
+        *("--master-host", "127.0.0.1", "--master-port", port),
+    ]
+
+
+def _is_gateway_setting(name: str) -> bool:
+    """Tell whether a variable of the caller's environment would steer the embedded gateway."""
+    return name.startswith("GATEWAY_") or name in ("JWT_PUBLIC_KEY", "REDIS_URL", "NODE_ENV")

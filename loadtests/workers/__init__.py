@@ -1,0 +1,1 @@
+"""Several processes: who is who, what they say to each other, who is lost."""
