@@ -15,9 +15,9 @@ from gevent import sleep
 from locust import between, task
 from locust.exception import StopUser
 
-from loadtests.addresses import is_loopback, source_address
-from loadtests.backoff import reconnect_delay_s
-from loadtests.handshake import parse_target
+from loadtests.connection.addresses import is_loopback, source_address
+from loadtests.connection.backoff import reconnect_delay_s
+from loadtests.connection.handshake import parse_target
 from loadtests.locust import ClientError, SocketIOUser
 
 TOKEN = os.environ.get("TOKEN")

@@ -117,9 +117,11 @@ async def test_the_longest_silent_connection_of_a_user_makes_room_for_a_new_one(
     place.clock.advance(1)
     await busy.emit("ping")
     await busy.expect("pong")
-    await place.connect("ada")
+    newest = await place.connect("ada")  # kept: who lets go of a client closes it
     assert (await silent.expect("error"))["code"] == "TOO_MANY_CONNECTIONS"
     await place.until(lambda: len(place.gateway.tables.sessions) == 2)
+    staying = {session.sid for session in place.gateway.tables.sessions}
+    assert staying == {busy.welcome["clientId"], newest.welcome["clientId"]}
 
 
 async def test_heartbeats_share_one_counter(start_place: StartPlace) -> None:

@@ -68,7 +68,9 @@ def supervise(tmp_path: Path) -> Iterator[Callable[[str], SupervisedRun]]:
         run.kill()
 
 
-@pytest.mark.parametrize(("deed", "welcomes"), [("terminate", 1), ("restart", 2)])
+@pytest.mark.parametrize(
+    ("deed", "welcomes"), [pytest.param("terminate", 1, marks=pytest.mark.proof), ("restart", 2)]
+)
 def test_an_ordered_end_is_no_death_and_the_run_goes_on(
     supervise: Callable[[str], SupervisedRun], deed: str, welcomes: int
 ) -> None:

@@ -89,6 +89,11 @@ def steps() -> list[Step]:
     ]
     found += [
         Step(
+            name="tests at real sizes",
+            command=(sys.executable, "-m", "pytest", "-q", "-m", "proof"),
+            longest_s=900,
+        ),
+        Step(
             name="gate: live comparisons",
             command=(
                 sys.executable,

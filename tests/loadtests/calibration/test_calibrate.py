@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 DEADLINE_S = 100.0
@@ -19,6 +20,7 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "loadtests", "calibrate", *words]
 
 
+@pytest.mark.proof
 def test_delays_are_read_back_and_what_was_taken_is_lost(tmp_path: Path) -> None:
     document = tmp_path / "calibration.md"
     words = ["--quick", "--only", "delays", "--only", "drops", "--docs", str(document)]
