@@ -1,8 +1,9 @@
 """``python -m tests.proof``: run the steps, keep what each came to, write the table.
 
 A step that was done for this very tree is not run again: an interrupted proof goes on where
-it stopped. ``--only NAME`` runs steps whose name begins so. The exit code is 0 when every
-judged step ended with 0.
+it stopped. ``--only NAME`` runs steps whose name begins so. Rows of an earlier tree are thrown
+away, or kept with ``--keep`` and marked with their tree. The exit code is 0 when every judged
+step of this tree ended with 0.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ STATE: Final = RUNS / "state.json"
 def tree_id() -> str:
     """Return the commit, and a digest of what differs from it where something does."""
     commit = _git("rev-parse", "--short=12", "HEAD").decode().strip()
-    changes = _git("diff", "HEAD", "--", ".", ":!docs")
+    changes = _git("diff", "HEAD", "--", ".", ":!docs", ":!*.md")
     return f"{commit}+{hashlib.sha256(changes).hexdigest()[:8]}" if changes else commit
 
 
@@ -83,6 +84,8 @@ def write_table(tree: str, rows: dict[str, dict[str, Any]], all_steps: list[Step
         row = rows.get(step.name)
         if row is not None:
             words = row["words"].replace("|", r"\|")
+            if row["tree"] != tree:
+                words = f"(of `{row['tree']}`) {words}"
             lines.append(f"| {step.name} | {row['exit_code']} | {words} | {row['seconds']:.0f} |")
     missing = [step.name for step in all_steps if step.name not in rows]
     if missing:
@@ -93,26 +96,27 @@ def write_table(tree: str, rows: dict[str, dict[str, Any]], all_steps: list[Step
 def main() -> int:
     """Run what is left; the table is written after each step."""
     parser = argparse.ArgumentParser(description="Prove everything at real times.")
+    parser.add_argument("--keep", action="store_true", help="keep the rows of another tree")
     parser.add_argument("--only", action="append", metavar="NAME", help="steps that begin so")
     options = parser.parse_args()
     console = Console(stderr=True, highlight=False)
     RUNS.mkdir(parents=True, exist_ok=True)
     tree = tree_id()
     state = read_json(STATE) or {}
-    rows: dict[str, dict[str, Any]] = {}
-    if state.get("tree") == tree:
-        rows = state["rows"]
-    else:
+    rows: dict[str, dict[str, Any]] = state.get("rows", {})
+    if not options.keep:
+        rows = {name: row for name, row in rows.items() if row["tree"] == tree}
+    if state.get("tree") != tree:
         FAULT_TRIALS.unlink(missing_ok=True)  # of another tree; the step would go on with them
     all_steps = steps()
     for number, step in enumerate(all_steps, start=1):
         is_wanted = not options.only or any(step.name.startswith(name) for name in options.only)
-        if step.name in rows or not is_wanted:
+        if rows.get(step.name, {}).get("tree") == tree or not is_wanted:
             continue
         console.print(
             f"{number:>2} of {len(all_steps)}  {step.name} …", markup=False, soft_wrap=True
         )
-        rows[step.name] = run_step(step)
+        rows[step.name] = {"tree": tree, **run_step(step)}
         console.print(
             f"    exit code {rows[step.name]['exit_code']}, {rows[step.name]['seconds']:.0f} s  "
             f"{rows[step.name]['words']}",
@@ -123,7 +127,7 @@ def main() -> int:
         write_table(tree, rows, all_steps)
     console.print(f"table: {DOCUMENT}", markup=False, soft_wrap=True)
     judged = [rows[step.name] for step in all_steps if step.is_judged and step.name in rows]
-    return 0 if all(row["exit_code"] == 0 for row in judged) else 1
+    return 0 if all(row["exit_code"] == 0 for row in judged if row["tree"] == tree) else 1
 
 
 if __name__ == "__main__":
