@@ -34,6 +34,10 @@ SEVERITY: Final = (Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.INVALID, Verdict.
 Finding = tuple[Verdict, str]
 """What something came to, and in words why."""
 
+_CPU_TIMES: Final = frozenset({"cost.per_message"})
+_TIMED_RATIOS: Final = "fairness."
+"""Ratios of spans, not of sizes."""
+
 _COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
     "<=": operator.le,
     "<": operator.lt,
@@ -131,7 +135,7 @@ def decide(
     if budget.is_relative:
         return _decide_ratio(budget, measurement, checks, baseline)
     verdict, why = _judge_measurement(budget, measurement)
-    if METRICS[budget.metric].kind == "quantiles" and measurement.value is not None:
+    if is_timing(budget.metric) and measurement.value is not None:
         verdict, why = weigh_validity(verdict, why, checks)
     return Decision(budget=budget, measurement=measurement, verdict=verdict, why=why)
 
@@ -174,6 +178,17 @@ def compare(comparison: str, limit: float, low: float, high: float) -> Verdict:
     return Verdict.INCONCLUSIVE if any(ends) else Verdict.FAIL
 
 
+def is_timing(metric: str) -> bool:
+    """Whether a metric comes from the generator's stamps, so that its bad health spoils it.
+
+    CPU time is the kernel's own account of the gateway, whoever looks on.
+    """
+    kind = METRICS[metric].kind
+    if kind == "span":
+        return metric not in _CPU_TIMES
+    return kind == "quantiles" or metric.startswith(_TIMED_RATIOS)
+
+
 def weigh_validity(verdict: Verdict, why: str, checks: Sequence[Check]) -> Finding:
     """Return what a time is worth, which is what the generator's health is worth."""
     broken = [check for check in checks if check.ok is False]
@@ -203,7 +218,7 @@ def _decide_ratio(
         ratio = _ratio_of(budget, base, head)
     found = _decided(budget, ratio, head, base, run_id)
     verdict, why = found.verdict, found.why
-    if METRICS[budget.metric].kind == "quantiles" and ratio.value is not None:
+    if is_timing(budget.metric) and ratio.value is not None:
         verdict, why = weigh_validity(verdict, why, checks)
         if any(check.ok is False for check in baseline.checks):
             verdict, why = Verdict.INVALID, "the baseline's generator was in bad health"

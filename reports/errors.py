@@ -6,6 +6,7 @@
     ├── NotARunError        no directory, no manifest, or a manifest that is not one
     ├── UnknownFormatError  written in a format version that this one does not read
     ├── DamagedTableError   a table whose columns or values break the results contract
+    ├── DamagedCapacityError  a capacity.json that breaks the results contract
     └── UnknownBudgetError  a budget that was laid over a run does not fit its scenario
 
 A table that is missing or empty is no error: its part of the report says why it is not there.
@@ -49,6 +50,14 @@ class DamagedTableError(ReportError):
 
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(f"{path}: {what}")
+        self.path = path
+
+
+class DamagedCapacityError(ReportError):
+    """The answer of a search for capacity cannot be read."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(f"{path.name} {what}; a search with tidegate run writes a whole one")
         self.path = path
 
 

@@ -81,9 +81,7 @@ class RunFrames:
     scenario: Scenario
     tables: Mapping[str, pd.DataFrame] = field(repr=False)
     absences: Mapping[str, str] = field(default_factory=dict)
-    memory: dict[Hashable, Any] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    memory: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __getitem__(self, table: str) -> pd.DataFrame:
         return self.tables[table]

@@ -1,4 +1,4 @@
-"""Values with the interval that holds them: quantiles of a histogram, slope of a line.
+"""Values with the interval that holds them: quantiles of a histogram, a ratio of sums.
 
 Seconds of one run depend on each other: a stall lasts, a queue drains. So a
 quantile's interval is a moving-block bootstrap (Künsch 1989; Liu and Singh 1992)
@@ -29,7 +29,6 @@ CONFIDENCE: Final = 0.95
 RESAMPLES: Final = 1_000
 FEWEST_RESAMPLES: Final = 200
 FEWEST_BLOCKS: Final = 3
-FEWEST_LEVELS: Final = 4
 _WORK_BUDGET: Final = 6e9  # multiplications in one bootstrap: under a second on one core
 
 _ends_of = lru_cache(maxsize=1 << 16)(bucket_range)
@@ -109,9 +108,7 @@ def quantiles_by_second(histogram: Histogram, quantiles: Sequence[float]) -> Flo
 
 def _columns(running: npt.NDArray[Any], quantile: float) -> npt.NDArray[np.intp]:
     """Return for each row of running counts the first column that reaches the quantile."""
-    # The product may land a hair above a whole number (0.07 * 100): rank 7, not 8.
-    ranks = np.maximum(np.ceil(running[:, -1:] * quantile - 1e-9), 1)
-    return np.asarray((running >= ranks).argmax(axis=1))
+    return np.asarray((running >= _rank(running[:, -1:], quantile)).argmax(axis=1))
 
 
 def estimate_quantile(histogram: Histogram, quantile: float, *, seed: int) -> Estimate:
@@ -140,9 +137,9 @@ def estimate_quantiles(
         return [Estimate(value=value, low=None, high=None, n=histogram.n) for value in values]
     columns = _resampled_columns(histogram, quantiles, length=length, seed=seed)
     tail = (1 - CONFIDENCE) / 2
-    firsts, lasts = np.quantile(
-        columns, [tail, 1 - tail], axis=0, method="inverted_cdf"
-    ).astype(int)
+    firsts, lasts = np.quantile(columns, [tail, 1 - tail], axis=0, method="inverted_cdf").astype(
+        int
+    )
     return [
         Estimate(
             value=value,
@@ -270,17 +267,35 @@ def block_length(histogram: Histogram) -> int:
 def _resampled_columns(
     histogram: Histogram, quantiles: Sequence[float], *, length: int, seed: int
 ) -> npt.NDArray[np.intp]:
-    """Return for each draw (rows) the column that holds each quantile (columns)."""
-    weights = _block_weights(len(histogram.seconds), length, histogram.counts.size, seed)
-    counts = histogram.counts.astype(float)
-    columns: list[npt.NDArray[np.intp]] = []
-    for part in np.array_split(weights, max(1, len(weights) // 100)):
-        sums = part @ counts
-        # A draw of seconds that all were empty says nothing about the values.
-        running = np.cumsum(sums, axis=1)
-        running = running[running[:, -1] > 0]
-        columns.append(np.stack([_columns(running, each) for each in quantiles], axis=1))
-    return np.concatenate(columns)
+    """Return for each draw (rows) the column that holds each quantile (columns).
+
+    A draw's running count at a column is a sum over seconds of theirs, so a column is found by
+    halving: a few of them are added up for each draw, never all.
+    """
+    seconds, cells = len(histogram.seconds), histogram.counts.size
+    weights = _block_weights(seconds, length, cells, seed).T
+    running = np.cumsum(histogram.counts, axis=1, dtype=float)
+    totals = running[:, -1] @ weights
+    # A draw of seconds that all were empty says nothing about the values.
+    weights, totals = weights[:, totals > 0], totals[totals > 0]
+    found = np.empty((len(totals), len(quantiles)), dtype=np.intp)
+    for place, quantile in enumerate(quantiles):
+        ranks = _rank(totals, quantile)
+        low = np.zeros(len(totals), dtype=np.intp)
+        high = np.full(len(totals), running.shape[1] - 1, dtype=np.intp)
+        while np.any(low < high):
+            middle = (low + high) // 2
+            reached = np.einsum("sr,sr->r", running[:, middle], weights) >= ranks
+            high = np.where(reached, middle, high)
+            low = np.where(reached, low, np.minimum(middle + 1, high))
+        found[:, place] = low
+    return found
+
+
+def _rank(counts: Floats, quantile: float) -> Floats:
+    """Return which value in order is the quantile of so many: the first at least."""
+    # The product may land a hair above a whole number (0.07 * 100): rank 7, not 8.
+    return np.asarray(np.maximum(np.ceil(counts * quantile - 1e-9), 1), dtype=np.float64)
 
 
 def _block_weights(seconds: int, length: int, cells: int, seed: int) -> Floats:
@@ -293,77 +308,3 @@ def _block_weights(seconds: int, length: int, cells: int, seed: int) -> Floats:
     weights = np.zeros((resamples, seconds))
     np.add.at(weights, (np.arange(resamples)[:, None], drawn), 1.0)
     return weights
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """A straight line through points, fitted twice.
-
-    Attributes:
-        slope: least squares, y units per x unit.
-        intercept: of the least-squares line.
-        robust_slope: Theil–Sen, the median slope over all pairs.
-        low: the lower end of what either method's 95 % interval admits.
-        high: the upper end.
-        n: number of points.
-    """
-
-    slope: float
-    intercept: float
-    robust_slope: float
-    low: float
-    high: float
-    n: int
-
-
-def fit_line(x: Sequence[float] | Floats, y: Sequence[float] | Floats) -> Line | None:
-    """Fit y against x by least squares (Student's t interval) and Theil–Sen (Sen 1968).
-
-    Both intervals take the points for independent. Points of one ramp are not quite, so
-    the wider hull of the two is given, and it still is the least that one should doubt.
-
-    Returns:
-        The line, or None with fewer than four different x: no interval worth the name.
-    """
-    if len(set(x)) < FEWEST_LEVELS:
-        return None
-    horizontal, vertical = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    slope, intercept, margin = _least_squares(horizontal, vertical)
-    robust, robust_low, robust_high = _theil_sen(horizontal, vertical)
-    return Line(
-        slope=slope,
-        intercept=intercept,
-        robust_slope=robust,
-        low=min(slope - margin, robust_low),
-        high=max(slope + margin, robust_high),
-        n=len(horizontal),
-    )
-
-
-def _least_squares(x: Floats, y: Floats) -> tuple[float, float, float]:
-    """Return slope, intercept and the half width of the slope's interval (Student's t)."""
-    across, up = x - x.mean(), y - y.mean()
-    slope = float(across @ up / (across @ across))
-    rest = up - slope * across
-    freedom = len(x) - 2
-    error = math.sqrt(float(rest @ rest) / freedom / float(across @ across))
-    margin = float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2)) * error
-    return slope, float(y.mean() - slope * x.mean()), margin
-
-
-def _theil_sen(x: Floats, y: Floats) -> tuple[float, float, float]:
-    """Return the median slope over all pairs and its interval, by Kendall's variance (Sen 1968)."""
-    first, second = np.triu_indices(len(x), 1)
-    differ = x[first] != x[second]
-    first, second = first[differ], second[differ]
-    slopes = np.sort((y[second] - y[first]) / (x[second] - x[first]))
-    n = len(x)
-    ties = sum(
-        float((repeats * (repeats - 1) * (2 * repeats + 5)).sum())
-        for repeats in (np.unique(each, return_counts=True)[1] for each in (x, y))
-    )
-    variance = (n * (n - 1) * (2 * n + 5) - ties) / 18
-    reach = float(special.ndtri((1 + CONFIDENCE) / 2)) * math.sqrt(variance)
-    low = max(round((len(slopes) - reach) / 2) - 1, 0)
-    high = min(round((len(slopes) + reach) / 2), len(slopes) - 1)
-    return float(np.median(slopes)), float(slopes[low]), float(slopes[high])

@@ -22,8 +22,6 @@ from reports.verdict import RunVerdict
 
 _UNIT: Final = re.compile(r"(?<=\d) (?=(?:%|ns|µs|ms|s|B|KB|MB|GB)\b|%)")
 
-_NO_CAPACITY: Final = "No capacity interval: one run has one load, and it takes a search over many"
-
 Draw = Callable[[RunFrames, RunVerdict], charts.Chart]
 
 
@@ -33,6 +31,7 @@ def _of_run(draw: Callable[[RunFrames], charts.Chart]) -> Draw:
 
 SECTIONS: Final[tuple[tuple[str, str, tuple[Draw, ...]], ...]] = (
     ("budgets", "Budgets", (lambda _, outcome: charts.verdict_forest(outcome),)),
+    ("carried", "Capacity", (_of_run(charts.capacity_search),)),
     ("course", "The run", (_of_run(charts.run_timeline),)),
     (
         "latency",
@@ -148,8 +147,7 @@ def _sections(drawn: Sequence[tuple[str, str, list[charts.Chart]]]) -> tuple[Sec
 
 def _absent(drawn: Sequence[tuple[str, str, list[charts.Chart]]]) -> list[str]:
     """Return one line for each chart that has nothing to show: its title says why."""
-    lines = [chart.title for _, _, each in drawn for chart in each if chart.is_absent]
-    return [*lines, _NO_CAPACITY]
+    return [chart.title for _, _, each in drawn for chart in each if chart.is_absent]
 
 
 def _picture(chart: charts.Chart) -> Picture:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 import pandas as pd
 
@@ -26,11 +26,12 @@ def once_a_run(
     name = f"{function.__module__}.{function.__qualname__}"
 
     @wraps(function)
-    def remembered(run: RunFrames, *args: Asked.args, **kwargs: Asked.kwargs) -> Answer:
+    def remembered(run: RunFrames, /, *args: Asked.args, **kwargs: Asked.kwargs) -> Answer:
         key = (name, args, tuple(sorted(kwargs.items())))
         if key not in run.memory:
             run.memory[key] = function(run, *args, **kwargs)
         answer = run.memory[key]
-        return answer.copy(deep=False) if isinstance(answer, pd.DataFrame) else answer
+        found = answer.copy(deep=False) if isinstance(answer, pd.DataFrame) else answer
+        return cast(Answer, found)
 
     return remembered

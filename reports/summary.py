@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from loadtests.results import Verdict
 from reports import quantities
+from reports.capacity import explain_capacity, read_capacity
 from reports.console import MARKS, interval, measured, reasons_of
+from reports.errors import DamagedCapacityError
 from reports.frames import RunFrames
 from reports.verdict import RunVerdict
 
@@ -17,6 +19,7 @@ def render_summary(run: RunFrames, outcome: RunVerdict) -> str:
     if outcome.verdict is not Verdict.PASS:
         lines += [f"- {_cell(reason)}" for reason in reasons_of(outcome)] + [""]
     lines += _budget_lines(outcome)
+    lines += _capacity_lines(run)
     lines += ["", "## Can the times be believed?", ""]
     lines += [f"- {_check_word(check.ok)} {check.name}: {check.why}" for check in outcome.checks]
     for title, name in (("Problems", "problems"), ("Not measured", "unmeasured")):
@@ -28,6 +31,23 @@ def render_summary(run: RunFrames, outcome: RunVerdict) -> str:
         f"Run `{outcome.run_id}`, seed {run.scenario.seed}, status {run.manifest.status}.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _capacity_lines(run: RunFrames) -> list[str]:
+    """Return what a search for capacity came to; nothing where there was none."""
+    try:
+        answer = read_capacity(run)
+    except DamagedCapacityError as error:
+        return ["", "## Capacity", "", f"No capacity interval: {_cell(str(error))}"]
+    if answer is None:
+        return []
+    words = explain_capacity(answer, run.scenario.budgets)
+    return [
+        "",
+        "## Capacity",
+        "",
+        f"{_cell(words)}; {quantities.counted(len(answer.trials), 'trial')}.",
+    ]
 
 
 def _budget_lines(outcome: RunVerdict) -> list[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from reports.charts.authentication import auth_cases as auth_cases
     from reports.charts.canvas import Chart as Chart
+    from reports.charts.capacity import capacity_search as capacity_search
     from reports.charts.dead_peers import dead_peer_times as dead_peer_times
     from reports.charts.delivery import delivery_ledger as delivery_ledger
     from reports.charts.delivery import isolation as isolation
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Chart": "canvas",
     "auth_cases": "authentication",
+    "capacity_search": "capacity",
     "compare_quantiles": "pairs",
     "dead_peer_times": "dead_peers",
     "delivery_ledger": "delivery",
@@ -64,6 +66,7 @@ _HOMES = {
 __all__ = [
     "Chart",
     "auth_cases",
+    "capacity_search",
     "compare_quantiles",
     "dead_peer_times",
     "delivery_ledger",

@@ -18,6 +18,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from reports.charts.inline import inline_svg
+from reports.charts.layout import PanelLayout
 
 INK: Final = "#1c2127"
 MUTED: Final = "#59636e"
@@ -117,7 +118,7 @@ def _style(size: Size) -> AbstractContextManager[None]:
         {
             "svg.fonttype": "none",
             "svg.hashsalt": "tidegate",
-            "font.family": ["sans-serif"],
+            "font.family": ["DejaVu Sans"],
             "font.size": size.font,
             "text.color": INK,
             "axes.edgecolor": GRID,
@@ -147,10 +148,12 @@ def _style(size: Size) -> AbstractContextManager[None]:
 def new_figure(size: Size, *, rows: int = 1, height: float | None = None) -> tuple[Figure, Any]:
     """Return a figure and its panels, one above the other on a shared x axis."""
     tall = height or size.height * (1 if rows == 1 else 0.8 * rows)
-    figure = Figure(figsize=(size.width, tall), layout="constrained")
+    figure = Figure(figsize=(size.width, tall), layout=PanelLayout())
     panels = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
     for axes in panels:
         axes.grid(visible=True, axis="y")
+    for axes in panels[:-1]:
+        axes.xaxis.set_visible(False)  # the last one's stands for all
     return figure, panels
 
 
@@ -158,7 +161,7 @@ def new_pair(size: Size) -> tuple[Figure, Any]:
     """Return a figure with two panels, side by side where it is wide, else one above the other."""
     is_wide = size.width > 6
     figure = Figure(
-        figsize=(size.width, size.height if is_wide else size.height * 1.7), layout="constrained"
+        figsize=(size.width, size.height if is_wide else size.height * 1.7), layout=PanelLayout()
     )
     panels = figure.subplots(1, 2) if is_wide else figure.subplots(2, 1)
     for axes in panels:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from reports import intervals, quantities
+from reports import quantities
 from reports.charts.axes import time_axis
 from reports.charts.canvas import (
     BLUE,
@@ -25,6 +25,7 @@ from reports.charts.canvas import (
 )
 from reports.charts.commands import mark_commands
 from reports.frames import RunFrames
+from reports.lines import Line
 from reports.measures.departure import FEWEST_CYCLES, cycle_levels, cycle_line
 from reports.measures.levels import memory_column
 from reports.measures.memory import memory_levels, memory_line, memory_points
@@ -64,7 +65,7 @@ def memory_per_client(run: RunFrames) -> Chart:
     return Chart(key, _title(run, line), note, draw, points.head(MOST_ROWS))
 
 
-def _title(run: RunFrames, line: intervals.Line) -> str:
+def _title(run: RunFrames, line: Line) -> str:
     low, high = quantities.size(line.low), quantities.size(line.high)
     cost = quantities.size(line.slope)
     told = f"A client costs {cost} of the gateway's memory (95 %: {low} to {high})"
@@ -98,7 +99,7 @@ def _draw_course(axes: Axes, run: RunFrames) -> None:
     mark_commands(axes, run, named=True)
 
 
-def _draw_fit(axes: Axes, points: pd.DataFrame, line: intervals.Line, words: str) -> None:
+def _draw_fit(axes: Axes, points: pd.DataFrame, line: Line, words: str) -> None:
     reach = np.array([0.0, float(points["clients"].max()) * 1.05])
     axes.plot(reach, (line.intercept + line.slope * reach) / _MB, color=BLUE, linewidth=1.6,
               label="fit")  # fmt: skip

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from loadtests.results import Event, Phase
-from reports import intervals, quantities
+from reports import intervals, lines, quantities
 from reports.frames import RunFrames
 from reports.measures.levels import (
     FEWEST_SECONDS,
@@ -111,12 +111,12 @@ def cycle_levels(run: RunFrames, column: str | None = None) -> pd.DataFrame:
     return pd.DataFrame(found, columns=["cycle", "t_s", "value", "clients"])
 
 
-def cycle_line(run: RunFrames) -> intervals.Line | None:
+def cycle_line(run: RunFrames) -> lines.Line | None:
     """Return the line of memory (B) after each drop over the cycle; None with fewer than ten."""
     found = cycle_levels(run)
     if len(found) < FEWEST_CYCLES:
         return None
-    return intervals.fit_line(found["cycle"].to_numpy(), found["value"].to_numpy())
+    return lines.fit_line(found["cycle"].to_numpy(), found["value"].to_numpy())
 
 
 def measure_per_cycle(run: RunFrames) -> Measurement:
@@ -163,13 +163,13 @@ def _measure_churn(run: RunFrames) -> Measurement:
         why = f"{told} of {churners:,} churners; a slope needs {FEWEST_CYCLES} each"
         return absent(run.absences.get("events") or why, len(returns_s))
     so_far = np.searchsorted(returns_s, rows["t_s"].to_numpy(dtype=np.float64))
-    line = intervals.fit_line(so_far.astype(np.float64), rows[column].to_numpy(dtype=np.float64))
+    line = lines.fit_line(so_far.astype(np.float64), rows[column].to_numpy(dtype=np.float64))
     if line is None:
         return absent(run.absences.get("server") or "memory was not watched while they came")
     return _sloped_over_returns(line, f"{words}, over {len(returns_s):,} returns")
 
 
-def _sloped_over_returns(line: intervals.Line, words: str) -> Measurement:
+def _sloped_over_returns(line: lines.Line, words: str) -> Measurement:
     return Measurement(value=line.slope, low=line.low, high=line.high, n=line.n, why=words)
 
 
@@ -177,9 +177,9 @@ def _count_left(column: str, words: str) -> Measure:
     """Count what is more after the last cycle than before, in two states that ought to be equal.
 
     After the last drop against after the first; with one drop only, after its return against
-    before it; with churners alone, what is held beyond the clients counted, at the end of the
-    steady phase against its beginning. Levels are medians, which of whole numbers that do not
-    change is that number.
+    before it; with churners alone, the least that is held beyond the clients counted, in the
+    last third of the steady phase against the first. Levels are medians, which of whole numbers
+    that do not change is that number.
     """
 
     def measure(run: RunFrames) -> Measurement:
@@ -211,8 +211,13 @@ def _two_states(run: RunFrames, column: str) -> tuple[Floats, Floats, int] | Non
     rows = run["server"]
     rows = rows[rows["phase"] == str(Phase.STEADY)].sort_values("t_s")
     beyond = (rows[column] - rows["clients"]).dropna().to_numpy(dtype=np.float64)
-    came = run["events"]["event"] == str(Event.RECONNECT)
-    return beyond[:FEWEST_SECONDS], beyond[-FEWEST_SECONDS:], int(came.sum())
+    came = int((run["events"]["event"] == str(Event.RECONNECT)).sum())
+    third = len(beyond) // 3
+    if third < FEWEST_SECONDS:
+        return beyond[:0], beyond[:0], came
+    # Connections on their way in or out are counted by one and not yet, or no more, by the
+    # other: only more. The least of a stretch is free of them.
+    return beyond[:third].min(keepdims=True), beyond[-third:].min(keepdims=True), came
 
 
 MEASURES: Final[dict[str, Measure]] = {

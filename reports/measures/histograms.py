@@ -11,9 +11,13 @@ import numpy.typing as npt
 from loadtests.results import Phase, Series
 from reports import intervals
 from reports.frames import RunFrames
+from reports.remembering import once_a_run
 
 STEADY: Final = (Phase.STEADY,)
 EVERY_PHASE: Final = tuple(Phase)
+
+
+_MOST_CELLS: Final = 1_000_000  # 8 MB: of a run of hours no histogram is kept
 
 
 def histogram_of(
@@ -35,6 +39,22 @@ def histogram_of(
         without: seconds that are left out, such as tainted ones.
         family: one kind of stream alone; None takes all together.
     """
+    key = ("histogram", series, tuple(phases), frozenset(without), family)
+    found: intervals.Histogram | None = run.memory.get(key)
+    if found is None:
+        found = _stack(run, series, phases, without, family)
+        if found.counts.size <= _MOST_CELLS:
+            run.memory[key] = found
+    return found
+
+
+def _stack(
+    run: RunFrames,
+    series: Series,
+    phases: Sequence[Phase],
+    without: Collection[int],
+    family: str | None,
+) -> intervals.Histogram:
     rows = run["hist"]
     # One-byte masks and narrow columns: a run of hours has millions of rows.
     wanted = rows["phase"].isin([str(phase) for phase in phases]).to_numpy()
@@ -43,7 +63,7 @@ def histogram_of(
         wanted = wanted & (rows["family"] == family).to_numpy()
     if without:
         wanted = wanted & ~rows["t_s"].isin(list(without)).to_numpy()
-    seconds = seconds_of(run, phases)
+    seconds = seconds_of(run, tuple(phases))
     seconds = seconds[~np.isin(seconds, list(without))]
     places = np.searchsorted(seconds, rows["t_s"].to_numpy()[wanted]).astype(np.int32)
     found = rows["bucket"].to_numpy()[wanted]
@@ -51,10 +71,12 @@ def histogram_of(
     columns = np.searchsorted(buckets, found).astype(np.int32)
     counts = np.zeros((len(seconds), len(buckets)), dtype=np.int64)
     np.add.at(counts, (places, columns), rows["count"].to_numpy()[wanted])
+    counts.flags.writeable = False  # it is shared
     return intervals.Histogram(seconds=seconds, buckets=buckets.astype(np.int64), counts=counts)
 
 
-def seconds_of(run: RunFrames, phases: Sequence[Phase]) -> npt.NDArray[np.int64]:
+@once_a_run
+def seconds_of(run: RunFrames, phases: tuple[Phase, ...]) -> npt.NDArray[np.int64]:
     """Return the seconds of phases that any table of the run knows, rising."""
     names = [str(phase) for phase in phases]
     seconds: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)

@@ -27,6 +27,7 @@ from reports.measures.measurement import (
     absent,
     estimated,
 )
+from reports.remembering import once_a_run
 from reports.taint import left_out
 
 HEARTBEAT_PHASES: Final = (Phase.WARM_UP, Phase.STEADY)
@@ -60,6 +61,11 @@ SOURCES: Final[dict[str, tuple[Series, tuple[Phase, ...]]]] = {
 }
 """Which series and phases each quantile metric is read from."""
 
+_TOGETHER: Final = tuple(
+    quantile_fraction(each) for each in ("p50", "p90", "p95", "p99", "p99.9", "p99.99")
+)
+"""Quantiles that the charts ask for, so that one resampling serves all."""
+
 ONE_WAY: Final = frozenset({"push", "push_service", "accept", "kernel", "staleness"})
 """Metrics that subtract a stamp of one clock from a stamp of another."""
 
@@ -80,7 +86,7 @@ def measure_stream(
     histogram = histogram_of(run, series, phases, without=excluded)
     if not histogram.n:
         return absent(_why_empty(run, series, phases))
-    found, needed = _estimate(histogram, statistic, seed=run.scenario.seed)
+    found, needed = _estimate(run, metric, statistic, frozenset(excluded))
     words = [] if found.low is not None else [_too_short(histogram)]
     if excluded:
         words.append(f"{quantities.counted(len(excluded), 'tainted second')} left out")
@@ -126,13 +132,26 @@ def _tainted(run: RunFrames, phases: Sequence[Phase]) -> frozenset[int]:
 
 
 def _estimate(
-    histogram: intervals.Histogram, statistic: str, *, seed: int
+    run: RunFrames, metric: str, statistic: str, excluded: frozenset[int]
 ) -> tuple[intervals.Estimate, int]:
+    series, phases = SOURCES[metric]
     if statistic == "max":
-        return intervals.estimate_maximum(histogram), 1
+        return intervals.estimate_maximum(histogram_of(run, series, phases, without=excluded)), 1
     quantile = quantile_fraction(statistic)
-    found = intervals.estimate_quantile(histogram, quantile, seed=seed)
+    asked = _TOGETHER if quantile in _TOGETHER else (quantile,)
+    found = _estimates(run, metric, excluded, asked)[quantile]
     return found, intervals.samples_needed(quantile)
+
+
+@once_a_run
+def _estimates(
+    run: RunFrames, metric: str, excluded: frozenset[int], quantiles: tuple[float, ...]
+) -> dict[float, intervals.Estimate]:
+    """Return quantiles of a metric with their intervals, all from the same draws."""
+    series, phases = SOURCES[metric]
+    histogram = histogram_of(run, series, phases, without=excluded)
+    found = intervals.estimate_quantiles(histogram, quantiles, seed=run.scenario.seed)
+    return dict(zip(quantiles, found, strict=True))
 
 
 def _why_empty(run: RunFrames, series: Series, phases: Sequence[Phase]) -> str:

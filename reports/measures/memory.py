@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from loadtests.results import Phase
-from reports import intervals, quantities
+from reports import intervals, lines, quantities
 from reports.frames import RunFrames
 from reports.measures.levels import Floats, after, before, climb, memory_column
 from reports.measures.measurement import Measure, Measurement, absent, estimated
@@ -40,7 +40,7 @@ def memory_points(run: RunFrames) -> tuple[pd.DataFrame, str]:
     the ramp was declared over.
     """
     stairs = memory_levels(run)
-    if run.scenario.stages and stairs["clients"].nunique() >= intervals.FEWEST_LEVELS:
+    if run.scenario.stages and stairs["clients"].nunique() >= lines.FEWEST_LEVELS:
         _, words = memory_column(run["server"])
         points = stairs[["clients", "memory_bytes"]]
         return points.astype(float), f"levels of a staircase, {words}"
@@ -53,10 +53,10 @@ def memory_points(run: RunFrames) -> tuple[pd.DataFrame, str]:
     return points.astype(float).reset_index(drop=True), words
 
 
-def memory_line(run: RunFrames) -> intervals.Line | None:
+def memory_line(run: RunFrames) -> lines.Line | None:
     """Return the line of memory (B) over clients; None without four different levels."""
     points, _ = memory_points(run)
-    return intervals.fit_line(points["clients"].to_numpy(), points["memory_bytes"].to_numpy())
+    return lines.fit_line(points["clients"].to_numpy(), points["memory_bytes"].to_numpy())
 
 
 def measure_per_client(run: RunFrames) -> Measurement:
@@ -67,13 +67,13 @@ def measure_per_client(run: RunFrames) -> Measurement:
         levels = points["clients"].nunique()
         why = run.absences.get("server") or (
             f"the ramp showed memory at {quantities.counted(levels, 'client count')}; "
-            f"a slope needs {intervals.FEWEST_LEVELS}"
+            f"a slope needs {lines.FEWEST_LEVELS}"
         )
         return absent(why, len(points))
     return _sloped(line, words, is_staircase=bool(run.scenario.stages))
 
 
-def _sloped(line: intervals.Line, words: str, *, is_staircase: bool) -> Measurement:
+def _sloped(line: lines.Line, words: str, *, is_staircase: bool) -> Measurement:
     robust = f"; Theil–Sen gives {quantities.size(line.robust_slope)}" if is_staircase else ""
     return Measurement(
         value=line.slope, low=line.low, high=line.high, n=line.n, why=f"{words}{robust}"
@@ -86,17 +86,17 @@ def measure_kernel_per_client(run: RunFrames) -> Measurement:
     if rows["kernel_bytes"].isna().all():
         return absent(run.absences.get("server") or "the kernel's TCP memory is not known here")
     stairs = climb(run, "kernel_bytes")
-    is_staircase = stairs["clients"].nunique() >= intervals.FEWEST_LEVELS
+    is_staircase = stairs["clients"].nunique() >= lines.FEWEST_LEVELS
     if is_staircase:
         points = stairs[["clients", "value"]]
     else:
         rows = rows[rows["phase"].isin(_CLIMB)].dropna(subset=["clients", "kernel_bytes"])
         points = rows.sort_values("t_s")[["clients", "kernel_bytes"]].astype(float)
         points = points.iloc[: int(points["clients"].argmax()) + 1] if len(points) else points
-    line = intervals.fit_line(points.iloc[:, 0].to_numpy(), points.iloc[:, 1].to_numpy())
+    line = lines.fit_line(points.iloc[:, 0].to_numpy(), points.iloc[:, 1].to_numpy())
     if line is None:
         told = quantities.counted(points["clients"].nunique(), "client count")
-        why = f"kernel memory is known at {told}; a slope needs {intervals.FEWEST_LEVELS}"
+        why = f"kernel memory is known at {told}; a slope needs {lines.FEWEST_LEVELS}"
         return absent(why, len(points))
     return _sloped(line, "TCP memory of the network namespace", is_staircase=is_staircase)
 

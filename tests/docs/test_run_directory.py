@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from capacity_file import capacity_content
+from rich.console import Console
 from run_directory import (
+    CAPACITY,
     COMPARISON,
     DOCUMENTS,
     FILES,
@@ -24,12 +27,15 @@ from run_directory import (
 )
 from synthetic_run import ROOT, make_run
 
-from loadtests.livefile import MEMBERS
-from loadtests.results import TABLES, Event, Series
+from loadtests.capacity.program import CapacitySearch
+from loadtests.capacity.search import Bound, Found, Trial, Tried
+from loadtests.results import TABLES, Event, Series, Verdict
+from loadtests.supervision.livefile import MEMBERS
 from reports.compare.blocks import read_blocks
 from reports.compare.outcome import compare_blocks
 from reports.frames import read_run
 from reports.verdict import judge
+from scenarios.schema import read_scenario
 
 DEADLINE_S = 120.0
 TINY = """# What does a run leave behind?
@@ -137,6 +143,20 @@ def test_a_comparison_has_the_members_that_are_described(tmp_path: Path) -> None
     found = compare_blocks(base, head).as_json()
     # Nothing had to be left out of these.
     assert told(found) | {"excluded[].run_id", "excluded[].why"} == named(COMPARISON) | {"excluded"}
+
+
+def test_a_search_for_capacity_writes_the_members_that_are_described(tmp_path: Path) -> None:
+    scenario = read_scenario(ROOT / "scenarios" / "capacity.toml")
+    search = CapacitySearch(scenario, tmp_path, {}, Console())
+    search.folder.mkdir()
+    tried = Tried(Trial(40.0, True), Verdict.PASS, "")
+    search._outcomes.append((tried, search.folder.resolve() / "trial-01"))
+    search._write(
+        Found(low=40.0, high=None, is_confirmed=True, bound=Bound.ASKED, why="nothing more")
+    )
+    written = read(search.folder / "capacity.json")
+    assert told(written) == named(CAPACITY)
+    assert told(capacity_content()) == named(CAPACITY)
 
 
 def test_every_column_and_every_word_stands_in_the_document() -> None:

@@ -16,7 +16,7 @@ const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 // Both widths and both schemes are audited once: what axe looks at depends on one or the other.
 async function auditPage(page) {
   await page.addScriptTag({ path: AXE });
-  const found = await page.evaluate(() => globalThis.axe.run());
+  const found = await page.evaluate(() => globalThis.axe.run({ resultTypes: ["violations"] }));
   const serious = found.violations
     .filter(({ impact }) => impact === "serious" || impact === "critical")
     .map(({ id, nodes }) => `${id}: ${nodes.length} × ${nodes[0].html.slice(0, 160)} ${nodes[0].failureSummary ?? ""}`);

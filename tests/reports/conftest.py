@@ -10,6 +10,8 @@ from full_run import make_cycles_run, make_full_run
 from synthetic_run import make_run
 
 from reports.frames import RunFrames, read_run
+from reports.page import render_page
+from reports.verdict import judge
 
 Make = Callable[..., RunFrames]
 
@@ -23,6 +25,12 @@ def passing_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def passing_run(passing_directory: Path) -> RunFrames:
     return read_run(passing_directory)
+
+
+@pytest.fixture(scope="session")
+def passing_page(passing_run: RunFrames) -> str:
+    """Its page."""
+    return render_page(passing_run, judge(passing_run))
 
 
 @pytest.fixture(scope="session")

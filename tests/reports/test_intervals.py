@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -15,10 +15,11 @@ from reports.intervals import (
     estimate_by_order,
     estimate_maximum,
     estimate_quantile,
+    estimate_quantiles,
     estimate_ratio,
-    fit_line,
     percentiles,
     quantile_of,
+    quantiles_by_second,
     resample_medians,
     samples_needed,
 )
@@ -26,10 +27,11 @@ from reports.intervals import (
 
 def stack(seconds: list[list[int]]) -> Histogram:
     buckets = sorted({bucket_of(value) for values in seconds for value in values})
+    place = {bucket: column for column, bucket in enumerate(buckets)}
     counts = np.zeros((len(seconds), len(buckets)), dtype=np.int64)
     for row, values in enumerate(seconds):
         for value in values:
-            counts[row, buckets.index(bucket_of(value))] += 1
+            counts[row, place[bucket_of(value)]] += 1
     return Histogram(seconds=np.arange(len(seconds)), buckets=np.array(buckets), counts=counts)
 
 
@@ -122,31 +124,6 @@ def test_the_maximum_is_known_to_its_bucket() -> None:
     assert found.n == 3
 
 
-@settings(max_examples=30)
-@given(slope=st.floats(10, 100_000), seed=st.integers(0, 1_000))
-def test_a_line_through_exact_points_gives_their_slope(slope: float, seed: int) -> None:
-    x = np.sort(np.random.default_rng(seed).choice(1_000, 8, replace=False)).astype(float)
-    line = fit_line(x, 5e6 + slope * x)
-    assert line is not None
-    assert line.slope == pytest.approx(slope, rel=1e-6)
-    assert line.robust_slope == pytest.approx(slope, rel=1e-6)
-
-
-def test_one_wild_point_moves_least_squares_and_not_theil_sen() -> None:
-    x = np.arange(12.0)
-    y = 100 * x
-    y[-1] += 5_000
-    line = fit_line(x, y)
-    assert line is not None
-    assert line.robust_slope == pytest.approx(100)
-    assert line.slope > 200
-    assert line.low <= 100 <= line.high
-
-
-def test_three_levels_make_no_line() -> None:
-    assert fit_line([1.0, 2.0, 3.0, 3.0], [1.0, 2.0, 3.0, 4.0]) is None
-
-
 def members_of(values: list[int]) -> Histogram:
     return stack([values])
 
@@ -219,3 +196,31 @@ def test_a_ratio_of_too_few_seconds_has_no_interval() -> None:
 def test_the_median_of_a_level_that_does_not_tremble_has_no_doubt() -> None:
     drawn = resample_medians(np.array([7.0, 7.0, 7.0]), np.random.default_rng(1))
     assert percentiles(drawn) == (7, 7)
+
+
+def test_several_quantiles_of_the_same_draws_are_what_each_is_alone() -> None:
+    generator = np.random.default_rng(8)
+    found = stack([[int(v) for v in generator.lognormal(13, 0.6, 40)] for _ in range(60)])
+    asked = (0.5, 0.9, 0.99)
+    assert estimate_quantiles(found, asked, seed=4) == [
+        estimate_quantile(found, quantile, seed=4) for quantile in asked
+    ]
+
+
+def test_a_second_has_its_own_quantiles_and_an_empty_one_none() -> None:
+    found = quantiles_by_second(stack([[10, 20, 30], [], [40]]), (0.5, 1.0))
+    np.testing.assert_array_equal(found, [[20, 30], [np.nan, np.nan], [40, 40]])
+
+
+@pytest.mark.parametrize("members", [1, 7, 60, 299, 2_995])
+@pytest.mark.parametrize("quantile", [0.5, 0.9, 0.99, 0.999])
+def test_the_ranks_of_an_interval_are_the_binomials_own_points(
+    members: int, quantile: float
+) -> None:
+    found = estimate_by_order(members_of(list(range(1, members + 1))), quantile)
+    assert found is not None
+    low, high = (int(stats.binom.ppf(tail, members, quantile)) for tail in (0.025, 0.975))
+    if low >= 1:
+        assert bucket_of(int(found.low or 0)) == bucket_of(int(low))
+    if high + 1 <= members:
+        assert bucket_of(int(found.high or 0)) == bucket_of(int(high) + 1)

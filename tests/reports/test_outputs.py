@@ -77,11 +77,6 @@ def outline(run: RunFrames) -> Outline:
     return read_page(render_page(run, judge(run)))
 
 
-@pytest.fixture(scope="module")
-def passing_page(passing_run: RunFrames) -> str:
-    return render_page(passing_run, judge(passing_run))
-
-
 def losing(tables: Tables) -> None:
     tables["ledger"].append(ledger_row("price:SYM007/USDT", "subscriber", 10, lost=3))
 

@@ -1,0 +1,134 @@
+"""How much the gateway carries within its budgets: every trial of the search, by load."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from loadtests.results import Verdict
+from reports.capacity import (
+    CapacityAnswer,
+    CapacityTrial,
+    explain_capacity,
+    load_words,
+    read_capacity,
+)
+from reports.charts.canvas import GREEN, INK, ORANGE, SURFACE, Chart, Size, new_figure
+from reports.charts.verdicts import MARKERS
+from reports.errors import DamagedCapacityError
+from reports.frames import RunFrames
+
+NONE: Final = "No capacity interval: one run has one load, and it takes a search over many"
+WORDS: Final = {
+    Verdict.PASS: "kept",
+    Verdict.FAIL: "over",
+    Verdict.INCONCLUSIVE: "undecided",
+    Verdict.INVALID: "invalid",
+}
+"""What a trial came to, in a word of the search."""
+_NOTE: Final = (
+    "One row a trial, by load, on a logarithmic scale. Circle: every budget kept, cross: over, "
+    "diamond: undecided, square: invalid, the generator being in bad health. Shaded: the interval, "
+    "from the largest load that was kept to the smallest that was not shown to be."
+)
+
+
+def capacity_search(run: RunFrames) -> Chart:
+    """Return the trials of the search that this run confirmed, and the interval it found."""
+    key = "capacity"
+    try:
+        answer = read_capacity(run)
+    except DamagedCapacityError as error:
+        return Chart(key, f"No capacity interval: {error}", "")
+    if answer is None:
+        return Chart(key, NONE, "")
+    title = explain_capacity(answer, run.scenario.budgets)
+    if not answer.trials:
+        return Chart(key, f"No capacity interval: {answer.why}", "")
+    trials = sorted(answer.trials, key=lambda trial: trial.load)
+
+    def draw(size: Size) -> Figure:
+        return _draw(size, answer, trials)
+
+    note = _NOTE
+    if answer.at_least is not None:
+        note += " Dashed: what was demanded."
+    return Chart(key, title, note, draw, _table(answer, trials))
+
+
+def _draw(size: Size, answer: CapacityAnswer, trials: list[CapacityTrial]) -> Figure:
+    line = size.font / 72 * 1.8
+    figure, (axes,) = new_figure(size, height=0.9 + line * (len(trials) + 1))
+    _load_axis(axes, answer, trials, sparse=size.width < 6)
+    left, right = axes.get_xlim()
+    if answer.low is not None:
+        axes.axvspan(
+            answer.low, answer.high or right, color=GREEN, alpha=0.16, linewidth=0, zorder=0,
+            label="_interval",
+        )  # fmt: skip
+    if answer.at_least is not None:
+        _mark_demand(axes, answer.at_least, to_the_left=answer.at_least**2 > left * right)
+    for row, trial in enumerate(trials):
+        marker, colour = MARKERS[trial.verdict]
+        word = WORDS[trial.verdict]
+        axes.plot(
+            [trial.load], [row], marker=marker, color=colour, markersize=7, linestyle="none",
+            markeredgecolor=SURFACE, label=f"_{word}",
+        )  # fmt: skip
+        axes.annotate(
+            word, (1.0, row), xycoords=("axes fraction", "data"), xytext=(5, 0),
+            textcoords="offset points", ha="left", va="center", color=INK, annotation_clip=False,
+        )  # fmt: skip
+    axes.set_ylim(len(trials) - 0.5, -1.5)
+    axes.grid(visible=False, axis="y")
+    axes.grid(visible=True, axis="x")
+    axes.set_yticks(range(len(trials)), [_name(trial) for trial in trials], color=INK)
+    return figure
+
+
+def _name(trial: CapacityTrial) -> str:
+    return f"{load_words(trial.load)}{', long' if trial.is_long else ''}"
+
+
+def _load_axis(
+    axes: Axes, answer: CapacityAnswer, trials: list[CapacityTrial], *, sparse: bool
+) -> None:
+    loads = [trial.load for trial in trials]
+    loads += [] if answer.at_least is None else [answer.at_least]
+    low, high = min(loads) / 1.3, max(loads) * 1.3
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    subs = (1.0,) if high / low > (100 if sparse else 1_000) else (1.0, 2.0, 5.0)
+    axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=10))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: load_words(value)))
+    axes.set_xlabel(answer.unit)
+
+
+def _mark_demand(axes: Axes, demand: float, *, to_the_left: bool) -> None:
+    axes.axvline(
+        demand, color=ORANGE, linewidth=1.1, linestyle=(0, (5, 3)), label="_demanded", zorder=1
+    )
+    axes.annotate(
+        f"at least {load_words(demand)}", (demand, 1.0), xycoords=("data", "axes fraction"),
+        xytext=(-4 if to_the_left else 4, -3), textcoords="offset points",
+        ha="right" if to_the_left else "left", va="top", color=ORANGE,
+    )  # fmt: skip
+
+
+def _table(answer: CapacityAnswer, trials: list[CapacityTrial]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                answer.unit: trial.load,
+                "trial": "long" if trial.is_long else "short",
+                "came to": WORDS[trial.verdict],
+                "why": trial.why,
+            }
+            for trial in trials
+        ]
+    )
