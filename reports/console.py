@@ -82,20 +82,18 @@ def reasons_of(outcome: RunVerdict) -> tuple[str, ...]:
 
     A broken check makes every time invalid: it is told once, with the budgets that it spoils.
     """
-    causes = [words for found, words in outcome.circumstances if found is Verdict.INVALID]
-    spoilt: dict[str, list[str]] = {cause: [] for cause in causes}
-    repeated: set[str] = set()
+    broken = {check.words for check in outcome.checks if check.ok is False}
+    spoilt: dict[str, list[str]] = {}
+    cause_of: dict[str, str] = {}
     for decision in outcome.decisions:
-        if decision.verdict is Verdict.INVALID and decision.why in spoilt:
-            spoilt[decision.why].append(decision.budget.text)
-            repeated.add(explain(decision))
-    told = []
-    for reason in outcome.reasons:
-        if reason in repeated:
-            continue
-        budgets = spoilt.get(reason)
-        told.append(f"{reason}; invalid for it: {', '.join(budgets)}" if budgets else reason)
-    return tuple(told)
+        if decision.verdict is Verdict.INVALID and decision.why in broken:
+            spoilt.setdefault(decision.why, []).append(decision.budget.text)
+            cause_of[explain(decision)] = decision.why
+    told = dict.fromkeys(cause_of.get(reason, reason) for reason in outcome.reasons)
+    return tuple(
+        f"{reason}; invalid for it: {', '.join(spoilt[reason])}" if reason in spoilt else reason
+        for reason in told
+    )
 
 
 def marked(verdict: Verdict) -> Text:

@@ -46,6 +46,9 @@ _COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
     "==": operator.eq,
 }
 
+TRIFLE: Final = 0.1
+"""A delay of the generator up to this share of a budget's limit does not spoil the budget."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
@@ -136,7 +139,7 @@ def decide(
         return _decide_ratio(budget, measurement, checks, baseline)
     verdict, why = _judge_measurement(budget, measurement)
     if is_timing(budget.metric) and measurement.value is not None:
-        verdict, why = weigh_validity(verdict, why, checks)
+        verdict, why = weigh_validity(verdict, why, checks, _time_limit(budget))
     return Decision(budget=budget, measurement=measurement, verdict=verdict, why=why)
 
 
@@ -189,15 +192,45 @@ def is_timing(metric: str) -> bool:
     return kind == "quantiles" or metric.startswith(_TIMED_RATIOS)
 
 
-def weigh_validity(verdict: Verdict, why: str, checks: Sequence[Check]) -> Finding:
-    """Return what a time is worth, which is what the generator's health is worth."""
-    broken = [check for check in checks if check.ok is False]
+def weigh_validity(
+    verdict: Verdict, why: str, checks: Sequence[Check], limit_ns: float | None = None
+) -> Finding:
+    """Return what a time is worth, which is what the generator's health is worth.
+
+    A delay of the generator is an error of what was timed. Where it is at most a tenth of the
+    limit it decides nothing: 15 ms say nothing against a drain that may take 25 s.
+
+    Args:
+        verdict: by the interval alone.
+        why: in words.
+        checks: of the run.
+        limit_ns: of the budget; None where any delay may decide, as in a ratio.
+    """
+    broken = [check for check in checks if check.ok is False and _may_decide(check, limit_ns)]
     unknown = [check for check in checks if check.ok is None and check.is_essential]
     if broken:
-        return Verdict.INVALID, f"{broken[0].name}: {broken[0].why}"
+        return Verdict.INVALID, broken[0].words
     if unknown and verdict is Verdict.PASS:
         return Verdict.INCONCLUSIVE, f"{unknown[0].name} is not known: {unknown[0].why}"
     return verdict, why
+
+
+def spoils(check: Check, budget: Budget) -> bool:
+    """Return whether a check is broken, and by so much that it decides about a budget."""
+    is_concerned = check.ok is False and is_timing(budget.metric)
+    return is_concerned and _may_decide(check, _time_limit(budget))
+
+
+def _time_limit(budget: Budget) -> float | None:
+    """Return a budget's limit in ns; None where it is none, as of a ratio."""
+    is_time = METRICS[budget.metric].unit == "ns" and not budget.is_relative
+    return budget.limit if is_time else None
+
+
+def _may_decide(check: Check, limit_ns: float | None) -> bool:
+    if not check.is_delay or limit_ns is None or check.value is None:
+        return True
+    return check.value > limit_ns * TRIFLE
 
 
 def _decide_ratio(

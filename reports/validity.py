@@ -42,6 +42,9 @@ class Check:
         why: in words.
         is_essential: whether times may not pass while it is unknown. What a machine cannot
             give at all is no reason to doubt what it gives.
+        is_delay: whether the value is a delay (ns) that may have entered what was timed: it
+            matters to a budget only where it is no trifle beside the budget's limit.
+        is_about_times: whether it bears on times alone; the others bear on the whole run.
     """
 
     name: str
@@ -50,6 +53,13 @@ class Check:
     ok: bool | None
     why: str
     is_essential: bool = True
+    is_delay: bool = False
+    is_about_times: bool = True
+
+    @property
+    def words(self) -> str:
+        """The check and what it found, in a line."""
+        return f"{self.name}: {self.why}"
 
 
 def check_validity(run: RunFrames) -> tuple[Check, ...]:
@@ -116,7 +126,7 @@ def _check_p99(
         why = run.absences.get("hist") or f"no {series} was measured in the steady phase"
         return Check(name=name, value=None, limit=limit_ns, ok=None, why=why)
     value = intervals.quantile_of(histogram, _JUDGED_QUANTILE)
-    return _held(name, value, limit_ns, quantities.span)
+    return replace(_held(name, value, limit_ns, quantities.span), is_delay=True)
 
 
 def _held(
@@ -170,7 +180,7 @@ def _check_pause(run: RunFrames, rows: pd.DataFrame, limit_ns: float) -> Check:
     pauses = rows["gc_pause_max_ns"].dropna()
     if pauses.empty:
         return Check(name=name, value=0, limit=limit_ns, ok=True, why="there was none")
-    return _held(name, float(pauses.max()), limit_ns, quantities.span)
+    return replace(_held(name, float(pauses.max()), limit_ns, quantities.span), is_delay=True)
 
 
 def _steady_generator(run: RunFrames) -> pd.DataFrame:
@@ -196,26 +206,30 @@ def _check_publisher(run: RunFrames) -> Check:
         ok, why = False, "it ended unasked: what it still owed was never published"
     else:
         ok, why = None, f"it never said how it ended (status {status or 'unknown'})"
-    return Check(name="publisher", value=None, limit=None, ok=ok, why=why)
+    return Check(name="publisher", value=None, limit=None, ok=ok, why=why, is_about_times=False)
 
 
 def _check_processes(run: RunFrames) -> Check:
     rows = run["events"]
     lost = rows[rows["event"] == str(Event.LOST_PROCESS)]
     if run.absences.get("events"):
-        return Check(name="processes", value=None, limit=0, ok=None, why=run.absences["events"])
+        why = run.absences["events"]
+        return Check(name="processes", value=None, limit=0, ok=None, why=why, is_about_times=False)
     words = "; ".join(dict.fromkeys(lost["detail"].replace("", "a process was lost")))
     why = words or "none was lost"
-    return Check(name="processes", value=len(lost), limit=0, ok=lost.empty, why=why)
+    return Check(
+        name="processes", value=len(lost), limit=0, ok=lost.empty, why=why, is_about_times=False
+    )
 
 
 def _check_gateway(run: RunFrames) -> Check:
     gateway = run.manifest.part("gateway")
     if not gateway:
-        return Check(name="gateway", value=None, limit=None, ok=True, why="not started by this run")
+        why = "not started by this run"
+        return Check(name="gateway", value=None, limit=None, ok=True, why=why, is_about_times=False)
     died = gateway.get("status") == "died"
     why = f"it died unasked, exit code {gateway.get('exit_code')}" if died else "lived to the end"
-    return Check(name="gateway", value=None, limit=None, ok=not died, why=why)
+    return Check(name="gateway", value=None, limit=None, ok=not died, why=why, is_about_times=False)
 
 
 def gateway_died(run: RunFrames) -> bool:

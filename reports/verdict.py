@@ -27,6 +27,7 @@ from reports.decisions import (
     compare,
     decide,
     explain,
+    spoils,
     worst,
 )
 from reports.errors import UnknownBudgetError
@@ -132,7 +133,7 @@ def judge(
     beside = None if baseline is None else Baseline.of(baseline, run)
     budgets = demanded(run, over)
     decisions = tuple(decide(run, budget, checks, beside) for budget in budgets)
-    circumstances = _circumstances(run, checks, budgets)
+    circumstances = _circumstances(run, checks, budgets, decisions)
     findings = [(decision.verdict, explain(decision)) for decision in decisions] + circumstances
     verdict = worst([found for found, _ in findings])
     ordered = sorted(findings, key=lambda finding: -SEVERITY.index(finding[0]))
@@ -150,11 +151,21 @@ def judge(
 
 
 def _circumstances(
-    run: RunFrames, checks: Sequence[Check], budgets: Sequence[Budget]
+    run: RunFrames,
+    checks: Sequence[Check],
+    budgets: Sequence[Budget],
+    decisions: Sequence[Decision],
 ) -> list[Finding]:
-    """Everything but the budgets that bears on the run's verdict."""
+    """Everything but the budgets that bears on the run's verdict.
+
+    A check about times that is broken does so through the budgets that it spoiled alone.
+    """
+    spoilt = [each.budget for each in decisions if each.verdict is Verdict.INVALID]
     findings = [
-        (Verdict.INVALID, f"{check.name}: {check.why}") for check in checks if check.ok is False
+        (Verdict.INVALID, check.words)
+        for check in checks
+        if check.ok is False
+        and (not check.is_about_times or any(spoils(check, budget) for budget in spoilt))
     ]
     ending = {
         RunStatus.RUNNING: (Verdict.INCONCLUSIVE, "the run has not ended"),

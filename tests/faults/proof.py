@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
+from tests.proof.steps import value_of
+
 TRIALS: Final[Mapping[str, tuple[str, ...]]] = {
     "limits": ("limit-59", "limit-61", "window-59", "window-61"),
     "users": ("limit-reset",),
@@ -110,7 +112,7 @@ def read_trial(
     return Trial(
         scenario=scenario,
         fault=fault,
-        broken=tuple(f"{budget['text']}: {budget['value']:g}" for budget in failed),
+        broken=tuple(f"{budget['text']}: {value_of(budget)}" for budget in failed),
         undecided=tuple(
             f"{budget['text']}: {budget['why']}"
             for budget in budgets

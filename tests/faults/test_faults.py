@@ -20,7 +20,14 @@ SEEDED = [(scenario, fault) for scenario, faults in TRIALS.items() for fault in 
 def verdict(**came_to: str) -> dict[str, object]:
     """Return a ``verdict.json`` of budgets on metrics, each with what it came to."""
     budgets = [
-        {"text": f"{metric} == 0", "metric": metric, "verdict": word, "value": 3, "why": "so"}
+        {
+            "text": f"{metric} == 0",
+            "metric": metric,
+            "verdict": word,
+            "value": 3,
+            "unit": "",
+            "why": "so",
+        }
         for metric, word in ((name.replace("__", "."), word) for name, word in came_to.items())
     ]
     return {"verdict": "FAIL" if "FAIL" in came_to.values() else "PASS", "budgets": budgets}

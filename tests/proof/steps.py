@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -156,10 +156,11 @@ def describe_run(run: Path) -> str:
 
 def _describe(budget: dict[str, Any]) -> str:
     mark = {"PASS": "", "FAIL": " ✕", "INCONCLUSIVE": " ◆", "INVALID": " □"}[budget["verdict"]]
-    return f"{budget['text']} → {_value(budget)}{mark}"
+    return f"{budget['text']} → {value_of(budget)}{mark}"
 
 
-def _value(budget: dict[str, Any]) -> str:
+def value_of(budget: Mapping[str, Any]) -> str:
+    """Return what a budget of ``verdict.json`` came to, in the budget's own unit."""
     value = budget["value"]
     if value is None:
         return "no data"

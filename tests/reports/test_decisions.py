@@ -15,7 +15,7 @@ Make = Callable[..., RunFrames]
 BUDGETS = (
     "fairness.spread <= 5",
     "fairness.join_order <= 0.9",
-    "drain.exit <= 10 s",
+    "drain.exit <= 1 s",
     "cost.per_message <= 10 s",
     "memory.per_client <= 1 MB",
 )
@@ -49,6 +49,25 @@ def test_bad_health_spoils_every_time_and_neither_cpu_nor_memory(run_with: Make)
     assert {name for name, each in found.items() if each.measurement.value is None} == set()
     invalid = {name for name, each in found.items() if each.verdict is Verdict.INVALID}
     assert invalid == SPOILT
+
+
+def test_a_delay_that_is_a_trifle_beside_the_limit_decides_nothing(run_with: Make) -> None:
+    head, rest = SMOKE.read_text(encoding="utf-8").split("budgets = [", 1)
+    scenario = f'{head}budgets = ["drain.exit <= 10 s"{rest[rest.index("]") :]}{TERMINATE}'
+    outcome = judge(
+        run_with(scenario=scenario, change=late_and_fair, manifest={"gateway": GATEWAY})
+    )
+    assert outcome.verdict is Verdict.PASS
+    assert any(check.ok is False and check.is_delay for check in outcome.checks)
+
+
+def test_bad_health_does_not_touch_a_run_that_only_counts(run_with: Make) -> None:
+    head, rest = SMOKE.read_text(encoding="utf-8").split("budgets = [", 1)
+    scenario = f'{head}budgets = ["delivery.lost == 0"{rest[rest.index("]") :]}{TERMINATE}'
+    outcome = judge(
+        run_with(scenario=scenario, change=late_and_fair, manifest={"gateway": GATEWAY})
+    )
+    assert outcome.verdict is Verdict.PASS
 
 
 @pytest.mark.parametrize("metric", METRICS)
