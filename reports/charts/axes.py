@@ -109,7 +109,7 @@ def count_axis(axes: Axes, label: str, *, whole: bool = False) -> None:
     """Make y an axis of numbers from zero on, thousands separated."""
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=whole))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.4g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _count(value)))
     axes.set_ylabel(label)
 
 
@@ -184,3 +184,8 @@ def _top(group: list[float], gap: float) -> float:
 
 def _bottom(group: list[float], gap: float) -> float:
     return group[1] / group[0] - group[0] / 2 * gap
+
+
+def _count(value: float) -> str:
+    """Return a tick's number without an exponent, whatever its size."""
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
