@@ -90,7 +90,8 @@ def latency_heatmap(run: RunFrames, metric: str = "push") -> Chart:
         if limit is not None:
             limit_line(axes, limit, f"limit on p99: {quantities.limit_span(limit)}")
         high = max(cells.edges_ns[-1], limit or 0) * (1.25 if limit else 1.1)
-        axes.set_ylim(cells.edges_ns[0] / 1.1, high)
+        low = min(cells.edges_ns[0], cells.edges_ns[0] if limit is None else limit)
+        axes.set_ylim(low / 1.1, high)
         span_axis(axes, f"{words(metric)} latency")
         time_axis(axes, run)
         name_lines(axes)

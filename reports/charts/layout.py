@@ -21,6 +21,8 @@ from matplotlib.transforms import Bbox
 _PAD_INCHES: Final = 0.042
 _GAP: Final = 0.02
 """Between two panels, as a share of one."""
+_LEAST: Final = 0.2
+"""Of a figure's length, that its panels keep whatever stands around them: the rest is cut."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -69,14 +71,13 @@ def _share_out(whole: float, margins: Floats) -> tuple[Floats, float]:
     Args:
         whole: length of the figure.
         margins: before each panel, and after it.
-
-    Raises:
-        RuntimeError: the margins leave nothing. (Matplotlib swallows a ValueError here.)
     """
     count = margins.shape[1]
-    size = (whole - float(margins.sum())) / (count + _GAP * (count - 1))
-    if size <= 0:
-        raise RuntimeError(f"what stands around {count} panels takes more than {whole:.0f} px")
+    room = whole - float(margins.sum())
+    if room < whole * _LEAST:
+        margins = margins * (whole * (1 - _LEAST) / float(margins.sum()))
+        room = whole * _LEAST
+    size = room / (count + _GAP * (count - 1))
     before = margins[0] + np.concatenate([[0.0], np.cumsum(margins.sum(axis=0))[:-1]])
     return before + np.arange(count) * size * (1 + _GAP), size
 

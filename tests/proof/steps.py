@@ -53,7 +53,7 @@ def steps() -> list[Step]:
     shipped = sorted(path.stem for path in (PROJECT / "scenarios").glob("*.toml"))
     found = [_scenario(name) for name in shipped if name not in _LONG]
     found += [
-        _scenario("soak", "--duration", "120s"),
+        _scenario("soak", "--duration", "240s"),
         Step(
             name="capacity",
             command=(

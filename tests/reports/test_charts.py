@@ -9,7 +9,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
-from synthetic_run import BYTES_PER_CLIENT, Tables, limit_row, span_rows
+from synthetic_run import BYTES_PER_CLIENT, SMOKE, Tables, limit_row, span_rows
 
 from loadtests.results import LimitOutcome, Phase, Series
 from reports import charts, quantities
@@ -240,3 +240,11 @@ def test_a_notebook_shows_title_and_picture(passing_run: RunFrames) -> None:
     html = charts.memory_per_client(passing_run)._repr_html_()
     assert html.startswith("<p><strong>A client costs 20.0 KB")
     assert "<svg" in html
+
+
+def test_a_limit_far_below_everything_is_inside_the_heatmap(run_with: Make) -> None:
+    scenario = SMOKE.read_text(encoding="utf-8").replace("push.p99 <= 10 ms", "push.p99 <= 1 us")
+    chart = charts.latency_heatmap(run_with(scenario=scenario))
+    assert chart.draw is not None
+    (axes,) = chart.draw(WIDE).axes
+    assert axes.get_ylim()[0] < 1_000 < axes.get_ylim()[1]

@@ -42,17 +42,21 @@ def test_delays_are_read_back_and_what_was_taken_is_lost(tmp_path: Path) -> None
 
 
 def test_an_interrupted_calibration_leaves_no_process_behind(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        command("--quick", "--only", "drops", "--runs", str(tmp_path)),
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    said = tmp_path / "said"
+    with (
+        said.open("wb") as output,
+        subprocess.Popen(
+            command("--quick", "--only", "drops", "--runs", str(tmp_path / "runs")),
+            cwd=ROOT,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        ) as process,
+    ):
         family: list[psutil.Process] = []
         deadline_s = time.monotonic() + DEADLINE_S
         while not any("locust" in _words(one) for one in family):
             assert time.monotonic() < deadline_s
-            assert process.poll() is None
+            assert process.poll() is None, said.read_text(encoding="utf-8")
             family = psutil.Process(process.pid).children(recursive=True)
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
