@@ -79,6 +79,7 @@ class Abuser(VirtualUser):
         self._is_returning = False
         self._burst_ns = 0
         self._refused: tuple[_Way, Sent] | None = None
+        self._is_let_in_since = False  # something of its own may stand in the window since then
 
     def behave(self) -> None:
         """Send the burst, come back as often as the scenario says, then keep asking."""
@@ -171,9 +172,10 @@ class Abuser(VirtualUser):
             if refused.is_accepted:  # which the oracle has judged
                 self._burst_again(refused.latest_ns)
                 continue
+            is_spoilt = self._is_let_in_since
             answered = self._ask_at(way, refused.latest_ns + (refused.retry_after_ns or 0))
             if answered is not None:
-                self._note_retry(answered)
+                self._note_retry(answered, is_spoilt=is_spoilt)
         self._ask_each_second()
 
     def _burst_again(self, now_ns: int) -> None:
@@ -186,11 +188,16 @@ class Abuser(VirtualUser):
         if not self.stage.is_over():
             self._burst()
 
-    def _note_retry(self, answered: Sent) -> None:
-        """Record a request that honoured its ``retryAfter``, and go on from what it came to."""
+    def _note_retry(self, answered: Sent, *, is_spoilt: bool) -> None:
+        """Record a request that honoured its ``retryAfter``, and go on from what it came to.
+
+        Where another request of its own was let in after the refusal that said when to come
+        back, that one has the place: a refusal then says nothing of ``retryAfter``.
+        """
         outcome = "accepted" if answered.is_accepted else "refused"
         at_ns = answered.latest_ns
-        self.note(Event.RETRY, at_ns, outcome, sent_ns=answered.sent_ns, detail=answered.limit)
+        if answered.is_accepted or not is_spoilt:
+            self.note(Event.RETRY, at_ns, outcome, sent_ns=answered.sent_ns, detail=answered.limit)
         if answered.is_accepted:
             self._burst_again(at_ns)
         else:
@@ -234,6 +241,7 @@ class Abuser(VirtualUser):
             except TimedOut as error:
                 self.note_error("TimedOut", str(error))
                 self._note_judged(each.oracle.give_up(each.event))
+                self._is_let_in_since = True  # nobody knows
             except ConnectionClosed as error:
                 # Answers come in order: what follows on this connection has none either.
                 self._end_way(each.way, time.monotonic_ns())
@@ -266,8 +274,12 @@ class Abuser(VirtualUser):
             is_accepted=not is_refused,
             retry_after_ns=None if told_ms is None else round(told_ms * _NS_PER_MS),
         )
-        if is_refused and asked.oracle is self._oracle and told_ms is not None:
-            self._refused = asked.way, asked.event
+        if asked.oracle is not self._oracle:
+            return
+        if not is_refused:
+            self._is_let_in_since = True
+        elif told_ms is not None:
+            self._refused, self._is_let_in_since = (asked.way, asked.event), False
 
     def _end_way(self, way: _Way, at_ns: int) -> None:
         """Take the end of a connection: what was under way on it has no answer; idempotent."""

@@ -58,7 +58,7 @@ count = 3
 """
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.proof), 2])
 def test_every_user_of_a_group_obeys_once_however_many_processes_there_are(
     start_gateway: Callable[..., GatewayProcess],
     run_locust: Callable[..., object],

@@ -53,7 +53,13 @@ def master_address() -> list[str]:
     return [*at, "--master-host", "127.0.0.1", "--master-port", port]
 
 
-@pytest.mark.parametrize("processes", [None, 2], ids=["one process", "two workers"])
+@pytest.mark.parametrize(
+    "processes",
+    [
+        pytest.param(None, id="one process"),
+        pytest.param(2, id="two workers", marks=pytest.mark.proof),
+    ],
+)
 def test_one_way_times_are_measured_between_two_clocks_and_bounded(
     gateway: GatewayProcess,
     run_locust: RunLocust,

@@ -240,8 +240,8 @@ def start_two_workers(
     ("how", "has_ledger"),
     [
         pytest.param(signal.SIGKILL, False, id="killed"),
-        pytest.param(signal.SIGSTOP, False, id="frozen"),
-        pytest.param(signal.SIGTERM, True, id="asked to end"),
+        pytest.param(signal.SIGSTOP, False, id="frozen", marks=pytest.mark.proof),
+        pytest.param(signal.SIGTERM, True, id="asked to end", marks=pytest.mark.proof),
     ],
 )
 def test_a_lost_worker_is_seen_and_said_and_what_the_others_counted_still_counts(
