@@ -126,7 +126,16 @@ def read_trial(
 
 def table(trials: Sequence[Trial], meanings: Mapping[str, str]) -> list[str]:
     """Return the trials as lines of Markdown: faults, then clean runs, then the sums."""
-    lines = ["| fault | | found by | |", "|---|---|---|---|"]
+    lines = [
+        "# Faults that the laboratory must find",
+        "",
+        "Each fault is seeded in a gateway by wrapping one of its ports (`tests/faults/`); the",
+        "scenario beside it must break a budget that tells of it, and keep all of them without it.",
+        "`python -m tests.faults` makes this table.",
+        "",
+        "| fault | | found by | |",
+        "|---|---|---|---|",
+    ]
     for trial in trials:
         if not trial.is_clean:
             mark = "killed" if trial.is_killed else "**alive**"
