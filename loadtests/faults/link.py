@@ -37,6 +37,7 @@ class Link:
         self._head: HeadReader | None = HeadReader()
         self._sides: dict[Stream, asyncio.Transport] = {}
         self._flows: dict[Stream, Flow] = {}
+        self._early: list[tuple[Stream, bytes]] = []  # read before there was a flow
         self._timers: list[asyncio.TimerHandle] = []
         self._met: set[Toxic] = set()
         self._opening: asyncio.Task[None] | None = None
@@ -56,6 +57,8 @@ class Link:
         """Take bytes on their way; the first request tells what the connection is."""
         flow = self._flows.get(stream)
         if flow is None:
+            # Some CPython 3.11 (3.11.2 for one) read although reading was paused at the start.
+            self._early.append((stream, data))
             return
         try:
             if stream is Stream.UPSTREAM and self._head is not None:
@@ -128,6 +131,9 @@ class Link:
             late_ns = self.proxy.late_ns
             self._flows[stream] = Flow(source, sink, draw, self._close_when_over, late_ns)
         self.update()
+        early, self._early = self._early, []
+        for stream, data in early:
+            self.receive(stream, data)
 
     async def _dial(self) -> socket.socket:
         """Return a connected socket whose buffer is small, and set so before the window is."""
