@@ -39,7 +39,7 @@ bench: $(INSTALLED) peers ## measure the gateway beside its peers (20 minutes; a
 	@$(BIN)/python -m tests.benchmarks.transport --pairs $(PAIRS) $(if $(QUICK),--quick) \
 		--json $(BENCH).json --markdown $(BENCH).md --chart $(BENCH).svg
 
-proof: $(INSTALLED) peers ## prove everything at real times: scenarios, faults, calibration, hostile clients (an hour; goes on where it stopped)
+proof: $(INSTALLED) peers ## prove everything at real times: scenarios, faults, calibration, hostile clients (hours; goes on where it stopped)
 	@$(BIN)/python -m tests.proof
 
 bench-generator: $(INSTALLED) ## measure the load generator beside Locust's own (5 minutes; QUICK=1 for a look)
