@@ -212,10 +212,26 @@ class RawClient:
         return error
 
     def received(self, *names: str) -> list[tuple[str, Any]]:
-        """Return what has come up to now: a message that is sent behind it all has arrived."""
-        fence = f"fence-{secrets.token_hex(4)}"
-        self.target.publish({"clientId": self.sid, "event": fence, "data": {}})
-        self.expect(fence)
+        """Return what has come up to now: what was sent behind it all has arrived.
+
+        Lossless messages may pass market data that waits, so one is sent in each lane.
+        """
+        fence = f"FENCE-{secrets.token_hex(4).upper()}"
+        self.target.publish(
+            {"clientId": self.sid, "event": fence, "data": {}},
+            {"clientId": self.sid, "event": "ticker:update", "data": {"symbol": fence}},
+        )
+        deadline = time.monotonic() + DEADLINE_S
+        arrived: list[tuple[str, Any]] = []
+        while len(arrived) < 2:
+            self._read_message(deadline - time.monotonic())
+            arrived = [
+                (name, payload)
+                for name, payload in self.inbox
+                if name == fence or (name == "ticker:update" and payload["symbol"] == fence)
+            ]
+        for line in arrived:
+            self.inbox.remove(line)
         return [(name, payload) for name, payload in self.inbox if not names or name in names]
 
     def wait_until_closed(self, timeout_s: float = DEADLINE_S) -> int | None:
