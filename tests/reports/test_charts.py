@@ -6,9 +6,8 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
+from drawn_lines import line_named, xs, ys
 from matplotlib.colors import to_hex
-from matplotlib.lines import Line2D
 from synthetic_run import BYTES_PER_CLIENT, SMOKE, Tables, limit_row, span_rows
 
 from loadtests.results import LimitOutcome, Phase, Series
@@ -23,18 +22,6 @@ from reports.measures.histograms import histogram_of
 from reports.verdict import judge
 
 Make = Callable[..., RunFrames]
-
-
-def line_named(axes: Axes, label: str) -> Line2D:
-    return next(line for line in axes.lines if line.get_label() == label)
-
-
-def xs(line: Line2D) -> list[float]:
-    return [float(value) for value in np.asarray(line.get_xdata(), dtype=float)]
-
-
-def ys(line: Line2D) -> list[float]:
-    return [float(value) for value in np.asarray(line.get_ydata(), dtype=float)]
 
 
 def every_chart(run: RunFrames) -> list[Chart]:

@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from drawn_lines import line_named, xs, ys
 from full_run import (
     BYTES_PER_CLIENT,
     BYTES_PER_CYCLE,
@@ -21,7 +22,6 @@ from full_run import (
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.patches import PathPatch
 from synthetic_run import Tables, event_row, ledger_row
 
@@ -55,18 +55,6 @@ OF_A_RUN = (
     charts.storm_recovery,
     charts.drain_course,
 )
-
-
-def line_named(axes: Axes, label: str) -> Line2D:
-    return next(line for line in axes.lines if line.get_label() == label)
-
-
-def xs(line: Line2D) -> list[float]:
-    return [float(value) for value in np.asarray(line.get_xdata(), dtype=float)]
-
-
-def ys(line: Line2D) -> list[float]:
-    return [float(value) for value in np.asarray(line.get_ydata(), dtype=float)]
 
 
 def texts(axes: Axes) -> list[str]:

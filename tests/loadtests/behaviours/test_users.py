@@ -22,13 +22,6 @@ from scenarios.schema import parse_scenario
 
 
 @pytest.fixture
-def recorder(tmp_path: Path) -> Iterator[Kept]:
-    kept = Kept(tmp_path / "run")
-    yield kept
-    kept.close(time.monotonic_ns())
-
-
-@pytest.fixture
 def stage(recorder: Kept, small_scenario: Path) -> Stage:
     scenario = parse_scenario(
         small_scenario.read_text().replace("1500 ms", "250 ms"), path="small.toml"

@@ -1,26 +1,16 @@
 // Socket.IO for Node as a target of the laboratory's scenarios: what the contract asks of
 // market data, heartbeats and replies, as its documentation would have one write it; and no
 // limits, no trading, no expiry. `server.mjs` is the lean peer that `make bench` measures.
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { createHash } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
 import { createServer } from "node:http";
 import { Server } from "socket.io";
+import { verify } from "./tokens.mjs";
 
-const secret = process.env.JWT_SECRET;
 const heartbeatSeconds = Number(process.env.GATEWAY_HEARTBEAT_SECONDS ?? 30);
 const prefixes = { "price:update": "price", "ticker:update": "ticker", "orderbook:update": "book" };
 const now = () => new Date().toISOString();
 const clockUs = () => Number(process.hrtime.bigint() / 1000n);
-
-function verify(token) {
-  const [head, body, signature] = String(token).split(".");
-  const expected = createHmac("sha256", secret).update(`${head}.${body}`).digest();
-  const given = Buffer.from(signature ?? "", "base64url");
-  if (given.length !== expected.length || !timingSafeEqual(given, expected)) return null;
-  if (JSON.parse(Buffer.from(head, "base64url")).alg !== "HS256") return null;
-  const claims = JSON.parse(Buffer.from(body, "base64url"));
-  return claims.exp > Date.now() / 1000 ? claims : null;
-}
 
 // The contract's id of a machine's boot and time namespace.
 function clockId() {

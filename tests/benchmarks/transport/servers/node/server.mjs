@@ -1,11 +1,10 @@
 // Socket.IO for Node at its leanest: `ws` with bufferutil, no compression, the handshake's
 // request let go as its documentation on memory advises; tokens verified with node:crypto.
 // WS_ENGINE=eiows puts that WebSocket server in the place of `ws`, where it is installed.
-import { createHmac, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
 import { Server } from "socket.io";
+import { verify } from "./tokens.mjs";
 
-const secret = process.env.JWT_SECRET;
 const heartbeatSeconds = Number(process.env.GATEWAY_HEARTBEAT_SECONDS ?? 30);
 const engine = process.env.WS_ENGINE ?? "ws";
 const options = {
@@ -16,16 +15,6 @@ const options = {
   serveClient: false,
 };
 if (engine !== "ws") options.wsEngine = (await import(engine)).Server;
-
-function verify(token) {
-  const [head, body, signature] = String(token).split(".");
-  const expected = createHmac("sha256", secret).update(`${head}.${body}`).digest();
-  const given = Buffer.from(signature ?? "", "base64url");
-  if (given.length !== expected.length || !timingSafeEqual(given, expected)) return null;
-  if (JSON.parse(Buffer.from(head, "base64url")).alg !== "HS256") return null;
-  const claims = JSON.parse(Buffer.from(body, "base64url"));
-  return claims.exp > Date.now() / 1000 ? claims : null;
-}
 
 const clockUs = () => Number(process.hrtime.bigint() / 1000n);
 const http = createServer(answer);
