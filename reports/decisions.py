@@ -5,6 +5,12 @@
     some do, or the data are too few, or absent      INCONCLUSIVE
     a time, measured by a generator in bad health    INVALID
 
+A host that takes the machine away makes a time longer than the gateway made it, and never
+shorter. So a time that keeps an upper limit with all of that in it keeps it, and is a PASS that
+names what was in it; only where it does not is the host to be asked first. That is no excuse for
+a generator in trouble of its own: one that has no CPU time left, reads late or publishes late
+may have made less load than was asked for, and spoils a PASS too.
+
 Counts are exact, so they pass or fail. A relative budget is decided by
 ``reports.ratios`` from this run and one other: the interval of the ratio reaches from the
 smallest of one over the largest of the other to the reverse, because how far two runs of the
@@ -35,6 +41,8 @@ Finding = tuple[Verdict, str]
 """What something came to, and in words why."""
 
 _CPU_TIMES: Final = frozenset({"cost.per_message"})
+_SHRINK: Final = frozenset({"fanout.skew", "heartbeat.gap"})
+"""Times between two readings: a generator that reads both late makes them shorter."""
 _TIMED_RATIOS: Final = "fairness."
 """Ratios of spans, not of sizes."""
 
@@ -139,7 +147,7 @@ def decide(
         return _decide_ratio(budget, measurement, checks, baseline)
     verdict, why = _judge_measurement(budget, measurement)
     if is_timing(budget.metric) and measurement.value is not None:
-        verdict, why = weigh_validity(verdict, why, checks, _time_limit(budget))
+        verdict, why = weigh_validity(verdict, why, checks, budget)
     return Decision(budget=budget, measurement=measurement, verdict=verdict, why=why)
 
 
@@ -192,45 +200,53 @@ def is_timing(metric: str) -> bool:
     return kind == "quantiles" or metric.startswith(_TIMED_RATIOS)
 
 
-def weigh_validity(
-    verdict: Verdict, why: str, checks: Sequence[Check], limit_ns: float | None = None
-) -> Finding:
+def weigh_validity(verdict: Verdict, why: str, checks: Sequence[Check], budget: Budget) -> Finding:
     """Return what a time is worth, which is what the generator's health is worth.
 
     A delay of the generator is an error of what was timed. Where it is at most a tenth of the
-    limit it decides nothing: 15 ms say nothing against a drain that may take 25 s.
+    limit it decides nothing: 15 ms say nothing against a drain that may take 25 s. And what the
+    host did can only have lengthened a time, and takes nothing from its keeping an upper limit.
 
     Args:
         verdict: by the interval alone.
         why: in words.
         checks: of the run.
-        limit_ns: of the budget; None where any delay may decide, as in a ratio.
+        budget: about a time, or a ratio of times.
     """
-    broken = [check for check in checks if check.ok is False and _may_decide(check, limit_ns)]
+    broken = [check for check in checks if spoils(check, budget)]
+    decisive = [check for check in broken if not _is_withstood(check, verdict, budget)]
     unknown = [check for check in checks if check.ok is None and check.is_essential]
-    if broken:
-        return Verdict.INVALID, broken[0].words
+    if decisive:
+        return Verdict.INVALID, decisive[0].words
     if unknown and verdict is Verdict.PASS:
         return Verdict.INCONCLUSIVE, f"{unknown[0].name} is not known: {unknown[0].why}"
+    if broken:
+        names = ", ".join(check.name for check in broken)
+        why = f"kept with what the host held up in it ({names})" + (f"; {why}" if why else "")
     return verdict, why
 
 
 def spoils(check: Check, budget: Budget) -> bool:
-    """Return whether a check is broken, and by so much that it decides about a budget."""
-    is_concerned = check.ok is False and is_timing(budget.metric)
-    return is_concerned and _may_decide(check, _time_limit(budget))
+    """Return whether a check is broken, and by so much that it matters to a budget."""
+    if check.ok is not False or not is_timing(budget.metric):
+        return False
+    limit_ns = _time_limit(budget)
+    if not check.is_delay or limit_ns is None or check.value is None:
+        return True
+    return check.value > limit_ns * TRIFLE
+
+
+def _is_withstood(check: Check, verdict: Verdict, budget: Budget) -> bool:
+    """Return whether a time kept its upper limit with what the host did still in it."""
+    is_upper_limit = _time_limit(budget) is not None and budget.operator in ("<=", "<")
+    is_kept = verdict is Verdict.PASS and is_upper_limit and budget.metric not in _SHRINK
+    return is_kept and check.only_lengthens
 
 
 def _time_limit(budget: Budget) -> float | None:
     """Return a budget's limit in ns; None where it is none, as of a ratio."""
     is_time = METRICS[budget.metric].unit == "ns" and not budget.is_relative
     return budget.limit if is_time else None
-
-
-def _may_decide(check: Check, limit_ns: float | None) -> bool:
-    if not check.is_delay or limit_ns is None or check.value is None:
-        return True
-    return check.value > limit_ns * TRIFLE
 
 
 def _decide_ratio(
@@ -252,7 +268,7 @@ def _decide_ratio(
     found = _decided(budget, ratio, head, base, run_id)
     verdict, why = found.verdict, found.why
     if is_timing(budget.metric) and ratio.value is not None:
-        verdict, why = weigh_validity(verdict, why, checks)
+        verdict, why = weigh_validity(verdict, why, checks, budget)
         if any(check.ok is False for check in baseline.checks):
             verdict, why = Verdict.INVALID, "the baseline's generator was in bad health"
     if baseline.advice and verdict in (Verdict.FAIL, Verdict.PASS):

@@ -1,6 +1,7 @@
 """Whether a run's times can be believed: the generator's health, not the gateway's.
 
-A broken check makes what was timed INVALID. What was counted still counts.
+A broken check makes what was timed INVALID. What was counted still counts, and so does a time
+that kept its limit with all in it that the host held up (``reports.decisions``).
 
 Single seconds that the measuring machine spoilt (``reports.taint``) are left out of what is
 timed, and of what is looked at here, as long as they are few; with many, nothing is left out
@@ -45,6 +46,8 @@ class Check:
         is_delay: whether the value is a delay (ns) that may have entered what was timed: it
             matters to a budget only where it is no trifle beside the budget's limit.
         is_about_times: whether it bears on times alone; the others bear on the whole run.
+        only_lengthens: whether what it finds makes times longer and never shorter, and says
+            nothing against the generator itself.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Check:
     is_essential: bool = True
     is_delay: bool = False
     is_about_times: bool = True
+    only_lengthens: bool = False
 
     @property
     def words(self) -> str:
@@ -95,7 +99,8 @@ def _check_tainted(run: RunFrames) -> Check:
     ok = percent <= limit
     fate = "left out" if ok else f"more than the {limit:g} % that may be left out"
     words = f"{len(tainted)} of {quantities.counted(held, 'steady second')} {fate}"
-    return Check(name=name, value=percent, limit=limit, ok=ok, why=f"{words} ({', '.join(told)})")
+    why = f"{words} ({', '.join(told)})"
+    return Check(name=name, value=percent, limit=limit, ok=ok, why=why, only_lengthens=True)
 
 
 def _check_generator(run: RunFrames, without: Collection[int]) -> list[Check]:
@@ -147,10 +152,11 @@ def _check_machine(run: RunFrames, without: Collection[int]) -> list[Check]:
     rows = _steady_generator(run)
     rows = rows[~rows["t_s"].isin(list(without))]
     wait, steal = health.generator_run_queue_percent, health.generator_steal_percent
+    stolen = _check_share(run, rows, "steal_ns", "time the host took", steal, cores=cores)
     return [
         _check_share(run, rows, "cpu_ns", "generator CPU", health.generator_cpu_percent),
         _check_share(run, rows, "run_queue_ns", "generator's wait for a core", wait),
-        _check_share(run, rows, "steal_ns", "time the host took", steal, cores=cores),
+        replace(stolen, only_lengthens=True),
         _check_pause(run, rows, health.generator_gc_pause_ms * _MS),
     ]
 

@@ -8,14 +8,14 @@ from synthetic_run import SMOKE, Tables, client_row, event_row, span_rows
 from loadtests.results import Event, Series, Verdict
 from reports.decisions import is_timing
 from reports.frames import RunFrames
-from reports.verdict import judge
+from reports.verdict import RunVerdict, judge
 from scenarios.metrics import METRICS
 
 Make = Callable[..., RunFrames]
 BUDGETS = (
     "fairness.spread <= 5",
     "fairness.join_order <= 0.9",
-    "drain.exit <= 1 s",
+    "drain.exit <= 0.4 s",
     "cost.per_message <= 10 s",
     "memory.per_client <= 1 MB",
 )
@@ -59,6 +59,70 @@ def test_a_delay_that_is_a_trifle_beside_the_limit_decides_nothing(run_with: Mak
     )
     assert outcome.verdict is Verdict.PASS
     assert any(check.ok is False and check.is_delay for check in outcome.checks)
+
+
+def _judged(run_with: Make, budget: str, change: Callable[[Tables], None]) -> RunVerdict:
+    head, rest = SMOKE.read_text(encoding="utf-8").split("budgets = [", 1)
+    scenario = f'{head}budgets = ["{budget}"{rest[rest.index("]") :]}{TERMINATE}'
+    return judge(run_with(scenario=scenario, change=change, manifest={"gateway": GATEWAY}))
+
+
+def stolen_and_fair(tables: Tables) -> None:
+    """The host takes a third of the machine all the time; the generator is well."""
+    late_and_fair(tables)
+    tables["hist"] = [row for row in tables["hist"] if row["series"] != Series.LOOP_LAG]
+    for second in range(8, 38):
+        tables["hist"] += span_rows(Series.LOOP_LAG, second, [1_000_000] * 5)
+    for row in tables["generator"]:
+        row["steal_ns"] = 600_000_000
+
+
+def test_a_time_that_keeps_its_limit_with_what_the_host_held_up_in_it_keeps_it(
+    run_with: Make,
+) -> None:
+    (decision,) = _judged(run_with, "drain.exit <= 1 s", stolen_and_fair).decisions
+    assert decision.verdict is Verdict.PASS
+    assert decision.why == (
+        "kept with what the host held up in it (tainted seconds, time the host took)"
+    )
+
+
+@pytest.mark.parametrize(
+    "budget",
+    [
+        "drain.exit <= 0.4 s",
+        "drain.exit >= 0.4 s",
+        "heartbeat.gap.p50 <= 100 s",
+        "fairness.spread <= 9",
+    ],
+    ids=["broken", "a lower limit", "a span between two readings", "a ratio of times"],
+)
+def test_what_a_host_may_have_decided_is_invalid(run_with: Make, budget: str) -> None:
+    assert _judged(run_with, budget, stolen_and_fair).verdict is Verdict.INVALID
+
+
+@pytest.mark.parametrize(
+    ("column", "share"), [("cpu_ns", 0.99), ("run_queue_ns", 0.9)], ids=["no CPU left", "no core"]
+)
+def test_a_generator_in_trouble_of_its_own_spoils_what_was_kept_too(
+    run_with: Make, column: str, share: float
+) -> None:
+    def starve(tables: Tables) -> None:
+        stolen_and_fair(tables)
+        for row in tables["generator"]:
+            row[column] = round(share * 1_000_000_000)
+
+    assert _judged(run_with, "drain.exit <= 1 s", starve).verdict is Verdict.INVALID
+
+
+@pytest.mark.parametrize("series", [Series.PUBLISH_DELAY, Series.LOOP_LAG, Series.GENERATOR_SHARE])
+def test_a_generator_that_was_late_spoils_what_was_kept_too(run_with: Make, series: Series) -> None:
+    def delay(tables: Tables) -> None:
+        stolen_and_fair(tables)
+        for second in range(8, 38):
+            tables["hist"] += span_rows(series, second, [200_000_000] * 5)
+
+    assert _judged(run_with, "drain.exit <= 1 s", delay).verdict is Verdict.INVALID
 
 
 def test_bad_health_does_not_touch_a_run_that_only_counts(run_with: Make) -> None:

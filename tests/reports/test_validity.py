@@ -52,6 +52,11 @@ def late_loop(tables: Tables) -> None:
         tables["hist"] += span_rows(Series.LOOP_LAG, second, [200 * _MS] * 5)
 
 
+def slow_pushes(tables: Tables) -> None:
+    for second in range(8, 38):
+        tables["hist"] += span_rows(Series.PUSH, second, [300 * _MS] * 50)
+
+
 def smoke_with_health(line: str) -> str:
     head, _, tail = SMOKE.read_text(encoding="utf-8").partition("[health]")
     return f"{head}[health]\n{line}\n[policy]{tail.partition('[policy]')[2]}"
@@ -63,7 +68,7 @@ def smoke_with_health(line: str) -> str:
         ("generator's own share p99", share_of(25)),
         ("generator CPU", column_of("cpu_ns", 990 * _MS)),
         ("generator's wait for a core", column_of("run_queue_ns", 400 * _MS)),
-        ("time the host took", column_of("steal_ns", 400 * _MS)),
+        ("time the host took", both(column_of("steal_ns", 400 * _MS), slow_pushes)),
         ("generator's longest garbage collection", column_of("gc_pause_max_ns", 150 * _MS)),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
