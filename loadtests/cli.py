@@ -111,7 +111,8 @@ def run(
 
     from loadtests.supervision.gateway_command import GatewayCommand
     from loadtests.supervision.judging_commands import found, seconds
-    from loadtests.supervision.supervisor import RunRefused, RunRequest, run_supervised
+    from loadtests.supervision.request import RunRefused, RunRequest
+    from loadtests.supervision.supervisor import run_supervised
 
     request = RunRequest(
         scenario=scenario,

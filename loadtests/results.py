@@ -273,6 +273,12 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
             "clients", "int64", "", "connections that the gateway counts; absent without /metrics"
         ),
         Column("cpu_ns", "int64", "ns", "CPU time since the process began; absent when not ours"),
+        Column(
+            "core_wait_ns",
+            "int64",
+            "ns",
+            "that it waited in the second for a core that others had; absent when unknown",
+        ),
         Column("rss_bytes", "int64", "B", "resident memory; absent without /metrics"),
         Column("pss_anon_bytes", "int64", "B", "private anonymous memory; absent when not ours"),
         Column("fds", "int64", "", "open file descriptors; absent when not ours"),

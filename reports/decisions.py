@@ -264,7 +264,7 @@ def _decide_ratio(
             verdict=Verdict.PASS, why=f"not above {floor}, where the ratio does not matter",
         )  # fmt: skip
     else:
-        ratio = _ratio_of(budget, base, head)
+        ratio = ratio_of(budget, base, head)
     found = _decided(budget, ratio, head, base, run_id)
     verdict, why = found.verdict, found.why
     if is_timing(budget.metric) and ratio.value is not None:
@@ -283,7 +283,8 @@ def _decide_ratio(
     )
 
 
-def _ratio_of(budget: Budget, base: Measurement, head: Measurement) -> Ratio:
+def ratio_of(budget: Budget, base: Measurement, head: Measurement) -> Ratio:
+    """Return what two runs' measurements of a metric come to under a relative budget."""
     for name, side in (("the baseline: ", base), ("", head)):
         lacking = _lacking(budget, side)
         if lacking:

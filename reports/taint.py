@@ -8,9 +8,10 @@ and shaded. When they are many, nothing is left out and the run is INVALID.
 Leaving seconds out must never hide slowness of the gateway's own, so no latency taints a
 second; only evidence about generator and host does, and that in two classes:
 
-- **What a gateway cannot cause**: time stolen by the host, the generator's own garbage
-  collections. These taint by themselves. What the host held up in a second is read at the
-  start of the next, so stolen time taints that one too.
+- **What a gateway cannot cause**: time stolen by the host, the gateway's own wait for a core
+  that strangers had, the generator's own garbage collections. These taint by themselves. What
+  the host held up in a second is read at the start of the next, so stolen time taints that one
+  too.
 - **What a gateway can cause**: a late loop, a large own share, a long wait for a core. A
   gateway that stands still and then sends everything at once makes a generator late that was
   fine before, and one that burns every core makes it wait. So these taint a second only when
@@ -58,6 +59,7 @@ def tainted_seconds(run: RunFrames) -> pd.DataFrame:
     reasons: Reasons = {}
     _note_collections(run, rows, reasons)
     _note_stolen(run, rows, reasons)
+    _note_waits(run, reasons)
     _note_lateness(run, rows, reasons)
     ordered = sorted(reasons)
     return pd.DataFrame(
@@ -121,6 +123,18 @@ def _note_stolen(run: RunFrames, rows: pd.DataFrame, reasons: Reasons) -> None:
         if second + 1 in steady:
             words = "what the host held up in the second before is read in this one"
             reasons.setdefault(second + 1, []).append(words)
+
+
+def _note_waits(run: RunFrames, reasons: Reasons) -> None:
+    health = run.scenario.health
+    limit = max(health.second_core_wait_percent, health.gateway_core_wait_percent)
+    rows = run["server"]
+    told = rows[rows["phase"] == str(Phase.STEADY)].dropna(subset=["core_wait_ns"])
+    for second, wait_ns in zip(told["t_s"].tolist(), told["core_wait_ns"].tolist(), strict=True):
+        percent = 100 * wait_ns / _SECOND_NS
+        if percent > limit:
+            words = f"the gateway waited {percent:.3g} % of it for a core that others had"
+            reasons.setdefault(second, []).append(words)
 
 
 def _note_lateness(run: RunFrames, rows: pd.DataFrame, reasons: Reasons) -> None:

@@ -157,6 +157,7 @@ def _check_machine(run: RunFrames, without: Collection[int]) -> list[Check]:
         _check_share(run, rows, "cpu_ns", "generator CPU", health.generator_cpu_percent),
         _check_share(run, rows, "run_queue_ns", "generator's wait for a core", wait),
         replace(stolen, only_lengthens=True),
+        _check_core_wait(run, without),
         _check_pause(run, rows, health.generator_gc_pause_ms * _MS),
     ]
 
@@ -177,6 +178,19 @@ def _check_share(
     means_ns = told.groupby("worker")[column].mean()
     percent = float(means_ns.max()) / (_SECOND_NS * cores) * 100
     return _held(name, percent, limit_percent, _percent)
+
+
+def _check_core_wait(run: RunFrames, without: Collection[int]) -> Check:
+    """Hold the gateway's mean wait for a core against its limit."""
+    name, limit = "gateway's wait for a core", run.scenario.health.gateway_core_wait_percent
+    rows = run["server"]
+    rows = rows[(rows["phase"] == str(Phase.STEADY)) & ~rows["t_s"].isin(list(without))]
+    told = rows["core_wait_ns"].dropna()
+    if told.empty:
+        why = run.absences.get("server") or "it is not ours, or the kernel did not tell it"
+        return Check(name=name, value=None, limit=limit, ok=None, why=why, is_essential=False)
+    percent = 100 * float(told.mean()) / _SECOND_NS
+    return replace(_held(name, percent, limit, _percent), only_lengthens=True)
 
 
 def _check_pause(run: RunFrames, rows: pd.DataFrame, limit_ns: float) -> Check:

@@ -22,10 +22,9 @@ from loadtests.results import COMPARISON, JUNIT, MANIFEST, SUMMARY, ExitCode
 from loadtests.supervision.children import child_environment
 from loadtests.supervision.gateway_command import GatewayCommand
 from loadtests.supervision.judging import JUDGE_S, start_module
-from loadtests.supervision.supervisor import RunRefused, RunRequest, run_supervised
+from loadtests.supervision.request import RunRefused, RunRequest
+from loadtests.supervision.supervisor import run_supervised
 from scenarios.foresight import foresee
-from scenarios.overlay import lay_over, read_overlay
-from scenarios.schema import ScenarioError, read_scenario
 
 PLAN: Final = "plan.json"
 RunBlock = Callable[[RunRequest, Mapping[str, str], Console], int]
@@ -127,12 +126,8 @@ def run_contest(
 
 
 def _check(contest: Contest, console: Console) -> None:
-    try:
-        scenario = read_scenario(contest.scenario)
-        if contest.budgets is not None:
-            scenario = lay_over(scenario, read_overlay(contest.budgets))
-    except ScenarioError as error:
-        raise RunRefused(str(error)) from None
+    asked = RunRequest(scenario=contest.scenario, runs=contest.runs, budgets=contest.budgets)
+    scenario = asked.read()
     if contest.pairs < FIRST_PAIRS:
         words = f"{contest.pairs} pairs give no 95 % interval; {FIRST_PAIRS} are the fewest"
         raise RunRefused(words)

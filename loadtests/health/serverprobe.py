@@ -52,6 +52,7 @@ class ServerProbe:
         self._is_here = is_loopback(urlsplit(url).hostname or "")
         self._gap_until_ns: int | None = None
         self._process: psutil.Process | None = None
+        self._threads: tuple[int, int] | None = None
         if pid is None:
             self.unmeasured.add("server CPU, private memory and descriptors: not our process")
         else:
@@ -59,6 +60,7 @@ class ServerProbe:
 
     def follow(self, pid: int) -> None:
         """Read another process from now on: the gateway was started anew."""
+        self._threads = None
         try:
             self._process = psutil.Process(pid)
         except psutil.NoSuchProcess:
@@ -105,6 +107,7 @@ class ServerProbe:
             found["cpu_ns"] = int((times.user + times.system) * _NS_PER_S)
             found["fds"] = process.num_fds()
             found["pss_anon_bytes"] = read_pss_anon(process.pid, self._proc)
+            found["core_wait_ns"] = self.core_wait_ns(process.pid)
         except psutil.Error as error:
             # A gateway that is gone is the supervisor's news; here its figures end.
             if not is_gap:
@@ -112,6 +115,19 @@ class ServerProbe:
         if found.get("pss_anon_bytes", 0) is None:
             self.unmeasured.add("server private memory: the kernel shows no smaps_rollup")
         return found
+
+    def core_wait_ns(self, pid: int) -> int | None:
+        """Return how long the process waited for a core since the last reading.
+
+        What its other threads used may be what its loop waited for, and is no excuse.
+        """
+        before, self._threads = self._threads, read_threads(pid, self._proc)
+        if self._threads is None:
+            self.unmeasured.add("gateway's wait for a core: the kernel shows no schedstat")
+        if before is None or self._threads is None:
+            return None
+        waited_ns, used_ns = (now - then for now, then in zip(self._threads, before, strict=True))
+        return max(0, waited_ns - max(0, used_ns))
 
     def _from_kernel(self) -> dict[str, object]:
         size = read_tcp_bytes(self._proc) if self._is_here else None
@@ -132,6 +148,22 @@ def read_pss_anon(pid: int, proc: Path = Path("/proc")) -> int | None:
         if line.startswith("Pss_Anon:"):
             return int(line.split()[1]) * 1_024
     return None
+
+
+def read_threads(pid: int, proc: Path = Path("/proc")) -> tuple[int, int] | None:
+    """Return how long a process's first thread waited for a core and what its others used, in ns.
+
+    ``/proc/PID/task/TID/schedstat``: time on a core, time waiting for one, number of slices.
+    None where the kernel tells neither, or the process is gone.
+    """
+    try:
+        told = {
+            int(task.name): [int(word) for word in (task / "schedstat").read_bytes().split()]
+            for task in (proc / str(pid) / "task").iterdir()
+        }
+        return told[pid][1], sum(words[0] for thread, words in told.items() if thread != pid)
+    except (OSError, ValueError, LookupError):
+        return None
 
 
 def read_tcp_bytes(proc: Path = Path("/proc")) -> int | None:

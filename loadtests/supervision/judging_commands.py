@@ -120,7 +120,7 @@ def _contest(
 
     from loadtests.comparing.program import Contest, run_contest
     from loadtests.supervision.gateway_command import NoGateway, parse_gateway
-    from loadtests.supervision.supervisor import RunRefused
+    from loadtests.supervision.request import RunRefused
 
     if scenario is None:
         refuse("--pairs needs --scenario FILE: what each block runs")

@@ -1,14 +1,7 @@
-"""The supervised run: gateway, Locust, report, each a process, watched from a plain one.
-
-What can go wrong, in words and as an exit code (``loadtests.results.ExitCode``):
-
-Exception
-└── RunRefused       nothing was started: the scenario, the target or the environment (2)
-"""
+"""The supervised run: gateway, Locust, report, each a process, watched from a plain one."""
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import signal
 import socket
@@ -19,65 +12,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Final
-from urllib.error import HTTPError
 
 from rich.console import Console
 
-from gateway.contract import HEALTH_PATH
 from loadtests.capacity.program import CapacitySearch
-from loadtests.endpoints import fetch
 from loadtests.record.manifest import create_run_directory, read_json, write_json
 from loadtests.results import BUDGETS, LOGS, MANIFEST, REPORT, SCENARIO, ExitCode
 from loadtests.supervision.children import Child, ChildFailed, child_environment, split_cores
 from loadtests.supervision.embedded import EmbeddedGateway
+from loadtests.supervision.foretelling import foretell
 from loadtests.supervision.gateway_command import GatewayCommand
 from loadtests.supervision.judging import finish_tables, judge_run
 from loadtests.supervision.oversight import Oversight
 from loadtests.supervision.progress import Progress
-from scenarios.foresight import foresee
-from scenarios.overlay import lay_over, read_overlay
-from scenarios.schema import Scenario, ScenarioError, lengthen, read_scenario
+from loadtests.supervision.request import RunRefused, RunRequest
+from scenarios.schema import Scenario
 
 GATEWAY_START_S: Final = 15.0
 GATEWAY_STOP_S: Final = 10.0
 LOCUST_STOP_S: Final = 20.0
 OVERTIME_S: Final = 60.0
-TARGET_ANSWER_S: Final = 5.0
 _POLL_S: Final = 0.1
 _BRISK_POLL_S: Final = 0.005
 """While the gateway's end is awaited: how long that took is measured so."""
 _LOCUSTFILE: Final = Path(__file__).resolve().parent.parent / "locustfile.py"
-
-
-class RunRefused(Exception):  # noqa: N818 - the command's answer, in words
-    """A run that cannot start; the words say what would be right."""
-
-
-@dataclass(kw_only=True)
-class RunRequest:
-    """What somebody asked for; ``target`` None means a gateway of our own.
-
-    Attributes:
-        processes: how many Locust workers share the load; None for one process in all.
-        budgets: a file laid over the scenario's budgets.
-        baseline: the run that relative budgets compare with.
-        max_duration_s: of the load; None lets the scenario say.
-        duration_s: of the steady phase, in place of the scenario's; None leaves it.
-        gateway: which one of our own.
-        is_judged: whether the run is judged at its end; a block of a comparison is not.
-    """
-
-    scenario: Path
-    runs: Path
-    target: str | None = None
-    users: int | None = None
-    processes: int | None = None
-    budgets: Path | None = None
-    baseline: Path | None = None
-    max_duration_s: float | None = None
-    duration_s: float | None = None
-    gateway: GatewayCommand = field(default_factory=GatewayCommand)
-    is_judged: bool = True
 
 
 @dataclass
@@ -98,14 +56,7 @@ def run_supervised(request: RunRequest, environment: Mapping[str, str], console:
     Raises:
         RunRefused: nothing was started.
     """
-    try:
-        scenario = read_scenario(request.scenario)
-        if request.duration_s is not None:
-            scenario = lengthen(scenario, request.duration_s, path=str(request.scenario))
-        if request.budgets is not None:
-            scenario = lay_over(scenario, read_overlay(request.budgets))
-    except ScenarioError as error:
-        raise RunRefused(str(error)) from None
+    scenario = request.read()
     if scenario.capacity is not None:
         return _search(scenario, request, environment, console)
     if request.target is not None and scenario.ends_gateway:
@@ -113,7 +64,9 @@ def run_supervised(request: RunRequest, environment: Mapping[str, str], console:
             f"{scenario.name} terminates its gateway, which must be the run's own; "
             "leave --target out"
         )
-    secret = _secret(request, environment)
+    secret = request.secret(environment)
+    if request.is_judged:
+        foretell(scenario, request.baseline, environment, console)
     try:
         directory = create_run_directory(request.runs, scenario, time.time())
         if request.budgets is not None:
@@ -153,22 +106,6 @@ def _search(
     return search.run()
 
 
-def _secret(request: RunRequest, environment: Mapping[str, str]) -> str:
-    if request.target is None:
-        return secrets.token_urlsafe(48)
-    secret = environment.get("JWT_SECRET", "")
-    if not secret:
-        raise RunRefused("--target needs the gateway's JWT_SECRET in the environment")
-    try:
-        fetch(request.target.rstrip("/") + HEALTH_PATH + "/live", timeout_s=TARGET_ANSWER_S)
-    except HTTPError:
-        return secret  # somebody answers; whether it is a gateway shows at the handshake
-    except (OSError, ValueError) as error:
-        words = f"the target {request.target} cannot be reached: {error}"
-        raise RunRefused(f"{words}; start it, or leave --target out") from None
-    return secret
-
-
 class Supervisor:
     """One supervised run."""
 
@@ -185,7 +122,7 @@ class Supervisor:
         self.request = request
         self.directory = directory
         self.environment = child_environment(environment)
-        self.watch = Watch(files=_files(request))
+        self.watch = Watch(files=request.files())
         self._span_s = _load_s(scenario, request.users) + scenario.phases.drain_s
         self.progress = Progress(console, self._span_s)
         self._secret = secret
@@ -210,9 +147,6 @@ class Supervisor:
                 signal.signal(by, handler)
 
     def _run(self) -> int:
-        if self.request.is_judged:
-            for words in foresee(self.scenario, has_baseline=self.request.baseline is not None):
-                self.progress.say(f"warning: {words}")
         if self.request.target is None:
             self._gateway = self._start_gateway()
         self._locust = self._start_locust()  # it takes as long to start as a gateway does
@@ -401,15 +335,6 @@ def _load_s(scenario: Scenario, users: int | None) -> float:
     """Return the seconds of the load, with the ramp of ``users`` where they are not None."""
     more = 0 if users is None else users - scenario.users.total
     return scenario.load_s + more / scenario.phases.spawn_rate
-
-
-def _files(request: RunRequest) -> dict[str, str]:
-    """Return where what decides came from: annotations and a later judgement need the places."""
-    named = {"scenario": request.scenario, "budgets": request.budgets}
-    found = {name: str(path) for name, path in named.items() if path is not None}
-    if request.baseline is not None:
-        found["baseline"] = str(request.baseline.resolve())
-    return found
 
 
 def _master_address() -> list[str]:

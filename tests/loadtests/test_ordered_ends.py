@@ -20,7 +20,8 @@ from loadtests.record.manifest import read_json
 from loadtests.results import ExitCode
 from loadtests.supervision.embedded import EmbeddedGateway
 from loadtests.supervision.gatewayorders import OrderedGateway, read_exits
-from loadtests.supervision.supervisor import RunRefused, RunRequest, run_supervised
+from loadtests.supervision.request import RunRefused, RunRequest
+from loadtests.supervision.supervisor import run_supervised
 
 ORDERED = """# Is an ordered end no death?
 name = "ordered"

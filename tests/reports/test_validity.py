@@ -31,9 +31,9 @@ def share_of(value_ms: float) -> Callable[[Tables], None]:
     return change
 
 
-def column_of(name: str, value: Any) -> Callable[[Tables], None]:
+def column_of(name: str, value: Any, table: str = "generator") -> Callable[[Tables], None]:
     def change(tables: Tables) -> None:
-        for row in tables["generator"]:
+        for row in tables[table]:
             row[name] = value
 
     return change
@@ -69,6 +69,10 @@ def smoke_with_health(line: str) -> str:
         ("generator CPU", column_of("cpu_ns", 990 * _MS)),
         ("generator's wait for a core", column_of("run_queue_ns", 400 * _MS)),
         ("time the host took", both(column_of("steal_ns", 400 * _MS), slow_pushes)),
+        (
+            "gateway's wait for a core",
+            both(column_of("core_wait_ns", 150 * _MS, "server"), slow_pushes),
+        ),
         ("generator's longest garbage collection", column_of("gc_pause_max_ns", 150 * _MS)),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -83,6 +87,14 @@ def test_a_broken_limit_makes_times_invalid_and_names_itself(
     assert any(reason.startswith(f"{name}: ") for reason in outcome.reasons)
     counted = next(d for d in outcome.decisions if d.budget.metric == "delivery.lost")
     assert counted.verdict is Verdict.PASS
+
+
+def test_a_gateway_that_is_not_ours_tells_no_wait_and_that_stops_nothing(
+    passing_run: RunFrames,
+) -> None:
+    check = check_of(passing_run, "gateway's wait for a core")
+    assert (check.ok, check.why) == (None, "it is not ours, or the kernel did not tell it")
+    assert judge(passing_run).verdict is Verdict.PASS
 
 
 @pytest.mark.parametrize("column", ["run_queue_ns", "steal_ns"])
@@ -155,9 +167,11 @@ def test_no_collection_is_no_pause(run_with: Make) -> None:
     assert (check.ok, check.why) == (True, "there was none")
 
 
-def in_seconds(column: str, value_ms: float, seconds: range) -> Callable[[Tables], None]:
+def in_seconds(
+    column: str, value_ms: float, seconds: range, table: str = "generator"
+) -> Callable[[Tables], None]:
     def change(tables: Tables) -> None:
-        for row in tables["generator"]:
+        for row in tables[table]:
             if row["t_s"] in seconds:
                 row[column] = round(value_ms * _MS)
 
@@ -190,6 +204,10 @@ def test_a_clean_machine_taints_no_second(passing_run: RunFrames) -> None:
         pytest.param(
             in_seconds("steal_ns", 300, ONE), [20, 21], "the host took 15 % of the machine",
             id="a stolen second and the one that reads what it held up",
+        ),
+        pytest.param(
+            in_seconds("core_wait_ns", 300, ONE, "server"), [20],
+            "the gateway waited 30 % of it for a core that others had", id="strangers on its core",
         ),
         pytest.param(
             in_seconds("gc_pause_max_ns", 150, ONE), [20],

@@ -19,7 +19,8 @@ from typing import Any, Final
 from rich.console import Console
 
 from loadtests.results import ExitCode
-from loadtests.supervision.supervisor import RunRequest, run_supervised
+from loadtests.supervision.request import RunRequest
+from loadtests.supervision.supervisor import run_supervised
 from reports.compare.blocks import Block, read_blocks
 from scenarios.schema import parse_budget
 from tests.benchmarks.gate.__main__ import SCENARIO

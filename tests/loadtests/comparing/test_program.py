@@ -13,7 +13,7 @@ from loadtests.comparing.order import abba
 from loadtests.comparing.program import Contest, Outputs, run_contest
 from loadtests.results import COMPARISON, ExitCode
 from loadtests.supervision.gateway_command import GatewayCommand
-from loadtests.supervision.supervisor import RunRefused, RunRequest
+from loadtests.supervision.request import RunRefused, RunRequest
 
 GATEWAYS = {"base": GatewayCommand(name="old"), "head": GatewayCommand(name="new")}
 Speeds = Callable[[str, int], float]

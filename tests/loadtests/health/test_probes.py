@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from loadtests.endpoints import fetch, fetch_streams, parse_metrics
 from loadtests.health.probes import TICK_NS, GeneratorProbe, TickClock
-from loadtests.health.serverprobe import ServerProbe, read_pss_anon, read_tcp_bytes
+from loadtests.health.serverprobe import ServerProbe, read_pss_anon, read_tcp_bytes, read_threads
 
 NOW_NS = 5_000_000_000
 NOWHERE = Path("/nonexistent")
@@ -137,6 +137,27 @@ def test_kernel_memory_of_a_target_elsewhere_would_be_half_of_it(target: str) ->
     with pytest.raises(OSError):  # noqa: PT011 - the network's own words
         probe.read(NOW_NS)
     assert "kernel memory of the connections: the target is elsewhere" in probe.unmeasured
+
+
+def test_the_gateways_wait_for_a_core_is_without_what_its_own_threads_used(tmp_path: Path) -> None:
+    def tell(waited_ns: int, used_ns: int) -> None:
+        for thread, words in (("7", f"900 {waited_ns} 3"), ("8", f"{used_ns} 40 1")):
+            task = tmp_path / "7" / "task" / thread
+            task.mkdir(parents=True, exist_ok=True)
+            (task / "schedstat").write_text(f"{words}\n")
+
+    tell(2_000, 100)
+    assert read_threads(7, tmp_path) == (2_000, 100)
+    assert read_threads(8, tmp_path) is None
+    probe = ServerProbe("http://127.0.0.1:1", None, tmp_path)
+    assert probe.core_wait_ns(7) is None
+    tell(2_900, 300)
+    assert probe.core_wait_ns(7) == 700
+    tell(3_000, 900)
+    assert probe.core_wait_ns(7) == 0
+    assert probe.unmeasured == {"server CPU, private memory and descriptors: not our process"}
+    assert probe.core_wait_ns(9) is None
+    assert "gateway's wait for a core: the kernel shows no schedstat" in probe.unmeasured
 
 
 def test_another_process_is_read_once_the_gateway_was_started_anew(target: str) -> None:

@@ -15,7 +15,8 @@ from supervised import ANY_HEALTH, DEADLINE_S, ROOT, SupervisedRun, wait_for
 
 from loadtests.results import ExitCode
 from loadtests.supervision.children import Child, ChildFailed, child_environment
-from loadtests.supervision.supervisor import RunRefused, RunRequest, Supervisor, run_supervised
+from loadtests.supervision.request import RunRefused, RunRequest
+from loadtests.supervision.supervisor import Supervisor, run_supervised
 from scenarios.schema import read_scenario
 
 SMOKE = ROOT / "scenarios" / "smoke.toml"
@@ -128,6 +129,19 @@ def test_a_misspelt_key_is_refused_before_anything_starts(tmp_path: Path, consol
     path.write_text(SMOKE.read_text().replace("steady =", "steedy ="))
     with pytest.raises(RunRefused, match="did you mean steady"):
         run_supervised(RunRequest(scenario=path, runs=tmp_path / "runs"), {}, console)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_baseline_that_is_no_run_is_refused_before_anything_starts(
+    tmp_path: Path, console: Console
+) -> None:
+    budgets = tmp_path / "ratios.toml"
+    budgets.write_text('budgets = ["push.p99 ratio <= 1.10"]')
+    request = RunRequest(
+        scenario=SMOKE, runs=tmp_path / "runs", budgets=budgets, baseline=tmp_path / "nothing"
+    )
+    with pytest.raises(RunRefused, match=str(tmp_path / "nothing")):
+        run_supervised(request, os.environ, console)
     assert not (tmp_path / "runs").exists()
 
 

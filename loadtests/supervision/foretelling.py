@@ -1,0 +1,56 @@
+"""What a run's budgets will hardly be able to decide, said before anything starts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+
+from loadtests.supervision.children import child_environment
+from loadtests.supervision.judging import JUDGE_S
+from loadtests.supervision.request import RunRefused
+from scenarios.foresight import foresee
+from scenarios.schema import Scenario
+
+
+def foretell(
+    scenario: Scenario, baseline: Path | None, environment: Mapping[str, str], console: Console
+) -> None:
+    """Print a warning for each budget that is too sharp for the run, or for its baseline.
+
+    Raises:
+        RunRefused: the baseline is no run that can be read.
+    """
+    lines = foresee(scenario, has_baseline=baseline is not None)
+    ratios = [budget.text for budget in scenario.budgets if budget.is_relative]
+    if baseline is not None and ratios:
+        lines += foresee_ratios(baseline, ratios, environment)
+    for words in lines:
+        console.print(f"warning: {words}", markup=False, highlight=False, soft_wrap=True)
+
+
+def foresee_ratios(baseline: Path, budgets: list[str], environment: Mapping[str, str]) -> list[str]:
+    """Return in words which ratios to a baseline a run like it could hardly decide.
+
+    It takes a process of its own, as all that reads runs does.
+
+    Raises:
+        RunRefused: the baseline is no run that can be read.
+    """
+    try:
+        done = subprocess.run(  # noqa: S603 - the project's own command
+            [sys.executable, "-m", "reports.foresight", str(baseline), *budgets],
+            env=child_environment(environment),
+            timeout=JUDGE_S,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+    except subprocess.TimeoutExpired:
+        raise RunRefused(f"the baseline {baseline} was not read within {JUDGE_S:g} s") from None
+    if done.returncode:
+        raise RunRefused(done.stderr.strip())
+    return done.stdout.splitlines()

@@ -1,0 +1,66 @@
+"""``python -m reports.foresight BASELINE BUDGET…``: what ratios to a run can decide, told before.
+
+A run that is still to come is taken to scatter as its baseline does. Each relative budget that
+it could then hardly decide is printed in a line; the others are not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from loadtests.results import ExitCode
+from reports.decisions import ratio_of
+from reports.errors import ReportError
+from reports.frames import RunFrames, read_run
+from reports.metrics import measure
+from reports.ratios import change
+from scenarios.schema import Budget, ScenarioError, parse_budget
+
+
+def foresee_ratios(baseline: RunFrames, budgets: Sequence[Budget]) -> list[str]:
+    """Return in words each relative budget that a run like its baseline could hardly decide.
+
+    Args:
+        baseline: the run that will be compared with.
+        budgets: those that are not relative are passed over.
+    """
+    found = [(budget, _foresee(baseline, budget)) for budget in budgets if budget.is_relative]
+    return [f"{budget.text}: {words}" for budget, words in found if words]
+
+
+def _foresee(baseline: RunFrames, budget: Budget) -> str:
+    base = measure(baseline, budget.metric, budget.statistic)
+    ratio = ratio_of(budget, base, base)
+    if ratio.low is None or ratio.high is None:
+        return f"{ratio.why}; it will not be decided"
+    if ratio.high / ratio.low <= math.exp(abs(math.log(budget.limit))):
+        return ""
+    return (
+        f"two runs such as the baseline show no change under {change(ratio.visible)}, and the "
+        f"budget allows {change(budget.limit - 1)}: run longer, or use tidegate compare"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print what cannot be decided; the exit code is 2 when baseline or budget cannot be read."""
+    parser = argparse.ArgumentParser(prog="python -m reports.foresight")
+    parser.add_argument("baseline", type=Path, help="a run directory")
+    parser.add_argument("budget", nargs="+", help="such as 'push.p99 ratio <= 1.10'")
+    options = parser.parse_args(arguments)
+    try:
+        budgets = [parse_budget(text, 1) for text in options.budget]
+        lines = foresee_ratios(read_run(options.baseline), budgets)
+    except (ReportError, ScenarioError) as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a command speaks
+        return ExitCode.USAGE
+    for line in lines:
+        print(line)  # noqa: T201 - a command speaks
+    return ExitCode.PASS
+
+
+if __name__ == "__main__":
+    sys.exit(main())
