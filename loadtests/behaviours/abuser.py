@@ -11,7 +11,8 @@ from locust.env import Environment
 
 from gateway.contract import ClientEvent, ErrorCode, LimitName
 from loadtests.behaviours.extra import ExtraConnection
-from loadtests.behaviours.users import VirtualUser, refusal_of
+from loadtests.behaviours.users import VirtualUser
+from loadtests.behaviours.witness import refusal_of
 from loadtests.conducting.preflight import event_limit
 from loadtests.connection.calls import Call, Reply
 from loadtests.connection.client import Client

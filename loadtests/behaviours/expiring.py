@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from gateway.contract import ClientEvent, ErrorCode, ServerEvent
 from loadtests.behaviours.terms import expiring_s, leeway_s
-from loadtests.behaviours.users import VirtualUser, refusal_of
+from loadtests.behaviours.users import VirtualUser
+from loadtests.behaviours.witness import refusal_of
 from loadtests.oracles.expiry import ExpiryOracle
 from loadtests.results import AuthOutcome, Event, Series
 from loadtests.tokens import mint

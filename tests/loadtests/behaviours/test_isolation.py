@@ -13,7 +13,8 @@ from living import Kept, Living, wait_until
 
 from gateway.contract import PUBLISH_PATH, Scope
 from loadtests.behaviours.trader import Trader
-from loadtests.behaviours.users import MOST_LEAKS, VirtualUser
+from loadtests.behaviours.users import VirtualUser
+from loadtests.behaviours.witness import MOST_LEAKS
 from loadtests.conducting.stage import Stage
 from loadtests.publication.payloads import PayloadMaker
 from loadtests.results import Event, LeakOutcome
