@@ -136,7 +136,8 @@ class Health:
         generator_steal_percent: of the machine's time that its host took.
         generator_gc_pause_ms: its longest garbage collection.
         gateway_core_wait_percent: of the steady phase that the gateway waited for a core that
-            others had. Not its own threads, so no gateway brings it about.
+            others had. Not its own threads, so no gateway brings it about. 0.0 to 0.3 where it
+            had the core alone, 1.5 beside two busy strangers.
         schedule_delay_p99_ms: requests sent after they were due. A user that waits for a slow
             answer sends its next request late, so it judges only where a scenario sets it.
         publisher_delay_p99_ms: publications sent after they were due.
@@ -158,11 +159,11 @@ class Health:
     generator_run_queue_percent: float = 25.0
     generator_steal_percent: float = 10.0
     generator_gc_pause_ms: float = 100.0
-    gateway_core_wait_percent: float = 10.0
+    gateway_core_wait_percent: float = 1.0
     schedule_delay_p99_ms: float | None = None
     publisher_delay_p99_ms: float = 50.0
     second_steal_percent: float = 10.0
-    second_core_wait_percent: float = 20.0
+    second_core_wait_percent: float = 3.0
     second_loop_lag_ms: float = 100.0
     second_share_ms: float = 50.0
     second_run_queue_percent: float = 50.0

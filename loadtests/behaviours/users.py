@@ -57,7 +57,7 @@ class VirtualUser(Witness):
     abstract = True
 
     def __init__(self, environment: Environment) -> None:
-        super().__init__(environment)
+        super().__init__(environment, *self.stage.enter(self))
         self.has_tried = False
         self.has_begun = False
         self.absence = Absence()

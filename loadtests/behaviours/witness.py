@@ -43,6 +43,7 @@ class Witness(SocketIOUser):
         is_well_behaved: whether it keeps all rules; what a user meets that does not is no error.
         is_measured: whether its latencies, acknowledgements and heartbeats are recorded; not
             those of a user that is not well-behaved, nor of one that was ever paused.
+        index: its place among the users of the scenario.
         user_id: ``sub`` of its token.
         is_on: whether it holds a welcome.
         due_ns: when its session was intended to begin, None when nobody planned it.
@@ -57,9 +58,9 @@ class Witness(SocketIOUser):
     _fresh_since_ns: int | None = None
     _leaks: int = 0
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, index: int, due_ns: int | None) -> None:
         super().__init__(environment)
-        self.index, self.due_ns = self.stage.enter(self)
+        self.index, self.due_ns = index, due_ns
         self.user_id = f"vu-{self.index}"
         self.is_on = False
         self._lane.owner = len(self.stage.users) - 1
