@@ -40,6 +40,7 @@ LOADED_BY_LOCUST = tuple(
         "behaviours/subscriber",
         "behaviours/trader",
         "behaviours/users",
+        "behaviours/witness",
         "conducting/arguments",
         "conducting/casting",
         "conducting/commandclock",
