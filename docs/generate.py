@@ -46,6 +46,13 @@ def results() -> str:
     return describe_run_directory()
 
 
+def scenario_file() -> str:
+    """Return the tables and keys of a scenario file."""
+    from scenario_file import describe_scenario_file
+
+    return describe_scenario_file()
+
+
 def scenarios() -> str:
     """Return the grammar of budgets, and the metrics that they may name."""
     import scenarios.budgets
@@ -120,6 +127,7 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "settings.md": settings,
     "metrics.md": metrics,
     "results.md": results,
+    "scenarios.md": scenario_file,
     "budgets.md": scenarios,
     "commands.md": commands,
     "transport.md": transport,

@@ -11,7 +11,12 @@ ARRIVAL_KINDS: Final[tuple[ArrivalKind, ...]] = ("constant", "poisson", "burst")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Arrivals:
-    """How things that come at a rate are spread: evenly, at random, or ``burst_size`` at once."""
+    """How things that come at a rate are spread.
+
+    Attributes:
+        kind: evenly, at random, or ``burst_size`` at once.
+        burst_size: of ``burst``.
+    """
 
     kind: ArrivalKind = "constant"
     burst_size: int = 1

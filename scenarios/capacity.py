@@ -23,7 +23,7 @@ class Capacity:
         resolution: how close the ends of the interval come, as a share.
         trial_s: steady phase of a trial.
         confirm_s: steady phase of the long trial.
-        at_least: what the gateway must carry; None where the interval is all that is asked.
+        at_least: what the gateway must carry; without it the interval is all that is asked.
     """
 
     of: Scaled

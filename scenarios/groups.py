@@ -27,7 +27,12 @@ class Group(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subscriber:
-    """Users that listen to ``symbols`` symbols each, drawn by popularity without replacement."""
+    """Users that listen to some symbols each.
+
+    Attributes:
+        count: how many there are.
+        symbols: that each holds, drawn by popularity without replacement.
+    """
 
     count: int
     symbols: int
@@ -35,9 +40,14 @@ class Subscriber:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trader:
-    """Users in the trading channel with symbols, that ask something each ``request_every_s``.
+    """Users in the trading channel with symbols, that ask something now and then.
 
-    That is the mean: ``arrivals`` spreads the requests, which are due whatever the answers do.
+    Attributes:
+        count: how many there are.
+        symbols: that each holds, drawn by popularity without replacement.
+        request_every_s: mean time between two requests of one user, which are due whatever
+            the answers do.
+        arrivals: how its requests are spread.
     """
 
     count: int
@@ -48,14 +58,24 @@ class Trader:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Idle:
-    """Users that connect and do nothing at all, until a command asks something of them."""
+    """Users that connect and do nothing at all, until a command asks something of them.
+
+    Attributes:
+        count: how many there are.
+    """
 
     count: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Churner:
-    """Users that listen to ``symbols``, leave after ``stay_s`` in the mean, and return."""
+    """Users that listen, leave, and return.
+
+    Attributes:
+        count: how many there are.
+        symbols: that each holds, drawn by popularity without replacement.
+        stay_s: mean time from coming to leaving.
+    """
 
     count: int
     symbols: int
@@ -64,7 +84,12 @@ class Churner:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Storm:
-    """Users that listen to ``symbols``, and drop and return together, on command."""
+    """Users that listen, and drop and return together, on command.
+
+    Attributes:
+        count: how many there are.
+        symbols: that each holds, drawn by popularity without replacement.
+    """
 
     count: int
     symbols: int
@@ -72,9 +97,13 @@ class Storm:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SlowReader:
-    """Users that listen to ``symbols`` and read at most ``bytes_per_second``.
+    """Users that listen and read slowly.
 
-    ``receive_buffer_bytes`` is what they ask of the kernel (``SO_RCVBUF``, which doubles it).
+    Attributes:
+        count: how many there are.
+        symbols: that each holds, drawn by popularity without replacement.
+        bytes_per_second: the most that one reads.
+        receive_buffer_bytes: asked of the kernel (``SO_RCVBUF``, which doubles it).
     """
 
     count: int
@@ -85,7 +114,13 @@ class SlowReader:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NeverReader:
-    """Users that subscribe to ``symbols`` and read nothing from then on."""
+    """Users that subscribe and read nothing from then on.
+
+    Attributes:
+        count: how many there are.
+        symbols: that each holds, drawn by popularity without replacement.
+        receive_buffer_bytes: asked of the kernel (``SO_RCVBUF``, which doubles it).
+    """
 
     count: int
     symbols: int
@@ -94,7 +129,13 @@ class NeverReader:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeadPeer:
-    """Users that play dead ``dies_after_s`` after their welcome; ``kinds`` are dealt in turn."""
+    """Users that play dead.
+
+    Attributes:
+        count: how many there are.
+        kinds: of death, dealt to the members in turn.
+        dies_after_s: from the welcome on.
+    """
 
     count: int
     kinds: tuple[DeadPeerKind, ...]
@@ -126,7 +167,12 @@ class Abuser:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BadToken:
-    """Users that try a token which the contract refuses, another kind each ``every_s``."""
+    """Users that try a token which the contract refuses.
+
+    Attributes:
+        count: how many there are.
+        every_s: time between two tries, of another kind each.
+    """
 
     count: int
     every_s: float
@@ -134,10 +180,12 @@ class BadToken:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Expiring:
-    """Users whose connection the gateway must end ``lifetime_s`` after they came.
+    """Users whose connection the gateway must end.
 
-    That is ``exp`` and leeway together. A share ``refreshing`` of them refreshes in time
-    and stays.
+    Attributes:
+        count: how many there are.
+        lifetime_s: from their coming to their end: ``exp`` and leeway together.
+        refreshing: share of them that refreshes in time and stays, 0 to 1.
     """
 
     count: int

@@ -31,9 +31,14 @@ PUBLISHABLE_EVENTS: Final = (*MARKET_EVENTS, *TRADING_EVENTS, BALANCE_EVENT)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Phases:
-    """How the load goes: users come at ``spawn_rate`` a second, then warm-up, steady, drain.
+    """How the load goes: users come, then warm-up, steady, drain.
 
-    ``arrivals`` spreads the users' sessions over the ramp.
+    Attributes:
+        spawn_rate: users a second.
+        arrivals: how the users' sessions are spread over the ramp.
+        warm_up_s: from the last user on; nothing of it is judged.
+        steady_s: what is judged.
+        drain_s: nothing is sent any more; what is under way arrives.
     """
 
     spawn_rate: float
@@ -45,9 +50,12 @@ class Phases:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
-    """A change of load: from ``at_s`` of the steady phase on, towards ``users`` in all.
+    """A change of load.
 
-    ``at_s`` is absolute: a stage that is reached late does not move the next one.
+    Attributes:
+        at_s: from the start of the steady phase; a stage reached late does not move the next.
+        users: in all, towards which it goes from then on.
+        spawn_rate: users a second.
     """
 
     at_s: float
@@ -57,7 +65,12 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Market:
-    """The symbols that are traded; ``zipf`` is the exponent of their popularity, 0 = even."""
+    """The symbols that are traded.
+
+    Attributes:
+        symbols: how many there are.
+        zipf: exponent of their popularity, 0 = even.
+    """
 
     symbols: int
     zipf: float
@@ -86,7 +99,7 @@ COUNTED_DEEDS: Final[tuple[Deed, ...]] = ("subscribe", "send")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """What a scenario orders at ``at_s`` of the steady phase, which nothing moves.
+    """What a scenario orders at a moment of the steady phase, which nothing moves.
 
     Attributes:
         at_s: from the start of the steady phase.
@@ -95,9 +108,9 @@ class Command:
             commands gave; ``send``: ``count`` requests; ``pause``, ``resume``: stop reading,
             read again; ``terminate``: SIGTERM to the gateway; ``restart``: the same, and a
             new one takes its place.
-        who: the group that carries it out; empty for the gateway.
+        who: the group that carries it out; not for what is done to the gateway.
         within_s: the users of the group are spread evenly over so long.
-        count: see ``do``; 0 where nothing is counted.
+        count: of ``subscribe`` and ``send``, for each user; 0 in others.
     """
 
     at_s: float
@@ -109,10 +122,14 @@ class Command:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Publish:
-    """An event that the publisher sends ``rate`` times a second, spread as ``arrivals`` says.
+    """An event that the publisher sends.
 
-    ``payload_bytes`` is what the event's data come to as JSON at least; None leaves them as
-    they are.
+    Attributes:
+        event: its name.
+        rate: publications a second.
+        arrivals: how they are spread.
+        payload_bytes: what the event's data come to as JSON at least; without it they stay as
+            they are.
     """
 
     event: str
@@ -129,8 +146,8 @@ class Health:
 
     Attributes:
         generator_share_p99_ms: its own share of a push, from kernel receive stamps.
-        generator_loop_lag_p99_ms: how late its loop runs. None: ``LOOP_LAG_BESIDE_SHARE_MS``,
-            or ``LOOP_LAG_STANDS_IN_MS`` where the own share could not be measured.
+        generator_loop_lag_p99_ms: how late its loop runs. Without it 250 ms, or 50 ms where the
+            own share could not be measured.
         generator_cpu_percent: of one core, mean of the steady phase, each worker.
         generator_run_queue_percent: of the steady phase that it waited for a core.
         generator_steal_percent: of the machine's time that its host took.
@@ -142,8 +159,7 @@ class Health:
             answer sends its next request late, so it judges only where a scenario sets it.
         publisher_delay_p99_ms: publications sent after they were due.
         second_steal_percent: of the machine's time in one second that its host took. Over this,
-            or what follows, or over ``generator_gc_pause_ms`` the second is tainted
-            (``reports.taint``).
+            or what follows, or over ``generator_gc_pause``, the second is tainted.
         second_core_wait_percent: of one second that the gateway waited for a core.
         second_loop_lag_ms: the worst lag of its loop in one second. Over this or what follows
             the second is tainted where the gateway is shown to have been in time.
@@ -188,7 +204,7 @@ class Policy:
     Attributes:
         inconclusive: whether an undecided budget ends with 3 (``fail``) or with 0 (``pass``).
         abort: whether a run that breaks a budget grossly is cut (``gross``) or goes on to
-            its end (``never``); ``loadtests.supervision.breach`` says what is gross.
+            its end (``never``); `docs/budgets.md` says what is gross.
     """
 
     inconclusive: Literal["fail", "pass"] = "fail"

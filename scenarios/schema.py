@@ -145,7 +145,7 @@ def parse_scenario(text: str, *, path: str) -> Scenario:
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(path, [_syntax_problem(str(error), text)]) from None
     source = Source(locate_keys(text))
-    scenario = _read(Table(source, (), content), text)
+    scenario = read_tables(Table(source, (), content), text)
     if not source.problems:
         check_coherence(scenario, source)
     if source.problems:
@@ -172,7 +172,13 @@ def _syntax_problem(message: str, text: str) -> Problem:
     return Problem(line, f"is no TOML: {_SYNTAX_LINE.sub('', message)}")
 
 
-def _read(top: Table, text: str) -> Scenario:
+def read_tables(top: Table, text: str) -> Scenario:
+    """Return what a file's tables state; what is wrong with them is in the table's source.
+
+    Args:
+        top: the whole file.
+        text: the same as it was written.
+    """
     scenario = Scenario(
         name=_name(top),
         seed=top.integer("seed", 0, 2**32 - 1, 20),

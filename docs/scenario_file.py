@@ -1,0 +1,205 @@
+"""The reference of a scenario file, made by asking the code that reads one what it asks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from scenarios import schema
+from scenarios.groups import GROUPS
+from scenarios.reading import Source, Table
+
+_TELLING: Final = ("burst", "send")
+"""Words after which a table takes every key that it may ever take."""
+_RECORDS: Final[dict[str, type]] = {
+    "phases": schema.Phases,
+    "stages": schema.Stage,
+    "commands": schema.Command,
+    "capacity": schema.Capacity,
+    "market": schema.Market,
+    "publish": schema.Publish,
+    "health": schema.Health,
+    "policy": schema.Policy,
+    **{
+        f"users.{name}": getattr(schema, "".join(word.title() for word in name.split("_")))
+        for name in GROUPS
+    },
+}
+_TOP: Final = {
+    "name": "in run directories and reports",
+    "seed": "of all that is drawn: the same file makes the same load",
+    "budgets": "what is demanded: `docs/budgets.md`",
+}
+_ARRAYS: Final = ("stages", "commands", "publish")
+_ORDER: Final = (
+    *("phases", "market", *(name for name in _RECORDS if name.startswith("users."))),
+    *("publish", "stages", "commands", "capacity", "health", "policy"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """One key that a reader asked for: what may be written, and what holds without it."""
+
+    table: str
+    key: str
+    values: str
+    default: str
+
+
+class AskingTable(Table):
+    """A table that is empty and notes what is asked of it.
+
+    Attributes:
+        asked: keys, in the order of the questions, of all tables of the file.
+        optional: each table's name, and whether it may be left out.
+    """
+
+    def __init__(self, path: tuple[str, ...] = (), above: AskingTable | None = None) -> None:
+        super().__init__(Source({}), path, {})
+        self.name = ".".join(path)
+        self.asked: list[Asked] = [] if above is None else above.asked
+        self.optional: dict[str, bool] = {} if above is None else above.optional
+
+    def integer(
+        self, key: str, low: int, high: int, example: int, default: int | None = None
+    ) -> int:
+        """Note a whole number."""
+        self._note(key, f"whole number, {low:,} to {high:,}, such as `{example}`", default)
+        return low
+
+    def number(
+        self, key: str, low: float, high: float, example: float, default: float | None = None
+    ) -> float:
+        """Note a number."""
+        told = None if default is None else f"{default:g}"
+        self._note(key, f"number, {low:g} to {high:,.0f}, such as `{example:g}`", told)
+        return low
+
+    def boolean(self, key: str, *, default: bool) -> bool:
+        """Note a truth."""
+        self._note(key, "`true` or `false`", str(default).lower())
+        return default
+
+    def duration_s(
+        self, key: str, low_s: float, high_s: float, example: str, default_s: float | None = None
+    ) -> float:
+        """Note a duration."""
+        told = default_s if default_s is None or default_s < 0 else f'"{_span(default_s)}"'
+        self._note(key, f'{_span(low_s)} to {_span(high_s)}, such as `"{example}"`', told)
+        return low_s
+
+    def size_bytes(
+        self, key: str, low: int, high: int, example: str, *, is_required: bool = False
+    ) -> int | None:
+        """Note a size."""
+        told = None if is_required else -1
+        self._note(key, f'{low:,} B to {high:,} B, such as `"{example}"`', told)
+        return low
+
+    def text(self, key: str, allowed: Sequence[str], default: str | None = None) -> str:
+        """Note a choice."""
+        told = None if default is None else f'"{default}"'
+        self._note(key, ", ".join(f'`"{word}"`' for word in allowed), told)
+        return next((word for word in _TELLING if word in allowed), allowed[0])
+
+    def texts(self, key: str, allowed: Sequence[str]) -> tuple[str, ...]:
+        """Note a choice of several."""
+        words = ", ".join(f'`"{word}"`' for word in allowed)
+        self._note(key, f"list of {words}; all without it", -1)
+        return tuple(allowed)
+
+    def take(self, key: str, right: str) -> object:
+        """Note what the reader looks at by itself."""
+        self._note(key, right.removeprefix("write "))
+        return None
+
+    def table(self, key: str, *, optional: bool = False) -> Table | None:
+        """Note a table."""
+        found = AskingTable((*self.name.split("."), key) if self.name else (key,), self)
+        self.optional[found.name] = optional
+        return found
+
+    def tables(self, key: str) -> Iterable[Table]:
+        """Note an array of tables."""
+        self.optional[key] = True
+        return [AskingTable((key,), self)]
+
+    def _note(self, key: str, values: str, default: object = None) -> None:
+        """Note a key; ``default`` is None where it must be there, negative where it has none."""
+        if default is None:
+            told = "required with `burst`" if key == "burst_size" else "required"
+        else:
+            told = "–" if isinstance(default, int | float) and default < 0 else f"`{default}`"
+        self.asked.append(Asked(table=self.name, key=key, values=values, default=told))
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:,g} s" if seconds >= 1 or not seconds else f"{1_000 * seconds:g} ms"
+
+
+def describe_scenario_file() -> str:
+    """Return the reference, a table for each table of the file."""
+    top = AskingTable()
+    schema.read_tables(top, "")
+    lines = [
+        "# Scenario files",
+        "",
+        "TOML. The first line is a comment with the question that the scenario answers: lists,",
+        "screen and report show it. What is not listed here is refused with its line and the",
+        "nearest that is, and every problem is told at once. Durations and sizes are texts with",
+        "their unit. `[users]` names who connects; a group that is not named is not there.",
+        "",
+        *_table_of("", [each for each in top.asked if not each.table]),
+    ]
+    for name in _ORDER:
+        record = _RECORDS[name]
+        head = f"[[{name}]]" if name in _ARRAYS else f"[{name}]"
+        needed = "" if top.optional[name] else " Every scenario has it."
+        lines += ["", f"## {head}", "", _first_paragraph(record) + needed, ""]
+        lines += _table_of(name, [each for each in top.asked if each.table == name])
+    lines += [
+        "",
+        "## [gateway]",
+        "",
+        "Settings of the embedded gateway, by their names in `docs/settings.md`. A secret is",
+        "refused: a run makes its own.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _table_of(name: str, asked: Sequence[Asked]) -> list[str]:
+    lines = ["| key | write | without it | meaning |", "|---|---|---|---|"]
+    for each in asked:
+        meaning = _TOP[each.key] if not name else _meaning(_RECORDS[name], each.key)
+        lines.append(f"| `{each.key}` | {each.values} | {each.default} | {meaning} |")
+    return lines
+
+
+def _meaning(record: type, key: str) -> str:
+    """Return what the record's docstring says of a key, whose attribute may end with its unit."""
+    if key == "burst_size":
+        return "how many come at once"
+    found = [words for name, words in _attributes(record).items() if _is_named(name, key)]
+    if len(found) != 1:
+        raise LookupError(f"{record.__name__} says of {key!r} {found or 'nothing'}")
+    return found[0].removesuffix(".")
+
+
+def _is_named(attribute: str, key: str) -> bool:
+    return re.fullmatch(rf"{key}(_s|_ms|_bytes)?", attribute) is not None
+
+
+def _attributes(record: type) -> dict[str, str]:
+    """Return the entries of a docstring's ``Attributes:``, by name, each in one line."""
+    section = (record.__doc__ or "").partition("Attributes:")[2]
+    entries = re.split(r"(?m)^ {8}(\w+): ", section)[1:]
+    names, texts = entries[::2], entries[1::2]
+    joined = (" ".join(text.split()).replace("``", "`") for text in texts)
+    return dict(zip(names, joined, strict=True))
+
+
+def _first_paragraph(record: type) -> str:
+    return " ".join((record.__doc__ or "").partition("\n\n")[0].split()).replace("``", "`")
