@@ -127,13 +127,14 @@ def _note_stolen(run: RunFrames, rows: pd.DataFrame, reasons: Reasons) -> None:
 
 def _note_waits(run: RunFrames, reasons: Reasons) -> None:
     health = run.scenario.health
-    limit = max(health.second_core_wait_percent, health.gateway_core_wait_percent)
+    limit_ns = max(health.second_core_wait_ms, health.gateway_core_wait_ms) * _MS
     rows = run["server"]
     told = rows[rows["phase"] == str(Phase.STEADY)].dropna(subset=["core_wait_ns"])
     for second, wait_ns in zip(told["t_s"].tolist(), told["core_wait_ns"].tolist(), strict=True):
-        percent = 100 * wait_ns / _SECOND_NS
-        if percent > limit:
-            words = f"the gateway waited {percent:.3g} % of it for a core that others had"
+        if wait_ns > limit_ns:
+            words = (
+                f"the gateway waited {quantities.span(wait_ns)} of it for a core that others had"
+            )
             reasons.setdefault(second, []).append(words)
 
 

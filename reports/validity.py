@@ -181,16 +181,16 @@ def _check_share(
 
 
 def _check_core_wait(run: RunFrames, without: Collection[int]) -> Check:
-    """Hold the gateway's mean wait for a core against its limit."""
-    name, limit = "gateway's wait for a core", run.scenario.health.gateway_core_wait_percent
+    """Hold the gateway's mean wait for a core, of a second, against its limit."""
+    name, limit = "gateway's wait for a core", run.scenario.health.gateway_core_wait_ms * _MS
     rows = run["server"]
     rows = rows[(rows["phase"] == str(Phase.STEADY)) & ~rows["t_s"].isin(list(without))]
     told = rows["core_wait_ns"].dropna()
     if told.empty:
         why = run.absences.get("server") or "it is not ours, or the kernel did not tell it"
         return Check(name=name, value=None, limit=limit, ok=None, why=why, is_essential=False)
-    percent = 100 * float(told.mean()) / _SECOND_NS
-    return replace(_held(name, percent, limit, _percent), only_lengthens=True)
+    held = _held(name, float(told.mean()), limit, lambda wait: f"{quantities.span(wait)} a second")
+    return replace(held, is_delay=True, only_lengthens=True)
 
 
 def _check_pause(run: RunFrames, rows: pd.DataFrame, limit_ns: float) -> Check:

@@ -152,15 +152,15 @@ class Health:
         generator_run_queue_percent: of the steady phase that it waited for a core.
         generator_steal_percent: of the machine's time that its host took.
         generator_gc_pause_ms: its longest garbage collection.
-        gateway_core_wait_percent: of the steady phase that the gateway waited for a core that
-            others had. Not its own threads, so no gateway brings it about. 0.0 to 0.3 where it
-            had the core alone, 1.5 beside two busy strangers.
+        gateway_core_wait_ms: of each second, in the mean of the steady phase, that the gateway
+            waited for a core that others had. Not its own threads, so no gateway brings it
+            about: 0 to 3 ms where it had the core alone, 15 ms beside two busy strangers.
         schedule_delay_p99_ms: requests sent after they were due. A user that waits for a slow
             answer sends its next request late, so it judges only where a scenario sets it.
         publisher_delay_p99_ms: publications sent after they were due.
         second_steal_percent: of the machine's time in one second that its host took. Over this,
             or what follows, or over ``generator_gc_pause``, the second is tainted.
-        second_core_wait_percent: of one second that the gateway waited for a core.
+        second_core_wait_ms: of one second that the gateway waited for a core.
         second_loop_lag_ms: the worst lag of its loop in one second. Over this or what follows
             the second is tainted where the gateway is shown to have been in time.
         second_share_ms: the worst of its own share in one second.
@@ -175,11 +175,11 @@ class Health:
     generator_run_queue_percent: float = 25.0
     generator_steal_percent: float = 10.0
     generator_gc_pause_ms: float = 100.0
-    gateway_core_wait_percent: float = 1.0
+    gateway_core_wait_ms: float = 10.0
     schedule_delay_p99_ms: float | None = None
     publisher_delay_p99_ms: float = 50.0
     second_steal_percent: float = 10.0
-    second_core_wait_percent: float = 3.0
+    second_core_wait_ms: float = 30.0
     second_loop_lag_ms: float = 100.0
     second_share_ms: float = 50.0
     second_run_queue_percent: float = 50.0

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 from typing import Final
 
 import gevent
@@ -55,14 +56,14 @@ class VirtualUser(Witness):
     """
 
     abstract = True
+    is_paused: bool = False
+    _more_symbols: tuple[str, ...] = ()
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment, *self.stage.enter(self))
         self.has_tried = False
         self.has_begun = False
         self.absence = Absence()
-        self.is_paused = False
-        self._more_symbols: list[str] = []
         self.connects = 0
         self.first_welcome_ns: int | None = None
 
@@ -192,21 +193,22 @@ class VirtualUser(Witness):
         # One more than a trader holds comes and goes with its own requests.
         held += self.group == "trader"
         more = self.stage.symbols_of(self.user_id, held + count)[held:]
-        self._more_symbols = [*self._more_symbols, *more]
+        self._more_symbols = (*self._more_symbols, *more)
         if more:
             self.change(ClientEvent.SUBSCRIBE, more, intended_ns)
 
     def let_go(self, intended_ns: int) -> None:
         """Unsubscribe from what commands had it subscribe to."""
-        held, self._more_symbols = self._more_symbols, []
+        held, self._more_symbols = self._more_symbols, ()
         if held:
             self.change(ClientEvent.UNSUBSCRIBE, held, intended_ns)
 
     def change(
-        self, event: ClientEvent, symbols: list[str], intended_ns: int | None = None
+        self, event: ClientEvent, symbols: Sequence[str], intended_ns: int | None = None
     ) -> None:
         """Subscribe to symbols, or unsubscribe from them. Raises as :meth:`request`."""
-        self.request(event, {"channel": Channel.MARKET_DATA, "symbols": symbols}, intended_ns)
+        payload = {"channel": Channel.MARKET_DATA, "symbols": list(symbols)}
+        self.request(event, payload, intended_ns)
 
     def lost(self, stamp_ns: int, error: Exception) -> None:
         """Take the end of a connection; one that nobody asked for is an error."""

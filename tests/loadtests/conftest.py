@@ -96,6 +96,7 @@ generator_cpu_percent = 100
 generator_run_queue_percent = 100
 generator_steal_percent = 100
 publisher_delay_p99 = "500 ms"
+gateway_core_wait = "1 s"
 
 [policy]
 inconclusive = "fail"

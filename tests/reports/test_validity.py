@@ -89,6 +89,18 @@ def test_a_broken_limit_makes_times_invalid_and_names_itself(
     assert counted.verdict is Verdict.PASS
 
 
+def test_a_wait_for_a_core_that_is_a_trifle_beside_the_limit_decides_nothing(
+    run_with: Make,
+) -> None:
+    scenario = SMOKE.read_text(encoding="utf-8").replace("push.p99 <= 10 ms", "push.p99 <= 250 ms")
+    run = run_with(
+        scenario=scenario, change=both(column_of("core_wait_ns", 20 * _MS, "server"), slow_pushes)
+    )
+    assert check_of(run, "gateway's wait for a core").ok is False
+    decision = next(each for each in judge(run).decisions if each.budget.metric == "push")
+    assert decision.verdict is Verdict.FAIL
+
+
 def test_a_gateway_that_is_not_ours_tells_no_wait_and_that_stops_nothing(
     passing_run: RunFrames,
 ) -> None:
@@ -207,7 +219,7 @@ def test_a_clean_machine_taints_no_second(passing_run: RunFrames) -> None:
         ),
         pytest.param(
             in_seconds("core_wait_ns", 300, ONE, "server"), [20],
-            "the gateway waited 30 % of it for a core that others had", id="strangers on its core",
+            "the gateway waited 300 ms of it for a core that others had", id="strangers there",
         ),
         pytest.param(
             in_seconds("gc_pause_max_ns", 150, ONE), [20],

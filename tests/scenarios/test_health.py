@@ -29,8 +29,8 @@ def test_each_limit_is_read_in_its_unit() -> None:
         "generator_cpu_percent = 80\ngenerator_run_queue_percent = 5.5\n"
         "generator_steal_percent = 0\n"
         'second_steal_percent = 20\nsecond_loop_lag = "70 ms"\nsecond_share = "60 ms"\n'
-        "second_run_queue_percent = 40\nsecond_core_wait_percent = 12\n"
-        "gateway_core_wait_percent = 3\ntainted_percent = 5"
+        "second_run_queue_percent = 40\ntainted_percent = 5\n"
+        'gateway_core_wait = "3 ms"\nsecond_core_wait = "12 ms"'
     )
     assert found == Health(
         generator_share_p99_ms=2.0,
@@ -45,8 +45,8 @@ def test_each_limit_is_read_in_its_unit() -> None:
         second_loop_lag_ms=70.0,
         second_share_ms=60.0,
         second_run_queue_percent=40.0,
-        second_core_wait_percent=12.0,
-        gateway_core_wait_percent=3.0,
+        second_core_wait_ms=12.0,
+        gateway_core_wait_ms=3.0,
         tainted_percent=5.0,
     )
 

@@ -24,6 +24,7 @@ generator_cpu_percent = 100
 generator_run_queue_percent = 100
 generator_steal_percent = 100
 publisher_delay_p99 = "60 s"
+gateway_core_wait = "1 s"
 """
 """The end of a scenario in which the generator may be as slow as it likes."""
 

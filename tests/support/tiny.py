@@ -42,6 +42,7 @@ generator_run_queue_percent = 100.0
 generator_steal_percent = 100.0
 generator_gc_pause = "30 s"
 publisher_delay_p99 = "30 s"
+gateway_core_wait = "1 s"
 
 [policy]
 abort = "{abort}"

@@ -72,6 +72,14 @@ def test_users_keep_identity_address_and_symbols(stage: Stage, environment: Envi
     assert len(set(stage.symbols_of("vu-3", 5))) == 5
 
 
+def test_a_user_that_only_listens_shares_the_names_of_its_attributes(
+    stage: Stage, environment: Environment
+) -> None:
+    # CPython shares the names of at most 30; with one more each user costs 1.3 KB again.
+    # Locust adds one of its own when it starts the user.
+    assert len(vars(Subscriber(environment))) < 30
+
+
 def test_popular_symbols_are_drawn_more_often(stage: Stage) -> None:
     drawn = [stage.symbols_of(f"vu-{number}", 1)[0] for number in range(500)]
     names = stage.scenario.market.names
