@@ -52,11 +52,12 @@ def report(directory: Path) -> int:
         ReportError: the directory holds no run that can be read.
     """
     run = read_run(directory)
-    outcome = judge(run, baseline=find_baseline(run))
+    baseline = find_baseline(run)
+    outcome = judge(run, baseline=baseline)
     verdict = json.dumps(outcome.as_json(), indent=2, ensure_ascii=False) + "\n"
     write_whole(directory / JUNIT, render_junit(outcome))
     write_whole(directory / SUMMARY, render_summary(run, outcome))
-    write_whole(directory / REPORT, render_page(run, outcome))
+    write_whole(directory / REPORT, render_page(run, outcome, baseline))
     # Last: whoever sees a fresh verdict knows that nothing broke on the way to it.
     write_whole(directory / VERDICT, verdict)
     print_verdict(outcome, Console())

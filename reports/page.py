@@ -91,8 +91,8 @@ class Section:
     pictures: tuple[Picture, ...]
 
 
-def render_page(run: RunFrames, outcome: RunVerdict) -> str:
-    """Return ``report.html``: the same bytes for the same run."""
+def render_page(run: RunFrames, outcome: RunVerdict, baseline: RunFrames | None = None) -> str:
+    """Return ``report.html``: the same bytes for the same run, beside the same baseline."""
     environment = Environment(
         loader=PackageLoader("reports"),
         autoescape=True,
@@ -102,6 +102,7 @@ def render_page(run: RunFrames, outcome: RunVerdict) -> str:
     )
     template = environment.get_template("report.html")
     drawn = [(key, title, [draw(run, outcome) for draw in draws]) for key, title, draws in SECTIONS]
+    drawn.insert(1, ("beside", "Beside the baseline", _beside(run, baseline)))
     wrong = worst_streams(run)
     return template.render(
         run=run,
@@ -119,6 +120,14 @@ def render_page(run: RunFrames, outcome: RunVerdict) -> str:
         problems=run.manifest.words("problems"),
         unmeasured=run.manifest.words("unmeasured"),
     )
+
+
+def _beside(run: RunFrames, baseline: RunFrames | None) -> list[charts.Chart]:
+    """Return what was compared with the run's baseline, quantile by quantile."""
+    if baseline is None:
+        words = "No baseline to stand beside; name one with --baseline RUN"
+        return [charts.Chart("beside", words, "")]
+    return [charts.compare_quantiles(baseline, run, metric) for metric in ("push", "ack")]
 
 
 def _headline(outcome: RunVerdict) -> str:

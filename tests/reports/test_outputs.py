@@ -316,3 +316,14 @@ def test_the_faces_of_the_packages_resolve() -> None:
 
 def test_a_run_read_by_path_text_is_the_same(passing_directory: Path) -> None:
     assert read_run(str(passing_directory)).manifest.run_id == passing_directory.name
+
+
+def test_a_run_beside_a_baseline_shows_both_and_their_ratios(
+    passing_run: RunFrames, full_run: RunFrames
+) -> None:
+    page = read_page(render_page(full_run, judge(full_run), passing_run))
+    assert {"beside", "pair-push", "pair-ack"} <= set(page.ids)
+    assert "Beside the baseline" in page.text
+    alone = outline(full_run)
+    assert not {"beside", "pair-push"} & set(alone.ids)
+    assert "No baseline to stand beside; name one with --baseline RUN" in alone.text
