@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from scenarios.foresight import expected_values, foresee, samples_needed
-from scenarios.schema import Scenario, parse_scenario
+from scenarios.schema import Scenario, parse_scenario, read_scenario
 
-SMOKE = (Path(__file__).parents[2] / "scenarios" / "smoke.toml").read_text(encoding="utf-8")
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+SMOKE = (SCENARIOS / "smoke.toml").read_text(encoding="utf-8")
 
 
 def smoke_with(*budgets: str, **replaced: str) -> Scenario:
@@ -26,6 +28,15 @@ def test_how_many_values_a_quantile_needs(quantile: float, needed: int) -> None:
 
 def test_a_scenario_that_can_decide_its_budgets_is_not_warned_of() -> None:
     assert foresee(parse_scenario(SMOKE, path="smoke.toml")) == []
+
+
+@pytest.mark.parametrize("path", sorted(SCENARIOS.glob("*.toml")), ids=lambda path: path.stem)
+def test_a_scenario_that_is_shipped_can_decide_its_budgets_with_a_fifth_of_it_left_out(
+    path: Path,
+) -> None:
+    scenario = read_scenario(path)
+    phases = replace(scenario.phases, steady_s=0.8 * scenario.phases.steady_s)
+    assert foresee(replace(scenario, phases=phases)) == []
 
 
 @pytest.mark.parametrize(
