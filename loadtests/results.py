@@ -7,7 +7,8 @@ A run directory is ``runs/<UTC time>_<scenario>_<short id>/``. While a run goes,
 each table grows as Arrow IPC streams, ``segments/<table>.<writer>.arrow``,
 flushed each second; at the end they become ``<table>.parquet``. All spans are
 integer nanoseconds; ``t_s`` is whole seconds of the monotonic clock since the
-run's start.
+run's start. The module is long because every name is declared here once, and
+most of it is the list of columns.
 """
 
 from __future__ import annotations

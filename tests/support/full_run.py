@@ -2,7 +2,8 @@
 
 1,500 clients come in five steps, the host steals two seconds, a storm drops and returns, the
 gateway is told to terminate; abusers, dead peers, bad and expiring tokens are there all along.
-``make_cycles_run`` is another, in which a group leaves and returns twelve times.
+``make_cycles_run`` is another, in which a group leaves and returns twelve times. The module is
+long because each table's rows have to agree with those of the others.
 """
 
 from __future__ import annotations

@@ -1,3 +1,8 @@
+"""The load client against a real gateway, and against servers that misbehave.
+
+Long because nearly every test is of one conversation, with the same server and listener.
+"""
+
 from __future__ import annotations
 
 import base64

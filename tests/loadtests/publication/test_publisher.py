@@ -1,3 +1,8 @@
+"""The publisher against a publish route of the tests' own, and as the process that a run starts.
+
+Long because both share that route, which keeps what it was sent.
+"""
+
 from __future__ import annotations
 
 import asyncio
