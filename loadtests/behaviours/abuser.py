@@ -82,19 +82,19 @@ class Abuser(VirtualUser):
         self._refused: tuple[_Way, Sent] | None = None
         self._is_let_in_since = False  # something of its own may stand in the window since then
 
-    def behave(self) -> None:
+    def behave(self) -> bool:
         """Send the burst, come back as often as the scenario says, then keep asking."""
         self._open_ways()
         self._burst()
         if self._returns < self._settings.reconnects:
             self._returns += 1
             self._is_returning = True
-            return  # closed by whoever called, which comes back soon
+            return True
         if self._settings.edge:
             self._live_on_the_edge()
         else:
             self._ask_each_second()
-        super().behave()
+        return super().behave()
 
     def close(self) -> None:
         """Close every connection; the others stay while it only comes back on its own."""

@@ -34,7 +34,7 @@ class BadToken(VirtualUser):
     def come_on(self) -> None:
         """Hold nothing: an attempt is a connection of its own."""
 
-    def behave(self) -> None:
+    def behave(self) -> bool:
         """Try a case whenever one is due, until requests end."""
         settings = self.stage.scenario.users.bad_token
         every_s = settings.every_s if settings is not None else 1.0
@@ -48,7 +48,7 @@ class BadToken(VirtualUser):
                 case = CASES[(self.index + self._tried) % len(CASES)]
                 self._tried += 1
                 self._try(case, min(LISTEN_S, every_s / 2))
-        super().behave()
+        return super().behave()
 
     def stop_requests(self, now_ns: int) -> None:
         """Count what was due and not tried."""

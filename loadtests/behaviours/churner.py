@@ -7,11 +7,9 @@ import time
 from typing import Final
 
 import gevent
-from gevent.event import AsyncResult
 from locust.env import Environment
 
 from loadtests.behaviours.subscriber import Subscriber
-from loadtests.connection.apart import sleep_until
 from loadtests.results import Series
 
 _NS_PER_S: Final = 1_000_000_000
@@ -39,18 +37,19 @@ class Churner(Subscriber):
         self._return_ns = 0
         self._returns = 0
 
-    def behave(self) -> None:
+    def behave(self) -> bool:
         """Listen until it is time to leave, leave, and return when that is due."""
         if not self._leave_ns:
             self._plan_after(time.monotonic_ns() if self.due_ns is None else self.due_ns)
         self._wait_until(self._leave_ns)
         if self.stage.is_over():
-            super().behave()
+            return super().behave()
         self.close()
         gevent.sleep(max(0, self._return_ns - time.monotonic_ns()) / _NS_PER_S)
         if self.stage.is_over():
-            sleep_until(AsyncResult())  # it does not come back any more
+            return False  # it does not come back any more
         self._begin_again()
+        return True
 
     def stop_requests(self, now_ns: int) -> None:
         """Count a return that was due and has not begun."""

@@ -59,7 +59,7 @@ class DeadPeer(VirtualUser):
             payload = {"channel": Channel.MARKET_DATA, "symbols": list(_HELD)}
             self.request(ClientEvent.SUBSCRIBE, payload)
 
-    def behave(self) -> None:
+    def behave(self) -> bool:
         """Die, and lie dead until the connection ends."""
         self._wait_until(self.welcome_ns + self._dies_after_ns)
         self._die()
@@ -67,7 +67,7 @@ class DeadPeer(VirtualUser):
             self._repeat(self._ask, _ASK_EACH_NS)
         elif self.kind == "stalled":
             self._repeat(self._pong, _PONG_EACH_NS)
-        super().behave()
+        return super().behave()
 
     def lost(self, stamp_ns: int, error: Exception) -> None:
         """Judge when the end came."""

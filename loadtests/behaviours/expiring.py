@@ -62,7 +62,7 @@ class Expiring(VirtualUser):
             welcome_ns=stamp_ns,
         )
 
-    def behave(self) -> None:
+    def behave(self) -> bool:
         """Wait for the end of the token, or refresh it before, time and again."""
         if self._oracle is None:
             raise RuntimeError("behave() without a welcome")
@@ -70,6 +70,7 @@ class Expiring(VirtualUser):
             self._keep_fresh(self._oracle)
         else:
             self._run_out(self._oracle)
+        return True
 
     def received(self, stamp_ns: int, name: str, payload: Any) -> None:
         """Take what belongs to the token's times."""

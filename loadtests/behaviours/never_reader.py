@@ -22,7 +22,7 @@ class NeverReader(Subscriber):
         if settings is not None:
             self.receive_buffer_bytes = settings.receive_buffer_bytes
 
-    def behave(self) -> None:
-        """Stop reading, and wait for the end."""
+    def behave(self) -> bool:
+        """Stop reading."""
         self.pause()
-        super().behave()
+        return super().behave()

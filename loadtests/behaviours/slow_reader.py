@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import Final, NoReturn
 
 from locust.env import Environment
 
@@ -31,7 +31,7 @@ class SlowReader(Subscriber):
             self.receive_buffer_bytes = settings.receive_buffer_bytes
             self._bytes_per_second = settings.bytes_per_second
 
-    def behave(self) -> None:
+    def behave(self) -> NoReturn:
         """Read a turn's worth each turn until the connection ends."""
         self.pause()
         began_ns = time.monotonic_ns()

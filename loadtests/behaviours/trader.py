@@ -39,7 +39,7 @@ class Trader(VirtualUser):
         if self._symbols:
             self.change(ClientEvent.SUBSCRIBE, self._symbols)
 
-    def behave(self) -> None:
+    def behave(self) -> bool:
         """Send each request when it is due, or as soon after as can be."""
         if self._plan is None:
             self._plan = user_arrivals(
@@ -56,7 +56,7 @@ class Trader(VirtualUser):
                 break
             self._sent += 1
             self._ask(self._sent % 4, intended_ns)
-        super().behave()
+        return super().behave()
 
     def stop_requests(self, now_ns: int) -> None:
         """Count what was due and not sent."""

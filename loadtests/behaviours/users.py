@@ -15,15 +15,16 @@ from collections.abc import Sequence
 from typing import Final
 
 import gevent
+from gevent.event import AsyncResult
+from gevent.pool import Group
 from gevent.timeout import Timeout
-from locust import task
 from locust.env import Environment
 from locust.exception import StopUser
 
 from gateway.contract import Channel, ClientEvent
 from loadtests.behaviours.absence import Absence
+from loadtests.behaviours.seat import Seat
 from loadtests.behaviours.witness import MARKET, Witness
-from loadtests.connection.apart import do_apart, sleep_until
 from loadtests.connection.backoff import reconnect_delay_s
 from loadtests.errors import (
     ClientError,
@@ -67,35 +68,74 @@ class VirtualUser(Witness):
         self.connects = 0
         self.first_welcome_ns: int | None = None
 
-    @task
-    def live(self) -> None:
-        """Be connected and behave; come back after a loss. Ends when Locust stops the user."""
+    def start(self, group: Group) -> Seat:
+        """Begin the user's life among Locust's users, which lasts until Locust ends it.
+
+        It has a greenlet only while it has something to do; see ``loadtests.behaviours.seat``.
+        """
+        seat = Seat(self, self.close)
+        self._greenlet, self._group = seat, group
+        group.add(seat)
+        seat.take_turn(self._begin)
+        return seat
+
+    def _begin(self) -> None:
         self._begin_when_due()
-        attempt = 0
+        self._come_on_again()
+
+    def _come_on_again(self, attempt: int = 0) -> None:
+        """Come on, as often as it takes, and behave from then on."""
         while True:
             if self.absence.wait():
                 attempt = 0
-                gevent.sleep(reconnect_delay_s(attempt, self._draw(attempt)))
-            wait_s = 0.0
+                gevent.sleep(self._back_off_s(attempt))
             try:
-                try:
-                    do_apart(self.come_on)
-                finally:
-                    self.has_tried = True
-                attempt = 0
-                self.behave()
-                continue  # it has left by itself, and returns when it wants to
-            except ConnectRefused as error:
-                # socket.io-client does not come back by itself after a refused CONNECT either.
-                self._note_refusal(error, error.code or error.message)
-                raise StopUser from error
+                self.come_on()
             except ClientError as error:
-                wait_s = self._note_failure(error)
-            self.close()
-            if self.absence.is_ordered:
-                continue
-            gevent.sleep(max(wait_s, reconnect_delay_s(attempt, self._draw(attempt))))
-            attempt += 1
+                self._recover(error, attempt)
+                attempt += 1
+            else:
+                # In a greenlet of its own: the stack that connecting took goes.
+                self._greenlet.take_turn(self._behave)
+                return
+            finally:
+                self.has_tried = True
+
+    def _behave(self) -> None:
+        try:
+            is_leaving = self.behave()
+        except ClientError as error:
+            self._recover(error)
+            self._come_on_again(1)
+        else:
+            if is_leaving:
+                self._come_on_again()
+            else:
+                self.ended.rawlink(self._notice_end)
+
+    def _notice_end(self, ended: AsyncResult) -> None:
+        """Take the end of a connection that the user only listened to; in the hub."""
+        self._greenlet.take_turn(lambda: self._take_end(ended.value))
+
+    def _take_end(self, error: Exception) -> None:
+        if not isinstance(error, ClientError):
+            raise error
+        self._recover(error)
+        self._come_on_again(1)
+
+    def _recover(self, error: ClientError, attempt: int = 0) -> None:
+        """Note what kept this user from being on, and let pass the time until the next attempt."""
+        if isinstance(error, ConnectRefused):
+            # socket.io-client does not come back by itself after a refused CONNECT either.
+            self._note_refusal(error, error.code or error.message)
+            raise StopUser from error
+        wait_s = self._note_failure(error)
+        self.close()
+        if not self.absence.is_ordered:
+            gevent.sleep(max(wait_s, self._back_off_s(attempt)))
+
+    def _back_off_s(self, attempt: int) -> float:
+        return reconnect_delay_s(attempt, self._draw(attempt))
 
     def _draw(self, attempt: int) -> float:
         """Return the chance in a back-off, the same for a seed; a generator kept is 2.5 KB."""
@@ -143,9 +183,13 @@ class VirtualUser(Witness):
     def subscribe_all(self) -> None:
         """Subscribe to what the behaviour listens to."""
 
-    def behave(self) -> None:
-        """Do what the behaviour does until the connection ends; raises then."""
-        raise sleep_until(self.ended)
+    def behave(self) -> bool:
+        """Do what the behaviour does by itself, and return whether it has left to come on again.
+
+        A user that has not left only listens from then on. Raises what ended the connection
+        meanwhile.
+        """
+        return False
 
     def stop_requests(self, now_ns: int) -> None:
         """Send no more; count what was due by now and not sent.

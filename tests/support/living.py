@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import gevent
 from blackbox.process import GatewayProcess
+from gevent.pool import Group
 from locust.env import Environment
 from numpy.typing import NDArray
 
@@ -62,12 +63,13 @@ class Kept(Recorder):
 
 
 class Living:
-    """Lets users live against a gateway, each in a greenlet of its own, until the test's end."""
+    """Lets users live against a gateway, as Locust lets them, until the test's end."""
 
     def __init__(self, stage: Stage, environment: Environment) -> None:
         self.stage = stage
         self._environment = environment
-        self._users: list[tuple[Any, VirtualUser]] = []
+        self._group = Group()
+        self._users: list[VirtualUser] = []
 
     def __call__(self, user_class: type[VirtualUser], gateway: GatewayProcess) -> VirtualUser:
         """Let one more live."""
@@ -75,13 +77,14 @@ class Living:
         user_class.stage = self.stage
         user_class.host = gateway.url
         user = user_class(self._environment)
-        self._users.append((gevent.spawn(user.live), user))
+        user.start(self._group)
+        self._users.append(user)
         return user
 
     def end(self) -> None:
         """End them all."""
-        for greenlet, user in self._users:
-            greenlet.kill()
+        self._group.kill()
+        for user in self._users:
             user.close()
 
 

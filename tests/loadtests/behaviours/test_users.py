@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 from blackbox.process import GatewayProcess
+from gevent.pool import Group
 from living import Kept, Living, wait_until
 from locust.env import Environment
-from locust.exception import StopUser
 
 from loadtests.behaviours.abuser import Abuser
 from loadtests.behaviours.subscriber import Subscriber
@@ -229,6 +231,24 @@ def test_the_abusers_61st_is_refused_and_its_answers_are_not_timed(
     assert recorder.of(Series.ACK) == []
 
 
+def test_a_user_that_only_listens_has_no_greenlet_but_the_seat(
+    perform: Living, start_gateway: Callable[..., GatewayProcess]
+) -> None:
+    def living() -> set[gevent.Greenlet]:
+        gc.collect()
+        greenlets = (each for each in gc.get_objects() if isinstance(each, gevent.Greenlet))
+        return {each for each in greenlets if not each.dead}
+
+    gateway = start_gateway()
+    first = perform(Subscriber, gateway)  # and with it what all users share
+    wait_until(lambda: first.is_on and first.has_tried)
+    before = living()
+    user = perform(Subscriber, gateway)
+    wait_until(lambda: user.is_on and user.has_tried)
+    wait_until(lambda: living() - before == {user.greenlet})
+    assert not user.greenlet.started
+
+
 def test_a_refused_token_ends_the_user_and_is_counted(
     stage: Stage,
     environment: Environment,
@@ -237,9 +257,11 @@ def test_a_refused_token_ends_the_user_and_is_counted(
 ) -> None:
     gateway = start_gateway()
     Subscriber.host = gateway.url
+    group = Group()
     user = Subscriber(environment)
-    with pytest.raises(StopUser):
-        user.live()
+    user.start(group)
+    assert group.join(timeout=10)
+    assert user.greenlet.dead
     assert recorder.outcomes(Event.REFUSE) == ["AUTH_FAILED"]
     assert recorder.counted["errors"] == 1
     assert stage.is_complete()
