@@ -7,9 +7,10 @@
 
 A host that takes the machine away makes a time longer than the gateway made it, and never
 shorter. So a time that keeps an upper limit with all of that in it keeps it, and is a PASS that
-names what was in it; only where it does not is the host to be asked first. That is no excuse for
-a generator in trouble of its own: one that has no CPU time left, reads late or publishes late
-may have made less load than was asked for, and spoils a PASS too.
+names what was in it; only where it does not is the host to be asked first, second by second
+(``reports.standing``). That is no excuse for a generator in trouble of its own: one that has no
+CPU time left, reads late or publishes late may have made less load than was asked for, and
+spoils a PASS too.
 
 Counts are exact, so they pass or fail. A relative budget is decided by
 ``reports.ratios`` from this run and one other: the interval of the ratio reaches from the
@@ -31,6 +32,7 @@ from reports.frames import RunFrames
 from reports.metrics import Measurement, measure
 from reports.pairs import Shift
 from reports.ratios import Ratio, change, judge_ratio, unjudged
+from reports.standing import disturbed_seconds, measure_undisturbed, tell_disturbance
 from reports.validity import Check, check_validity
 from scenarios.schema import METRICS, Budget
 
@@ -146,6 +148,10 @@ def decide(
     if budget.is_relative:
         return _decide_ratio(budget, measurement, checks, baseline)
     verdict, why = _judge_measurement(budget, measurement)
+    if verdict is Verdict.FAIL and disturbed_seconds(run, budget):
+        undisturbed, _ = _judge_measurement(budget, measure_undisturbed(run, budget))
+        if undisturbed is not Verdict.FAIL:
+            verdict, why = Verdict.INVALID, tell_disturbance(run, budget)
     if is_timing(budget.metric) and measurement.value is not None:
         verdict, why = weigh_validity(verdict, why, checks, budget)
     return Decision(budget=budget, measurement=measurement, verdict=verdict, why=why)

@@ -95,6 +95,20 @@ def left_out(run: RunFrames) -> frozenset[int]:
     return frozenset(tainted["t_s"].tolist())
 
 
+@once_a_run
+def stolen_seconds(
+    run: RunFrames, phases: tuple[Phase, ...], more_than_ns: float
+) -> frozenset[int]:
+    """Return the seconds in which the host took more than so much of the machine, and each next.
+
+    What was held up in a second is read at the start of the next.
+    """
+    rows = run["generator"]
+    rows = rows[rows["phase"].isin([str(phase) for phase in phases])]
+    taken = {second for second, steal_ns in _worst(rows, "steal_ns") if steal_ns > more_than_ns}
+    return frozenset((taken | {second + 1 for second in taken}) & set(rows["t_s"].tolist()))
+
+
 def _worst(rows: pd.DataFrame, column: str) -> Iterable[tuple[int, float]]:
     """Yield each second and its worst worker's value, where anybody told one."""
     told = rows.dropna(subset=[column])

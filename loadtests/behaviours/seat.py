@@ -17,7 +17,7 @@ from locust import User
 from locust.exception import StopUser
 
 
-class Seat(gevent.Greenlet):
+class Seat(gevent.Greenlet):  # type: ignore[misc]  # gevent has no types
     """One user's: never started, and dead once the user has ended, by itself or by Locust.
 
     Args:

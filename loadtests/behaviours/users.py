@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import gevent
@@ -96,7 +96,7 @@ class VirtualUser(Witness):
                 attempt += 1
             else:
                 # In a greenlet of its own: the stack that connecting took goes.
-                self._greenlet.take_turn(self._behave)
+                self._take_turn(self._behave)
                 return
             finally:
                 self.has_tried = True
@@ -115,7 +115,11 @@ class VirtualUser(Witness):
 
     def _notice_end(self, ended: AsyncResult) -> None:
         """Take the end of a connection that the user only listened to; in the hub."""
-        self._greenlet.take_turn(lambda: self._take_end(ended.value))
+        self._take_turn(lambda: self._take_end(ended.value))
+
+    def _take_turn(self, work: Callable[[], None]) -> None:
+        seat: Seat = self.greenlet
+        seat.take_turn(work)
 
     def _take_end(self, error: Exception) -> None:
         if not isinstance(error, ClientError):

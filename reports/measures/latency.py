@@ -71,7 +71,12 @@ ONE_WAY: Final = frozenset({"push", "push_service", "accept", "kernel", "stalene
 
 
 def measure_stream(
-    run: RunFrames, metric: str, statistic: str, *, without: Collection[int] | None = None
+    run: RunFrames,
+    metric: str,
+    statistic: str,
+    *,
+    without: Collection[int] | None = None,
+    besides: frozenset[int] = frozenset(),
 ) -> Measurement:
     """Measure a quantile of values that came all through a phase.
 
@@ -80,13 +85,14 @@ def measure_stream(
         metric: a name of ``SOURCES``.
         statistic: ``p50`` to ``p99.99``, or ``max``.
         without: seconds to leave out; None: the run's tainted ones.
+        besides: seconds to leave out besides.
     """
     series, phases = SOURCES[metric]
-    excluded = _tainted(run, phases) if without is None else without
+    excluded = frozenset(_tainted(run, phases) if without is None else without) | besides
     histogram = histogram_of(run, series, phases, without=excluded)
     if not histogram.n:
         return absent(_why_empty(run, series, phases))
-    found, needed = _estimate(run, metric, statistic, frozenset(excluded))
+    found, needed = _estimate(run, metric, statistic, excluded)
     words = [] if found.low is not None else [_too_short(histogram)]
     if excluded:
         words.append(f"{quantities.counted(len(excluded), 'tainted second')} left out")

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pytest
-from synthetic_run import SMOKE, Tables, client_row, event_row, span_rows
+from synthetic_run import SMOKE, Change, Tables, client_row, event_row, span_rows
 
 from loadtests.results import Event, Series, Verdict
 from reports.decisions import is_timing
@@ -141,3 +141,51 @@ def test_a_count_and_a_size_are_no_timing_and_a_quantile_is_one(metric: str) -> 
         assert not is_timing(metric)
     if kind == "quantiles":
         assert is_timing(metric)
+
+
+def slow_in(seconds: Collection[int], stolen_ms: int, stolen: Collection[int]) -> Change:
+    """Push takes 25 ms in some seconds, and 2 ms else; the host takes a trifle in some."""
+
+    def change(tables: Tables) -> None:
+        tables["hist"] = [row for row in tables["hist"] if row["series"] != Series.PUSH]
+        for second in range(8, 38):
+            took_ms = 25 if second in seconds else 2
+            tables["hist"] += span_rows(Series.PUSH, second, [took_ms * 1_000_000] * 700)
+        for row in tables["generator"]:
+            if row["t_s"] in stolen:
+                row["steal_ns"] = stolen_ms * 1_000_000
+
+    return change
+
+
+STALLS = tuple(range(9, 38, 4))
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        pytest.param(slow_in(STALLS, 40, STALLS), Verdict.INVALID, id="slow where it was stolen"),
+        pytest.param(
+            slow_in(range(10, 38, 4), 40, STALLS), Verdict.INVALID, id="slow in the second after"
+        ),
+        pytest.param(slow_in(range(8, 38), 40, STALLS), Verdict.FAIL, id="slow all the time"),
+        pytest.param(slow_in(STALLS, 40, range(11, 38, 4)), Verdict.FAIL, id="slow elsewhere"),
+        pytest.param(slow_in(STALLS, 9, STALLS), Verdict.FAIL, id="too little to have done it"),
+        pytest.param(
+            slow_in(range(8, 38), 40, range(8, 38)), Verdict.INVALID, id="nothing else to judge by"
+        ),
+    ],
+)
+def test_a_broken_limit_stands_only_where_the_host_cannot_have_broken_it(
+    run_with: Make, change: Change, verdict: Verdict
+) -> None:
+    (decision,) = _judged(run_with, "push.p99 <= 10 ms", change).decisions
+    assert decision.verdict is verdict
+    assert ("which the host may have done it" in decision.why) == (verdict is Verdict.INVALID)
+
+
+def test_what_keeps_its_limit_keeps_it_with_all_seconds(run_with: Make) -> None:
+    change = slow_in(STALLS, 40, STALLS)
+    (decision,) = _judged(run_with, "push.p99 <= 30 ms", change).decisions
+    assert decision.verdict is Verdict.PASS
+    assert decision.measurement.left_out_s == 0
