@@ -90,7 +90,10 @@ class VirtualUser(Witness):
                 attempt = 0
                 gevent.sleep(self._back_off_s(attempt))
             try:
-                self.come_on()
+                try:
+                    self.come_on()
+                finally:
+                    self.has_tried = True
             except ClientError as error:
                 self._recover(error, attempt)
                 attempt += 1
@@ -98,8 +101,6 @@ class VirtualUser(Witness):
                 # In a greenlet of its own: the stack that connecting took goes.
                 self._take_turn(self._behave)
                 return
-            finally:
-                self.has_tried = True
 
     def _behave(self) -> None:
         try:

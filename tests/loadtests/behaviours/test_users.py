@@ -231,6 +231,18 @@ def test_the_abusers_61st_is_refused_and_its_answers_are_not_timed(
     assert recorder.of(Series.ACK) == []
 
 
+def test_who_finds_nobody_has_tried_before_it_waits_to_try_again(
+    stage: Stage, environment: Environment
+) -> None:
+    Subscriber.host = "http://127.0.0.1:1"
+    group = Group()
+    user = Subscriber(environment)
+    user.start(group)
+    wait_until(lambda: user.has_tried, deadline_s=0.4)  # the first back-off is 0.5 s at least
+    assert stage.is_complete()
+    group.kill()
+
+
 def test_a_user_that_only_listens_has_no_greenlet_but_the_seat(
     perform: Living, start_gateway: Callable[..., GatewayProcess]
 ) -> None:
