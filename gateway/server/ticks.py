@@ -14,7 +14,7 @@ from gateway.server.tables import Tables
 log = get_logger(__name__)
 
 _LAG_PROBE_S: Final = 0.1
-_EXPIRY_S: Final = 0.5
+_EXPIRY_S: Final = 0.1  # a look at the wall clock, and no more while no second has passed
 _SWEEP_S: Final = 10.0
 _COLLECT_S: Final = 1.0
 

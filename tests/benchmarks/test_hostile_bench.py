@@ -60,7 +60,7 @@ def test_a_difference_needs_pairs() -> None:
         ([120.0] * 6, [100.0] * 6, Verdict.KEPT),
         ([20.0] * 6, [10.0] * 6, Verdict.BROKEN),
         ([10.0, 30.0] * 3, [10.0] * 6, Verdict.UNDECIDED),
-        ([10.0], [10.0], Verdict.UNDECIDED),
+        ([10.0] * 5, [10.0] * 5, Verdict.UNDECIDED),
     ],
     ids=[
         "nothing noticed",
@@ -68,7 +68,7 @@ def test_a_difference_needs_pairs() -> None:
         "a small share of much",
         "both bounds passed",
         "an interval across both bounds",
-        "a single pair",
+        "too few pairs",
     ],
 )
 def test_a_comparison_is_judged_by_the_ends_of_its_intervals(

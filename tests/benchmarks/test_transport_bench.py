@@ -17,7 +17,7 @@ from tests.benchmarks.transport.__main__ import main
 from tests.benchmarks.transport.crowd import Crowd, PeerFailed
 from tests.benchmarks.transport.intervals import estimate_median, estimate_ratio
 from tests.benchmarks.transport.peers import ROOT, Peer, Running, find_peers, start
-from tests.benchmarks.transport.reading import Reading, quantile_ms
+from tests.benchmarks.transport.reading import Reading, calm_ticks, quantile_ms
 from tests.benchmarks.transport.rows import (
     ROWS,
     Figures,
@@ -122,6 +122,22 @@ def row(key: str) -> Row:
 def test_a_goal_is_judged_by_the_whole_interval(ours: list[float | None], judgement: str) -> None:
     given_figures = figures("delivered_per_s", tidegate=ours, node=[100.0] * len(ours))
     assert answer(row("delivered_per_s"), given_figures).judgement == judgement
+
+
+@pytest.mark.parametrize(
+    ("stolen_ms", "calm"),
+    [
+        ([0, 0, 0, 0], [True] * 4),
+        ([0, 0, 0, 10, 10, 10, 10], [True, False, False, False, True, True, True]),
+        ([5, 15, 15, 15], [False, False, True, True]),
+        ([0, 0, 0, 9], [True, False, False, False]),
+    ],
+    ids=["nothing", "once", "at the start", "at the end"],
+)
+def test_a_tick_is_calm_when_the_host_took_nothing_about_it(
+    stolen_ms: list[int], calm: list[bool]
+) -> None:
+    assert calm_ticks([ms * 1_000_000 for ms in stolen_ms]).tolist() == calm
 
 
 def test_a_pair_without_one_of_its_sides_is_left_out_of_the_ratio() -> None:

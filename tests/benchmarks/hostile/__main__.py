@@ -73,7 +73,7 @@ def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--pairs", type=_count, default=6, help="of cells with and without each hostile client"
     )
     parser.add_argument(
-        "--seconds", type=float, default=1.5, help="measured of each of those cells"
+        "--seconds", type=float, default=4.0, help="measured of each of those cells"
     )
     parser.add_argument(
         "--only",

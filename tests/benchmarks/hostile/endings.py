@@ -228,14 +228,22 @@ def measure_expiry(bench: Bench) -> list[Finding]:
     settings = {"GATEWAY_TOKEN_LEEWAY_SECONDS": "0"}
     with bench.crowded("expiry", _FEW, settings) as (market, crowd):
         before = market.open_sockets()
-        expires_unix_s = int(time.time()) + _LIFETIME_S
-        tokens = [market.token(f"stuck-{i}", _LIFETIME_S) for i in range(_FEW)]
+        tokens, expires_unix_s = _mint(market)
         with _stuck(market, crowd, iter(tokens), _FEW):
             if time.time() >= expires_unix_s:
                 raise PeerFailed("the tokens expired before their clients were stuck")
             expires_s = time.monotonic() + expires_unix_s - time.time()
             gone_s = _await_sockets(market, before) - expires_s
     return [_closing_finding("expiry", f"{_FEW} expired that never read", gone_s)]
+
+
+def _mint(market: Market) -> tuple[list[str], int]:
+    """Return tokens that expire in the same second, and that second."""
+    while True:
+        second = int(time.time())
+        tokens = [market.token(f"stuck-{i}", _LIFETIME_S) for i in range(_FEW)]
+        if int(time.time()) == second:
+            return tokens, second + _LIFETIME_S
 
 
 def _await_sockets(market: Market, wanted: int) -> float:

@@ -2,8 +2,9 @@
 
 ``gateway`` is the whole of it, made from the environment; ``bare`` is a protocol that does
 nothing. Beside its own port the server listens on another, told on the second line of its
-output: a byte there is answered with a line of JSON, ``{lag_ms, held}``: the longest that a
-timer of 1 ms was late since the last answer, and what the server's tables still hold.
+output: a ``?`` there is answered with a line of JSON, ``{lag_ms, held}``: the longest that a
+timer of 1 ms was late since the last answer, and what the server's tables still hold. An ``h``
+holds the loop for ``HOLD_S``, which counts as no lag: what happens meanwhile comes at once.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Final
 
 from gateway.contract import LISTENING_LINE
 
+HOLD_S: Final = 0.5
+HOLD: Final = b"h"
 _TICK_S: Final = 0.001
 _BACKLOG: Final = 8_192
 
@@ -39,6 +42,11 @@ class Probe:
         longest_s, self._longest_s = max(self._longest_s, self._late_s()), 0.0
         return longest_s * 1_000
 
+    def hold(self) -> None:
+        """Hold the loop; lag counts from then on."""
+        time.sleep(HOLD_S)
+        self._longest_s, self._due_s = 0.0, time.monotonic()
+
     def _late_s(self) -> float:
         # Not the loop's time: that is the beginning of its turn.
         return time.monotonic() - self._due_s
@@ -53,7 +61,7 @@ class Probe:
 
 
 class Answering(asyncio.Protocol):
-    """Answers each read with the probe's line."""
+    """Answers a question with the probe's line."""
 
     def __init__(self, probe: Probe, held: Held) -> None:
         self._probe = probe
@@ -63,7 +71,10 @@ class Answering(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # a socket's, uvloop's own class
 
-    def data_received(self, _data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:
+        if data == HOLD:
+            self._probe.hold()
+            return
         words = {"lag_ms": self._probe.take_ms(), "held": self._held()}
         self._transport.write(json.dumps(words).encode() + b"\n")
 

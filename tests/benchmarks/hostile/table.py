@@ -25,15 +25,19 @@ it. Bystanders are 200 authenticated clients in four symbols' rooms, ticks of 33
 hostile client has its own pairs of cells with and without it, the order turned from pair to pair;
 ratio and difference are Hodges–Lehmann estimates with exact intervals (96.9 % for six pairs). A
 promise is kept when the interval of either lies within its bound, broken when both lie beyond,
-else undecided. Pings come each 600 ms there, so that who never pongs is closed within a cell.
-A bystander who is closed, or lacks one tick, ends the measurement with that.
+else undecided. A tick is left out of the latencies when the host took any of the machine between
+the tick before and the second after it (`/proc/stat`). Pings come each 600 ms there, so that who
+never pongs is closed within a cell. A bystander who is closed, or lacks one tick, ends the
+measurement with that.
 
-Loop lag at a mass drop is the longest delay of a timer of 1 ms in the server's own loop, from the
-first close to empty tables; the bare protocol has the same loop (uvloop), timer and number of
-connections. A reader that stops has the kernel's default receive buffer; what it is given counts
-whole, frames and all. Sockets are counted in `/proc`.
+Clients drop at once while the server's loop is held for half a second, so that either server sees
+all of them together. Loop lag is the longest delay of a timer of 1 ms in that loop, from then to
+empty tables; the bare protocol has the same loop (uvloop), timer and number of connections.
 
-`python -m tests.benchmarks.hostile` repeats it (8 minutes); `--pairs 2 --only …` gives a look.
+A reader that stops has the kernel's default receive buffer, or one of 64 KiB; what it is given
+counts whole, frames and all. Sockets are counted in `/proc`.
+
+`python -m tests.benchmarks.hostile` repeats it (20 minutes); `--pairs 2 --only …` gives a look.
 """
 
 

@@ -70,7 +70,7 @@ class Comparison:
 
 
 def compare(with_ms: Sequence[float], without_ms: Sequence[float]) -> Comparison:
-    """Compare paired p99s; a single pair decides nothing.
+    """Compare paired p99s; fewer than six pairs decide nothing.
 
     Raises:
         ValueError: no pairs, or unequal lengths.
@@ -86,8 +86,13 @@ def compare(with_ms: Sequence[float], without_ms: Sequence[float]) -> Comparison
 
 
 def _lies_below(estimate: Estimate, bound: float) -> bool:
-    return estimate.high is not None and estimate.high <= bound
+    return _is_wide_enough(estimate) and estimate.high is not None and estimate.high <= bound
 
 
 def _lies_above(estimate: Estimate, bound: float) -> bool:
-    return estimate.low is not None and estimate.low > bound
+    return _is_wide_enough(estimate) and estimate.low is not None and estimate.low > bound
+
+
+def _is_wide_enough(estimate: Estimate) -> bool:
+    """Return whether there were pairs enough for an interval that can be trusted."""
+    return estimate.coverage >= _COVERAGE

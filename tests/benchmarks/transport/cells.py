@@ -15,7 +15,7 @@ from tests.benchmarks.transport import processes, wire
 from tests.benchmarks.transport.crowd import Crowd, PeerFailed
 from tests.benchmarks.transport.peers import Running
 from tests.benchmarks.transport.publisher import Publisher
-from tests.benchmarks.transport.reading import Times, quantile_ms
+from tests.benchmarks.transport.reading import Times, calm_ticks, quantile_ms
 
 _CONNECT_S: Final = 60.0
 _SETTLE_S: Final = 1.0
@@ -31,6 +31,8 @@ class Streamed:
         delivered_share: of what was accepted, everything read by the end of the drain.
         p50_ms: from the tick's due time to its read; None when none was read.
         p99_ms: same.
+        calm_p99_ms: same, of the ticks about which the host took nothing of the machine.
+        calm_ticks: how many these are.
         cpu_us: the server's CPU for each tick read, from quiet to quiet; None when it used less
             than the kernel's clock of CPU time can tell.
         client_us: the measuring process's CPU for each tick read.
@@ -46,6 +48,8 @@ class Streamed:
     delivered_share: float
     p50_ms: float | None
     p99_ms: float | None
+    calm_p99_ms: float | None
+    calm_ticks: int
     cpu_us: float | None
     client_us: float
     client_share: float
@@ -82,13 +86,18 @@ def stream(
         raise PeerFailed(f"no tick arrived; {publisher.refused} publications were refused")
     measured_from_ns = publisher.start_ns + round(warm_s * 1e9)
     in_window = (stamps_ns >= measured_from_ns) & (stamps_ns < publisher.end_ns)
-    spans_ns = (stamps_ns - dues_ns)[dues_ns >= measured_from_ns]
+    is_measured = dues_ns >= measured_from_ns
+    spans_ns = (stamps_ns - dues_ns)[is_measured]
+    calm = calm_ticks(publisher.stolen_ns)
+    is_calm = calm[publisher.number_of(dues_ns)] & is_measured
     accepted = len(publisher.lateness_ns) - publisher.refused
     return Streamed(
         delivered_per_s=int(in_window.sum()) / seconds,
         delivered_share=len(stamps_ns) / (accepted * len(crowd.fds)) if accepted else 0.0,
         p50_ms=quantile_ms(spans_ns, 0.5),
         p99_ms=quantile_ms(spans_ns, 0.99),
+        calm_p99_ms=quantile_ms((stamps_ns - dues_ns)[is_calm], 0.99),
+        calm_ticks=int(calm[round(warm_s * ticks_per_s) :].sum()),
         cpu_us=used.server_ns / len(stamps_ns) / 1_000 if used.server_ns else None,
         client_us=used.client_ns / len(stamps_ns) / 1_000,
         client_share=used.client_ns / used.wall_ns,

@@ -57,6 +57,15 @@ def rss_bytes(pid: int) -> int:
 
 def machine_busy_ns() -> int:
     """Return the time that all cores together were not idle, ns: ours and everybody's."""
-    fields = Path("/proc/stat").read_text("ascii").splitlines()[0].split()[1:9]
-    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields)
+    user, nice, system, _idle, _iowait, irq, softirq, steal = _machine()
     return (user + nice + system + irq + softirq + steal) * _TICK_NS
+
+
+def machine_stolen_ns() -> int:
+    """Return the time that the host took of all cores together, ns; told in steps of 10 ms."""
+    return _machine()[-1] * _TICK_NS
+
+
+def _machine() -> list[int]:
+    with Path("/proc/stat").open("rb") as stat:
+        return [int(field) for field in stat.readline().split()[1:9]]

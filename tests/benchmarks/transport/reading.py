@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,20 @@ class Reading:
 
 def _integers(values: Any) -> Times:
     return np.frombuffer(values, dtype=np.int64) if len(values) else np.empty(0, np.int64)
+
+
+def calm_ticks(stolen_ns: Sequence[int]) -> NDArray[np.bool_]:
+    """Return of each tick whether the host took nothing from the one before to two after.
+
+    What it took is told when it has given the core back, and in steps.
+
+    Args:
+        stolen_ns: what it had taken of the machine in all, when each tick was due.
+    """
+    told = np.array(stolen_ns)
+    padded = np.concatenate([told[:1], told, told[-1:], told[-1:]])
+    calm: NDArray[np.bool_] = padded[:-3] == padded[3:]
+    return calm
 
 
 def quantile_ms(spans_ns: Times, share: float) -> float | None:
