@@ -32,7 +32,7 @@ from reports.frames import RunFrames
 from reports.metrics import Measurement, measure
 from reports.pairs import Shift
 from reports.ratios import Ratio, change, judge_ratio, unjudged
-from reports.standing import disturbed_seconds, measure_undisturbed, tell_disturbance
+from reports.standing import disturbed_seconds, measure_undisturbed, weigh_disturbance
 from reports.validity import Check, check_validity
 from scenarios.schema import METRICS, Budget
 
@@ -151,7 +151,7 @@ def decide(
     if verdict is Verdict.FAIL and disturbed_seconds(run, budget):
         undisturbed, _ = _judge_measurement(budget, measure_undisturbed(run, budget))
         if undisturbed is not Verdict.FAIL:
-            verdict, why = Verdict.INVALID, tell_disturbance(run, budget)
+            verdict, why = weigh_disturbance(run, budget, undisturbed)
     if is_timing(budget.metric) and measurement.value is not None:
         verdict, why = weigh_validity(verdict, why, checks, budget)
     return Decision(budget=budget, measurement=measurement, verdict=verdict, why=why)

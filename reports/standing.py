@@ -9,11 +9,12 @@ is slow is slow in these as well; where they do not show it, nobody knows whose 
 
 from __future__ import annotations
 
+from loadtests.results import Verdict
 from reports import quantities
 from reports.frames import RunFrames
 from reports.measures import latency
 from reports.measures.measurement import Measurement
-from reports.taint import left_out, stolen_seconds
+from reports.taint import stolen_seconds
 from scenarios.schema import Budget
 
 
@@ -25,7 +26,7 @@ def disturbed_seconds(run: RunFrames, budget: Budget) -> frozenset[int]:
     if budget.metric not in latency.QUANTILES or budget.operator not in ("<=", "<"):
         return frozenset()
     _, phases = latency.SOURCES[budget.metric]
-    return stolen_seconds(run, phases, budget.limit) - left_out(run)
+    return stolen_seconds(run, phases, budget.limit)
 
 
 def measure_undisturbed(run: RunFrames, budget: Budget) -> Measurement:
@@ -34,11 +35,19 @@ def measure_undisturbed(run: RunFrames, budget: Budget) -> Measurement:
     return latency.measure_stream(run, budget.metric, budget.statistic or "", besides=besides)
 
 
-def tell_disturbance(run: RunFrames, budget: Budget) -> str:
-    """Return in words why a broken limit may be the host's doing."""
-    count = len(disturbed_seconds(run, budget))
-    return (
-        f"broken, but not in what is left without the {quantities.counted(count, 'second')} in "
-        f"which the host may have done it: it took more than "
+def weigh_disturbance(run: RunFrames, budget: Budget, undisturbed: Verdict) -> tuple[Verdict, str]:
+    """Return what a broken limit comes to that is not broken without the disturbed seconds.
+
+    Args:
+        run: the run.
+        budget: an upper limit of a time, broken by all that was measured.
+        undisturbed: what :func:`measure_undisturbed` comes to.
+    """
+    seconds = quantities.counted(len(disturbed_seconds(run, budget)), "second")
+    without = (
+        f"without the {seconds} in which the host may have done it: it took more than "
         f"{quantities.limit_span(budget.limit)} of the machine then or just before"
     )
+    if undisturbed is Verdict.PASS:
+        return Verdict.INVALID, f"broken, but kept {without}"
+    return Verdict.INCONCLUSIVE, f"broken, but too little is left to tell {without}"

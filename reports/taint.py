@@ -104,9 +104,9 @@ def stolen_seconds(
     What was held up in a second is read at the start of the next.
     """
     rows = run["generator"]
-    rows = rows[rows["phase"].isin([str(phase) for phase in phases])]
     taken = {second for second, steal_ns in _worst(rows, "steal_ns") if steal_ns > more_than_ns}
-    return frozenset((taken | {second + 1 for second in taken}) & set(rows["t_s"].tolist()))
+    held = rows.loc[rows["phase"].isin([str(phase) for phase in phases]), "t_s"]
+    return frozenset((taken | {second + 1 for second in taken}) & set(held.tolist()))
 
 
 def _worst(rows: pd.DataFrame, column: str) -> Iterable[tuple[int, float]]:

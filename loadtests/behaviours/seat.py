@@ -42,6 +42,8 @@ class Seat(gevent.Greenlet):  # type: ignore[misc]  # gevent has no types
             self._turn = gevent.spawn(self._do, work)
 
     def _do(self, work: Callable[[], None]) -> None:
+        if self.dead:  # killed since the turn was spawned
+            return
         user = self.args[0]
         try:
             work()

@@ -5,9 +5,11 @@ from collections.abc import Callable, Collection
 import pytest
 from synthetic_run import SMOKE, Change, Tables, client_row, event_row, span_rows
 
-from loadtests.results import Event, Series, Verdict
+from loadtests.results import Event, Phase, Series, Verdict
 from reports.decisions import is_timing
 from reports.frames import RunFrames
+from reports.measures.histograms import EVERY_PHASE, STEADY
+from reports.taint import stolen_seconds
 from reports.verdict import RunVerdict, judge
 from scenarios.metrics import METRICS
 
@@ -172,7 +174,9 @@ STALLS = tuple(range(9, 38, 4))
         pytest.param(slow_in(STALLS, 40, range(11, 38, 4)), Verdict.FAIL, id="slow elsewhere"),
         pytest.param(slow_in(STALLS, 9, STALLS), Verdict.FAIL, id="too little to have done it"),
         pytest.param(
-            slow_in(range(8, 38), 40, range(8, 38)), Verdict.INVALID, id="nothing else to judge by"
+            slow_in(range(8, 38), 40, range(8, 38)),
+            Verdict.INCONCLUSIVE,
+            id="nothing else to judge by",
         ),
     ],
 )
@@ -181,7 +185,20 @@ def test_a_broken_limit_stands_only_where_the_host_cannot_have_broken_it(
 ) -> None:
     (decision,) = _judged(run_with, "push.p99 <= 10 ms", change).decisions
     assert decision.verdict is verdict
-    assert ("which the host may have done it" in decision.why) == (verdict is Verdict.INVALID)
+    assert ("which the host may have done it" in decision.why) == (verdict is not Verdict.FAIL)
+
+
+@pytest.mark.parametrize(
+    ("phases", "seconds"),
+    [(STEADY, {8, 20, 21}), (EVERY_PHASE, {7, 8, 20, 21, 38})],
+    ids=["of the steady phase", "of all phases"],
+)
+def test_what_the_host_held_up_is_looked_for_in_the_next_second_too(
+    run_with: Make, phases: tuple[Phase, ...], seconds: set[int]
+) -> None:
+    run = run_with(change=slow_in((), 300, (7, 20, 38)))
+    assert stolen_seconds(run, phases, 299_000_000) == seconds
+    assert stolen_seconds(run, phases, 300_000_000) == set()
 
 
 def test_what_keeps_its_limit_keeps_it_with_all_seconds(run_with: Make) -> None:

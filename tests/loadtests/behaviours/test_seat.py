@@ -87,6 +87,16 @@ def test_a_user_that_only_listens_is_closed_when_it_is_killed(seated: Seated) ->
     assert seated.told == ["closed"]
 
 
+def test_a_turn_that_has_not_begun_when_its_user_is_killed_is_not_begun(
+    seated: Seated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seated.seat.take_turn(lambda: seated.told.append("too late"))
+    seated.group.killone(seated.seat, block=False)
+    settle()
+    assert seated.told == ["closed"]
+    assert capsys.readouterr().err == ""
+
+
 def stop() -> None:
     raise StopUser
 
