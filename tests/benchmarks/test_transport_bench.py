@@ -8,6 +8,7 @@ import math
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +18,7 @@ from tests.benchmarks.transport.__main__ import main
 from tests.benchmarks.transport.crowd import Crowd, PeerFailed
 from tests.benchmarks.transport.intervals import estimate_median, estimate_ratio
 from tests.benchmarks.transport.peers import ROOT, Peer, Running, find_peers, start
-from tests.benchmarks.transport.reading import Reading, calm_ticks, quantile_ms
+from tests.benchmarks.transport.reading import Reading, is_calm, quantile_ms
 from tests.benchmarks.transport.rows import (
     ROWS,
     Figures,
@@ -125,19 +126,22 @@ def test_a_goal_is_judged_by_the_whole_interval(ours: list[float | None], judgem
 
 
 @pytest.mark.parametrize(
-    ("stolen_ms", "calm"),
+    ("readings_ms", "calm"),
     [
-        ([0, 0, 0, 0], [True] * 4),
-        ([0, 0, 0, 10, 10, 10, 10], [True, False, False, False, True, True, True]),
-        ([5, 15, 15, 15], [False, False, True, True]),
-        ([0, 0, 0, 9], [True, False, False, False]),
+        ([(0, 50), (100, 50)], "1111111111"),
+        # 20 ms, told between 50 and 60: from 30 on at the earliest, and 10 on either side
+        ([(0, 50), (50, 50), (60, 70), (100, 70)], "1100000011"),
+        ([(0, 50), (90, 60)], "0000000000"),
     ],
-    ids=["nothing", "once", "at the start", "at the end"],
+    ids=["nothing", "a while", "any time"],
 )
 def test_a_tick_is_calm_when_the_host_took_nothing_about_it(
-    stolen_ms: list[int], calm: list[bool]
+    readings_ms: list[tuple[int, int]], calm: str
 ) -> None:
-    assert calm_ticks([ms * 1_000_000 for ms in stolen_ms]).tolist() == calm
+    dues_ns = np.arange(10) * 10_000_000
+    readings = [(at_ms * 1_000_000, had_ms * 1_000_000) for at_ms, had_ms in readings_ms]
+    found = is_calm(dues_ns, readings, 9_000_000)
+    assert "".join(str(int(each)) for each in found) == calm
 
 
 def test_a_pair_without_one_of_its_sides_is_left_out_of_the_ratio() -> None:

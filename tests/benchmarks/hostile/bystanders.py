@@ -177,16 +177,33 @@ class _Rows:
     def pair(self, key: str, *, hostile_first: bool) -> None:
         """Measure one pair."""
         for is_hostile in (hostile_first, not hostile_first):
-            if is_hostile:
-                self._attacker.begin(key)
-            p99_ms, others_share = _cell(self._crowd, self._market, self._seconds)
+            side = self._with_ms if is_hostile else self._without_ms
+            p99_ms, others_share = self._calm_cell(key if is_hostile else None)
+            side.setdefault(key, []).append(p99_ms)
             if not is_hostile:  # beside an attack, the attacker is among the others
                 self.others_shares.append(others_share)
-            if is_hostile:
-                self._counts.setdefault(key, Counter()).update(self._attacker.end())
-                _await_return(self._crowd, self._market)
-            side = self._with_ms if is_hostile else self._without_ms
-            side.setdefault(key, []).append(p99_ms)
+
+    def _calm_cell(self, key: str | None) -> tuple[float, float]:
+        """Return p99, ms, and what others used of a core: of the first cell that is calm enough.
+
+        That is one in which the host took nothing about a fifth of the ticks at least.
+        """
+        for _ in range(_TRIES):
+            got = self._cell(key)
+            is_calm = got.calm_ticks >= _TICKS_PER_S * self._seconds / 5
+            if is_calm and got.calm_p99_ms is not None:
+                return got.calm_p99_ms, got.others_share
+        raise PeerFailed(f"the host took the machine away in {_TRIES} cells in a row")
+
+    def _cell(self, key: str | None) -> cells.Streamed:
+        """Measure one cell, with an attack from its very beginning or without one."""
+        if key is None:
+            return _cell(self._crowd, self._market, self._seconds)
+        self._attacker.begin(key)
+        got = _cell(self._crowd, self._market, self._seconds)
+        self._counts.setdefault(key, Counter()).update(self._attacker.end())
+        _await_return(self._crowd, self._market)
+        return got
 
     def finding(self, key: str) -> Finding:
         """Return the row of one attack."""
@@ -206,21 +223,14 @@ class _Rows:
         )
 
 
-def _cell(crowd: Crowd, market: Market, seconds: float) -> tuple[float, float]:
-    """Return the bystanders' p99 of ticks at due times, ms, and what others used of a core.
-
-    Ticks about which the host took the machine away say nothing of the gateway; where fewer than
-    a fifth are left, the cell is measured again.
-    """
-    for _ in range(_TRIES):
-        got = cells.stream(crowd, market, _TICKS_PER_S, seconds, _WARM_S, _DRAIN_S)
-        if got.refused:
-            raise PeerFailed(f"{got.refused} ticks were refused")
-        if got.delivered_share < 1:
-            raise PeerFailed(f"bystanders got {got.delivered_share:.2%} of what was published")
-        if got.calm_p99_ms is not None and got.calm_ticks >= _TICKS_PER_S * seconds / 5:
-            return got.calm_p99_ms, got.others_share
-    raise PeerFailed(f"the host took the machine away time and again, in {_TRIES} cells in a row")
+def _cell(crowd: Crowd, market: Market, seconds: float) -> cells.Streamed:
+    """Return what the bystanders got of ticks at due times."""
+    got = cells.stream(crowd, market, _TICKS_PER_S, seconds, _WARM_S, _DRAIN_S)
+    if got.refused:
+        raise PeerFailed(f"{got.refused} ticks were refused")
+    if got.delivered_share < 1:
+        raise PeerFailed(f"bystanders got {got.delivered_share:.2%} of what was published")
+    return got
 
 
 def _await_return(crowd: Crowd, market: Market) -> None:

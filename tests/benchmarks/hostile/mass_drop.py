@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 from tests.benchmarks.hostile.gateways import SUBSCRIBE, Bench, Market
-from tests.benchmarks.hostile.probed import HOLD, HOLD_S
+from tests.benchmarks.hostile.probed import ASK, HOLD, HOLD_S
 from tests.benchmarks.hostile.verdicts import Finding, Verdict, judge
 from tests.benchmarks.transport import cells
 from tests.benchmarks.transport.crowd import Crowd, PeerFailed
@@ -61,17 +61,21 @@ class ProbeLine:
         port = int(stdout.readline())  # written in one piece with the line that was read
         self._line = socket.create_connection(("127.0.0.1", port), timeout=_ANSWER_S)
 
-    def ask(self) -> tuple[float, int]:
-        """Return the longest lag since the last question, ms, and what the tables hold."""
-        self._line.sendall(b"?")
+    def ask(self) -> dict[str, Any]:
+        """Return the answer of ``probed``.
+
+        Raises:
+            PeerFailed: the server has ended.
+        """
+        self._line.sendall(ASK)
         answer = b""
         while not answer.endswith(b"\n"):
             data = self._line.recv(4_096)
             if not data:
                 raise PeerFailed("the probed server has ended")
             answer += data
-        words = json.loads(answer)
-        return float(words["lag_ms"]), int(words["held"])
+        words: dict[str, Any] = json.loads(answer)
+        return words
 
     def close(self) -> None:
         """Close it."""
@@ -90,26 +94,30 @@ class ProbeLine:
             close: closes them.
 
         Raises:
-            PeerFailed: closing took longer than the hold, or the tables were not empty after 15 s.
+            PeerFailed: they were not closed within the hold, or the tables not empty after 15 s.
         """
+        held = self.ask()["held"]
         self._line.sendall(HOLD)
         seen_s = time.monotonic() + HOLD_S
         time.sleep(_POLL_S)
         close()
         if time.monotonic() > seen_s:
             raise PeerFailed(f"{clients:,} sockets were not closed within {HOLD_S:g} s")
-        longest_ms, held = self.ask()
-        while held:
+        told = self.ask()
+        if told["held_before"] != held:
+            raise PeerFailed("the loop was not held when the first were closed")
+        longest_ms = float(told["lag_ms"])
+        while told["empty_s"] is None:
             if time.monotonic() > seen_s + _GIVE_UP_S:
-                raise PeerFailed(f"{held} entries are left {_GIVE_UP_S:g} s after the drop")
+                raise PeerFailed(f"{told['held']} entries are left {_GIVE_UP_S:g} s after the drop")
             time.sleep(_POLL_S)
-            lag_ms, held = self.ask()
-            longest_ms = max(longest_ms, lag_ms)
-        return Dropped(clients=clients, lag_ms=longest_ms, empty_s=time.monotonic() - seen_s)
+            told = self.ask()
+            longest_ms = max(longest_ms, float(told["lag_ms"]))
+        return Dropped(clients=clients, lag_ms=longest_ms, empty_s=float(told["empty_s"]))
 
 
 def measure(bench: Bench, pairs: int, report: Report) -> list[Finding]:
-    """Drop 1,250, 2,500 and 5,000 clients; the last once a pair.
+    """Drop 1,250, 2,500 and 5,000 clients, once a pair.
 
     Raises:
         PeerFailed: not all were connected, or tables never became empty.
@@ -117,8 +125,8 @@ def measure(bench: Bench, pairs: int, report: Report) -> list[Finding]:
     ours: list[Dropped] = []
     bare: list[Dropped] = []
     most = max(SIZES)
-    for number in range(pairs):
-        for size in SIZES if number == 0 else (most,):
+    for _ in range(pairs):
+        for size in SIZES:
             report(f"{size:,} clients drop at once")
             ours.append(_drop_clients(bench, size))
         report(f"{most:,} connections to a bare protocol drop at once")
@@ -161,7 +169,7 @@ def _drop_bare(bench: Bench, count: int) -> Dropped:
 
 def _await_held(probe: ProbeLine, count: int) -> None:
     ends_s = time.monotonic() + _ANSWER_S
-    while probe.ask()[1] < count:
+    while probe.ask()["held"] < count:
         if time.monotonic() > ends_s:
             raise PeerFailed("a bare protocol did not accept all connections")
         time.sleep(_POLL_S)

@@ -2,9 +2,11 @@
 
 ``gateway`` is the whole of it, made from the environment; ``bare`` is a protocol that does
 nothing. Beside its own port the server listens on another, told on the second line of its
-output: a ``?`` there is answered with a line of JSON, ``{lag_ms, held}``: the longest that a
-timer of 1 ms was late since the last answer, and what the server's tables still hold. An ``h``
-holds the loop for ``HOLD_S``, which counts as no lag: what happens meanwhile comes at once.
+output: a ``?`` there is answered with a line of JSON: ``lag_ms``, the longest that a timer of
+1 ms was late since the last answer; ``held``, what the server's tables still hold. An ``h`` holds
+the loop for ``HOLD_S``, which counts as no lag: what happens meanwhile comes at once. Answers then
+have ``held_before``, what the tables held at the end of it, and ``empty_s``, how long after it
+they were empty; null while they are not.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from gateway.contract import LISTENING_LINE
 
 HOLD_S: Final = 0.5
 HOLD: Final = b"h"
+ASK: Final = b"?"
 _TICK_S: Final = 0.001
 _BACKLOG: Final = 8_192
 
@@ -29,9 +32,21 @@ Held = Callable[[], int]
 
 
 class Probe:
-    """Wakes each millisecond, and notes the latest."""
+    """Wakes each millisecond, and notes the latest.
 
-    def __init__(self) -> None:
+    Args:
+        held: tells what the server's tables hold.
+
+    Attributes:
+        held_before: what they held at the end of the last hold.
+        empty_s: how long after it they were empty; None while they are not.
+    """
+
+    def __init__(self, held: Held) -> None:
+        self._held = held
+        self._released_s: float | None = None
+        self.held_before: int | None = None
+        self.empty_s: float | None = None
         self._loop = asyncio.get_running_loop()
         self._due_s = self._loop.time() + _TICK_S
         self._longest_s = 0.0
@@ -43,9 +58,11 @@ class Probe:
         return longest_s * 1_000
 
     def hold(self) -> None:
-        """Hold the loop; lag counts from then on."""
+        """Hold the loop; lag counts from then on, and so does the time to empty tables."""
         time.sleep(HOLD_S)
-        self._longest_s, self._due_s = 0.0, time.monotonic()
+        self.held_before, self.empty_s = self._held(), None
+        self._released_s = self._due_s = time.monotonic()
+        self._longest_s = 0.0
 
     def _late_s(self) -> float:
         # Not the loop's time: that is the beginning of its turn.
@@ -57,6 +74,8 @@ class Probe:
 
     def _wake(self) -> None:
         self._longest_s = max(self._longest_s, self._late_s())
+        if self._released_s is not None and self.empty_s is None and not self._held():
+            self.empty_s = time.monotonic() - self._released_s
         self._schedule()
 
 
@@ -72,11 +91,19 @@ class Answering(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]  # a socket's, uvloop's own class
 
     def data_received(self, data: bytes) -> None:
-        if data == HOLD:
-            self._probe.hold()
-            return
-        words = {"lag_ms": self._probe.take_ms(), "held": self._held()}
-        self._transport.write(json.dumps(words).encode() + b"\n")
+        for number in data:
+            if bytes([number]) == HOLD:
+                self._probe.hold()
+            else:
+                self._transport.write(json.dumps(self._words()).encode() + b"\n")
+
+    def _words(self) -> dict[str, float | None]:
+        return {
+            "lag_ms": self._probe.take_ms(),
+            "held": self._held(),
+            "held_before": self._probe.held_before,
+            "empty_s": self._probe.empty_s,
+        }
 
 
 class Bare(asyncio.Protocol):
@@ -106,7 +133,7 @@ async def _serve_gateway() -> tuple[str, Held]:
         members = tables.transport.manager.get_participants("/", None)
         is_inhabited = next(iter(members), None) is not None
         kept = len(tables.sessions) + len(tables.transport.eio.sockets) + is_inhabited
-        return kept + tables.subscriptions.total()
+        return kept + tables.subscriptions.symbol_count()
 
     return await gateway.start(), held
 
@@ -119,7 +146,7 @@ async def _serve_bare() -> tuple[str, Held]:
 
 async def _main(kind: str) -> None:
     url, held = await (_serve_gateway() if kind == "gateway" else _serve_bare())
-    probe = Probe()
+    probe = Probe(held)
     answering = await asyncio.get_running_loop().create_server(
         lambda: Answering(probe, held), "127.0.0.1", 0
     )

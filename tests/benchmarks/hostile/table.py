@@ -25,8 +25,8 @@ it. Bystanders are 200 authenticated clients in four symbols' rooms, ticks of 33
 hostile client has its own pairs of cells with and without it, the order turned from pair to pair;
 ratio and difference are Hodges–Lehmann estimates with exact intervals (96.9 % for six pairs). A
 promise is kept when the interval of either lies within its bound, broken when both lie beyond,
-else undecided. A tick is left out of the latencies when the host took any of the machine between
-the tick before and the second after it (`/proc/stat`). Pings come each 600 ms there, so that who
+else undecided. A tick is left out of the latencies when the host took any of the machine about
+then (`/proc/stat`, read with each tick). Pings come each 600 ms there, so that who
 never pongs is closed within a cell. A bystander who is closed, or lacks one tick, ends the
 measurement with that.
 

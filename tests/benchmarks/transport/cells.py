@@ -15,7 +15,7 @@ from tests.benchmarks.transport import processes, wire
 from tests.benchmarks.transport.crowd import Crowd, PeerFailed
 from tests.benchmarks.transport.peers import Running
 from tests.benchmarks.transport.publisher import Publisher
-from tests.benchmarks.transport.reading import Times, calm_ticks, quantile_ms
+from tests.benchmarks.transport.reading import Times, is_calm, quantile_ms
 
 _CONNECT_S: Final = 60.0
 _SETTLE_S: Final = 1.0
@@ -87,17 +87,16 @@ def stream(
     measured_from_ns = publisher.start_ns + round(warm_s * 1e9)
     in_window = (stamps_ns >= measured_from_ns) & (stamps_ns < publisher.end_ns)
     is_measured = dues_ns >= measured_from_ns
-    spans_ns = (stamps_ns - dues_ns)[is_measured]
-    calm = calm_ticks(publisher.stolen_ns)
-    is_calm = calm[publisher.number_of(dues_ns)] & is_measured
+    spans_ns, measured_ns = (stamps_ns - dues_ns)[is_measured], dues_ns[is_measured]
+    calm = is_calm(measured_ns, publisher.readings, round(1e9 / ticks_per_s))
     accepted = len(publisher.lateness_ns) - publisher.refused
     return Streamed(
         delivered_per_s=int(in_window.sum()) / seconds,
         delivered_share=len(stamps_ns) / (accepted * len(crowd.fds)) if accepted else 0.0,
         p50_ms=quantile_ms(spans_ns, 0.5),
         p99_ms=quantile_ms(spans_ns, 0.99),
-        calm_p99_ms=quantile_ms((stamps_ns - dues_ns)[is_calm], 0.99),
-        calm_ticks=int(calm[round(warm_s * ticks_per_s) :].sum()),
+        calm_p99_ms=quantile_ms(spans_ns[calm], 0.99),
+        calm_ticks=len(np.unique(measured_ns[calm])),
         cpu_us=used.server_ns / len(stamps_ns) / 1_000 if used.server_ns else None,
         client_us=used.client_ns / len(stamps_ns) / 1_000,
         client_share=used.client_ns / used.wall_ns,

@@ -10,12 +10,9 @@ import time
 from array import array
 from typing import Final
 
-import numpy as np
-
 from tests.benchmarks.transport.crowd import Crowd, PeerFailed
 from tests.benchmarks.transport.peers import Running
 from tests.benchmarks.transport.processes import machine_stolen_ns
-from tests.benchmarks.transport.reading import Times
 
 _CONNECTIONS: Final = 16
 """Requests that may be unanswered; a tick due beyond that is missed, and counted."""
@@ -39,7 +36,8 @@ class Publisher:
         missed: ticks that found every connection waiting.
         refused: answers other than 202.
         lateness_ns: of each request, from due to written.
-        stolen_ns: what the host had taken of the machine when each tick was due.
+        readings: when the host's share was read, and what it had taken of the machine by then,
+            ns: with each tick, and at the end.
         is_drained: whether reading had become quiet when it stopped.
     """
 
@@ -61,7 +59,7 @@ class Publisher:
         self.missed = 0
         self.refused = 0
         self.lateness_ns = array("q")
-        self.stolen_ns = array("q")
+        self.readings: list[tuple[int, int]] = []
         self.is_drained = False
 
     def run(self) -> None:
@@ -70,8 +68,10 @@ class Publisher:
         Raises:
             PeerFailed: the peer closed a connection, or failed its clients.
         """
+        self._read_host()
         try:
             self._crowd.pump(self._turn)
+            self._read_host()
         finally:
             for opened in self._sockets:
                 fd = opened.fileno()
@@ -79,9 +79,8 @@ class Publisher:
                 self._crowd.poller.unregister(fd)
                 opened.close()
 
-    def number_of(self, dues_ns: Times) -> Times:
-        """Return which ticks were due at these times, from 0."""
-        return np.rint((dues_ns - self.start_ns) / self._every_ns).astype(np.int64)
+    def _read_host(self) -> None:
+        self.readings.append((time.monotonic_ns(), machine_stolen_ns()))
 
     def _turn(self, now_ns: int) -> int | None:
         while self._next < self._ticks:
@@ -90,7 +89,7 @@ class Publisher:
                 return due_ns
             self._next += 1
             self._publish(due_ns)
-            self.stolen_ns.append(machine_stolen_ns())
+            self._read_host()
         return self._drain(now_ns)
 
     def _drain(self, now_ns: int) -> int | None:

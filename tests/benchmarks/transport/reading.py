@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from collections.abc import Sequence
 from typing import Any
@@ -52,17 +53,24 @@ def _integers(values: Any) -> Times:
     return np.frombuffer(values, dtype=np.int64) if len(values) else np.empty(0, np.int64)
 
 
-def calm_ticks(stolen_ns: Sequence[int]) -> NDArray[np.bool_]:
-    """Return of each tick whether the host took nothing from the one before to two after.
+def is_calm(
+    dues_ns: Times, readings: Sequence[tuple[int, int]], spare_ns: int
+) -> NDArray[np.bool_]:
+    """Return of each tick whether the host took nothing of the machine about it.
 
-    What it took is told when it has given the core back, and in steps.
+    What the host took is told once it has given the core back, and in steps: of a rise between
+    two readings, all of it may lie before the first, and what it held up comes after the second.
 
     Args:
-        stolen_ns: what it had taken of the machine in all, when each tick was due.
+        dues_ns: when the ticks were due.
+        readings: when it was read what the host had taken in all, and what; both ns, rising.
+        spare_ns: that may lie on either side of it as well.
     """
-    told = np.array(stolen_ns)
-    padded = np.concatenate([told[:1], told, told[-1:], told[-1:]])
-    calm: NDArray[np.bool_] = padded[:-3] == padded[3:]
+    calm = np.ones(len(dues_ns), dtype=np.bool_)
+    for (before_ns, had_ns), (after_ns, has_ns) in itertools.pairwise(readings):
+        if has_ns > had_ns:
+            from_ns = before_ns - (has_ns - had_ns) - spare_ns
+            calm &= (dues_ns < from_ns) | (dues_ns > after_ns + spare_ns)
     return calm
 
 
