@@ -32,7 +32,7 @@ from reports.frames import RunFrames
 from reports.metrics import Measurement, measure
 from reports.pairs import Shift
 from reports.ratios import Ratio, change, judge_ratio, unjudged
-from reports.standing import disturbed_seconds, measure_undisturbed, weigh_disturbance
+from reports.standing import can_stand, disturbed_seconds, measure_undisturbed, weigh_disturbance
 from reports.validity import Check, check_validity
 from scenarios.schema import METRICS, Budget
 
@@ -148,7 +148,7 @@ def decide(
     if budget.is_relative:
         return _decide_ratio(budget, measurement, checks, baseline)
     verdict, why = _judge_measurement(budget, measurement)
-    if verdict is Verdict.FAIL and disturbed_seconds(run, budget):
+    if verdict is Verdict.FAIL and can_stand(budget) and disturbed_seconds(run, budget):
         undisturbed, _ = _judge_measurement(budget, measure_undisturbed(run, budget))
         if undisturbed is not Verdict.FAIL:
             verdict, why = weigh_disturbance(run, budget, undisturbed)
@@ -211,10 +211,11 @@ def weigh_validity(verdict: Verdict, why: str, checks: Sequence[Check], budget: 
 
     A delay of the generator is an error of what was timed. Where it is at most a tenth of the
     limit it decides nothing: 15 ms say nothing against a drain that may take 25 s. And what the
-    host did can only have lengthened a time, and takes nothing from its keeping an upper limit.
+    host did can only have lengthened a time: it takes nothing from its keeping an upper limit, nor
+    from its breaking one in the seconds that the host left alone.
 
     Args:
-        verdict: by the interval alone.
+        verdict: by the interval alone; a FAIL that ``can_stand`` does so already.
         why: in words.
         checks: of the run.
         budget: about a time, or a ratio of times.
@@ -228,7 +229,8 @@ def weigh_validity(verdict: Verdict, why: str, checks: Sequence[Check], budget: 
         return Verdict.INCONCLUSIVE, f"{unknown[0].name} is not known: {unknown[0].why}"
     if broken:
         names = ", ".join(check.name for check in broken)
-        why = f"kept with what the host held up in it ({names})" + (f"; {why}" if why else "")
+        told = "kept with" if verdict is Verdict.PASS else "broken without"
+        why = f"{told} what the host held up in it ({names})" + (f"; {why}" if why else "")
     return verdict, why
 
 
@@ -243,7 +245,9 @@ def spoils(check: Check, budget: Budget) -> bool:
 
 
 def _is_withstood(check: Check, verdict: Verdict, budget: Budget) -> bool:
-    """Return whether a time kept its upper limit with what the host did still in it."""
+    """Return whether a verdict holds whatever the host did: a PASS with it, a FAIL without."""
+    if verdict is Verdict.FAIL:
+        return check.lies_in_seconds and can_stand(budget)
     is_upper_limit = _time_limit(budget) is not None and budget.operator in ("<=", "<")
     is_kept = verdict is Verdict.PASS and is_upper_limit and budget.metric not in _SHRINK
     return is_kept and check.only_lengthens

@@ -48,6 +48,8 @@ class Check:
         is_about_times: whether it bears on times alone; the others bear on the whole run.
         only_lengthens: whether what it finds makes times longer and never shorter, and says
             nothing against the generator itself.
+        lies_in_seconds: whether what it finds is over in the seconds that are left without the
+            disturbed ones (``reports.standing``).
     """
 
     name: str
@@ -59,6 +61,7 @@ class Check:
     is_delay: bool = False
     is_about_times: bool = True
     only_lengthens: bool = False
+    lies_in_seconds: bool = False
 
     @property
     def words(self) -> str:
@@ -100,7 +103,15 @@ def _check_tainted(run: RunFrames) -> Check:
     fate = "left out" if ok else f"more than the {limit:g} % that may be left out"
     words = f"{len(tainted)} of {quantities.counted(held, 'steady second')} {fate}"
     why = f"{words} ({', '.join(told)})"
-    return Check(name=name, value=percent, limit=limit, ok=ok, why=why, only_lengthens=True)
+    return Check(
+        name=name,
+        value=percent,
+        limit=limit,
+        ok=ok,
+        why=why,
+        only_lengthens=True,
+        lies_in_seconds=True,
+    )
 
 
 def _check_generator(run: RunFrames, without: Collection[int]) -> list[Check]:
@@ -156,7 +167,7 @@ def _check_machine(run: RunFrames, without: Collection[int]) -> list[Check]:
     return [
         _check_share(run, rows, "cpu_ns", "generator CPU", health.generator_cpu_percent),
         _check_share(run, rows, "run_queue_ns", "generator's wait for a core", wait),
-        replace(stolen, only_lengthens=True),
+        replace(stolen, only_lengthens=True, lies_in_seconds=True),
         _check_core_wait(run, without),
         _check_pause(run, rows, health.generator_gc_pause_ms * _MS),
     ]

@@ -18,24 +18,28 @@ WELL_BEHAVED: Final = ("subscriber", "trader", "idle", "churner", "storm")
 """Groups whose users keep every rule, so that the gateway has no reason to end a connection."""
 
 
-def _measure_gaps(metric: str) -> MeasureQuantile:
-    """Leave out what a tainted second delayed: its own beats and each next one.
+def measure_gaps(
+    run: RunFrames, metric: str, statistic: str, *, besides: frozenset[int] = frozenset()
+) -> Measurement:
+    """Measure a quantile of beats, without what a tainted second delayed: its own and each next.
 
     A beat that is read late makes the gap before it longer and the gap after it shorter by
     as much, one interval later.
+
+    Args:
+        run: the run.
+        metric: ``heartbeat.error`` or ``heartbeat.gap``.
+        statistic: ``p50`` to ``p99.99``, or ``max``.
+        besides: seconds to treat as tainted, too.
     """
-
-    def measure(run: RunFrames, statistic: str) -> Measurement:
-        tainted = left_out(run)
-        interval_s = round(float(run.manifest.facts.get("heartbeat_interval_ms") or 0) / 1_000)
-        after = {second + interval_s + slip for second in tainted for slip in (-1, 0, 1)}
-        steady = run["timeline"]
-        last = steady.loc[steady["phase"] == str(Phase.STEADY), "t_s"]
-        held = set(last.tolist())
-        excluded = frozenset(tainted | (after & held) if interval_s else tainted)
-        return measure_stream(run, metric, statistic, without=excluded)
-
-    return measure
+    tainted = left_out(run) | besides
+    interval_s = round(float(run.manifest.facts.get("heartbeat_interval_ms") or 0) / 1_000)
+    after = {second + interval_s + slip for second in tainted for slip in (-1, 0, 1)}
+    steady = run["timeline"]
+    last = steady.loc[steady["phase"] == str(Phase.STEADY), "t_s"]
+    held = set(last.tolist())
+    excluded = frozenset(tainted | (after & held) if interval_s else tainted)
+    return measure_stream(run, metric, statistic, without=excluded)
 
 
 def count_missed(run: RunFrames) -> Measurement:
@@ -74,8 +78,12 @@ def count_false_evictions(run: RunFrames) -> Measurement:
     return exact(unexplained, max(kept, len(ends)))
 
 
+def _gaps(metric: str) -> MeasureQuantile:
+    return lambda run, statistic: measure_gaps(run, metric, statistic)
+
+
 QUANTILES: Final[dict[str, MeasureQuantile]] = {
-    metric: _measure_gaps(metric) for metric in ("heartbeat.error", "heartbeat.gap")
+    metric: _gaps(metric) for metric in ("heartbeat.error", "heartbeat.gap")
 }
 MEASURES: Final[dict[str, Measure]] = {
     "heartbeat.missed": count_missed,
