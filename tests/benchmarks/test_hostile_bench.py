@@ -205,12 +205,14 @@ def test_a_busy_machine_is_a_doubt() -> None:
             measured="",
             promise="",
             verdict=Verdict.KEPT,
-            figures={"others_share": share},
+            figures={"others_share": share, "disturbed_cells": cells},
         )
-        for share in (0.02, 0.4)
+        for share, cells in ((0.02, 0), (0.4, 3))
     )
     assert doubts([quiet]) == []
-    assert "40%" in doubts([busy])[0]
+    of_others, of_the_host = doubts([busy])
+    assert "40%" in of_others
+    assert "3 cells" in of_the_host
 
 
 def test_a_short_run_prints_every_row_that_was_asked_for(

@@ -171,12 +171,16 @@ def doubts(findings: Sequence[Finding]) -> list[str]:
     shares = [
         finding.figures["others_share"] for finding in findings if "others_share" in finding.figures
     ]
-    return [
+    notes = [
         f"other processes used {share:.0%} of a core beside the cells without an attack: "
         "intervals are wider than the gateway makes them"
         for share in shares
         if share > _BUSY_SHARE
     ]
+    disturbed = sum(finding.figures.get("disturbed_cells", 0) for finding in findings)
+    if disturbed:
+        notes.append(f"in {disturbed} cells the host left too few ticks alone: there all count")
+    return notes
 
 
 if __name__ == "__main__":
