@@ -219,7 +219,18 @@ def test_a_short_run_prints_every_row_that_was_asked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kept, words = tmp_path / "hostile.json", tmp_path / "hostile.md"
-    arguments = ["--pairs", "1", "--seconds", "0.3", "--only", "pongs", "malformed", "kick"]
+    arguments = [
+        "--pairs",
+        "1",
+        "--seconds",
+        "0.3",
+        "--patience",
+        "1",
+        "--only",
+        "pongs",
+        "malformed",
+        "kick",
+    ]
     assert main([*arguments, "--json", str(kept), "--markdown", str(words)]) == 0
     findings = {one["key"]: one for one in json.loads(kept.read_text())["findings"]}
     assert set(findings) == {"pongs", "malformed", "aftermath", "kick"}, findings

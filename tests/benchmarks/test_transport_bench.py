@@ -129,8 +129,8 @@ def test_a_goal_is_judged_by_the_whole_interval(ours: list[float | None], judgem
     ("readings_ms", "calm"),
     [
         ([(0, 50), (100, 50)], "1111111111"),
-        # 20 ms, told between 50 and 60: from 30 on at the earliest, and 10 on either side
-        ([(0, 50), (50, 50), (60, 70), (100, 70)], "1100000011"),
+        # 20 ms, told between 50 and 60: from 30 on at the earliest, and 9 on either side
+        ([(0, 50), (50, 50), (60, 70), (100, 70)], "1110000111"),
         ([(0, 50), (90, 60)], "0000000000"),
     ],
     ids=["nothing", "a while", "any time"],

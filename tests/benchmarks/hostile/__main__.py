@@ -76,6 +76,12 @@ def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--seconds", type=float, default=4.0, help="measured of each of those cells"
     )
     parser.add_argument(
+        "--patience",
+        type=_count,
+        default=5,
+        help="how often a cell is measured again that the host disturbed",
+    )
+    parser.add_argument(
         "--only",
         nargs="+",
         choices=KEYS,
@@ -114,7 +120,8 @@ def _measure(options: argparse.Namespace, bench: Bench, log: Console) -> list[Fi
     attacks = [key for key in ATTACKS if key in options.only]
     tasks: list[tuple[str, Callable[[], list[Finding]]]] = []
     if attacks:
-        row = partial(bystanders.measure, bench, attacks, options.pairs, options.seconds, report)
+        lengths = options.pairs, options.seconds, options.patience
+        row = partial(bystanders.measure, bench, attacks, *lengths, report)
         tasks.append(("bystanders", row))
     tasks += [(key, partial(row, bench)) for key, row in _SINGLE.items() if key in options.only]
     if _DROP in options.only:

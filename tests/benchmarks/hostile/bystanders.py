@@ -33,7 +33,6 @@ _CLIENTS: Final = 200
 _TICKS_PER_S: Final = 50
 _WARM_S: Final = 0.2
 _DRAIN_S: Final = 3.0
-_TRIES: Final = 5
 _ANSWER_S: Final = 20.0
 _STOP_S: Final = 5.0
 _RETURN_S: Final = 10.0
@@ -128,7 +127,12 @@ class Attacker:
 
 
 def measure(
-    bench: Bench, attacks: Sequence[str], pairs: int, seconds: float, report: Report
+    bench: Bench,
+    attacks: Sequence[str],
+    pairs: int,
+    seconds: float,
+    patience: int,
+    report: Report,
 ) -> list[Finding]:
     """Measure every attack beside its absence, pair by pair, on one gateway.
 
@@ -137,6 +141,7 @@ def measure(
         attacks: keys of ``ATTACKS``.
         pairs: of cells for each attack; the order turns from pair to pair.
         seconds: measured of each cell.
+        patience: how often a cell is measured again that the host disturbed.
         report: told what happens.
 
     Raises:
@@ -147,7 +152,7 @@ def measure(
         try:
             _cell(crowd, market, seconds)  # the first ticks pay for what is made once
             before = _footprint(market)
-            rows = _Rows(crowd, market, attacker, seconds)
+            rows = _Rows(crowd, market, attacker, seconds, patience)
             for number in range(pairs):
                 report(f"bystanders, pair {number + 1} of {pairs}")
                 for key in attacks if number % 2 == 0 else reversed(attacks):
@@ -173,11 +178,14 @@ def measure(
 class _Rows:
     """The pairs of every attack."""
 
-    def __init__(self, crowd: Crowd, market: Market, attacker: Attacker, seconds: float) -> None:
+    def __init__(
+        self, crowd: Crowd, market: Market, attacker: Attacker, seconds: float, patience: int
+    ) -> None:
         self._crowd = crowd
         self._market = market
         self._attacker = attacker
         self._seconds = seconds
+        self._patience = patience
         self._with_ms: dict[str, list[float]] = {}
         self._without_ms: dict[str, list[float]] = {}
         self._counts: dict[str, Counter[str]] = {}
@@ -201,7 +209,7 @@ class _Rows:
         """
         fewest = _TICKS_PER_S * self._seconds / 5
         found = self._cell(key)
-        for _ in range(_TRIES):
+        for _ in range(self._patience):
             if found.calm_ticks >= fewest:
                 break
             cells.rest(self._crowd, self._seconds)
