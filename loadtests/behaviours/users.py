@@ -18,6 +18,7 @@ import gevent
 from gevent.event import AsyncResult
 from gevent.pool import Group
 from gevent.timeout import Timeout
+from locust import task
 from locust.env import Environment
 from locust.exception import StopUser
 
@@ -76,10 +77,15 @@ class VirtualUser(Witness):
         seat = Seat(self, self.close)
         self._greenlet, self._group = seat, group
         group.add(seat)
-        seat.take_turn(self._begin)
+        seat.take_turn(self.live)
         return seat
 
-    def _begin(self) -> None:
+    @task
+    def live(self) -> None:
+        """Begin when it is due, come on and behave: the task that Locust lists for the user.
+
+        :meth:`start` has it done once; Locust's loop over tasks would need a stack of its own.
+        """
         self._begin_when_due()
         self._come_on_again()
 

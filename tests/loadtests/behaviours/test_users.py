@@ -14,6 +14,7 @@ from living import Kept, Living, wait_until
 from locust.env import Environment
 
 from loadtests.behaviours.abuser import Abuser
+from loadtests.behaviours.cast import CAST
 from loadtests.behaviours.subscriber import Subscriber
 from loadtests.behaviours.trader import Trader
 from loadtests.behaviours.users import VirtualUser
@@ -229,6 +230,11 @@ def test_the_abusers_61st_is_refused_and_its_answers_are_not_timed(
     wait_until(lambda: len(recorder.outcomes(Event.LIMIT)) >= 65)
     assert recorder.outcomes(Event.LIMIT)[:65] == ["accepted"] * 60 + ["refused"] * 5
     assert recorder.of(Series.ACK) == []
+
+
+@pytest.mark.parametrize("user_class", CAST.values(), ids=CAST)
+def test_locust_finds_a_task_in_every_user(user_class: type[VirtualUser]) -> None:
+    assert user_class.tasks == [VirtualUser.live]  # it warns of users without
 
 
 def test_who_finds_nobody_has_tried_before_it_waits_to_try_again(
