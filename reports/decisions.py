@@ -248,8 +248,8 @@ def _is_withstood(check: Check, verdict: Verdict, budget: Budget) -> bool:
     """Return whether a verdict holds whatever the host did: a PASS with it, a FAIL without."""
     if verdict is Verdict.FAIL:
         return check.lies_in_seconds and can_stand(budget)
-    is_upper_limit = _time_limit(budget) is not None and budget.operator in ("<=", "<")
-    is_kept = verdict is Verdict.PASS and is_upper_limit and budget.metric not in _SHRINK
+    is_limit = _time_limit(budget) is not None and budget.is_upper_limit
+    is_kept = verdict is Verdict.PASS and is_limit and budget.metric not in _SHRINK
     return is_kept and check.only_lengthens
 
 

@@ -21,13 +21,13 @@ from scenarios.schema import Budget
 
 
 def can_stand(budget: Budget) -> bool:
-    """Whether a budget can be judged without some seconds.
+    """Return whether a budget can be judged without some seconds.
 
-    That are upper limits of times that came all through a phase; others have too few values, or
+    An upper limit of times that came all through a phase can; the others have too few values, or
     the wrong ones, in what is left.
     """
     is_stream = budget.metric in latency.QUANTILES or budget.metric in heartbeat.QUANTILES
-    return is_stream and budget.operator in ("<=", "<") and not budget.is_relative
+    return is_stream and budget.is_upper_limit and not budget.is_relative
 
 
 def disturbed_seconds(run: RunFrames, budget: Budget) -> frozenset[int]:

@@ -67,6 +67,11 @@ class Budget:
     path: str = ""
 
     @property
+    def is_upper_limit(self) -> bool:
+        """Whether it demands that a value be no larger than its limit."""
+        return self.operator in ("<=", "<")
+
+    @property
     def subject(self) -> tuple[str, str | None, bool]:
         """What it judges: two budgets of one subject are about the same figure."""
         return self.metric, self.statistic, self.is_relative

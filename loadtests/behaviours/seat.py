@@ -2,8 +2,8 @@
 
 Locust knows a user by the greenlet that runs it: it counts it, waits for it and kills it. But a
 greenlet that waits keeps each page that its Python stack ever touched (4 KiB, CPython 3.11) and
-a copy of the C stack under the place where it waits (2 KB): more than all else that a user needs
-who only listens. So the greenlet that Locust holds is one that never starts, and what the user
+a copy of the C stack under the place where it waits, which a user that only listens has no use
+for. So the greenlet that Locust holds is one that never starts, and what the user
 has to do is done in turns, each in a greenlet that ends.
 """
 
@@ -21,7 +21,8 @@ class Seat(gevent.Greenlet):  # type: ignore[misc]  # gevent has no types
     """One user's: never started, and dead once the user has ended, by itself or by Locust.
 
     Args:
-        user: whose it is. It is closed when the seat has died and no turn of it is left.
+        user: whose it is.
+        close: closes the user; called once, when the seat has died and no turn of it is left.
     """
 
     spawning_stack_limit = 0  # who spawned it is known, and would be kept ten frames deep

@@ -20,7 +20,6 @@ from scenarios.schema import Budget
 
 SECONDS: Final = 3
 GROSS: Final = 20
-_UPPER: Final = ("<=", "<")
 
 
 class BreachWatch:
@@ -70,6 +69,6 @@ def _strictest(budgets: Sequence[Budget], metric: str, statistic: str | None) ->
         budget.limit
         for budget in budgets
         if (budget.metric, budget.statistic, budget.is_relative) == (metric, statistic, False)
-        and (budget.operator in _UPPER or (budget.operator == "==" and budget.limit == 0))
+        and (budget.is_upper_limit or (budget.operator == "==" and budget.limit == 0))
     ]
     return min(limits, default=None)

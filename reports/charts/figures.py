@@ -175,7 +175,7 @@ def upper_limit(run: RunFrames, metric: str, statistic: str | None) -> float | N
         budget.limit
         for budget in run.scenario.budgets
         if (budget.metric, budget.statistic) == (metric, statistic)
-        and budget.operator in ("<=", "<")
+        and budget.is_upper_limit
         and not budget.is_relative
     ]
     return min(limits, default=None)

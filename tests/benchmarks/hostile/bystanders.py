@@ -9,7 +9,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from statistics import median
 from typing import Any, Final
 
@@ -163,15 +162,11 @@ def measure(
             attacker.close()
     token_start = market.token("any").partition(".")[0]  # the same of every token
     log = bench.log("bystanders").read_text(errors="replace")
-    left = _aftermath(before, after, log, token_start)
-    left = replace(
-        left,
-        figures={
-            **left.figures,
-            "others_share": median(rows.others_shares),
-            "disturbed_cells": rows.disturbed_cells,
-        },
-    )
+    circumstances = {
+        "others_share": median(rows.others_shares),
+        "disturbed_cells": rows.disturbed_cells,
+    }
+    left = _aftermath(before, after, log, token_start, circumstances)
     return [*(rows.finding(key) for key in attacks), left]
 
 
@@ -282,6 +277,7 @@ def _aftermath(
     after: dict[str, float],
     log: str,
     token_start: str,
+    circumstances: dict[str, float],
 ) -> Finding:
     """Return the row of what all attacks together left behind."""
     tracebacks = log.count("Traceback")
@@ -310,6 +306,7 @@ def _aftermath(
             "after": after,
             "tracebacks": tracebacks,
             "tokens": tokens,
+            **circumstances,
         },
     )
 
