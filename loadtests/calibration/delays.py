@@ -68,7 +68,7 @@ def _walk(
         For each round, by delay: the second of the run that measures it, and how late the
         proxy itself was in what it held back (ns, p50).
     """
-    t0_ns = run.wait_until_steady()
+    t0_ns, _ = run.wait_until_steady()
     first_s = math.ceil((time.monotonic_ns() - t0_ns) / NS_PER_S)
     rounds: list[dict[float, tuple[int, float]]] = [{} for _ in range(len(steps) // round_size)]
     for index, level in enumerate(steps):

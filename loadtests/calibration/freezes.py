@@ -10,7 +10,7 @@ from loadtests.calibration.arithmetic import frozen_quantile_ns
 from loadtests.calibration.loads import Load
 from loadtests.calibration.pace import Pace
 from loadtests.calibration.readings import NS_PER_S, Reading
-from loadtests.calibration.rig import Rig, freeze
+from loadtests.calibration.rig import Rig, RigFailed, freeze, sleep_until
 from loadtests.calibration.rows import Row, books_row, say_ms, verdict_row
 from loadtests.results import ExitCode, Phase, Series, Verdict
 
@@ -34,14 +34,16 @@ def try_frozen_gateway(rig: Rig, pace: Pace) -> list[Row]:
     )
     run = rig.begin_run("frozen-gateway", load.text())
     try:
-        run.wait_until_steady()
-        time.sleep(pace.freeze_s / 2)
+        _, steady_ns = run.wait_until_steady()
+        sleep_until(steady_ns + round(pace.freeze_s / 2 * NS_PER_S))
         frozen_ns = freeze(rig.gateway_pid, round(pace.freeze_s * NS_PER_S))
+        thawed_ns = time.monotonic_ns()
         directory, _ = run.end()
     finally:
         run.stop()
     reading = Reading(directory)
     start_ns, end_ns = reading.span_ns(Phase.STEADY)
+    require_within_steady(thawed_ns, end_ns)
     found = reading.histogram(Series.PUSH)
     # Half of the messages are not touched: their middle is the base.
     base_ns = float(found.quantile_ns(0.25) or 0)
@@ -74,6 +76,16 @@ def try_frozen_gateway(rig: Rig, pace: Pace) -> list[Row]:
     return [*rows, blamed, books_row("gateway frozen", reading, load)]
 
 
+def require_within_steady(thawed_ns: int, steady_end_ns: int) -> None:
+    """Raise RigFailed for a freeze that outlived the steady phase: its quantiles say nothing."""
+    if thawed_ns > steady_end_ns:
+        raise RigFailed(
+            f"the gateway stood until {(thawed_ns - steady_end_ns) / NS_PER_S:.2f} s after the "
+            "steady phase that should have measured it: this process was told too late that "
+            "the phase had begun; try again on a quieter machine"
+        )
+
+
 def try_frozen_worker(rig: Rig, pace: Pace) -> list[Row]:
     """Stop the load generator for a while: the ruler is at fault, and must say so."""
     load = Load(
@@ -84,8 +96,8 @@ def try_frozen_worker(rig: Rig, pace: Pace) -> list[Row]:
     )
     run = rig.begin_run("frozen-worker", load.text())
     try:
-        run.wait_until_steady()
-        time.sleep(pace.worker_freeze_s / 2)
+        _, steady_ns = run.wait_until_steady()
+        sleep_until(steady_ns + round(pace.worker_freeze_s / 2 * NS_PER_S))
         freeze(run.load_pid(), round(pace.worker_freeze_s * NS_PER_S))
         directory, code = run.end()
     finally:

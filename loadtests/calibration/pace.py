@@ -19,7 +19,8 @@ class Pace:
         delays_ms: read back; 0 is added as the baseline.
         rounds: how often each delay is set.
         starting_s: what a run may take of its steady phase before everybody is there.
-        freeze_s: how long the gateway stands; the steady phase is twice that.
+        freeze_s: how long the gateway stands, from a quarter to three quarters of a steady phase
+            of twice that; a quarter has to be longer than ``rig.TOLD_LATE_S``.
         worker_freeze_s: how long the load generator stands.
         drop_s: the steady phase in which messages are removed.
         drop_drain_s: how long what was removed is waited for.
@@ -54,7 +55,7 @@ QUICK: Final = Pace(
     delays_ms=(100, 500),
     rounds=1,
     starting_s=3,
-    freeze_s=1.5,
+    freeze_s=3.0,
     worker_freeze_s=1.0,
     drop_s=2.0,
     drop_drain_s=1.0,

@@ -39,6 +39,8 @@ LIVE: Final = (
     "live.json"  # what loadtests.conducting.run writes each second; it cannot be imported here
 )
 _POLL_S: Final = 0.02
+TOLD_LATE_S: Final = 1.0
+"""A run says once a second in which phase it is, so a phase is known by so much too late."""
 
 
 class RigFailed(RuntimeError):  # noqa: N818 - the state of the rig, said in words
@@ -159,17 +161,21 @@ class RigRun:
         self._runs = runs
         self._deadline_s = time.monotonic() + START_S + scenario.load_s + JUDGED_S
 
-    def wait_until_steady(self) -> int:
-        """Wait for the steady phase, at most a second too long, and return the run's start (ns).
+    def wait_until_steady(self) -> tuple[int, int]:
+        """Wait until the run tells that its steady phase has begun, some ``TOLD_LATE_S`` ago.
+
+        Returns:
+            When the run and when the steady phase began, monotonic ns.
 
         Raises:
             RigFailed: the load never came so far.
         """
-        while not self._is_steady():
+        while (from_s := self._steady_from_s()) is None:
             if self._child.exit_code is not None or time.monotonic() > self._deadline_s:
                 raise RigFailed(f"the load never began:\n{self._child.last_lines(20)}")
             time.sleep(_POLL_S)
-        return int((read_json(self._directory() / MANIFEST) or {})["t0_monotonic_ns"])
+        t0_ns = int((read_json(self._directory() / MANIFEST) or {})["t0_monotonic_ns"])
+        return t0_ns, t0_ns + round(from_s * NS_PER_S)
 
     def load_pid(self) -> int:
         """Return the process of the load generator. Raises RigFailed: there is none."""
@@ -203,11 +209,11 @@ class RigRun:
             raise RigFailed(f"{self._runs} holds {len(found)} runs, not one")
         return found[0]
 
-    def _is_steady(self) -> bool:
+    def _steady_from_s(self) -> float | None:
         if not self._runs.exists() or not any(self._runs.iterdir()):
-            return False
+            return None
         live = read_json(self._directory() / LOGS / LIVE)
-        return live is not None and live["phase"] == Phase.STEADY
+        return None if live is None or live["phase"] != Phase.STEADY else live["phase_from_s"]
 
 
 def sleep_until(due_ns: int) -> None:

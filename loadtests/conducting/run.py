@@ -341,6 +341,7 @@ class Run:
         self.live.write(
             t_s=(seen.at_ns - self.t0_ns) / SECOND_NS,
             phase=self._phases.at(seen.at_ns),
+            phase_from_s=(self._phases.began_ns(seen.at_ns) - self.t0_ns) / SECOND_NS,
             figures=figures,
             server=seen.server,
             publisher=None if self._publisher is None else self._publisher.ledger(),

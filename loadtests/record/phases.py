@@ -31,7 +31,11 @@ class PhaseTimes:
 
     def at(self, now_ns: int) -> Phase:
         """Return the phase of a moment; what was before the start counts as the first."""
-        return self.phases[max(0, bisect_right(self.starts_ns, now_ns) - 1)]
+        return self.phases[self._index(now_ns)]
+
+    def began_ns(self, now_ns: int) -> int:
+        """Return when the phase of a moment began."""
+        return self.starts_ns[self._index(now_ns)]
 
     def describe(self, t0_ns: int, end_ns: int) -> list[dict[str, object]]:
         """Return each phase that began by ``end_ns``: start and end in seconds of the run."""
@@ -45,3 +49,6 @@ class PhaseTimes:
             for phase, start_ns, stop_ns in zip(self.phases, self.starts_ns, ends_ns, strict=True)
             if start_ns <= end_ns
         ]
+
+    def _index(self, now_ns: int) -> int:
+        return max(0, bisect_right(self.starts_ns, now_ns) - 1)

@@ -27,6 +27,7 @@ _MEMORY: Final = ("pss_anon_bytes", "rss_bytes")
 MEMBERS: Final[Mapping[str, tuple[str, str]]] = {
     "t_s": ("s", "since the run's start"),
     "phase": ("", "ramp, warm-up, steady or drain"),
+    "phase_from_s": ("s", "when that phase began, since the run's start"),
     "clients": ("", "virtual users that hold a welcome"),
     "offered": ("", "requests and sessions whose time came in this second"),
     "requests": ("", "of those, begun"),
@@ -76,6 +77,7 @@ class LiveFile:
         *,
         t_s: float,
         phase: Phase,
+        phase_from_s: float,
         figures: LiveFigures,
         server: Mapping[str, object],
         publisher: Mapping[str, Any] | None,
@@ -85,6 +87,7 @@ class LiveFile:
         Args:
             t_s: since the run's start.
             phase: of the run.
+            phase_from_s: when that began, since the run's start.
             figures: of all processes together.
             server: the newest columns of ``server``.
             publisher: its ledger so far; None where a scenario publishes nothing.
@@ -94,6 +97,7 @@ class LiveFile:
         self.newest = {
             "t_s": t_s,
             "phase": str(phase),
+            "phase_from_s": phase_from_s,
             "clients": figures.clients,
             "offered": figures.offered,
             "requests": figures.sent,

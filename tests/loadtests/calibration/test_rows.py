@@ -11,10 +11,11 @@ from synthetic_run import ledger_row, make_run
 
 from gateway.contract import MarketEvent
 from loadtests.calibration.delays import delay_rows
+from loadtests.calibration.freezes import require_within_steady
 from loadtests.calibration.loads import SYMBOLS, Load
-from loadtests.calibration.pace import FULL
+from loadtests.calibration.pace import FULL, QUICK, Pace
 from loadtests.calibration.readings import Reading
-from loadtests.calibration.rig import RigFailed
+from loadtests.calibration.rig import TOLD_LATE_S, RigFailed
 from loadtests.calibration.rows import Row, books_row
 from loadtests.calibration.table import markdown
 from loadtests.record.manifest import write_json
@@ -123,6 +124,17 @@ def test_rounds_that_were_not_set_in_time_are_left_out_and_too_few_are_no_readin
     del found[3][0.0]
     with pytest.raises(RigFailed, match="100 ms was set in time in 3 rounds only"):
         delay_rows(Series.PUSH_SERVICE, found, FULL, {})
+
+
+@pytest.mark.parametrize("pace", [FULL, QUICK], ids=["full", "quick"])
+def test_a_freeze_begins_when_its_phase_is_known_to_have_begun(pace: Pace) -> None:
+    assert pace.freeze_s / 2 > TOLD_LATE_S
+
+
+def test_a_freeze_that_outlives_its_phase_is_no_reading() -> None:
+    require_within_steady(100 * MS, 100 * MS)
+    with pytest.raises(RigFailed, match=r"0\.25 s after the steady phase"):
+        require_within_steady(350 * MS, 100 * MS)
 
 
 def test_a_load_is_a_scenario_in_which_everybody_holds_every_symbol() -> None:

@@ -304,6 +304,8 @@ def test_a_phase_that_was_planned_is_dropped_by_an_earlier_one(phases: PhaseTime
     phases.begin(Phase.DRAIN, T0 + 3 * SECOND_NS)
     assert phases.at(T0 + 5 * SECOND_NS) is Phase.DRAIN
     assert phases.at(T0 + int(2.5 * SECOND_NS)) is Phase.WARM_UP
+    assert phases.began_ns(T0 + int(2.5 * SECOND_NS)) == T0 + 2 * SECOND_NS
+    assert phases.began_ns(T0 - 1) == T0
     assert phases.at(T0 - 1) is Phase.RAMP
     described = phases.describe(T0, T0 + 6 * SECOND_NS)
     assert [(p["phase"], p["start_s"], p["end_s"]) for p in described] == [

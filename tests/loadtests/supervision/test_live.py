@@ -93,6 +93,7 @@ class Watched:
         self.file.write(
             t_s=float(self.second),
             phase=phase,
+            phase_from_s=0.0,
             figures=figures,
             server=server or {},
             publisher=publisher,
