@@ -32,7 +32,7 @@ setup: $(INSTALLED) ## make .venv and install what is pinned in requirements.loc
 run: $(INSTALLED) ## run SCENARIO (scenarios/smoke.toml) against an embedded gateway, and judge it
 	@$(BIN)/tidegate run $(SCENARIO)
 
-test: $(INSTALLED) node ## run all tests
+test: $(INSTALLED) node peers ## run all tests
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 bench: $(INSTALLED) peers ## measure the gateway beside its peers (20 minutes; a look: PAIRS=1 QUICK=1)
@@ -87,7 +87,7 @@ $(NODE_INSTALLED): $(NODE_DIR)/package.json $(NODE_DIR)/package-lock.json
 	@cd $(NODE_DIR) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-# Without npm the benchmark goes on without Node's peer, and says so.
+# Without npm the benchmark goes on without Node's peer, and says so; its own test is skipped.
 .PHONY: peers
 peers:
 	@if command -v npm >/dev/null 2>&1; then $(MAKE) --no-print-directory $(PEER_INSTALLED); \

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +23,24 @@ StartGateway = Callable[..., GatewayProcess]
 Connect = Callable[..., RawClient]
 
 
+NODE_PARTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "node": ("tests/interop", ("socket.io-client", "playwright-core", "axe-core")),
+    "node peer": ("tests/benchmarks/transport/servers/node", ("socket.io", "ws")),
+}
+"""By real part: the folder where npm installs it, and the packages that are needed there."""
+
+
 def missing_part(name: str) -> str | None:
     """Say what is missing of a real part, and how to get it; None when it is all there."""
-    if name == "node":
-        if shutil.which("node") is None:
-            return "node is not on the PATH: install Node.js 18 or newer"
-        for package in ("socket.io-client", "playwright-core", "axe-core"):
-            if not (ROOT / "tests/interop/node_modules" / package).is_dir():
-                return f"{package} is not installed: cd tests/interop && npm ci"
-        return None
-    return None if shutil.which(name) else f"{name} is not on the PATH"
+    if name not in NODE_PARTS:
+        return None if shutil.which(name) else f"{name} is not on the PATH"
+    if shutil.which("node") is None:
+        return "node is not on the PATH: install Node.js 18 or newer"
+    folder, packages = NODE_PARTS[name]
+    for package in packages:
+        if not (ROOT / folder / "node_modules" / package).is_dir():
+            return f"{package} is not installed: cd {folder} && npm ci"
+    return None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

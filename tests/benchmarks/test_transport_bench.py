@@ -261,12 +261,12 @@ def test_the_floor_delivers_every_tick_to_every_client(
     assert pong_ms > 0
 
 
-@pytest.mark.parametrize("key", ["stock", "node"])
+@pytest.mark.parametrize(
+    "key", ["stock", pytest.param("node", marks=pytest.mark.real_part("node peer"))]
+)
 def test_a_peer_checks_tokens_and_delivers(
     key: str, peers: dict[str, Peer], tmp_path: Path
 ) -> None:
-    if peers[key].missing:
-        pytest.skip(peers[key].missing)
     with start(peers[key], CORE, 30, tmp_path / "log") as running:
         stranger = Crowd(running.port, ["e30.e30.e30"])
         with pytest.raises(PeerFailed, match="44"):
