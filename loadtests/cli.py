@@ -125,6 +125,7 @@ def run(
         max_duration_s=seconds(max_duration),
         duration_s=seconds(duration),
         gateway=GatewayCommand() if gateway is None else _gateway(gateway),
+        words=tuple(sys.argv[1:]),
     )
     try:
         code = run_supervised(request, os.environ, Console(stderr=True))

@@ -40,6 +40,7 @@ class RunRequest:
         duration_s: of the steady phase, in place of the scenario's; None leaves it.
         gateway: which one of our own.
         is_judged: whether the run is judged at its end; a block of a comparison is not.
+        words: what was typed after ``tidegate``, to be shown at the end as what runs it again.
     """
 
     scenario: Path
@@ -53,6 +54,7 @@ class RunRequest:
     duration_s: float | None = None
     gateway: GatewayCommand = field(default_factory=GatewayCommand)
     is_judged: bool = True
+    words: tuple[str, ...] = ()
 
     def read(self) -> Scenario:
         """Return the scenario as it will be run: its length and its budgets as asked for.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import signal
 import socket
@@ -327,8 +328,9 @@ class Supervisor:
         report = self.directory / REPORT
         if report.exists():
             self.progress.say(f"report: {report}")
-        self.progress.say(f"again:  tidegate run {self.request.scenario}")
-        self.progress.say(f"look:   tidegate report {self.directory.name}")
+        if self.request.words:
+            self.progress.say(f"again:  {shlex.join(('tidegate', *self.request.words))}")
+        self.progress.say(f"look:   {shlex.join(('tidegate', 'report', str(self.directory)))}")
 
 
 def _load_s(scenario: Scenario, users: int | None) -> float:

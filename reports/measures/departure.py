@@ -116,7 +116,9 @@ def cycle_line(run: RunFrames) -> lines.Line | None:
     found = cycle_levels(run)
     if len(found) < FEWEST_CYCLES:
         return None
-    return lines.fit_line(found["cycle"].to_numpy(), found["value"].to_numpy())
+    return lines.fit_walk(
+        found["cycle"].to_numpy(), found["value"].to_numpy(), seed=run.scenario.seed
+    )
 
 
 def measure_per_cycle(run: RunFrames) -> Measurement:
@@ -147,10 +149,7 @@ def measure_per_cycle(run: RunFrames) -> Measurement:
 
 
 def _measure_churn(run: RunFrames) -> Measurement:
-    """Measure memory over the returns of churners so far, each second of the steady phase.
-
-    Seconds depend on each other, so the interval is the least that one should doubt.
-    """
+    """Measure memory over the returns of churners so far, each second of the steady phase."""
     rows, events = run["server"], run["events"]
     rows = rows[rows["phase"] == str(Phase.STEADY)].sort_values("t_s")
     column, words = memory_column(rows)
@@ -163,10 +162,14 @@ def _measure_churn(run: RunFrames) -> Measurement:
         why = f"{told} of {churners:,} churners; a slope needs {FEWEST_CYCLES} each"
         return absent(run.absences.get("events") or why, len(returns_s))
     so_far = np.searchsorted(returns_s, rows["t_s"].to_numpy(dtype=np.float64))
-    line = lines.fit_line(so_far.astype(np.float64), rows[column].to_numpy(dtype=np.float64))
+    line = lines.fit_walk(
+        so_far.astype(np.float64),
+        rows[column].to_numpy(dtype=np.float64),
+        seed=run.scenario.seed,
+    )
     if line is None:
         return absent(run.absences.get("server") or "memory was not watched while they came")
-    return _sloped_over_returns(line, f"{words}, over {len(returns_s):,} returns")
+    return _sloped_over_returns(line, f"{words}, over {so_far[-1] - so_far[0]:,} returns")
 
 
 def _sloped_over_returns(line: lines.Line, words: str) -> Measurement:

@@ -1,7 +1,8 @@
 """``python -m tests.proof``: run the steps, keep what each came to, write the table.
 
 A step that was done for this very tree is not run again: an interrupted proof goes on where
-it stopped. ``--only NAME`` runs steps whose name begins so. Rows of an earlier tree are thrown
+it stopped. One that decided nothing (INCONCLUSIVE, INVALID) is not done: it is tried again, and
+its row says how often it was tried. ``--only NAME`` runs steps whose name begins so. Rows of an earlier tree are thrown
 away, or kept with ``--keep`` and marked with their tree. The exit code is 0 when every judged
 step of this tree ended with 0.
 """
@@ -22,11 +23,13 @@ from typing import Any, Final
 from rich.console import Console
 
 from loadtests.record.manifest import read_json, write_json
+from loadtests.results import ExitCode
 from loadtests.supervision.children import PROJECT
 from tests.proof.steps import FAULT_TRIALS, RUNS, Step, steps
 
 DOCUMENT: Final = Path("docs/proof.md")
 STATE: Final = RUNS / "state.json"
+_UNDECIDED: Final = (ExitCode.INCONCLUSIVE, ExitCode.INVALID)
 
 
 def tree_id() -> str:
@@ -75,7 +78,8 @@ def write_table(tree: str, rows: dict[str, dict[str, Any]], all_steps: list[Step
         "# Proof",
         "",
         f"`make proof` of `{tree}`, {day}, {machine}. Exit codes as in the README;",
-        "`Node:` is the same scenario against Socket.IO for Node, which is judged by nobody.",
+        "`Node:` is the same scenario against Socket.IO for Node, which is judged by nobody. What",
+        "decided nothing (3, 4) is tried again when the proof goes on; `try` counts from one.",
         "",
         "| step | exit code | what it came to | s |",
         "|---|--:|---|--:|",
@@ -84,6 +88,8 @@ def write_table(tree: str, rows: dict[str, dict[str, Any]], all_steps: list[Step
         row = rows.get(step.name)
         if row is not None:
             words = row["words"].replace("|", r"\|")
+            if row["tries"] > 1:
+                words = f"(try {row['tries']}) {words}"
             if row["tree"] != tree:
                 words = f"(of `{row['tree']}`) {words}"
             lines.append(f"| {step.name} | {row['exit_code']} | {words} | {row['seconds']:.0f} |")
@@ -111,12 +117,14 @@ def main() -> int:
     all_steps = steps()
     for number, step in enumerate(all_steps, start=1):
         is_wanted = not options.only or any(step.name.startswith(name) for name in options.only)
-        if rows.get(step.name, {}).get("tree") == tree or not is_wanted:
+        earlier = [rows[step.name]] if rows.get(step.name, {}).get("tree") == tree else []
+        if not is_wanted or any(row["exit_code"] not in _UNDECIDED for row in earlier):
             continue
         console.print(
             f"{number:>2} of {len(all_steps)}  {step.name} …", markup=False, soft_wrap=True
         )
-        rows[step.name] = {"tree": tree, **run_step(step)}
+        tries = 1 + sum(row["tries"] for row in earlier)
+        rows[step.name] = {"tree": tree, "tries": tries, **run_step(step)}
         console.print(
             f"    exit code {rows[step.name]['exit_code']}, {rows[step.name]['seconds']:.0f} s  "
             f"{rows[step.name]['words']}",

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from reports.lines import fit_line
+from reports.lines import STRETCHES, fit_line, fit_walk
 
 
 @settings(max_examples=30)
@@ -57,3 +57,57 @@ def test_a_line_and_its_interval_are_those_of_scipy(
     assert line.robust_slope == pytest.approx(robust.slope)
     assert line.low == pytest.approx(min(least.slope - margin, robust.low_slope))
     assert line.high == pytest.approx(max(least.slope + margin, robust.high_slope))
+
+
+SHARE_HELD = 0.85
+
+
+def test_a_course_of_rare_steps_is_held_by_its_interval_and_not_by_that_of_independent_points() -> (
+    None
+):
+    walks, lines, courses, per_x = 0, 0, 200, 40.0
+    for seed in range(courses):
+        draw = np.random.default_rng(seed)
+        x = np.arange(600.0)
+        steps = draw.poisson(12 / len(x), len(x))  # twelve pieces of 2 KB in the whole course
+        y = 48e6 + np.cumsum(steps) * per_x * len(x) / 12
+        walk, line = fit_walk(x, y, seed=seed), fit_line(x, y)
+        assert walk is not None
+        assert line is not None
+        assert walk.slope == line.slope
+        walks += walk.low <= per_x <= walk.high
+        lines += line.low <= per_x <= line.high
+    assert walks >= SHARE_HELD * courses
+    assert lines < courses / 2
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), count=st.integers(4, 200))
+def test_a_course_is_never_surer_than_independent_points(seed: int, count: int) -> None:
+    x = np.arange(float(count))
+    y = 3 * x + np.random.default_rng(seed).normal(0, 4, count)
+    walk, line = fit_walk(x, y, seed=seed), fit_line(x, y)
+    assert walk is not None
+    assert line is not None
+    assert walk.low <= line.low
+    assert walk.high >= line.high
+    assert fit_walk(x, y, seed=seed) == walk
+
+
+@pytest.mark.parametrize("count", [STRETCHES // 2, STRETCHES * 30])
+def test_a_course_that_rises_evenly_leaves_no_doubt(count: int) -> None:
+    x = np.arange(float(count))
+    walk = fit_walk(x, 5e6 + 400 * x, seed=1)
+    assert walk is not None
+    assert (walk.low, walk.high) == (pytest.approx(400), pytest.approx(400))
+
+
+def test_three_levels_make_no_course() -> None:
+    assert fit_walk([1.0, 2.0, 3.0, 3.0], [1.0, 2.0, 3.0, 4.0], seed=1) is None
+
+
+def test_a_course_whose_x_seldom_moves_still_has_an_interval() -> None:
+    x = np.repeat(np.arange(4.0), 9)  # of a draw of its steps about one in twenty stands still
+    walk = fit_walk(x, 400 * x, seed=1)
+    assert walk is not None
+    assert (walk.low, walk.high) == (pytest.approx(400), pytest.approx(400))
