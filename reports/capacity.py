@@ -128,6 +128,9 @@ def explain_capacity(answer: CapacityAnswer, budgets: tuple[Budget, ...] = ()) -
     if answer.low is None:
         if answer.high is None:
             return f"The capacity is not known: {answer.why}{demanded}"
+        if answer.bound == "generator":
+            told = f"The generator could not measure even {load_words(answer.high)} {unit}"
+            return f"{told}: {answer.why}{demanded}"
         over = f"Not even {load_words(answer.high)} {unit} were shown to be carried"
         return f"{over}; bound: {_bound_words(answer.why, budgets)}{demanded}"
     doubt = "" if answer.is_confirmed else ", not confirmed by a long trial"

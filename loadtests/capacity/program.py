@@ -75,7 +75,7 @@ class CapacitySearch:
         self._write(found)
         self._say(describe(found, capacity))
         self._report()
-        return _exit_code(found, capacity)
+        return judge(found, capacity)
 
     def _try(self, trial: Trial, number: int) -> Outcome:
         text = scenario_at(self.scenario, self.capacity, trial)
@@ -142,6 +142,9 @@ def describe(found: Found, capacity: Capacity) -> str:
     if found.low is None:
         if found.high is None:
             return f"capacity: unknown; {found.why}"
+        if found.bound is Bound.GENERATOR:
+            told = f"capacity: unknown; the generator could not measure {found.high:,.4g} {unit}"
+            return f"{told}: {found.why}"
         return f"capacity: below {found.high:,.4g} {unit}; {found.why}"
     confirmed = "confirmed by a long trial" if found.is_confirmed else "not confirmed"
     if found.bound is Bound.GATEWAY:
@@ -153,10 +156,10 @@ def describe(found: Found, capacity: Capacity) -> str:
     return f"capacity: at least {found.low:,.4g} {unit}, {confirmed}; {limited}"
 
 
-def _exit_code(found: Found, capacity: Capacity) -> int:
-    """Hold the interval against what was demanded, as any budget is."""
+def judge(found: Found, capacity: Capacity) -> int:
+    """Return the exit code: the interval held against what was demanded, as any budget is."""
     if found.low is None:
-        return ExitCode.INVALID if found.bound is Bound.GENERATOR else ExitCode.BUDGET_BROKEN
+        return ExitCode.BUDGET_BROKEN if found.bound is Bound.GATEWAY else ExitCode.INVALID
     if capacity.at_least is None:
         return ExitCode.PASS if found.is_confirmed else ExitCode.INCONCLUSIVE
     if found.is_confirmed and found.low >= capacity.at_least:

@@ -2,7 +2,9 @@
 
     ramp        start, start x 2, x 4 … until a trial is no PASS, or the highest load
     bisection   between the last PASS and the first other, in ratios, until they are close
-    confirm     one long trial at the lower end; when that is no PASS, a step down, again
+    confirm     one long trial at the lower end; when that is no PASS, a step down, again:
+                a narrow one where the gateway was over, half the load where the generator was,
+                as its limit need not be found, only left behind
 
 What is not shown to be within is not within: an undecided trial is tried once more and then
 counts as over. A trial that the generator spoiled (INVALID) is tried once more too, and then
@@ -148,7 +150,8 @@ class Search:
         self._high = told
         if told.trial.is_long:
             self._low = None  # not kept for long: the short trial below it is no proof either
-            self._next = told.trial.load / (1 + self._resolution)
+            spoiled = told.verdict is Verdict.INVALID
+            self._next = told.trial.load / (GROWTH if spoiled else 1 + self._resolution)
         elif self._low is not None:
             self._bisect()
 

@@ -2,9 +2,9 @@
 
 A step that was done for this very tree is not run again: an interrupted proof goes on where
 it stopped. One that decided nothing (INCONCLUSIVE, INVALID) is not done: it is tried again, and
-its row says how often it was tried. ``--only NAME`` runs steps whose name begins so. Rows of an earlier tree are thrown
-away, or kept with ``--keep`` and marked with their tree. The exit code is 0 when every judged
-step of this tree ended with 0.
+its row says how often it was tried. ``--only NAME`` runs steps whose name begins so. Rows of an
+earlier tree are thrown away, or kept with ``--keep`` and marked with their tree. The exit code
+is 0 when every judged step of this tree ended with 0.
 """
 
 from __future__ import annotations

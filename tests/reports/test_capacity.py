@@ -56,6 +56,18 @@ def searched(run: RunFrames, **changes: object) -> RunFrames:
             "Carries at least 1,240 publications a second; more was not asked for",
         ),
         (
+            {
+                "low": None,
+                "high": 860.0,
+                "bound": "generator",
+                "why": "push.p99 <= 50 ms: 35 ms · the generator's own share: 16 ms",
+            },
+            (
+                "The generator could not measure even 860 publications a second: "
+                "push.p99 <= 50 ms: 35 ms · the generator's own share: 16 ms"
+            ),
+        ),
+        (
             {"low": None, "high": 3.25, "why": "the gateway died"},
             "Not even 3.2 publications a second were shown to be carried; bound: the gateway died",
         ),
@@ -64,7 +76,15 @@ def searched(run: RunFrames, **changes: object) -> RunFrames:
             "The capacity is not known: nothing was tried",
         ),
     ],
-    ids=["bound", "unconfirmed", "generator", "asked", "nothing kept", "unknown"],
+    ids=[
+        "bound",
+        "unconfirmed",
+        "generator",
+        "asked",
+        "nothing measured",
+        "nothing kept",
+        "unknown",
+    ],
 )
 def test_the_answer_is_one_sentence(run_with: Make, changes: dict[str, object], words: str) -> None:
     run = searched(run_with(), **changes)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.capacity.search import MOST_TRIALS, Bound, Search
+from loadtests.capacity.search import GROWTH, MOST_TRIALS, Bound, Search
 from loadtests.results import Verdict
 
 
@@ -48,6 +48,20 @@ def test_a_generator_that_can_no_more_does_not_blame_the_gateway() -> None:
     assert found.bound is Bound.GENERATOR
     assert found.low is not None
     assert found.low <= 100.0
+
+
+@given(st.floats(0.26, 0.9))
+def test_a_generator_that_tires_in_the_long_trial_leaves_its_limit_behind_in_two_halves(
+    share: float,
+) -> None:
+    search = searched(100.0, beyond=Verdict.INVALID, long_share=share)
+    found = search.found()
+    assert found.is_confirmed
+    assert found.bound is Bound.GENERATOR
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low <= 100.0 * share < found.high
+    assert found.low == found.high / GROWTH
 
 
 def test_what_was_undecided_is_tried_once_more_and_then_counts_as_over() -> None:
