@@ -114,6 +114,7 @@ def run(
     from loadtests.supervision.request import RunRefused, RunRequest
     from loadtests.supervision.supervisor import run_supervised
 
+    base = None if baseline is None else found(baseline, runs)
     request = RunRequest(
         scenario=scenario,
         runs=runs,
@@ -121,17 +122,28 @@ def run(
         users=users,
         processes=processes,
         budgets=budgets,
-        baseline=None if baseline is None else found(baseline, runs),
+        baseline=base,
         max_duration_s=seconds(max_duration),
         duration_s=seconds(duration),
         gateway=GatewayCommand() if gateway is None else _gateway(gateway),
-        words=tuple(sys.argv[1:]),
+        words=_words_again(sys.argv[1:], base),
     )
     try:
         code = run_supervised(request, os.environ, Console(stderr=True))
     except RunRefused as error:
         _refuse(str(error))
     raise typer.Exit(code)
+
+
+def _words_again(words: list[str], baseline: Path | None) -> tuple[str, ...]:
+    """Return what was typed, with the baseline by its path: ``latest`` soon means another run."""
+    again = list(words)
+    for place, word in enumerate(words):
+        if word.startswith("--baseline="):
+            again[place] = f"--baseline={baseline}"
+        elif place and words[place - 1] == "--baseline":
+            again[place] = str(baseline)
+    return tuple(again)
 
 
 def _gateway(text: str) -> GatewayCommand:

@@ -23,13 +23,13 @@ _RESAMPLES: Final = 2_000
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A straight line through points, fitted twice.
+    """A straight line through points, fitted in more than one way.
 
     Attributes:
         slope: least squares, y units per x unit.
         intercept: of the least-squares line.
         robust_slope: Theil–Sen, the median slope over all pairs.
-        low: the lower end of what either method's 95 % interval admits.
+        low: the lower end of what any of the methods' 95 % intervals admits.
         high: the upper end.
         n: number of points.
     """
@@ -74,8 +74,9 @@ def fit_walk(x: Sequence[float] | Floats, y: Sequence[float] | Floats, *, seed: 
     of far too much. Here the steps are what is drawn from: the course is cut into
     ``STRETCHES`` levels (medians; every point where there are few), the differences of
     neighbouring levels are resampled to courses of the same length (Efron and Tibshirani 1993,
-    §8.5), and the slopes of those widen the interval. Steps as rare as one in the whole course
-    are still doubted too little.
+    §8.5), and the slopes of those widen the interval. A handful of steps in the whole course
+    is still doubted a little too little. Readings that scatter about a line without staying are
+    doubted too much, and the more so the shorter the course: the error is on the careful side.
 
     Args:
         x: rising.
@@ -83,13 +84,16 @@ def fit_walk(x: Sequence[float] | Floats, y: Sequence[float] | Floats, *, seed: 
         seed: of the draws.
 
     Returns:
-        The line of ``fit_line`` with the wider interval; None where that gives none.
+        The line of ``fit_line`` with the wider interval; None where that gives none, or where
+        x moves in no more than one of the stretches.
     """
     line = fit_line(x, y)
     if line is None:
         return None
     levels = _levels(np.asarray(x, dtype=float)), _levels(np.asarray(y, dtype=float))
     across, up = (np.diff(each) for each in levels)
+    if np.count_nonzero(across) < 2:
+        return None
     chosen = np.random.default_rng(seed).integers(0, len(up), (_RESAMPLES, len(up)))
     courses = np.cumsum(across[chosen], axis=1), np.cumsum(up[chosen], axis=1)
     low, high = percentiles(_slopes(*(np.pad(each, ((0, 0), (1, 0))) for each in courses)))
@@ -132,7 +136,8 @@ def _theil_sen(x: Floats, y: Floats) -> tuple[float, float, float]:
         float((repeats * (repeats - 1) * (2 * repeats + 5)).sum())
         for repeats in (np.unique(each, return_counts=True)[1] for each in (x, y))
     )
-    variance = (n * (n - 1) * (2 * n + 5) - ties) / 18
+    # Where most of both x and y are ties, the ties' share is taken off twice.
+    variance = max((n * (n - 1) * (2 * n + 5) - ties) / 18, 0.0)
     reach = float(special.ndtri((1 + CONFIDENCE) / 2)) * math.sqrt(variance)
     low = max(round((len(slopes) - reach) / 2) - 1, 0)
     high = min(round((len(slopes) + reach) / 2), len(slopes) - 1)

@@ -8,7 +8,8 @@
 
 What is not shown to be within is not within: an undecided trial is tried once more and then
 counts as over. A trial that the generator spoiled (INVALID) is tried once more too, and then
-bounds the search from above without blaming the gateway: the answer is "at least".
+bounds the search from above without blaming the gateway: the answer is "at least",
+unless the gateway itself was over at a larger load, which then is the upper end.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ class Found:
 
     Attributes:
         low: the largest load that a trial kept; None when none did.
-        high: the smallest that was not shown to be kept; None when nothing bound it.
+        high: the smallest that was not shown to be kept, by the gateway's own fault where one is
+            known and some load is kept; None when nothing bound it.
         is_confirmed: whether the long trial at ``low`` kept it too.
         bound: what bound it.
         why: the words of the trial at ``high``; of the last one when there is none.
@@ -91,6 +93,7 @@ class Search:
         self._next = start
         self._low: float | None = None
         self._high: Tried | None = None
+        self._over_itself: Tried | None = None  # the smallest that the gateway did not keep
         self._confirmations = 0
         self._is_confirmed = False
 
@@ -128,13 +131,15 @@ class Search:
             return Found(
                 low=self._low, high=None, is_confirmed=self._is_confirmed, bound=bound, why=why
             )
-        is_generators = self._high.verdict is Verdict.INVALID
+        high = self._high
+        if self._low is not None and self._over_itself is not None:
+            high = self._over_itself
         return Found(
             low=self._low,
-            high=self._high.trial.load,
+            high=high.trial.load,
             is_confirmed=self._is_confirmed,
-            bound=Bound.GENERATOR if is_generators else Bound.GATEWAY,
-            why=self._high.why,
+            bound=Bound.GENERATOR if high.verdict is Verdict.INVALID else Bound.GATEWAY,
+            why=high.why,
         )
 
     def _take_kept(self, trial: Trial) -> None:
@@ -148,9 +153,11 @@ class Search:
 
     def _take_over(self, told: Tried) -> None:
         self._high = told
+        spoiled = told.verdict is Verdict.INVALID
+        if not spoiled:
+            self._over_itself = told
         if told.trial.is_long:
             self._low = None  # not kept for long: the short trial below it is no proof either
-            spoiled = told.verdict is Verdict.INVALID
             self._next = told.trial.load / (GROWTH if spoiled else 1 + self._resolution)
         elif self._low is not None:
             self._bisect()

@@ -156,20 +156,22 @@ def _measure_churn(run: RunFrames) -> Measurement:
     rows = rows.dropna(subset=[column])
     came = (events["event"] == str(Event.RECONNECT)) & (events["group"] == "churner")
     returns_s = np.sort(events.loc[came, "t_ns"].to_numpy() / _S)
-    churners = members(run, "churner")
-    if not churners or len(returns_s) < FEWEST_CYCLES * churners:
-        told = quantities.counted(len(returns_s), "return")
-        why = f"{told} of {churners:,} churners; a slope needs {FEWEST_CYCLES} each"
-        return absent(run.absences.get("events") or why, len(returns_s))
+    if rows.empty:
+        return absent(run.absences.get("server") or "memory was not watched while they came")
     so_far = np.searchsorted(returns_s, rows["t_s"].to_numpy(dtype=np.float64))
+    churners, returns = members(run, "churner"), int(so_far[-1] - so_far[0])
+    if not churners or returns < FEWEST_CYCLES * churners:
+        told = quantities.counted(returns, "return")
+        why = f"{told} of {churners:,} churners; a slope needs {FEWEST_CYCLES} each"
+        return absent(run.absences.get("events") or why, returns)
     line = lines.fit_walk(
         so_far.astype(np.float64),
         rows[column].to_numpy(dtype=np.float64),
         seed=run.scenario.seed,
     )
     if line is None:
-        return absent(run.absences.get("server") or "memory was not watched while they came")
-    return _sloped_over_returns(line, f"{words}, over {so_far[-1] - so_far[0]:,} returns")
+        return absent("the churners did not return evenly enough for a slope", returns)
+    return _sloped_over_returns(line, f"{words}, over {returns:,} returns")
 
 
 def _sloped_over_returns(line: lines.Line, words: str) -> Measurement:

@@ -267,6 +267,7 @@ def test_the_floor_delivers_every_tick_to_every_client(
 def test_a_peer_checks_tokens_and_delivers(
     key: str, peers: dict[str, Peer], tmp_path: Path
 ) -> None:
+    assert not peers[key].missing
     with start(peers[key], CORE, 30, tmp_path / "log") as running:
         stranger = Crowd(running.port, ["e30.e30.e30"])
         with pytest.raises(PeerFailed, match="44"):

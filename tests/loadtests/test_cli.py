@@ -9,6 +9,7 @@ from pathlib import Path
 import jwt
 import pytest
 
+from loadtests.cli import _words_again
 from loadtests.record.manifest import create_run_directory, write_json
 from loadtests.results import FORMAT_VERSION, MANIFEST
 from scenarios.schema import read_scenario
@@ -164,3 +165,15 @@ def test_the_supervisor_loads_neither_locust_nor_the_report() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "again"),
+    [
+        ("run a.toml --users 5", "run a.toml --users 5"),
+        ("run latest --baseline latest -u 5", "run latest --baseline runs/one -u 5"),
+        ("run a.toml --baseline=latest", "run a.toml --baseline=runs/one"),
+    ],
+)
+def test_a_run_is_said_again_with_the_baseline_that_it_had(typed: str, again: str) -> None:
+    assert " ".join(_words_again(typed.split(), Path("runs/one"))) == again

@@ -1,10 +1,10 @@
 """``python -m tests.proof``: run the steps, keep what each came to, write the table.
 
 A step that was done for this very tree is not run again: an interrupted proof goes on where
-it stopped. One that decided nothing (INCONCLUSIVE, INVALID) is not done: it is tried again, and
-its row says how often it was tried. ``--only NAME`` runs steps whose name begins so. Rows of an
-earlier tree are thrown away, or kept with ``--keep`` and marked with their tree. The exit code
-is 0 when every judged step of this tree ended with 0.
+it stopped. A judged one that decided nothing (INCONCLUSIVE, INVALID, out of time) is not done: it
+is tried again, and its row says how often it was tried. ``--only NAME`` runs steps whose name
+begins so. Rows of an earlier tree are thrown away, or kept with ``--keep`` and marked with their
+tree. The exit code is 0 when every judged step of this tree ended with 0.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from tests.proof.steps import FAULT_TRIALS, RUNS, Step, steps
 
 DOCUMENT: Final = Path("docs/proof.md")
 STATE: Final = RUNS / "state.json"
-_UNDECIDED: Final = (ExitCode.INCONCLUSIVE, ExitCode.INVALID)
+_OUT_OF_TIME: Final = -1
+_UNDECIDED: Final = (ExitCode.INCONCLUSIVE, ExitCode.INVALID, _OUT_OF_TIME)
 
 
 def tree_id() -> str:
@@ -59,7 +60,7 @@ def run_step(step: Step) -> dict[str, Any]:
                 check=False,
             ).returncode
         except subprocess.TimeoutExpired:
-            code = -1
+            code = _OUT_OF_TIME
     words = step.read() if step.read is not None else _last_line(log)
     seconds = time.monotonic() - began_s
     return {"exit_code": code, "words": words, "seconds": round(seconds, 1)}
@@ -78,8 +79,8 @@ def write_table(tree: str, rows: dict[str, dict[str, Any]], all_steps: list[Step
         "# Proof",
         "",
         f"`make proof` of `{tree}`, {day}, {machine}. Exit codes as in the README;",
-        "`Node:` is the same scenario against Socket.IO for Node, which is judged by nobody. What",
-        "decided nothing (3, 4) is tried again when the proof goes on; `try` counts from one.",
+        "`Node:` is the same scenario against Socket.IO for Node, which is judged by nobody. Any",
+        "other that decided nothing (3, 4) is tried again when the proof goes on: `try` counts.",
         "",
         "| step | exit code | what it came to | s |",
         "|---|--:|---|--:|",
@@ -109,7 +110,7 @@ def main() -> int:
     RUNS.mkdir(parents=True, exist_ok=True)
     tree = tree_id()
     state = read_json(STATE) or {}
-    rows: dict[str, dict[str, Any]] = state.get("rows", {})
+    rows = {name: {"tries": 1, **row} for name, row in state.get("rows", {}).items()}
     if not options.keep:
         rows = {name: row for name, row in rows.items() if row["tree"] == tree}
     if state.get("tree") != tree:
@@ -118,7 +119,8 @@ def main() -> int:
     for number, step in enumerate(all_steps, start=1):
         is_wanted = not options.only or any(step.name.startswith(name) for name in options.only)
         earlier = [rows[step.name]] if rows.get(step.name, {}).get("tree") == tree else []
-        if not is_wanted or any(row["exit_code"] not in _UNDECIDED for row in earlier):
+        is_done = any(row["exit_code"] not in _UNDECIDED or not step.is_judged for row in earlier)
+        if is_done or not is_wanted:
             continue
         console.print(
             f"{number:>2} of {len(all_steps)}  {step.name} …", markup=False, soft_wrap=True

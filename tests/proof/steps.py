@@ -63,7 +63,8 @@ def steps() -> list[Step]:
                 "--runs",
                 str(RUNS / "capacity"),
             ),
-            longest_s=1_200,
+            longest_s=1_800,
+            read=lambda: line_of(RUNS / "capacity.log", "capacity:"),
         ),
         Step(
             name="faults",
@@ -144,6 +145,13 @@ def _on_node(name: str) -> Step:
 def _span_s(name: str) -> float:
     scenario = read_scenario(PROJECT / "scenarios" / f"{name}.toml")
     return scenario.load_s + scenario.phases.drain_s
+
+
+def line_of(log: Path, beginning: str) -> str:
+    """Return the last line of a log that begins so, or that there is none."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    found = [line.strip() for line in lines if line.startswith(beginning)]
+    return found[-1] if found else f"it said nothing of its {beginning.rstrip(':')}"
 
 
 def describe_run(run: Path) -> str:

@@ -108,8 +108,22 @@ def test_three_levels_make_no_course() -> None:
 
 
 def test_a_course_whose_x_seldom_moves_still_has_an_interval() -> None:
-    x = np.repeat(np.arange(4.0), 9)  # of a draw of its steps about one in twenty stands still
+    x = np.repeat(np.arange(4.0), 9)  # of the draws of its steps some stand still
     walk = fit_walk(x, 400 * x, seed=1)
     assert walk is not None
     assert walk.low == pytest.approx(400)
     assert walk.high == pytest.approx(400)
+
+
+def test_a_course_whose_x_moves_in_one_stretch_alone_is_none() -> None:
+    x = np.concatenate([np.arange(8.0), np.full(392, 8.0)])
+    y = np.random.default_rng(1).normal(0, 4, len(x))
+    assert fit_line(x, y) is not None
+    assert fit_walk(x, y, seed=1) is None
+
+
+def test_what_does_not_move_at_all_has_a_slope_of_nothing() -> None:
+    x = np.concatenate([np.arange(599.0), [598.0]])
+    line = fit_line(x, np.full(len(x), 48e6))
+    assert line is not None
+    assert (line.low, line.slope, line.high) == (0.0, 0.0, 0.0)

@@ -258,6 +258,31 @@ def test_churn_is_held_against_the_returns(tmp_path: Path) -> None:
     assert measure(run, "memory.left_fds").value == 0
 
 
+@pytest.mark.parametrize(
+    ("from_s", "over_s", "why"),
+    [
+        (0.0, STEADY_AT_S, "0 returns of 10 churners; a slope needs 10 each"),
+        (STEADY_AT_S, 1.0, "the churners did not return evenly enough for a slope"),
+    ],
+    ids=["before the steady phase", "all at once"],
+)
+def test_returns_that_make_no_slope_are_told(
+    tmp_path: Path, from_s: float, over_s: float, why: str
+) -> None:
+    groups = '[users.churner]\ncount = 10\nsymbols = 1\nstay = "2 s"'
+    events = [
+        event_row(
+            int((from_s + over_s * index / 200) * 1e9),
+            Event.RECONNECT,
+            user=f"vu-{index % 10}",
+            group="churner",
+        )
+        for index in range(200)
+    ]
+    run = read_run(make_staged_run(tmp_path / "run", groups, server=stairs, events=events))
+    assert measure(run, "memory.per_cycle").why == why
+
+
 def test_nobody_left_is_no_zero(tmp_path: Path) -> None:
     run = read_run(make_staged_run(tmp_path / "run", SUBSCRIBERS, server=stairs))
     assert measure(run, "memory.returned").why == "nobody left on command and no stage fell"

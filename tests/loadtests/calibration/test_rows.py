@@ -131,10 +131,12 @@ def test_a_freeze_begins_when_its_phase_is_known_to_have_begun(pace: Pace) -> No
     assert pace.freeze_s / 2 > TOLD_LATE_S
 
 
-def test_a_freeze_that_outlives_its_phase_is_no_reading() -> None:
-    require_within_steady(100 * MS, 100 * MS)
-    with pytest.raises(RigFailed, match=r"0\.25 s after the steady phase"):
-        require_within_steady(350 * MS, 100 * MS)
+def test_a_freeze_that_its_phase_does_not_outlive_is_no_reading() -> None:
+    require_within_steady(thawed_ns=900 * MS, steady_end_ns=1_000 * MS)
+    with pytest.raises(RigFailed, match=r"until 0\.05 s before the end"):
+        require_within_steady(thawed_ns=950 * MS, steady_end_ns=1_000 * MS)
+    with pytest.raises(RigFailed, match=r"until -0\.25 s before the end"):
+        require_within_steady(thawed_ns=1_250 * MS, steady_end_ns=1_000 * MS)
 
 
 def test_a_load_is_a_scenario_in_which_everybody_holds_every_symbol() -> None:

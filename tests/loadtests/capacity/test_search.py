@@ -64,6 +64,24 @@ def test_a_generator_that_tires_in_the_long_trial_leaves_its_limit_behind_in_two
     assert found.low == found.high / GROWTH
 
 
+def test_a_load_that_broke_the_gateway_stays_the_upper_end_when_the_generator_tires_below() -> None:
+    search = Search(400.0, 6_400.0, 0.15)
+    while (trial := search.next_trial()) is not None:
+        if trial.load > 800:
+            search.tell(Verdict.FAIL, "push: 60 ms")
+        elif trial.is_long and trial.load > 300:
+            search.tell(Verdict.INVALID, "own share: 16 ms")
+        else:
+            search.tell(Verdict.PASS, "")
+    found = search.found()
+    assert found.is_confirmed
+    assert found.low is not None
+    assert found.low <= 300
+    assert (found.bound, found.why) == (Bound.GATEWAY, "push: 60 ms")
+    assert found.high is not None
+    assert 800 < found.high <= 800 * 1.15
+
+
 def test_what_was_undecided_is_tried_once_more_and_then_counts_as_over() -> None:
     search = Search(10.0, 20.0, 0.1)
     search.tell(Verdict.INCONCLUSIVE, "too few")
