@@ -282,7 +282,12 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         ),
         Column("rss_bytes", "int64", "B", "resident memory; absent without /metrics"),
         Column("pss_anon_bytes", "int64", "B", "private anonymous memory; absent when not ours"),
-        Column("fds", "int64", "", "open file descriptors; absent when not ours"),
+        Column(
+            "fds",
+            "int64",
+            "",
+            "open file descriptors; absent when it is not ours and does not tell",
+        ),
         Column("messages_out", "int64", "", "messages sent so far; absent without /metrics"),
         Column(
             "loop_lag_ns",

@@ -23,6 +23,8 @@ _NS_PER_S: Final = 1_000_000_000
 _METRICS: Final[Mapping[str, tuple[str, int]]] = {
     "clients": ("tidegate_clients", 1),
     "rss_bytes": ("process_resident_memory_bytes", 1),
+    # Of the same moment as the clients: a look into /proc is of another, and clients come and go.
+    "fds": ("process_open_fds", 1),
     "messages_out": ("tidegate_messages_out_total", 1),
     "loop_lag_ns": ("tidegate_loop_lag_max_seconds", _NS_PER_S),
     "sessions": ("tidegate_sessions", 1),
@@ -54,7 +56,7 @@ class ServerProbe:
         self._process: psutil.Process | None = None
         self._threads: tuple[int, int] | None = None
         if pid is None:
-            self.unmeasured.add("server CPU, private memory and descriptors: not our process")
+            self.unmeasured.add("server CPU and private memory: not our process")
         else:
             self.follow(pid)
 
@@ -84,9 +86,9 @@ class ServerProbe:
         found = self._from_kernel()
         if self._process is not None:
             found |= self._from_process(self._process, is_gap=is_gap)
-        return found | self._from_metrics()
+        return found | self._from_metrics(found)
 
-    def _from_metrics(self) -> dict[str, object]:
+    def _from_metrics(self, known: Mapping[str, object]) -> dict[str, object]:
         try:
             metrics = fetch_metrics(self.url, timeout_s=PROBE_TIMEOUT_S)
         except HTTPError as error:
@@ -96,7 +98,7 @@ class ServerProbe:
         for column, (name, factor) in _METRICS.items():
             if name in metrics:
                 found[column] = int(metrics[name] * factor)
-            else:
+            elif column not in known:
                 self.unmeasured.add(f"server {column}: not in /metrics")
         return found
 

@@ -221,7 +221,8 @@ def _two_states(run: RunFrames, column: str) -> tuple[Floats, Floats, int] | Non
     if third < FEWEST_SECONDS:
         return beyond[:0], beyond[:0], came
     # Connections on their way in or out are counted by one and not yet, or no more, by the
-    # other: only more. The least of a stretch is free of them.
+    # other: only more, as the gateway tells both of one moment. The least of a stretch is free
+    # of them.
     return beyond[:third].min(keepdims=True), beyond[-third:].min(keepdims=True), came
 
 

@@ -30,6 +30,7 @@ tidegate_sessions 4
 tidegate_queue_bytes 70
 tidegate_tasks 9
 tidegate_gc_pause_max_seconds 0.031
+process_open_fds 21
 """
 
 
@@ -79,8 +80,19 @@ def test_the_gateway_and_its_process_are_read(target: str) -> None:
     assert probe.unmeasured == set()
     assert isinstance(found["cpu_ns"], int)
     assert found["cpu_ns"] > 0
-    assert isinstance(found["fds"], int)
-    assert found["fds"] > 3
+    assert found["fds"] == 21
+
+
+def test_descriptors_that_the_target_does_not_tell_come_from_the_kernel(target: str) -> None:
+    Answers.table = {"/metrics": (200, METRICS.replace("process_open_fds 21\n", ""))}
+    probe = ServerProbe(target, os.getpid())
+    fds = probe.read(NOW_NS)["fds"]
+    assert isinstance(fds, int)
+    assert 3 < fds != 21
+    assert probe.unmeasured == set()
+    elsewhere = ServerProbe(target, None)
+    assert "fds" not in elsewhere.read(NOW_NS)
+    assert "server fds: not in /metrics" in elsewhere.unmeasured
 
 
 def test_what_a_target_does_not_tell_is_absent_and_named(target: str) -> None:
@@ -155,7 +167,7 @@ def test_the_gateways_wait_for_a_core_is_without_what_its_own_threads_used(tmp_p
     assert probe.core_wait_ns(7) == 700
     tell(3_000, 900)
     assert probe.core_wait_ns(7) == 0
-    assert probe.unmeasured == {"server CPU, private memory and descriptors: not our process"}
+    assert probe.unmeasured == {"server CPU and private memory: not our process"}
     assert probe.core_wait_ns(9) is None
     assert "gateway's wait for a core: the kernel shows no schedstat" in probe.unmeasured
 
