@@ -60,6 +60,7 @@ OWN_METRICS: Final[dict[str, str]] = {
     "tidegate_gc_pause_seconds": "Pauses of the garbage collector, by generation.",
     "tidegate_gc_pause_max_seconds": "The longest pause since the last exposition.",
     "tidegate_sessions": "Engine.IO sessions, with those that have not said CONNECT.",
+    "tidegate_http_connections": "Connections that speak plain HTTP, polling among them.",
     "tidegate_tasks": "Tasks of the event loop that are not done.",
     "tidegate_loop_lag_seconds": "How late the event loop woke a timer.",
     "tidegate_loop_lag_max_seconds": "The largest loop lag since the last exposition.",
@@ -122,6 +123,7 @@ class GatewayMetrics:
         self._gc_pause_max_s = self._gauge("tidegate_gc_pause_max_seconds")
         self._longest_gc_pause_s = 0.0
         self._sessions = self._gauge("tidegate_sessions")
+        self._http_connections = self._gauge("tidegate_http_connections")
         self._tasks = self._gauge("tidegate_tasks")
         self._waiting_bytes = self._gauge("tidegate_queue_bytes")
         self._waiting_sends = self._gauge("tidegate_queue_sends")
@@ -177,10 +179,12 @@ class GatewayMetrics:
         conflated: Callable[[], float],
         longest_hold_s: Callable[[], float],
         sessions: Callable[[], float],
+        http_connections: Callable[[], float],
         tasks: Callable[[], float],
     ) -> None:
         """Read what the transport and its loop count when somebody asks."""
         self._sessions.set_function(sessions)
+        self._http_connections.set_function(http_connections)
         self._tasks.set_function(tasks)
         self._waiting_bytes.set_function(waiting_bytes)
         self._waiting_sends.set_function(waiting_sends)

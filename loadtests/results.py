@@ -286,7 +286,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
             "fds",
             "int64",
             "",
-            "open file descriptors; absent when it is not ours and does not tell",
+            "open file descriptors, but those of plain HTTP where the gateway tells them",
         ),
         Column("messages_out", "int64", "", "messages sent so far; absent without /metrics"),
         Column(

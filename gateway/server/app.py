@@ -146,9 +146,14 @@ class Gateway:
             conflated=lambda: engine.counts.conflated,
             longest_hold_s=lambda: fanout.longest_hold_ns / 1e9,
             sessions=lambda: len(engine.sockets),
+            http_connections=self._count_http_connections,
             tasks=lambda: len(asyncio.all_tasks()),
         )
         return transport
+
+    def _count_http_connections(self) -> int:
+        server = None if self._runner is None else self._runner.server
+        return 0 if server is None else len(server.connections)
 
     def _on_event(self, sid: str, name: object, arguments: tuple[object, ...], size: int) -> object:
         return self._handlers.handle(sid, name, arguments, size)

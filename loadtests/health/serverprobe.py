@@ -23,8 +23,6 @@ _NS_PER_S: Final = 1_000_000_000
 _METRICS: Final[Mapping[str, tuple[str, int]]] = {
     "clients": ("tidegate_clients", 1),
     "rss_bytes": ("process_resident_memory_bytes", 1),
-    # Of the same moment as the clients: a look into /proc is of another, and clients come and go.
-    "fds": ("process_open_fds", 1),
     "messages_out": ("tidegate_messages_out_total", 1),
     "loop_lag_ns": ("tidegate_loop_lag_max_seconds", _NS_PER_S),
     "sessions": ("tidegate_sessions", 1),
@@ -33,6 +31,8 @@ _METRICS: Final[Mapping[str, tuple[str, int]]] = {
     "gc_pause_max_ns": ("tidegate_gc_pause_max_seconds", _NS_PER_S),
 }
 """Column of ``server`` → metric, and how many of the column's units one of the metric's is."""
+_FDS: Final = "process_open_fds"
+_HTTP: Final = "tidegate_http_connections"
 
 
 class ServerProbe:
@@ -98,8 +98,14 @@ class ServerProbe:
         for column, (name, factor) in _METRICS.items():
             if name in metrics:
                 found[column] = int(metrics[name] * factor)
-            elif column not in known:
+            else:
                 self.unmeasured.add(f"server {column}: not in /metrics")
+        if _FDS in metrics:
+            # Of the same moment as the clients, who come and go: the kernel's are of another. And
+            # without those of plain HTTP, which a publisher opens and keeps as it needs them.
+            found["fds"] = int(metrics[_FDS] - metrics.get(_HTTP, 0))
+        elif "fds" not in known:
+            self.unmeasured.add("server fds: not in /metrics")
         return found
 
     def _from_process(self, process: psutil.Process, *, is_gap: bool) -> dict[str, object]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import closing
+from http.client import HTTPConnection
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from blackbox.client import RawClient
@@ -131,6 +134,29 @@ def test_metrics_count_what_happened(connect: Connect, start_gateway: StartGatew
     by_label = {line.split(" ")[0]: float(line.rsplit(" ", 1)[1]) for line in samples(text)}
     for wanted, expected in (("clients", 1), ('"trading"', 1), ('"connection"', 2)):
         assert any(wanted in name and value == expected for name, value in by_label.items()), wanted
+
+
+def test_metrics_tell_connections_of_plain_http_from_clients(
+    connect: Connect, start_gateway: StartGateway
+) -> None:
+    gateway = start_gateway()
+    connect(target=gateway)
+    address = urlsplit(gateway.url).netloc
+    with closing(HTTPConnection(address, timeout=5)) as asking:
+
+        def told() -> int:
+            asking.request("GET", "/metrics")
+            text = asking.getresponse().read().decode()
+            found = re.search(r"^tidegate_http_connections (\d+)", text, re.MULTILINE)
+            assert found is not None
+            return int(found[1])
+
+        assert told() == 1  # the client's is a WebSocket
+        with closing(HTTPConnection(address, timeout=5)) as kept:
+            kept.request("GET", "/health/live")
+            assert kept.getresponse().read()
+            assert told() == 2
+        wait_for(lambda: told() == 1)
 
 
 def test_metrics_have_one_closed_list_of_names(connect: Connect, gateway: Target) -> None:

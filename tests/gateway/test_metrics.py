@@ -107,10 +107,12 @@ def test_the_transport_and_its_loop_are_read_when_somebody_asks() -> None:
         conflated=lambda: 9,
         longest_hold_s=lambda: 0.5,
         sessions=lambda: len(sessions),
+        http_connections=lambda: 4,
         tasks=lambda: 3,
     )
     sessions.append("b")
     told = series_of(metrics)
     assert told["tidegate_sessions[]"] == 2
+    assert told["tidegate_http_connections[]"] == 4
     assert told["tidegate_tasks[]"] == 3
     assert told["tidegate_queue_bytes[]"] == 7
