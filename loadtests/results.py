@@ -238,6 +238,11 @@ class Column:
         self.unit = unit
         self.meaning = meaning
 
+    @property
+    def may_be_absent(self) -> bool:
+        """Whether a row may lack it: where that is so, its meaning says when it is absent."""
+        return "absent" in self.meaning
+
 
 _T_S = Column("t_s", "int64", "s", "second of the run, from its start, monotonic")
 _PHASE = Column("phase", "string", "", "ramp, warm-up, steady or drain")
@@ -286,7 +291,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
             "fds",
             "int64",
             "",
-            "open file descriptors, but those of plain HTTP where the gateway tells them",
+            "open file descriptors, without those of plain HTTP that it tells; absent when unknown",
         ),
         Column("messages_out", "int64", "", "messages sent so far; absent without /metrics"),
         Column(

@@ -187,10 +187,6 @@ def _words_of(columns: tuple[Column, ...]) -> list[str]:
     return [column.name for column in columns if column.name in _REPEATED]
 
 
-def _may_be_absent(column: Column) -> bool:
-    return "absent" in column.meaning
-
-
 def _conformed(table: pa.Table, columns: tuple[Column, ...], source: Path) -> pa.Table:
     """Cut and cast a table to the contract's columns, or say what it lacks."""
     missing = [column.name for column in columns if column.name not in table.column_names]
@@ -202,7 +198,7 @@ def _conformed(table: pa.Table, columns: tuple[Column, ...], source: Path) -> pa
     except pa.ArrowException as error:
         raise DamagedTableError(source, f"holds values of the wrong type ({error})") from error
     for column in columns:
-        if conformed[column.name].null_count and not _may_be_absent(column):
+        if conformed[column.name].null_count and not column.may_be_absent:
             raise DamagedTableError(source, f"{column.name} is empty somewhere and never may be")
     return conformed
 
@@ -215,7 +211,7 @@ def _frame(arrays: list[Any], columns: tuple[Column, ...]) -> pd.DataFrame:
             data[column.name] = values.unify_dictionaries().to_pandas()
         elif column.kind == "string":
             data[column.name] = pd.Series(values.to_pylist(), dtype="str")
-        elif _may_be_absent(column):
+        elif column.may_be_absent:
             data[column.name] = pd.Series(values.to_pylist(), dtype="Int64")
         else:
             data[column.name] = pd.Series(values.to_numpy(), dtype=column.kind)

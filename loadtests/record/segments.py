@@ -103,7 +103,7 @@ class TableBuffer:
         self._schemas = {name: segment_schema(name) for name in TABLES}
         self._columns = {name: frozenset(c.name for c in TABLES[name]) for name in TABLES}
         self._required = {
-            name: [c.name for c in TABLES[name] if "absent" not in c.meaning] for name in TABLES
+            name: [c.name for c in TABLES[name] if not c.may_be_absent] for name in TABLES
         }
 
     def row(self, table: str, row: Mapping[str, object]) -> None:

@@ -353,3 +353,7 @@ def test_a_flush_that_was_left_half_done_loses_nothing(
     recorder.close(T0 + SECOND_NS)
     finish_run(tmp_path)
     assert [row["count"] for row in table(tmp_path, "hist")] == [1, 1]
+
+
+def test_a_gateway_that_tells_nothing_for_a_second_has_a_row_all_the_same() -> None:
+    assert [c.name for c in TABLES["server"] if not c.may_be_absent] == ["t_s", "phase"]
