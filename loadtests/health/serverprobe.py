@@ -86,9 +86,22 @@ class ServerProbe:
         found = self._from_kernel()
         if self._process is not None:
             found |= self._from_process(self._process, is_gap=is_gap)
-        return found | self._from_metrics(found)
+        found |= self._from_metrics()
+        return found if "fds" in found else found | self._fds_of_kernel()
 
-    def _from_metrics(self, known: Mapping[str, object]) -> dict[str, object]:
+    def _fds_of_kernel(self) -> dict[str, object]:
+        try:
+            if self._process is not None:
+                return {"fds": self._process.num_fds()}
+        except psutil.NoSuchProcess:
+            return {}  # it ended since it answered; the next reading says so
+        except psutil.AccessDenied:
+            self.unmeasured.add("server fds: the kernel does not show them of another's process")
+            return {}
+        self.unmeasured.add("server fds: not in /metrics")
+        return {}
+
+    def _from_metrics(self) -> dict[str, object]:
         try:
             metrics = fetch_metrics(self.url, timeout_s=PROBE_TIMEOUT_S)
         except HTTPError as error:
@@ -104,8 +117,6 @@ class ServerProbe:
             # Of the same moment as the clients, who come and go: the kernel's are of another. And
             # without those of plain HTTP, which a publisher opens and keeps as it needs them.
             found["fds"] = int(metrics[_FDS] - metrics.get(_HTTP, 0))
-        elif "fds" not in known:
-            self.unmeasured.add("server fds: not in /metrics")
         return found
 
     def _from_process(self, process: psutil.Process, *, is_gap: bool) -> dict[str, object]:
@@ -113,7 +124,6 @@ class ServerProbe:
         try:
             times = process.cpu_times()
             found["cpu_ns"] = int((times.user + times.system) * _NS_PER_S)
-            found["fds"] = process.num_fds()
             found["pss_anon_bytes"] = read_pss_anon(process.pid, self._proc)
             found["core_wait_ns"] = self.core_wait_ns(process.pid)
         except psutil.Error as error:

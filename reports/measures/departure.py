@@ -171,11 +171,13 @@ def _measure_churn(run: RunFrames) -> Measurement:
     )
     if line is None:
         return absent("the churners did not return evenly enough for a slope", returns)
-    return _sloped_over_returns(line, f"{words}, over {returns:,} returns")
-
-
-def _sloped_over_returns(line: lines.Line, words: str) -> Measurement:
-    return Measurement(value=line.slope, low=line.low, high=line.high, n=line.n, why=words)
+    return Measurement(
+        value=line.slope,
+        low=line.low,
+        high=line.high,
+        n=line.n,
+        why=f"{words}, over {returns:,} returns",
+    )
 
 
 def _count_left(column: str, words: str) -> Measure:
@@ -221,8 +223,8 @@ def _two_states(run: RunFrames, column: str) -> tuple[Floats, Floats, int] | Non
     if third < FEWEST_SECONDS:
         return beyond[:0], beyond[:0], came
     # Connections on their way in or out are counted by one and not yet, or no more, by the
-    # other: only more, as the gateway tells both of one moment. The least of a stretch is free
-    # of them.
+    # other: only more, where the gateway tells both of one moment. The least of a stretch is
+    # free of them.
     return beyond[:third].min(keepdims=True), beyond[-third:].min(keepdims=True), came
 
 
