@@ -13,8 +13,8 @@ from enum import Enum
 from typing import Final
 
 from loadtests import results
-from loadtests.supervision import livefile
-from loadtests.supervision.gatewayorders import EXITS, ORDERS
+from loadtests.health import live_file
+from loadtests.record.gateway_orders import EXITS, ORDERS
 from loadtests.supervision.profiling import PROFILE
 
 FILES: Final[tuple[tuple[str, str, str], ...]] = (
@@ -165,7 +165,7 @@ DOCUMENTS: Final[Mapping[str, tuple[tuple[str, str, str, str], ...]]] = {
     results.CAPACITY: CAPACITY,
     f"{results.LOGS}/live.json": tuple(
         (name, _type, unit, meaning)
-        for name, (unit, meaning) in livefile.MEMBERS.items()
+        for name, (unit, meaning) in live_file.MEMBERS.items()
         for _type in ("text" if name == "phase" else "list" if name == "strains" else "number",)
     ),
     f"{results.LOGS}/publisher.json": PUBLISHER,

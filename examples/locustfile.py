@@ -15,10 +15,10 @@ from gevent import sleep
 from locust import between, task
 from locust.exception import StopUser
 
-from loadtests.connection.addresses import is_loopback, source_address
-from loadtests.connection.backoff import reconnect_delay_s
-from loadtests.connection.handshake import parse_target
-from loadtests.locust import ClientError, SocketIOUser
+from loadtests.connection.protocol.backoff import reconnect_delay_s
+from loadtests.connection.protocol.handshake import parse_target
+from loadtests.plan.addresses import is_loopback, source_address
+from loadtests.user import ClientError, SocketIOUser
 
 TOKEN = os.environ.get("TOKEN")
 SYMBOLS = ["BTC/USDT", "ETH/USDT"]

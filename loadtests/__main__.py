@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadtests.cli import main
+from loadtests.cli.commands import main
 
 if __name__ == "__main__":
     main()

@@ -21,54 +21,39 @@ ALLOWED_SIBLINGS = {
     "loadtests": ("gateway.contract", "scenarios"),
     "reports": ("scenarios", "loadtests.results"),
 }
-# The files that Locust loads: its process is gevent's, and no other is.
-LOADED_BY_LOCUST = tuple(
-    f"loadtests/{name}.py"
-    for name in (
-        "behaviours/absence",
-        "behaviours/abuser",
-        "behaviours/bad_token",
-        "behaviours/cast",
-        "behaviours/churner",
-        "behaviours/dead_peer",
-        "behaviours/expiring",
-        "behaviours/extra",
-        "behaviours/idle",
-        "behaviours/never_reader",
-        "behaviours/seat",
-        "behaviours/slow_reader",
-        "behaviours/storm",
-        "behaviours/subscriber",
-        "behaviours/trader",
-        "behaviours/users",
-        "behaviours/witness",
-        "conducting/arguments",
-        "conducting/casting",
-        "conducting/commandclock",
-        "conducting/conductor",
-        "conducting/face",
-        "conducting/loadclock",
-        "conducting/opening",
-        "conducting/preflight",
-        "conducting/run",
-        "conducting/staging",
-        "connection/attempts",
-        "connection/calls",
-        "connection/client",
-        "connection/dialing",
-        "connection/links",
-        "connection/reactor",
-        "health/gatewayclock",
-        "health/pulse",
-        "health/watching",
-        "locust",
-        "locustfile",
-        "reading/pushes",
-        "workers/crew",
-        "workers/member",
-        "workers/worker",
-    )
+# The laboratory's layers, bottom to top: a room imports rooms of lower layers only, and itself.
+# `reading` stands below `connection`, which hands each read to it and must not ask twice.
+LAYERS = (
+    ("loadtests.__init__", "loadtests.results", "loadtests.errors", "loadtests.tokens"),
+    ("loadtests.endpoints",),
+    ("loadtests.plan",),
+    ("loadtests.record",),
+    ("loadtests.oracles",),
+    ("loadtests.reading",),
+    ("loadtests.connection",),
+    ("loadtests.health",),
+    ("loadtests.publication", "loadtests.faults", "loadtests.user"),
+    ("loadtests.behaviours",),
+    ("loadtests.conducting",),
+    ("loadtests.locustfile", "loadtests.supervision"),
+    ("loadtests.capacity",),
+    ("loadtests.comparing",),
+    ("loadtests.calibration",),
+    ("loadtests.cli",),
+    ("loadtests.__main__",),
 )
+# What Locust loads: its process is gevent's, and no other is.
+LOADED_BY_LOCUST = (
+    "loadtests/reading/",
+    "loadtests/connection/",
+    "loadtests/health/",
+    "loadtests/user.py",
+    "loadtests/behaviours/",
+    "loadtests/conducting/",
+    "loadtests/locustfile.py",
+)
+# Rooms of the laboratory that open no socket, start no task and read no clock.
+PURE_ROOMS = ("loadtests/plan/", "loadtests/oracles/", "loadtests/connection/protocol/")
 SHELLS_OF_AIOHTTP = ("gateway/transport/", "gateway/server/")
 # Which files may import a library: path prefixes.
 ALLOWED_PLACES = {
@@ -147,6 +132,53 @@ def library_breaches(path: Path) -> list[str]:
     ]
 
 
+def layer_of(module: str) -> int:
+    """Return the layer of a module of the laboratory; a room that no layer names is an error."""
+    return next(
+        layer
+        for layer, rooms in enumerate(LAYERS)
+        if any(is_within(module, room) for room in rooms)
+    )
+
+
+def room_of(module: str) -> str:
+    return next(room for rooms in LAYERS for room in rooms if is_within(module, room))
+
+
+def layer_breaches(path: Path) -> list[str]:
+    where = relative(path)
+    module = where.removesuffix(".py").replace("/", ".")
+    own_layer = layer_of(module)
+    breaches = []
+    for name, line in imported_names(path):
+        if not is_within(name, "loadtests") or not is_known(name):
+            continue
+        if room_of(name) != room_of(module) and layer_of(name) >= own_layer:
+            breaches.append(f"{where}:{line} imports {name}")
+    return breaches
+
+
+def is_known(name: str) -> bool:
+    """Return whether a layer names this module: `loadtests.record` says more than `loadtests`."""
+    return any(is_within(name, room) for rooms in LAYERS for room in rooms)
+
+
+def module_circle(modules: dict[str, Path]) -> list[str]:
+    """Return modules that import each other in a circle, imports for type checkers included."""
+    imports: dict[str, set[str]] = {}
+    for name, path in modules.items():
+        found = {other for other, _ in imported_names(path) if other in modules and other != name}
+        # `from package import module` needs the module; the package's face resolves on first use.
+        imports[name] = {one for one in found if not any(is_within(o, one) for o in found - {one})}
+    # Modules that import nothing left, or that nothing left imports, stand in no circle.
+    while True:
+        needed = set().union(*imports.values()) if imports else set()
+        free = {name for name, own in imports.items() if not own or name not in needed}
+        if not free:
+            return sorted(imports)
+        imports = {name: own - free for name, own in imports.items() if name not in free}
+
+
 def purity_breaches(path: Path) -> list[str]:
     where = relative(path)
     breaches = [
@@ -168,6 +200,28 @@ def test_packages_import_only_the_siblings_they_may() -> None:
 
 def test_libraries_are_imported_only_where_they_belong() -> None:
     assert [breach for path in sources() for breach in library_breaches(path)] == []
+
+
+def test_the_rooms_of_the_laboratory_import_only_lower_layers() -> None:
+    paths = sorted((ROOT / "loadtests").rglob("*.py"))
+    assert [breach for path in paths for breach in layer_breaches(path)] == []
+
+
+@pytest.mark.parametrize("package", ["loadtests", "reports", "scenarios"])
+def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
+    modules = {
+        relative(path).removesuffix(".py").removesuffix("/__init__").replace("/", "."): path
+        for path in sources()
+        if relative(path).startswith(f"{package}/")
+    }
+    assert module_circle(modules) == []
+
+
+@pytest.mark.parametrize("room", PURE_ROOMS)
+def test_a_pure_room_of_the_laboratory_does_no_io(room: str) -> None:
+    paths = sorted((ROOT / room).rglob("*.py"))
+    assert paths
+    assert [breach for path in paths for breach in purity_breaches(path)] == []
 
 
 def test_the_gateway_outside_its_shells_is_pure() -> None:
@@ -202,6 +256,8 @@ def test_a_contract_imports_nothing_but_the_standard_library(contract: str) -> N
         ("import pandas", "loadtests/x.py", library_breaches),
         ("from locust import User", "reports/x.py", library_breaches),
         ("from aiohttp import web", "loadtests/publication/publisher.py", library_breaches),
+        ("import loadtests.cli.commands", "loadtests/plan/x.py", layer_breaches),
+        ("from loadtests.user import SocketIOUser", "loadtests/health/x.py", layer_breaches),
         ("import time", "gateway/x.py", purity_breaches),
         ("x = datetime.now()", "gateway/x.py", purity_breaches),
     ],
@@ -227,7 +283,15 @@ FORBIDDEN_ONCE_LOADED = {
     "gateway.server.app": ("locust", "gevent", "pandas", "matplotlib", "loadtests", "reports"),
     "loadtests": ("locust", "gevent", "pandas", "socketio", "aiohttp", "pyarrow", "numpy"),
     "loadtests.results": ("locust", "gevent", "pandas", "pyarrow", "numpy"),
-    "loadtests.cli": ("locust", "gevent", "pandas", "socketio", "engineio", "aiohttp", "reports"),
+    "loadtests.cli.commands": (
+        "locust",
+        "gevent",
+        "pandas",
+        "socketio",
+        "engineio",
+        "aiohttp",
+        "reports",
+    ),
     "loadtests.supervision.supervisor": (
         "locust",
         "gevent",
@@ -236,7 +300,7 @@ FORBIDDEN_ONCE_LOADED = {
         "aiohttp",
         "reports",
     ),
-    "loadtests.calibration.program": ("locust", "gevent", "pandas", "aiohttp", "reports"),
+    "loadtests.calibration.calibrate": ("locust", "gevent", "pandas", "aiohttp", "reports"),
     "loadtests.faults.proxy": ("locust", "gevent", "pandas", "numpy", "aiohttp", "pyarrow"),
     "loadtests.publication.publisher": (
         "locust",

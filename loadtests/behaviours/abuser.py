@@ -13,11 +13,11 @@ from gateway.contract import ClientEvent, ErrorCode, LimitName
 from loadtests.behaviours.extra import ExtraConnection
 from loadtests.behaviours.users import VirtualUser
 from loadtests.behaviours.witness import refusal_of
-from loadtests.conducting.preflight import event_limit
 from loadtests.connection.calls import Call, Reply
 from loadtests.connection.client import Client
 from loadtests.errors import ConnectionClosed, NotConnected, TimedOut
 from loadtests.oracles.rolling import Judgement, RateLimitOracle, Rule, Sent
+from loadtests.plan.preflight import event_limit
 from loadtests.results import Event, Series
 from scenarios.schema import Abuser as Settings
 

@@ -7,10 +7,10 @@ from typing import ClassVar, Final
 
 from loadtests.behaviours.terms import leeway_s, longest_token_s
 from loadtests.behaviours.users import VirtualUser
-from loadtests.conducting.schedule import Plan, count_missed, user_arrivals
 from loadtests.connection.attempts import Attempt
 from loadtests.errors import ClientError
-from loadtests.oracles.authcases import CASES, AuthCase, Issuer, judge
+from loadtests.oracles.auth_cases import CASES, AuthCase, Issuer, judge
+from loadtests.plan.schedule import Plan, count_missed, user_arrivals
 from loadtests.results import AuthOutcome, Event
 
 LISTEN_S: Final = 1.0

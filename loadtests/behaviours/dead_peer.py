@@ -12,7 +12,7 @@ from locust.env import Environment
 from gateway.contract import MAX_SEND_SECONDS, Channel, ClientEvent
 from loadtests.behaviours.users import VirtualUser
 from loadtests.errors import ClientError
-from loadtests.oracles.deadpeers import Band, predict_band
+from loadtests.oracles.dead_peers import Band, predict_band
 from loadtests.results import DeadPeerOutcome, Event, Series
 from scenarios.schema import DeadPeerKind
 
@@ -33,7 +33,7 @@ _SERIES: Final[Mapping[DeadPeerKind, Series]] = {
 class DeadPeer(VirtualUser):
     """Plays dead some time after its welcome, and waits for the end of its connection.
 
-    The end is held against the band that its handshake predicts (``loadtests.oracles.deadpeers``).
+    The end is held against the band that its handshake predicts (``loadtests.oracles.dead_peers``).
     Then it comes back and dies again.
     """
 

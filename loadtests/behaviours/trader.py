@@ -8,7 +8,7 @@ from locust.env import Environment
 
 from gateway.contract import Channel, ClientEvent
 from loadtests.behaviours.users import VirtualUser
-from loadtests.conducting.schedule import Plan, count_missed, user_arrivals
+from loadtests.plan.schedule import Plan, count_missed, user_arrivals
 from scenarios.schema import Arrivals
 
 

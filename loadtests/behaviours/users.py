@@ -26,7 +26,7 @@ from gateway.contract import Channel, ClientEvent
 from loadtests.behaviours.absence import Absence
 from loadtests.behaviours.seat import Seat
 from loadtests.behaviours.witness import MARKET, Witness
-from loadtests.connection.backoff import reconnect_delay_s
+from loadtests.connection.protocol.backoff import reconnect_delay_s
 from loadtests.errors import (
     ClientError,
     ConnectionClosed,

@@ -12,19 +12,19 @@ from typing import Any, ClassVar, Final
 from locust.env import Environment
 
 from gateway.contract import BALANCE_EVENT, ErrorCode, MarketEvent, ServerEvent, TradingEvent
-from loadtests.conducting.stage import Stage
-from loadtests.connection.addresses import source_address
+from loadtests.behaviours.stage import Stage
 from loadtests.connection.calls import Reply
-from loadtests.connection.handshake import parse_target
+from loadtests.connection.protocol.handshake import parse_target
 from loadtests.errors import ClientError, ConnectionClosed
-from loadtests.locust import SocketIOUser
-from loadtests.oracles.accounts import LaneAccount
 from loadtests.oracles.heartbeats import HeartbeatOracle
 from loadtests.oracles.ledger import market_stream_of
-from loadtests.reading.pushrecords import is_sampled
+from loadtests.plan.addresses import source_address
+from loadtests.reading.accounts import LaneAccount
+from loadtests.reading.push_records import is_sampled
 from loadtests.reading.staleness import is_watched
 from loadtests.record.recording import Recorder
 from loadtests.results import Event, LeakOutcome, LimitOutcome, Series
+from loadtests.user import SocketIOUser
 
 _NS_PER_MS: Final = 1_000_000
 _NS_PER_US: Final = 1_000

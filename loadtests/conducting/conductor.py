@@ -1,7 +1,7 @@
 """The conductor: Locust's events made into a run of a scenario.
 
 Alone, one process conducts, generates and records. With workers the master conducts and
-has the run directory, and each worker generates and records (``loadtests.workers.member``).
+has the run directory, and each worker generates and records (``loadtests.conducting.member``).
 
 Locust swallows each ``Exception`` that a listener raises; so a refusal
 at the start is ``SystemExit`` in ``init`` and ``GreenletExit`` in ``test_start``.
@@ -25,6 +25,7 @@ from locust.env import Environment
 from locust.event import Events
 from locust.runners import STATE_STOPPED, MasterRunner, WorkerRunner
 
+from loadtests.behaviours.stage import Stage
 from loadtests.behaviours.users import VirtualUser
 from loadtests.conducting.arguments import (
     GATEWAY_START_S,
@@ -34,22 +35,21 @@ from loadtests.conducting.arguments import (
     refuse,
 )
 from loadtests.conducting.casting import cast_users
-from loadtests.conducting.commandclock import CommandClock
+from loadtests.conducting.command_clock import CommandClock
+from loadtests.conducting.crew import listen_to_workers
 from loadtests.conducting.face import label_table, show_tab
-from loadtests.conducting.loadclock import LoadClock
+from loadtests.conducting.load_clock import LoadClock
 from loadtests.conducting.opening import CannotBegin, Opening
 from loadtests.conducting.run import Run
-from loadtests.conducting.schedule import SECOND_NS
-from loadtests.conducting.stage import Stage
 from loadtests.conducting.staging import plan_sessions, set_stage, take_gateway_clock
-from loadtests.health.timeslice import SHORT_SLICE_NS, ask_for_slices
+from loadtests.conducting.worker import WorkerPart
+from loadtests.health.live_file import LiveFile
+from loadtests.health.time_slice import SHORT_SLICE_NS, ask_for_slices
 from loadtests.oracles.ledger import LedgerRow
+from loadtests.plan.division import Division
+from loadtests.plan.messages import Assignment
+from loadtests.plan.schedule import SECOND_NS
 from loadtests.results import ExitCode, RunStatus
-from loadtests.supervision.livefile import LiveFile
-from loadtests.workers.crew import listen_to_workers
-from loadtests.workers.division import Division
-from loadtests.workers.messages import Assignment
-from loadtests.workers.worker import WorkerPart
 from scenarios.schema import Scenario, ScenarioError, read_scenario
 
 _ARRIVAL_S: Final = 20.0  # for the last session to be connected and subscribed once it was due

@@ -20,7 +20,7 @@ from flask import Blueprint, Response, redirect, request
 from locust.env import Environment
 from locust.web import WebUI
 
-from loadtests.supervision.readings import describe
+from loadtests.health.live_table import describe
 
 NOTICE: Final = (
     "Locust's table, CSV and web page are rounded (two digits, whole ms) and judged by nobody; "

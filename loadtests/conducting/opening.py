@@ -17,13 +17,14 @@ from locust.runners import MasterRunner
 
 from loadtests.behaviours.users import VirtualUser
 from loadtests.conducting.casting import divide_users, worker_nodes
-from loadtests.conducting.preflight import fetch_welcome, heartbeat_problem, limits_exceeded
+from loadtests.conducting.crew import Crew
 from loadtests.conducting.run import Run
-from loadtests.connection.handshake import parse_target
+from loadtests.connection.protocol.handshake import parse_target
 from loadtests.errors import ClientError
 from loadtests.health.clocks import read_clock_id
-from loadtests.workers.crew import Crew
-from loadtests.workers.messages import RUN_OPTION, Assignment
+from loadtests.health.target import fetch_welcome
+from loadtests.plan.messages import RUN_OPTION, Assignment
+from loadtests.plan.preflight import heartbeat_problem, limits_exceeded
 from scenarios.schema import Scenario
 
 LEAD_NS: Final = 300_000_000

@@ -15,25 +15,25 @@ from typing import Any, Final, Self
 import gevent
 
 from gateway.contract import Scope
+from loadtests.conducting.crew import Crew
 from loadtests.endpoints import fetch_streams
 from loadtests.health.clocks import read_clock_id
 from loadtests.health.collecting import freeze_what_stays, release_what_stayed
-from loadtests.health.gatewayclock import GatewayClock, widest_error_ns
+from loadtests.health.gateway_clock import GatewayClock, widest_error_ns
+from loadtests.health.live_file import LiveFile
 from loadtests.health.probes import GeneratorProbe
 from loadtests.health.pulse import Pulse
 from loadtests.health.watching import ServerWatch
-from loadtests.publication.publish_plan import describe_plan
+from loadtests.plan.publish_plan import describe_plan
 from loadtests.publication.publishing import PublisherProcess
+from loadtests.record.gateway_orders import RESTARTED_WITHIN_S, OrderedGateway
+from loadtests.record.live_figures import LiveFigures
 from loadtests.record.manifest import create_run_directory, write_json
 from loadtests.record.recording import SECOND_NS, PhaseTimes, Recorder
 from loadtests.record.run_facts import describe_run
-from loadtests.record.secondseen import SecondSeen
+from loadtests.record.second_seen import SecondSeen
 from loadtests.results import LOGS, MANIFEST, TABLES, Event, Phase, RunStatus
-from loadtests.supervision.gatewayorders import RESTARTED_WITHIN_S, OrderedGateway
-from loadtests.supervision.live import LiveFigures
-from loadtests.supervision.livefile import LiveFile
 from loadtests.tokens import mint
-from loadtests.workers.crew import Crew
 from scenarios.schema import GATEWAY_DEEDS, Scenario
 
 WORKER: Final = "locust"

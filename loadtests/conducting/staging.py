@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from locust.env import Environment
 
-from loadtests.conducting.schedule import Plan, plan_of
-from loadtests.conducting.stage import Stage
-from loadtests.health.gatewayclock import GatewayClock
+from loadtests.behaviours.stage import Stage
+from loadtests.health.gateway_clock import GatewayClock
+from loadtests.plan.division import Division, Places
+from loadtests.plan.messages import Assignment
+from loadtests.plan.schedule import Plan, plan_of
 from loadtests.reading.pushes import PushTable
 from loadtests.record.recording import Recorder
-from loadtests.workers.division import Division, Places
-from loadtests.workers.messages import Assignment
 from scenarios.schema import Scenario
 
 

@@ -10,12 +10,12 @@ import gevent
 from gevent.event import Event as Signal
 
 from loadtests.connection.dialing import dial
-from loadtests.connection.exchange import Exchange
-from loadtests.connection.handshake import parse_target
 from loadtests.connection.links import Link
+from loadtests.connection.protocol.exchange import Exchange
+from loadtests.connection.protocol.handshake import parse_target
 from loadtests.connection.seals import Seal
 from loadtests.errors import ConnectionClosed, TimedOut, Unreachable
-from loadtests.oracles.authcases import Offer
+from loadtests.oracles.auth_cases import Offer
 
 ANSWER_S: Final = 5.0
 """From the first SYN to what a handshake comes to."""

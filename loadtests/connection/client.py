@@ -22,10 +22,9 @@ from gevent.event import AsyncResult
 
 from loadtests.connection.calls import CALL_TIMEOUT_S, Call, Reply
 from loadtests.connection.dialing import dial
-from loadtests.connection.frames import frame_end
-from loadtests.connection.handshake import parse_target
 from loadtests.connection.links import Link
-from loadtests.connection.protocol import (
+from loadtests.connection.protocol.handshake import parse_target
+from loadtests.connection.protocol.session import (
     Acknowledged,
     Connected,
     Connection,
@@ -34,9 +33,10 @@ from loadtests.connection.protocol import (
     Opened,
     Received,
 )
+from loadtests.connection.protocol.websocket_frames import frame_end
 from loadtests.connection.seals import Seal
 from loadtests.errors import ConnectionClosed, NotConnected, TimedOut, Unreachable
-from loadtests.reading.lanes import Lane
+from loadtests.reading.fast_path import Lane
 
 CONNECT_TIMEOUT_S: Final = 10.0
 """From the first SYN to the answer to CONNECT. Default of :class:`Client`."""

@@ -11,8 +11,8 @@ from typing import Any
 
 import gevent.socket
 
-from loadtests.connection.handshake import Target
 from loadtests.connection.links import Holder, Link
+from loadtests.connection.protocol.handshake import Target
 from loadtests.connection.seals import Seal
 
 

@@ -13,7 +13,7 @@ import sys
 
 from loadtests.faults.control import LISTENING, serve_control
 from loadtests.faults.proxy import FaultProxy, NotLoopback
-from loadtests.health.fineselector import make_fine_loop
+from loadtests.health.fine_selector import make_fine_loop
 from loadtests.results import ExitCode
 
 

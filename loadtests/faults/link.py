@@ -7,14 +7,13 @@ import logging
 import random
 import socket
 import struct
-from typing import TYPE_CHECKING, Final, cast
+from collections import deque
+from collections.abc import Sequence
+from typing import Final, Protocol, cast
 
 from loadtests.faults.flow import Flow
-from loadtests.faults.messages import HeadReader, NoWebSocket, asks_for_websocket
-from loadtests.faults.toxics import Carrier, ResetPeer, Stream, Timeout, Toxic
-
-if TYPE_CHECKING:
-    from loadtests.faults.proxy import FaultProxy
+from loadtests.faults.messages import DropCount, HeadReader, NoWebSocket, asks_for_websocket
+from loadtests.faults.toxics import Carrier, Drop, ResetPeer, Stream, Timeout, Toxic
 
 CONNECT_S: Final = 5.0
 RECEIVE_BYTES: Final = 64 * 1_024
@@ -24,12 +23,32 @@ _MS_PER_S: Final = 1_000
 _log = logging.getLogger("faults")
 
 
+class LinkOwner(Protocol):
+    """What a link needs of its proxy.
+
+    Attributes:
+        passed_bytes: bytes that went through, by direction.
+        late_ns: how late delayed pieces went out.
+        drops: the counts of each ``Drop`` that was ever set.
+    """
+
+    passed_bytes: dict[Stream, int]
+    late_ns: deque[int]
+    drops: dict[Drop, DropCount]
+
+    @property
+    def toxics(self) -> Sequence[Toxic]:
+        """The toxics in force now."""
+        ...
+
+    def forget(self, link: Link) -> None:
+        """Drop a link that is over."""
+
+
 class Link:
     """One client's connection and ours to the server, with a flow each way."""
 
-    def __init__(
-        self, proxy: FaultProxy, number: int, upstream: tuple[str, int], seed: int
-    ) -> None:
+    def __init__(self, proxy: LinkOwner, number: int, upstream: tuple[str, int], seed: int) -> None:
         self.proxy = proxy
         self.is_websocket = False
         self._draws = f"{seed}:{number}"

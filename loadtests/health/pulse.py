@@ -15,7 +15,7 @@ import gevent
 
 from loadtests.health.probes import GeneratorProbe, TickClock
 from loadtests.record.recording import SECOND_NS, Recorder
-from loadtests.record.secondseen import SecondSeen
+from loadtests.record.second_seen import SecondSeen
 from loadtests.results import Series
 
 TARGET_LOST_S: Final = 5

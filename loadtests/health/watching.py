@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from gevent import subprocess
 
-from loadtests.health.serverwatch import WatchLost
+from loadtests.health.server_watch import WatchLost
 
 WATCH_LOG: Final = "serverwatch.log"
 STOP_S: Final = 2.0
@@ -33,7 +33,7 @@ class ServerWatch:
         self.unmeasured: set[str] = set()
         self._log = (logs / WATCH_LOG).open("ab")
         self._process: Any = subprocess.Popen(
-            [sys.executable, "-m", "loadtests.health.serverwatch"],
+            [sys.executable, "-m", "loadtests.health.server_watch"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

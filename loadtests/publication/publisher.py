@@ -32,16 +32,16 @@ import aiohttp
 import orjson
 
 from gateway.contract import MAX_PUBLISH_ITEMS, PUBLISH_PATH, user_stream
-from loadtests.health.fineselector import make_fine_loop
+from loadtests.health.fine_selector import make_fine_loop
 from loadtests.health.gaps import Gaps
-from loadtests.health.timeslice import USUAL_SLICE, ask_for_slices
+from loadtests.health.time_slice import USUAL_SLICE, ask_for_slices
+from loadtests.plan.publish_plan import Plan, plan_arrivals, read_plan
 from loadtests.publication.payloads import PayloadMaker
-from loadtests.publication.publish_plan import Plan, plan_arrivals, read_plan
 from loadtests.publication.publishing import PUBLISHER_LEDGER
+from loadtests.record.gateway_orders import RESTARTED_WITHIN_S
 from loadtests.record.manifest import write_json
 from loadtests.record.recording import SECOND_NS, PhaseTimes, Recorder
 from loadtests.results import LOGS, Event, Phase, Series
-from loadtests.supervision.gatewayorders import RESTARTED_WITHIN_S
 from scenarios.schema import Publish
 
 WORKER: Final = "publisher"

@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from loadtests.record.gateway_orders import EXITS, describe_exits
 from loadtests.record.manifest import read_json, write_json
 from loadtests.record.segments import read_batches, table_schema
 from loadtests.results import LOGS, MANIFEST, SEGMENTS, TABLES, ExitCode, RunStatus
-from loadtests.supervision.gatewayorders import EXITS, describe_exits
 
 SUPERVISOR: Final = "supervisor.json"
 _ORDER: Final = {"hist": ("t_s", "series", "bucket"), "events": ("t_ns",), "sample": ("t_ns",)}

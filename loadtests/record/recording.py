@@ -17,7 +17,7 @@ from typing import TypeAlias
 import numpy as np
 
 from loadtests.record.phases import SECOND_NS, PhaseTimes
-from loadtests.record.secondseen import SecondSeen
+from loadtests.record.second_seen import SecondSeen
 from loadtests.record.segments import Repeated, Runs, SegmentWriter, TableSink
 from loadtests.record.tally import Integers, Tally
 from loadtests.results import MAX_VALUE_NS, TABLES, Event, Series

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gateway.contract import LISTENING_LINE
+from loadtests.record.gateway_orders import GatewayExit, GatewayOrder, read_orders, write_exits
 from loadtests.supervision.children import Child
-from loadtests.supervision.gatewayorders import GatewayExit, GatewayOrder, read_orders, write_exits
 
 
 class EmbeddedGateway:

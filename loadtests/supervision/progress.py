@@ -19,7 +19,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from loadtests.supervision.readings import Part, Reading, describe, offered_per_s, span
+from loadtests.health.live_table import Part, Reading, describe, offered_per_s, span
 
 PLAIN_EVERY_S: Final = 5.0
 PANEL_COLUMNS: Final = 80

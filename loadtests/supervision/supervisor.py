@@ -16,13 +16,11 @@ from typing import Final
 
 from rich.console import Console
 
-from loadtests.capacity.program import CapacitySearch
 from loadtests.record.manifest import create_run_directory, read_json, write_json
 from loadtests.results import BUDGETS, LOGS, MANIFEST, REPORT, SCENARIO, ExitCode
 from loadtests.supervision.children import Child, ChildFailed, child_environment, split_cores
 from loadtests.supervision.embedded import EmbeddedGateway
 from loadtests.supervision.foretelling import foretell
-from loadtests.supervision.gateway_command import GatewayCommand
 from loadtests.supervision.judging import finish_tables, judge_run
 from loadtests.supervision.oversight import Oversight
 from loadtests.supervision.progress import Progress
@@ -59,7 +57,7 @@ def run_supervised(request: RunRequest, environment: Mapping[str, str], console:
     """
     scenario = request.read()
     if scenario.capacity is not None:
-        return _search(scenario, request, environment, console)
+        raise RunRefused(f"{scenario.name} searches for the capacity: start it with tidegate run")
     if request.target is not None and scenario.ends_gateway:
         raise RunRefused(
             f"{scenario.name} terminates its gateway, which must be the run's own; "
@@ -76,35 +74,6 @@ def run_supervised(request: RunRequest, environment: Mapping[str, str], console:
         words = f"no run can be written under {request.runs}: {error.strerror or error}"
         raise RunRefused(f"{words}; name another folder with --runs") from None
     return Supervisor(scenario, request, directory, secret, environment, console).run()
-
-
-def _search(
-    scenario: Scenario, request: RunRequest, environment: Mapping[str, str], console: Console
-) -> int:
-    """Search for the capacity: each trial is a run with a gateway of its own."""
-    unfit = {
-        "--target": request.target,
-        "--users": request.users,
-        "--budgets": request.budgets,
-        "--baseline": request.baseline,
-        "--duration": request.duration_s,
-        "--max-duration": request.max_duration_s,
-    }
-    given = [name for name, value in unfit.items() if value is not None]
-    if given:
-        words = f"{scenario.name} is a search for the capacity, whose trials differ by the load"
-        raise RunRefused(f"{words} alone; leave {' and '.join(given)} out")
-    search = CapacitySearch(
-        scenario,
-        request.runs,
-        environment,
-        console,
-        options=(
-            *(() if request.gateway == GatewayCommand() else ("--gateway", request.gateway.name)),
-            *(() if request.processes is None else ("--processes", str(request.processes))),
-        ),
-    )
-    return search.run()
 
 
 class Supervisor:

@@ -15,10 +15,10 @@ from typing import Final
 from locust.env import Environment
 
 from loadtests.connection.links import READ_BYTES
+from loadtests.reading.fast_path import Lane
 from loadtests.reading.intake import Intake
-from loadtests.reading.lanes import Lane
+from loadtests.reading.push_records import PushRecord
 from loadtests.reading.pushes import PushTable
-from loadtests.reading.pushrecords import PushRecord
 from loadtests.record.recording import PhaseTimes, Recorder
 
 ROUNDS: Final = 20_000

@@ -25,16 +25,16 @@ from typing import Any, Final
 import gevent
 import gevent.socket
 
+from loadtests.behaviours.stage import Stage
 from loadtests.behaviours.subscriber import Subscriber
-from loadtests.conducting.stage import Stage
 from loadtests.connection.reactor import Reactor
 from loadtests.health.pulse import BREATH_S
-from loadtests.health.serverprobe import read_pss_anon
-from loadtests.locust import SocketIOUser
+from loadtests.health.server_probe import read_pss_anon
 from loadtests.record.histogram import Histogram
 from loadtests.record.recording import PhaseTimes, Recorder
-from loadtests.record.secondseen import SecondSeen
+from loadtests.record.second_seen import SecondSeen
 from loadtests.results import Series
+from loadtests.user import SocketIOUser
 from scenarios.schema import parse_scenario
 
 DEADLINE_S: Final = 120.0

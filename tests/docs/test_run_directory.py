@@ -27,10 +27,10 @@ from run_directory import (
 )
 from synthetic_run import ROOT, make_run
 
-from loadtests.capacity.program import CapacitySearch
+from loadtests.capacity.capacity_search import CapacitySearch
 from loadtests.capacity.search import Bound, Found, Trial, Tried
+from loadtests.health.live_file import MEMBERS
 from loadtests.results import TABLES, Event, Series, Verdict
-from loadtests.supervision.livefile import MEMBERS
 from reports.compare.blocks import read_blocks
 from reports.compare.outcome import compare_blocks
 from reports.frames import read_run

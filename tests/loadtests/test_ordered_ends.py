@@ -16,10 +16,10 @@ from rich.console import Console
 from supervised import ANY_HEALTH, SupervisedRun, wait_for
 
 from loadtests.endpoints import fetch
+from loadtests.record.gateway_orders import OrderedGateway, read_exits
 from loadtests.record.manifest import read_json
 from loadtests.results import ExitCode
 from loadtests.supervision.embedded import EmbeddedGateway
-from loadtests.supervision.gatewayorders import OrderedGateway, read_exits
 from loadtests.supervision.request import RunRefused, RunRequest
 from loadtests.supervision.supervisor import run_supervised
 

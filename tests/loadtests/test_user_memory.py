@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from locust.env import Environment
 
+from loadtests.behaviours.stage import Stage
 from loadtests.behaviours.subscriber import Subscriber
-from loadtests.conducting.stage import Stage
 from loadtests.record.recording import PhaseTimes, Recorder
 from scenarios.schema import parse_scenario
 

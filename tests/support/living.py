@@ -13,8 +13,8 @@ from gevent.pool import Group
 from locust.env import Environment
 from numpy.typing import NDArray
 
+from loadtests.behaviours.stage import Stage
 from loadtests.behaviours.users import VirtualUser
-from loadtests.conducting.stage import Stage
 from loadtests.record.recording import PhaseTimes, Recorder
 from loadtests.results import Event, Series
 

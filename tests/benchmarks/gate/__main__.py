@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from loadtests.comparing.program import Contest, Outputs, run_contest
+from loadtests.comparing.pair_runs import Contest, Outputs, run_contest
 from loadtests.results import ExitCode
 from loadtests.supervision.gateway_command import GatewayCommand, parse_gateway
 from tests.benchmarks.gate.slower import VARIABLE

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from loadtests.connection.frames import Opcode, encode_frame
+from loadtests.connection.protocol.websocket_frames import Opcode, encode_frame
 from tests.benchmarks.hostile import lines
 from tests.benchmarks.hostile.siege import Pace, Siege
 from tests.benchmarks.transport import wire

@@ -6,7 +6,7 @@ import json
 from typing import Any, Final
 
 from gateway.contract import PUBLISH_PATH
-from loadtests.connection.frames import Opcode, encode_frame
+from loadtests.connection.protocol.websocket_frames import Opcode, encode_frame
 
 NONCE: Final = b"dGhlIHNhbXBsZSBub25jZQ=="
 """The example of RFC 6455 §1.3: one nonce for all, so that the answer is known beforehand."""

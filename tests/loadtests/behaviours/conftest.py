@@ -11,7 +11,7 @@ from blackbox.process import GatewayProcess
 from living import Kept, Living
 from locust.env import Environment
 
-from loadtests.conducting.stage import Stage
+from loadtests.behaviours.stage import Stage
 from loadtests.results import Phase
 from scenarios.schema import parse_scenario
 

@@ -11,7 +11,7 @@ from blackbox.process import GatewayProcess
 from living import Kept, Living, wait_until
 
 from loadtests.behaviours.abuser import Abuser
-from loadtests.conducting.stage import Stage
+from loadtests.behaviours.stage import Stage
 from loadtests.results import Event, LimitOutcome, Series
 
 StartGateway = Callable[..., GatewayProcess]

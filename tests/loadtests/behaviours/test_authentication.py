@@ -9,8 +9,8 @@ from living import Kept, Living, wait_until
 
 from loadtests.behaviours.bad_token import BadToken
 from loadtests.behaviours.expiring import Expiring
-from loadtests.conducting.stage import Stage
-from loadtests.oracles.authcases import CASES
+from loadtests.behaviours.stage import Stage
+from loadtests.oracles.auth_cases import CASES
 from loadtests.results import AuthOutcome, Event, Series
 
 StartGateway = Callable[..., GatewayProcess]

@@ -12,9 +12,9 @@ from blackbox.process import GatewayProcess
 from living import Kept, Living, wait_until
 
 from loadtests.behaviours.idle import Idle
+from loadtests.behaviours.stage import Stage
 from loadtests.behaviours.storm import StormMember
-from loadtests.conducting.commandclock import CommandClock
-from loadtests.conducting.stage import Stage
+from loadtests.conducting.command_clock import CommandClock
 from loadtests.results import AttemptOutcome, EndOutcome, Event, Series
 
 StartGateway = Callable[..., GatewayProcess]

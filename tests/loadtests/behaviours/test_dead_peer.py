@@ -10,8 +10,8 @@ from blackbox.process import GatewayProcess
 from living import Kept, Living, wait_until
 
 from loadtests.behaviours.dead_peer import DeadPeer
-from loadtests.conducting.stage import Stage
-from loadtests.oracles.deadpeers import EARLY_SLACK_NS, LATE_SLACK_NS, predict_band
+from loadtests.behaviours.stage import Stage
+from loadtests.oracles.dead_peers import EARLY_SLACK_NS, LATE_SLACK_NS, predict_band
 from loadtests.results import DeadPeerOutcome, Event, Series
 from scenarios.schema import DeadPeerKind
 

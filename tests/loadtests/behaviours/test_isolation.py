@@ -12,10 +12,10 @@ from blackbox.process import GatewayProcess
 from living import Kept, Living, wait_until
 
 from gateway.contract import PUBLISH_PATH, Scope
+from loadtests.behaviours.stage import Stage
 from loadtests.behaviours.trader import Trader
 from loadtests.behaviours.users import VirtualUser
 from loadtests.behaviours.witness import MOST_LEAKS
-from loadtests.conducting.stage import Stage
 from loadtests.publication.payloads import PayloadMaker
 from loadtests.results import Event, LeakOutcome
 from loadtests.tokens import mint

@@ -12,8 +12,8 @@ from living import Kept, Living, wait_until
 from loadtests.behaviours.churner import LONGEST, SHORTEST, Churner
 from loadtests.behaviours.never_reader import NeverReader
 from loadtests.behaviours.slow_reader import SlowReader
+from loadtests.behaviours.stage import Stage
 from loadtests.behaviours.users import VirtualUser
-from loadtests.conducting.stage import Stage
 from loadtests.endpoints import fetch_metrics
 from loadtests.results import Event, Series
 

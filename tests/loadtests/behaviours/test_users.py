@@ -15,10 +15,10 @@ from locust.env import Environment
 
 from loadtests.behaviours.abuser import Abuser
 from loadtests.behaviours.cast import CAST
+from loadtests.behaviours.stage import Stage
 from loadtests.behaviours.subscriber import Subscriber
 from loadtests.behaviours.trader import Trader
 from loadtests.behaviours.users import VirtualUser
-from loadtests.conducting.stage import Stage
 from loadtests.health.clocks import read_clock_id
 from loadtests.results import Event, Series
 from scenarios.schema import parse_scenario

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from blackbox.process import GatewayProcess
 
-from loadtests.supervision.livefile import MEMBERS
+from loadtests.health.live_file import MEMBERS
 
 DEADLINE_S = 60.0
 POLL_S = 0.1

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.connection.backoff import reconnect_delay_s
+from loadtests.connection.protocol.backoff import reconnect_delay_s
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,9 @@ from hypothesis import strategies as st
 from threaded_server import ThreadedServer
 
 from loadtests.connection.client import Client
-from loadtests.connection.frames import Opcode
-from loadtests.connection.handshake import accept_value
-from loadtests.connection.protocol import Connection
+from loadtests.connection.protocol.handshake import accept_value
+from loadtests.connection.protocol.session import Connection
+from loadtests.connection.protocol.websocket_frames import Opcode
 from loadtests.errors import (
     ClientError,
     ConnectionClosed,
@@ -38,8 +38,8 @@ from loadtests.errors import (
     TimedOut,
     Unreachable,
 )
+from loadtests.reading.fast_path import Lane
 from loadtests.reading.intake import Intake
-from loadtests.reading.lanes import Lane
 
 DEADLINE_S = 5.0
 OPEN = b'0{"sid":"e","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":262144}'

@@ -4,11 +4,11 @@ import base64
 
 import pytest
 
-from loadtests.connection.exchange import Exchange
-from loadtests.connection.frames import apply_mask
-from loadtests.connection.handshake import Target, accept_value
+from loadtests.connection.protocol.exchange import Exchange
+from loadtests.connection.protocol.handshake import Target, accept_value
+from loadtests.connection.protocol.websocket_frames import apply_mask
 from loadtests.errors import ConnectionClosed, ProtocolViolation, Refused
-from loadtests.oracles.authcases import FAILED, Offer
+from loadtests.oracles.auth_cases import FAILED, Offer
 
 TARGET = Target("127.0.0.1", 3000, secure=False)
 NONCE = b"n" * 16

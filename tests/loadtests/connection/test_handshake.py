@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.connection.handshake import Handshake, Target, accept_value, parse_target
+from loadtests.connection.protocol.handshake import Handshake, Target, accept_value, parse_target
 from loadtests.errors import InvalidTarget, ProtocolViolation, Refused
 
 NONCE = b"the sample nonce"

@@ -16,8 +16,8 @@ from certificates import make_contexts
 from threaded_server import ThreadedServer
 
 from loadtests.connection.dialing import dial
-from loadtests.connection.handshake import parse_target
 from loadtests.connection.links import SILENCE, WallClock
+from loadtests.connection.protocol.handshake import parse_target
 from loadtests.connection.reactor import MAX_SOCKETS, Reactor
 
 DEADLINE_S = 5.0

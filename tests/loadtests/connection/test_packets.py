@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.connection.packets import (
+from loadtests.connection.protocol.packets import (
     Packet,
     PacketType,
     decode_packet,

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.connection.frames import Opcode
-from loadtests.connection.handshake import accept_value
-from loadtests.connection.protocol import (
+from loadtests.connection.protocol.handshake import accept_value
+from loadtests.connection.protocol.session import (
     Acknowledged,
     Connected,
     Connection,
@@ -18,6 +17,7 @@ from loadtests.connection.protocol import (
     Opened,
     Received,
 )
+from loadtests.connection.protocol.websocket_frames import Opcode
 from loadtests.errors import (
     ConnectionClosed,
     ConnectRefused,

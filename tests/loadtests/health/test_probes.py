@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from loadtests.endpoints import fetch, fetch_streams, parse_metrics
 from loadtests.health.probes import TICK_NS, GeneratorProbe, TickClock
-from loadtests.health.serverprobe import ServerProbe, read_pss_anon, read_tcp_bytes, read_threads
+from loadtests.health.server_probe import ServerProbe, read_pss_anon, read_tcp_bytes, read_threads
 
 NOW_NS = 5_000_000_000
 NOWHERE = Path("/nonexistent")

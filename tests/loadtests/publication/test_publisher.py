@@ -23,7 +23,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from loadtests.publication.publish_plan import Plan, plan_arrivals, read_plan
+from loadtests.plan.publish_plan import Plan, plan_arrivals, read_plan
 from loadtests.publication.publisher import GatewayLost, Publisher
 from loadtests.publication.publishing import PublisherProcess
 from loadtests.record.finisher import finish_run

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from loadtests.reading.batches import UNSHARED, Batch, family_of
+from loadtests.reading.fast_path import Lane
 from loadtests.reading.intake import Intake
-from loadtests.reading.lanes import Lane
 
 US = 1_000
 NUMBERED_US = 1_000_000

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from loadtests.oracles.accounts import LaneAccount
+from loadtests.reading.accounts import LaneAccount
 from loadtests.reading.batches import Batch
+from loadtests.reading.fast_path import Lane
 from loadtests.reading.intake import Intake
-from loadtests.reading.lanes import Lane
 from loadtests.reading.staleness import WATCHED_EACH, WATCHED_FIRST, HeldPrices, is_watched
 
 US = 1_000

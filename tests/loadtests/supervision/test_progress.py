@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from loadtests.health.live_table import Part, describe
 from loadtests.supervision.progress import PANEL_COLUMNS, Progress, describe_second, draw_panel
-from loadtests.supervision.readings import Part, describe
 
 LOAD_S = 38.0
 LIVE: dict[str, Any] = {

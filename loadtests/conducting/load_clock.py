@@ -1,0 +1,82 @@
+"""When the load changes, gets orders, and ends: at the scenario's times, which nothing moves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import gevent
+from locust.env import Environment
+
+from loadtests.conducting.run import Run
+from loadtests.plan.schedule import SECOND_NS
+from loadtests.results import Event
+from scenarios.schema import GATEWAY_DEEDS
+
+
+class LoadClock:
+    """Walks through the stages of a run, and ends its load.
+
+    Args:
+        run: whose steady phase the times are counted from.
+        environment: Locust's.
+        end: ends the load; called in a greenlet of its own.
+        has_stages: whether the scenario's stages hold; they do not where somebody gave
+            another number of users.
+    """
+
+    def __init__(
+        self, run: Run, environment: Environment, end: Callable[[], None], *, has_stages: bool
+    ) -> None:
+        self._run = run
+        self._environment = environment
+        self._end = end
+        works = [self._end_when_due, self._give_orders]
+        works += [self._walk_stages] if has_stages else []
+        self._greenlets = [gevent.spawn(work) for work in works]
+
+    def stop(self) -> None:
+        """Change nothing any more; a greenlet of this clock that calls it is not held up."""
+        others = [g for g in self._greenlets if g is not gevent.getcurrent()]
+        gevent.killall(others, block=False)
+
+    def _end_when_due(self) -> None:
+        """End the load when the scenario says; Locust's own timer does for a ``-t``."""
+        end_ns = self._run.steady_end_ns()
+        if end_ns is not None:
+            _sleep_until(end_ns)
+            gevent.spawn(self._end)
+
+    def _give_orders(self) -> None:
+        """Record each command when it is due; one to the gateway is carried out here.
+
+        The users carry theirs out in their own processes, by the same times.
+        """
+        steady_ns = self._run.steady_ns()
+        if steady_ns is None:
+            return
+        for command in self._run.scenario.commands:
+            at_ns = steady_ns + round(command.at_s * SECOND_NS)
+            _sleep_until(at_ns)
+            self._run.recorder.event(
+                Event.COMMAND,
+                at_ns=at_ns,
+                group=command.who,
+                outcome=command.do,
+                value_ns=round(command.within_s * SECOND_NS),
+                detail=f"{command.count} each" if command.count else "",
+            )
+            if command.do in GATEWAY_DEEDS:
+                self._run.order_gateway(command.do, at_ns)
+
+    def _walk_stages(self) -> None:
+        steady_ns, runner = self._run.steady_ns(), self._environment.runner
+        if steady_ns is None or runner is None:
+            return
+        for stage in self._run.scenario.stages:
+            _sleep_until(steady_ns + round(stage.at_s * SECOND_NS))
+            runner.start(stage.users, stage.spawn_rate)
+
+
+def _sleep_until(due_ns: int) -> None:
+    gevent.sleep(max(0, due_ns - time.monotonic_ns()) / SECOND_NS)

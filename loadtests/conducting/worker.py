@@ -1,0 +1,135 @@
+"""A worker under Locust: takes the run that its master begins, and plays its part in it."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import signal
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+import gevent
+from locust import argument_parser, runners
+from locust.env import Environment
+from locust.event import Events
+from locust.rpc import Message
+from locust.runners import WorkerRunner
+
+from loadtests.behaviours.users import VirtualUser
+from loadtests.conducting.member import MasterClock, Member
+from loadtests.conducting.shipments import load_packer
+from loadtests.plan.messages import CLOCK, CLOSE, PHASES, RUN_OPTION, TAKEN, Assignment
+
+REPORT_EACH_S: Final = 1.0
+PATIENCE_S: Final = 30.0
+_PR_SET_PDEATHSIG: Final = 1
+
+_log = logging.getLogger(__name__)
+
+
+class WorkerPart:
+    """Listens to Locust and to the master for one worker, run after run.
+
+    Args:
+        runner: the worker's.
+        behaviours: the user class of each group.
+        secret: the gateway's.
+    """
+
+    def __init__(
+        self, runner: WorkerRunner, behaviours: Mapping[str, type[VirtualUser]], secret: str
+    ) -> None:
+        self._runner = runner
+        self._behaviours = behaviours
+        self._secret = secret
+        self._clock = MasterClock(runner)
+        self._member: Member | None = None
+        self._is_interrupted = False
+        # Locust's own three seconds would make a run's live figures three seconds old.
+        runners.WORKER_REPORT_INTERVAL = REPORT_EACH_S
+        remember_default_options()
+        load_packer()
+
+    def listen(self, events: Events) -> None:
+        """Register with Locust, and begin to ask for the master's time."""
+        for hook, listener in (
+            (events.test_start, self.start),
+            (events.test_stop, self.finish),
+            (events.report_to_master, self.report),
+            (events.quitting, self.finish),
+        ):
+            hook.add_listener(listener)  # type: ignore[no-untyped-call]  # Locust's own gap
+        for name, take in (
+            (CLOCK, self._take_clock),
+            (PHASES, self._take_phases),
+            (TAKEN, self._take_receipt),
+        ):
+            self._runner.register_message(name, take)
+        self._runner.register_message(CLOSE, self._close, concurrent=True)
+        gevent.signal_handler(signal.SIGINT, self._interrupt)
+        options = self._runner.environment.parsed_options
+        if options is not None and options.processes:
+            _die_with_parent()
+        self._clock.start()
+
+    def start(self, environment: Environment, **_facts: object) -> None:
+        """Take the run that came with the first users."""
+        assignment = Assignment.unpacked(getattr(environment.parsed_options, RUN_OPTION))
+        self._member = Member(self._runner, assignment, self._clock, self._secret)
+        for user_class in self._behaviours.values():
+            user_class.stage = self._member.stage
+
+    def report(self, client_id: str, data: dict[str, Any], **_facts: object) -> None:  # noqa: ARG002 - Locust's shape
+        """Add what was measured to Locust's report."""
+        if self._member is not None:
+            self._member.report(data)
+
+    def finish(self, **_facts: object) -> None:
+        """Leave the run when it has not closed yet, and let go of what users left."""
+        member = self._member
+        if member is not None:
+            member.leave()
+            member.stage.sweep()
+
+    def _close(self, msg: Message, **_facts: object) -> None:
+        if self._member is not None:
+            self._member.close(msg.data["last_numbers"], msg.data["drain_s"])
+
+    def _take_clock(self, msg: Message, **_facts: object) -> None:
+        self._clock.take(msg.data)
+
+    def _take_phases(self, msg: Message, **_facts: object) -> None:
+        if self._member is not None:
+            self._member.take_phases(msg.data)
+
+    def _take_receipt(self, msg: Message, **_facts: object) -> None:
+        if self._member is not None:
+            self._member.take_receipt(int(msg.data["number"]))
+
+    def _interrupt(self) -> None:
+        """Leave a Ctrl-C to the master, which gets it too; a second one ends this process."""
+        if self._is_interrupted or self._member is None:
+            self._runner.quit()
+            return
+        self._is_interrupted = True
+        gevent.spawn_later(PATIENCE_S, self._runner.quit)
+
+
+def remember_default_options() -> None:
+    """Have Locust find out once which options are its own (2.47, ``WorkerRunner``).
+
+    It makes a whole parser, 4 ms, for each of some 80 options of each message that brings
+    users, one a second while they come on: a third of a core, in which nothing is read.
+    """
+    argument_parser.default_args_dict = lru_cache(maxsize=1)(_default_options)
+
+
+_default_options: Final = argument_parser.default_args_dict
+
+
+def _die_with_parent() -> None:
+    """End with the process that forked this one, however that ends (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

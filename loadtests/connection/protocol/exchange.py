@@ -1,0 +1,139 @@
+"""A handshake that is watched beyond its answer, without I/O.
+
+A client leaves when it is refused, and so would never see what a gateway sends to somebody
+it has refused. An exchange stays and listens: everything that comes without a CONNECT is
+written down.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, Final, cast
+from urllib.parse import quote
+
+from gateway.contract import SOCKETIO_PATH
+from loadtests.connection.protocol.handshake import Handshake, Target
+from loadtests.connection.protocol.packets import PacketType, decode_packet, encode_connect
+from loadtests.connection.protocol.websocket_frames import (
+    Close,
+    FrameReader,
+    Message,
+    Opcode,
+    Ping,
+    Text,
+    encode_frame,
+)
+from loadtests.errors import ClientError, ConnectionClosed, ProtocolViolation
+from loadtests.oracles.auth_cases import Offer, Refusal
+
+# Engine.IO 4 packet types: the first character of a text message.
+_OPEN: Final = "0"
+_PING: Final = "2"
+_PONG: Final = "3"
+_MESSAGE: Final = "4"
+_QUERY: Final = "?EIO=4&transport=websocket"
+
+
+class Exchange:
+    """One handshake: write :meth:`bytes_to_send`, give what is read to :meth:`receive`.
+
+    Args:
+        target: whom to ask.
+        offer: what the client brings.
+        random_bytes: source of masks and of the handshake's key.
+
+    Attributes:
+        is_let_in: CONNECT was answered with CONNECT.
+        refusal: what CONNECT_ERROR said.
+        early_events: names of events that came without being let in, in order.
+        failure: what ended it without an answer.
+        is_over: nothing more will come.
+    """
+
+    def __init__(
+        self, target: Target, offer: Offer, random_bytes: Callable[[int], bytes] = os.urandom
+    ) -> None:
+        self.is_let_in = False
+        self.refusal: Refusal | None = None
+        self.early_events: list[str] = []
+        self.failure: ClientError | None = None
+        self.is_over = False
+        token = offer.query_token
+        query = _QUERY if token is None else f"{_QUERY}&token={quote(token)}"
+        self._auth = offer.auth
+        self._random = random_bytes
+        self._handshake: Handshake | None = Handshake(
+            target, SOCKETIO_PATH + query, random_bytes(16)
+        )
+        self._reader = FrameReader()
+        self._out = [self._handshake.request()]
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether it is known what came of it."""
+        return self.is_let_in or self.refusal is not None or self.failure is not None
+
+    def bytes_to_send(self) -> bytes:
+        """Return what must be written now, once."""
+        data = b"".join(self._out)
+        self._out.clear()
+        return data
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes of the gateway's; empty at their end."""
+        try:
+            self._receive(data)
+        except ClientError as error:
+            self.fail(error)
+
+    def fail(self, error: ClientError) -> None:
+        """Note what ended it; after an answer the end is only an end."""
+        self.is_over = True
+        if not self.is_answered:
+            self.failure = error
+
+    def _receive(self, data: bytes) -> None:
+        if not data:
+            raise ConnectionClosed("the gateway closed the TCP connection")
+        if self._handshake is not None:
+            if not self._handshake.feed(data):
+                return
+            data, self._handshake = self._handshake.rest, None
+        for message in self._reader.feed(data):
+            self._take(message)
+        if self._reader.failure is not None:
+            raise self._reader.failure
+
+    def _take(self, message: Message) -> None:
+        if isinstance(message, Ping):
+            self._out.append(encode_frame(Opcode.PONG, message.data, self._random(4)))
+        elif isinstance(message, Close):
+            raise ConnectionClosed(f"the gateway closed with {message.code}", message.code)
+        elif isinstance(message, Text):
+            self._take_text(message.text)
+
+    def _take_text(self, text: str) -> None:
+        if text[:1] == _OPEN:
+            self._send(_MESSAGE + encode_connect(self._auth))
+        elif text[:1] == _PING:
+            self._send(_PONG + text[1:])
+        elif text[:1] == _MESSAGE:
+            self._take_packet(text[1:])
+
+    def _take_packet(self, text: str) -> None:
+        packet = decode_packet(text)
+        if packet.type is PacketType.CONNECT:
+            self.is_let_in = True
+        elif packet.type is PacketType.CONNECT_ERROR:
+            said = cast("dict[str, Any]", packet.data)
+            details = said.get("data")
+            code = details.get("code") if isinstance(details, dict) else None
+            self.refusal = Refusal(said["message"], str(code or ""))
+        elif packet.type is PacketType.EVENT and not self.is_let_in:
+            self.early_events.append(str(cast("list[Any]", packet.data)[0]))
+        elif packet.type is not PacketType.EVENT and not self.is_let_in:
+            raise ProtocolViolation(f"a packet of type {packet.type.name} before CONNECT")
+
+    def _send(self, text: str) -> None:
+        self._out.append(encode_frame(Opcode.TEXT, text.encode(), self._random(4)))

@@ -1,0 +1,385 @@
+"""A Socket.IO 5 client over Engine.IO 4 over one WebSocket, without I/O.
+
+Verbs in, events and bytes out; no clock, no loop. A shell writes what
+:meth:`Connection.bytes_to_send` returns, gives what it reads to
+:meth:`Connection.receive`, and acts on the events that come back. After
+:class:`Ended` nothing more comes; the shell writes what is left and closes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Final, cast
+
+import orjson
+
+from gateway.contract import SOCKETIO_PATH
+from loadtests.connection.protocol.handshake import Handshake, parse_target
+from loadtests.connection.protocol.packets import (
+    Packet,
+    PacketType,
+    decode_packet,
+    encode_ack,
+    encode_connect,
+    encode_disconnect,
+    encode_event,
+)
+from loadtests.connection.protocol.websocket_frames import (
+    MAX_MESSAGE_BYTES,
+    Binary,
+    Close,
+    CloseCode,
+    FrameReader,
+    Message,
+    Opcode,
+    Ping,
+    Text,
+    encode_close,
+    encode_frame,
+)
+from loadtests.errors import (
+    ClientError,
+    ConnectionClosed,
+    ConnectRefused,
+    NotConnected,
+    ProtocolViolation,
+)
+
+# Engine.IO 4 packet types: the first character of a text message.
+_OPEN: Final = "0"
+_CLOSE: Final = "1"
+_PING: Final = "2"
+_PONG: Final = "3"
+_MESSAGE: Final = "4"
+_NOOP: Final = "6"
+
+_QUERY: Final = "?EIO=4&transport=websocket"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Engine.IO is open. Without a ping in ``ping_interval_ms + ping_timeout_ms`` it is dead."""
+
+    sid: str
+    ping_interval_ms: int
+    ping_timeout_ms: int
+    max_payload_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The namespace took the client in, under this ``socket.id``."""
+
+    sid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An event; ``ack_id`` where the server wants it acknowledged."""
+
+    name: str
+    arguments: tuple[Any, ...]
+    ack_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The answer to the :meth:`Connection.call` that returned this id."""
+
+    ack_id: int
+    arguments: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The connection is over, and why. Always the last event."""
+
+    error: ClientError
+
+
+Event = Opened | Connected | Received | Acknowledged | Ended
+
+
+class _State(Enum):
+    UPGRADING = auto()
+    OPENING = auto()
+    CONNECTING = auto()
+    CONNECTED = auto()
+    ENDED = auto()
+
+
+class Connection:
+    """One connection's protocol state, from the upgrade request to the end.
+
+    Args:
+        url: of the server; ``http`` and ``ws`` mean the same here.
+        auth: the CONNECT payload, such as ``{"token": …}``; None for none.
+        headers: of the upgrade request, such as ``Origin``.
+        path: where Socket.IO lives.
+        random_bytes: source of masks and the handshake's key; a test gives its own.
+        max_message_bytes: of one message from the server.
+
+    Attributes:
+        answers_pings: whether Engine.IO's pings are answered; who plays dead answers none.
+        pings: how many came.
+
+    Raises:
+        InvalidTarget: the URL is none to connect to.
+    """
+
+    __slots__ = (
+        "_ack_id",
+        "_auth",
+        "_handshake",
+        "_out",
+        "_random",
+        "_reader",
+        "_state",
+        "answers_pings",
+        "pings",
+    )
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        auth: object = None,
+        headers: dict[str, str] | None = None,
+        path: str = SOCKETIO_PATH,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+    ) -> None:
+        self._auth = auth
+        self._random = random_bytes
+        self._handshake: Handshake | None = Handshake(
+            parse_target(url), f"{path}{_QUERY}", random_bytes(16), headers
+        )
+        self._reader = FrameReader(max_message_bytes)
+        self._state = _State.UPGRADING
+        self._ack_id = 0
+        self.answers_pings = True
+        self.pings = 0
+        self._out = [self._handshake.request()]
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether events may be emitted."""
+        return self._state is _State.CONNECTED
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self._state is _State.ENDED
+
+    @property
+    def has_output(self) -> bool:
+        """Whether :meth:`bytes_to_send` has anything to return."""
+        return bool(self._out)
+
+    @property
+    def is_mid_frame(self) -> bool:
+        """Whether the next byte belongs to a frame that has begun."""
+        return self._reader.is_mid_frame
+
+    @property
+    def is_between_messages(self) -> bool:
+        """Whether it is connected, and the next byte begins a message."""
+        reader = self._reader
+        return self.is_connected and not (reader.is_mid_frame or reader.is_mid_message)
+
+    def release(self) -> bytes:
+        """Give up the bytes of a frame that is not whole; see ``FrameReader.release``."""
+        return self._reader.release()
+
+    def bytes_to_send(self) -> bytes:
+        """Return what must be written now, once."""
+        data = b"".join(self._out)
+        self._out.clear()
+        return data
+
+    def emit(self, name: str, *arguments: object) -> None:
+        """Send an event.
+
+        Raises:
+            NotConnected: before :class:`Connected` or after the end.
+        """
+        self._require_connected()
+        self._send_text(_MESSAGE + encode_event(name, arguments))
+
+    def call(self, name: str, *arguments: object) -> int:
+        """Send an event that asks for an acknowledgement, and return its id.
+
+        Raises:
+            NotConnected: before :class:`Connected` or after the end.
+        """
+        self._require_connected()
+        self._ack_id += 1
+        self._send_text(_MESSAGE + encode_event(name, arguments, self._ack_id))
+        return self._ack_id
+
+    def acknowledge(self, ack_id: int, *arguments: object) -> None:
+        """Answer an event that asked for it.
+
+        Raises:
+            NotConnected: before :class:`Connected` or after the end.
+        """
+        self._require_connected()
+        self._send_text(_MESSAGE + encode_ack(ack_id, arguments))
+
+    def pong(self) -> None:
+        """Say what answers a ping, whether one came or not."""
+        self._send_text(_PONG)
+
+    def close(self) -> None:
+        """Leave the namespace where there is one, and close; idempotent."""
+        if self._state is _State.CONNECTED:
+            self._send_text(_MESSAGE + encode_disconnect())
+        if self._state not in (_State.UPGRADING, _State.ENDED):
+            self._send_close(CloseCode.NORMAL, "")
+        self._state = _State.ENDED
+
+    def receive(self, data: bytes) -> list[Event]:
+        """Take bytes from the server and return what they mean, in order."""
+        if self._state is _State.ENDED:
+            return []
+        if self._handshake is not None:
+            try:
+                if not self._handshake.feed(data):
+                    return []
+            except ClientError as error:
+                return [self._end(error)]
+            self._state = _State.OPENING
+            data = self._handshake.rest
+            self._handshake = None
+        events: list[Event] = []
+        for message in self._reader.feed(data):
+            self._handle(message, events)
+            if self.has_ended:
+                return events
+        if self._reader.failure is not None:
+            events.append(self._fail(self._reader.failure))
+        return events
+
+    def receive_eof(self) -> list[Event]:
+        """Say that the server closed its side of the TCP connection."""
+        if self._state is _State.ENDED:
+            return []
+        return [self._end(ConnectionClosed("the server closed the TCP connection"))]
+
+    def _handle(self, message: Message, events: list[Event]) -> None:
+        try:
+            event = self._on_message(message)
+        except ProtocolViolation as violation:
+            event = self._fail(violation)
+        if event is not None:
+            events.append(event)
+
+    def _on_message(self, message: Message) -> Event | None:
+        if isinstance(message, Text):
+            return self._on_text(message.text)
+        if isinstance(message, Ping):
+            self._send_frame(Opcode.PONG, message.data)
+            return None
+        if isinstance(message, Close):
+            if message.code == CloseCode.NO_STATUS:
+                self._send_frame(Opcode.CLOSE, b"")
+            else:
+                self._send_close(message.code, "")
+            words = f"the server closed with {message.code} {message.reason}".rstrip()
+            return self._end(ConnectionClosed(words, message.code))
+        if isinstance(message, Binary):
+            raise ProtocolViolation("a binary message, which the contract does not have", 1003)
+        return None  # a pong that nobody asked for is fine (RFC 6455 §5.5.3)
+
+    def _on_text(self, text: str) -> Event | None:
+        kind = text[:1]
+        if self._state is _State.OPENING:
+            return self._on_open(text)
+        if kind == _MESSAGE:
+            return self._on_packet(decode_packet(text[1:]))
+        if kind == _PING:
+            self.pings += 1
+            if self.answers_pings:
+                self._send_text(_PONG + text[1:])
+            return None
+        if kind == _NOOP:
+            return None
+        if kind == _CLOSE:
+            return self._end(ConnectionClosed("the server closed the Engine.IO session"))
+        raise ProtocolViolation(f"an unexpected Engine.IO packet: {text[:40]!r}")
+
+    def _on_open(self, text: str) -> Opened:
+        if text[:1] != _OPEN:
+            raise ProtocolViolation(f"the first Engine.IO packet is no open: {text[:40]!r}")
+        try:
+            fields = orjson.loads(text[1:])
+            opened = Opened(
+                sid=str(fields["sid"]),
+                ping_interval_ms=int(fields["pingInterval"]),
+                ping_timeout_ms=int(fields["pingTimeout"]),
+                max_payload_bytes=int(fields.get("maxPayload", 0)),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ProtocolViolation(
+                f"an Engine.IO open that lacks a field: {text[:80]!r}"
+            ) from error
+        self._state = _State.CONNECTING
+        self._send_text(_MESSAGE + encode_connect(self._auth))
+        self._auth = None
+        return opened
+
+    def _on_packet(self, packet: Packet) -> Event:
+        if packet.type is PacketType.CONNECT:
+            return self._on_connect(cast("dict[str, str]", packet.data)["sid"])
+        if packet.type is PacketType.CONNECT_ERROR:
+            return self._on_connect_error(cast("dict[str, Any]", packet.data))
+        if self._state is not _State.CONNECTED:
+            raise ProtocolViolation(f"a packet of type {packet.type.name} before CONNECT")
+        if packet.type is PacketType.DISCONNECT:
+            event = self._end(ConnectionClosed("the server disconnected the namespace"))
+            self._send_close(CloseCode.NORMAL, "")
+            return event
+        arguments = cast("list[Any]", packet.data)
+        if packet.type is PacketType.ACK:
+            return Acknowledged(cast("int", packet.ack_id), tuple(arguments))
+        return Received(arguments[0], tuple(arguments[1:]), packet.ack_id)
+
+    def _on_connect(self, sid: str) -> Connected:
+        if self._state is not _State.CONNECTING:
+            raise ProtocolViolation("a second CONNECT")
+        self._state = _State.CONNECTED
+        return Connected(sid)
+
+    def _on_connect_error(self, data: dict[str, Any]) -> Ended:
+        if self._state is not _State.CONNECTING:
+            raise ProtocolViolation("a CONNECT_ERROR after CONNECT")
+        details = data.get("data")
+        code = details.get("code") if isinstance(details, dict) else None
+        event = self._end(ConnectRefused(data["message"], code if isinstance(code, str) else ""))
+        self._send_close(CloseCode.NORMAL, "")
+        return event
+
+    def _require_connected(self) -> None:
+        if self._state is not _State.CONNECTED:
+            raise NotConnected(f"nothing can be sent: the connection is {self._state.name.lower()}")
+
+    def _fail(self, violation: ProtocolViolation) -> Ended:
+        """Fail the connection (RFC 6455 §7.1.7): say why in a close frame, read no more."""
+        self._send_close(violation.close_code, violation.reason)
+        return self._end(violation)
+
+    def _end(self, error: ClientError) -> Ended:
+        self._state = _State.ENDED
+        return Ended(error)
+
+    def _send_text(self, text: str) -> None:
+        self._send_frame(Opcode.TEXT, text.encode())
+
+    def _send_frame(self, opcode: Opcode, payload: bytes) -> None:
+        self._out.append(encode_frame(opcode, payload, self._random(4)))
+
+    def _send_close(self, code: int, reason: str) -> None:
+        self._out.append(encode_close(code, reason, self._random(4)))

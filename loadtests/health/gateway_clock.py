@@ -1,0 +1,142 @@
+"""The gateway's clock as a process sees it through a run, where it is not the process's own.
+
+One-way times subtract a stamp of one clock from a stamp of another. With one clock there
+is nothing to know. With two the difference is asked for when a run begins, every
+``ASK_EACH_S`` and when it ends, each time over a connection of its own; where the gateway
+does not stamp its pongs nobody can know it, and one-way times stay unmeasured.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, Final
+
+import gevent
+
+from loadtests.errors import ClientError
+from loadtests.health.clock_offset import DRIFT_PPM, Offset
+from loadtests.health.target import fetch_clock_offset
+
+ASK_EACH_S: Final = 10.0
+"""A gateway allows ten pings in ten seconds; a connection of its own asks eight."""
+NO_STAMPS: Final = "one-way times: the gateway's clock is another, and its pong has no stamps"
+
+_log = logging.getLogger(__name__)
+
+Fetch = Callable[[str, str], Offset | None]
+
+
+class GatewayClock:
+    """Asks for the offset of a gateway's clock until it is stopped.
+
+    Args:
+        url: ``http://HOST:PORT`` of the gateway.
+        secret: its ``JWT_SECRET``.
+        is_ours: whether it reads the same clock as this process.
+        fetch: finds an offset; a test gives its own.
+
+    Attributes:
+        offset_ns: the gateway's clock minus ours; 0 where they are one, None where nobody
+            knows it.
+        unmeasured: what could not be known, in words.
+    """
+
+    def __init__(
+        self, url: str, secret: str, *, is_ours: bool, fetch: Fetch = fetch_clock_offset
+    ) -> None:
+        self.offset_ns: int | None = 0 if is_ours else None
+        self.unmeasured: set[str] = set()
+        self._url = url
+        self._secret = secret
+        self._is_ours = is_ours
+        self._fetch = fetch
+        self._found: list[tuple[int, Offset]] = []
+        self._listeners: list[Callable[[int], None]] = []
+        self._greenlet: gevent.Greenlet | None = None
+
+    def start(self) -> None:
+        """Ask at once, and again and again from then on; with one clock do nothing."""
+        if not self._is_ours:
+            self.ask()
+            self._greenlet = gevent.spawn(self._ask_on)
+
+    def stop(self) -> None:
+        """Ask once more and for the last time; idempotent."""
+        if self._greenlet is not None:
+            self._greenlet.kill()
+            self._greenlet = None
+            self.ask()
+
+    def _ask_on(self) -> None:
+        while True:
+            gevent.sleep(ASK_EACH_S)
+            self.ask()
+
+    def listen(self, listener: Callable[[int], None]) -> None:
+        """Tell ``listener`` the offset now, where it is known, and each time it is found anew."""
+        self._listeners.append(listener)
+        if self.offset_ns is not None:
+            listener(self.offset_ns)
+
+    def ask(self) -> None:
+        """Find the offset anew; where that fails the last one goes on to hold."""
+        try:
+            found = self._fetch(self._url, self._secret)
+        except (ClientError, ValueError) as error:
+            _log.warning("the gateway's clock could not be read: %s", error)
+            if not self._found:
+                self.unmeasured.add(f"one-way times: the gateway's clock is another: {error}")
+            return
+        if found is None:
+            self.unmeasured.add(NO_STAMPS)
+            return
+        self._found.append((time.monotonic_ns(), found))
+        self.offset_ns = found.offset_ns
+        for listener in self._listeners:
+            listener(found.offset_ns)
+
+    def error_ns(self, now_ns: int) -> int | None:
+        """Return what the offset was off by at most until now; None where nobody knows it.
+
+        Between two estimates the older one holds, and the clocks may drift apart.
+        """
+        if self._is_ours:
+            return 0
+        if not self._found:
+            return None
+        ends_ns = [*(at_ns for at_ns, _ in self._found[1:]), now_ns]
+        return max(
+            found.error_ns + max(0, end_ns - at_ns) * DRIFT_PPM // 1_000_000
+            for (at_ns, found), end_ns in zip(self._found, ends_ns, strict=True)
+        )
+
+    def moved_ns(self) -> int:
+        """Return how far two estimates in a row were apart at most."""
+        offsets_ns = [found.offset_ns for _, found in self._found]
+        return max((abs(b - a) for a, b in pairwise(offsets_ns)), default=0)
+
+    def describe(self, t0_ns: int, now_ns: int) -> dict[str, Any]:
+        """Return what the manifest says of the offset, its estimates by second of the run."""
+        return {
+            "offset_ns": self.offset_ns,
+            "error_ns": self.error_ns(now_ns),
+            "moved_ns": self.moved_ns(),
+            "estimates": [
+                {
+                    "t_ns": at_ns - t0_ns,
+                    "offset_ns": found.offset_ns,
+                    "error_ns": found.error_ns,
+                    "delay_ns": found.delay_ns,
+                }
+                for at_ns, found in self._found
+            ],
+        }
+
+
+def widest_error_ns(errors_ns: list[int | None]) -> int | None:
+    """Return the bound that holds for all processes of a run: None where one has none."""
+    known = [error_ns for error_ns in errors_ns if error_ns is not None]
+    return max(known, default=0) if len(known) == len(errors_ns) else None

@@ -1,0 +1,159 @@
+"""``logs/live.json``: the newest second of a run, for the terminal and for Locust's page.
+
+Written anew each second, whole or not at all. What was not measured is null.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from loadtests.health.strain import find_strains
+from loadtests.record.live_figures import LiveFigures
+from loadtests.record.manifest import write_json
+from loadtests.results import Phase
+from scenarios.model import Health
+
+RATE_SPAN_S: Final = 5.0
+"""Publications are told by another process, in its own seconds: a rate of one would jump."""
+FEWEST_CLIENTS: Final = 10
+"""A process takes memory in pages and arenas: fewer clients' cost is lost in them."""
+_SECOND_NS: Final = 1_000_000_000
+_MEMORY: Final = ("pss_anon_bytes", "rss_bytes")
+
+MEMBERS: Final[Mapping[str, tuple[str, str]]] = {
+    "t_s": ("s", "since the run's start"),
+    "phase": ("", "ramp, warm-up, steady or drain"),
+    "phase_from_s": ("s", "when that phase began, since the run's start"),
+    "clients": ("", "virtual users that hold a welcome"),
+    "offered": ("", "requests and sessions whose time came in this second"),
+    "requests": ("", "of those, begun"),
+    "published": ("", "publications that the gateway accepted so far; null without a publisher"),
+    "published_per_s": ("1/s", "their rate in the last five seconds"),
+    "received": ("", "events received in this second"),
+    "errors": ("", "failures so far that no scenario asked for"),
+    "missed": ("", "intended publications, requests and sessions so far that never were"),
+    "push_p50_ns": ("ns", "median push latency of this second"),
+    "push_p99_ns": ("ns", "its 99th percentile"),
+    "heartbeats_missed": ("", "heartbeats so far that did not come"),
+    "limits_accepted": ("", "abusers' events so far that were rightly accepted"),
+    "limits_refused": ("", "rightly refused"),
+    "limits_wrong": ("", "wrong decisions so far, neighbours refused among them"),
+    "limits_undecided": ("", "decisions so far that nobody can judge"),
+    "memory_per_client_bytes": ("B", "gateway memory over its first reading, for each client"),
+    "share_p99_ns": ("ns", "the generator's own share of a push in this second, p99"),
+    "cpu_percent": ("%", "of one core, the generator's busiest process"),
+    "run_queue_percent": ("%", "of the second that one waited for a core"),
+    "steal_percent": ("%", "of the machine's time that its host took"),
+    "gc_pause_max_ns": ("ns", "the generator's longest garbage collection of this second"),
+    "strains": ("", "list of words: what was wrong with the generator in this second"),
+    "strained_s": ("s", "strained seconds of the steady phase so far"),
+}
+"""Every member of the file: unit and meaning."""
+
+
+class LiveFile:
+    """Writes the file of one run.
+
+    Args:
+        path: ``logs/live.json``.
+        health: what the generator must keep.
+    """
+
+    def __init__(self, path: Path, health: Health) -> None:
+        self.path = path
+        self.newest: dict[str, object] = {}
+        self._health = health
+        self._cores = os.cpu_count() or 1
+        self._published: deque[tuple[float, int]] = deque()
+        self._idle: dict[str, tuple[int, int]] = {}
+        self._strained_s = 0
+
+    def write(
+        self,
+        *,
+        t_s: float,
+        phase: Phase,
+        phase_from_s: float,
+        figures: LiveFigures,
+        server: Mapping[str, object],
+        publisher: Mapping[str, Any] | None,
+    ) -> None:
+        """Write one second.
+
+        Args:
+            t_s: since the run's start.
+            phase: of the run.
+            phase_from_s: when that began, since the run's start.
+            figures: of all processes together.
+            server: the newest columns of ``server``.
+            publisher: its ledger so far; None where a scenario publishes nothing.
+        """
+        published = None if publisher is None else int(publisher.get("published", 0))
+        never = 0 if publisher is None else int(publisher.get("missed", 0))
+        self.newest = {
+            "t_s": t_s,
+            "phase": str(phase),
+            "phase_from_s": phase_from_s,
+            "clients": figures.clients,
+            "offered": figures.offered,
+            "requests": figures.sent,
+            "published": published,
+            "published_per_s": self._rate(t_s, published),
+            "received": figures.received,
+            "errors": figures.errors,
+            "missed": figures.missed + never,
+            "push_p50_ns": figures.push.quantile_ns(0.5),
+            "push_p99_ns": figures.push.quantile_ns(0.99),
+            "heartbeats_missed": figures.heartbeats_missed,
+            "limits_accepted": figures.limits_accepted,
+            "limits_refused": figures.limits_refused,
+            "limits_wrong": figures.limits_wrong,
+            "limits_undecided": figures.limits_undecided,
+            "memory_per_client_bytes": self._memory_per_client(server),
+            **self._describe_generator(figures, phase),
+        }
+        write_json(self.path, self.newest)
+
+    def _rate(self, t_s: float, published: int | None) -> float | None:
+        """Return publications a second over the last seconds; None with one reading."""
+        if published is None:
+            return None
+        self._published.append((t_s, published))
+        while t_s - self._published[0][0] > RATE_SPAN_S:
+            self._published.popleft()
+        since_s, before = self._published[0]
+        return None if t_s <= since_s else (published - before) / (t_s - since_s)
+
+    def _memory_per_client(self, server: Mapping[str, object]) -> int | None:
+        """Return the memory over the first reading, for each client more; None while few are."""
+        clients = server.get("clients")
+        column = next((name for name in _MEMORY if server.get(name) is not None), "")
+        memory = server.get(column)
+        if not isinstance(clients, int) or not isinstance(memory, int):
+            return None
+        idle_clients, idle_memory = self._idle.setdefault(column, (clients, memory))
+        more = clients - idle_clients
+        return None if more < FEWEST_CLIENTS else round((memory - idle_memory) / more)
+
+    def _describe_generator(self, figures: LiveFigures, phase: Phase) -> dict[str, object]:
+        found = figures.generator
+        share_p99_ns = figures.share.quantile_ns(0.99)
+        strains = find_strains(self._health, cores=self._cores, share_p99_ns=share_p99_ns, **found)
+        self._strained_s += bool(strains) and phase is Phase.STEADY
+        return {
+            "share_p99_ns": share_p99_ns,
+            "cpu_percent": _percent(found.get("cpu_ns")),
+            "run_queue_percent": _percent(found.get("run_queue_ns")),
+            "steal_percent": _percent(found.get("steal_ns"), self._cores),
+            "gc_pause_max_ns": found.get("gc_pause_max_ns"),
+            "strains": list(strains),
+            "strained_s": self._strained_s,
+        }
+
+
+def _percent(spent_ns: int | None, cores: int = 1) -> float | None:
+    return None if spent_ns is None else spent_ns / (_SECOND_NS * cores) * 100

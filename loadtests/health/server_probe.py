@@ -1,0 +1,200 @@
+"""What is read once a second of the gateway: its metrics, its process, the kernel beside it.
+
+Everything that the target or the machine cannot give is absent from the figures and named
+in ``unmeasured``; it is never zero.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+
+import psutil
+
+from loadtests.endpoints import fetch_metrics
+from loadtests.plan.addresses import is_loopback
+
+PROBE_TIMEOUT_S: Final = 0.8
+_NS_PER_S: Final = 1_000_000_000
+_METRICS: Final[Mapping[str, tuple[str, int]]] = {
+    "clients": ("tidegate_clients", 1),
+    "rss_bytes": ("process_resident_memory_bytes", 1),
+    "messages_out": ("tidegate_messages_out_total", 1),
+    "loop_lag_ns": ("tidegate_loop_lag_max_seconds", _NS_PER_S),
+    "sessions": ("tidegate_sessions", 1),
+    "queue_bytes": ("tidegate_queue_bytes", 1),
+    "tasks": ("tidegate_tasks", 1),
+    "gc_pause_max_ns": ("tidegate_gc_pause_max_seconds", _NS_PER_S),
+}
+"""Column of ``server`` → metric, and how many of the column's units one of the metric's is."""
+_FDS: Final = "process_open_fds"
+_HTTP: Final = "tidegate_http_connections"
+
+
+class ServerProbe:
+    """Reads the gateway: its metrics, and its process when that is ours.
+
+    Args:
+        url: ``http://HOST:PORT`` of the gateway.
+        pid: its process when that is ours.
+        proc: where the kernel tells of itself.
+
+    Attributes:
+        unmeasured: what could not be read so far, in words.
+    """
+
+    def __init__(self, url: str, pid: int | None, proc: Path = Path("/proc")) -> None:
+        self.url = url
+        self.unmeasured: set[str] = set()
+        self._proc = proc
+        self._is_here = is_loopback(urlsplit(url).hostname or "")
+        self._gap_until_ns: int | None = None
+        self._process: psutil.Process | None = None
+        self._threads: tuple[int, int] | None = None
+        if pid is None:
+            self.unmeasured.add("server CPU and private memory: not our process")
+        else:
+            self.follow(pid)
+
+    def follow(self, pid: int) -> None:
+        """Read another process from now on: the gateway was started anew."""
+        self._threads = None
+        try:
+            self._process = psutil.Process(pid)
+        except psutil.NoSuchProcess:
+            self._process = None
+            self.unmeasured.add(f"server process figures: there is no process {pid}")
+
+    def expect_gap(self, until_ns: int) -> None:
+        """Take it for granted until a moment that nothing answers: somebody asked for it."""
+        self._gap_until_ns = until_ns
+
+    def read(self, now_ns: int) -> dict[str, object]:
+        """Return the columns of ``server`` that could be measured.
+
+        Args:
+            now_ns: the moment of the reading, monotonic.
+
+        Raises:
+            OSError: nobody answers at the target's address.
+        """
+        is_gap = self._gap_until_ns is not None and now_ns < self._gap_until_ns
+        found = self._from_kernel()
+        if self._process is not None:
+            found |= self._from_process(self._process, is_gap=is_gap)
+        found |= self._from_metrics()
+        return found if "fds" in found else found | self._fds_of_kernel()
+
+    def _fds_of_kernel(self) -> dict[str, object]:
+        try:
+            if self._process is not None:
+                return {"fds": self._process.num_fds()}
+        except psutil.NoSuchProcess:
+            return {}  # it ended since it answered; the next reading says so
+        except psutil.AccessDenied:
+            self.unmeasured.add("server fds: the kernel does not show them of another's process")
+            return {}
+        self.unmeasured.add("server fds: not in /metrics")
+        return {}
+
+    def _from_metrics(self) -> dict[str, object]:
+        try:
+            metrics = fetch_metrics(self.url, timeout_s=PROBE_TIMEOUT_S)
+        except HTTPError as error:
+            self.unmeasured.add(f"gateway metrics: /metrics answers {error.code}")
+            return {}
+        found: dict[str, object] = {}
+        for column, (name, factor) in _METRICS.items():
+            if name in metrics:
+                found[column] = int(metrics[name] * factor)
+            else:
+                self.unmeasured.add(f"server {column}: not in /metrics")
+        if _FDS in metrics:
+            # Of the same moment as the clients, who come and go: the kernel's are of another. And
+            # without those of plain HTTP, which a publisher opens and keeps as it needs them.
+            found["fds"] = int(metrics[_FDS] - metrics.get(_HTTP, 0))
+        return found
+
+    def _from_process(self, process: psutil.Process, *, is_gap: bool) -> dict[str, object]:
+        found: dict[str, object] = {}
+        try:
+            times = process.cpu_times()
+            found["cpu_ns"] = int((times.user + times.system) * _NS_PER_S)
+            found["pss_anon_bytes"] = read_pss_anon(process.pid, self._proc)
+            found["core_wait_ns"] = self.core_wait_ns(process.pid)
+        except psutil.Error as error:
+            # A gateway that is gone is the supervisor's news; here its figures end.
+            if not is_gap:
+                self.unmeasured.add(f"server process figures to the end: {type(error).__name__}")
+        if found.get("pss_anon_bytes", 0) is None:
+            self.unmeasured.add("server private memory: the kernel shows no smaps_rollup")
+        return found
+
+    def core_wait_ns(self, pid: int) -> int | None:
+        """Return how long the process waited for a core since the last reading.
+
+        What its other threads used may be what its loop waited for, and is no excuse.
+        """
+        before, self._threads = self._threads, read_threads(pid, self._proc)
+        if self._threads is None:
+            self.unmeasured.add("gateway's wait for a core: the kernel shows no schedstat")
+        if before is None or self._threads is None:
+            return None
+        waited_ns, used_ns = (now - then for now, then in zip(self._threads, before, strict=True))
+        return max(0, waited_ns - max(0, used_ns))
+
+    def _from_kernel(self) -> dict[str, object]:
+        size = read_tcp_bytes(self._proc) if self._is_here else None
+        if size is None:
+            why = "/proc/net/sockstat shows none" if self._is_here else "the target is elsewhere"
+            self.unmeasured.add(f"kernel memory of the connections: {why}")
+            return {}
+        return {"kernel_bytes": size}
+
+
+def read_pss_anon(pid: int, proc: Path = Path("/proc")) -> int | None:
+    """Return a process's share of anonymous memory in bytes, None where the kernel hides it."""
+    try:
+        lines = (proc / str(pid) / "smaps_rollup").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        if line.startswith("Pss_Anon:"):
+            return int(line.split()[1]) * 1_024
+    return None
+
+
+def read_threads(pid: int, proc: Path = Path("/proc")) -> tuple[int, int] | None:
+    """Return how long a process's first thread waited for a core and what its others used, in ns.
+
+    ``/proc/PID/task/TID/schedstat``: time on a core, time waiting for one, number of slices.
+    None where the kernel tells neither, or the process is gone.
+    """
+    try:
+        told = {
+            int(task.name): [int(word) for word in (task / "schedstat").read_bytes().split()]
+            for task in (proc / str(pid) / "task").iterdir()
+        }
+        return told[pid][1], sum(words[0] for thread, words in told.items() if thread != pid)
+    except (OSError, ValueError, LookupError):
+        return None
+
+
+def read_tcp_bytes(proc: Path = Path("/proc")) -> int | None:
+    """Return the memory of all TCP sockets of this machine in bytes, None where it is hidden.
+
+    ``/proc/net/sockstat`` counts it in pages (proc(5)): ``TCP: inuse … mem 12``.
+    """
+    try:
+        lines = (proc / "net" / "sockstat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        kind, *words = line.split()
+        if kind == "TCP:" and "mem" in words[:-1]:
+            return int(words[words.index("mem") + 1]) * os.sysconf("SC_PAGE_SIZE")
+    return None

@@ -1,0 +1,98 @@
+"""Whether the limits and the heartbeat of a target's welcome allow what a scenario needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gateway.contract import LimitName
+from loadtests.plan.addresses import is_loopback, users_by_address
+from scenarios.schema import Scenario
+
+_TRADER_JOINS: Final = 2  # requests of a trader as it comes on
+
+
+def event_limit(welcome: Mapping[str, Any], name: LimitName) -> tuple[int, int] | None:
+    """Return a rolling limit of a welcome: events and window in ns; None when it lists none."""
+    announced = welcome.get("limits", {}).get("events", {}).get(name)
+    if not isinstance(announced, dict):
+        return None
+    return int(announced["limit"]), round(announced["windowMs"] * 1_000_000)
+
+
+def connection_limit(welcome: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return a welcome's rate limit of a connection: events and window in ns; None when absent."""
+    return event_limit(welcome, LimitName.CONNECTION)
+
+
+def limits_exceeded(
+    scenario: Scenario, *, host: str, users: int, spawn_rate: float, limits: Mapping[str, Any]
+) -> list[str]:
+    """Return what of a scenario lies above a target's limits, each with the limit's name.
+
+    An abuser's events are meant to; addresses do not count on loopback, where
+    each 50 users have one of their own.
+
+    Args:
+        scenario: what is to run.
+        host: of the target.
+        users: how many there will be.
+        spawn_rate: users a second.
+        limits: the welcome's; a limit that it does not list is none.
+    """
+    demands = [_rooms_demand(scenario), _symbols_demand(scenario)]
+    if not is_loopback(host):
+        by_address = users_by_address(host, users)
+        in_a_minute = min(by_address, round(spawn_rate * 60))
+        demands += [
+            ("connectionsPerAddress", by_address, "users from one address"),
+            ("connectsPerMinutePerAddress", in_a_minute, "connects from one address in a minute"),
+        ]
+    problems = [
+        f"{name}: the target allows {limits[name]}, the scenario needs {need} {what}"
+        for name, need, what in demands
+        if name in limits and need > limits[name]
+    ]
+    return problems + _events_problem(scenario, limits)
+
+
+def heartbeat_problem(scenario: Scenario, welcome: Mapping[str, Any]) -> str | None:
+    """Return words when the target beats at another interval than the scenario sets."""
+    wanted = scenario.gateway.get("GATEWAY_HEARTBEAT_SECONDS")
+    announced_s = welcome.get("heartbeatInterval", 0) / 1_000
+    if wanted is None or float(wanted) == announced_s:
+        return None
+    return (
+        f"the scenario sets a heartbeat of {float(wanted):g} s, the target announces "
+        f"{announced_s:g} s; heartbeats are judged by what it announces"
+    )
+
+
+def _rooms_demand(scenario: Scenario) -> tuple[str, int, str]:
+    held = scenario.users.symbols()
+    if scenario.users.trader is not None:
+        # A trader holds its symbols, one that comes and goes, and the trading room.
+        held["trader"] = scenario.users.trader.symbols + 2
+    for command in scenario.commands:
+        if command.do == "subscribe":
+            held[command.who] = held.get(command.who, 0) + command.count
+    return "roomsPerClient", max(held.values(), default=0), "rooms for a client"
+
+
+def _symbols_demand(scenario: Scenario) -> tuple[str, int, str]:
+    counts = [command.count for command in scenario.commands if command.do == "subscribe"]
+    counts += scenario.users.symbols().values()
+    return "symbolsPerCall", max(counts, default=0), "symbols in a call"
+
+
+def _events_problem(scenario: Scenario, limits: Mapping[str, Any]) -> list[str]:
+    limit = connection_limit({"limits": limits})
+    trader = scenario.users.trader
+    if limit is None or trader is None:
+        return []
+    events, window_ns = limit
+    need = _TRADER_JOINS + int(window_ns / 1e9 / trader.request_every_s) + 1
+    if need <= events:
+        return []
+    name, window_s = f"events.{LimitName.CONNECTION}", window_ns / 1e9
+    return [f"{name}: the target allows {events} in {window_s:g} s, a trader sends {need}"]

@@ -1,0 +1,133 @@
+"""What becomes of a batch of pushes in a run's record: spans, counts, sums and samples."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+
+from loadtests.reading.batches import Batch, Integers
+from loadtests.reading.fanout_skew import FanoutSkew
+from loadtests.reading.staleness import HeldPrices
+from loadtests.reading.user_pushes import UserPushes
+from loadtests.record.recording import SAMPLE_EVERY, Recorder
+from loadtests.results import Series
+
+
+def is_sampled(stream: str, number: int) -> bool:
+    """Return whether a message is one of those in a thousand that the sample keeps."""
+    return zlib.crc32(f"{stream}:{number}".encode()) % SAMPLE_EVERY == 0
+
+
+class PushRecord:
+    """Records what a process's users were pushed.
+
+    Args:
+        recorder: takes it.
+        name_of: the name of an owner in a batch.
+        clock: nanoseconds, monotonic; a test winds its own.
+
+    Attributes:
+        users: what each was pushed in the steady phase.
+        prices: the newest price of each symbol at a sample of users.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        name_of: Callable[[int], str] = "vu-{}".format,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.users = UserPushes(recorder.phases)
+        self.prices = HeldPrices()
+        self._recorder = recorder
+        self._name_of = name_of
+        self._clock = clock
+        self._skew = FanoutSkew()
+        self._below_zero = 0
+
+    def __call__(self, batch: Batch) -> None:
+        """Record a batch."""
+        recorder = self._recorder
+        recorder.count("received", batch.received)
+        recorder.count("bytes_received", batch.bytes_read)
+        recorder.spans(Series.GENERATOR_SHARE, batch.shares_ns, batch.share_stamps_ns)
+        if not batch.pushes:
+            return
+        self._record_one_way(Series.KERNEL, *batch.kernel_spans(), batch.offset_ns)
+        latencies_ns = batch.latencies_ns()
+        self._record_spans(batch)
+        self.users.take(batch, latencies_ns)
+        self.prices.take(batch)
+        self._skew.take(batch)
+        recorder.spans(Series.FANOUT_SKEW, *self._skew.settle(int(batch.stamps_ns[-1])))
+        self._sample(batch, latencies_ns)
+
+    def ask_staleness(self) -> None:
+        """Record how old the prices are that the sample of users holds now."""
+        now_ns = self._clock()
+        ages_ns = self.prices.ages_ns(now_ns)
+        self._recorder.spans(Series.STALENESS, ages_ns, np.full(len(ages_ns), now_ns))
+
+    def close(self) -> None:
+        """Record what waited for more copies."""
+        self._recorder.spans(Series.FANOUT_SKEW, *self._skew.close())
+
+    def unmeasured(self) -> set[str]:
+        """Return words on what was left out."""
+        if not self._below_zero:
+            return set()
+        return {f"{self._below_zero} one-way times: below zero, for the clocks are two"}
+
+    def _record_spans(self, batch: Batch) -> None:
+        """Record the pushes, each kind of stream by itself."""
+        indices = batch.family_indices()
+        present = np.flatnonzero(np.bincount(indices)).tolist()
+        for family in {batch.families[index] for index in present}:
+            chosen = [index for index in present if batch.families[index] == family]
+            if len(chosen) == len(present):
+                self._record_family(batch, slice(None), family)
+            else:
+                is_chosen = np.isin(indices, chosen) if len(chosen) > 1 else indices == chosen[0]
+                self._record_family(batch, np.flatnonzero(is_chosen), family)
+
+    def _record_family(self, batch: Batch, lines: Integers | slice, family: str) -> None:
+        stamps_ns, offset_ns = batch.stamps_ns[lines], batch.offset_ns
+        service_ns = batch.service_ns[lines]
+        self._record_one_way(Series.PUSH_SERVICE, service_ns, stamps_ns, offset_ns, family)
+        is_intended, response_ns = batch.is_intended[lines], batch.response_ns[lines]
+        if not is_intended.all():
+            response_ns, stamps_ns = response_ns[is_intended], stamps_ns[is_intended]
+        self._record_one_way(Series.PUSH, response_ns, stamps_ns, offset_ns, family)
+
+    def _record_one_way(
+        self,
+        series: Series,
+        values_ns: Integers,
+        at_ns: Integers,
+        offset_ns: int,
+        family: str = "",
+    ) -> None:
+        """Record times between two clocks; of two that differ, one below zero tells nothing."""
+        if offset_ns and len(values_ns) and values_ns.min() < 0:
+            is_told = values_ns >= 0
+            self._below_zero += len(values_ns) - int(is_told.sum())
+            values_ns, at_ns = values_ns[is_told], at_ns[is_told]
+        self._recorder.spans(series, values_ns, at_ns, family)
+
+    def _sample(self, batch: Batch, latencies_ns: Integers) -> None:
+        """Offer what the hash chose, and the slowest: it may be the slowest of its second."""
+        chosen = np.flatnonzero(batch.kinds & 1).tolist()
+        slowest = int(latencies_ns.argmax())
+        for index in {*chosen, slowest}:
+            push = batch.pushes[index]
+            self._recorder.sample(
+                int(batch.stamps_ns[index]),
+                self._name_of(int(batch.owners[index])),
+                push.stream,
+                push.number,
+                int(batch.response_ns[index]) if batch.is_intended[index] else None,
+                int(batch.service_ns[index]),
+            )

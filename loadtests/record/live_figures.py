@@ -1,0 +1,142 @@
+"""The newest second of a run in figures, for those who watch: merged over processes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, Self
+
+import numpy as np
+
+from loadtests.record.histogram import BUCKETS, Histogram
+from loadtests.record.recording import Recorder
+from loadtests.record.second_seen import SecondSeen
+from loadtests.results import Event, LimitOutcome, Series
+
+GENERATOR_COLUMNS: Final = ("cpu_ns", "run_queue_ns", "steal_ns", "gc_pause_max_ns")
+"""What of the generator's second is shown: of several processes the worst."""
+_WRONG: Final = (
+    LimitOutcome.FALSE_ACCEPT,
+    LimitOutcome.FALSE_REFUSAL,
+    LimitOutcome.NEIGHBOUR_REFUSED,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LiveFigures:
+    """One second of one process, or of several together.
+
+    Attributes:
+        clients: virtual users that hold a welcome.
+        offered: requests and sessions whose time came in this second.
+        sent: of those, begun.
+        received: events received in this second.
+        errors: so far.
+        missed: so far.
+        heartbeats_missed: so far.
+        limits_accepted: events of abusers that the gateway rightly accepted, so far.
+        limits_refused: rightly refused, so far.
+        limits_wrong: wrong decisions, so far.
+        limits_undecided: decisions that nobody can judge, so far.
+        push: push latencies of this second.
+        share: the generator's own share of them, on a sample.
+        generator: ``GENERATOR_COLUMNS`` of this second; what was not measured is not in it.
+    """
+
+    clients: int = 0
+    offered: int = 0
+    sent: int = 0
+    received: int = 0
+    errors: int = 0
+    missed: int = 0
+    heartbeats_missed: int = 0
+    limits_accepted: int = 0
+    limits_refused: int = 0
+    limits_wrong: int = 0
+    limits_undecided: int = 0
+    push: Histogram = field(default_factory=Histogram)
+    share: Histogram = field(default_factory=Histogram)
+    generator: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, seen: SecondSeen, recorder: Recorder) -> Self:
+        """Return the figures of what a recorder flushed."""
+        limits = _outcomes(recorder, Event.LIMIT)
+        return cls(
+            clients=seen.clients,
+            offered=seen.counts["offered"],
+            sent=seen.counts["sent"],
+            received=seen.counts["received"],
+            errors=recorder.totals["errors"],
+            missed=recorder.totals["missed"],
+            heartbeats_missed=_outcomes(recorder, Event.HEARTBEAT_MISSED).total(),
+            limits_accepted=limits[LimitOutcome.ACCEPTED],
+            limits_refused=limits[LimitOutcome.REFUSED],
+            limits_wrong=sum(limits[outcome] for outcome in _WRONG),
+            limits_undecided=limits[LimitOutcome.UNDECIDABLE],
+            push=seen.histogram(Series.PUSH),
+            share=seen.histogram(Series.GENERATOR_SHARE),
+            generator={
+                name: value
+                for name in GENERATOR_COLUMNS
+                if isinstance(value := seen.generator.get(name), int)
+            },
+        )
+
+    @classmethod
+    def merged(cls, parts: Iterable[LiveFigures]) -> Self:
+        """Return the figures of several processes together."""
+        parts = list(parts)
+        measured = {name for part in parts for name in part.generator}
+        sums = {name: sum(getattr(part, name) for part in parts) for name in _COUNTS}
+        return cls(
+            **sums,
+            push=Histogram.merged(part.push for part in parts),
+            share=Histogram.merged(part.share for part in parts),
+            generator={
+                name: max(p.generator[name] for p in parts if name in p.generator)
+                for name in sorted(measured)
+            },
+        )
+
+    def packed(self) -> dict[str, Any]:
+        """Return the figures as plain lists and numbers, to be sent."""
+        return {
+            **{name: getattr(self, name) for name in _COUNTS},
+            **{name: _sparse(getattr(self, name)) for name in _HISTOGRAMS},
+            "generator": dict(self.generator),
+        }
+
+    @classmethod
+    def unpacked(cls, content: Mapping[str, Any]) -> Self:
+        """Return the figures that ``packed`` gave."""
+        whole = {name: _whole(content[name]) for name in _HISTOGRAMS}
+        return cls(**{**content, **whole})
+
+
+_HISTOGRAMS: Final = ("push", "share")
+_COUNTS: Final = tuple(
+    one.name for one in fields(LiveFigures) if one.name not in (*_HISTOGRAMS, "generator")
+)
+
+
+def _outcomes(recorder: Recorder, event: Event) -> Counter[str]:
+    """Return how often an event came so far, by outcome."""
+    found: Counter[str] = Counter()
+    for (name, outcome), count in recorder.happened.items():
+        if name == event:
+            found[outcome] += count
+    return found
+
+
+def _sparse(histogram: Histogram) -> list[list[int]]:
+    buckets = np.flatnonzero(histogram.counts)
+    return [buckets.tolist(), histogram.counts[buckets].tolist()]
+
+
+def _whole(sparse: list[list[int]]) -> Histogram:
+    buckets, counts = sparse
+    whole = np.zeros(BUCKETS, dtype=np.int64)
+    whole[np.asarray(buckets, dtype=np.int64)] = counts
+    return Histogram(whole)

@@ -1,1 +1,0 @@
-"""Several processes: who is who, what they say to each other, who is lost."""

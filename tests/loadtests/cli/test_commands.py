@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import jwt
+import pytest
+
+from loadtests.cli.commands import _words_again
+from loadtests.record.manifest import create_run_directory, write_json
+from loadtests.results import FORMAT_VERSION, MANIFEST
+from scenarios.schema import read_scenario
+
+ROOT = Path(__file__).parents[3]
+SMOKE = ROOT / "scenarios" / "smoke.toml"
+DEADLINE_S = 60.0
+Tidegate = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def tidegate() -> Tidegate:
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        held = {k: v for k, v in os.environ.items() if k != "JWT_SECRET"}
+        return subprocess.run(
+            [sys.executable, "-m", "loadtests", *arguments],
+            cwd=ROOT,
+            env={**held, "COLUMNS": "100", **environment},
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+
+    return run
+
+
+def test_the_version_is_told(tidegate: Tidegate) -> None:
+    done = tidegate("--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("tidegate ")
+
+
+@pytest.mark.parametrize("command", ["serve", "run", "report", "scenarios", "token"])
+def test_the_help_lists_every_command(tidegate: Tidegate, command: str) -> None:
+    assert f"  {command} " in tidegate("--help").stdout
+    assert "Usage: tidegate" in tidegate(command, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["rnu"], ["run"], ["run", "x.toml", "--uesrs", "3"], ["run", "x.toml", "--users", "0"]],
+    ids=["command", "argument", "option", "value"],
+)
+def test_a_mistake_in_the_command_line_is_2(tidegate: Tidegate, arguments: list[str]) -> None:
+    done = tidegate(*arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_a_misspelt_key_is_2_with_line_and_suggestion(tidegate: Tidegate, tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(SMOKE.read_text().replace("seed =", "sede ="))
+    done = tidegate("run", str(path), "--runs", str(tmp_path / "runs"))
+    assert done.returncode == 2
+    assert f"{path}:7: unknown key sede; did you mean seed?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_scenarios_are_listed_with_their_questions(tidegate: Tidegate) -> None:
+    done = tidegate("scenarios")
+    assert done.returncode == 0
+    assert "smoke " in done.stdout
+    assert "Does everything work together" in done.stdout
+    assert "scenarios/smoke.toml" in done.stdout
+
+
+def test_a_token_is_signed_with_the_secret_of_the_environment(tidegate: Tidegate) -> None:
+    secret = "s" * 32
+    done = tidegate(
+        "token", "--user", "me", "--scope", "stats", "--lifetime", "60", JWT_SECRET=secret
+    )
+    claims = jwt.decode(done.stdout.strip(), secret, algorithms=["HS256"])
+    assert (claims["sub"], claims["scope"]) == ("me", "stats")
+    assert claims["exp"] - claims["iat"] == 60
+
+
+def test_a_token_without_a_secret_is_2(tidegate: Tidegate) -> None:
+    done = tidegate("token", "--user", "me")
+    assert done.returncode == 2
+    assert "JWT_SECRET is not in the environment" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("user", "secret", "words"),
+    [
+        pytest.param("me", "s" * 31, "fewer than 32 bytes", id="a secret that is too short"),
+        pytest.param("you and me", "s" * 32, "no user id: 'you and me'", id="no user id"),
+    ],
+)
+def test_a_token_that_no_gateway_takes_is_2(
+    tidegate: Tidegate, user: str, secret: str, words: str
+) -> None:
+    done = tidegate("token", "--user", user, JWT_SECRET=secret)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_report_of_no_run_is_2_and_says_what_to_type(tidegate: Tidegate, tmp_path: Path) -> None:
+    done = tidegate("report", "latest", "--runs", str(tmp_path))
+    assert done.returncode == 2
+    assert "tidegate run scenarios/smoke.toml" in done.stderr
+
+
+def test_a_report_ends_an_aborted_run_first(tidegate: Tidegate, tmp_path: Path) -> None:
+    directory = create_run_directory(tmp_path, read_scenario(SMOKE), 0.0)
+    manifest = {"format_version": FORMAT_VERSION, "status": "running", "problems": []}
+    write_json(directory / MANIFEST, manifest)
+    tidegate("report", "latest", "--runs", str(tmp_path))
+    assert '"status": "aborted"' in (directory / MANIFEST).read_text()
+    assert (directory / "hist.parquet").exists()
+
+
+def test_what_serve_becomes_is_the_gateway(tidegate: Tidegate) -> None:
+    done = tidegate("serve", GATEWAY_NONSENSE="1", GATEWAY_ENV="development")
+    assert done.returncode == 2
+    assert "GATEWAY_NONSENSE" in done.stderr
+
+
+def test_a_base_install_is_told_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from loadtests.cli import commands as cli
+
+    monkeypatch.setattr(cli, "find_spec", lambda name: None if name == "locust" else object())
+    monkeypatch.setattr(sys, "argv", ["tidegate", "run", str(SMOKE)])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 2
+    assert 'pip install "tidegate[loadtests,reports]"' in capsys.readouterr().err
+
+
+def test_the_command_line_loads_nothing_heavy() -> None:
+    program = (
+        "import sys, loadtests.cli.commands; heavy = {'locust', 'gevent', 'pandas', 'numpy',"
+        "'matplotlib', 'pyarrow', 'socketio', 'aiohttp', 'reports', 'rich.live'}"
+        " & set(sys.modules);"
+        "sys.exit(repr(heavy) if heavy else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_supervisor_loads_neither_locust_nor_the_report() -> None:
+    program = (
+        "import sys, loadtests.supervision.supervisor;"
+        "heavy = {'locust', 'gevent', 'pandas', 'reports', 'socketio', 'numpy'}"
+        "& set(sys.modules); sys.exit(repr(heavy) if heavy else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "again"),
+    [
+        ("run a.toml --users 5", "run a.toml --users 5"),
+        ("run latest --baseline latest -u 5", "run latest --baseline runs/one -u 5"),
+        ("run a.toml --baseline=latest", "run a.toml --baseline=runs/one"),
+    ],
+)
+def test_a_run_is_said_again_with_the_baseline_that_it_had(typed: str, again: str) -> None:
+    assert " ".join(_words_again(typed.split(), Path("runs/one"))) == again
