@@ -51,7 +51,7 @@ from loadtests.connection.calls import CALL_TIMEOUT_S, Reply
 from loadtests.connection.client import CONNECT_TIMEOUT_S, Client
 from loadtests.errors import ClientError, NotConnected, TimedOut
 from loadtests.health.clocks import is_one_clock, read_clock_id
-from loadtests.reading.fast_path import Lane
+from loadtests.reading.fast_path import FastPath
 from loadtests.reading.intake import place_of
 from loadtests.reading.pushes import PushTable
 
@@ -99,7 +99,7 @@ class SocketIOUser(User):
         self._handlers: dict[str, Callable[[int, Any], None]] = {}
         self._pushes = PushTable.of(environment)
         self.number = self._pushes.enter()
-        self._lane = Lane(self._pushes.intake, self.number)
+        self._fast_path = FastPath(self._pushes.intake, self.number)
 
     def source_address(self) -> str | None:
         """Return the address to connect from; None, the default, leaves it to the kernel."""
@@ -124,7 +124,7 @@ class SocketIOUser(User):
             self.client = Client(
                 str(self.host or ""),
                 self,
-                lane=self._lane,
+                fast_path=self._fast_path,
                 is_stamped=self.number % STAMPED_EACH == 0 or self.number < STAMPED_FIRST,
                 source_address=self.source_address(),
                 connect_timeout_s=self.connect_timeout_s,
@@ -134,7 +134,7 @@ class SocketIOUser(User):
         self._pushes.start()
         self._welcomed = AsyncResult()
         self.ended = AsyncResult()
-        self._lane.clear()
+        self._fast_path.clear()
         try:
             self.client.connect(auth)
             self._await_welcome()
@@ -177,7 +177,7 @@ class SocketIOUser(User):
     def on(self, event: str, handler: Callable[[int, Any], None]) -> None:
         """Have ``handler(stamp_ns, payload)`` called for an event; it must not block."""
         self._handlers[event] = handler
-        self._lane.wanted |= {event}
+        self._fast_path.wanted |= {event}
 
     def close(self) -> None:
         """Close the connection; idempotent."""
@@ -194,11 +194,13 @@ class SocketIOUser(User):
         if name == ServerEvent.CONNECTED and isinstance(payload, dict):
             self.welcome, self.welcome_ns = self._pushes.share_limits(payload), stamp_ns
             self.is_one_clock = is_one_clock(_our_clock(), payload.get("clock"))
-            self._lane.is_timed = self.is_one_clock or self._pushes.intake.offset_ns is not None
+            self._fast_path.is_timed = (
+                self.is_one_clock or self._pushes.intake.offset_ns is not None
+            )
             self.welcomed(stamp_ns, payload)
             self._welcomed.set(None)
         if isinstance(payload, dict) and self.is_push(name, payload):
-            self._pushes.intake.take(stamp_ns, self._lane.owner, name, payload)
+            self._pushes.intake.take(stamp_ns, self._fast_path.owner, name, payload)
         else:
             self._pushes.intake.others += 1
         self.follow(name, payload)
@@ -222,7 +224,7 @@ class SocketIOUser(User):
         """Take the welcome, before :meth:`connect` returns; for subclasses. Must not block."""
 
     def received(self, stamp_ns: int, name: str, payload: Any) -> None:
-        """Take an event that the lane did not; for subclasses. In the hub: must not block."""
+        """Take an event that the fast path did not; for subclasses. In the hub: must not block."""
 
     def lost(self, stamp_ns: int, error: Exception) -> None:
         """Take the loss of an established connection; for subclasses. Must not block."""
@@ -234,18 +236,18 @@ class SocketIOUser(User):
         whose offset nobody knows.
         """
         return (
-            self._lane.is_timed
+            self._fast_path.is_timed
             and "ts" in payload
             and "snapshot" not in payload
             and "replayed" not in payload
         )
 
     def follow(self, name: str, payload: Any) -> None:
-        """Have the lane take what continues an event's stream; for subclasses with a ledger."""
+        """Let the fast path take what continues an event's stream; for subclasses with a ledger."""
         if isinstance(payload, dict) and "seq" in payload and "snapshot" not in payload:
             place = place_of(name, payload)
             if place is not None and place.stream != USER_STREAM:
-                self._lane.follow(place.stream, place.number)
+                self._fast_path.follow(place.stream, place.number)
 
     def _await_welcome(self) -> None:
         try:

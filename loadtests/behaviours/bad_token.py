@@ -10,7 +10,7 @@ from loadtests.behaviours.users import VirtualUser
 from loadtests.connection.attempts import Attempt
 from loadtests.errors import ClientError
 from loadtests.oracles.auth_cases import CASES, AuthCase, Issuer, judge
-from loadtests.plan.schedule import Plan, count_missed, user_arrivals
+from loadtests.plan.schedule import ArrivalPlan, count_missed, user_arrivals
 from loadtests.results import AuthOutcome, Event
 
 LISTEN_S: Final = 1.0
@@ -28,7 +28,7 @@ class BadToken(VirtualUser):
 
     group = "bad_token"
     is_well_behaved: ClassVar[bool] = False
-    _plan: Plan | None = None
+    _plan: ArrivalPlan | None = None
     _tried = 0
 
     def come_on(self) -> None:

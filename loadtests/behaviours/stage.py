@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from loadtests.connection.client import Client
 from loadtests.oracles.ledger import Ledger
 from loadtests.plan.division import Places
-from loadtests.plan.schedule import Plan
+from loadtests.plan.schedule import ArrivalPlan
 from loadtests.reading.push_records import PushRecord
 from loadtests.reading.user_pushes import RecordedUser, record_clients
 from loadtests.record.recording import Recorder
@@ -94,7 +94,7 @@ class Stage:
     t0_ns: int
     ledger: Ledger = field(default_factory=Ledger)
     places: Places = field(default_factory=Places)
-    sessions: Plan | None = None
+    sessions: ArrivalPlan | None = None
     session_count: int = 0
     users: list[StagedUser] = field(default_factory=list)
     end_ns: int | None = None

@@ -8,7 +8,7 @@ from locust.env import Environment
 
 from gateway.contract import Channel, ClientEvent
 from loadtests.behaviours.users import VirtualUser
-from loadtests.plan.schedule import Plan, count_missed, user_arrivals
+from loadtests.plan.schedule import ArrivalPlan, count_missed, user_arrivals
 from scenarios.schema import Arrivals
 
 
@@ -30,7 +30,7 @@ class Trader(VirtualUser):
         count = settings.symbols if settings is not None else 1
         symbols = self.stage.symbols_of(self.user_id, count + 1)
         self._symbols, self._extra = symbols[:count], symbols[count:]
-        self._plan: Plan | None = None
+        self._plan: ArrivalPlan | None = None
         self._sent = 0
 
     def subscribe_all(self) -> None:

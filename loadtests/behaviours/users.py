@@ -231,7 +231,7 @@ class VirtualUser(Witness):
     def pause(self) -> None:
         """Read nothing any more. What this user reads from now on is late by its own doing."""
         self.is_paused = True
-        self.is_measured = self._lane.is_timed = False
+        self.is_measured = self._fast_path.is_timed = False
         self.heartbeat = None
         if self.client is not None:
             self.client.pause()
@@ -309,7 +309,7 @@ class VirtualUser(Witness):
         if self.is_measured:
             self._recorder.span(Series.STORM_BACK, span_ns, self.welcome_ns)
             self._fresh_since_ns = since_ns
-            self._lane.wanted |= MARKET
+            self._fast_path.wanted |= MARKET
 
     def _note_attempt(self, error: ClientError) -> None:
         """Keep what came of a connection tried while away."""

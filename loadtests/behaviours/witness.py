@@ -19,7 +19,7 @@ from loadtests.errors import ClientError, ConnectionClosed
 from loadtests.oracles.heartbeats import HeartbeatOracle
 from loadtests.oracles.ledger import market_stream_of
 from loadtests.plan.addresses import source_address
-from loadtests.reading.accounts import LaneAccount
+from loadtests.reading.accounts import FastPathAccount
 from loadtests.reading.push_records import is_sampled
 from loadtests.reading.staleness import is_watched
 from loadtests.record.recording import Recorder
@@ -63,8 +63,8 @@ class Witness(SocketIOUser):
         self.index, self.due_ns = index, due_ns
         self.user_id = f"vu-{self.index}"
         self.is_on = False
-        self._lane.owner = len(self.stage.users) - 1
-        self.account = LaneAccount(self.user_id, self.group, self._lane)
+        self._fast_path.owner = len(self.stage.users) - 1
+        self.account = FastPathAccount(self.user_id, self.group, self._fast_path)
         self.account.on_leak = self._note_leak
         self.stage.ledger.keep(self.account)
         self.heartbeat: HeartbeatOracle | None = None
@@ -73,7 +73,7 @@ class Witness(SocketIOUser):
         self._pushes.record(self.stage.pushes)
         self._recorder.draw_from(self._pushes.flush)
         if self._is_watched():
-            self.stage.pushes.prices.watch(self._lane.owner, self.account)
+            self.stage.pushes.prices.watch(self._fast_path.owner, self.account)
             self._recorder.draw_from(self.stage.pushes.ask_staleness)
 
     def source_address(self) -> str | None:
@@ -121,7 +121,7 @@ class Witness(SocketIOUser):
         is_judged = interval_ns and self.is_measured
         self.heartbeat = HeartbeatOracle(interval_ns, stamp_ns) if is_judged else None
         if not self.is_measured:
-            self._lane.is_timed = False
+            self._fast_path.is_timed = False
         if not self.is_on:
             self.is_on = True
             self.stage.welcomed(1)
@@ -156,16 +156,18 @@ class Witness(SocketIOUser):
 
     def _hold(self, payload: dict[str, Any]) -> None:
         """Take the price that came with a subscription: it is as old as its number."""
-        if self._lane.is_timed and isinstance(payload.get("ts"), int):
-            slot = self._lane.intake.slot_of(market_stream_of(MarketEvent.PRICE, payload["symbol"]))
-            self.stage.pushes.prices.hold(self._lane.owner, slot, payload["ts"] * _NS_PER_US)
+        if self._fast_path.is_timed and isinstance(payload.get("ts"), int):
+            slot = self._fast_path.intake.slot_of(
+                market_stream_of(MarketEvent.PRICE, payload["symbol"])
+            )
+            self.stage.pushes.prices.hold(self._fast_path.owner, slot, payload["ts"] * _NS_PER_US)
 
     def is_push(self, name: str, payload: dict[str, Any]) -> bool:
         """Return whether an event's latency is to be measured: that of what the ledger counts."""
         return name in _ACCOUNTED and super().is_push(name, payload)
 
     def follow(self, name: str, payload: Any) -> None:
-        """Leave it to the account which streams the lane follows."""
+        """Leave it to the account which streams the fast path follows."""
 
     def note(self, event: Event, at_ns: int, outcome: str = "", **facts: Any) -> None:
         """Record an event of this user."""
@@ -182,7 +184,7 @@ class Witness(SocketIOUser):
     def _be_fresh(self, stamp_ns: int) -> None:
         """Tell how long it had no market event, snapshots included: those are fresh too."""
         since_ns, self._fresh_since_ns = self._fresh_since_ns, None
-        self._lane.wanted = frozenset(self._handlers)
+        self._fast_path.wanted = frozenset(self._handlers)
         if since_ns is not None:
             self._recorder.span(Series.STORM_FRESH, stamp_ns - since_ns, stamp_ns)
 

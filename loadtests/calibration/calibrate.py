@@ -15,12 +15,12 @@ from loadtests.calibration.freezes import try_frozen_gateway, try_frozen_worker
 from loadtests.calibration.losses import try_drops, try_slow_readers
 from loadtests.calibration.pace import FULL, QUICK, Pace
 from loadtests.calibration.rig import Rig, RigFailed
-from loadtests.calibration.rows import Row
+from loadtests.calibration.rows import CalibrationRow
 from loadtests.calibration.table import markdown, screen_table
 from loadtests.record.manifest import describe_commit, describe_host
 from loadtests.results import ExitCode
 
-TRIALS: Final[Mapping[str, Callable[[Rig, Pace], list[Row]]]] = {
+TRIALS: Final[Mapping[str, Callable[[Rig, Pace], list[CalibrationRow]]]] = {
     "delays": try_delays,
     "frozen-gateway": try_frozen_gateway,
     "frozen-worker": try_frozen_worker,
@@ -49,7 +49,7 @@ def calibrate(
         document: where to write the table as Markdown.
     """
     begun_s, unix_s = time.monotonic(), time.time()
-    rows: list[Row] = []
+    rows: list[CalibrationRow] = []
     names = only or tuple(TRIALS)
     for number, name in enumerate(names, 1):
         console.print(f"calibration {number} of {len(names)}: {name} …", highlight=False)
@@ -69,7 +69,9 @@ def new_directory(runs: Path) -> Path:
     return runs / "calibration" / stamp.replace(".", "")
 
 
-def _try(name: str, directory: Path, environment: Mapping[str, str], pace: Pace) -> list[Row]:
+def _try(
+    name: str, directory: Path, environment: Mapping[str, str], pace: Pace
+) -> list[CalibrationRow]:
     """Try one thing on a fresh rig; a rig that fails is a row that is not true."""
     try:
         with Rig(directory, environment) as rig:
@@ -77,7 +79,9 @@ def _try(name: str, directory: Path, environment: Mapping[str, str], pace: Pace)
     except (RuntimeError, OSError) as error:
         kind = "" if isinstance(error, RigFailed) else f"{type(error).__name__}: "
         words = f"{kind}{error}"
-        return [Row(trial=name, what="the rig", demanded="a reading", read=words, ok=False)]
+        return [
+            CalibrationRow(trial=name, what="the rig", demanded="a reading", read=words, ok=False)
+        ]
 
 
 def _facts(unix_s: float, took_s: float, quick: bool) -> dict[str, object]:

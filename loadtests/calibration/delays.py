@@ -13,9 +13,9 @@ from gateway.contract import MarketEvent
 from loadtests.calibration.arithmetic import SLOPE_ERROR, allowed_error_ns, slope
 from loadtests.calibration.loads import Load
 from loadtests.calibration.pace import SEED, Pace
-from loadtests.calibration.readings import NS_PER_S, Reading
+from loadtests.calibration.readings import NS_PER_S, TrialReading
 from loadtests.calibration.rig import Rig, RigFailed, RigRun, sleep_until
-from loadtests.calibration.rows import NS_PER_MS, Row, books_row, say_ms
+from loadtests.calibration.rows import NS_PER_MS, CalibrationRow, books_row, say_ms
 from loadtests.faults.toxics import Latency
 from loadtests.results import Series
 
@@ -24,7 +24,7 @@ STEP_S: Final = 2
 _READ_AHEAD_NS: Final = 20_000_000
 
 
-def try_delays(rig: Rig, pace: Pace) -> list[Row]:
+def try_delays(rig: Rig, pace: Pace) -> list[CalibrationRow]:
     """Read known delays back, all in one run.
 
     The delay changes each ``STEP_S`` in an order that is drawn anew each round, the baseline
@@ -43,7 +43,7 @@ def try_delays(rig: Rig, pace: Pace) -> list[Row]:
     run = rig.begin_run("delays", load.text())
     try:
         rounds = _walk(rig, run, steps, len(levels))
-        reading = Reading(run.end()[0])
+        reading = TrialReading(run.end()[0])
     finally:
         run.stop()
         rig.control.set(())
@@ -88,7 +88,7 @@ def _walk(
 
 
 def _by_round(
-    reading: Reading, rounds: Sequence[Mapping[float, tuple[int, float]]], series: Series
+    reading: TrialReading, rounds: Sequence[Mapping[float, tuple[int, float]]], series: Series
 ) -> list[dict[float, float]]:
     """Return the p50 (ns) of each delay's second less the proxy's own lateness, by round."""
     found: list[dict[float, float]] = []
@@ -111,7 +111,7 @@ def delay_rows(
     by_round: Sequence[Mapping[float, float]],
     pace: Pace,
     late_ns: Mapping[float, float],
-) -> list[Row]:
+) -> list[CalibrationRow]:
     """Hold each delay against its round's baseline: the median of those differences is read.
 
     Of ``push_service`` each delay is judged: its way begins where the gateway gave the number,
@@ -139,7 +139,7 @@ def delay_rows(
     base_ns = [found[0.0] for found in by_round if 0.0 in found]
     inclination = slope(points)
     rows.append(
-        Row(
+        CalibrationRow(
             trial="delays",
             what=f"{name}: slope of read over set",
             demanded=f"1 ± {SLOPE_ERROR:g}",
@@ -151,10 +151,10 @@ def delay_rows(
     return rows
 
 
-def _delay_row(name: str, level: float, more_ns: Sequence[float], late_ns: float) -> Row:
+def _delay_row(name: str, level: float, more_ns: Sequence[float], late_ns: float) -> CalibrationRow:
     demanded_ns, read_ns = level * NS_PER_MS, statistics.median(more_ns)
     allowed_ns = allowed_error_ns(demanded_ns)
-    return Row(
+    return CalibrationRow(
         trial="delays",
         what=f"{name}: p50 at {level:g} ms more",
         demanded=f"{level:g} ± {say_ms(allowed_ns)} ms",

@@ -9,9 +9,9 @@ from gateway.contract import MarketEvent
 from loadtests.calibration.arithmetic import frozen_quantile_ns
 from loadtests.calibration.loads import Load
 from loadtests.calibration.pace import Pace
-from loadtests.calibration.readings import NS_PER_S, Reading
+from loadtests.calibration.readings import NS_PER_S, TrialReading
 from loadtests.calibration.rig import Rig, RigFailed, freeze, sleep_until
-from loadtests.calibration.rows import Row, books_row, say_ms, verdict_row
+from loadtests.calibration.rows import CalibrationRow, books_row, say_ms, verdict_row
 from loadtests.results import ExitCode, Phase, Series, Verdict
 
 _FROZEN_QUANTILES: Final = (0.40, 0.60, 0.75, 0.90, 0.99)
@@ -21,7 +21,7 @@ _CATCH_UP_NS: Final = 100_000_000  # what has piled up is read by then, and coun
 _LOOP_LAG: Final = "generator loop lag p99"  # a check's name in verdict.json
 
 
-def try_frozen_gateway(rig: Rig, pace: Pace) -> list[Row]:
+def try_frozen_gateway(rig: Rig, pace: Pace) -> list[CalibrationRow]:
     """Stop the gateway for half of the steady phase: the quantiles are known beforehand."""
     load = Load(
         steady_s=2 * pace.freeze_s,
@@ -42,7 +42,7 @@ def try_frozen_gateway(rig: Rig, pace: Pace) -> list[Row]:
         directory, _ = run.end()
     finally:
         run.stop()
-    reading = Reading(directory)
+    reading = TrialReading(directory)
     start_ns, end_ns = reading.span_ns(Phase.STEADY)
     require_within_steady(thawed_ns, end_ns)
     found = reading.histogram(Series.PUSH)
@@ -57,7 +57,7 @@ def try_frozen_gateway(rig: Rig, pace: Pace) -> list[Row]:
         allowed_ns = _FREEZE_ERROR * frozen_ns + NS_PER_S / _RATE
         read_ns = float(found.quantile_ns(q) or 0)
         rows.append(
-            Row(
+            CalibrationRow(
                 trial="gateway frozen",
                 what=f"push p{q * 100:g}, {frozen_ns / NS_PER_S:.2f} s frozen "
                 f"of {(end_ns - start_ns) / NS_PER_S:.2f} s",
@@ -67,7 +67,7 @@ def try_frozen_gateway(rig: Rig, pace: Pace) -> list[Row]:
             )
         )
     budget = reading.budget("push")
-    blamed = Row(
+    blamed = CalibrationRow(
         trial="gateway frozen",
         what="push.p99 <= 50 ms",
         demanded="FAIL, or INCONCLUSIVE as the run is short; not INVALID",
@@ -88,7 +88,7 @@ def require_within_steady(thawed_ns: int, steady_end_ns: int) -> None:
         )
 
 
-def try_frozen_worker(rig: Rig, pace: Pace) -> list[Row]:
+def try_frozen_worker(rig: Rig, pace: Pace) -> list[CalibrationRow]:
     """Stop the load generator for a while: the ruler is at fault, and must say so."""
     load = Load(
         steady_s=4 * pace.worker_freeze_s,
@@ -104,12 +104,12 @@ def try_frozen_worker(rig: Rig, pace: Pace) -> list[Row]:
         directory, code = run.end()
     finally:
         run.stop()
-    reading = Reading(directory)
+    reading = TrialReading(directory)
     budget = reading.budget("push")
     broken = [check["name"] for check in reading.verdict["validity"] if check["ok"] is False]
     return [
         verdict_row("load generator frozen", reading, code, Verdict.INVALID, ExitCode.INVALID),
-        Row(
+        CalibrationRow(
             trial="load generator frozen",
             what="push.p99 <= 50 ms",
             demanded="INVALID for the generator's loop, not FAIL",

@@ -7,14 +7,14 @@ import time
 from gateway.contract import STREAM_PREFIXES, MarketEvent
 from loadtests.calibration.loads import Load
 from loadtests.calibration.pace import SEED, Pace
-from loadtests.calibration.readings import Reading
+from loadtests.calibration.readings import TrialReading
 from loadtests.calibration.rig import Rig
-from loadtests.calibration.rows import Row, books_row, verdict_row
+from loadtests.calibration.rows import CalibrationRow, books_row, verdict_row
 from loadtests.faults.toxics import Bandwidth, Drop
 from loadtests.results import ExitCode, Verdict
 
 
-def try_drops(rig: Rig, pace: Pace) -> list[Row]:
+def try_drops(rig: Rig, pace: Pace) -> list[CalibrationRow]:
     """Remove messages on their way: just as many are reported lost."""
     load = Load(
         steady_s=pace.drop_s,
@@ -33,10 +33,10 @@ def try_drops(rig: Rig, pace: Pace) -> list[Row]:
     finally:
         run.stop()
         after = rig.control.set(())
-    reading = Reading(directory)
+    reading = TrialReading(directory)
     rows = [_drop_row(reading, event, drop, _counts(after, drop)) for event, drop in drops.items()]
     removed, lost = after["dropped"] - before["dropped"], reading.ledger_sum("lost")
-    total = Row(
+    total = CalibrationRow(
         trial="messages removed",
         what="all streams",
         demanded=f"{removed} lost, as many as the proxy took",
@@ -54,11 +54,13 @@ def _counts(figures: dict[str, object], drop: Drop) -> tuple[int, int]:
     return int(found["seen"]), int(found["dropped"])
 
 
-def _drop_row(reading: Reading, event: MarketEvent, drop: Drop, counts: tuple[int, int]) -> Row:
+def _drop_row(
+    reading: TrialReading, event: MarketEvent, drop: Drop, counts: tuple[int, int]
+) -> CalibrationRow:
     seen, dropped = counts
     prefix = f"{STREAM_PREFIXES[event]}:"
     lost = reading.ledger_sum("lost", stream=lambda name: name.startswith(prefix))
-    return Row(
+    return CalibrationRow(
         trial="messages removed",
         what=f"{event}: {drop.count} of {seen:,}",
         demanded=f"exactly {drop.count} lost",
@@ -67,7 +69,7 @@ def _drop_row(reading: Reading, event: MarketEvent, drop: Drop, counts: tuple[in
     )
 
 
-def try_slow_readers(rig: Rig, pace: Pace) -> list[Row]:
+def try_slow_readers(rig: Rig, pace: Pace) -> list[CalibrationRow]:
     """Let some clients read slowly: what they miss is conflated, and nothing is lost."""
     load = Load(
         steady_s=pace.drop_s,
@@ -87,4 +89,4 @@ def try_slow_readers(rig: Rig, pace: Pace) -> list[Row]:
     finally:
         run.stop()
         rig.control.set(())
-    return [books_row("slow readers", Reading(directory), load)]
+    return [books_row("slow readers", TrialReading(directory), load)]

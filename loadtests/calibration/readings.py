@@ -17,7 +17,7 @@ from loadtests.results import MANIFEST, VERDICT, Phase, Series
 NS_PER_S: Final = 1_000_000_000
 
 
-class Reading:
+class TrialReading:
     """One finished run."""
 
     def __init__(self, directory: Path) -> None:

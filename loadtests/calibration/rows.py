@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from loadtests.calibration.loads import Load
-from loadtests.calibration.readings import Reading
+from loadtests.calibration.readings import TrialReading
 from loadtests.results import ExitCode, Verdict
 
 NS_PER_MS: Final = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class CalibrationRow:
     """One thing that a true ruler must read.
 
     Attributes:
@@ -31,7 +31,9 @@ class Row:
     ok: bool
 
 
-def books_row(trial: str, reading: Reading, load: Load, *, may_lose: bool = False) -> Row:
+def books_row(
+    trial: str, reading: TrialReading, load: Load, *, may_lose: bool = False
+) -> CalibrationRow:
     """Return whether every publication was accounted for at every subscriber, to the last one."""
     owed = reading.published * load.subscribers
     received, conflated, lost = (
@@ -39,7 +41,7 @@ def books_row(trial: str, reading: Reading, load: Load, *, may_lose: bool = Fals
     )
     strays = reading.ledger_sum("duplicate") + reading.ledger_sum("leaked")
     is_balanced = owed == received + conflated + lost and not strays
-    return Row(
+    return CalibrationRow(
         trial=trial,
         what=f"{reading.published:,} published × {load.subscribers} subscribers",
         demanded=f"= received + conflated{' + lost' if may_lose else ''}: {owed:,}",
@@ -49,11 +51,11 @@ def books_row(trial: str, reading: Reading, load: Load, *, may_lose: bool = Fals
 
 
 def verdict_row(
-    trial: str, reading: Reading, code: ExitCode, verdict: Verdict, wanted: ExitCode
-) -> Row:
+    trial: str, reading: TrialReading, code: ExitCode, verdict: Verdict, wanted: ExitCode
+) -> CalibrationRow:
     """Return whether a run came to the verdict and the exit code that it must."""
     found, why = reading.verdict["verdict"], reading.verdict["reasons"][0]
-    return Row(
+    return CalibrationRow(
         trial=trial,
         what="the run's verdict",
         demanded=f"{verdict}, exit code {int(wanted)}",

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
-from loadtests.calibration.rows import Row
+from loadtests.calibration.rows import CalibrationRow
 
 
-def screen_table(rows: Sequence[Row]) -> Table:
+def screen_table(rows: Sequence[CalibrationRow]) -> Table:
     """Return the rows for a terminal."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("", "trial", "what", "demanded", "read"):
@@ -20,7 +20,7 @@ def screen_table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def markdown(rows: Sequence[Row], facts: Mapping[str, object]) -> str:
+def markdown(rows: Sequence[CalibrationRow], facts: Mapping[str, object]) -> str:
     """Return the document: how it was measured, then each row."""
     lines = [
         "# Calibration",

@@ -74,7 +74,7 @@ class MasterClock:
             gevent.sleep(_CLOCK_EACH_S)
 
 
-class Member:
+class CrewMember:
     """One worker in one run.
 
     Args:

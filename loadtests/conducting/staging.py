@@ -8,13 +8,13 @@ from loadtests.behaviours.stage import Stage
 from loadtests.health.gateway_clock import GatewayClock
 from loadtests.plan.division import Division, Places
 from loadtests.plan.messages import Assignment
-from loadtests.plan.schedule import Plan, plan_of
+from loadtests.plan.schedule import ArrivalPlan, plan_of
 from loadtests.reading.pushes import PushTable
 from loadtests.record.recording import Recorder
 from scenarios.schema import Scenario
 
 
-def plan_sessions(scenario: Scenario, assignment: Assignment, shift_ns: int = 0) -> Plan:
+def plan_sessions(scenario: Scenario, assignment: Assignment, shift_ns: int = 0) -> ArrivalPlan:
     """Return when each session of a run is due: the same in every process of it.
 
     Args:

@@ -18,7 +18,7 @@ from locust.rpc import Message
 from locust.runners import WorkerRunner
 
 from loadtests.behaviours.users import VirtualUser
-from loadtests.conducting.member import MasterClock, Member
+from loadtests.conducting.member import CrewMember, MasterClock
 from loadtests.conducting.shipments import load_packer
 from loadtests.plan.messages import CLOCK, CLOSE, PHASES, RUN_OPTION, TAKEN, Assignment
 
@@ -45,7 +45,7 @@ class WorkerPart:
         self._behaviours = behaviours
         self._secret = secret
         self._clock = MasterClock(runner)
-        self._member: Member | None = None
+        self._member: CrewMember | None = None
         self._is_interrupted = False
         # Locust's own three seconds would make a run's live figures three seconds old.
         runners.WORKER_REPORT_INTERVAL = REPORT_EACH_S
@@ -77,7 +77,7 @@ class WorkerPart:
     def start(self, environment: Environment, **_facts: object) -> None:
         """Take the run that came with the first users."""
         assignment = Assignment.unpacked(getattr(environment.parsed_options, RUN_OPTION))
-        self._member = Member(self._runner, assignment, self._clock, self._secret)
+        self._member = CrewMember(self._runner, assignment, self._clock, self._secret)
         for user_class in self._behaviours.values():
             user_class.stage = self._member.stage
 

@@ -89,11 +89,11 @@ class Attempt:
             link.close()
 
     def on_open(self) -> None:
-        """Ask for the upgrade; part of ``links.Holder``."""
+        """Ask for the upgrade; part of ``links.LinkHolder``."""
         self._write()
 
     def on_data(self, stamp_ns: int, data: bytes) -> None:  # noqa: ARG002 - the holder's shape
-        """Take what was read; part of ``links.Holder``."""
+        """Take what was read; part of ``links.LinkHolder``."""
         self.exchange.receive(data)
         self._write()
         if not data:
@@ -101,10 +101,10 @@ class Attempt:
         self._changed.set()
 
     def on_kernel_stamp(self, stamp_ns: int, share_ns: int) -> None:
-        """Nothing is stamped here; part of ``links.Holder``."""
+        """Nothing is stamped here; part of ``links.LinkHolder``."""
 
     def on_failure(self, error: Exception) -> None:
-        """Take the end of the link; part of ``links.Holder``."""
+        """Take the end of the link; part of ``links.LinkHolder``."""
         words = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
         self.exchange.fail(ConnectionClosed(words))
         self.close()

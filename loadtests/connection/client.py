@@ -1,8 +1,8 @@
 """The load client: the protocol core over a link of the reactor.
 
 A client holds one socket and no greenlet. What comes in is handled in the hub: each read
-is stamped once, before anything is decoded; pushes go down the user's lane, and whatever
-the lane leaves is decoded and told to the listener. The verbs belong to the user's own
+is stamped once, before anything is decoded; pushes go down the user's fast path, and whatever
+the fast path leaves is decoded and told to the listener. The verbs belong to the user's own
 greenlet, which sleeps while it waits. Stamps are nanoseconds of CLOCK_MONOTONIC.
 
 Nothing fails in silence: a verb raises, and a connection that ends by itself, by the
@@ -36,7 +36,7 @@ from loadtests.connection.protocol.session import (
 from loadtests.connection.protocol.websocket_frames import frame_end
 from loadtests.connection.seals import Seal
 from loadtests.errors import ConnectionClosed, NotConnected, TimedOut, Unreachable
-from loadtests.reading.fast_path import Lane
+from loadtests.reading.fast_path import FastPath
 
 CONNECT_TIMEOUT_S: Final = 10.0
 """From the first SYN to the answer to CONNECT. Default of :class:`Client`."""
@@ -47,7 +47,7 @@ class Listener(Protocol):
     """Who hears of what a client reads. Called in the hub: it must not block."""
 
     def on_event(self, stamp_ns: int, name: str, arguments: tuple[Any, ...]) -> None:
-        """An event came, and the lane did not take it."""
+        """An event came, and the fast path did not take it."""
         ...
 
     def on_end(self, stamp_ns: int, error: Exception) -> None:
@@ -61,8 +61,8 @@ class Client:
     Args:
         url: of the server.
         listener: who hears of what comes in.
-        lane: takes the pushes that continue their streams; without one all are events.
-        is_stamped: whether the lane's intake is told the kernel's stamps beside ours.
+        fast_path: takes the pushes that continue their streams; without one all are events.
+        is_stamped: whether the fast path's intake is told the kernel's stamps beside ours.
         source_address: to connect from; None lets the kernel choose.
         connect_timeout_s: from the first SYN to the answer to CONNECT.
         receive_buffer_bytes: of the socket; None leaves it to the kernel.
@@ -85,13 +85,13 @@ class Client:
         "_clock",
         "_connection",
         "_entered",
+        "_fast_path",
         "_headers",
         "_is_closing",
         "_is_stamped",
-        "_lane",
         "_link",
         "_listener",
-        "_open_lane",
+        "_open_fast_path",
         "_receive_buffer_bytes",
         "_source",
         "_timeout_s",
@@ -108,7 +108,7 @@ class Client:
         url: str,
         listener: Listener,
         *,
-        lane: Lane | None = None,
+        fast_path: FastPath | None = None,
         is_stamped: bool = False,
         source_address: str | None = None,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
@@ -125,8 +125,8 @@ class Client:
         self.opened: Opened | None = None
         self._receive_buffer_bytes = receive_buffer_bytes
         self._listener = listener
-        self._lane = lane
-        self._is_stamped = is_stamped and lane is not None
+        self._fast_path = fast_path
+        self._is_stamped = is_stamped and fast_path is not None
         self._source = source_address
         self._timeout_s = connect_timeout_s
         self._headers = headers
@@ -137,7 +137,7 @@ class Client:
         self._calls: dict[int, Call] = {}
         self._entered: AsyncResult | None = None
         self._is_closing = False
-        self._open_lane: Lane | None = None
+        self._open_fast_path: FastPath | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -169,7 +169,7 @@ class Client:
         self.close()
         self._is_closing = False
         self._connection = Connection(self.url, auth=auth, headers=self._headers)
-        self._open_lane = None
+        self._open_fast_path = None
         entered = self._entered = AsyncResult()
         self.started_ns = self._clock()
         try:
@@ -295,53 +295,53 @@ class Client:
         self._flush()
 
     def on_open(self) -> None:
-        """Ask for the upgrade; part of ``links.Holder``."""
+        """Ask for the upgrade; part of ``links.LinkHolder``."""
         self._flush()
 
     def on_data(self, stamp_ns: int, data: bytes) -> None:
-        """Take what was read: the lane first, the rest event by event; part of ``links.Holder``."""
+        """Take one read: first the fast path, then event by event (``links.LinkHolder``)."""
         size, offset = len(data), 0
-        if self._lane is not None:
-            self._lane.intake.bytes_read += size
-        if self._open_lane is not None:
-            said = self._open_lane.intake.broadcasts.young.get(data)
+        if self._fast_path is not None:
+            self._fast_path.intake.bytes_read += size
+        if self._open_fast_path is not None:
+            said = self._open_fast_path.intake.broadcasts.young.get(data)
             if said is not None:
                 self._listener.on_event(stamp_ns, said[0], (said[1],))
                 return
-            offset = self._open_lane.take(data, 0, stamp_ns)
+            offset = self._open_fast_path.take(data, 0, stamp_ns)
         if offset < size or not size:
             self._take_beside(stamp_ns, data, offset)
 
     def _take_beside(self, stamp_ns: int, data: bytes, offset: int) -> None:
-        """Take what the lane does not, and let it go on after each frame of that kind."""
-        connection, lane = self._connection, self._lane
+        """Take what the fast path does not, and let it go on after each frame of that kind."""
+        connection, fast_path = self._connection, self._fast_path
         if connection is None:
             return
-        if lane is None or not data or not connection.is_connected:
+        if fast_path is None or not data or not connection.is_connected:
             self._handle(stamp_ns, connection, data)
         else:
             data = connection.release() + data
             while offset < len(data) and not self._is_closing:
                 if connection.is_between_messages:
-                    offset = lane.take(data, offset, stamp_ns)
+                    offset = fast_path.take(data, offset, stamp_ns)
                 end = None if connection.is_mid_frame else frame_end(data, offset)
                 said = None
                 if end is not None and connection.is_between_messages:
-                    said = lane.intake.broadcast(data[offset:end])
+                    said = fast_path.intake.broadcast(data[offset:end])
                 if said is not None:
                     self._listener.on_event(stamp_ns, said[0], (said[1],))
                 elif offset < len(data):
                     self._handle(stamp_ns, connection, data[offset:end])
                 offset = end or len(data)
-        self._open_lane = lane if connection.is_between_messages else None
+        self._open_fast_path = fast_path if connection.is_between_messages else None
 
     def on_kernel_stamp(self, stamp_ns: int, share_ns: int) -> None:
-        """Pass the generator's own share on; part of ``links.Holder``."""
-        if self._lane is not None and self._is_stamped:
-            self._lane.intake.take_share(stamp_ns, share_ns, self._lane.owner)
+        """Pass the generator's own share on; part of ``links.LinkHolder``."""
+        if self._fast_path is not None and self._is_stamped:
+            self._fast_path.intake.take_share(stamp_ns, share_ns, self._fast_path.owner)
 
     def on_failure(self, error: Exception) -> None:
-        """End the connection; part of ``links.Holder``."""
+        """End the connection; part of ``links.LinkHolder``."""
         if not isinstance(error, OSError):
             self._finish(error)  # a listener's mistake, as it is
         elif self._connection is not None and self._connection.has_output:

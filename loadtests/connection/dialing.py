@@ -11,14 +11,14 @@ from typing import Any
 
 import gevent.socket
 
-from loadtests.connection.links import Holder, Link
+from loadtests.connection.links import Link, LinkHolder
 from loadtests.connection.protocol.handshake import Target
 from loadtests.connection.seals import Seal
 
 
 def dial(
     target: Target,
-    holder: Holder,
+    holder: LinkHolder,
     *,
     source_address: str | None,
     is_stamped: bool,

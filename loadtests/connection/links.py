@@ -34,7 +34,7 @@ SILENCE: Final = "nothing came within the ping timeout"
 _UNDER_WAY: Final = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK})
 
 
-class Holder(Protocol):
+class LinkHolder(Protocol):
     """Whose link it is. Called in the hub: it must not block, and what it raises ends the link."""
 
     def on_open(self) -> None:
@@ -110,7 +110,7 @@ class Link:
 
     def __init__(
         self,
-        holder: Holder,
+        holder: LinkHolder,
         *,
         stamped: bool = False,
         receive_buffer_bytes: int | None = None,
@@ -240,7 +240,7 @@ class Link:
             sock.close()
 
     def on_ready(self, mask: int) -> int:
-        """Read once, and write what waits; part of ``reactor.Reading``."""
+        """Read once, and write what waits; part of ``reactor.Readable``."""
         stamp_ns = 0
         try:
             if mask != READABLE and not self._on_writable(mask):
@@ -264,7 +264,7 @@ class Link:
         return stamp_ns
 
     def on_silence(self) -> None:
-        """Fail; part of ``reactor.Reading``. Who does not read cannot tell silence."""
+        """Fail; part of ``reactor.Readable``. Who does not read cannot tell silence."""
         if self._is_paused:
             return
         self.silence_ns = 0

@@ -39,7 +39,7 @@ BROKEN: Final[int] = 0x008 | 0x010  # EPOLLERR, EPOLLHUP: epoll tells them unask
 ENDING: Final[int] = 0x2000  # EPOLLRDHUP: the other end has closed, whatever is still unread
 
 
-class Reading(Protocol):
+class Readable(Protocol):
     """What a reactor calls, always in the hub: nothing of it may block or raise."""
 
     heard_ns: int
@@ -68,7 +68,7 @@ class Reactor:
     def __init__(self) -> None:
         self.longest_turn_ns = 0
         self._process = os.getpid()
-        self._links: dict[int, Reading] = {}
+        self._links: dict[int, Readable] = {}
         self._left: list[tuple[int, int]] = []
         self._epoll: Any = None
         self._watcher: Any = None
@@ -89,7 +89,7 @@ class Reactor:
         """Whether neither a descriptor nor a watcher is held."""
         return self._epoll is None
 
-    def add(self, descriptor: int, link: Reading, mask: int) -> None:
+    def add(self, descriptor: int, link: Readable, mask: int) -> None:
         """Watch a descriptor."""
         if self._epoll is None:
             self._open()

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from loadtests.connection.links import Holder, Link
+from loadtests.connection.links import Link, LinkHolder
 
 _READ_BYTES: Final = 65_536  # more than the 16 KiB of a TLS record
 
@@ -32,7 +32,7 @@ class Seal:
 
     def __init__(
         self,
-        holder: Holder,
+        holder: LinkHolder,
         context: ssl.SSLContext,
         host: str,
         *,
@@ -93,11 +93,11 @@ class Seal:
         self._link.close()
 
     def on_open(self) -> None:
-        """Begin the TLS handshake; part of ``links.Holder``."""
+        """Begin the TLS handshake; part of ``links.LinkHolder``."""
         self._shake_hands()
 
     def on_data(self, stamp_ns: int, data: bytes) -> None:
-        """Decrypt everything that is whole; part of ``links.Holder``."""
+        """Decrypt everything that is whole; part of ``links.LinkHolder``."""
         if data:
             self._incoming.write(data)
         else:
@@ -112,11 +112,11 @@ class Seal:
             self._holder.on_data(stamp_ns, b"")
 
     def on_kernel_stamp(self, stamp_ns: int, share_ns: int) -> None:
-        """Pass it on; part of ``links.Holder``."""
+        """Pass it on; part of ``links.LinkHolder``."""
         self._holder.on_kernel_stamp(stamp_ns, share_ns)
 
     def on_failure(self, error: Exception) -> None:
-        """Pass it on; part of ``links.Holder``."""
+        """Pass it on; part of ``links.LinkHolder``."""
         self._holder.on_failure(error)
 
     def _shake_hands(self) -> bool:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, MutableSequence, Sequence
 from typing import Final
 
-from loadtests.faults.line import Line, pick
+from loadtests.faults.line import DelayLine, pick
 from loadtests.faults.messages import Cutter, DropCount
 from loadtests.faults.toxics import Bandwidth, Drop, Stall, Timeout, Toxic
 
@@ -20,7 +20,7 @@ NARROW_HELD_BYTES: Final = 64 * 1_024
 _NS_PER_S: Final = 1_000_000_000
 
 
-class Flow:
+class ToxicFlow:
     """Passes bytes from one transport to another, each piece when it is due.
 
     Args:
@@ -49,7 +49,7 @@ class Flow:
         self._sink = sink
         self._on_over = on_over
         self._late_ns = late_ns
-        self._line = Line(draw)
+        self._line = DelayLine(draw)
         self._cutter: Cutter | None = None
         self._toxics: Sequence[Toxic] = ()
         self._drops: Sequence[DropCount] = ()

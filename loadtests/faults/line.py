@@ -19,7 +19,7 @@ _BURST_S: Final = 0.05  # a rate is kept in steps of this length, so that it loo
 T = TypeVar("T", bound=Toxic)
 
 
-class Line:
+class DelayLine:
     """One direction of one connection.
 
     Args:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final, Protocol, cast
 
-from loadtests.faults.flow import Flow
+from loadtests.faults.flow import ToxicFlow
 from loadtests.faults.messages import DropCount, HeadReader, NoWebSocket, asks_for_websocket
 from loadtests.faults.toxics import Carrier, Drop, ResetPeer, Stream, Timeout, Toxic
 
@@ -23,7 +23,7 @@ _MS_PER_S: Final = 1_000
 _log = logging.getLogger("faults")
 
 
-class LinkOwner(Protocol):
+class ConnectionOwner(Protocol):
     """What a link needs of its proxy.
 
     Attributes:
@@ -41,21 +41,23 @@ class LinkOwner(Protocol):
         """The toxics in force now."""
         ...
 
-    def forget(self, link: Link) -> None:
+    def forget(self, link: ProxiedConnection) -> None:
         """Drop a link that is over."""
 
 
-class Link:
+class ProxiedConnection:
     """One client's connection and ours to the server, with a flow each way."""
 
-    def __init__(self, proxy: LinkOwner, number: int, upstream: tuple[str, int], seed: int) -> None:
+    def __init__(
+        self, proxy: ConnectionOwner, number: int, upstream: tuple[str, int], seed: int
+    ) -> None:
         self.proxy = proxy
         self.is_websocket = False
         self._draws = f"{seed}:{number}"
         self._upstream = upstream
         self._head: HeadReader | None = HeadReader()
         self._sides: dict[Stream, asyncio.Transport] = {}
-        self._flows: dict[Stream, Flow] = {}
+        self._flows: dict[Stream, ToxicFlow] = {}
         self._early: list[tuple[Stream, bytes]] = []  # read before there was a flow
         self._timers: list[asyncio.TimerHandle] = []
         self._met: set[Toxic] = set()
@@ -148,7 +150,7 @@ class Link:
         ):
             draw = random.Random(f"{self._draws}:{stream}")  # noqa: S311 - repeatable faults
             late_ns = self.proxy.late_ns
-            self._flows[stream] = Flow(source, sink, draw, self._close_when_over, late_ns)
+            self._flows[stream] = ToxicFlow(source, sink, draw, self._close_when_over, late_ns)
         self.update()
         early, self._early = self._early, []
         for stream, data in early:
@@ -214,7 +216,7 @@ class _Side(asyncio.Protocol):
     reads: Stream
     writes: Stream
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: ProxiedConnection) -> None:
         self.link = link
 
     def data_received(self, data: bytes) -> None:

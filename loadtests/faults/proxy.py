@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, Final
 
-from loadtests.faults.link import ClientSide, Link
+from loadtests.faults.link import ClientSide, ProxiedConnection
 from loadtests.faults.messages import DropCount
 from loadtests.faults.toxics import Drop, Stream, Toxic
 
@@ -52,7 +52,7 @@ class FaultProxy:
         self.drops: dict[Drop, DropCount] = {}
         self._upstream = host, port
         self._seed = seed
-        self._links: set[Link] = set()
+        self._links: set[ProxiedConnection] = set()
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
@@ -102,14 +102,14 @@ class FaultProxy:
             },
         }
 
-    def open(self) -> Link:
+    def open(self) -> ProxiedConnection:
         """Make the link of a connection that has just come."""
         self.opened += 1
-        link = Link(self, self.opened, self._upstream, self._seed)
+        link = ProxiedConnection(self, self.opened, self._upstream, self._seed)
         self._links.add(link)
         return link
 
-    def forget(self, link: Link) -> None:
+    def forget(self, link: ProxiedConnection) -> None:
         """Drop a link that is over."""
         self._links.discard(link)
 

@@ -22,7 +22,7 @@ class Part(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reading:
+class LiveReading:
     """One figure of the newest second; ``is_bad`` where somebody should look.
 
     Attributes:
@@ -40,7 +40,7 @@ class Reading:
     is_bad: bool = False
 
 
-def describe(live: Mapping[str, Any]) -> tuple[Reading, ...]:
+def describe(live: Mapping[str, Any]) -> tuple[LiveReading, ...]:
     """Return every figure of a second in the order in which it is shown."""
     return (*_describe_load(live), *_describe_gateway(live), *_describe_generator(live))
 
@@ -61,7 +61,7 @@ def span(span_ns: float | None) -> str:
     return f"{span_ns / _NS_PER_S:,.2f} s"
 
 
-def _describe_load(live: Mapping[str, Any]) -> tuple[Reading, ...]:
+def _describe_load(live: Mapping[str, Any]) -> tuple[LiveReading, ...]:
     rows = (
         ("clients", _count(live, "clients"), "virtual users that hold a welcome", False),
         (
@@ -88,7 +88,7 @@ def _describe_load(live: Mapping[str, Any]) -> tuple[Reading, ...]:
     return _readings(Part.LOAD, rows)
 
 
-def _describe_gateway(live: Mapping[str, Any]) -> tuple[Reading, ...]:
+def _describe_gateway(live: Mapping[str, Any]) -> tuple[LiveReading, ...]:
     silent, wrong = live.get("heartbeats_missed"), live.get("limits_wrong")
     decisions = ABSENT
     if live.get("limits_accepted") is not None:
@@ -119,7 +119,7 @@ def _describe_gateway(live: Mapping[str, Any]) -> tuple[Reading, ...]:
     return _readings(Part.GATEWAY, rows)
 
 
-def _describe_generator(live: Mapping[str, Any]) -> tuple[Reading, ...]:
+def _describe_generator(live: Mapping[str, Any]) -> tuple[LiveReading, ...]:
     strains = live.get("strains") or ()
     strained = f"{live['strained_s']:,} s" if live.get("strained_s") is not None else ABSENT
     rows = (
@@ -163,9 +163,9 @@ def _describe_generator(live: Mapping[str, Any]) -> tuple[Reading, ...]:
     return _readings(Part.GENERATOR, rows)
 
 
-def _readings(part: Part, rows: tuple[tuple[str, str, str, bool], ...]) -> tuple[Reading, ...]:
+def _readings(part: Part, rows: tuple[tuple[str, str, str, bool], ...]) -> tuple[LiveReading, ...]:
     return tuple(
-        Reading(part=part, name=name, text=text, meaning=meaning, is_bad=is_bad)
+        LiveReading(part=part, name=name, text=text, meaning=meaning, is_bad=is_bad)
         for name, text, meaning, is_bad in rows
     )
 

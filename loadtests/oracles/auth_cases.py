@@ -30,7 +30,7 @@ _STRANGER: Final = "not-the-gateways-key-" + "x" * LEAST_SECRET_BYTES
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ExpectedRefusal:
     """What CONNECT_ERROR says.
 
     Attributes:
@@ -42,9 +42,9 @@ class Refusal:
     code: str
 
 
-MISSING: Final = Refusal(Text.AUTH_MISSING, ErrorCode.AUTH_MISSING)
-FAILED: Final = Refusal(Text.AUTH_FAILED, ErrorCode.AUTH_FAILED)
-EXPIRED: Final = Refusal(Text.AUTH_FAILED, ErrorCode.TOKEN_EXPIRED)
+MISSING: Final = ExpectedRefusal(Text.AUTH_MISSING, ErrorCode.AUTH_MISSING)
+FAILED: Final = ExpectedRefusal(Text.AUTH_FAILED, ErrorCode.AUTH_FAILED)
+EXPIRED: Final = ExpectedRefusal(Text.AUTH_FAILED, ErrorCode.TOKEN_EXPIRED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +104,10 @@ class AuthCase:
 
     name: str
     offer: Callable[[Issuer], Offer]
-    refusal: Refusal | None = None
+    refusal: ExpectedRefusal | None = None
 
 
-def judge(case: AuthCase, answer: Refusal | None, early_events: int) -> AuthOutcome:
+def judge(case: AuthCase, answer: ExpectedRefusal | None, early_events: int) -> AuthOutcome:
     """Return what came of a case.
 
     Args:

@@ -36,7 +36,7 @@ from gateway.contract import (
     user_stream,
 )
 from loadtests.oracles.canaries import owner_of, private_field_of
-from loadtests.oracles.membership import Counts, Membership
+from loadtests.oracles.membership import Membership, StreamCounts
 from loadtests.results import LeakOutcome
 
 _MARKET: Final = frozenset(MarketEvent)
@@ -137,7 +137,7 @@ class Account:
             for stream, membership in self._streams.items()
         )
 
-    def close(self, last_numbers: Mapping[str, int]) -> Iterator[tuple[str, Counts]]:
+    def close(self, last_numbers: Mapping[str, int]) -> Iterator[tuple[str, StreamCounts]]:
         """End every stay at its stream's last number and return what became of each."""
         for stream, membership in self._streams.items():
             last = last_numbers.get(self._listed(stream), membership.last)
@@ -224,7 +224,7 @@ class Ledger:
         Returns:
             A row for each stream and group, sorted; the streams of all users are one, ``user``.
         """
-        totals: dict[tuple[str, str], Counts] = defaultdict(Counts)
+        totals: dict[tuple[str, str], StreamCounts] = defaultdict(StreamCounts)
         clients: dict[tuple[str, str], int] = defaultdict(int)
         for account in self._accounts:
             for stream, counts in account.close(last_numbers):
@@ -252,7 +252,7 @@ def _accounted(at: Mapping[str, int], rooms: Iterable[str]) -> set[str]:
     return streams
 
 
-def _row(key: tuple[str, str], counts: Counts, clients: int) -> LedgerRow:
+def _row(key: tuple[str, str], counts: StreamCounts, clients: int) -> LedgerRow:
     stream, group = key
     return LedgerRow(
         stream=stream,

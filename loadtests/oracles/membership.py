@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Counts:
+class StreamCounts:
     """What became of one stream's numbers at one user; all are counts of deliveries."""
 
     owed: int = 0
@@ -18,7 +18,7 @@ class Counts:
     late: int = 0
     leaked: int = 0
 
-    def add(self, other: Counts) -> None:
+    def add(self, other: StreamCounts) -> None:
         """Add another's counts to these."""
         for name in self.__slots__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -30,7 +30,7 @@ class Membership:
     __slots__ = ("_forgone", "_last", "_missing", "_start", "counts", "is_open")
 
     def __init__(self) -> None:
-        self.counts = Counts()
+        self.counts = StreamCounts()
         self.is_open = False
         self._start = 0
         self._last = 0

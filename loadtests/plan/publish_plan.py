@@ -13,7 +13,7 @@ from scenarios.schema import Arrivals, Publish, Scenario
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
+class PublishPlan:
     """What to publish. Times are monotonic ns of this machine.
 
     ``clock_offset_ns`` is the gateway's clock minus this one, so that ``srcTs`` can be in the
@@ -40,7 +40,7 @@ class Plan:
     orders_ns: tuple[int, ...] = ()
 
 
-def read_plan(line: str) -> Plan:
+def read_plan(line: str) -> PublishPlan:
     """Return the plan that a line of JSON states.
 
     Raises:
@@ -54,10 +54,10 @@ def read_plan(line: str) -> Plan:
     )
     for name in ("symbols", "weights", "user_ids", "orders_ns"):
         content[name] = tuple(content.get(name, ()))
-    return Plan(**content)
+    return PublishPlan(**content)
 
 
-def plan_arrivals(plan: Plan) -> MergedArrivals:
+def plan_arrivals(plan: PublishPlan) -> MergedArrivals:
     """Return the intended times of a plan, each event's offset within its own interval."""
     draw = random.Random(plan.seed)  # noqa: S311 - a load plan, repeatable by its seed
     return MergedArrivals(
@@ -75,7 +75,7 @@ def plan_arrivals(plan: Plan) -> MergedArrivals:
 
 
 def describe_plan(scenario: Scenario, *, directory: Path, **facts: object) -> dict[str, object]:
-    """Return a scenario's plan as it is handed over; ``facts`` are the other fields of ``Plan``."""
+    """Return a plan as plain values; ``facts`` are the other fields of ``PublishPlan``."""
     market = scenario.market
     return {
         "directory": str(directory.resolve()),

@@ -23,7 +23,7 @@ SECOND_NS = 1_000_000_000
 _BLOCK = 256
 
 
-class Plan(Protocol):
+class ArrivalPlan(Protocol):
     """When each of a sequence of things is due."""
 
     def due_ns(self, k: int) -> int:
@@ -108,7 +108,9 @@ class PoissonArrival:
             self._due_ns.append(self.first_ns + round(self._drawn))
 
 
-def plan_of(arrivals: Arrivals, *, first_ns: int, rate_per_s: float, seed: int | str) -> Plan:
+def plan_of(
+    arrivals: Arrivals, *, first_ns: int, rate_per_s: float, seed: int | str
+) -> ArrivalPlan:
     """Return the plan that a scenario's words mean.
 
     Args:
@@ -125,14 +127,14 @@ def plan_of(arrivals: Arrivals, *, first_ns: int, rate_per_s: float, seed: int |
     return ConstantArrival(first_ns, rate_per_s)
 
 
-def count_missed(plan: Plan, sent: int, end_ns: int) -> int:
+def count_missed(plan: ArrivalPlan, sent: int, end_ns: int) -> int:
     """Return how many arrivals were due by the end and never sent."""
     return max(0, plan.due_count(end_ns) - sent)
 
 
 def user_arrivals(
     seed: int, user: str, start_ns: int, every_s: float, arrivals: Arrivals | None = None
-) -> Plan:
+) -> ArrivalPlan:
     """Return a user's arrivals: its own offset within one interval, the same for a seed.
 
     Offsets spread the users over the interval, so that they do not all ask at once. A
@@ -155,7 +157,7 @@ class MergedArrivals:
         end_ns: nothing is due from then on; None for plans without an end.
     """
 
-    def __init__(self, plans: Sequence[Plan], end_ns: int | None = None) -> None:
+    def __init__(self, plans: Sequence[ArrivalPlan], end_ns: int | None = None) -> None:
         self.end_ns = end_ns
         self.plans = tuple(plans)
         self.taken = [0] * len(self.plans)

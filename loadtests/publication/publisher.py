@@ -35,7 +35,7 @@ from gateway.contract import MAX_PUBLISH_ITEMS, PUBLISH_PATH, user_stream
 from loadtests.health.fine_selector import make_fine_loop
 from loadtests.health.gaps import Gaps
 from loadtests.health.time_slice import USUAL_SLICE, ask_for_slices
-from loadtests.plan.publish_plan import Plan, plan_arrivals, read_plan
+from loadtests.plan.publish_plan import PublishPlan, plan_arrivals, read_plan
 from loadtests.publication.payloads import PayloadMaker
 from loadtests.publication.publishing import PUBLISHER_LEDGER
 from loadtests.record.gateway_orders import RESTARTED_WITHIN_S
@@ -77,7 +77,7 @@ class Publisher:
         clock_offset_ns: the gateway's clock minus ours; None where nobody knows it.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: PublishPlan) -> None:
         self.plan = plan
         self.published = self.late = self.missed = self.failed = self.throttled = 0
         self.streams: dict[str, int] = {}
@@ -298,7 +298,7 @@ class Publisher:
         write_json(self.plan.directory / LOGS / PUBLISHER_LEDGER, content)
 
 
-async def publish(plan: Plan) -> None:
+async def publish(plan: PublishPlan) -> None:
     """Publish a plan until standard input ends or SIGTERM comes. Raises GatewayLost."""
     publisher = Publisher(plan)
     loop = asyncio.get_running_loop()

@@ -38,7 +38,7 @@ class Push:
     """What a pushed event says of itself.
 
     Attributes:
-        slot: its stream's place in a lane; ``UNSHARED`` for a stream that is one user's.
+        slot: its stream's place in a fast path; ``UNSHARED`` for a stream that is one user's.
         number: its place in the stream.
         previous: the number before it; −1 where numbers between were conflated.
         name: of the event.
@@ -105,7 +105,7 @@ class Batch:
 
     Attributes:
         stamps_ns: when each push was read, by our clock.
-        owners: whose it was: the number given to the lane.
+        owners: whose it was: the number given to the fast path.
         distinct: the pushes, each once.
         which: each line's place in ``distinct``.
         kinds: as in :class:`Push`.

@@ -1,8 +1,8 @@
-"""The lane: the short way of a push from a socket's bytes to the columns of the intake.
+"""The fast path: the short way of a push from a socket's bytes to the columns of the intake.
 
 A frame that is known, and that continues its stream at this user, needs no decoding, no
 event and no call: its number goes into the user's array of last numbers and a line into
-the columns. Everything else (private frames, gaps, repeats, answers) stops the lane, and
+the columns. Everything else (private frames, gaps, repeats, answers) stops the fast path, and
 takes the user's own way, event by event.
 """
 
@@ -14,15 +14,15 @@ from typing import Final
 from loadtests.reading.intake import WHOLE_TEXT, Intake
 
 UNARMED: Final = 0xFFFF_FFFF
-"""The last number of a stream that the lane does not follow: nothing continues it."""
+"""The last number of a stream that the fast path does not follow: nothing continues it."""
 MAX_ARRAY: Final = 1_024
-"""A lane with a slot from here on keeps a dictionary: an array would be mostly empty."""
+"""A fast path with a slot from here on keeps a dictionary: an array would be mostly empty."""
 
 _LENGTH_16: Final = 126
 
 
-class Lane:
-    """One user's lane.
+class FastPath:
+    """One user's fast path.
 
     Args:
         intake: where pushes go.
@@ -30,7 +30,7 @@ class Lane:
 
     Attributes:
         is_timed: whether the server's clock is ours; a push is counted and not timed otherwise.
-        wanted: names of events that a handler waits for: they are no business of the lane.
+        wanted: names of events that a handler waits for: they are no business of the fast path.
     """
 
     __slots__ = ("intake", "is_timed", "last", "owner", "wanted")
@@ -101,7 +101,7 @@ class Lane:
                     intake.others += 1
                 offset = end
         except LookupError:
-            pass  # half a frame's head, or a stream that the lane has never followed
+            pass  # half a frame's head, or a stream that the fast path has never followed
         return offset
 
     def _reach(self, slot: int) -> None:

@@ -27,7 +27,7 @@ from loadtests.reading.batches import UNSHARED, Batch, Place, Push, Share, famil
 from loadtests.reading.memo import Memo
 
 MAX_NUMBER: Final = 0xFFFF_FFFE
-"""The last number that a lane's array holds; later ones are accounted for one by one."""
+"""The last number that a fast path's array holds; later ones are accounted for one by one."""
 WHOLE_TEXT: Final = 0x81
 """First byte of a text message in one frame (RFC 6455 §5.2)."""
 
@@ -77,7 +77,7 @@ class Intake:
         self._shares: list[Share] = []
 
     def slot_of(self, stream: str) -> int:
-        """Return a stream's place in every lane of this intake."""
+        """Return a stream's place in every fast path of this intake."""
         slot = self._slots.get(stream)
         if slot is None:
             slot = self._slots[stream] = len(self._streams)

@@ -22,7 +22,7 @@ _SLOT_BITS: Final = 32
 _LEAST: Final = 1_024
 
 
-class Holder(Protocol):
+class PriceHolder(Protocol):
     """Who holds prices: an account."""
 
     def open_slots(self, kind: str) -> Iterable[int]:
@@ -44,7 +44,7 @@ class HeldPrices:
 
     def __init__(self) -> None:
         self.offset_ns = 0
-        self._holders: dict[int, Holder] = {}
+        self._holders: dict[int, PriceHolder] = {}
         self._is_watched = np.zeros(_LEAST, dtype=np.bool_)
         self._newest_ns: dict[int, int] = {}
 
@@ -53,7 +53,7 @@ class HeldPrices:
         """How many prices are kept: one for each symbol that a watched user ever had."""
         return len(self._newest_ns)
 
-    def watch(self, owner: int, holder: Holder) -> None:
+    def watch(self, owner: int, holder: PriceHolder) -> None:
         """Ask a user from now on; ``owner`` is its number in batches."""
         self._holders[owner] = holder
         if owner >= len(self._is_watched):

@@ -19,7 +19,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from loadtests.health.live_table import Part, Reading, describe, offered_per_s, span
+from loadtests.health.live_table import LiveReading, Part, describe, offered_per_s, span
 
 PLAIN_EVERY_S: Final = 5.0
 PANEL_COLUMNS: Final = 80
@@ -166,7 +166,7 @@ def _draw_way(live: Mapping[str, Any], load_s: float) -> Table:
     return row
 
 
-def _draw_part(part: Part, readings: Sequence[Reading]) -> Table:
+def _draw_part(part: Part, readings: Sequence[LiveReading]) -> Table:
     table = Table.grid(expand=True)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, justify="right")

@@ -15,7 +15,7 @@ from typing import Final
 from locust.env import Environment
 
 from loadtests.connection.links import READ_BYTES
-from loadtests.reading.fast_path import Lane
+from loadtests.reading.fast_path import FastPath
 from loadtests.reading.intake import Intake
 from loadtests.reading.push_records import PushRecord
 from loadtests.reading.pushes import PushTable
@@ -73,19 +73,19 @@ def socket_parts() -> dict[str, float]:
     return {"epoll, a 64th of its list": listing, "recv of one message": reading * _US}
 
 
-def lane_parts() -> dict[str, float]:
-    """Return the parts of the hot path: stamp, memo with lane, a frame seen for the first time."""
+def fast_path_parts() -> dict[str, float]:
+    """Return the parts of the hot path: stamp, memo with fast path, a new frame."""
     intake = Intake()
-    lane = Lane(intake, 0)
-    lane.is_timed = True
+    fast_path = FastPath(intake, 0)
+    fast_path.is_timed = True
     slot = intake.slot_of("price:S0")
     frame = make_frame(1)
 
     def take() -> None:
-        lane.last[slot] = 0
-        lane.take(frame, 0, 1)
+        fast_path.last[slot] = 0
+        fast_path.take(frame, 0, 1)
 
-    lane.follow("price:S0", 0)
+    fast_path.follow("price:S0", 0)
     known = cost_us(take)
     numbers = iter(range(2, 10**9))
     frames = [make_frame(next(numbers)) for _ in range(2_000)]
@@ -104,14 +104,14 @@ def pump_parts() -> dict[str, float]:
     environment = Environment()
     table = PushTable(environment)
     now_ns = time.monotonic_ns()
-    lane = Lane(table.intake, 0)
-    lane.is_timed = True
+    fast_path = FastPath(table.intake, 0)
+    fast_path.is_timed = True
     frame = make_frame(1)
 
     def fill() -> None:
         for _ in range(BATCH):
-            lane.follow("price:S0", 0)
-            lane.take(frame, 0, time.monotonic_ns())
+            fast_path.follow("price:S0", 0)
+            fast_path.take(frame, 0, time.monotonic_ns())
 
     def best_of(work: Callable[[], object]) -> float:
         best = float("inf")
@@ -142,7 +142,7 @@ def pump_parts() -> dict[str, float]:
 
 def measure_budget() -> dict[str, float]:
     """Return the cost of each part of a message, µs."""
-    return socket_parts() | lane_parts() | pump_parts()
+    return socket_parts() | fast_path_parts() | pump_parts()
 
 
 if __name__ == "__main__":

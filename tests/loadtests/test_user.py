@@ -180,7 +180,7 @@ def test_pushes_that_nobody_waits_for_are_timed_without_an_event(
         return bool(entry.num_requests == 5)
 
     wait_until(all_came)
-    # The first tells where the stream is; what continues it takes the lane.
+    # The first tells where the stream is; what continues it takes the fast path.
     assert decoded.count("price:update") == 1
 
 

@@ -14,18 +14,18 @@ from urllib.parse import quote
 
 from gateway.contract import SOCKETIO_PATH
 from loadtests.connection.protocol.handshake import Handshake, Target
-from loadtests.connection.protocol.packets import PacketType, decode_packet, encode_connect
+from loadtests.connection.protocol.packets import SocketIOPacketType, decode_packet, encode_connect
 from loadtests.connection.protocol.websocket_frames import (
-    Close,
+    CloseFrame,
     FrameReader,
     Message,
     Opcode,
-    Ping,
-    Text,
+    PingFrame,
+    TextFrame,
     encode_frame,
 )
 from loadtests.errors import ClientError, ConnectionClosed, ProtocolViolation
-from loadtests.oracles.auth_cases import Offer, Refusal
+from loadtests.oracles.auth_cases import ExpectedRefusal, Offer
 
 # Engine.IO 4 packet types: the first character of a text message.
 _OPEN: Final = "0"
@@ -55,7 +55,7 @@ class Exchange:
         self, target: Target, offer: Offer, random_bytes: Callable[[int], bytes] = os.urandom
     ) -> None:
         self.is_let_in = False
-        self.refusal: Refusal | None = None
+        self.refusal: ExpectedRefusal | None = None
         self.early_events: list[str] = []
         self.failure: ClientError | None = None
         self.is_over = False
@@ -106,11 +106,11 @@ class Exchange:
             raise self._reader.failure
 
     def _take(self, message: Message) -> None:
-        if isinstance(message, Ping):
+        if isinstance(message, PingFrame):
             self._out.append(encode_frame(Opcode.PONG, message.data, self._random(4)))
-        elif isinstance(message, Close):
+        elif isinstance(message, CloseFrame):
             raise ConnectionClosed(f"the gateway closed with {message.code}", message.code)
-        elif isinstance(message, Text):
+        elif isinstance(message, TextFrame):
             self._take_text(message.text)
 
     def _take_text(self, text: str) -> None:
@@ -123,16 +123,16 @@ class Exchange:
 
     def _take_packet(self, text: str) -> None:
         packet = decode_packet(text)
-        if packet.type is PacketType.CONNECT:
+        if packet.type is SocketIOPacketType.CONNECT:
             self.is_let_in = True
-        elif packet.type is PacketType.CONNECT_ERROR:
+        elif packet.type is SocketIOPacketType.CONNECT_ERROR:
             said = cast("dict[str, Any]", packet.data)
             details = said.get("data")
             code = details.get("code") if isinstance(details, dict) else None
-            self.refusal = Refusal(said["message"], str(code or ""))
-        elif packet.type is PacketType.EVENT and not self.is_let_in:
+            self.refusal = ExpectedRefusal(said["message"], str(code or ""))
+        elif packet.type is SocketIOPacketType.EVENT and not self.is_let_in:
             self.early_events.append(str(cast("list[Any]", packet.data)[0]))
-        elif packet.type is not PacketType.EVENT and not self.is_let_in:
+        elif packet.type is not SocketIOPacketType.EVENT and not self.is_let_in:
             raise ProtocolViolation(f"a packet of type {packet.type.name} before CONNECT")
 
     def _send(self, text: str) -> None:

@@ -1,6 +1,6 @@
 """Packets of Socket.IO protocol 5 in the main namespace, as text, without I/O.
 
-Binary packets (types 5 and 6) and other namespaces are refused: the wire
+BinaryFrame packets (types 5 and 6) and other namespaces are refused: the wire
 contract has neither.
 """
 
@@ -19,7 +19,7 @@ MAX_ACK_DIGITS: Final = 15
 """An acknowledgement's id has at most this many digits."""
 
 
-class PacketType(StrEnum):
+class SocketIOPacketType(StrEnum):
     """The first character of a Socket.IO packet."""
 
     CONNECT = "0"
@@ -32,36 +32,36 @@ class PacketType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Packet:
+class SocketIOPacket:
     """One packet: its type, the acknowledgement's id where there is one, and its JSON."""
 
-    type: PacketType
+    type: SocketIOPacketType
     ack_id: int | None
     data: object
 
 
 def encode_connect(auth: object) -> str:
     """Return CONNECT; the payload is left out when there is nothing to say."""
-    return PacketType.CONNECT if auth is None else PacketType.CONNECT + _json(auth)
+    return SocketIOPacketType.CONNECT if auth is None else SocketIOPacketType.CONNECT + _json(auth)
 
 
 def encode_event(name: str, arguments: tuple[object, ...], ack_id: int | None = None) -> str:
     """Return EVENT; with an id the receiver is asked to acknowledge it."""
     number = "" if ack_id is None else str(ack_id)
-    return f"{PacketType.EVENT}{number}{_json([name, *arguments])}"
+    return f"{SocketIOPacketType.EVENT}{number}{_json([name, *arguments])}"
 
 
 def encode_ack(ack_id: int, arguments: tuple[object, ...]) -> str:
     """Return the acknowledgement of an event that asked for one."""
-    return f"{PacketType.ACK}{ack_id}{_json(list(arguments))}"
+    return f"{SocketIOPacketType.ACK}{ack_id}{_json(list(arguments))}"
 
 
 def encode_disconnect() -> str:
     """Return DISCONNECT from the main namespace."""
-    return PacketType.DISCONNECT
+    return SocketIOPacketType.DISCONNECT
 
 
-def decode_packet(text: str) -> Packet:
+def decode_packet(text: str) -> SocketIOPacket:
     """Read a packet.
 
     Raises:
@@ -70,7 +70,7 @@ def decode_packet(text: str) -> Packet:
     kind = _TYPES.get(text[:1])
     if kind is None:
         raise ProtocolViolation(f"no Socket.IO packet: {text[:40]!r}")
-    if kind is PacketType.BINARY_EVENT or kind is PacketType.BINARY_ACK:
+    if kind is SocketIOPacketType.BINARY_EVENT or kind is SocketIOPacketType.BINARY_ACK:
         raise ProtocolViolation("a binary packet, which the contract does not have")
     start = _skip_namespace(text)
     end = start
@@ -79,7 +79,7 @@ def decode_packet(text: str) -> Packet:
     if end - start > MAX_ACK_DIGITS:
         raise ProtocolViolation(f"an acknowledgement id of {end - start} digits")
     ack_id = int(text[start:end]) if end > start else None
-    packet = Packet(kind, ack_id, _loads(text[end:]))
+    packet = SocketIOPacket(kind, ack_id, _loads(text[end:]))
     _CHECKS[kind](packet)
     return packet
 
@@ -106,39 +106,39 @@ def _loads(text: str) -> object:
         raise ProtocolViolation(f"a packet whose payload is no JSON: {text[:40]!r}") from error
 
 
-def _check_connect(packet: Packet) -> None:
+def _check_connect(packet: SocketIOPacket) -> None:
     data = packet.data
     if not isinstance(data, dict) or not isinstance(data.get("sid"), str):
         raise ProtocolViolation("a CONNECT without a sid")
 
 
-def _check_disconnect(packet: Packet) -> None:
+def _check_disconnect(packet: SocketIOPacket) -> None:
     if packet.data is not None:
         raise ProtocolViolation("a DISCONNECT with a payload")
 
 
-def _check_event(packet: Packet) -> None:
+def _check_event(packet: SocketIOPacket) -> None:
     data = packet.data
     if not isinstance(data, list) or not data or not isinstance(data[0], str):
         raise ProtocolViolation("an EVENT that is no array with a name first")
 
 
-def _check_ack(packet: Packet) -> None:
+def _check_ack(packet: SocketIOPacket) -> None:
     if packet.ack_id is None or not isinstance(packet.data, list):
         raise ProtocolViolation("an ACK without an id or without an array")
 
 
-def _check_connect_error(packet: Packet) -> None:
+def _check_connect_error(packet: SocketIOPacket) -> None:
     data = packet.data
     if not isinstance(data, dict) or not isinstance(data.get("message"), str):
         raise ProtocolViolation("a CONNECT_ERROR without a message")
 
 
-_TYPES: Final = {kind.value: kind for kind in PacketType}
+_TYPES: Final = {kind.value: kind for kind in SocketIOPacketType}
 _CHECKS: Final = {
-    PacketType.CONNECT: _check_connect,
-    PacketType.DISCONNECT: _check_disconnect,
-    PacketType.EVENT: _check_event,
-    PacketType.ACK: _check_ack,
-    PacketType.CONNECT_ERROR: _check_connect_error,
+    SocketIOPacketType.CONNECT: _check_connect,
+    SocketIOPacketType.DISCONNECT: _check_disconnect,
+    SocketIOPacketType.EVENT: _check_event,
+    SocketIOPacketType.ACK: _check_ack,
+    SocketIOPacketType.CONNECT_ERROR: _check_connect_error,
 }

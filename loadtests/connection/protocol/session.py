@@ -19,8 +19,8 @@ import orjson
 from gateway.contract import SOCKETIO_PATH
 from loadtests.connection.protocol.handshake import Handshake, parse_target
 from loadtests.connection.protocol.packets import (
-    Packet,
-    PacketType,
+    SocketIOPacket,
+    SocketIOPacketType,
     decode_packet,
     encode_ack,
     encode_connect,
@@ -29,14 +29,14 @@ from loadtests.connection.protocol.packets import (
 )
 from loadtests.connection.protocol.websocket_frames import (
     MAX_MESSAGE_BYTES,
-    Binary,
-    Close,
-    CloseCode,
+    BinaryFrame,
+    CloseFrame,
     FrameReader,
     Message,
     Opcode,
-    Ping,
-    Text,
+    PingFrame,
+    StatusCode,
+    TextFrame,
     encode_close,
     encode_frame,
 )
@@ -238,7 +238,7 @@ class Connection:
         if self._state is _State.CONNECTED:
             self._send_text(_MESSAGE + encode_disconnect())
         if self._state not in (_State.UPGRADING, _State.ENDED):
-            self._send_close(CloseCode.NORMAL, "")
+            self._send_close(StatusCode.NORMAL, "")
         self._state = _State.ENDED
 
     def receive(self, data: bytes) -> list[Event]:
@@ -278,19 +278,19 @@ class Connection:
             events.append(event)
 
     def _on_message(self, message: Message) -> Event | None:
-        if isinstance(message, Text):
+        if isinstance(message, TextFrame):
             return self._on_text(message.text)
-        if isinstance(message, Ping):
+        if isinstance(message, PingFrame):
             self._send_frame(Opcode.PONG, message.data)
             return None
-        if isinstance(message, Close):
-            if message.code == CloseCode.NO_STATUS:
+        if isinstance(message, CloseFrame):
+            if message.code == StatusCode.NO_STATUS:
                 self._send_frame(Opcode.CLOSE, b"")
             else:
                 self._send_close(message.code, "")
             words = f"the server closed with {message.code} {message.reason}".rstrip()
             return self._end(ConnectionClosed(words, message.code))
-        if isinstance(message, Binary):
+        if isinstance(message, BinaryFrame):
             raise ProtocolViolation("a binary message, which the contract does not have", 1003)
         return None  # a pong that nobody asked for is fine (RFC 6455 §5.5.3)
 
@@ -331,19 +331,19 @@ class Connection:
         self._auth = None
         return opened
 
-    def _on_packet(self, packet: Packet) -> Event:
-        if packet.type is PacketType.CONNECT:
+    def _on_packet(self, packet: SocketIOPacket) -> Event:
+        if packet.type is SocketIOPacketType.CONNECT:
             return self._on_connect(cast("dict[str, str]", packet.data)["sid"])
-        if packet.type is PacketType.CONNECT_ERROR:
+        if packet.type is SocketIOPacketType.CONNECT_ERROR:
             return self._on_connect_error(cast("dict[str, Any]", packet.data))
         if self._state is not _State.CONNECTED:
             raise ProtocolViolation(f"a packet of type {packet.type.name} before CONNECT")
-        if packet.type is PacketType.DISCONNECT:
+        if packet.type is SocketIOPacketType.DISCONNECT:
             event = self._end(ConnectionClosed("the server disconnected the namespace"))
-            self._send_close(CloseCode.NORMAL, "")
+            self._send_close(StatusCode.NORMAL, "")
             return event
         arguments = cast("list[Any]", packet.data)
-        if packet.type is PacketType.ACK:
+        if packet.type is SocketIOPacketType.ACK:
             return Acknowledged(cast("int", packet.ack_id), tuple(arguments))
         return Received(arguments[0], tuple(arguments[1:]), packet.ack_id)
 
@@ -359,7 +359,7 @@ class Connection:
         details = data.get("data")
         code = details.get("code") if isinstance(details, dict) else None
         event = self._end(ConnectRefused(data["message"], code if isinstance(code, str) else ""))
-        self._send_close(CloseCode.NORMAL, "")
+        self._send_close(StatusCode.NORMAL, "")
         return event
 
     def _require_connected(self) -> None:

@@ -37,7 +37,7 @@ class Opcode(IntEnum):
     PONG = 10
 
 
-class CloseCode(IntEnum):
+class StatusCode(IntEnum):
     """Status codes of RFC 6455 §7.4.1 that a client meets or sends."""
 
     NORMAL = 1000
@@ -50,42 +50,42 @@ class CloseCode(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class TextFrame:
     """A whole text message, checked as UTF-8."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Binary:
+class BinaryFrame:
     """A whole binary message."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Ping:
+class PingFrame:
     """To be answered with a pong of the same payload (§5.5.2)."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Pong:
+class PongFrame:
     """An answer to a ping, or unasked (§5.5.3)."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Close:
+class CloseFrame:
     """The server's close frame; nothing after it is read (§5.5.1)."""
 
     code: int
     reason: str
 
 
-Message = Text | Binary | Ping | Pong | Close
+Message = TextFrame | BinaryFrame | PingFrame | PongFrame | CloseFrame
 
 
 def encode_frame(opcode: Opcode, payload: bytes, mask: bytes) -> bytes:
@@ -145,7 +145,7 @@ def frame_end(data: bytes, offset: int) -> int | None:
 class FrameReader:
     """Turns a server's bytes into messages.
 
-    After :attr:`failure` is set, or a :class:`Close` was returned, all further
+    After :attr:`failure` is set, or a :class:`CloseFrame` was returned, all further
     bytes are ignored (§5.5.1, §7.1.7).
 
     Args:
@@ -274,7 +274,7 @@ class FrameReader:
         total = length + (len(self._fragments) if self._fragments is not None else 0)
         if total > self._max:
             raise ProtocolViolation(
-                f"a message of {total} bytes; at most {self._max} are taken", CloseCode.TOO_BIG
+                f"a message of {total} bytes; at most {self._max} are taken", StatusCode.TOO_BIG
             )
 
     def _accept(self, first: int, payload: bytes) -> Message | None:
@@ -297,35 +297,35 @@ class FrameReader:
 
     def _control(self, opcode: int, payload: bytes) -> Message:
         if opcode == Opcode.PING:
-            return Ping(payload)
+            return PingFrame(payload)
         if opcode == Opcode.PONG:
-            return Pong(payload)
+            return PongFrame(payload)
         message = _close(payload)
         self._closed = True
         return message
 
 
 def _whole(opcode: int, payload: bytes) -> Message:
-    return Text(_utf8(payload)) if opcode == Opcode.TEXT else Binary(payload)
+    return TextFrame(_utf8(payload)) if opcode == Opcode.TEXT else BinaryFrame(payload)
 
 
 def _utf8(payload: bytes) -> str:
     try:
         return payload.decode()
     except UnicodeDecodeError as error:  # §8.1
-        raise ProtocolViolation("text that is not UTF-8", CloseCode.INVALID_DATA) from error
+        raise ProtocolViolation("text that is not UTF-8", StatusCode.INVALID_DATA) from error
 
 
-def _close(payload: bytes) -> Close:
+def _close(payload: bytes) -> CloseFrame:
     if not payload:
-        return Close(CloseCode.NO_STATUS, "")
+        return CloseFrame(StatusCode.NO_STATUS, "")
     if len(payload) == 1:  # §5.5.1
         raise ProtocolViolation("a close frame with half a status")
     code = int.from_bytes(payload[:2], "big")
     if not (1000 <= code < 5000) or code in _NEVER_SENT:  # §7.4.1, §7.4.2
         raise ProtocolViolation(f"close status {code}, which nobody may send")
-    return Close(code, _utf8(payload[2:]))
+    return CloseFrame(code, _utf8(payload[2:]))
 
 
 _OPCODES: Final = frozenset(Opcode)
-_NEVER_SENT: Final = frozenset({1004, CloseCode.NO_STATUS, CloseCode.ABNORMAL, 1015})
+_NEVER_SENT: Final = frozenset({1004, StatusCode.NO_STATUS, StatusCode.ABNORMAL, 1015})

@@ -14,9 +14,9 @@ from loadtests.calibration.delays import delay_rows
 from loadtests.calibration.freezes import require_within_steady
 from loadtests.calibration.loads import SYMBOLS, Load
 from loadtests.calibration.pace import FULL, QUICK, Pace
-from loadtests.calibration.readings import Reading
+from loadtests.calibration.readings import TrialReading
 from loadtests.calibration.rig import TOLD_LATE_S, RigFailed
-from loadtests.calibration.rows import Row, books_row
+from loadtests.calibration.rows import CalibrationRow, books_row
 from loadtests.calibration.table import markdown
 from loadtests.record.manifest import write_json
 from loadtests.results import VERDICT, Phase, Series
@@ -25,21 +25,21 @@ from scenarios.schema import parse_scenario
 MS = 1_000_000
 PUBLISHED = 100
 LOAD = Load(steady_s=8, rates={MarketEvent.PRICE: 40.0}, subscribers=3)
-ReadRun = Callable[..., Reading]
+ReadRun = Callable[..., TrialReading]
 
 
 @pytest.fixture
 def read_run(tmp_path: Path) -> ReadRun:
     """Make a run of 100 publications whose ledger is the given row, and read it."""
 
-    def read(**row: int) -> Reading:
+    def read(**row: int) -> TrialReading:
         def change(tables: dict[str, list[dict[str, Any]]]) -> None:
             tables["ledger"] = [ledger_row("price:X", "subscriber", **{"owed": 300, **row})]
 
         figures = {"status": "complete", "published": PUBLISHED, "late": 0, "missed": 0}
         directory = make_run(tmp_path / "run", change=change, manifest={"publisher": figures})
         write_json(directory / VERDICT, {"verdict": "PASS", "budgets": [], "reasons": ["x"]})
-        return Reading(directory)
+        return TrialReading(directory)
 
     return read
 
@@ -91,7 +91,7 @@ def rounds(offset_ms: float = 0.0, scale: float = 1.0) -> list[dict[float, float
     ]
 
 
-def truths(rows: list[Row]) -> list[bool]:
+def truths(rows: list[CalibrationRow]) -> list[bool]:
     return [row.ok for row in rows]
 
 
@@ -148,8 +148,8 @@ def test_a_load_is_a_scenario_in_which_everybody_holds_every_symbol() -> None:
 
 def test_the_document_shows_each_row_and_how_many_are_true() -> None:
     rows = [
-        Row(trial="t", what="w", demanded="1", read="1", ok=True),
-        Row(trial="u", what="w", demanded="1", read="2", ok=False),
+        CalibrationRow(trial="t", what="w", demanded="1", read="1", ok=True),
+        CalibrationRow(trial="u", what="w", demanded="1", read="2", ok=False),
     ]
     text = markdown(rows, {"machine": "m"})
     assert "- machine: m" in text

@@ -12,7 +12,7 @@ from loadtests.calibration import calibrate as program
 from loadtests.calibration.calibrate import TRIALS, calibrate
 from loadtests.calibration.pace import FULL, QUICK, Pace
 from loadtests.calibration.rig import Rig, RigFailed
-from loadtests.calibration.rows import Row
+from loadtests.calibration.rows import CalibrationRow
 from loadtests.results import ExitCode
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -37,9 +37,9 @@ def without_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *oks: bool, quick: bool = False) -> int:
-    def try_it(_rig: Rig, pace: Pace) -> list[Row]:
+    def try_it(_rig: Rig, pace: Pace) -> list[CalibrationRow]:
         assert pace is (QUICK if quick else FULL)
-        return [Row(trial="t", what="w", demanded="1", read="1", ok=ok) for ok in oks]
+        return [CalibrationRow(trial="t", what="w", demanded="1", read="1", ok=ok) for ok in oks]
 
     monkeypatch.setattr(program, "TRIALS", {"t": try_it})
     return calibrate(tmp_path, {}, Console(file=io.StringIO()), quick=quick)
@@ -69,11 +69,11 @@ def test_a_rig_that_fails_is_a_row_and_the_next_trial_goes_on(
     error: Exception,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def fail(_rig: Rig, _pace: Pace) -> list[Row]:
+    def fail(_rig: Rig, _pace: Pace) -> list[CalibrationRow]:
         raise error
 
-    def go_on(_rig: Rig, _pace: Pace) -> list[Row]:
-        return [Row(trial="t", what="w", demanded="1", read="1", ok=True)]
+    def go_on(_rig: Rig, _pace: Pace) -> list[CalibrationRow]:
+        return [CalibrationRow(trial="t", what="w", demanded="1", read="1", ok=True)]
 
     monkeypatch.setattr(program, "TRIALS", {"broken": fail, "good": go_on})
     document = tmp_path / "c.md"

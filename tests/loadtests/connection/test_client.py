@@ -38,7 +38,7 @@ from loadtests.errors import (
     TimedOut,
     Unreachable,
 )
-from loadtests.reading.fast_path import Lane
+from loadtests.reading.fast_path import FastPath
 from loadtests.reading.intake import Intake
 
 DEADLINE_S = 5.0
@@ -363,9 +363,9 @@ class Deaf:
 
     def __init__(self) -> None:
         self.ear = Ear()
-        self.lane = Lane(Intake(), 0)
-        self.lane.is_timed = True
-        self.client = Client("http://127.0.0.1:1", self.ear, lane=self.lane)
+        self.fast_path = FastPath(Intake(), 0)
+        self.fast_path.is_timed = True
+        self.client = Client("http://127.0.0.1:1", self.ear, fast_path=self.fast_path)
         self.client._connection = Connection("http://127.0.0.1:1", random_bytes=bytes)
         key = base64.b64encode(bytes(16)).decode()
         head = (
@@ -373,14 +373,14 @@ class Deaf:
             f"Sec-WebSocket-Accept: {accept_value(key)}\r\n\r\n"
         )
         self.client.on_data(1, head.encode() + frame(OPEN))
-        self.lane.follow("price:S", 0)
+        self.fast_path.follow("price:S", 0)
 
     def numbers(self) -> list[int]:
-        batch = self.lane.intake.drain()
+        batch = self.fast_path.intake.drain()
         return [] if batch is None else [push.number for push in batch.pushes]
 
 
-def test_in_whole_frames_the_lane_takes_all_that_continues_its_stream() -> None:
+def test_in_whole_frames_the_fast_path_takes_all_that_continues_its_stream() -> None:
     deaf = Deaf()
     deaf.client.on_data(2, STREAM[0])
     deaf.client.on_data(3, b"".join(STREAM[1:]))
@@ -390,7 +390,7 @@ def test_in_whole_frames_the_lane_takes_all_that_continues_its_stream() -> None:
 
 
 @given(st.lists(st.integers(0, sum(map(len, STREAM))), max_size=12))
-def test_however_the_bytes_are_cut_each_push_comes_once_by_the_lane_or_as_an_event(
+def test_however_the_bytes_are_cut_each_push_comes_once_by_the_fast_path_or_as_an_event(
     cuts: list[int],
 ) -> None:
     data = b"".join(STREAM)
@@ -448,7 +448,7 @@ def test_a_broadcast_reaches_the_listener_alone_and_beside_other_frames(
             sock.sendall(data)
         _read_to_the_end(sock)
 
-    client, ear = new_client(serve(OPEN, CONNECT, after=after), lane=Lane(Intake(), 0))
+    client, ear = new_client(serve(OPEN, CONNECT, after=after), fast_path=FastPath(Intake(), 0))
     client.connect()
     wait_until(lambda: len(ear.events) == 4)
     assert [(name, arguments) for _, name, arguments in ear.events] == [

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests.connection.protocol.packets import (
-    Packet,
-    PacketType,
+    SocketIOPacket,
+    SocketIOPacketType,
     decode_packet,
     encode_ack,
     encode_connect,
@@ -19,17 +19,20 @@ from loadtests.errors import ProtocolViolation
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('0{"sid":"a"}', Packet(PacketType.CONNECT, None, {"sid": "a"})),
-        ('0/,{"sid":"a"}', Packet(PacketType.CONNECT, None, {"sid": "a"})),
-        ("1", Packet(PacketType.DISCONNECT, None, None)),
-        ('2["a",1]', Packet(PacketType.EVENT, None, ["a", 1])),
-        ('212["a"]', Packet(PacketType.EVENT, 12, ["a"])),
-        ("37[]", Packet(PacketType.ACK, 7, [])),
-        ('4{"message":"no"}', Packet(PacketType.CONNECT_ERROR, None, {"message": "no"})),
+        ('0{"sid":"a"}', SocketIOPacket(SocketIOPacketType.CONNECT, None, {"sid": "a"})),
+        ('0/,{"sid":"a"}', SocketIOPacket(SocketIOPacketType.CONNECT, None, {"sid": "a"})),
+        ("1", SocketIOPacket(SocketIOPacketType.DISCONNECT, None, None)),
+        ('2["a",1]', SocketIOPacket(SocketIOPacketType.EVENT, None, ["a", 1])),
+        ('212["a"]', SocketIOPacket(SocketIOPacketType.EVENT, 12, ["a"])),
+        ("37[]", SocketIOPacket(SocketIOPacketType.ACK, 7, [])),
+        (
+            '4{"message":"no"}',
+            SocketIOPacket(SocketIOPacketType.CONNECT_ERROR, None, {"message": "no"}),
+        ),
     ],
     ids=["connect", "main namespace named", "disconnect", "event", "event with id", "ack", "error"],
 )
-def test_a_packet_is_read_as_what_it_is(text: str, expected: Packet) -> None:
+def test_a_packet_is_read_as_what_it_is(text: str, expected: SocketIOPacket) -> None:
     assert decode_packet(text) == expected
 
 
@@ -88,4 +91,6 @@ def test_an_event_that_is_written_is_read_back(
     name: str, arguments: list[object], ack_id: int
 ) -> None:
     text = encode_event(name, tuple(arguments), ack_id)
-    assert decode_packet(text) == Packet(PacketType.EVENT, ack_id, [name, *arguments])
+    assert decode_packet(text) == SocketIOPacket(
+        SocketIOPacketType.EVENT, ack_id, [name, *arguments]
+    )

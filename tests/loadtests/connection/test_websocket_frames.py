@@ -5,15 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests.connection.protocol.websocket_frames import (
-    Binary,
-    Close,
-    CloseCode,
+    BinaryFrame,
+    CloseFrame,
     FrameReader,
     Message,
     Opcode,
-    Ping,
-    Pong,
-    Text,
+    PingFrame,
+    PongFrame,
+    StatusCode,
+    TextFrame,
     apply_mask,
     encode_close,
     encode_frame,
@@ -86,15 +86,17 @@ def test_a_long_close_reason_is_cut_between_characters() -> None:
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        pytest.param("810548656c6c6f", Text("Hello"), id="text"),
-        pytest.param("010348656c80026c6f", Text("Hello"), id="text in two fragments"),
-        pytest.param("8203000102", Binary(b"\0\1\2"), id="binary"),
-        pytest.param("8100", Text(""), id="empty text"),
-        pytest.param("890548656c6c6f", Ping(b"Hello"), id="ping"),
-        pytest.param("8a00", Pong(b""), id="pong"),
-        pytest.param("880203e8", Close(1000, ""), id="close with a status"),
-        pytest.param("8800", Close(CloseCode.NO_STATUS, ""), id="close without a status"),
-        pytest.param("880603e8627965e2"[:14] + "21", Close(1000, "bye!"), id="close with words"),
+        pytest.param("810548656c6c6f", TextFrame("Hello"), id="text"),
+        pytest.param("010348656c80026c6f", TextFrame("Hello"), id="text in two fragments"),
+        pytest.param("8203000102", BinaryFrame(b"\0\1\2"), id="binary"),
+        pytest.param("8100", TextFrame(""), id="empty text"),
+        pytest.param("890548656c6c6f", PingFrame(b"Hello"), id="ping"),
+        pytest.param("8a00", PongFrame(b""), id="pong"),
+        pytest.param("880203e8", CloseFrame(1000, ""), id="close with a status"),
+        pytest.param("8800", CloseFrame(StatusCode.NO_STATUS, ""), id="close without a status"),
+        pytest.param(
+            "880603e8627965e2"[:14] + "21", CloseFrame(1000, "bye!"), id="close with words"
+        ),
     ],
 )
 def test_a_frame_is_read_as_what_it_is(data: str, expected: Message) -> None:
@@ -103,7 +105,7 @@ def test_a_frame_is_read_as_what_it_is(data: str, expected: Message) -> None:
 
 @pytest.mark.parametrize("length", [125, 126, 65_535, 65_536], ids=str)
 def test_all_three_forms_of_a_length_are_read(length: int) -> None:
-    assert read(server_frame(Opcode.BINARY, bytes(length))) == ([Binary(bytes(length))], None)
+    assert read(server_frame(Opcode.BINARY, bytes(length))) == ([BinaryFrame(bytes(length))], None)
 
 
 def test_a_ping_between_fragments_comes_before_their_message() -> None:
@@ -112,7 +114,7 @@ def test_a_ping_between_fragments_comes_before_their_message() -> None:
         + server_frame(Opcode.PING, b"p")
         + server_frame(Opcode.CONTINUATION, b"b")
     )
-    assert read(data) == ([Ping(b"p"), Text("ab")], None)
+    assert read(data) == ([PingFrame(b"p"), TextFrame("ab")], None)
 
 
 @pytest.mark.parametrize(
@@ -147,26 +149,26 @@ def test_what_the_rfc_forbids_fails_the_connection(data: str, code: int, words: 
 def test_a_message_over_the_bound_fails_before_its_payload_came() -> None:
     _, failure = read(bytes.fromhex("827e0401"), max_message_bytes=1_024)
     assert failure is not None
-    assert failure.close_code == CloseCode.TOO_BIG
+    assert failure.close_code == StatusCode.TOO_BIG
 
 
 def test_fragments_are_bounded_together() -> None:
     data = server_frame(Opcode.BINARY, bytes(600), is_final=False)
     _, failure = read(data + server_frame(0, bytes(600)), max_message_bytes=1_024)
     assert failure is not None
-    assert failure.close_code == CloseCode.TOO_BIG
+    assert failure.close_code == StatusCode.TOO_BIG
 
 
 def test_nothing_is_read_after_a_close() -> None:
     reader = FrameReader()
-    assert reader.feed(bytes.fromhex("880203e88100")) == [Close(1000, "")]
+    assert reader.feed(bytes.fromhex("880203e88100")) == [CloseFrame(1000, "")]
     assert reader.feed(bytes.fromhex("8100")) == []
 
 
 def test_a_code_point_may_be_cut_by_fragments() -> None:
     euro = "€".encode()
     data = server_frame(Opcode.TEXT, euro[:1], is_final=False) + server_frame(0, euro[1:])
-    assert read(data) == ([Text("€")], None)
+    assert read(data) == ([TextFrame("€")], None)
 
 
 _messages = st.lists(
@@ -206,7 +208,9 @@ def test_a_small_partial_frame_is_given_up_and_a_large_one_is_kept() -> None:
     assert large.release() == b""
     states = [large.is_mid_frame]
     messages = large.feed(b"x" * 99_997)
-    assert [len(message.text) for message in messages if isinstance(message, Text)] == [100_000]
+    assert [len(message.text) for message in messages if isinstance(message, TextFrame)] == [
+        100_000
+    ]
     assert [*states, large.is_mid_frame] == [True, False]
 
 
@@ -214,7 +218,7 @@ def test_a_message_in_fragments_is_not_over_between_its_frames() -> None:
     reader = FrameReader()
     reader.feed(b"\x01\x02ab")
     states = [(reader.is_mid_message, reader.is_mid_frame)]
-    assert reader.feed(b"\x80\x01c") == [Text("abc")]
+    assert reader.feed(b"\x80\x01c") == [TextFrame("abc")]
     states.append((reader.is_mid_message, reader.is_mid_frame))
     assert states == [(True, False), (False, False)]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.faults.line import Line
+from loadtests.faults.line import DelayLine
 from loadtests.faults.toxics import Bandwidth, Latency, Slicer, Toxic
 
 MS = 1_000_000
@@ -25,11 +25,11 @@ toxic_sets = st.lists(
 )
 
 
-def line_of(seed: int) -> Line:
-    return Line(random.Random(seed))  # noqa: S311 - repeatable faults, no secret
+def line_of(seed: int) -> DelayLine:
+    return DelayLine(random.Random(seed))  # noqa: S311 - repeatable faults, no secret
 
 
-def put(line: Line, data: bytes, now_ns: int, *toxics: Toxic) -> list[tuple[int, bytes]]:
+def put(line: DelayLine, data: bytes, now_ns: int, *toxics: Toxic) -> list[tuple[int, bytes]]:
     return list(line.put(data, now_ns, toxics))
 
 

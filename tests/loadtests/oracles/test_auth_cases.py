@@ -13,8 +13,8 @@ from loadtests.oracles.auth_cases import (
     FAILED,
     MISSING,
     AuthCase,
+    ExpectedRefusal,
     Issuer,
-    Refusal,
     judge,
 )
 from loadtests.results import AuthOutcome
@@ -24,7 +24,7 @@ NOW_S = 1_900_000_000
 ISSUER = Issuer(secret=SECRET, user_id="vu-7", unix_s=NOW_S)
 
 
-def answer_of(case: AuthCase, *, late_s: float = 0.0) -> Refusal | Identity:
+def answer_of(case: AuthCase, *, late_s: float = 0.0) -> ExpectedRefusal | Identity:
     """What the gateway's own decision is, so long after the token was made."""
     settings = read_settings(
         {"JWT_SECRET": SECRET, "CLIENT_URL": "http://localhost"}, random_secret=""
@@ -39,7 +39,7 @@ def answer_of(case: AuthCase, *, late_s: float = 0.0) -> Refusal | Identity:
             development=False,
         )
     except AuthenticationError as error:
-        return Refusal(error.message, error.code)
+        return ExpectedRefusal(error.message, error.code)
 
 
 @pytest.mark.parametrize("late_s", [0.0, 5.0], ids=["at once", "5 s later"])
@@ -86,6 +86,6 @@ BAD = replace(GOOD, refusal=FAILED)
     ],
 )
 def test_a_case_is_judged_by_its_answer_and_by_what_came_beside_it(
-    case: AuthCase, answer: Refusal | None, early_events: int, outcome: AuthOutcome
+    case: AuthCase, answer: ExpectedRefusal | None, early_events: int, outcome: AuthOutcome
 ) -> None:
     assert judge(case, answer, early_events) is outcome

@@ -8,10 +8,10 @@ from scipy import stats
 
 from loadtests.plan.schedule import (
     SECOND_NS,
+    ArrivalPlan,
     BurstArrival,
     ConstantArrival,
     MergedArrivals,
-    Plan,
     PoissonArrival,
     count_missed,
     plan_of,
@@ -80,7 +80,7 @@ def test_of_every_kind_due_count_is_how_many_due_times_have_come(
 
 @pytest.mark.parametrize("arrivals", KINDS, ids=lambda a: a.kind)
 def test_of_every_kind_the_rate_is_kept_over_a_long_time(arrivals: Arrivals) -> None:
-    plan: Plan = plan_of(arrivals, first_ns=0, rate_per_s=100.0, seed=20)
+    plan: ArrivalPlan = plan_of(arrivals, first_ns=0, rate_per_s=100.0, seed=20)
     assert plan.due_count(400 * SECOND_NS) == pytest.approx(40_000, rel=0.02)
 
 

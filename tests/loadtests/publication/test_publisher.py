@@ -23,7 +23,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from loadtests.plan.publish_plan import Plan, plan_arrivals, read_plan
+from loadtests.plan.publish_plan import PublishPlan, plan_arrivals, read_plan
 from loadtests.publication.publisher import GatewayLost, Publisher
 from loadtests.publication.publishing import PublisherProcess
 from loadtests.record.finisher import finish_run
@@ -79,11 +79,11 @@ async def route() -> AsyncIterator[tuple[FakeRoute, str]]:
 
 
 @pytest.fixture
-def plan(tmp_path: Path) -> Plan:
+def plan(tmp_path: Path) -> PublishPlan:
     (tmp_path / "logs").mkdir()
     write_json(tmp_path / MANIFEST, {"status": "running"})
     now_ns = time.monotonic_ns()
-    return Plan(
+    return PublishPlan(
         directory=tmp_path,
         url="http://127.0.0.1:1",
         token="token",
@@ -118,7 +118,7 @@ def count_rows(directory: Path, table: str, column: str) -> int:
 
 
 async def test_everything_due_is_published_once_with_its_intended_time(
-    plan: Plan, route: tuple[FakeRoute, str]
+    plan: PublishPlan, route: tuple[FakeRoute, str]
 ) -> None:
     fake, url = route
     publisher = Publisher(replace(plan, url=url))
@@ -134,7 +134,7 @@ async def test_everything_due_is_published_once_with_its_intended_time(
 
 
 async def test_a_plan_with_an_end_is_published_to_the_last_item_and_no_further(
-    plan: Plan, route: tuple[FakeRoute, str]
+    plan: PublishPlan, route: tuple[FakeRoute, str]
 ) -> None:
     _, url = route
     ending = replace(plan, url=url, end_ns=plan.first_ns + SECOND_NS // 2)
@@ -146,7 +146,7 @@ async def test_a_plan_with_an_end_is_published_to_the_last_item_and_no_further(
 
 
 async def test_bursts_of_big_payloads_go_out_at_once(
-    plan: Plan, route: tuple[FakeRoute, str]
+    plan: PublishPlan, route: tuple[FakeRoute, str]
 ) -> None:
     fake, url = route
     burst = Arrivals(kind="burst", burst_size=40)
@@ -159,7 +159,7 @@ async def test_bursts_of_big_payloads_go_out_at_once(
 
 
 async def test_the_ledger_and_the_record_tell_the_same(
-    plan: Plan, route: tuple[FakeRoute, str]
+    plan: PublishPlan, route: tuple[FakeRoute, str]
 ) -> None:
     fake, url = route
     publisher = Publisher(replace(plan, url=url))
@@ -179,7 +179,7 @@ async def test_the_ledger_and_the_record_tell_the_same(
 
 
 async def test_a_gateway_that_asks_to_wait_gets_the_same_items_later(
-    plan: Plan, route: tuple[FakeRoute, str]
+    plan: PublishPlan, route: tuple[FakeRoute, str]
 ) -> None:
     fake, url = route
     refusals = iter(range(3))
@@ -198,7 +198,7 @@ async def test_a_gateway_that_asks_to_wait_gets_the_same_items_later(
 
 
 async def test_a_refused_publication_is_an_error_and_never_counted_as_published(
-    plan: Plan, route: tuple[FakeRoute, str]
+    plan: PublishPlan, route: tuple[FakeRoute, str]
 ) -> None:
     fake, url = route
     fake.answer = lambda: web.json_response({"errors": ["no"]}, status=400)
@@ -212,7 +212,7 @@ async def test_a_refused_publication_is_an_error_and_never_counted_as_published(
 
 
 async def test_what_was_due_and_never_went_out_is_missed(
-    plan: Plan, route: tuple[FakeRoute, str]
+    plan: PublishPlan, route: tuple[FakeRoute, str]
 ) -> None:
     fake, url = route
     fake.answer = lambda: web.json_response({"retryAfter": 60_000}, status=503)
@@ -228,7 +228,7 @@ async def test_what_was_due_and_never_went_out_is_missed(
 
 
 async def test_a_gateway_that_is_gone_ends_the_publisher(
-    plan: Plan, monkeypatch: pytest.MonkeyPatch
+    plan: PublishPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("loadtests.publication.publisher.GIVE_UP_S", 0.05)
     with pytest.raises(GatewayLost, match="has not answered"):
@@ -242,7 +242,7 @@ def test_a_plan_with_an_unknown_or_missing_field_is_refused(tmp_path: Path) -> N
         read_plan("nonsense")
 
 
-def describe(plan: Plan, url: str) -> dict[str, object]:
+def describe(plan: PublishPlan, url: str) -> dict[str, object]:
     return asdict(plan) | {"directory": str(plan.directory), "url": url}
 
 
@@ -254,7 +254,7 @@ async def wait_for(is_so: Callable[[], bool]) -> None:
 
 
 async def test_the_process_ends_in_order_when_its_input_ends(
-    plan: Plan, route: tuple[FakeRoute, str]
+    plan: PublishPlan, route: tuple[FakeRoute, str]
 ) -> None:
     fake, url = route
     process = PublisherProcess(plan.directory)
@@ -267,7 +267,7 @@ async def test_the_process_ends_in_order_when_its_input_ends(
 
 
 async def test_a_process_that_is_being_stopped_is_not_lost(
-    plan: Plan, route: tuple[FakeRoute, str]
+    plan: PublishPlan, route: tuple[FakeRoute, str]
 ) -> None:
     fake, url = route
     process = PublisherProcess(plan.directory)
@@ -280,7 +280,7 @@ async def test_a_process_that_is_being_stopped_is_not_lost(
     assert process.figures()["status"] == "complete"
 
 
-async def test_a_killed_process_is_lost(plan: Plan, route: tuple[FakeRoute, str]) -> None:
+async def test_a_killed_process_is_lost(plan: PublishPlan, route: tuple[FakeRoute, str]) -> None:
     fake, url = route
     process = PublisherProcess(plan.directory)
     process.begin(describe(plan, url))
@@ -305,7 +305,7 @@ def start_process() -> subprocess.Popen[bytes]:
 
 
 async def test_sigterm_ends_the_process_within_a_second(
-    plan: Plan, route: tuple[FakeRoute, str]
+    plan: PublishPlan, route: tuple[FakeRoute, str]
 ) -> None:
     fake, url = route
     process = start_process()
@@ -328,7 +328,7 @@ def accepted_ms(directory: Path) -> list[float]:
 
 
 async def test_what_a_publication_waits_for_its_number_is_timed_once_for_each(
-    plan: Plan, route: tuple[FakeRoute, str]
+    plan: PublishPlan, route: tuple[FakeRoute, str]
 ) -> None:
     _, url = route
     publisher = Publisher(replace(plan, url=url))
@@ -340,7 +340,7 @@ async def test_what_a_publication_waits_for_its_number_is_timed_once_for_each(
 
 
 async def test_intended_times_are_told_in_the_gateways_clock(
-    plan: Plan, route: tuple[FakeRoute, str]
+    plan: PublishPlan, route: tuple[FakeRoute, str]
 ) -> None:
     fake, url = route
     fake.offset_ns = 3_600 * SECOND_NS
@@ -353,7 +353,7 @@ async def test_intended_times_are_told_in_the_gateways_clock(
 
 
 async def test_without_a_known_clock_no_intended_time_is_told(
-    plan: Plan, route: tuple[FakeRoute, str]
+    plan: PublishPlan, route: tuple[FakeRoute, str]
 ) -> None:
     fake, url = route
     publisher = Publisher(replace(plan, url=url, clock_offset_ns=None))
@@ -364,7 +364,7 @@ async def test_without_a_known_clock_no_intended_time_is_told(
 
 
 async def test_the_process_takes_a_clock_that_was_found_anew(
-    plan: Plan, route: tuple[FakeRoute, str]
+    plan: PublishPlan, route: tuple[FakeRoute, str]
 ) -> None:
     fake, url = route
     process = PublisherProcess(plan.directory)
@@ -377,7 +377,7 @@ async def test_the_process_takes_a_clock_that_was_found_anew(
 
 
 async def test_what_an_ordered_restart_refuses_is_missed_and_the_next_gateway_is_published_to(
-    plan: Plan, unused_tcp_port: int
+    plan: PublishPlan, unused_tcp_port: int
 ) -> None:
     url = f"http://127.0.0.1:{unused_tcp_port}"
     publisher = Publisher(replace(plan, url=url, orders_ns=(plan.first_ns,)))

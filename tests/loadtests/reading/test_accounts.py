@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from loadtests.connection.protocol.websocket_frames import frame_end
 from loadtests.oracles.ledger import Account
-from loadtests.oracles.membership import Counts
-from loadtests.reading.accounts import LaneAccount
-from loadtests.reading.fast_path import Lane
+from loadtests.oracles.membership import StreamCounts
+from loadtests.reading.accounts import FastPathAccount
+from loadtests.reading.fast_path import FastPath
 from loadtests.reading.intake import Intake
 
 SYMBOLS = ("A", "B")
@@ -29,11 +29,11 @@ def frame_of(name: str, payload: dict[str, Any]) -> bytes:
 
 
 class Both:
-    """The same deliveries to an account with a lane and to one without."""
+    """The same deliveries to an account with a fast path and to one without."""
 
     def __init__(self) -> None:
-        self.lane = Lane(Intake(), 0)
-        self.swift = LaneAccount("vu-0", "g", self.lane)
+        self.fast_path = FastPath(Intake(), 0)
+        self.swift = FastPathAccount("vu-0", "g", self.fast_path)
         self.plain = Account("vu-0", "g")
         self.short_ways = 0
         for account in (self.swift, self.plain):
@@ -55,13 +55,13 @@ class Both:
     def deliver(self, name: str, payload: dict[str, Any]) -> None:
         frame = frame_of(name, payload)
         assert frame_end(frame, 0) == len(frame)
-        if self.lane.take(frame, 0, 1) == len(frame):
+        if self.fast_path.take(frame, 0, 1) == len(frame):
             self.short_ways += 1
         else:
             self.swift.received(name, payload)
         self.plain.received(name, payload)
 
-    def close(self) -> tuple[dict[str, Counts], dict[str, Counts]]:
+    def close(self) -> tuple[dict[str, StreamCounts], dict[str, StreamCounts]]:
         last = {f"price:{symbol}": LAST for symbol in SYMBOLS} | {"user:vu-0": 1}
         assert self.swift.owes_nothing(last) == self.plain.owes_nothing(last)
         return dict(self.swift.close(last)), dict(self.plain.close(last))
@@ -75,10 +75,10 @@ def test_what_comes_in_order_takes_the_short_way_and_is_accounted_for() -> None:
     assert both.short_ways == LAST - 3
     swift, plain = both.close()
     assert swift == plain
-    assert swift["price:A"] == Counts(owed=LAST - 3, received=LAST - 3)
+    assert swift["price:A"] == StreamCounts(owed=LAST - 3, received=LAST - 3)
 
 
-def test_a_public_form_that_tells_a_secret_is_never_taken_by_the_lane() -> None:
+def test_a_public_form_that_tells_a_secret_is_never_taken_by_the_fast_path() -> None:
     both = Both()
     answer = {"rooms": ["trading"], "at": {"trading": 0}}
     for account in (both.swift, both.plain):
@@ -90,7 +90,7 @@ def test_a_public_form_that_tells_a_secret_is_never_taken_by_the_lane() -> None:
     assert swift["trading"].leaked == 1
 
 
-def test_the_owners_form_counts_in_both_streams_and_the_lane_goes_on_after_it() -> None:
+def test_the_owners_form_counts_in_both_streams_and_the_fast_path_goes_on_after_it() -> None:
     both = Both()
     answer = {"rooms": ["trading"], "at": {"trading": 0}}
     for account in (both.swift, both.plain):
@@ -118,7 +118,7 @@ steps = st.lists(
 
 
 @given(steps)
-def test_an_account_with_a_lane_counts_what_one_without_counts(steps: list[Any]) -> None:
+def test_an_account_with_a_fast_path_counts_what_one_without_counts(steps: list[Any]) -> None:
     both = Both()
     both.subscribe(SYMBOLS, 0)
     for kind, *told in steps:
@@ -133,7 +133,7 @@ def test_an_account_with_a_lane_counts_what_one_without_counts(steps: list[Any])
         else:
             both.swift.disconnected()
             both.plain.disconnected()
-            both.lane.clear()
+            both.fast_path.clear()
             for account in (both.swift, both.plain):
                 account.welcome({"userSeq": 0, "epoch": "e"})
     swift, plain = both.close()

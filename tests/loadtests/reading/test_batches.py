@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from loadtests.reading.batches import UNSHARED, Batch, family_of
-from loadtests.reading.fast_path import Lane
+from loadtests.reading.fast_path import FastPath
 from loadtests.reading.intake import Intake
 
 US = 1_000
@@ -20,13 +20,13 @@ def frame(number: int, symbol: str = "S", name: str = "price:update") -> bytes:
     return bytes([0x81, len(text)]) + text
 
 
-def lanes(count: int, *streams: str) -> list[Lane]:
+def fast_paths(count: int, *streams: str) -> list[FastPath]:
     intake = Intake()
-    found = [Lane(intake, owner) for owner in range(count)]
-    for lane in found:
-        lane.is_timed = True
+    found = [FastPath(intake, owner) for owner in range(count)]
+    for fast_path in found:
+        fast_path.is_timed = True
         for stream in streams or ("price:S",):
-            lane.follow(stream, 0)
+            fast_path.follow(stream, 0)
     return found
 
 
@@ -65,7 +65,7 @@ def test_one_name_in_two_kinds_of_stream_is_told_apart() -> None:
 
 
 def test_copies_of_a_publication_are_one_key_however_they_came() -> None:
-    first, second = lanes(2)
+    first, second = fast_paths(2)
     first.take(frame(1), 0, 10)
     second.take(frame(1), 0, 30)
     first.intake.take(40, 1, "price:update", {"symbol": "S", "seq": 1, "ts": NUMBERED_US})
@@ -89,11 +89,11 @@ def test_a_number_too_large_for_a_key_is_nobodys() -> None:
 
 
 def test_the_kernels_stamp_is_held_against_the_last_push_of_its_read() -> None:
-    (lane,) = lanes(1, "price:S", "price:T")
+    (fast_path,) = fast_paths(1, "price:S", "price:T")
     stamp_ns = NUMBERED_US * US + 900_000
-    lane.intake.take_share(stamp_ns, 200_000, 0)
-    lane.take(frame(1) + frame(1, "T"), 0, stamp_ns + 5)
-    batch = drained(lane.intake)
+    fast_path.intake.take_share(stamp_ns, 200_000, 0)
+    fast_path.take(frame(1) + frame(1, "T"), 0, stamp_ns + 5)
+    batch = drained(fast_path.intake)
     spans_ns, moments_ns = batch.kernel_spans()
     assert spans_ns.tolist() == [700_000]
     assert moments_ns.tolist() == [stamp_ns + 5]
@@ -101,7 +101,7 @@ def test_the_kernels_stamp_is_held_against_the_last_push_of_its_read() -> None:
 
 
 def test_a_read_without_a_push_lends_its_stamp_to_no_other() -> None:
-    first, second = lanes(2)
+    first, second = fast_paths(2)
     first.intake.take_share(100, 10, 0)  # an answer: nothing that is timed
     second.take(frame(1), 0, 500)
     assert drained(first.intake).kernel_spans()[0].tolist() == []
@@ -112,7 +112,7 @@ def test_a_read_without_a_push_lends_its_stamp_to_no_other() -> None:
 
 
 def test_a_read_ends_where_anothers_begins() -> None:
-    first, second = lanes(2)
+    first, second = fast_paths(2)
     stamp_ns = NUMBERED_US * US + 50
     first.intake.take_share(stamp_ns, 20, 0)
     first.take(frame(1), 0, stamp_ns)
@@ -122,11 +122,11 @@ def test_a_read_ends_where_anothers_begins() -> None:
 
 
 def test_the_offset_of_the_gateways_clock_is_added_to_every_stamp_of_ours() -> None:
-    (lane,) = lanes(1)
-    lane.intake.offset_ns = NUMBERED_US * US
-    lane.intake.take_share(300, 100, 0)
-    lane.take(frame(1), 0, 300)
-    batch = drained(lane.intake)
+    (fast_path,) = fast_paths(1)
+    fast_path.intake.offset_ns = NUMBERED_US * US
+    fast_path.intake.take_share(300, 100, 0)
+    fast_path.take(frame(1), 0, 300)
+    batch = drained(fast_path.intake)
     assert batch.service_ns.tolist() == [300]
     assert batch.kernel_spans()[0].tolist() == [200]
     assert batch.stamps_ns.tolist() == [300]

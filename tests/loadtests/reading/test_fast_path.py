@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests.reading.batches import UNMEASURED
-from loadtests.reading.fast_path import MAX_ARRAY, Lane
+from loadtests.reading.fast_path import MAX_ARRAY, FastPath
 from loadtests.reading.intake import Intake
 
 STREAM = "price:S"
@@ -29,17 +29,17 @@ def price(number: int, **fields: Any) -> bytes:
 
 
 @pytest.fixture
-def lane() -> Lane:
-    lane = Lane(Intake(), 3)
-    lane.is_timed = True
-    lane.follow(STREAM, 0)
-    return lane
+def fast_path() -> FastPath:
+    fast_path = FastPath(Intake(), 3)
+    fast_path.is_timed = True
+    fast_path.follow(STREAM, 0)
+    return fast_path
 
 
-def test_pushes_in_order_become_lines_of_the_columns(lane: Lane) -> None:
+def test_pushes_in_order_become_lines_of_the_columns(fast_path: FastPath) -> None:
     data = price(1, ts=4, srcTs=2) + price(2, ts=5)
-    assert lane.take(data, 0, 9_000) == len(data)
-    batch = lane.intake.drain()
+    assert fast_path.take(data, 0, 9_000) == len(data)
+    batch = fast_path.intake.drain()
     assert batch is not None
     assert batch.received == 2
     assert batch.service_ns.tolist() == [5_000, 4_000]
@@ -49,7 +49,7 @@ def test_pushes_in_order_become_lines_of_the_columns(lane: Lane) -> None:
     assert batch.owners.tolist() == [3, 3]
     assert [push.number for push in batch.pushes] == [1, 2]
     assert batch.pushes[1].src_ns == UNMEASURED
-    assert lane.last_of(STREAM) == 2
+    assert fast_path.last_of(STREAM) == 2
 
 
 @pytest.mark.parametrize(
@@ -103,52 +103,54 @@ def test_pushes_in_order_become_lines_of_the_columns(lane: Lane) -> None:
         "half a head",
     ],
 )
-def test_everything_else_stops_the_lane_and_changes_nothing(lane: Lane, frame: bytes) -> None:
-    assert lane.take(frame, 0, 1) == 0
-    assert lane.last_of(STREAM) == 0
-    assert lane.intake.drain() is None
+def test_everything_else_stops_the_fast_path_and_changes_nothing(
+    fast_path: FastPath, frame: bytes
+) -> None:
+    assert fast_path.take(frame, 0, 1) == 0
+    assert fast_path.last_of(STREAM) == 0
+    assert fast_path.intake.drain() is None
 
 
-def test_a_repeat_is_not_taken_twice(lane: Lane) -> None:
-    assert lane.take(price(1) * 2, 0, 1) == len(price(1))
+def test_a_repeat_is_not_taken_twice(fast_path: FastPath) -> None:
+    assert fast_path.take(price(1) * 2, 0, 1) == len(price(1))
 
 
-def test_a_conflated_push_stops_the_lane(lane: Lane) -> None:
-    lane.follow(STREAM, 4)
-    assert lane.take(price(8, prevSeq=4), 0, 1) == 0
+def test_a_conflated_push_stops_the_fast_path(fast_path: FastPath) -> None:
+    fast_path.follow(STREAM, 4)
+    assert fast_path.take(price(8, prevSeq=4), 0, 1) == 0
 
 
-def test_what_a_handler_waits_for_is_not_taken(lane: Lane) -> None:
-    lane.wanted = frozenset({"price:update"})
-    assert lane.take(price(1), 0, 1) == 0
+def test_what_a_handler_waits_for_is_not_taken(fast_path: FastPath) -> None:
+    fast_path.wanted = frozenset({"price:update"})
+    assert fast_path.take(price(1), 0, 1) == 0
 
 
-def test_on_another_clock_a_push_is_counted_and_not_timed(lane: Lane) -> None:
-    lane.is_timed = False
-    lane.take(price(1), 0, 1)
-    batch = lane.intake.drain()
+def test_on_another_clock_a_push_is_counted_and_not_timed(fast_path: FastPath) -> None:
+    fast_path.is_timed = False
+    fast_path.take(price(1), 0, 1)
+    batch = fast_path.intake.drain()
     assert batch is not None
     assert (batch.received, len(batch.pushes)) == (1, 0)
 
 
 @pytest.mark.parametrize("count", [3, MAX_ARRAY + 5], ids=["array", "dictionary"])
-def test_a_lane_follows_as_many_streams_as_there_are(count: int) -> None:
-    lane = Lane(Intake(), 0)
+def test_a_fast_path_follows_as_many_streams_as_there_are(count: int) -> None:
+    fast_path = FastPath(Intake(), 0)
     for number in range(count):
-        lane.intake.slot_of(f"price:N{number}")
-    lane.follow(STREAM, 0)
-    lane.follow("price:N1", 7)
-    assert lane.take(price(1), 0, 1) == len(price(1))
-    assert (lane.last_of(STREAM), lane.last_of("price:N1")) == (1, 7)
-    lane.forget(STREAM)
-    assert lane.last_of(STREAM) is None
-    assert lane.take(price(2), 0, 1) == 0
+        fast_path.intake.slot_of(f"price:N{number}")
+    fast_path.follow(STREAM, 0)
+    fast_path.follow("price:N1", 7)
+    assert fast_path.take(price(1), 0, 1) == len(price(1))
+    assert (fast_path.last_of(STREAM), fast_path.last_of("price:N1")) == (1, 7)
+    fast_path.forget(STREAM)
+    assert fast_path.last_of(STREAM) is None
+    assert fast_path.take(price(2), 0, 1) == 0
 
 
 @given(st.binary(max_size=300))
-def test_no_bytes_make_a_lane_raise_or_read_past_the_end(data: bytes) -> None:
-    lane = Lane(Intake(), 0)
-    assert 0 <= lane.take(data, 0, 1) <= len(data)
+def test_no_bytes_make_a_fast_path_raise_or_read_past_the_end(data: bytes) -> None:
+    fast_path = FastPath(Intake(), 0)
+    assert 0 <= fast_path.take(data, 0, 1) <= len(data)
 
 
 def test_the_kernels_stamps_are_drained_beside_the_pushes() -> None:

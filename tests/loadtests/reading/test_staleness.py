@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from loadtests.reading.accounts import LaneAccount
+from loadtests.reading.accounts import FastPathAccount
 from loadtests.reading.batches import Batch
-from loadtests.reading.fast_path import Lane
+from loadtests.reading.fast_path import FastPath
 from loadtests.reading.intake import Intake
 from loadtests.reading.staleness import WATCHED_EACH, WATCHED_FIRST, HeldPrices, is_watched
 
@@ -19,8 +19,8 @@ class User:
     """A user with an account, watched."""
 
     def __init__(self, prices: HeldPrices, intake: Intake, owner: int) -> None:
-        self.lane = Lane(intake, owner)
-        self.account = LaneAccount(f"vu-{owner}", "subscriber", self.lane)
+        self.fast_path = FastPath(intake, owner)
+        self.account = FastPathAccount(f"vu-{owner}", "subscriber", self.fast_path)
         prices.watch(owner, self.account)
 
     def subscribe(self, *symbols: str) -> None:
