@@ -100,7 +100,7 @@ def scenarios() -> str:
 
 def commands() -> str:
     """Return the help of every command."""
-    parts = ["# The command line\n"]
+    parts = ["# The command line\n", _exit_codes()]
     environ = {**os.environ, "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "88"}
     for verb in ("", *VERBS):
         words = [verb] if verb else []
@@ -114,6 +114,18 @@ def commands() -> str:
         body = "\n".join(line.rstrip() for line in answer.stdout.strip().splitlines())
         parts.append(f"## tidegate {verb}".rstrip() + f"\n\n```\n{body}\n```\n")
     return "\n".join(parts)
+
+
+def _exit_codes() -> str:
+    """Return the table of exit codes and how a verdict becomes one."""
+    from loadtests.results import EXIT_CODES
+
+    rows = "\n".join(f"| {code.value} | {meaning} |" for code, meaning in EXIT_CODES.items())
+    return (
+        f"## Exit codes\n\n| code | meaning |\n|--:|---|\n{rows}\n\n"
+        "Of several broken things the worst decides: FAIL, then INVALID, then INCONCLUSIVE.\n"
+        "`make` turns every failure into its own 2; in a pipeline, call `tidegate run`.\n"
+    )
 
 
 def transport() -> str:

@@ -13,6 +13,7 @@ most of it is the list of columns.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum, StrEnum
 from typing import Final
 
@@ -62,6 +63,19 @@ class ExitCode(IntEnum):
     INVALID = 4
     GATEWAY_FAILED = 5
     INTERRUPTED = 130
+
+
+EXIT_CODES: Final[Mapping[ExitCode, str]] = {
+    ExitCode.PASS: "every budget is kept",
+    ExitCode.BUDGET_BROKEN: "a budget is broken",
+    ExitCode.USAGE: "a scenario, a setting or a call is wrong; every problem is listed",
+    ExitCode.INCONCLUSIVE: "undecided, where the scenario's policy makes that a failure",
+    ExitCode.INVALID: "the figures cannot be trusted: the generator was saturated, or the "
+    "publisher, a worker or an external target was lost",
+    ExitCode.GATEWAY_FAILED: "the embedded gateway did not start, or died",
+    ExitCode.INTERRUPTED: "interrupted; the run is kept",
+}
+"""What each exit code means, for the documents."""
 
 
 class Phase(StrEnum):
