@@ -34,8 +34,8 @@ def metrics() -> str:
 
     return (
         "# Metrics of the gateway\n\n"
-        "`GET /metrics` returns these in Prometheus' text format. The list is complete. At run time\n"
-        "the gateway adds no name, and no label with a user, a symbol, a client or an address.\n\n"
+        "`GET /metrics` returns these in Prometheus' text format. The list is complete: at run\n"
+        "time, the gateway adds no name and no label with a user, symbol, client or address.\n\n"
         + metrics_table()
     )
 
