@@ -24,7 +24,7 @@ class HeartbeatOracle:
 
     def __init__(self, interval_ns: int, welcome_ns: int) -> None:
         if interval_ns <= 0:
-            raise ValueError(f"heartbeat interval of {interval_ns} ns; it must be positive")
+            raise ValueError(f"heartbeat interval of {interval_ns} ns; it must be over 0")
         self.interval_ns = interval_ns
         self.missed = 0
         self._last_ns = welcome_ns
