@@ -154,7 +154,7 @@ def test_a_token_from_the_future_is_refused(
     assert refused(token).code in {"AUTH_FAILED", "TOKEN_EXPIRED"}
 
 
-def test_issuer_audience_and_longest_life_are_exact_when_configured(
+def test_issuer_audience_and_lifetime_are_checked_when_configured(
     start_gateway: StartGateway, connect: Connect, open_socket: Connect
 ) -> None:
     gateway = start_gateway(
@@ -180,7 +180,7 @@ KEYS: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("algorithm", KEYS)
-def test_a_public_key_takes_its_algorithm_alone(
+def test_a_public_key_accepts_only_its_own_algorithm(
     start_gateway: StartGateway, connect: Connect, open_socket: Connect, algorithm: str
 ) -> None:
     key: Any = KEYS[algorithm]()
@@ -199,7 +199,7 @@ def test_a_public_key_takes_its_algorithm_alone(
     "packet",
     ["40[1]", '40"text"', '40{"token":5}', '40{"token":"\\ud800"}', '40{"token":["a"]}', "40{"],
 )
-def test_a_handshake_that_makes_no_sense_leaves_nobody_behind(
+def test_an_invalid_handshake_leaves_no_client_behind(
     open_socket: Connect, gateway: Target, stats: Stats, packet: str
 ) -> None:
     before = {client["id"] for client in stats(gateway)}
@@ -233,7 +233,7 @@ def test_development_needs_no_token(start_gateway: StartGateway, open_socket: Co
     assert open_socket(gateway).connect({"token": gateway.token("dev")})["userId"] == "dev"
 
 
-def test_the_gateway_s_own_environment_stands_above_node_env(
+def test_gateway_env_takes_precedence_over_node_env(
     start_gateway: StartGateway, open_socket: Connect
 ) -> None:
     gateway = start_gateway(GATEWAY_ENV="production", NODE_ENV="development")

@@ -120,7 +120,7 @@ async def test_the_server_is_answered_by_the_client(server: Any, connected: Echo
     assert await server.call("question", {"n": 7}, to=connected.sid, timeout=5) == {"n": 7}
 
 
-async def test_bytes_come_back_as_they_went(connected: EchoClient) -> None:
+async def test_bytes_are_echoed_unchanged(connected: EchoClient) -> None:
     sent = [packed(bytes(range(256))), "between", packed(b"")]
     connected.node.do("emit", event="message", args=sent)
     assert (await connected.expect("event", event="message-back"))["args"] == sent

@@ -46,7 +46,7 @@ class TestMalformedMessages:
             "more than the largest payload",
         ],
     )
-    async def test_the_message_closes(
+    async def test_the_message_closes_the_connection(
         self, transport: Transport, packets: list[str | bytes]
     ) -> None:
         async with (
@@ -60,7 +60,9 @@ class TestMalformedMessages:
             assert b"message-back" not in await peer.closed_within(PROMPT_S)
 
     @pytest.mark.parametrize("packet", ["40" + "[" * 100_000, "40" + '{"a":' * 100_000])
-    async def test_a_deep_handshake_closes(self, transport: Transport, packet: str) -> None:
+    async def test_a_deeply_nested_handshake_closes_the_connection(
+        self, transport: Transport, packet: str
+    ) -> None:
         async with (
             served(transport, **PATIENT) as (_, address),
             RawPeer.websocket(address, QUERY) as peer,
@@ -69,7 +71,7 @@ class TestMalformedMessages:
             await peer.send_packets(packet)
             await peer.closed_within(PROMPT_S)
 
-    async def test_attachments_that_are_awaited_are_freed_with_the_client(
+    async def test_pending_attachments_are_freed_with_the_client(
         self, transport: Transport
     ) -> None:
         async with (
@@ -92,7 +94,7 @@ class TestMalformedMessages:
             await peer.send_packets(f'42["message",[{numbers}]]')
             assert await peer.read_message() == f'42["message-back",[{numbers}]]'
 
-    async def test_1_000_packets_behind_a_close_are_nobodys(self, transport: Transport) -> None:
+    async def test_1_000_packets_after_a_close_are_ignored(self, transport: Transport) -> None:
         async with (
             served(transport, **PATIENT) as (_, address),
             RawPeer.websocket(address, QUERY) as peer,
@@ -131,7 +133,7 @@ class TestUpgradeRaces:
                 assert (await raw.read_message()).startswith("40{")
                 assert (await peer.push(sid, "41")).status == 400
 
-    async def test_an_upgrade_that_is_given_up_leaves_the_polling_session(
+    async def test_an_abandoned_upgrade_keeps_the_polling_session(
         self, transport: Transport
     ) -> None:
         async with served(transport, **PATIENT) as (server, address), HttpPeer.to(address) as peer:
@@ -151,7 +153,7 @@ class TestUpgradeRaces:
                 statuses = await asyncio.gather(peer.poll(sid), peer.poll(sid))
             assert min(reply.status for reply in statuses) == 200
 
-    async def test_a_poll_that_is_aborted_closes_the_session(self, transport: Transport) -> None:
+    async def test_an_aborted_poll_closes_the_session(self, transport: Transport) -> None:
         async with served(transport, **PATIENT) as (server, address), HttpPeer.to(address) as peer:
             sid = await peer.open_polling()
             polling = asyncio.create_task(peer.poll(sid))

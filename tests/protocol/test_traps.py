@@ -31,7 +31,7 @@ def name_of(check: Check) -> str:
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=name_of)
-async def test_ours_walks_past(check: Check) -> None:
+async def test_ours_avoids(check: Check) -> None:
     await check(OURS)
 
 
@@ -46,13 +46,13 @@ def stock_outcomes() -> dict[Check, BaseException | None]:
 
 
 @pytest.mark.parametrize("check", TOGETHER, ids=name_of)
-def test_the_stock_transport_walks_into(
+def test_the_stock_transport_falls_into(
     check: Check, stock_outcomes: dict[Check, BaseException | None]
 ) -> None:
     assert isinstance(stock_outcomes[check], Trapped), repr(stock_outcomes[check])
 
 
 @pytest.mark.parametrize("check", ALONE, ids=name_of)
-async def test_the_stock_transport_by_itself_walks_into(check: Check) -> None:
+async def test_the_stock_transport_alone_falls_into(check: Check) -> None:
     with pytest.raises(Trapped):
         await check(STOCK)

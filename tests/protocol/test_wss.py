@@ -75,7 +75,7 @@ async def test_events_arrive_over_tls(
         assert only_session(server).waiting_bytes == 0
 
 
-async def test_over_tls_who_never_reads_is_closed_and_who_reads_is_kept(
+async def test_over_tls_a_client_that_never_reads_is_closed_and_a_reading_one_is_kept(
     contexts: tuple[ssl.SSLContext, ssl.SSLContext],
 ) -> None:
     server = echoing(max_send_age=SEND_AGE_S)
