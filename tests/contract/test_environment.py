@@ -30,7 +30,7 @@ PRODUCTION = {
 
 @pytest.fixture
 def refuse_to_start() -> Callable[..., str]:
-    """Start the gateway with an environment that must not do; return what it says."""
+    """Start the gateway with an invalid environment; return its output."""
 
     def run(**environ: str | None) -> str:
         given = {name: value for name, value in {**PRODUCTION, **environ}.items() if value}

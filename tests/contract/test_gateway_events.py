@@ -1,4 +1,4 @@
-"""Contract: Gateway → client, the events of the gateway's own."""
+"""Contract: Gateway → client, the gateway's own events."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def refusal(client: RawClient, auth: object) -> Refused:
 
 @pytest.fixture
 def refused(open_socket: Connect, gateway: Target) -> Callable[..., Refused]:
-    """Offer a token that must be refused, and return how it was."""
+    """Send a token that must be refused, and return the refusal."""
     return lambda token: refusal(open_socket(gateway), {"token": token})
 
 
@@ -66,7 +66,7 @@ def test_no_token_is_refused_as_missing(
 
 
 def sign_by_hand(header: dict[str, Any], body: dict[str, Any], secret: bytes) -> str:
-    """Sign what a JWT library would not: HMAC-SHA-256 over any header and claims."""
+    """Sign any header and claims with HMAC-SHA-256, also those that a JWT library refuses."""
     parts = (header, {"exp": int(time.time()) + 60, **body})
     text = b".".join(base64.urlsafe_b64encode(json.dumps(p).encode()).rstrip(b"=") for p in parts)
     signature = hmac.digest(secret, text, "sha256")
@@ -190,7 +190,7 @@ def test_a_public_key_accepts_only_its_own_algorithm(
     gateway = start_gateway(JWT_SECRET=None, JWT_PUBLIC_KEY=public.decode())
     token = gateway.token("asymmetric", key=key, algorithm=algorithm)
     assert connect(target=gateway, token=token).welcome["userId"] == "asymmetric"
-    # The classic forgery: the public key, which anybody may have, taken for a shared secret.
+    # The classic forgery: the public key is used as a shared secret.
     forged = sign_by_hand({"alg": "HS256"}, {"sub": "mallory"}, public)
     assert refusal(open_socket(gateway), {"token": forged}).code == "AUTH_FAILED"
 
@@ -205,7 +205,7 @@ def test_an_invalid_handshake_leaves_no_client_behind(
     before = {client["id"] for client in stats(gateway)}
     client = open_socket(gateway)
     client.send_packet(packet)
-    with contextlib.suppress(Ended, TimeoutError):  # closing, or silence, leaves nobody either
+    with contextlib.suppress(Ended, TimeoutError):  # a close or silence leaves no client either
         assert client.read_packet(0.5).startswith("44"), client.packets
     assert {client["id"] for client in stats(gateway)} <= before
 

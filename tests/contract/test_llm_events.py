@@ -1,4 +1,4 @@
-"""Contract: the events of a model's answer, as far as a gateway without producers has them."""
+"""Contract: the events of a model's answer, as far as a gateway without producers sends them."""
 
 from __future__ import annotations
 

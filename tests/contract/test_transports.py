@@ -1,4 +1,4 @@
-"""Contract: Engine.IO 4 and Socket.IO 5 beneath it, as clients that misbehave meet them."""
+"""Contract: Engine.IO 4 and Socket.IO 5, also with misbehaving clients."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_packets_after_an_engine_close_are_ignored(
     for packet in ("40" + json.dumps({"token": gateway.token("ghost")}), '42["ping"]'):
         try:
             client.send_packet(packet)
-        except OSError:  # the gateway was quick to close: so much the better
+        except OSError:  # the gateway closed quickly, which is also right
             break
     client.close()
     wait_for(

@@ -1,4 +1,4 @@
-"""Garbage collection as the gateway runs it: small pauses, nothing kept, nothing left changed."""
+"""The gateway's garbage collection: short pauses, no leaks, settings restored at the end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def metrics() -> GatewayMetrics:
 
 @pytest.fixture
 def collection(metrics: GatewayMetrics) -> Iterator[GarbageCollection]:
-    """Collection as a gateway starts it; stopped when the test is over."""
+    """Yield garbage collection as a gateway starts it; it is stopped after the test."""
     collection = GarbageCollection(metrics, lambda: True)
     collection.start()
     yield collection

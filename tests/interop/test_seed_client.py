@@ -1,4 +1,4 @@
-"""Client lines written for the ancestor system, as they stand."""
+"""A client script of the predecessor system, unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The front door: the first head is read by us, and what it says decides who has the connection."""
+"""The front door: it reads the first head of a connection and hands the connection on."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a python-socketio application relies on, the same on the stock server and on ours.
+"""Behaviour that a python-socketio application relies on, on the stock server and on ours.
 
-Each case runs on both: what the stock server does is what is right here.
+Each case runs on both, and the stock server's behaviour is the right one.
 """
 
 from __future__ import annotations
@@ -247,7 +247,7 @@ async def test_a_handler_that_fails_leaves_the_client_connected(
     server.on("fail", fail)
     server.on("after", lambda sid: "still here")
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda *_: None)  # the stock server lets its task die with it
+    loop.set_exception_handler(lambda *_: None)  # the stock server's task dies with the exception
     async with client(address) as (peer, _):
         await peer.send_packets('42["fail"]', '421["after"]')
         assert await peer.read_message() == '431["still here"]'

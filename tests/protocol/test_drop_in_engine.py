@@ -1,4 +1,4 @@
-"""What a python-engineio application relies on, the same on the stock server and on ours."""
+"""Behaviour that a python-engineio application relies on, on the stock server and on ours."""
 
 from __future__ import annotations
 

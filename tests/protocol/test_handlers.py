@@ -1,4 +1,4 @@
-"""What an application's handlers may rely on while clients come, go and answer."""
+"""Guarantees for an application's handlers while clients connect, leave and answer."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def test_a_disconnect_handler_reads_the_session_and_the_environ(
 
 
 class InMemory(AsyncPubSubManager):  # type: ignore[misc]  # python-socketio ships no types
-    """Publishes to itself."""
+    """A manager that publishes to itself."""
 
     name = "in memory"
 
@@ -101,7 +101,7 @@ class InMemory(AsyncPubSubManager):  # type: ignore[misc]  # python-socketio shi
 
 
 class SharedRooms(InMemory, Rooms):
-    """Rooms of a process among others."""
+    """The rooms of one process of several."""
 
 
 async def test_a_shared_manager_s_calls_are_answered() -> None:

@@ -1,8 +1,8 @@
-"""One client that means ill, by its pace: it ends within its stated time, and leaves nothing.
+"""A hostile client that is too slow or too fast is closed in time, and leaves nothing behind.
 
-Each test ends with empty tables, and with a log that shows neither the token of the query nor a
-traceback. Times are short by settings; what is written here is what the settings promise plus
-``PROMPT_S`` for the closing itself.
+After each test, the tables are empty and the log has neither the query's token nor a traceback.
+Settings shorten the times. Each deadline is the time that the settings promise, plus
+``PROMPT_S`` for the close itself.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ FLOOD = 10_000
 
 
 async def answer_pings(peer: RawPeer) -> None:
-    """Send pongs at the pace of the pings, without reading one of them."""
+    """Send pongs at the pace of the pings, without reading any ping."""
     while True:
         peer.writer.write(mask_frame(b"3"))
         await asyncio.sleep(QUICK["ping_interval"] / 3)
 
 
 async def emit_until_closed(server: Any, blocks: int) -> None:
-    """Broadcast at most so many blocks to a client that should be closed for it."""
+    """Broadcast at most ``blocks`` blocks to a client that should be closed for it."""
     for _ in range(blocks):
         await server.emit("block", BLOCK)
         await asyncio.sleep(0)

@@ -1,7 +1,6 @@
-"""One client that means ill, by what it says: it is closed, and leaves nothing.
+"""A hostile client that sends bad packets is closed, and leaves nothing behind.
 
-Each test ends with empty tables, and with a log that shows neither the token of the query nor a
-traceback.
+After each test, the tables are empty and the log has neither the query's token nor a traceback.
 """
 
 from __future__ import annotations
