@@ -1,8 +1,9 @@
-"""What of python-socketio's and python-engineio's servers the transport has, by inspection.
+"""Write ``docs/transport.md``: the transport compared with python-socketio and python-engineio.
 
 Every public method and constructor argument of the installed versions is a row: *same*,
-*refused* with an error, or *different*, and then the words are here. A name that is listed
-here and no longer exists, or exists and is not inherited, overridden or listed, fails.
+*refused* with an error, or *different*. This module has the words for the last two. It exits
+with an error for a name that no longer exists, and for a method that is neither listed here,
+nor inherited, nor overridden with the same parameters.
 """
 
 from __future__ import annotations
@@ -13,62 +14,62 @@ from typing import Any
 
 METHODS: dict[str, dict[str, str]] = {
     "AsyncServer": {
-        "get_environ": "different: a mapping made from the request's head when it is read; no "
-        "`aiohttp.request` in it, and `REMOTE_ADDR` is the peer's address",
-        "emit": "different: never waits for a client; what waits is bounded by `max_send_bytes` "
-        "and `max_send_age`. Extra keywords for a client manager are not taken",
-        "disconnect": "different: closes the transport too when the client has no other "
+        "get_environ": "different: a mapping that reads the request's head on demand, without "
+        "`aiohttp.request`; `REMOTE_ADDR` is the peer's address",
+        "emit": "different: never waits for a client. `max_send_bytes` and `max_send_age` bound "
+        "the queued bytes. Extra keywords for a client manager are not accepted",
+        "disconnect": "different: also closes the transport when the client has no other "
         "namespace, and aborts it after `close_timeout`",
         "shutdown": "different: closes all clients, and waits until their sockets are closed",
         "instrument": "refused: `NotImplementedError`",
     },
     "EngineServer": {
-        "send_packet": "different: MESSAGE packets alone; others raise `ValueError`",
+        "send_packet": "different: MESSAGE packets only; others raise `ValueError`",
         "disconnect": "different: sends a WebSocket close frame, and aborts after `close_timeout`",
         "shutdown": "different: closes all clients, and waits until their sockets are closed",
     },
 }
-"""Methods that are not simply the same."""
+"""Methods that are not the same."""
 ARGUMENTS: dict[str, dict[str, str]] = {
     "AsyncServer": {
-        "client_manager": "different: a `gateway.transport.Rooms`, or a class that mixes one in; "
-        "others raise `ValueError`",
-        "json": "different: without it the standard library's, but NaN and infinities are "
-        "neither sent nor taken; a module holds for its server, not for the process",
-        "async_handlers": "different: events of a client are handled in order either way, one "
-        "after the other; acknowledgements overtake, so that `call` works in a handler",
-        "serializer": "refused: `ValueError` for other than the default",
-        "logger": "different: messages at INFO, which carry tokens, are not logged unless a "
-        "logger of one's own is given",
+        "client_manager": "different: a `gateway.transport.Rooms`, or a class that inherits from "
+        "it; others raise `ValueError`",
+        "json": "different: the default is the standard library's, but NaN and infinities are "
+        "neither sent nor accepted. A module applies to its server, not to the process",
+        "async_handlers": "different: the events of a client are always handled one after the "
+        "other, in order. Acknowledgements overtake events, so `call` works in a handler",
+        "serializer": "refused: `ValueError` for any but the default",
+        "logger": "different: INFO messages, which contain tokens, are logged only to a logger "
+        "that you pass",
     },
     "EngineServer": {
-        "async_mode": "refused: `ValueError` for other than `aiohttp`",
-        "async_handlers": "different: messages of a client are handled in order either way",
-        "monitor_clients": "different: always on, by one timer for all",
+        "async_mode": "refused: `ValueError` for any but `aiohttp`",
+        "async_handlers": "different: the messages of a client are always handled in order",
+        "monitor_clients": "different: always on, with one timer for all clients",
         "ping_interval": "different: announced and kept to the millisecond",
-        "max_http_buffer_size": "different: also bounds binary attachments together, and closes "
-        "with 1009 before a frame is buffered",
+        "max_http_buffer_size": "different: also bounds the sum of an event's binary attachments; "
+        "a longer frame closes the connection with 1009 before it is buffered",
     },
 }
-"""Constructor arguments that are not simply the same."""
+"""Constructor arguments that are not the same."""
 
 
 def compatibility() -> str:
-    """Return the document."""
+    """Return the comparison as Markdown."""
     import engineio
     import socketio
 
     from gateway.transport import AsyncServer, EngineServer
 
     parts = [
-        "# The transport beside python-socketio\n",
+        "# The transport compared with python-socketio\n",
         (
-            "`gateway.transport.AsyncServer` takes the place of `socketio.AsyncServer`, and\n"
-            "`gateway.transport.EngineServer` that of `engineio.AsyncServer`, on aiohttp. By\n"
-            f"inspection of python-socketio {version('python-socketio')} and python-engineio "
+            "On aiohttp, `gateway.transport.AsyncServer` replaces `socketio.AsyncServer`, and\n"
+            "`gateway.transport.EngineServer` replaces `engineio.AsyncServer`. These tables come\n"
+            f"from python-socketio {version('python-socketio')} and python-engineio "
             f"{version('python-engineio')}.\n\n"
-            "permessage-deflate is never negotiated: a frame is encoded once for all its\n"
-            "recipients, and compressing it for each would cost more than the network does.\n"
+            "The transport never negotiates permessage-deflate. It encodes a frame once for all\n"
+            "recipients; compressing it for each of them would cost more than the network saves.\n"
         ),
     ]
     parts.append(_section(AsyncServer, socketio.AsyncServer))
@@ -89,7 +90,7 @@ def _section(ours: type[Any], theirs: type[Any]) -> str:
     for argument in _arguments(theirs):
         lines.append(f"| `{argument}` | {arguments.pop(argument, 'same')} |")
     if said or arguments:
-        raise SystemExit(f"{name} has no {sorted([*said, *arguments])}: mend docs/compatibility.py")
+        raise SystemExit(f"{name} has no {sorted([*said, *arguments])}: edit docs/compatibility.py")
     return "\n".join(lines) + "\n"
 
 
@@ -108,7 +109,7 @@ def _compare(ours: type[Any], theirs: type[Any], method: str) -> str:
         return "same"
     raise SystemExit(
         f"{ours.__name__}.{method}({', '.join(own_names)}) differs from the stock "
-        f"({', '.join(stock_names)}): say how in docs/compatibility.py"
+        f"({', '.join(stock_names)}): describe the difference in docs/compatibility.py"
     )
 
 
@@ -125,7 +126,7 @@ def _arguments(server: type[Any]) -> list[str]:
 
 
 def _additions(*servers: type[Any]) -> str:
-    lines = ["## Beyond them", "", "| argument | default |", "|---|---|"]
+    lines = ["## Additional arguments", "", "| argument | default |", "|---|---|"]
     for server in servers:
         stock = set(_arguments(server.__mro__[1]))
         for name, parameter in inspect.signature(server.__init__).parameters.items():

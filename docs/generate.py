@@ -1,6 +1,7 @@
-"""Write the documents that code knows best, or check that they are up to date.
+"""Write the documents that are generated from code, or check that they are up to date.
 
-``python docs/generate.py`` writes; ``--check`` compares, names what differs and exits with 1.
+``python docs/generate.py`` writes them. With ``--check`` it compares them, names those that
+differ and exits with 1.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ def settings() -> str:
 
     return (
         "# Settings of the gateway\n\n"
-        "All come from the environment. An unknown `GATEWAY_` name or a bad value stops the\n"
-        "start, with every problem listed.\n\n" + settings_table()
+        "The gateway reads its settings from the environment. It does not start with an unknown\n"
+        "`GATEWAY_` name or an invalid value, and lists every problem.\n\n" + settings_table()
     )
 
 
@@ -33,21 +34,21 @@ def metrics() -> str:
 
     return (
         "# Metrics of the gateway\n\n"
-        "`GET /metrics`, in Prometheus' text format. This list is closed: no name, and no\n"
-        "label that could carry a user, a symbol, a client or an address, is added at run time.\n\n"
+        "`GET /metrics` returns these in Prometheus' text format. The list is complete: at run\n"
+        "time, the gateway adds no name and no label with a user, symbol, client or address.\n\n"
         + metrics_table()
     )
 
 
 def results() -> str:
-    """Return the files, tables, members and words of a run directory."""
+    """Return the reference of a run directory: files, tables, members and words."""
     from run_directory import describe_run_directory
 
     return describe_run_directory()
 
 
 def scenario_file() -> str:
-    """Return the tables and keys of a scenario file."""
+    """Return the reference of a scenario file: its tables and keys."""
     from scenario_file import describe_scenario_file
 
     return describe_scenario_file()
@@ -72,9 +73,9 @@ def scenarios() -> str:
         "",
         f"A relative budget{examples}".replace("``", "`").strip(),
         "",
-        "What has no data never passes. `docs/gate.md` says how a budget is decided.",
+        "A budget without data never passes. `docs/gate.md` explains how a budget is decided.",
         "",
-        "## A file of its own",
+        "## Separate budget files",
         "",
         (scenarios.overlay.__doc__ or "").replace("``", "`").strip(),
         "",
@@ -85,9 +86,10 @@ def scenarios() -> str:
         "",
         (breach.__doc__ or "").split("Pure. ", 1)[1].replace("``", "`").strip(),
         "",
-        "`--max-duration` cuts the load too. A run that was cut says so, and never passes.",
-        "A visible breach is profiled for ten seconds (py-spy), where that is installed and",
-        "allowed: `logs/gateway-profile.svg`; else the manifest's problems say why not.",
+        "`--max-duration` ends the load early too. A run that ends early says so and never passes.",
+        "When a breach becomes visible, py-spy profiles the gateway for ten seconds into",
+        "`logs/gateway-profile.svg`, if it is installed and permitted. Otherwise the manifest's",
+        "problems say why there is no profile.",
         "",
         "## Metrics",
         "",
@@ -117,19 +119,19 @@ def commands() -> str:
 
 
 def _exit_codes() -> str:
-    """Return the table of exit codes and how a verdict becomes one."""
+    """Return the table of exit codes, and how a verdict becomes an exit code."""
     from loadtests.results import EXIT_CODES
 
     rows = "\n".join(f"| {code.value} | {meaning} |" for code, meaning in EXIT_CODES.items())
     return (
         f"## Exit codes\n\n| code | meaning |\n|--:|---|\n{rows}\n\n"
-        "Of several broken things the worst decides: FAIL, then INVALID, then INCONCLUSIVE.\n"
-        "`make` turns every failure into its own 2; in a pipeline, call `tidegate run`.\n"
+        "The worst verdict decides: FAIL, then INVALID, then INCONCLUSIVE. `make` exits with 2\n"
+        "after every failure, so call `tidegate run` in a pipeline.\n"
     )
 
 
 def transport() -> str:
-    """Return what the transport has of python-socketio's interface."""
+    """Return the comparison of the transport with python-socketio's interface."""
     from compatibility import compatibility
 
     return compatibility()
@@ -150,7 +152,7 @@ def main() -> int:
     """Write or check every document.
 
     Returns:
-        The exit code: 1 when ``--check`` found one that is out of date.
+        The exit code: 1 when ``--check`` found a document that is out of date.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")

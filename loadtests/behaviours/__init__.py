@@ -1,4 +1,4 @@
-"""What virtual users do, one class a module; ``users.VirtualUser`` is what all are.
+"""Behaviours of virtual users, one class per module, all derived from ``users.VirtualUser``.
 
 ``cast`` names the class of each group of a scenario.
 """

@@ -1,4 +1,4 @@
-"""A fault proxy for the loopback: what a network does to connections, on purpose and counted.
+"""A fault proxy for the loopback: it injects network faults into connections and counts them.
 
 ``python -m loadtests.faults`` runs it as a process, ``loadtests.faults.proxy`` in a program.
 """

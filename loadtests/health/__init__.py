@@ -1,1 +1,1 @@
-"""Health: what the generator, the gateway and their clocks are worth, second by second."""
+"""Health: second by second, how far the generator, the gateway and the clocks can be trusted."""

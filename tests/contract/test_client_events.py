@@ -107,7 +107,7 @@ REFUSED: dict[str, tuple[object, ErrorCode, str | None]] = {
 
 @pytest.mark.parametrize(("payload", "code", "message"), list(REFUSED.values()), ids=list(REFUSED))
 @pytest.mark.parametrize("event", ["subscribe", "unsubscribe"])
-def test_a_bad_subscription_changes_nothing_and_says_why(
+def test_an_invalid_subscription_changes_nothing_and_gives_the_reason(
     connect: Connect, event: str, payload: object, code: ErrorCode, message: str | None
 ) -> None:
     client = connect()
@@ -137,7 +137,7 @@ def test_subscribing_twice_counts_once(connect: Connect) -> None:
     assert client.expect("subscriptions") == listed
 
 
-def test_unsubscribing_what_is_not_held_is_answered_like_any_other(connect: Connect) -> None:
+def test_unsubscribing_without_a_subscription_is_answered_normally(connect: Connect) -> None:
     client = connect()
     assert client.call("unsubscribe", {"channel": "trading"})["rooms"] == ["trading"]
     assert subscriptions(client) == []
@@ -170,7 +170,7 @@ def test_at_names_the_last_number_of_each_stream_joined(connect: Connect, gatewa
 
 
 @pytest.mark.parametrize("payload", [(), (None,), ({"any": "thing"},), ("text",)])
-def test_ping_is_answered_whatever_it_carries(connect: Connect, payload: tuple[object]) -> None:
+def test_ping_is_answered_with_any_payload(connect: Connect, payload: tuple[object]) -> None:
     client = connect()
     pong = client.call("ping", *payload)
     assert client.expect("pong") == pong
@@ -225,7 +225,7 @@ def test_an_unknown_event_is_refused_by_name(connect: Connect) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PROTOCOL_NAMES | {"message", "*"}))
-def test_a_name_of_the_protocol_reaches_no_handler(connect: Connect, name: str) -> None:
+def test_a_reserved_event_name_reaches_no_handler(connect: Connect, name: str) -> None:
     client = connect()
     client.call("subscribe", {"channel": "trading"})
     assert client.call(name, {})["error"]["code"] == ErrorCode.UNKNOWN_EVENT
