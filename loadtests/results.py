@@ -132,17 +132,6 @@ class Series(StrEnum):
     """From the command to terminate to the end of a client's connection."""
 
 
-class Family(StrEnum):
-    """What kind of stream a push belongs to: the column ``family`` of ``hist``."""
-
-    PRICE = "price"
-    TICKER = "ticker"
-    BOOK = "book"
-    TRADING = "trading"
-    USER = "user"
-    LLM = "llm"
-
-
 class Event(StrEnum):
     """What ``events`` records whole: the rare things."""
 
@@ -254,7 +243,12 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         _PHASE,
         _WORKER,
         Column("series", "string", "", "what was measured; see Series"),
-        Column("family", "string", "", "push series: kind of stream; see Family; else empty"),
+        Column(
+            "family",
+            "string",
+            "",
+            "push series: how the stream's id begins, as `price`; else empty",
+        ),
         Column("bucket", "int32", "", "index in the HDR layout; see bucket_range"),
         Column("count", "int64", "", "values that fell into the bucket in this second"),
     ),

@@ -13,8 +13,8 @@ from array import array
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway.contract import TRADING_STREAM, USER_STREAM
-from loadtests.oracles.ledger import Account
+from gateway.contract import USER_STREAM
+from loadtests.oracles.ledger import ACCOUNTED, Account
 from loadtests.oracles.membership import Membership, StreamCounts
 from loadtests.reading.fast_path import FastPath
 from loadtests.reading.intake import MAX_NUMBER, place_of
@@ -42,9 +42,9 @@ class FastPathAccount(Account):
         if payload.get("snapshot") is True:
             return
         place = place_of(name, payload)
-        streams = [] if place is None else [place.stream]
+        streams = set() if place is None else {place.stream}
         if USER_STREAM in streams:
-            streams.append(TRADING_STREAM)  # the owner's form may stand in both
+            streams.add(ACCOUNTED[name].stream.kind)  # the owner's form may stand in both
         for stream in streams:
             self._book(stream)
         super().received(name, payload)

@@ -10,8 +10,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.contract import TRADING_STREAM, USER_STREAM
-from loadtests.results import Family
+from gateway.contract import EVENTS, UNLISTED, Family
 
 UNMEASURED: Final = -1
 """In a column of moments: there is none."""
@@ -20,8 +19,7 @@ UNSHARED: Final = -1
 
 _NS_PER_US: Final = 1_000
 _NUMBER_BITS: Final = 32
-_LLM: Final = "llm:"
-_MARKET_FAMILIES: Final = frozenset({Family.PRICE, Family.TICKER, Family.BOOK})
+_UNCOUNTED: Final = frozenset({Family.CONTROL, Family.OTHER})
 
 Integers = NDArray[np.int64]
 
@@ -198,15 +196,14 @@ class Batch:
 
 
 def family_of(name: str, stream: str) -> str:
-    """Return the kind of stream that an event belongs to (``results.Family``), or nothing."""
-    if stream == USER_STREAM:
-        return Family.USER
-    if stream == TRADING_STREAM:
-        return Family.TRADING
-    kind = stream.partition(":")[0]
-    if kind in _MARKET_FAMILIES:
-        return kind
-    return Family.LLM if name.startswith(_LLM) else ""
+    """Return the first part of the stream's id; without a stream the event's family, or nothing.
+
+    Args:
+        name: of the event.
+        stream: where the ledger accounts for it; empty when it does not.
+    """
+    family = EVENTS.get(name, UNLISTED).family
+    return stream.partition(":")[0] or ("" if family in _UNCOUNTED else family.value)
 
 
 def _told_apart(pushes: list[Push]) -> tuple[list[Push], Integers]:

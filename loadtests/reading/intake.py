@@ -13,16 +13,9 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.contract import (
-    BALANCE_EVENT,
-    TRADING_STREAM,
-    USER_STREAM,
-    MarketEvent,
-    ServerEvent,
-    TradingEvent,
-)
+from gateway.contract import EVENTS, USER_STREAM, Audience
 from loadtests.oracles.canaries import private_field_of
-from loadtests.oracles.ledger import market_stream_of
+from loadtests.oracles.ledger import ACCOUNTED, BY_SYMBOL, market_stream_of
 from loadtests.reading.batches import UNSHARED, Batch, Place, Push, Share, family_of
 from loadtests.reading.memo import Memo
 
@@ -33,15 +26,18 @@ WHOLE_TEXT: Final = 0x81
 
 _EVENT: Final = b'42["'
 _TO_EVERYBODY: Final = tuple(
-    f'42["{event}",'.encode() for event in (ServerEvent.HEARTBEAT, ServerEvent.CONNECTION_COUNT)
+    f'42["{name}",'.encode()
+    for name, row in EVENTS.items()
+    if row.audience is Audience.EVERYONE and row.conflated_by is not None
 )
 _OWNED: Final = b'"userSeq"'
 _BROADCASTS: Final = 8  # the newest are all that is asked for
 _LENGTH_16: Final = 126  # RFC 6455 §5.2: the next two bytes are the length
 _LONG_HEAD: Final = 4
 _SHORT_HEAD: Final = 2
-_MARKET: Final = frozenset(MarketEvent)
-_TRADING: Final = frozenset(TradingEvent)
+_PUBLIC_FORMS: Final = frozenset(
+    name for name, row in ACCOUNTED.items() if row.audience is Audience.OWNER_AND_PUBLIC
+)
 _NOT_SHARED: Final = ("snapshot", "replayed", "epoch", "userSeq")
 
 
@@ -173,7 +169,7 @@ class Intake:
         name, data = packet
         if any(field in data for field in _NOT_SHARED) or not _is_whole(data):
             return None
-        if name in _TRADING and private_field_of(name, data) is not None:
+        if name in _PUBLIC_FORMS and private_field_of(name, data) is not None:
             return None
         place = place_of(name, data)
         if place is None:
@@ -197,14 +193,14 @@ def place_of(name: str, data: Mapping[str, Any]) -> Place | None:
     Raises:
         KeyError: the event lacks its number or its symbol.
     """
-    if name in _MARKET:
-        stream = market_stream_of(name, data["symbol"])
-    elif name == BALANCE_EVENT or (name in _TRADING and "userSeq" in data):
-        return Place(USER_STREAM, data["userSeq"], data["userSeq"] - 1)
-    elif name in _TRADING:
-        stream = TRADING_STREAM
-    else:
+    row = ACCOUNTED.get(name)
+    if row is None:
         return None
+    stream = row.stream.kind
+    if name in BY_SYMBOL:
+        stream = market_stream_of(name, data["symbol"])
+    elif stream == USER_STREAM or "userSeq" in data:
+        return Place(USER_STREAM, data["userSeq"], data["userSeq"] - 1)
     return Place(stream, data["seq"], data.get("prevSeq", data["seq"] - 1))
 
 
