@@ -64,21 +64,21 @@ def plan(
     stamps: dict[str, Any] = {"ts": ts_us, "timestamp": timestamp}
     if publication.src_ts is not None:
         stamps["srcTs"] = publication.src_ts
-    row = publication.row
     if publication.client_id is not None:
         payload = _stamped(publication.data, {}, stamps)
         return [Delivery(publication.event, payload, client_id=publication.client_id)]
-    if row.audience is _SYMBOL_ROOMS:
+    audience, rule = publication.row.audience, publication.row.stream
+    if audience is _SYMBOL_ROOMS:
         return [_to_symbol_rooms(publication, streams, stamps)]
-    if row.audience is _OWNER_AND_PUBLIC and publication.rooms:
+    if audience is _OWNER_AND_PUBLIC and publication.rooms:
         return _to_owner_and_public(publication, streams, stamps, key, now_ns)
-    if row.stream.by:
-        stream = f"{row.stream.kind}:{publication.data[row.stream.by]}"
+    if rule.by:
+        stream = f"{rule.kind}:{publication.data[rule.by]}"
         return [_in_stream(publication, stream, streams, stamps)]
     if publication.user_id is not None:
         return [_to_user(publication, publication.user_id, streams, stamps, now_ns)]
     (room,) = publication.rooms
-    return [_in_stream(publication, row.stream.kind or room_stream(room), streams, stamps)]
+    return [_in_stream(publication, rule.kind or room_stream(room), streams, stamps)]
 
 
 _SYMBOL_ROOMS: Final = Audience.SYMBOL_ROOMS

@@ -16,10 +16,13 @@ _PRIVATE: Final[Mapping[str, Subject]] = {
     name: row.subject for name, row in EVENTS.items() if row.subject and row.subject.private
 }
 """By event: what it is about, of the events that have a private field."""
+_PUBLIC: Final[Mapping[str, frozenset[str]]] = {
+    name: frozenset(subject.public)
+    for name, subject in _PRIVATE.items()
+    if EVENTS[name].audience is not Audience.USER
+}
+"""By event: the fields of its public form, of the events that have one."""
 _KINDS: Final = frozenset(subject.key for subject in _PRIVATE.values())
-_OWNERS_ALONE: Final = frozenset(
-    name for name in _PRIVATE if EVENTS[name].audience is Audience.USER
-)
 _ENVELOPE: Final = frozenset(["seq", "prevSeq", "ts", "srcTs", "timestamp", "epoch", "replayed"])
 """Fields that the gateway sets beside the subject."""
 
@@ -55,12 +58,13 @@ def private_field_of(name: str, payload: Mapping[str, Any]) -> str | None:
     if subject is None:
         return None
     key = subject.key
-    if name in _OWNERS_ALONE:
+    public = _PUBLIC.get(name)
+    if public is None:
         return key
     found = payload.get(key)
     fields = found if isinstance(found, Mapping) else {}
     for field in fields:
-        if field not in subject.public or _owner_named(fields[field]) is not None:
+        if field not in public or _owner_named(fields[field]) is not None:
             return f"{key}.{field}"
     return next((field for field in payload if field != key and field not in _ENVELOPE), None)
 

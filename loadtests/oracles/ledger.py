@@ -121,16 +121,17 @@ class Account:
 
     def received(self, name: str, payload: Mapping[str, Any]) -> None:
         """Take an event; one without a number, or a snapshot, is not accounted for."""
-        row = ACCOUNTED.get(name)
-        if row is None or payload.get("snapshot") is True:
+        if payload.get("snapshot") is True:
             return
         if name in BY_SYMBOL:
             stream = market_stream_of(name, payload["symbol"])
             self._deliver(stream, payload["seq"], payload.get("prevSeq"))
-        elif "userSeq" in payload:
-            self._received_private(name, payload, row.stream.kind)
-        elif row.stream.kind != USER_STREAM:
-            self._received_public(name, payload, row.stream.kind)
+        elif name in ACCOUNTED:
+            stream = ACCOUNTED[name].stream.kind
+            if "userSeq" in payload:
+                self._received_private(name, payload, stream)
+            elif stream != USER_STREAM:
+                self._received_public(name, payload, stream)
 
     def disconnected(self) -> None:
         """End every stay where it is: deliveries after this point are not accounted for."""

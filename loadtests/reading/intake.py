@@ -193,14 +193,14 @@ def place_of(name: str, data: Mapping[str, Any]) -> Place | None:
     Raises:
         KeyError: the event lacks its number or its symbol.
     """
-    row = ACCOUNTED.get(name)
-    if row is None:
-        return None
-    stream = row.stream.kind
     if name in BY_SYMBOL:
         stream = market_stream_of(name, data["symbol"])
-    elif stream == USER_STREAM or "userSeq" in data:
-        return Place(USER_STREAM, data["userSeq"], data["userSeq"] - 1)
+    elif name not in ACCOUNTED:
+        return None
+    else:
+        stream = ACCOUNTED[name].stream.kind
+        if stream == USER_STREAM or "userSeq" in data:
+            return Place(USER_STREAM, data["userSeq"], data["userSeq"] - 1)
     return Place(stream, data["seq"], data.get("prevSeq", data["seq"] - 1))
 
 
