@@ -1,4 +1,4 @@
-"""Channels: what a client asks for, the rooms that deliver it, the streams that number it."""
+"""Channels: what a client subscribes to, the rooms that deliver it, the streams that number it."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _SYMBOL_STREAM_PREFIXES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionRequest:
-    """What one ``subscribe`` or ``unsubscribe`` names.
+    """The channel and symbols of one ``subscribe`` or ``unsubscribe``.
 
     Attributes:
         channel: the channel.
-        symbols: each once, in the order given; empty for the channel itself.
+        symbols: each once, in the order given; empty for the channel as a whole.
     """
 
     channel: Channel
@@ -57,7 +57,7 @@ class SubscriptionRequest:
 
 
 def is_symbol(value: object) -> bool:
-    """Return whether a value is written as symbols are (contract: rooms)."""
+    """Return whether a value is a symbol (contract: rooms)."""
     return (
         isinstance(value, str)
         and len(value) <= MAX_SYMBOL_LENGTH
@@ -66,12 +66,12 @@ def is_symbol(value: object) -> bool:
 
 
 def parse_subscription(payload: object) -> SubscriptionRequest:
-    """Read the payload of ``subscribe`` and ``unsubscribe``: ``{channel, symbols?}``.
+    """Return the request in a payload of ``subscribe`` or ``unsubscribe``: ``{channel, symbols?}``.
 
     Raises:
-        InvalidPayload: no channel, symbols that are no list, or where they do not belong.
-        InvalidChannel: a channel that does not exist.
-        InvalidSymbol: a symbol that is not written as symbols are.
+        InvalidPayload: there is no channel, ``symbols`` is no list, or the channel takes none.
+        InvalidChannel: the channel does not exist.
+        InvalidSymbol: a value in ``symbols`` is not a symbol.
     """
     name = payload.get("channel") if isinstance(payload, dict) else None
     if not name:

@@ -1,7 +1,7 @@
 """The wire contract: every name, code, text and limit that a client can meet.
 
-This module is the one place where they are declared; the gateway and the load
-laboratory import them from here. It uses the standard library alone.
+The gateway and the load laboratory import them from here. Nothing else declares them. The
+module uses the standard library alone. ``docs/events.md`` shows CHANNELS and EVENTS.
 
 Times on the wire are integers. ``ts``, ``srcTs``, ``received`` and ``sent`` are
 microseconds of the gateway's monotonic clock, which ``clock`` in the welcome
@@ -46,7 +46,7 @@ class ClientEvent(StrEnum):
 
 
 class ServerEvent(StrEnum):
-    """Events of the gateway's own protocol; nobody may publish under these names."""
+    """Events of the gateway's own protocol. A publisher may not use these names."""
 
     CONNECTED = "connected"
     SUBSCRIBED = "subscribed"
@@ -73,7 +73,7 @@ LLM_ERROR_EVENT: Final = "llm:stream:error"
 PROTOCOL_NAMES: Final = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
 )
-"""Names that Socket.IO itself reserves: they never reach a handler, and nobody publishes them."""
+"""Names that Socket.IO reserves: they never reach a handler, and a publisher may not use them."""
 
 
 class Channel(StrEnum):
@@ -359,7 +359,7 @@ UNLISTED: Final = EventRow(name="", family=Family.OTHER, audience=Audience.ROOM,
 
 
 def user_room(user_id: str) -> str:
-    """Return the room of one user's connections: joined by the gateway alone, never listed."""
+    """Return the room of one user's connections. Only the gateway joins it; it is not listed."""
     return f"user:{user_id}"
 
 
@@ -463,8 +463,8 @@ class Scope(StrEnum):
     STATS = "stats"
 
 
-# Sizes and counts. Each is a bound of the wire; those that an operator may move
-# are defaults of the settings and are announced in the welcome's ``limits``.
+# Sizes and counts. Those that an operator may change are defaults of the settings; the
+# welcome announces them in ``limits``.
 PING_INTERVAL_MS: Final = 25_000
 PING_TIMEOUT_MS: Final = 20_000
 MAX_PAYLOAD_BYTES: Final = 262_144
@@ -475,7 +475,7 @@ MAX_SYMBOL_LENGTH: Final = 32
 MAX_SYMBOLS_PER_CALL: Final = 64
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 MAX_SEND_BYTES: Final = 1_048_576
-"""Lossless bytes that may wait for one client; more of them, or older ones, close it."""
+"""Lossless bytes that may wait for one client. The gateway closes a client that exceeds it."""
 MAX_SEND_SECONDS: Final = 5.0
 MAX_QUEUE_BYTES: Final = 268_435_456
 """Bytes that may wait for all clients together."""
@@ -505,7 +505,7 @@ USER_RETENTION_SECONDS: Final = 900.0
 
 
 def clock_id(boot_id: str, time_namespace: str) -> str:
-    """Return the id of a monotonic clock: equal ids, one clock, no offset to estimate.
+    """Return the id of a monotonic clock. Two processes with equal ids read one clock.
 
     Args:
         boot_id: the kernel's ``/proc/sys/kernel/random/boot_id``.

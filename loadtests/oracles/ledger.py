@@ -94,7 +94,7 @@ class Account:
         self._whole_market: Mapping[str, int] | None = None
 
     def welcome(self, payload: Mapping[str, Any]) -> None:
-        """Begin a connection; the stream ``user`` starts at the welcome's ``userSeq``."""
+        """Begin a connection. The stream ``user`` starts at the welcome's ``userSeq``."""
         self.disconnected()
         epoch = payload.get("epoch")
         if epoch != self._epoch:
@@ -147,7 +147,7 @@ class Account:
         )
 
     def close(self, last_numbers: Mapping[str, int]) -> Iterator[tuple[str, StreamCounts]]:
-        """End every stay at its stream's last number and return what became of each."""
+        """End every stay at its stream's last number, and return the counts of each."""
         for stream, membership in self._streams.items():
             last = last_numbers.get(self._listed(stream), membership.last)
             membership.leave(last)
