@@ -10,8 +10,10 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from gateway.contract import CHANNELS, EVENTS, ChannelRow, Direction, EventRow
 
 DOCS = Path(__file__).resolve().parent
 VERBS = ("serve", "run", "calibrate", "report", "notebook", "gate", "compare", "scenarios", "token")
@@ -38,6 +40,78 @@ def metrics() -> str:
         "time, the gateway adds no name and no label with a user, symbol, client or address.\n\n"
         + metrics_table()
     )
+
+
+def events() -> str:
+    """Return the tables of the contract's channels, events and subjects."""
+    to_client = [row for row in EVENTS.values() if row.direction is Direction.TO_CLIENT]
+    subjects = {row.subject.key: row.subject for row in to_client if row.subject is not None}
+    lines = [
+        "# Events",
+        "",
+        "From `CHANNELS` and `EVENTS` in `gateway/contract.py`. `docs/extending.md` tells how to",
+        "add a row. A publisher may also use a name of its own: such an event goes to one room,",
+        "one user or one client, and is numbered in the room's or the user's stream.",
+        "",
+        "## Channels",
+        "",
+        "| channel | symbols | lane | events |",
+        "|---|---|---|---|",
+        *(_row(*_channel(row)) for row in CHANNELS.values()),
+        "",
+        "## Client → gateway",
+        "",
+        *(f"- `{name}`" for name, row in EVENTS.items() if row.direction is Direction.TO_GATEWAY),
+        "",
+        "## Gateway → client",
+        "",
+        "A client that reads slowly gets only the newest event for each value of *newest of*.",
+        "",
+        "| event | family | to | stream | lane | newest of | published | about |",
+        "|---|---|---|---|---|---|---|---|",
+        *(_row(*_event(row)) for row in to_client),
+        "",
+        "## What events are about",
+        "",
+        "The public form of an event has the public fields alone, and a keyed hash for `id`.",
+        "",
+        "| about | public fields | private fields |",
+        "|---|---|---|",
+        *(
+            _row(f"`{key}`", _names(subject.public), _names(subject.private))
+            for key, subject in subjects.items()
+            if subject.private
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _channel(channel: ChannelRow) -> tuple[str, ...]:
+    names = [name for name, row in EVENTS.items() if row.channel == channel.name]
+    symbols = "yes" if channel.takes_symbols else ""
+    return f"`{channel.name}`", symbols, channel.lane.lower(), _names(names)
+
+
+def _event(row: EventRow) -> tuple[str, ...]:
+    stream = f"{row.stream.kind}:{row.stream.by}".rstrip(":")
+    return (
+        f"`{row.name}`",
+        row.family,
+        f"{row.audience} (`{row.channel}`)" if row.channel else row.audience,
+        f"`{stream}`" if stream else "",
+        row.lane.lower(),
+        "" if row.conflated_by is None else _names(row.conflated_by or ("event",)),
+        "yes" if row.publishable else "",
+        f"`{row.subject.key}`" if row.subject is not None else "",
+    )
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def results() -> str:
@@ -140,6 +214,7 @@ def transport() -> str:
 DOCUMENTS: dict[str, Callable[[], str]] = {
     "settings.md": settings,
     "metrics.md": metrics,
+    "events.md": events,
     "results.md": results,
     "scenarios.md": scenario_file,
     "budgets.md": scenarios,

@@ -14,8 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.process_collector import ProcessCollector
 
 from gateway.admission import AddressLimit
-from gateway.contract import Channel, ClientEvent, ErrorCode, LimitName, ServerEvent
-from gateway.publication import Kind, kind_of
+from gateway.contract import EVENTS, Channel, Direction, ErrorCode, Family, LimitName
 
 _OTHER: Final = "other"
 _NS_PER_S: Final = 1e9
@@ -23,9 +22,12 @@ _FAST_BUCKETS_S: Final = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
 )  # fmt: skip
 _CONNECTION_BUCKETS_S: Final = (1, 10, 60, 300, 900, 3_600, 14_400, 43_200, 86_400)
-_CONTROL: Final = "control"
-_CLIENT_EVENTS: Final = frozenset(event.value for event in ClientEvent)
-_SERVER_EVENTS: Final = frozenset(event.value for event in ServerEvent)
+_CLIENT_EVENTS: Final = frozenset(
+    name for name, row in EVENTS.items() if row.direction is Direction.TO_GATEWAY
+)
+_FAMILIES: Final = {
+    name: row.family.value for name, row in EVENTS.items() if row.direction is Direction.TO_CLIENT
+}
 _CLOSING_REASONS: Final[dict[str, str]] = {
     "client disconnect": "client",
     "server disconnect": "server",
@@ -159,8 +161,7 @@ class GatewayMetrics:
             event: its name.
             recipients: clients that it was queued for.
         """
-        kind = _CONTROL if event in _SERVER_EVENTS else kind_of(event).value
-        _counter_of(self._messages_out, kind).inc(recipients)
+        _counter_of(self._messages_out, _FAMILIES.get(event, _OTHER)).inc(recipients)
 
     def fanned_out(self, elapsed_ns: int) -> None:
         """Note how long an event took from its queueing to its last write, ns."""
@@ -233,8 +234,8 @@ class GatewayMetrics:
         """Make every series of a closed list, so that one that has not happened reads 0."""
         for event in (*_CLIENT_EVENTS, _OTHER):
             self._messages_in.labels(event)
-        for kind in (*Kind, _CONTROL):
-            self._messages_out.labels(str(kind))
+        for family in Family:
+            self._messages_out.labels(family.value)
         for address_limit in AddressLimit:
             self._address_refusals.labels(address_limit.value)
         for limit in LimitName:

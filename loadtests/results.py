@@ -146,17 +146,6 @@ class Series(StrEnum):
     """From the terminate command to the end of a client's connection."""
 
 
-class Family(StrEnum):
-    """Kind of stream that a push belongs to: the column ``family`` of ``hist``."""
-
-    PRICE = "price"
-    TICKER = "ticker"
-    BOOK = "book"
-    TRADING = "trading"
-    USER = "user"
-    LLM = "llm"
-
-
 class Event(StrEnum):
     """Rare events, which have a row each in ``events``."""
 
@@ -268,7 +257,12 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         _PHASE,
         _WORKER,
         Column("series", "string", "", "what was measured; see Series"),
-        Column("family", "string", "", "push series: kind of stream; see Family; else empty"),
+        Column(
+            "family",
+            "string",
+            "",
+            "push series: how the stream's id begins, as `price`; else empty",
+        ),
         Column("bucket", "int32", "", "index in the HDR layout; see bucket_range"),
         Column("count", "int64", "", "values in the bucket in this second"),
     ),

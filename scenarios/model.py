@@ -24,9 +24,8 @@ TRADING_EVENTS: Final = (
     "position:closed",
     "trade:executed",
 )
-BALANCE_EVENT: Final = "balance:updated"  # to its owner alone
-PUBLISHABLE_EVENTS: Final = (*MARKET_EVENTS, *TRADING_EVENTS, BALANCE_EVENT)
-"""What a scenario may publish; a test compares the names with the wire contract."""
+PUBLISHABLE_EVENTS: Final = (*MARKET_EVENTS, *TRADING_EVENTS, "balance:updated")
+"""Events that a scenario may publish; a test compares the names with the wire contract."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

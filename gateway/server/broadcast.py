@@ -13,7 +13,8 @@ from typing import Any, Final
 from gateway.contract import ErrorCode, iso_timestamp, user_room
 from gateway.errors import PublicationRejected
 from gateway.metrics import GatewayMetrics
-from gateway.publication import Delivery, Publication, parse_publication, plan
+from gateway.publication import Publication, parse_publication
+from gateway.routing import Delivery, plan
 from gateway.server.clock import Clock
 from gateway.streams import Streams
 from gateway.transport import AsyncServer

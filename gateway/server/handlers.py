@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from gateway.channels import SubscriptionRequest, parse_subscription
 from gateway.contract import (
+    LLM_ERROR_EVENT,
     MAX_LLM_EVENT_BYTES,
     ClientEvent,
-    LlmEvent,
     ServerEvent,
     iso_timestamp,
 )
@@ -232,7 +232,7 @@ class Handlers:
         broadcaster = self._tables.broadcaster
         log.info("stream refused", client=session.sid, code=error.code, reason=error.message)
         return _Reply(
-            LlmEvent.ERROR,
+            LLM_ERROR_EVENT,
             {
                 "sessionId": request.session_id,
                 "provider": request.provider,

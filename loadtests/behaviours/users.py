@@ -25,7 +25,7 @@ from locust.exception import StopUser
 from gateway.contract import Channel, ClientEvent
 from loadtests.behaviours.absence import Absence
 from loadtests.behaviours.seat import Seat
-from loadtests.behaviours.witness import MARKET, Witness
+from loadtests.behaviours.witness import Witness
 from loadtests.connection.protocol.backoff import reconnect_delay_s
 from loadtests.errors import (
     ClientError,
@@ -35,6 +35,7 @@ from loadtests.errors import (
     TimedOut,
     Unreachable,
 )
+from loadtests.oracles.ledger import BY_SYMBOL
 from loadtests.results import AttemptOutcome, EndOutcome, Event, Series
 
 _NS_PER_S: Final = 1_000_000_000
@@ -309,7 +310,7 @@ class VirtualUser(Witness):
         if self.is_measured:
             self._recorder.span(Series.STORM_BACK, span_ns, self.welcome_ns)
             self._fresh_since_ns = since_ns
-            self._fast_path.wanted |= MARKET
+            self._fast_path.wanted |= BY_SYMBOL
 
     def _note_attempt(self, error: ClientError) -> None:
         """Keep what came of a connection tried while away."""

@@ -11,13 +11,13 @@ from typing import Any, ClassVar, Final
 
 from locust.env import Environment
 
-from gateway.contract import BALANCE_EVENT, ErrorCode, MarketEvent, ServerEvent, TradingEvent
+from gateway.contract import PRICE_EVENT, ErrorCode, ServerEvent
 from loadtests.behaviours.stage import Stage
 from loadtests.connection.calls import Reply
 from loadtests.connection.protocol.handshake import parse_target
 from loadtests.errors import ClientError, ConnectionClosed
 from loadtests.oracles.heartbeats import HeartbeatOracle
-from loadtests.oracles.ledger import market_stream_of
+from loadtests.oracles.ledger import ACCOUNTED, BY_SYMBOL, market_stream_of
 from loadtests.plan.addresses import source_address
 from loadtests.reading.accounts import FastPathAccount
 from loadtests.reading.push_records import is_sampled
@@ -30,8 +30,6 @@ _NS_PER_MS: Final = 1_000_000
 _NS_PER_US: Final = 1_000
 MOST_LEAKS: Final = 100
 """Events of a user's kept whole that it must not see; a gateway may send it all there are."""
-_ACCOUNTED: Final = frozenset({*MarketEvent, *TradingEvent, BALANCE_EVENT})
-MARKET: Final = frozenset(map(str, MarketEvent))
 
 
 class Witness(SocketIOUser):
@@ -128,11 +126,11 @@ class Witness(SocketIOUser):
 
     def received(self, stamp_ns: int, name: str, payload: Any) -> None:
         """Account for an event."""
-        if name in _ACCOUNTED:
+        if name in ACCOUNTED:
             self.account.received(name, payload)
-            if self._fresh_since_ns is not None and name in MARKET:
+            if self._fresh_since_ns is not None and name in BY_SYMBOL:
                 self._be_fresh(stamp_ns)
-            if name == MarketEvent.PRICE and "snapshot" in payload and self._is_watched():
+            if name == PRICE_EVENT and "snapshot" in payload and self._is_watched():
                 self._hold(payload)
         elif name == ServerEvent.HEARTBEAT:
             self._beat(stamp_ns)
@@ -157,14 +155,12 @@ class Witness(SocketIOUser):
     def _hold(self, payload: dict[str, Any]) -> None:
         """Take the price that came with a subscription: it is as old as its number."""
         if self._fast_path.is_timed and isinstance(payload.get("ts"), int):
-            slot = self._fast_path.intake.slot_of(
-                market_stream_of(MarketEvent.PRICE, payload["symbol"])
-            )
+            slot = self._fast_path.intake.slot_of(market_stream_of(PRICE_EVENT, payload["symbol"]))
             self.stage.pushes.prices.hold(self._fast_path.owner, slot, payload["ts"] * _NS_PER_US)
 
     def is_push(self, name: str, payload: dict[str, Any]) -> bool:
         """Return whether an event's latency is to be measured: that of what the ledger counts."""
-        return name in _ACCOUNTED and super().is_push(name, payload)
+        return name in ACCOUNTED and super().is_push(name, payload)
 
     def follow(self, name: str, payload: Any) -> None:
         """Leave it to the account which streams the fast path follows."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from gateway.contract import MarketEvent
+from gateway.contract import PRICE_EVENT
 from loadtests.calibration.arithmetic import SLOPE_ERROR, allowed_error_ns, slope
 from loadtests.calibration.loads import Load
 from loadtests.calibration.pace import SEED, Pace
@@ -37,7 +37,7 @@ def try_delays(rig: Rig, pace: Pace) -> list[CalibrationRow]:
     # Two clients: what the gateway and the proxy spend on the others of a broadcast is no delay.
     load = Load(
         steady_s=len(steps) * STEP_S + pace.starting_s,
-        rates={MarketEvent.PRICE: 60.0},
+        rates={PRICE_EVENT: 60.0},
         subscribers=2,
     )
     run = rig.begin_run("delays", load.text())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from gateway.contract import MarketEvent
+from gateway.contract import PRICE_EVENT
 from loadtests.calibration.arithmetic import frozen_quantile_ns
 from loadtests.calibration.loads import Load
 from loadtests.calibration.pace import Pace
@@ -26,7 +26,7 @@ def try_frozen_gateway(rig: Rig, pace: Pace) -> list[CalibrationRow]:
     load = Load(
         steady_s=2 * pace.freeze_s,
         # Few deliveries: the time to send what has piled up is not in the arithmetic.
-        rates={MarketEvent.PRICE: _RATE},
+        rates={PRICE_EVENT: _RATE},
         subscribers=2,
         budgets=("push.p99 <= 50 ms",),
         # What waits in the publisher waits for the gateway, and is measured as its. The own
@@ -92,7 +92,7 @@ def try_frozen_worker(rig: Rig, pace: Pace) -> list[CalibrationRow]:
     """Stop the load generator for a while: the ruler is at fault, and must say so."""
     load = Load(
         steady_s=4 * pace.worker_freeze_s,
-        rates={MarketEvent.PRICE: 40.0},
+        rates={PRICE_EVENT: 40.0},
         subscribers=10,
         budgets=("push.p99 <= 50 ms",),
     )

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.contract import MarketEvent
-
 SYMBOLS = 4
 
 
@@ -24,7 +22,7 @@ class Load:
     """
 
     steady_s: float
-    rates: Mapping[MarketEvent, float]
+    rates: Mapping[str, float]
     subscribers: int
     budgets: tuple[str, ...] = ()
     health: tuple[str, ...] = ()

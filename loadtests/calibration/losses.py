@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from gateway.contract import STREAM_PREFIXES, MarketEvent
+from gateway.contract import EVENTS, ORDER_BOOK_EVENT
 from loadtests.calibration.loads import Load
 from loadtests.calibration.pace import SEED, Pace
 from loadtests.calibration.readings import TrialReading
@@ -55,10 +55,10 @@ def _counts(figures: dict[str, object], drop: Drop) -> tuple[int, int]:
 
 
 def _drop_row(
-    reading: TrialReading, event: MarketEvent, drop: Drop, counts: tuple[int, int]
+    reading: TrialReading, event: str, drop: Drop, counts: tuple[int, int]
 ) -> CalibrationRow:
     seen, dropped = counts
-    prefix = f"{STREAM_PREFIXES[event]}:"
+    prefix = f"{EVENTS[event].stream.kind}:"
     lost = reading.ledger_sum("lost", stream=lambda name: name.startswith(prefix))
     return CalibrationRow(
         trial="messages removed",
@@ -73,7 +73,7 @@ def try_slow_readers(rig: Rig, pace: Pace) -> list[CalibrationRow]:
     """Let some clients read slowly: what they miss is conflated, and nothing is lost."""
     load = Load(
         steady_s=pace.drop_s,
-        rates={MarketEvent.ORDER_BOOK: 80.0},
+        rates={ORDER_BOOK_EVENT: 80.0},
         subscribers=20,
         drain="8 s",
         # Slow readers make times that judge nothing here; the books do.

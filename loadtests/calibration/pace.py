@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.contract import MarketEvent
+from gateway.contract import ORDER_BOOK_EVENT, PRICE_EVENT, TICKER_EVENT
 
 SEED: Final = 20
 """Of everything that is drawn."""
@@ -34,7 +34,7 @@ class Pace:
     worker_freeze_s: float
     drop_s: float
     drop_drain_s: float
-    drops: tuple[tuple[MarketEvent, int, int], ...]
+    drops: tuple[tuple[str, int, int], ...]
 
 
 FULL: Final = Pace(
@@ -46,9 +46,9 @@ FULL: Final = Pace(
     drop_s=12.0,
     drop_drain_s=3.0,
     drops=(
-        (MarketEvent.PRICE, 1, 2_000),
-        (MarketEvent.TICKER, 7, 2_000),
-        (MarketEvent.ORDER_BOOK, 10, 10_000),
+        (PRICE_EVENT, 1, 2_000),
+        (TICKER_EVENT, 7, 2_000),
+        (ORDER_BOOK_EVENT, 10, 10_000),
     ),
 )
 QUICK: Final = Pace(
@@ -59,5 +59,5 @@ QUICK: Final = Pace(
     worker_freeze_s=1.0,
     drop_s=2.0,
     drop_drain_s=1.0,
-    drops=((MarketEvent.PRICE, 7, 400),),
+    drops=((PRICE_EVENT, 7, 400),),
 )

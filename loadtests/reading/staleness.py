@@ -11,13 +11,14 @@ from typing import Final, Protocol
 
 import numpy as np
 
+from gateway.contract import EVENTS, PRICE_EVENT
 from loadtests.reading.batches import Batch, Integers
-from loadtests.results import Family
 
 WATCHED_EACH: Final = 20
 """One user in this many belongs to the sample."""
 WATCHED_FIRST: Final = 20
 """The first users, up to this many, all belong to the sample."""
+_PRICES: Final = EVENTS[PRICE_EVENT].stream.kind
 _SLOT_BITS: Final = 32
 _LEAST: Final = 1_024
 
@@ -74,7 +75,7 @@ class HeldPrices:
             lines = np.flatnonzero(chosen)
         else:
             lines = np.flatnonzero(self._is_watched[batch.owners])
-        is_price = np.array([family == Family.PRICE for family in batch.families])
+        is_price = np.array([family == _PRICES for family in batch.families])
         lines = lines[is_price[batch.family_indices()[lines]]]
         slots = batch.keys[batch.which[lines]] >> _SLOT_BITS
         keys = batch.owners[lines] << _SLOT_BITS | slots
@@ -97,7 +98,7 @@ class HeldPrices:
         found = [
             newest_ns.get(owner << _SLOT_BITS | slot)
             for owner, holder in self._holders.items()
-            for slot in holder.open_slots(Family.PRICE)
+            for slot in holder.open_slots(_PRICES)
         ]
         held_ns = np.array([ts_ns for ts_ns in found if ts_ns is not None], dtype=np.int64)
         return now_ns + self.offset_ns - held_ns

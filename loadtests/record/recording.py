@@ -81,7 +81,7 @@ class Recorder:
             series: what was measured.
             values_ns: the spans.
             at_ns: when each ended, monotonic.
-            family: kind of stream that they belong to (``results.Family``).
+            family: first part of the id of their stream; empty for all others.
         """
         if not len(values_ns):
             return

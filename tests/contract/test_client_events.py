@@ -14,7 +14,7 @@ import pytest
 from blackbox.client import RawClient
 from blackbox.target import Target
 
-from gateway.contract import PROTOCOL_NAMES, ErrorCode, clock_id
+from gateway.contract import CHANNELS, PROTOCOL_NAMES, ErrorCode, clock_id
 
 Connect = Callable[..., RawClient]
 
@@ -22,12 +22,7 @@ TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 BTC, ETH = "market-data:BTC/USDT", "market-data:ETH/USDT"
 
 SUBSCRIPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "trading": ({"channel": "trading"}, {"rooms": ["trading"], "room": "trading"}),
-    "llm": ({"channel": "llm"}, {"rooms": ["llm"], "room": "llm"}),
-    "market data, no symbols": (
-        {"channel": "market-data"},
-        {"rooms": ["market-data"], "room": "market-data"},
-    ),
+    **{name.value: ({"channel": name}, {"rooms": [name], "room": name}) for name in CHANNELS},
     "market data, null": (
         {"channel": "market-data", "symbols": None},
         {"rooms": ["market-data"], "room": "market-data"},
@@ -78,7 +73,7 @@ REFUSED: dict[str, tuple[object, ErrorCode, str | None]] = {
     "unknown channel": (
         {"channel": "weather"},
         ErrorCode.INVALID_CHANNEL,
-        "Invalid channel. Valid channels: trading, market-data, llm",
+        f"Invalid channel. Valid channels: {', '.join(CHANNELS)}",
     ),
     "a room for a channel": ({"channel": BTC}, ErrorCode.INVALID_CHANNEL, None),
     "a user's room": ({"channel": "user:alice"}, ErrorCode.INVALID_CHANNEL, None),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.auth import Identity
-from gateway.contract import ErrorCode, LimitName, Scope
+from gateway.contract import ErrorCode, LimitName, Scope, Text
 from gateway.entitlements import require_scope
 from gateway.errors import (
     AuthenticationError,
@@ -32,7 +32,7 @@ def test_every_code_is_either_kept_or_closed(code: ErrorCode) -> None:
 
 def test_an_errors_payload_has_the_contracts_shape() -> None:
     assert InvalidChannel().payload("T") == {
-        "message": "Invalid channel. Valid channels: trading, market-data, llm",
+        "message": Text.INVALID_CHANNEL,
         "code": "INVALID_CHANNEL",
         "timestamp": "T",
     }

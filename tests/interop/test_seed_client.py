@@ -9,6 +9,8 @@ import pytest
 from blackbox.process import GatewayProcess
 from blackbox.target import Target
 
+from gateway.contract import Text
+
 pytestmark = pytest.mark.real_part("node")
 
 Steps = list[dict[str, Any]]
@@ -53,7 +55,7 @@ def test_get_subscriptions_lists_the_remaining_ones(steps: Steps) -> None:
 
 def test_errors_have_the_texts_that_clients_compare_with(steps: Steps) -> None:
     weather, empty = data_of(steps, "error")
-    assert weather["message"] == "Invalid channel. Valid channels: trading, market-data, llm"
+    assert weather["message"] == Text.INVALID_CHANNEL
     assert empty["message"] == "Channel name required"
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.contract import BALANCE_EVENT, SYMBOL_PATTERN, MarketEvent, TradingEvent
+from gateway.contract import EVENTS, SYMBOL_PATTERN, Family
+from loadtests.oracles.ledger import ACCOUNTED
 from scenarios.schema import (
     MARKET_EVENTS,
     PUBLISHABLE_EVENTS,
@@ -184,9 +185,12 @@ def test_a_missing_file_is_said_in_words(tmp_path: Path) -> None:
 
 
 def test_the_events_are_those_of_the_wire_contract() -> None:
-    assert set(MARKET_EVENTS) == set(MarketEvent)
-    assert set(TRADING_EVENTS) == set(TradingEvent)
-    assert set(PUBLISHABLE_EVENTS) == {*MarketEvent, *TradingEvent, BALANCE_EVENT}
+    of_family = {
+        family: {name for name, row in EVENTS.items() if row.family is family} for family in Family
+    }
+    assert set(MARKET_EVENTS) == of_family[Family.MARKET]
+    assert set(TRADING_EVENTS) == of_family[Family.TRADING]
+    assert set(PUBLISHABLE_EVENTS) == set(ACCOUNTED)
 
 
 def test_symbols_are_valid_and_their_weights_fall_as_zipf_says(smoke: Scenario) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from synthetic_run import ledger_row, make_run
 
-from gateway.contract import MarketEvent
+from gateway.contract import PRICE_EVENT
 from loadtests.calibration.delays import delay_rows
 from loadtests.calibration.freezes import require_within_steady
 from loadtests.calibration.loads import SYMBOLS, Load
@@ -24,7 +24,7 @@ from scenarios.schema import parse_scenario
 
 MS = 1_000_000
 PUBLISHED = 100
-LOAD = Load(steady_s=8, rates={MarketEvent.PRICE: 40.0}, subscribers=3)
+LOAD = Load(steady_s=8, rates={PRICE_EVENT: 40.0}, subscribers=3)
 ReadRun = Callable[..., TrialReading]
 
 
