@@ -31,7 +31,7 @@ def assert_opens(content: dict[str, Any], upgrades: list[str]) -> None:
 
 
 class HandshakeCases:
-    """How a session opens, and which requests are refused."""
+    """Opening a session, and the requests that are refused."""
 
     async def test_polling_opens_a_session(self, peer: HttpPeer) -> None:
         opened = await peer.request("GET", "EIO=4&transport=polling")

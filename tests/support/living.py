@@ -22,7 +22,7 @@ DEADLINE_S: Final = 10.0
 
 
 class Kept(Recorder):
-    """A recorder that also keeps its records in memory."""
+    """A recorder that also keeps its records in memory, for a test."""
 
     def __init__(self, directory: Path) -> None:
         t0_ns = time.monotonic_ns()

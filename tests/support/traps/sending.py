@@ -45,7 +45,7 @@ async def check_the_age_of_what_waits_is_bounded(transport: Transport) -> None:
         await peer.connect()
         for _ in range(500):  # 8 MB
             await server.emit("block", BLOCK)
-        with demanded("what waits for a client that does not read grows old"):
+        with demanded("bytes queued for a client that does not read grow old"):
             await poll_until(lambda: not sessions(server), "closed", 0.5 + PROMPT_S)
 
 

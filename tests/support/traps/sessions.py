@@ -58,7 +58,10 @@ async def _check_a_failed_connect_handler(transport: Transport, packet: str) -> 
         received = await peer.read_until(b"44{", PROMPT_S / 2)
         await server.emit("for clients only")
         received += await peer.read_until(b"for clients only", PROMPT_S / 2)
-        demand(b"for clients only" not in received, "who failed to connect receives broadcasts")
+        demand(
+            b"for clients only" not in received,
+            "a client that failed to connect receives broadcasts",
+        )
         demand(b"40{" not in received, "the handler failed and the client is connected")
         demand(not participants(server), "a client whose connect handler failed is in the room")
 
