@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, Literal
 
 SOCKETIO_PATH: Final = "/socket.io/"
@@ -84,8 +84,8 @@ class Channel(StrEnum):
     LLM = "llm"
 
 
-Lane = Literal["LOSSLESS", "MARKET"]
-"""A queue of the transport, by its name there: market data wait behind everything else."""
+LaneName = Literal["LOSSLESS", "MARKET"]
+"""A queue of the transport, as it is named there. Market data wait behind everything else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ class ChannelRow:
 
     name: Channel
     takes_symbols: bool = False
-    lane: Lane = "LOSSLESS"
+    lane: LaneName = "LOSSLESS"
 
 
 CHANNELS: Final[Mapping[Channel, ChannelRow]] = {
@@ -199,7 +199,7 @@ class EventRow:
     audience: Audience
     stream: StreamRule = StreamRule()
     channel: str = ""
-    lane: Lane = "LOSSLESS"
+    lane: LaneName = "LOSSLESS"
     conflated_by: tuple[str, ...] | None = None
     publishable: bool = False
     subject: Subject | None = None
@@ -207,59 +207,34 @@ class EventRow:
 
 USER_STREAM: Final = "user"
 _SYMBOL: Final = "symbol"
-_SESSION: Final = "sessionId"
 
-
-def _request(name: ClientEvent, family: Family = Family.CONTROL) -> EventRow:
-    return EventRow(
-        name=name.value, direction=Direction.TO_GATEWAY, family=family, audience=Audience.GATEWAY
-    )
-
-
-def _reply(name: ServerEvent) -> EventRow:
-    return EventRow(name=name.value, audience=Audience.ASKER)
-
-
-def _market(name: str, stream: str, subject: str) -> EventRow:
-    """Return the row of an event that is routed, numbered and conflated by its symbol."""
-    return EventRow(
-        name=name,
-        family=Family.MARKET,
-        audience=Audience.SYMBOL_ROOMS,
-        stream=StreamRule(stream, by=_SYMBOL),
-        channel=Channel.MARKET_DATA.value,
-        lane="MARKET",
-        conflated_by=(_SYMBOL,),
-        publishable=True,
-        subject=Subject(subject),
-    )
-
-
-def _trading(name: str, subject: Subject) -> EventRow:
-    """Return the row of an event whose owner gets all of it, and the trading room a part."""
-    return EventRow(
-        name=name,
-        family=Family.TRADING,
-        audience=Audience.OWNER_AND_PUBLIC,
-        stream=StreamRule("trading"),
-        channel=Channel.TRADING.value,
-        publishable=True,
-        subject=subject,
-    )
-
-
-def _llm(name: str, audience: Audience = Audience.ASKER, stream: str = "llm") -> EventRow:
-    """Return the row of an event of a model's answer, numbered by session."""
-    return EventRow(
-        name=name,
-        family=Family.LLM,
-        audience=audience,
-        stream=StreamRule(stream, by=_SESSION),
-        channel=Channel.LLM.value,
-        publishable=True,
-    )
-
-
+_request = partial(EventRow, direction=Direction.TO_GATEWAY, audience=Audience.GATEWAY)
+_reply = partial(EventRow, audience=Audience.ASKER)
+_by_symbol = partial(
+    EventRow,
+    family=Family.MARKET,
+    audience=Audience.SYMBOL_ROOMS,
+    channel=Channel.MARKET_DATA.value,
+    lane="MARKET",
+    conflated_by=(_SYMBOL,),
+    publishable=True,
+)
+_of_owner = partial(
+    EventRow,
+    family=Family.TRADING,
+    audience=Audience.OWNER_AND_PUBLIC,
+    stream=StreamRule("trading"),
+    channel=Channel.TRADING.value,
+    publishable=True,
+)
+_of_model = partial(
+    EventRow,
+    family=Family.LLM,
+    audience=Audience.ASKER,
+    stream=StreamRule("llm", by="sessionId"),
+    channel=Channel.LLM.value,
+    publishable=True,
+)
 # fmt: off
 ORDER: Final = Subject(
     "order",
@@ -291,51 +266,37 @@ BALANCE: Final = Subject(
 # fmt: on
 
 EVENTS: Final[Mapping[str, EventRow]] = {
-    row.name: row
+    str(row.name): row
     for row in (
-        _request(ClientEvent.SUBSCRIBE),
-        _request(ClientEvent.UNSUBSCRIBE),
-        _request(ClientEvent.GET_SUBSCRIPTIONS),
-        _request(ClientEvent.PING),
-        _request(ClientEvent.TOKEN_REFRESH),
-        _request(ClientEvent.LLM_CHAT_STREAM, Family.LLM),
-        _request(ClientEvent.LLM_STREAM_REQUEST, Family.LLM),
-        _request(ClientEvent.LLM_STREAM_CANCEL, Family.LLM),
-        _reply(ServerEvent.CONNECTED),
-        _reply(ServerEvent.SUBSCRIBED),
-        _reply(ServerEvent.UNSUBSCRIBED),
-        _reply(ServerEvent.SUBSCRIPTIONS),
-        _reply(ServerEvent.PONG),
-        _reply(ServerEvent.TOKEN_REFRESHED),
-        _reply(ServerEvent.ERROR),
-        _reply(ServerEvent.LLM_ACKNOWLEDGED),
-        _reply(ServerEvent.LLM_CANCEL_ACKNOWLEDGED),
-        _reply(ServerEvent.TOKEN_EXPIRING),
-        _reply(ServerEvent.RESYNC),
-        EventRow(name=ServerEvent.SERVER_DRAINING.value, audience=Audience.EVERYONE),
+        *(_request(name=name) for name in ClientEvent),
+        *(_reply(name=name) for name in ServerEvent),
+        # Three of these go to every client: their rows replace the ones above.
+        EventRow(name=ServerEvent.SERVER_DRAINING, audience=Audience.EVERYONE),
         # Only the newest matters: a client that missed an older one is not disconnected.
         EventRow(
-            name=ServerEvent.HEARTBEAT.value,
+            name=ServerEvent.HEARTBEAT,
             audience=Audience.EVERYONE,
             stream=StreamRule("heartbeat"),
             conflated_by=(),
         ),
-        EventRow(
-            name=ServerEvent.CONNECTION_COUNT.value, audience=Audience.EVERYONE, conflated_by=()
+        EventRow(name=ServerEvent.CONNECTION_COUNT, audience=Audience.EVERYONE, conflated_by=()),
+        _by_symbol(name=PRICE_EVENT, stream=StreamRule("price", _SYMBOL), subject=Subject("price")),
+        _by_symbol(
+            name=TICKER_EVENT, stream=StreamRule("ticker", _SYMBOL), subject=Subject("ticker")
         ),
-        _market(PRICE_EVENT, "price", "price"),
-        _market(TICKER_EVENT, "ticker", "ticker"),
-        _market(ORDER_BOOK_EVENT, "book", "orderBook"),
-        _trading("order:created", ORDER),
-        _trading("order:submitted", ORDER),
-        _trading("order:partially-filled", ORDER),
-        _trading("order:filled", ORDER),
-        _trading("order:cancelled", ORDER),
-        _trading("order:rejected", ORDER),
-        _trading("position:opened", POSITION),
-        _trading("position:updated", POSITION),
-        _trading("position:closed", POSITION),
-        _trading("trade:executed", TRADE),
+        _by_symbol(
+            name=ORDER_BOOK_EVENT, stream=StreamRule("book", _SYMBOL), subject=Subject("orderBook")
+        ),
+        _of_owner(name="order:created", subject=ORDER),
+        _of_owner(name="order:submitted", subject=ORDER),
+        _of_owner(name="order:partially-filled", subject=ORDER),
+        _of_owner(name="order:filled", subject=ORDER),
+        _of_owner(name="order:cancelled", subject=ORDER),
+        _of_owner(name="order:rejected", subject=ORDER),
+        _of_owner(name="position:opened", subject=POSITION),
+        _of_owner(name="position:updated", subject=POSITION),
+        _of_owner(name="position:closed", subject=POSITION),
+        _of_owner(name="trade:executed", subject=TRADE),
         EventRow(
             name="balance:updated",
             family=Family.BALANCE,
@@ -344,12 +305,16 @@ EVENTS: Final[Mapping[str, EventRow]] = {
             publishable=True,
             subject=BALANCE,
         ),
-        _llm("llm:stream:start"),
-        _llm("llm:stream:token"),
-        _llm("llm:stream:done"),
-        _llm("llm:stream:cancelled"),
-        _llm(LLM_ERROR_EVENT),
-        _llm("llm:stream", Audience.ROOM, "llm-chunk"),
+        _of_model(name="llm:stream:start"),
+        _of_model(name="llm:stream:token"),
+        _of_model(name="llm:stream:done"),
+        _of_model(name="llm:stream:cancelled"),
+        _of_model(name=LLM_ERROR_EVENT),
+        _of_model(
+            name="llm:stream",
+            audience=Audience.ROOM,
+            stream=StreamRule("llm-chunk", by="sessionId"),
+        ),
     )
 }
 """Every event of the contract, by name: the only list of events."""

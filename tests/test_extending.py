@@ -19,8 +19,13 @@ DEADLINE_S: Final = 100
 
 EVENT: Final = {
     "gateway/contract.py": (
-        '        _market(PRICE_EVENT, "price", "price"),\n',
-        '        _market("funding:update", "funding", "fundingRate"),\n',
+        "        _by_symbol(name=PRICE_EVENT,",
+        """        _by_symbol(
+            name="funding:update",
+            stream=StreamRule("funding", _SYMBOL),
+            subject=Subject("fundingRate"),
+        ),
+""",
     ),
     "scenarios/model.py": ('"ticker:update", ', '"funding:update", '),
     "loadtests/publication/payloads.py": (
@@ -32,7 +37,7 @@ EVENT: Final = {
 CHANNEL: Final = {
     "gateway/contract.py": (
         (
-            '    LLM = "llm"\n\n\nLane',
+            '    LLM = "llm"\n\n\nLaneName',
             '    TRANSFERS = "transfers"\n',
         ),
         (
@@ -40,7 +45,7 @@ CHANNEL: Final = {
             "        ChannelRow(name=Channel.TRANSFERS),\n",
         ),
         (
-            '        _llm("llm:stream:start"),\n',
+            '        _of_model(name="llm:stream:start"),\n',
             """        EventRow(
             name="transfer:settled",
             family=Family.TRADING,
