@@ -14,7 +14,7 @@ from loadtests.behaviours.users import VirtualUser
 from loadtests.errors import ClientError
 from loadtests.oracles.dead_peers import Band, predict_band
 from loadtests.results import DeadPeerOutcome, Event, Series
-from scenarios.schema import DeadPeerKind
+from scenarios.groups import DeadPeerKind
 
 SMALL_BUFFER_BYTES: Final = 4_096
 """What a stalled peer's kernel holds for it, before it doubles that."""
