@@ -15,9 +15,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from locust import events
 
-from loadtests.behaviours.cast import CAST
+from loadtests.behaviours.registry import BEHAVIOURS
 from loadtests.conducting.conductor import Conductor
 
 # Locust takes its users from the names of this file.
-globals().update({user_class.__name__: user_class for user_class in CAST.values()})
-Conductor(CAST).listen(events)
+globals().update({user_class.__name__: user_class for user_class in BEHAVIOURS.values()})
+Conductor(BEHAVIOURS).listen(events)

@@ -1,4 +1,4 @@
-"""When the load changes, gets orders, and ends: at the scenario's times, which nothing moves."""
+"""``LoadClock``: changes and ends the load, and gives commands, at the scenario's fixed times."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from locust.env import Environment
 
 from loadtests.conducting.run import Run
 from loadtests.plan.schedule import SECOND_NS
-from loadtests.results import Event
+from loadtests.results import Event, Phase
 from scenarios.schema import GATEWAY_DEEDS
 
 
 class LoadClock:
-    """Walks through the stages of a run, and ends its load.
+    """Applies the load stages of a run, records its commands, and ends its load.
 
     Args:
-        run: whose steady phase the times are counted from.
+        run: the run, whose steady phase the times count from.
         environment: Locust's.
         end: ends the load; called in a greenlet of its own.
-        has_stages: whether the scenario's stages hold; they do not where somebody gave
-            another number of users.
+        has_stages: whether the scenario's load stages apply. They do not when the command line
+            gives another number of users.
     """
 
     def __init__(
@@ -36,23 +36,23 @@ class LoadClock:
         self._greenlets = [gevent.spawn(work) for work in works]
 
     def stop(self) -> None:
-        """Change nothing any more; a greenlet of this clock that calls it is not held up."""
+        """Stop. A greenlet of this clock may call it and is not killed."""
         others = [g for g in self._greenlets if g is not gevent.getcurrent()]
         gevent.killall(others, block=False)
 
     def _end_when_due(self) -> None:
-        """End the load when the scenario says; Locust's own timer does for a ``-t``."""
+        """End the load at the scenario's end. Locust's own timer ends a load with ``-t``."""
         end_ns = self._run.steady_end_ns()
         if end_ns is not None:
             _sleep_until(end_ns)
             gevent.spawn(self._end)
 
     def _give_orders(self) -> None:
-        """Record each command when it is due; one to the gateway is carried out here.
+        """Record each command when it is due, and carry out those to the gateway.
 
-        The users carry theirs out in their own processes, by the same times.
+        Users carry out theirs in their own processes, at the same times.
         """
-        steady_ns = self._run.steady_ns()
+        steady_ns = self._run.phases.start_ns(Phase.STEADY)
         if steady_ns is None:
             return
         for command in self._run.scenario.commands:
@@ -70,7 +70,8 @@ class LoadClock:
                 self._run.order_gateway(command.do, at_ns)
 
     def _walk_stages(self) -> None:
-        steady_ns, runner = self._run.steady_ns(), self._environment.runner
+        steady_ns = self._run.phases.start_ns(Phase.STEADY)
+        runner = self._environment.runner
         if steady_ns is None or runner is None:
             return
         for stage in self._run.scenario.stages:

@@ -1,4 +1,4 @@
-"""A worker under Locust: takes the run that its master begins, and plays its part in it."""
+"""``WorkerPart``: listens to Locust and the master, and runs the worker's part of each run."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from locust.event import Events
 from locust.rpc import Message
 from locust.runners import WorkerRunner
 
-from loadtests.behaviours.users import VirtualUser
-from loadtests.conducting.member import CrewMember, MasterClock
+from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.conducting.shipments import load_packer
+from loadtests.conducting.worker_run import MasterClock, WorkerRun
 from loadtests.plan.messages import CLOCK, CLOSE, PHASES, RUN_OPTION, TAKEN, Assignment
 
 REPORT_EACH_S: Final = 1.0
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 class WorkerPart:
-    """Listens to Locust and to the master for one worker, run after run.
+    """A worker's part of every run that its master begins.
 
     Args:
         runner: the worker's.
@@ -45,9 +45,9 @@ class WorkerPart:
         self._behaviours = behaviours
         self._secret = secret
         self._clock = MasterClock(runner)
-        self._member: CrewMember | None = None
+        self._member: WorkerRun | None = None
         self._is_interrupted = False
-        # Locust's own three seconds would make a run's live figures three seconds old.
+        # With Locust's default the live figures of a run would be three seconds old.
         runners.WORKER_REPORT_INTERVAL = REPORT_EACH_S
         remember_default_options()
         load_packer()
@@ -75,23 +75,23 @@ class WorkerPart:
         self._clock.start()
 
     def start(self, environment: Environment, **_facts: object) -> None:
-        """Take the run that came with the first users."""
+        """Begin the run that came with the first users."""
         assignment = Assignment.unpacked(getattr(environment.parsed_options, RUN_OPTION))
-        self._member = CrewMember(self._runner, assignment, self._clock, self._secret)
+        self._member = WorkerRun(self._runner, assignment, self._clock, self._secret)
         for user_class in self._behaviours.values():
-            user_class.stage = self._member.stage
+            user_class.run_context = self._member.run_context
 
     def report(self, client_id: str, data: dict[str, Any], **_facts: object) -> None:  # noqa: ARG002 - Locust's shape
-        """Add what was measured to Locust's report."""
+        """Add this worker's rows to Locust's report."""
         if self._member is not None:
             self._member.report(data)
 
     def finish(self, **_facts: object) -> None:
-        """Leave the run when it has not closed yet, and let go of what users left."""
+        """Leave a run that is not closed, and close the connections that users left open."""
         member = self._member
         if member is not None:
             member.leave()
-            member.stage.sweep()
+            member.run_context.sweep()
 
     def _close(self, msg: Message, **_facts: object) -> None:
         if self._member is not None:
@@ -109,7 +109,7 @@ class WorkerPart:
             self._member.take_receipt(int(msg.data["number"]))
 
     def _interrupt(self) -> None:
-        """Leave a Ctrl-C to the master, which gets it too; a second one ends this process."""
+        """Leave a first Ctrl-C to the master, which gets it too. A second one ends this process."""
         if self._is_interrupted or self._member is None:
             self._runner.quit()
             return
@@ -118,10 +118,10 @@ class WorkerPart:
 
 
 def remember_default_options() -> None:
-    """Have Locust find out once which options are its own (2.47, ``WorkerRunner``).
+    """Cache which options are Locust's own (Locust 2.47, ``WorkerRunner``).
 
-    It makes a whole parser, 4 ms, for each of some 80 options of each message that brings
-    users, one a second while they come on: a third of a core, in which nothing is read.
+    Locust builds a parser, 4 ms, for each of about 80 options of each spawn message, and gets
+    one message a second during the ramp. That is a third of a core in which nothing is read.
     """
     argument_parser.default_args_dict = lru_cache(maxsize=1)(_default_options)
 
@@ -130,6 +130,6 @@ _default_options: Final = argument_parser.default_args_dict
 
 
 def _die_with_parent() -> None:
-    """End with the process that forked this one, however that ends (Linux)."""
+    """End this process when its parent ends, for whatever reason (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

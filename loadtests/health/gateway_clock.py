@@ -15,10 +15,12 @@ from itertools import pairwise
 from typing import Any, Final
 
 import gevent
+from locust.env import Environment
 
 from loadtests.errors import ClientError
 from loadtests.health.clock_offset import DRIFT_PPM, Offset
 from loadtests.health.target import fetch_clock_offset
+from loadtests.reading.pushes import PushTable
 
 ASK_EACH_S: Final = 10.0
 """A gateway allows ten pings in ten seconds; a connection of its own asks eight."""
@@ -134,6 +136,17 @@ class GatewayClock:
                 for at_ns, found in self._found
             ],
         }
+
+
+def time_pushes_by(environment: Environment, clock: GatewayClock) -> None:
+    """Time an environment's pushes by the gateway's clock, once its offset is known."""
+    intake = PushTable.of(environment).intake
+    intake.offset_ns = None  # the offset of the last run may be another gateway's
+
+    def take(offset_ns: int) -> None:
+        intake.offset_ns = offset_ns
+
+    clock.listen(take)
 
 
 def widest_error_ns(errors_ns: list[int | None]) -> int | None:

@@ -1,4 +1,4 @@
-"""What a manifest says of a run before its first user connects."""
+"""The members of the manifest that are known before the first user connects."""
 
 from __future__ import annotations
 
@@ -30,7 +30,21 @@ def describe_run(
     clock_id: str | None,
     unix_s: float,
 ) -> dict[str, object]:
-    """Return the part of the manifest that does not change while the run goes."""
+    """Return the members of the manifest that do not change during a run.
+
+    Args:
+        scenario: what is run.
+        directory: the run directory.
+        target_url: ``http://HOST:PORT`` of the gateway.
+        welcome: a welcome event, for ``limits``, ``clock`` and ``heartbeatInterval``.
+        users: virtual users by group.
+        spawn_rate: users a second.
+        load_s: seconds until the load ends; None when the scenario or a person ends it.
+        command: the command line.
+        embedded_pid: the process id of an embedded gateway, else None.
+        clock_id: the id of this process's clock; None when unknown.
+        unix_s: wall-clock seconds of the run's start.
+    """
     commit, is_dirty = describe_commit()
     gateway_clock = welcome.get("clock")
     return {

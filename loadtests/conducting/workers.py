@@ -1,4 +1,4 @@
-"""The workers of a run, as their master sees them: what they send, who is there, who is lost.
+"""``Workers``: the workers of a run, as their master sees them.
 
 ValueError
 └── ParcelError      (``loadtests.conducting.shipments``) a message of another version
@@ -28,8 +28,8 @@ _POLL_S: Final = 0.05
 
 
 @dataclass(kw_only=True)
-class CrewMember:
-    """One worker of this run."""
+class WorkerState:
+    """What the master knows of one worker."""
 
     name: str
     reader: ParcelReader
@@ -43,19 +43,19 @@ class CrewMember:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-class Crew:
-    """Every worker that took part in a run.
+class Workers:
+    """Every worker that takes part in a run.
 
     Args:
         runner: the master's.
-        directory: the run's, which gets segments for each worker.
-        ranks: the workers that the run begins with, by Locust's id.
+        directory: the run directory, which gets segments for each worker.
+        ranks: the workers that the run begins with, by Locust's id of each.
     """
 
     def __init__(self, runner: MasterRunner, directory: Path, ranks: Mapping[str, int]) -> None:
         self._runner = runner
         self._directory = directory
-        self._members: dict[str, CrewMember] = {}
+        self._members: dict[str, WorkerState] = {}
         self.problems: list[str] = []
         for client_id in ranks:
             self._join(client_id)
@@ -67,21 +67,21 @@ class Crew:
 
     @property
     def lost(self) -> list[str]:
-        """The names of those that were lost."""
+        """The names of lost workers."""
         return [member.name for member in self._members.values() if member.is_lost]
 
     def describe(self) -> dict[str, object]:
-        """Return what the manifest says of the workers, each in its own words at its end."""
+        """Return what the manifest says of the workers, with the facts that each sent last."""
         facts = {member.name: member.facts for member in self._members.values() if member.facts}
         return {"names": self.names, "lost": self.lost, "facts": facts}
 
     def clock_errors_ns(self) -> list[int | None]:
-        """Return each worker's bound on how far it was off the gateway's clock, at its end."""
+        """Return each worker's error bound of the gateway's clock at its end, in ns."""
         facts = [member.facts for member in self._members.values() if member.facts]
         return [found["gateway_clock"]["error_ns"] for found in facts]
 
     def unmeasured(self) -> set[str]:
-        """Return what each worker's machine could not give."""
+        """Return what each worker could not measure."""
         return {
             f"{member.name}: {words}"
             for member in self._members.values()
@@ -93,16 +93,16 @@ class Crew:
         return LiveFigures.merged(m.live for m in self._members.values() if not m.is_lost)
 
     def is_complete(self, users: int) -> bool:
-        """Return whether so many users are there and each has come on, or has failed to once."""
+        """Return whether ``users`` exist and each has connected, or failed to at least once."""
         here = [member for member in self._members.values() if not member.is_lost]
         return all(m.is_complete for m in here) and sum(m.users for m in here) >= users
 
     def trader_ids(self) -> list[str]:
-        """Return the ids of the traders that were connected when their worker was complete."""
+        """Return the ids of the traders that are connected."""
         return [user for member in self._members.values() for user in member.traders]
 
     def rows(self) -> list[tuple[str, LedgerRow]]:
-        """Return the ledger of every worker that closed it, each row with its worker's name."""
+        """Return the rows of every closed ledger, each with its worker's name."""
         return [(m.name, row) for m in self._members.values() for row in m.rows]
 
     def tell_phases(self, phases: PhaseTimes) -> None:
@@ -111,10 +111,14 @@ class Crew:
         self._runner.send_message(PHASES, content)
 
     def close_ledgers(self, last_numbers: Mapping[str, int], drain_s: float) -> bool:
-        """Have every worker end its requests, wait for what it is owed, and close its ledger.
+        """Have every worker end its requests, wait for owed deliveries, and close its ledger.
+
+        Args:
+            last_numbers: the last number of every stream.
+            drain_s: how long a worker waits for owed deliveries, in s.
 
         Returns:
-            Whether all did in time, but for those that are lost already.
+            Whether every worker that is not lost did so in time.
         """
         self._runner.send_message(CLOSE, {"last_numbers": dict(last_numbers), "drain_s": drain_s})
         deadline_ns = time.monotonic_ns() + round((drain_s + _CLOSE_S) * SECOND_NS)
@@ -128,7 +132,7 @@ class Crew:
         return all(m.has_closed or m.is_lost for m in self._members.values())
 
     def find_lost(self) -> list[str]:
-        """Return the names of workers that were lost since the last call."""
+        """Return the names of workers lost since the last call."""
         found = []
         for client_id, member in self._members.items():
             if member.is_lost or (member.has_closed and not member.facts.get("left")):
@@ -145,7 +149,7 @@ class Crew:
             member.reader.close()
 
     def report(self, client_id: str, data: Mapping[str, Any]) -> None:
-        """Take a worker's report, and tell it what need not be sent again."""
+        """Take a worker's report, and acknowledge its parcels."""
         if PARCELS not in data:
             return
         member = self._members.get(client_id) or self._join(client_id)
@@ -154,7 +158,7 @@ class Crew:
         self._take(client_id, member, data[PARCELS])
 
     def status(self, client_id: str, data: Mapping[str, Any]) -> None:
-        """Take a worker's word on how many of its users are there."""
+        """Take how many users a worker has, and whether all have connected."""
         member = self._members.get(client_id) or self._join(client_id)
         member.users = int(data["users"])
         member.is_complete = bool(data["complete"])
@@ -169,20 +173,20 @@ class Crew:
             member.facts = dict(data["facts"])
             member.has_closed = True
 
-    def _take(self, client_id: str, member: CrewMember, parcels: Any) -> None:
+    def _take(self, client_id: str, member: WorkerState, parcels: Any) -> None:
         number = member.reader.accept(parcels)
         self._runner.send_message(TAKEN, {"number": number}, client_id)
 
-    def _join(self, client_id: str) -> CrewMember:
+    def _join(self, client_id: str) -> WorkerState:
         index = self._runner.get_worker_index(client_id)  # type: ignore[no-untyped-call]  # Locust's own gap
         name = f"worker-{index}"
-        member = CrewMember(name=name, reader=ParcelReader(self._directory, name))
+        member = WorkerState(name=name, reader=ParcelReader(self._directory, name))
         self._members[client_id] = member
         return member
 
 
 def answer_clocks(runner: MasterRunner) -> None:
-    """Answer every worker that asks what time it is here (RFC 5905 §8)."""
+    """Answer each worker's question for the master's time (RFC 5905 §8)."""
 
     def answer(environment: Environment, msg: Message, **_facts: object) -> None:  # noqa: ARG001 - Locust's shape
         stamps = {"sent_ns": msg.data["sent_ns"], "received_ns": time.monotonic_ns()}
@@ -191,12 +195,15 @@ def answer_clocks(runner: MasterRunner) -> None:
     runner.register_message(CLOCK, answer)
 
 
-def listen_to_workers(environment: Environment, crew: Callable[[], Crew | None]) -> None:
-    """Hand what workers send to the crew of the run that goes on.
+def listen_to_workers(environment: Environment, workers: Callable[[], Workers | None]) -> None:
+    """Pass the workers' messages to the current run.
 
     Args:
         environment: the master's.
-        crew: returns the crew; None between runs, when what still comes is of no run.
+        workers: returns the workers of the current run; None between runs.
+
+    Raises:
+        TypeError: the environment is not a master's.
     """
     runner = environment.runner
     if not isinstance(runner, MasterRunner):
@@ -204,17 +211,17 @@ def listen_to_workers(environment: Environment, crew: Callable[[], Crew | None])
     answer_clocks(runner)
 
     def take_report(client_id: str, data: Mapping[str, Any], **_facts: object) -> None:
-        found = crew()
+        found = workers()
         if found is not None:
             found.report(client_id, data)
 
     def take_status(environment: Environment, msg: Message, **_facts: object) -> None:  # noqa: ARG001 - Locust's shape
-        found = crew()
+        found = workers()
         if found is not None:
             found.status(msg.node_id, msg.data)
 
     def take_closed(environment: Environment, msg: Message, **_facts: object) -> None:  # noqa: ARG001 - Locust's shape
-        found = crew()
+        found = workers()
         if found is not None:
             found.closed(msg.node_id, msg.data)
 

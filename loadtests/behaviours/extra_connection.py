@@ -1,4 +1,4 @@
-"""One more connection of a virtual user that has one: for what counts over all of them."""
+"""One more connection of a virtual user: some limits count over all connections of a user."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from loadtests.errors import TimedOut
 
 
 class ExtraConnection:
-    """Holds a connection, hears its welcome, and leaves all else that comes alone.
+    """Holds a connection and takes its welcome. It ignores all other events.
 
     Args:
         url: of the gateway.
-        source_address: to connect from.
-        tls: whom to trust with https and wss.
+        source_address: to connect from; None leaves it to the kernel.
+        tls: what to trust with https and wss; None trusts the machine's authorities.
 
     Attributes:
         client: to call with.
@@ -49,6 +49,6 @@ class ExtraConnection:
             self._welcomed.set(None)
 
     def on_end(self, stamp_ns: int, error: Exception) -> None:  # noqa: ARG002 - the listener's shape
-        """Have whoever waits for the welcome know; calls fail by themselves."""
+        """Fail the wait for the welcome; calls fail by themselves."""
         if not self._welcomed.ready():
             self._welcomed.set_exception(error)
