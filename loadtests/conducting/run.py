@@ -19,12 +19,12 @@ from loadtests.conducting.run_manifest import RunManifest
 from loadtests.conducting.run_publisher import LAB_USER, RunPublisher
 from loadtests.conducting.workers import Workers
 from loadtests.endpoints import fetch_streams
-from loadtests.health.collecting import freeze_what_stays, release_what_stayed
+from loadtests.health.garbage_collection import freeze_objects, unfreeze_objects
 from loadtests.health.gateway_clock import GatewayClock
+from loadtests.health.generator_probe import GeneratorProbe
 from loadtests.health.live_file import LiveFile
-from loadtests.health.probes import GeneratorProbe
 from loadtests.health.pulse import Pulse
-from loadtests.health.watching import ServerWatch
+from loadtests.health.server_watch import ServerWatch
 from loadtests.record.gateway_orders import RESTARTED_WITHIN_S, OrderedGateway
 from loadtests.record.live_figures import LiveFigures
 from loadtests.record.recording import SECOND_NS, PhaseTimes, Recorder
@@ -173,7 +173,7 @@ class Run:
         """Begin the warm-up and the publisher: all users are connected. Idempotent."""
         if not self.phases.is_ramping():
             return
-        freeze_what_stays()
+        freeze_objects()
         # Both phases have their whole length, so that each run publishes as much.
         begin_ns = max(time.monotonic_ns(), self.publisher.ready_ns)
         steady_ns = begin_ns + max(1, round(self.scenario.phases.warm_up_s * SECOND_NS))
@@ -237,7 +237,7 @@ class Run:
         self._pulse.stop()
         self._server.close()
         self.clock.stop()
-        release_what_stayed()
+        unfreeze_objects()
         end_ns = time.monotonic_ns()
         names = [column.name for column in TABLES["ledger"] if column.name != "worker"]
         named = [(self.recorder.worker, row) for row in ledger_rows]

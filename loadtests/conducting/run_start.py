@@ -22,7 +22,7 @@ from loadtests.conducting.user_counts import divide_users, worker_nodes
 from loadtests.conducting.workers import Workers
 from loadtests.connection.protocol.handshake import parse_target
 from loadtests.errors import ClientError
-from loadtests.health.clocks import read_clock_id
+from loadtests.health.clock_id import read_clock_id
 from loadtests.health.target import fetch_welcome
 from loadtests.plan.messages import RUN_OPTION, Assignment
 from loadtests.plan.preflight import heartbeat_problem, limits_exceeded

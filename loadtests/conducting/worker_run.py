@@ -18,11 +18,11 @@ from locust.runners import WorkerRunner
 from loadtests.behaviours.run_context import RunContext
 from loadtests.conducting.command_clock import CommandClock
 from loadtests.conducting.shipments import ParcelWriter
+from loadtests.health.clock_id import is_one_clock, read_clock_id
 from loadtests.health.clock_offset import OffsetFilter
-from loadtests.health.clocks import is_one_clock, read_clock_id
-from loadtests.health.collecting import freeze_what_stays, release_what_stayed
+from loadtests.health.garbage_collection import freeze_objects, unfreeze_objects
 from loadtests.health.gateway_clock import GatewayClock, time_pushes_by
-from loadtests.health.probes import GeneratorProbe
+from loadtests.health.generator_probe import GeneratorProbe
 from loadtests.health.pulse import Pulse
 from loadtests.plan.division import Division
 from loadtests.plan.messages import CLOCK, CLOSED, LIVE, PARCELS, STATUS, Assignment
@@ -123,7 +123,7 @@ class WorkerRun:
     def take_phases(self, data: Mapping[str, Any]) -> None:
         """Take the run's phases, by the master's clock."""
         if self._phases.phases == [Phase.RAMP]:
-            freeze_what_stays()  # all users are connected: warm-up begins
+            freeze_objects()  # all users are connected: warm-up begins
         self._phases.replace(
             [int(start_ns) + self._shift_ns for start_ns in data["starts_ns"]],
             [Phase(name) for name in data["phases"]],
@@ -190,7 +190,7 @@ class WorkerRun:
         self._status.kill()
         self._pulse.stop()
         self._gateway_clock.stop()
-        release_what_stayed()
+        unfreeze_objects()
         now_ns = time.monotonic_ns()
         self.run_context.close_oracles(now_ns)
         self.run_context.close_pushes()

@@ -1,4 +1,4 @@
-"""Times in which the gateway may be away because the scenario ordered it. Pure."""
+"""``Gaps``: when the gateway may be down because a command ended it. Pure."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 
 class Gaps:
-    """What fails within a gap is expected.
+    """Failures within a gap are expected.
 
-    A gap begins when the order is given, and is over with the first answer after a failure,
-    or after ``longest_ns``.
+    A gap begins with its command. It ends with the first answer after a failure, or after
+    ``longest_ns``.
 
     Args:
-        begins_ns: when each order is given.
-        longest_ns: how long the gateway may take to be back.
+        begins_ns: when each command is given, monotonic.
+        longest_ns: how long the gateway may take to answer again.
     """
 
     def __init__(self, begins_ns: Iterable[int], longest_ns: int) -> None:
@@ -22,13 +22,13 @@ class Gaps:
         self._has_failed = False
 
     def take_failure(self, now_ns: int) -> bool:
-        """Take something that failed; return whether that was to be expected."""
+        """Note a failure. Returns whether it was expected."""
         is_expected = self._newest_ns(now_ns) is not None
         self._has_failed = self._has_failed or is_expected
         return is_expected
 
     def take_answer(self, now_ns: int) -> bool:
-        """Take an answer; return whether it is the first of a gateway that was away."""
+        """Note an answer. Returns whether it ends a gap."""
         if not self._has_failed:
             return False
         self._has_failed = False

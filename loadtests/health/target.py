@@ -1,4 +1,4 @@
-"""One connection to the target before the load: its welcome, and how far its clock is from ours."""
+"""One connection to the target before the load: for its welcome and its clock's offset."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PROBE_TIMEOUT_S: Final = 10.0
 
 
 def fetch_welcome(url: str, secret: str) -> dict[str, Any]:
-    """Connect once, as a user of its own, and return the welcome.
+    """Connect once, as a separate user, and return the welcome.
 
     Raises:
         ClientError: the target is unreachable, refuses, or sends no welcome.
@@ -33,12 +33,12 @@ def fetch_welcome(url: str, secret: str) -> dict[str, Any]:
 
 
 def fetch_clock_offset(url: str, secret: str, exchanges: int = KEPT) -> Offset | None:
-    """Connect once and find how far the target's clock is from ours, from ping and pong.
+    """Connect once and measure the offset of the target's clock with pings.
 
     Args:
         url: of the target.
         secret: its ``JWT_SECRET``.
-        exchanges: pings, at most 10: that is what the contract allows in 10 s.
+        exchanges: pings, at most the 10 that the contract allows in 10 s.
 
     Returns:
         None when the target's pong carries no stamps.

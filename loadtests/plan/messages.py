@@ -42,7 +42,7 @@ class Assignment:
         run_id: which run.
         scenario: the text of the scenario, because a worker may have no file.
         t0_ns: the run's start, by the master's clock.
-        clock_id: of the master's clock (``loadtests.health.clocks``); None when unknown.
+        clock_id: of the master's clock (``loadtests.health.clock_id``); None when unknown.
         gateway_clock_id: of the gateway's clock, from its welcome.
         counts: for each group, how many users each worker has, by rank.
         ranks: each worker's rank, by Locust's id of it.

@@ -19,7 +19,7 @@ from loadtests.behaviours.run_context import RunContext
 from loadtests.behaviours.subscriber import Subscriber
 from loadtests.behaviours.trader import Trader
 from loadtests.behaviours.virtual_user import VirtualUser
-from loadtests.health.clocks import read_clock_id
+from loadtests.health.clock_id import read_clock_id
 from loadtests.results import Event, Series
 from scenarios.schema import parse_scenario
 

@@ -14,7 +14,7 @@ import pytest
 from blackbox.target import Target
 
 from loadtests.conducting.run import Run
-from loadtests.health.clocks import read_clock_id
+from loadtests.health.clock_id import read_clock_id
 from loadtests.record.finisher import finish_run
 from loadtests.record.manifest import create_run_directory, read_json
 from loadtests.record.recording import SECOND_NS
