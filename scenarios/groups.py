@@ -6,9 +6,9 @@ purpose, and what they meet is no error.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Final, Literal, Self, TypeVar, cast, get_args, get_type_hints
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar, Final, Literal, Self, TypeVar, cast, get_args, get_type_hints
 
 from scenarios.arrivals import MAX_BURST, Arrivals, read_arrivals
 from scenarios.reading import Source, Table
@@ -25,6 +25,36 @@ DEAD_PEER_KINDS: Final[tuple[DeadPeerKind, ...]] = ("mute", "no-pong", "stalled"
 """Neither reads nor writes; reads and answers no ping; reads nothing and still writes pongs."""
 
 _Group = TypeVar("_Group", bound="Group")
+_Value = TypeVar("_Value")
+
+
+def key(read: Callable[[Table], _Value], default: _Value | None = None) -> _Value:
+    """Return the field of a group whose value ``read`` takes from the group's table.
+
+    Args:
+        read: asks the table for the key, with what may be written there and an example.
+        default: of the field, for a group that is made in a program.
+    """
+    stated: Any = MISSING if default is None else default
+    found: _Value = field(default=stated, metadata={"read": read})
+    return found
+
+
+def _count(table: Table, example: int = 60, most: int = MAX_USERS) -> int:
+    return table.integer("count", 1, most, example)
+
+
+def _symbols(table: Table, least: int = 1) -> int:
+    return table.integer("symbols", least, MAX_SYMBOLS_HELD, 2)
+
+
+def _size(table: Table, name: str, least: int, example: str) -> int:
+    found = table.size_bytes(name, least, MAX_BUFFER_BYTES, example, is_required=True)
+    return least if found is None else found
+
+
+def _buffer(table: Table) -> int:
+    return _size(table, "receive_buffer", MIN_BUFFER_BYTES, "4 KB")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,18 +68,14 @@ class Group:
     """
 
     takes_commands: ClassVar[bool] = True
-    count: int
+    count: int = key(_count)
 
     @classmethod
     def read(cls, table: Table) -> Self:
         """Return the group that ``[users.NAME]`` states, and report what is wrong with it."""
-        found = cls._read(table)
+        found = cls(**{each.name: each.metadata["read"](table) for each in fields(cls)})
         table.finish()
         return found
-
-    @classmethod
-    def _read(cls, table: Table) -> Self:
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,31 +86,14 @@ class ListenerGroup(Group):
         symbols: that each holds, drawn by popularity without replacement.
     """
 
-    symbols: int
-
-
-def _count(table: Table, example: int = 60, most: int = MAX_USERS) -> int:
-    return table.integer("count", 1, most, example)
-
-
-def _symbols(table: Table, least: int = 1) -> int:
-    return table.integer("symbols", least, MAX_SYMBOLS_HELD, 2)
-
-
-def _buffer(table: Table) -> int:
-    found = table.size_bytes(
-        "receive_buffer", MIN_BUFFER_BYTES, MAX_BUFFER_BYTES, "4 KB", is_required=True
-    )
-    return MIN_BUFFER_BYTES if found is None else found
+    symbols: int = key(_symbols)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SubscriberGroup(ListenerGroup):
     """Users that listen to some symbols each."""
 
-    @classmethod
-    def _read(cls, table: Table) -> Self:
-        return cls(count=_count(table, 240), symbols=_symbols(table))
+    count: int = key(lambda table: _count(table, 240))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,26 +106,18 @@ class TraderGroup(ListenerGroup):
         arrivals: how its requests are spread.
     """
 
-    request_every_s: float
-    arrivals: Arrivals
-
-    @classmethod
-    def _read(cls, table: Table) -> Self:
-        return cls(
-            count=_count(table),
-            symbols=_symbols(table, 0),
-            request_every_s=table.duration_s("request_every", 0.01, 3_600.0, "4 s"),
-            arrivals=read_arrivals(table),
-        )
+    symbols: int = key(lambda table: _symbols(table, 0))
+    request_every_s: float = key(
+        lambda table: table.duration_s("request_every", 0.01, 3_600.0, "4 s")
+    )
+    arrivals: Arrivals = key(read_arrivals)  # noqa: RUF009 - the call makes a field
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IdleGroup(Group):
     """Users that connect and do nothing at all, until a command asks something of them."""
 
-    @classmethod
-    def _read(cls, table: Table) -> Self:
-        return cls(count=_count(table, 1_000))
+    count: int = key(lambda table: _count(table, 1_000))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,24 +128,14 @@ class ChurnerGroup(ListenerGroup):
         stay_s: mean time from coming to leaving.
     """
 
-    stay_s: float
-
-    @classmethod
-    def _read(cls, table: Table) -> Self:
-        return cls(
-            count=_count(table),
-            symbols=_symbols(table),
-            stay_s=table.duration_s("stay", 0.1, 3_600.0, "2 s"),
-        )
+    stay_s: float = key(lambda table: table.duration_s("stay", 0.1, 3_600.0, "2 s"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StormGroup(ListenerGroup):
     """Users that listen, and drop and return together, on command."""
 
-    @classmethod
-    def _read(cls, table: Table) -> Self:
-        return cls(count=_count(table, 500), symbols=_symbols(table))
+    count: int = key(lambda table: _count(table, 500))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,18 +147,9 @@ class SlowReaderGroup(ListenerGroup):
         receive_buffer_bytes: asked of the kernel (``SO_RCVBUF``, which doubles it).
     """
 
-    bytes_per_second: int
-    receive_buffer_bytes: int
-
-    @classmethod
-    def _read(cls, table: Table) -> Self:
-        pace = table.size_bytes("bytes_per_second", 1, MAX_BUFFER_BYTES, "1 KB", is_required=True)
-        return cls(
-            count=_count(table, 5),
-            symbols=_symbols(table),
-            bytes_per_second=1 if pace is None else pace,
-            receive_buffer_bytes=_buffer(table),
-        )
+    count: int = key(lambda table: _count(table, 5))
+    bytes_per_second: int = key(lambda table: _size(table, "bytes_per_second", 1, "1 KB"))
+    receive_buffer_bytes: int = key(_buffer)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,13 +160,12 @@ class NeverReaderGroup(ListenerGroup):
         receive_buffer_bytes: asked of the kernel (``SO_RCVBUF``, which doubles it).
     """
 
-    receive_buffer_bytes: int
+    count: int = key(lambda table: _count(table, 5))
+    receive_buffer_bytes: int = key(_buffer)
 
-    @classmethod
-    def _read(cls, table: Table) -> Self:
-        return cls(
-            count=_count(table, 5), symbols=_symbols(table), receive_buffer_bytes=_buffer(table)
-        )
+
+def _dead_peer_kinds(table: Table) -> tuple[DeadPeerKind, ...]:
+    return cast(tuple[DeadPeerKind, ...], table.texts("kinds", DEAD_PEER_KINDS))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,20 +178,13 @@ class DeadPeerGroup(Group):
     """
 
     takes_commands: ClassVar[bool] = False
-    kinds: tuple[DeadPeerKind, ...]
-    dies_after_s: float
+    count: int = key(lambda table: _count(table, 6, 1_000))
+    kinds: tuple[DeadPeerKind, ...] = key(_dead_peer_kinds)
+    dies_after_s: float = key(lambda table: table.duration_s("dies_after", 0.0, 3_600.0, "1 s"))
 
     def kind(self, number: int) -> DeadPeerKind:
         """Return the kind of the group's member ``number``, from 0."""
         return self.kinds[number % len(self.kinds)]
-
-    @classmethod
-    def _read(cls, table: Table) -> Self:
-        return cls(
-            count=_count(table, 6, 1_000),
-            kinds=cast(tuple[DeadPeerKind, ...], table.texts("kinds", DEAD_PEER_KINDS)),
-            dies_after_s=table.duration_s("dies_after", 0.0, 3_600.0, "1 s"),
-        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -225,20 +199,15 @@ class AbuserGroup(Group):
     """
 
     takes_commands: ClassVar[bool] = False
-    burst: int
-    connections: int = 1
-    reconnects: int = 0
-    edge: bool = False
-
-    @classmethod
-    def _read(cls, table: Table) -> Self:
-        return cls(
-            count=_count(table, 1, 1_000),
-            burst=table.integer("burst", 1, MAX_BURST, 70),
-            connections=table.integer("connections", 1, 64, 3, default=1),
-            reconnects=table.integer("reconnects", 0, 100, 2, default=0),
-            edge=table.boolean("edge", default=False),
-        )
+    count: int = key(lambda table: _count(table, 1, 1_000))
+    burst: int = key(lambda table: table.integer("burst", 1, MAX_BURST, 70))
+    connections: int = key(
+        lambda table: table.integer("connections", 1, 64, 3, default=1), default=1
+    )
+    reconnects: int = key(
+        lambda table: table.integer("reconnects", 0, 100, 2, default=0), default=0
+    )
+    edge: bool = key(lambda table: table.boolean("edge", default=False), default=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -250,13 +219,8 @@ class BadTokenGroup(Group):
     """
 
     takes_commands: ClassVar[bool] = False
-    every_s: float
-
-    @classmethod
-    def _read(cls, table: Table) -> Self:
-        return cls(
-            count=_count(table, 5, 1_000), every_s=table.duration_s("every", 0.01, 3_600.0, "1 s")
-        )
+    count: int = key(lambda table: _count(table, 5, 1_000))
+    every_s: float = key(lambda table: table.duration_s("every", 0.01, 3_600.0, "1 s"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -269,16 +233,9 @@ class ExpiringGroup(Group):
     """
 
     takes_commands: ClassVar[bool] = False
-    lifetime_s: float
-    refreshing: float
-
-    @classmethod
-    def _read(cls, table: Table) -> Self:
-        return cls(
-            count=_count(table, 20, 10_000),
-            lifetime_s=table.duration_s("lifetime", 1.0, 82_800.0, "5 s"),
-            refreshing=table.number("refreshing", 0.0, 1.0, 0.5),
-        )
+    count: int = key(lambda table: _count(table, 20, 10_000))
+    lifetime_s: float = key(lambda table: table.duration_s("lifetime", 1.0, 82_800.0, "5 s"))
+    refreshing: float = key(lambda table: table.number("refreshing", 0.0, 1.0, 0.5))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

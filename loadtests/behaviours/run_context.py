@@ -24,7 +24,7 @@ TOKEN_LIFETIME_S: Final = 23 * 3_600
 
 
 class RunUser(RecordedUser, Protocol):
-    """A virtual user as the run context and the scenario's commands see it.
+    """A virtual user as the run context sees it.
 
     Attributes:
         client: its connection; None before the first.
@@ -48,27 +48,6 @@ class RunUser(RecordedUser, Protocol):
 
     def stop_requests(self, now_ns: int) -> None:
         """Send no more requests and count those that were due and never sent."""
-
-    def drop(self) -> None:
-        """End the connection as a broken line would."""
-
-    def come_back(self) -> None:
-        """Return after a drop."""
-
-    def pause(self) -> None:
-        """Stop reading."""
-
-    def resume(self) -> None:
-        """Read again."""
-
-    def hold_more(self, count: int, intended_ns: int) -> None:
-        """Subscribe to ``count`` more symbols."""
-
-    def let_go(self, intended_ns: int) -> None:
-        """Unsubscribe from the symbols that commands added."""
-
-    def request(self, event: str, payload: object = None, intended_ns: int | None = None) -> None:
-        """Send a request that is expected to succeed, and time it."""
 
 
 @dataclass(kw_only=True)

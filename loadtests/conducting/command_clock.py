@@ -15,8 +15,10 @@ import gevent
 from gevent.pool import Group
 
 from gateway.contract import ClientEvent
-from loadtests.behaviours.run_context import RunContext, RunUser
+from loadtests.behaviours.commanded_user import CommandedUser
+from loadtests.behaviours.run_context import RunContext
 from loadtests.errors import ClientError
+from loadtests.health.pulse import sleep_until
 from loadtests.plan.schedule import SECOND_NS
 from scenarios.schema import GATEWAY_DEEDS, Command, Deed
 
@@ -50,18 +52,19 @@ class CommandClock:
 
     def _give(self, command: Command, at_ns: int) -> None:
         """Have each user of the group carry out a command at its own time."""
-        _sleep_until(at_ns)
+        sleep_until(at_ns)
         run_context, within_ns = self._run_context, round(command.within_s * SECOND_NS)
-        users = [user for user in run_context.users if user.group == command.who]
-        for user in sorted(users, key=lambda user: user.index):
+        users = [user for user in run_context.users if isinstance(user, CommandedUser)]
+        told = [user for user in users if user.group == command.who]
+        for user in sorted(told, key=lambda user: user.index):
             due_ns = at_ns + within_ns * user.index // max(run_context.places.total, user.index + 1)
             if due_ns > time.monotonic_ns():
-                _sleep_until(due_ns)
+                sleep_until(due_ns)
             if run_context.is_over():
                 return
             self._carry_out(user, command, due_ns)
 
-    def _carry_out(self, user: RunUser, command: Command, due_ns: int) -> None:
+    def _carry_out(self, user: CommandedUser, command: Command, due_ns: int) -> None:
         at_once = _AT_ONCE.get(command.do)
         if at_once is not None:
             at_once(user)
@@ -73,7 +76,7 @@ class CommandClock:
             self._works.spawn(_ask, user, command, due_ns)
 
 
-def _ask(user: RunUser, command: Command, due_ns: int) -> None:
+def _ask(user: CommandedUser, command: Command, due_ns: int) -> None:
     """Carry out a command that waits for answers. The user records the end of its connection."""
     try:
         if command.do == "subscribe":
@@ -87,11 +90,7 @@ def _ask(user: RunUser, command: Command, due_ns: int) -> None:
         return
 
 
-def _sleep_until(due_ns: int) -> None:
-    gevent.sleep(max(0, due_ns - time.monotonic_ns()) / SECOND_NS)
-
-
-_AT_ONCE: Final[dict[Deed, Callable[[RunUser], None]]] = {
+_AT_ONCE: Final[dict[Deed, Callable[[CommandedUser], None]]] = {
     "drop": methodcaller("drop"),
     "return": methodcaller("come_back"),
     "pause": methodcaller("pause"),

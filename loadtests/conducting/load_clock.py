@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import gevent
 from locust.env import Environment
 
 from loadtests.conducting.run import Run
+from loadtests.health.pulse import sleep_until
 from loadtests.plan.schedule import SECOND_NS
 from loadtests.results import Event, Phase
 from scenarios.schema import GATEWAY_DEEDS
@@ -44,7 +44,7 @@ class LoadClock:
         """End the load at the scenario's end. Locust's own timer ends a load with ``-t``."""
         end_ns = self._run.steady_end_ns()
         if end_ns is not None:
-            _sleep_until(end_ns)
+            sleep_until(end_ns)
             gevent.spawn(self._end)
 
     def _give_orders(self) -> None:
@@ -57,7 +57,7 @@ class LoadClock:
             return
         for command in self._run.scenario.commands:
             at_ns = steady_ns + round(command.at_s * SECOND_NS)
-            _sleep_until(at_ns)
+            sleep_until(at_ns)
             self._run.recorder.event(
                 Event.COMMAND,
                 at_ns=at_ns,
@@ -75,9 +75,5 @@ class LoadClock:
         if steady_ns is None or runner is None:
             return
         for stage in self._run.scenario.stages:
-            _sleep_until(steady_ns + round(stage.at_s * SECOND_NS))
+            sleep_until(steady_ns + round(stage.at_s * SECOND_NS))
             runner.start(stage.users, stage.spawn_rate)
-
-
-def _sleep_until(due_ns: int) -> None:
-    gevent.sleep(max(0, due_ns - time.monotonic_ns()) / SECOND_NS)

@@ -106,16 +106,16 @@ class Run:
             on_lost=self._lose,
         )
         self.publisher = RunPublisher(
-            scenario,
-            directory,
+            scenario=scenario,
+            directory=directory,
             url=self._url,
             secret=secret,
             phases=self.phases,
             clock=self.clock,
         )
         self._manifest = RunManifest(
-            directory,
-            facts,
+            directory=directory,
+            facts=facts,
             phases=self.phases,
             clock=self.clock,
             publisher=self.publisher,
@@ -149,10 +149,6 @@ class Run:
         found = self._facts["clock"]["gateway"]
         return found if isinstance(found, str) else None
 
-    def phase(self) -> Phase:
-        """Return the phase that the run is in."""
-        return self.phases.at(time.monotonic_ns())
-
     def steady_end_ns(self) -> int | None:
         """Return when the steady phase ends, monotonic; None while that is not planned.
 
@@ -167,7 +163,8 @@ class Run:
     def note(self, problem: str) -> None:
         """Log a problem and add it to the manifest."""
         _log.warning("%s", problem)
-        self._manifest.note(problem)
+        self._manifest.problems.append(problem)
+        self._manifest.write()
 
     def spawning_complete(self) -> None:
         """Begin the warm-up and the publisher: all users are connected. Idempotent."""
@@ -249,7 +246,9 @@ class Run:
             self.recorder.writer.row("ledger", {"worker": worker, **columns})
         self._record_phases(end_ns)
         self.recorder.close(end_ns)
-        self._manifest.end(status, end_ns, problems)
+        self._manifest.status, self._manifest.end_ns = status, end_ns
+        self._manifest.problems.extend(problems)
+        self._manifest.write()
 
     def _each_second(self, seen: SecondSeen) -> None:
         self._record_phases(seen.at_ns)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,16 +17,17 @@ from loadtests.record.phases import PhaseTimes
 from loadtests.results import MANIFEST, RunStatus
 
 
-class _Probe(Protocol):
+class Probe(Protocol):
     """Something that could not measure all that it was to measure."""
 
     unmeasured: set[str]
 
 
+@dataclass(kw_only=True)
 class RunManifest:
     """The manifest of one run.
 
-    Args:
+    Attributes:
         directory: the run directory.
         facts: the members that do not change during the run (``loadtests.record.run_facts``).
         phases: the run's phases.
@@ -33,80 +35,50 @@ class RunManifest:
         publisher: the run's publisher.
         gateway: the gateway, as far as commands end it.
         probes: what measures in this process.
-
-    Attributes:
         workers: the run's workers; None where one process generates the load.
         status: how far the run has come.
         end_ns: when it ended, monotonic; None while it goes on.
+        problems: messages on what went wrong.
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        facts: dict[str, Any],
-        *,
-        phases: PhaseTimes,
-        clock: GatewayClock,
-        publisher: RunPublisher,
-        gateway: OrderedGateway,
-        probes: Sequence[_Probe],
-    ) -> None:
-        self.workers: Workers | None = None
-        self.status = RunStatus.RUNNING
-        self.end_ns: int | None = None
-        self._directory = directory
-        self._facts = facts
-        self._t0_ns = phases.starts_ns[0]
-        self._phases = phases
-        self._clock = clock
-        self._publisher = publisher
-        self._gateway = gateway
-        self._probes = probes
-        self._problems: list[str] = []
-
-    def note(self, problem: str) -> None:
-        """Add a problem, and write the manifest."""
-        self._problems.append(problem)
-        self.write()
-
-    def end(self, status: RunStatus, end_ns: int, problems: Iterable[str]) -> None:
-        """Write the manifest of the ended run.
-
-        Args:
-            status: how far the run came.
-            end_ns: when it ended, monotonic.
-            problems: messages to add.
-        """
-        self.status, self.end_ns = status, end_ns
-        self._problems.extend(problems)
-        self.write()
+    directory: Path
+    facts: dict[str, Any]
+    phases: PhaseTimes
+    clock: GatewayClock
+    publisher: RunPublisher
+    gateway: OrderedGateway
+    probes: Sequence[Probe]
+    workers: Workers | None = None
+    status: RunStatus = RunStatus.RUNNING
+    end_ns: int | None = None
+    problems: list[str] = field(default_factory=list)
 
     def write(self) -> None:
         """Write the manifest as it is now."""
-        now_ns = self.end_ns or time.monotonic_ns()
-        workers, is_embedded = self.workers, self._facts["target"]["embedded"]
+        t0_ns, now_ns = self.phases.starts_ns[0], self.end_ns or time.monotonic_ns()
+        workers, is_embedded = self.workers, self.facts["target"]["embedded"]
         manifest = {
-            **self._facts,
+            **self.facts,
             "clock": self._describe_clock(now_ns),
             "status": str(self.status),
-            "t0_monotonic_ns": self._t0_ns,
-            "phases": self._phases.describe(self._t0_ns, now_ns),
+            "t0_monotonic_ns": t0_ns,
+            "phases": self.phases.describe(t0_ns, now_ns),
             "unmeasured": self._unmeasured(),
             "workers": workers.describe() if workers is not None else None,
-            "publisher": self._publisher.describe(),
-            "gateway": self._gateway.describe(self._t0_ns) if is_embedded else None,
-            "problems": self._problems,
+            "publisher": self.publisher.describe(),
+            "gateway": self.gateway.describe(t0_ns) if is_embedded else None,
+            "problems": self.problems,
         }
-        write_json(self._directory / MANIFEST, manifest)
+        write_json(self.directory / MANIFEST, manifest)
 
     def _describe_clock(self, now_ns: int) -> dict[str, object]:
         """Return what the manifest says of the clocks. The error bound holds for all processes."""
-        told = self._clock.describe(self._t0_ns, now_ns)
+        told = self.clock.describe(self.phases.starts_ns[0], now_ns)
         errors_ns = [told["error_ns"], *(self.workers.clock_errors_ns() if self.workers else ())]
-        return {**self._facts["clock"], **told, "error_ns": widest_error_ns(errors_ns)}
+        return {**self.facts["clock"], **told, "error_ns": widest_error_ns(errors_ns)}
 
     def _unmeasured(self) -> list[str]:
-        found = set().union(*(probe.unmeasured for probe in self._probes))
+        found = set().union(*(probe.unmeasured for probe in self.probes))
         if self.workers is not None:
             found |= self.workers.unmeasured()
         return sorted(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,40 +20,34 @@ LAB_USER: Final = "tidegate-lab"
 _LONGEST_TOKEN_S: Final = 23 * 3_600  # a gateway accepts tokens of at most 24 h
 
 
+@dataclass(kw_only=True)
 class RunPublisher:
     """The publisher of a run. A scenario that publishes nothing has no process.
 
-    Args:
+    Attributes:
         scenario: what is run.
         directory: the run directory.
         url: ``http://HOST:PORT`` of the gateway.
         secret: its ``JWT_SECRET``.
         phases: the run's phases.
         clock: the gateway's clock.
-
-    Attributes:
         process: the process; None when the scenario publishes nothing.
         is_lost: whether the process ended unasked or with an error.
     """
 
-    def __init__(
-        self,
-        scenario: Scenario,
-        directory: Path,
-        *,
-        url: str,
-        secret: str,
-        phases: PhaseTimes,
-        clock: GatewayClock,
-    ) -> None:
-        self.is_lost = False
-        self._scenario = scenario
-        self._directory = directory
-        self._url = url
-        self._secret = secret
-        self._phases = phases
-        self._clock = clock
-        self.process = PublisherProcess(directory) if scenario.publish else None
+    scenario: Scenario
+    directory: Path
+    url: str
+    secret: str
+    phases: PhaseTimes
+    clock: GatewayClock
+    process: PublisherProcess | None = None
+    is_lost: bool = False
+
+    def __post_init__(self) -> None:
+        """Start the process, which needs time before it can publish."""
+        if self.scenario.publish:
+            self.process = PublisherProcess(self.directory)
 
     @property
     def ready_ns(self) -> int:
@@ -67,29 +62,29 @@ class RunPublisher:
             load_s: how long the load lasts, in s; the token outlives it.
             end_ns: nothing is due from then on, monotonic; None when a person ends the load.
         """
-        steady_ns = self._phases.start_ns(Phase.STEADY)
+        steady_ns = self.phases.start_ns(Phase.STEADY)
         if self.process is None or steady_ns is None:
             return
-        scenario = self._scenario
+        scenario = self.scenario
         # Nothing is published to a gateway that a command terminates.
         ends_ns = [*scenario.ordered_ns("terminate", steady_ns), *([end_ns] if end_ns else [])]
         lifetime_s = min(_LONGEST_TOKEN_S, int(load_s) + 3_600)
         self.process.begin(
             describe_plan(
                 scenario,
-                directory=self._directory,
-                url=self._url,
-                token=mint(self._secret, LAB_USER, lifetime_s=lifetime_s, scopes=[Scope.PUBLISH]),
+                directory=self.directory,
+                url=self.url,
+                token=mint(self.secret, LAB_USER, lifetime_s=lifetime_s, scopes=[Scope.PUBLISH]),
                 user_ids=list(user_ids),
-                t0_ns=self._phases.starts_ns[0],
-                first_ns=self._phases.start_ns(Phase.WARM_UP),
+                t0_ns=self.phases.starts_ns[0],
+                first_ns=self.phases.start_ns(Phase.WARM_UP),
                 steady_ns=steady_ns,
                 end_ns=min(ends_ns, default=None),
                 orders_ns=[at for do in GATEWAY_DEEDS for at in scenario.ordered_ns(do, steady_ns)],
-                clock_offset_ns=self._clock.offset_ns,
+                clock_offset_ns=self.clock.offset_ns,
             )
         )
-        self._clock.listen(self.process.tell_clock_offset)
+        self.clock.listen(self.process.tell_clock_offset)
 
     def find_loss(self) -> str | None:
         """Return a message when the process has ended unasked since the last call."""

@@ -44,11 +44,6 @@ class ParcelWriter(TableBuffer):
         """The number of the newest parcel, 0 before the first."""
         return self._number
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether every parcel has been acknowledged."""
-        return not self._pending
-
     def flush(self) -> None:
         """Make a parcel of the kept rows."""
         for _ in self.flush_in_steps():

@@ -56,24 +56,17 @@ class Workers:
         self._runner = runner
         self._directory = directory
         self._members: dict[str, WorkerState] = {}
-        self.problems: list[str] = []
         for client_id in ranks:
             self._join(client_id)
 
-    @property
-    def names(self) -> list[str]:
-        """The workers' names."""
-        return [member.name for member in self._members.values()]
-
-    @property
-    def lost(self) -> list[str]:
-        """The names of lost workers."""
-        return [member.name for member in self._members.values() if member.is_lost]
-
     def describe(self) -> dict[str, object]:
         """Return what the manifest says of the workers, with the facts that each sent last."""
-        facts = {member.name: member.facts for member in self._members.values() if member.facts}
-        return {"names": self.names, "lost": self.lost, "facts": facts}
+        members = self._members.values()
+        return {
+            "names": [member.name for member in members],
+            "lost": [member.name for member in members if member.is_lost],
+            "facts": {member.name: member.facts for member in members if member.facts},
+        }
 
     def clock_errors_ns(self) -> list[int | None]:
         """Return each worker's error bound of the gateway's clock at its end, in ns."""

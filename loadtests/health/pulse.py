@@ -98,7 +98,7 @@ class Pulse:
         due_ns = self.recorder.t0_ns
         while True:
             second_ns, due_ns = due_ns, due_ns + SECOND_NS
-            _sleep_until(due_ns)
+            sleep_until(due_ns)
             seen = self.recorder.begin_flush(time.monotonic_ns())
             while self.recorder.flush_step():
                 gevent.sleep(BREATH_S)
@@ -122,7 +122,7 @@ class Pulse:
     def _tick(self) -> None:
         ticks = TickClock(time.monotonic_ns())
         while True:
-            _sleep_until(ticks.due_ns)
+            sleep_until(ticks.due_ns)
             now_ns = time.monotonic_ns()
             for lag_ns in ticks.take_lags(now_ns):
                 self.recorder.span(Series.LOOP_LAG, lag_ns, now_ns)
@@ -146,5 +146,6 @@ class Pulse:
             self.recorder.row("server", at_ns, figures)
 
 
-def _sleep_until(due_ns: int) -> None:
+def sleep_until(due_ns: int) -> None:
+    """Sleep until a time, monotonic, while other greenlets run."""
     gevent.sleep(max(0, due_ns - time.monotonic_ns()) / SECOND_NS)

@@ -25,7 +25,7 @@ USUAL_SLICE: Final = 0
 # deadline, period. For the usual policy the runtime is the slice (since Linux 6.12).
 _ATTRIBUTES: Final = struct.Struct("=IIQiIQQQ")
 _SET_CALLS: Final = {"x86_64": 314, "aarch64": 274}
-"""The number of sched_setattr(2); sched_getattr's is the next."""
+"""The number of sched_setattr(2)."""
 
 _log = logging.getLogger(__name__)
 
@@ -52,15 +52,3 @@ def ask_for_slices(slice_ns: int) -> bool:
         _log.info("the kernel refused a scheduler slice: %s", os.strerror(ctypes.get_errno()))
         return False
     return True
-
-
-def read_slice_ns() -> int | None:
-    """Return the slice length of this thread in ns; None when unknown."""
-    number = _SET_CALLS.get(platform.machine())
-    if sys.platform != "linux" or number is None:
-        return None
-    held = ctypes.create_string_buffer(_ATTRIBUTES.size)
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.syscall(number + 1, 0, held, _ATTRIBUTES.size, 0):
-        return None
-    return int(_ATTRIBUTES.unpack(held.raw)[5])

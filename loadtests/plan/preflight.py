@@ -20,11 +20,6 @@ def event_limit(welcome: Mapping[str, Any], name: LimitName) -> tuple[int, int] 
     return int(announced["limit"]), round(announced["windowMs"] * 1_000_000)
 
 
-def connection_limit(welcome: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Return a connection's rate limit: events, and window in ns; None when it lists none."""
-    return event_limit(welcome, LimitName.CONNECTION)
-
-
 def limits_exceeded(
     scenario: Scenario, *, host: str, users: int, spawn_rate: float, limits: Mapping[str, Any]
 ) -> list[str]:
@@ -86,7 +81,7 @@ def _symbols_demand(scenario: Scenario) -> tuple[str, int, str]:
 
 
 def _events_problem(scenario: Scenario, limits: Mapping[str, Any]) -> list[str]:
-    limit = connection_limit({"limits": limits})
+    limit = event_limit({"limits": limits}, LimitName.CONNECTION)
     trader = scenario.users.trader
     if limit is None or trader is None:
         return []

@@ -70,7 +70,8 @@ class OrderedGateway:
         if self._pid is None:
             raise RuntimeError(f"cannot {do} the gateway: it is not an embedded one")
         self._orders.append(GatewayOrder(do=do, pid=self._pid, asked_ns=at_ns))
-        write_orders(self._logs, self._orders)  # first, so that the exit does not look like a crash
+        # First, so that the exit does not look like a crash.
+        write_json(self._logs / ORDERS, {"orders": [asdict(order) for order in self._orders]})
         self.is_gone = do == "terminate"
         try:
             os.kill(self._pid, signal.SIGTERM)
@@ -92,11 +93,6 @@ class OrderedGateway:
         """Return what the manifest says of it, with commanded exits in seconds of the run."""
         exits = describe_exits(self._logs, t0_ns)
         return {"status": "ok", "exit_code": None, "exits": exits}
-
-
-def write_orders(logs: Path, orders: list[GatewayOrder]) -> None:
-    """Write all commands so far."""
-    write_json(logs / ORDERS, {"orders": [asdict(order) for order in orders]})
 
 
 def read_orders(logs: Path) -> list[GatewayOrder]:

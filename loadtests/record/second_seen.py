@@ -53,10 +53,3 @@ class SecondSeen:
         for tally in tallies:
             np.add.at(counts, tally.buckets, tally.counts)  # a bucket may occur in several seconds
         return Histogram.merged([Histogram(counts), *map(Histogram.of, parts[len(tallies) :])])
-
-    def quantile_ns(self, series: Series, q: float) -> int | None:
-        """Return the nearest-rank quantile of a series, None when it had none."""
-        parts = self._values.get(series)
-        if parts is None:
-            return None
-        return int(np.quantile(np.concatenate(parts), q, method="inverted_cdf"))

@@ -124,10 +124,10 @@ def published(run: Run) -> int:
 
 
 def test_a_run_publishes_drains_and_leaves_a_record_that_reads(run: Run) -> None:
-    assert run.phase() is Phase.RAMP
+    assert run.phases.at(time.monotonic_ns()) is Phase.RAMP
     run.spawning_complete()
-    wait_for(lambda: run.phase() is Phase.WARM_UP)
-    wait_for(lambda: run.phase() is Phase.STEADY and published(run) > 100)
+    wait_for(lambda: run.phases.at(time.monotonic_ns()) is Phase.WARM_UP)
+    wait_for(lambda: run.phases.at(time.monotonic_ns()) is Phase.STEADY and published(run) > 100)
     asked: list[Mapping[str, int]] = []
 
     def is_settled(last_numbers: Mapping[str, int]) -> bool:
