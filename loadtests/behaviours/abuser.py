@@ -10,11 +10,11 @@ import gevent
 from locust.env import Environment
 
 from gateway.contract import ClientEvent, ErrorCode, LimitName
-from loadtests.behaviours.extra_connection import ExtraConnection
 from loadtests.behaviours.measured_user import refusal_of
 from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.connection.calls import Call, Reply
 from loadtests.connection.client import Client
+from loadtests.connection.plain_connection import PlainConnection
 from loadtests.errors import ConnectionClosed, NotConnected, TimedOut
 from loadtests.oracles.rolling import Judgement, RateLimitOracle, Rule, Sent
 from loadtests.plan.preflight import event_limit
@@ -69,7 +69,7 @@ class Abuser(VirtualUser):
         super().__init__(environment)
         self._settings = self.run_context.scenario.users.of(AbuserGroup)
         self._extras = [
-            ExtraConnection(str(self.host), self.source_address(), self.tls)
+            PlainConnection(str(self.host), self.source_address(), self.tls)
             for _ in range(self._settings.connections - 1)
         ]
         self._ways: list[_Way] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import ClassVar, Final
 
-from loadtests.behaviours.token_rules import leeway_s, longest_token_s
+from gateway.contract import MAX_TOKEN_HOURS
 from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.connection.attempts import Attempt
 from loadtests.errors import ClientError
@@ -17,6 +17,7 @@ from scenarios.groups import BadTokenGroup
 LISTEN_S: Final = 1.0
 """The longest time that a refused user listens, in s: nothing may arrive."""
 
+_SECONDS_PER_HOUR: Final = 3_600
 _FEW: Final = 5  # event names in a message for people
 
 
@@ -60,13 +61,13 @@ class BadToken(VirtualUser):
 
     def _try(self, case: AuthCase, listen_s: float) -> None:
         self._recorder.count("offered")
-        scenario = self.run_context.scenario
+        longest_h = self.run_context.gateway_setting("GATEWAY_MAX_TOKEN_HOURS", MAX_TOKEN_HOURS)
         issuer = Issuer(
             secret=self.run_context.secret,
             user_id=self.user_id,
             unix_s=int(time.time()),
-            leeway_s=leeway_s(scenario),
-            longest_s=longest_token_s(scenario),
+            leeway_s=self.run_context.token_leeway_s(),
+            longest_s=int(longest_h * _SECONDS_PER_HOUR),
         )
         attempt = Attempt(
             str(self.host),

@@ -46,8 +46,8 @@ class DeadPeer(VirtualUser):
         settings = self.run_context.scenario.users.of(DeadPeerGroup)
         self.kind: DeadPeerKind = settings.kind(self.run_context.places.newest(self.group))
         self._dies_after_ns = round(settings.dies_after_s * 1e9)
-        wait_s = self.run_context.scenario.gateway.get("GATEWAY_MAX_SEND_SECONDS", MAX_SEND_SECONDS)
-        self._max_send_ns = round(float(wait_s) * 1e9)
+        wait_s = self.run_context.gateway_setting("GATEWAY_MAX_SEND_SECONDS", MAX_SEND_SECONDS)
+        self._max_send_ns = round(wait_s * 1e9)
         self._died_ns: int | None = None
         self._band = Band(0, 0)
         if self.kind == "stalled":

@@ -6,9 +6,8 @@ import math
 import time
 from typing import Any, Final
 
-from gateway.contract import ClientEvent, ErrorCode, ServerEvent
+from gateway.contract import TOKEN_EXPIRING_SECONDS, ClientEvent, ErrorCode, ServerEvent
 from loadtests.behaviours.measured_user import refusal_of
-from loadtests.behaviours.token_rules import expiring_s, leeway_s
 from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.oracles.expiry import ExpiryOracle
 from loadtests.results import AuthOutcome, Event, Series
@@ -56,12 +55,13 @@ class Expiring(VirtualUser):
     def welcomed(self, stamp_ns: int, payload: dict[str, Any]) -> None:
         """Predict the token's end from the welcome."""
         super().welcomed(stamp_ns, payload)
-        scenario = self.run_context.scenario
         self._is_judged = False
         self._oracle = ExpiryOracle(
             expires_unix_s=self._expires_unix_s,
-            leeway_s=leeway_s(scenario),
-            warning_s=expiring_s(scenario),
+            leeway_s=self.run_context.token_leeway_s(),
+            warning_s=self.run_context.gateway_setting(
+                "GATEWAY_TOKEN_EXPIRING_SECONDS", TOKEN_EXPIRING_SECONDS
+            ),
             welcome_timestamp=str(payload["timestamp"]),
             welcome_ns=stamp_ns,
         )
@@ -167,7 +167,7 @@ class Expiring(VirtualUser):
 
     def _mint(self, lifetime_s: float) -> str:
         unix_s = time.time()
-        self._expires_unix_s = math.ceil(unix_s + lifetime_s - leeway_s(self.run_context.scenario))
+        self._expires_unix_s = math.ceil(unix_s + lifetime_s - self.run_context.token_leeway_s())
         lasts_s = self._expires_unix_s - int(unix_s)
         return mint(self.run_context.secret, self.user_id, lifetime_s=lasts_s, unix_s=unix_s)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, Self
 
+from gateway.contract import TOKEN_LEEWAY_SECONDS
 from loadtests.connection.client import Client
 from loadtests.oracles.ledger import Ledger
 from loadtests.plan.division import Division, Places
@@ -155,6 +156,14 @@ class RunContext:
         if self.sessions is None or not is_planned or place >= self.session_count:
             return place, None
         return place, self.sessions.due_ns(place)
+
+    def gateway_setting(self, name: str, default: float) -> float:
+        """Return a number that the scenario sets for its gateway, or the contract's default."""
+        return float(self.scenario.gateway.get(name, default))
+
+    def token_leeway_s(self) -> int:
+        """Return how far clocks may differ for ``exp``, ``nbf`` and ``iat``, in whole seconds."""
+        return int(self.gateway_setting("GATEWAY_TOKEN_LEEWAY_SECONDS", TOKEN_LEEWAY_SECONDS))
 
     def token(self, user_id: str) -> str:
         """Return a token for a user."""

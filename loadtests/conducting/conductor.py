@@ -27,8 +27,7 @@ from locust.runners import STATE_STOPPED, MasterRunner, WorkerRunner
 from loadtests.behaviours.run_context import RunContext
 from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.conducting.arguments import SECRET_VARIABLE, add_arguments, read_arguments, refuse
-from loadtests.conducting.command_clock import CommandClock
-from loadtests.conducting.load_clock import LoadClock
+from loadtests.conducting.load_clock import CommandClock, LoadClock
 from loadtests.conducting.locust_page import label_table, show_tab
 from loadtests.conducting.run import Run
 from loadtests.conducting.run_start import CannotBegin, RunStart

@@ -1,17 +1,29 @@
-"""``LoadClock``: changes and ends the load, and gives commands, at the scenario's fixed times."""
+"""What happens at the scenario's fixed times: ``LoadClock`` for a run, ``CommandClock`` for users.
+
+The times of commands follow from the phases alone, so no messages are needed during the run. The
+users of a group are spread over a command's ``within`` by their places, over all processes alike.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from operator import methodcaller
+from typing import Final
 
 import gevent
+from gevent.pool import Group
 from locust.env import Environment
 
+from gateway.contract import ClientEvent
+from loadtests.behaviours.commanded_user import CommandedUser
+from loadtests.behaviours.run_context import RunContext
 from loadtests.conducting.run import Run
+from loadtests.errors import ClientError
 from loadtests.health.pulse import sleep_until
 from loadtests.plan.schedule import SECOND_NS
 from loadtests.results import Event, Phase
-from scenarios.schema import GATEWAY_DEEDS
+from scenarios.schema import GATEWAY_DEEDS, Command, Deed
 
 
 class LoadClock:
@@ -77,3 +89,78 @@ class LoadClock:
         for stage in self._run.scenario.stages:
             sleep_until(steady_ns + round(stage.at_s * SECOND_NS))
             runner.start(stage.users, stage.spawn_rate)
+
+
+class CommandClock:
+    """Has this process's users carry out the commands of their run.
+
+    Args:
+        run_context: the users', with a planned steady phase.
+
+    Raises:
+        ValueError: the steady phase is not planned.
+    """
+
+    def __init__(self, run_context: RunContext) -> None:
+        steady_ns = run_context.steady_ns()
+        if steady_ns is None:
+            raise ValueError("commands count from the steady phase, which is not planned")
+        self._run_context = run_context
+        self._works = Group()
+        self._greenlets = [
+            gevent.spawn(self._give, command, steady_ns + round(command.at_s * SECOND_NS))
+            for command in run_context.scenario.commands
+            if command.do not in GATEWAY_DEEDS
+        ]
+
+    def stop(self) -> None:
+        """Stop all commands, also those under way."""
+        gevent.killall(self._greenlets, block=False)
+        self._works.kill(block=False)
+
+    def _give(self, command: Command, at_ns: int) -> None:
+        """Have each user of the group carry out a command at its own time."""
+        sleep_until(at_ns)
+        run_context, within_ns = self._run_context, round(command.within_s * SECOND_NS)
+        users = [user for user in run_context.users if isinstance(user, CommandedUser)]
+        told = [user for user in users if user.group == command.who]
+        for user in sorted(told, key=lambda user: user.index):
+            due_ns = at_ns + within_ns * user.index // max(run_context.places.total, user.index + 1)
+            if due_ns > time.monotonic_ns():
+                sleep_until(due_ns)
+            if run_context.is_over():
+                return
+            self._carry_out(user, command, due_ns)
+
+    def _carry_out(self, user: CommandedUser, command: Command, due_ns: int) -> None:
+        at_once = _AT_ONCE.get(command.do)
+        if at_once is not None:
+            at_once(user)
+        elif not user.is_on:
+            asked = command.count if command.do == "send" else 1
+            for column in ("offered", "missed"):
+                self._run_context.recorder.count(column, asked)
+        else:
+            self._works.spawn(_ask, user, command, due_ns)
+
+
+def _ask(user: CommandedUser, command: Command, due_ns: int) -> None:
+    """Carry out a command that waits for answers. The user records the end of its connection."""
+    try:
+        if command.do == "subscribe":
+            user.hold_more(command.count, due_ns)
+        elif command.do == "unsubscribe":
+            user.let_go(due_ns)
+        else:
+            for _ in range(command.count):
+                user.request(ClientEvent.GET_SUBSCRIPTIONS, None, due_ns)
+    except ClientError:
+        return
+
+
+_AT_ONCE: Final[dict[Deed, Callable[[CommandedUser], None]]] = {
+    "drop": methodcaller("drop"),
+    "return": methodcaller("come_back"),
+    "pause": methodcaller("pause"),
+    "resume": methodcaller("resume"),
+}

@@ -19,9 +19,8 @@ from loadtests.conducting.run_manifest import RunManifest
 from loadtests.conducting.run_publisher import LAB_USER, RunPublisher
 from loadtests.conducting.workers import Workers
 from loadtests.endpoints import fetch_streams
-from loadtests.health.garbage_collection import freeze_objects, unfreeze_objects
 from loadtests.health.gateway_clock import GatewayClock
-from loadtests.health.generator_probe import GeneratorProbe
+from loadtests.health.generator_probe import GeneratorProbe, freeze_objects, unfreeze_objects
 from loadtests.health.live_file import LiveFile
 from loadtests.health.pulse import Pulse
 from loadtests.health.server_watch import ServerWatch
@@ -49,7 +48,7 @@ class Run:
     Args:
         scenario: what is run.
         directory: the run directory.
-        facts: the members of the manifest that do not change (``loadtests.record.run_facts``).
+        facts: the members of the manifest that do not change (``loadtests.record.manifest``).
         secret: the gateway's ``JWT_SECRET``; it is kept in memory only.
         user_ids: returns the ids of the traders that are connected.
         on_lost: called once with a message when the publisher, a worker or the gateway is lost,

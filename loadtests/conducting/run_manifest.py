@@ -29,7 +29,7 @@ class RunManifest:
 
     Attributes:
         directory: the run directory.
-        facts: the members that do not change during the run (``loadtests.record.run_facts``).
+        facts: the members that do not change during the run (``loadtests.record.manifest``).
         phases: the run's phases.
         clock: the gateway's clock.
         publisher: the run's publisher.

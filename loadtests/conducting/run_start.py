@@ -26,8 +26,7 @@ from loadtests.health.clock_id import read_clock_id
 from loadtests.health.target import fetch_welcome
 from loadtests.plan.messages import RUN_OPTION, Assignment
 from loadtests.plan.preflight import heartbeat_problem, limits_exceeded
-from loadtests.record.manifest import create_run_directory
-from loadtests.record.run_facts import describe_run
+from loadtests.record.manifest import create_run_directory, describe_run
 from scenarios.schema import Scenario
 
 RUNS: Final = Path("runs")

@@ -6,7 +6,7 @@ import ctypes
 import logging
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -45,7 +45,7 @@ class WorkerPart:
         self._behaviours = behaviours
         self._secret = secret
         self._clock = MasterClock(runner)
-        self._member: WorkerRun | None = None
+        self._run: WorkerRun | None = None
         self._is_interrupted = False
         # With Locust's default the live figures of a run would be three seconds old.
         runners.WORKER_REPORT_INTERVAL = REPORT_EACH_S
@@ -61,13 +61,10 @@ class WorkerPart:
             (events.quitting, self.finish),
         ):
             hook.add_listener(listener)  # type: ignore[no-untyped-call]  # Locust's own gap
-        for name, take in (
-            (CLOCK, self._take_clock),
-            (PHASES, self._take_phases),
-            (TAKEN, self._take_receipt),
-        ):
-            self._runner.register_message(name, take)
-        self._runner.register_message(CLOSE, self._close, concurrent=True)
+        self._runner.register_message(CLOCK, lambda msg, **_facts: self._clock.take(msg.data))
+        self._runner.register_message(PHASES, self._pass(WorkerRun.take_phases))
+        self._runner.register_message(TAKEN, self._pass(WorkerRun.take_receipt))
+        self._runner.register_message(CLOSE, self._pass(WorkerRun.close), concurrent=True)
         gevent.signal_handler(signal.SIGINT, self._interrupt)
         options = self._runner.environment.parsed_options
         if options is not None and options.processes:
@@ -77,40 +74,33 @@ class WorkerPart:
     def start(self, environment: Environment, **_facts: object) -> None:
         """Begin the run that came with the first users."""
         assignment = Assignment.unpacked(getattr(environment.parsed_options, RUN_OPTION))
-        self._member = WorkerRun(self._runner, assignment, self._clock, self._secret)
+        self._run = WorkerRun(self._runner, assignment, self._clock, self._secret)
         for user_class in self._behaviours.values():
-            user_class.run_context = self._member.run_context
+            user_class.run_context = self._run.run_context
 
     def report(self, client_id: str, data: dict[str, Any], **_facts: object) -> None:  # noqa: ARG002 - Locust's shape
         """Add this worker's rows to Locust's report."""
-        if self._member is not None:
-            self._member.report(data)
+        if self._run is not None:
+            self._run.report(data)
 
     def finish(self, **_facts: object) -> None:
         """Leave a run that is not closed, and close the connections that users left open."""
-        member = self._member
-        if member is not None:
-            member.leave()
-            member.run_context.sweep()
+        if self._run is not None:
+            self._run.leave()
+            self._run.run_context.sweep()
 
-    def _close(self, msg: Message, **_facts: object) -> None:
-        if self._member is not None:
-            self._member.close(msg.data["last_numbers"], msg.data["drain_s"])
+    def _pass(self, take: Callable[[WorkerRun, Any], None]) -> Callable[..., None]:
+        """Return a listener that passes a message's content to the current run."""
 
-    def _take_clock(self, msg: Message, **_facts: object) -> None:
-        self._clock.take(msg.data)
+        def listener(msg: Message, **_facts: object) -> None:
+            if self._run is not None:
+                take(self._run, msg.data)
 
-    def _take_phases(self, msg: Message, **_facts: object) -> None:
-        if self._member is not None:
-            self._member.take_phases(msg.data)
-
-    def _take_receipt(self, msg: Message, **_facts: object) -> None:
-        if self._member is not None:
-            self._member.take_receipt(int(msg.data["number"]))
+        return listener
 
     def _interrupt(self) -> None:
         """Leave a first Ctrl-C to the master, which gets it too. A second one ends this process."""
-        if self._is_interrupted or self._member is None:
+        if self._is_interrupted or self._run is None:
             self._runner.quit()
             return
         self._is_interrupted = True

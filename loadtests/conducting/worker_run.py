@@ -16,13 +16,12 @@ import gevent
 from locust.runners import WorkerRunner
 
 from loadtests.behaviours.run_context import RunContext
-from loadtests.conducting.command_clock import CommandClock
+from loadtests.conducting.load_clock import CommandClock
 from loadtests.conducting.shipments import ParcelWriter
 from loadtests.health.clock_id import is_one_clock, read_clock_id
 from loadtests.health.clock_offset import OffsetFilter
-from loadtests.health.garbage_collection import freeze_objects, unfreeze_objects
 from loadtests.health.gateway_clock import GatewayClock, time_pushes_by
-from loadtests.health.generator_probe import GeneratorProbe
+from loadtests.health.generator_probe import GeneratorProbe, freeze_objects, unfreeze_objects
 from loadtests.health.pulse import Pulse
 from loadtests.plan.division import Division
 from loadtests.plan.messages import CLOCK, CLOSED, LIVE, PARCELS, STATUS, Assignment
@@ -131,26 +130,22 @@ class WorkerRun:
         if self._commands is None and self.run_context.steady_ns() is not None:
             self._commands = CommandClock(self.run_context)
 
-    def take_receipt(self, number: int) -> None:
-        """Forget the parcels up to a number, which the master has."""
-        self._parcels.forget(number)
+    def take_receipt(self, data: Mapping[str, int]) -> None:
+        """Forget the parcels that the master has."""
+        self._parcels.forget(data["number"])
 
     def report(self, data: dict[str, Any]) -> None:
         """Add the rows and figures of this worker to a report to the master."""
         data[PARCELS] = self._parcels.pending()
         data[LIVE] = self._live.packed()
 
-    def close(self, last_numbers: Mapping[str, int], drain_s: float) -> None:
-        """End the requests, wait for owed deliveries, close the ledger and tell the master.
-
-        Args:
-            last_numbers: the last number of every stream.
-            drain_s: how long to wait at most, in s.
-        """
+    def close(self, data: Mapping[str, Any]) -> None:
+        """End the requests, wait for owed deliveries, close the ledger and tell the master."""
         if self._is_closed:
             return
         self._stop_requests()
-        deadline_ns = time.monotonic_ns() + round(drain_s * SECOND_NS)
+        last_numbers: Mapping[str, int] = data["last_numbers"]
+        deadline_ns = time.monotonic_ns() + round(data["drain_s"] * SECOND_NS)
         while not self.run_context.ledger.owes_nothing(last_numbers):
             if time.monotonic_ns() >= deadline_ns:
                 break

@@ -118,3 +118,18 @@ class GeneratorProbe:
 
 def _difference(now: int | None, before: int | None) -> int | None:
     return None if now is None or before is None else now - before
+
+
+def freeze_objects() -> None:
+    """Collect once, and exclude all live objects from later collections.
+
+    A full collection walks every live object: 70 ms for 300 users and Locust, in which no socket
+    is read. Objects that live at the start of the warm-up live until the end of the run.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def unfreeze_objects() -> None:
+    """Include all objects again: the next run has other users."""
+    gc.unfreeze()

@@ -11,13 +11,14 @@ import platform
 import secrets
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, cast
 
-from loadtests.results import LOGS, MANIFEST, SCENARIO, SEGMENTS
+from gateway.contract import iso_timestamp
+from loadtests.results import FORMAT_VERSION, LOGS, MANIFEST, SCENARIO, SEGMENTS
 from scenarios.schema import Scenario
 
 LATEST: Final = "latest"
@@ -92,6 +93,67 @@ def read_json(path: Path) -> dict[str, Any] | None:
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds no JSON object")
     return cast(dict[str, Any], content)
+
+
+def describe_run(
+    scenario: Scenario,
+    *,
+    directory: Path,
+    target_url: str,
+    welcome: Mapping[str, object],
+    users: Mapping[str, int],
+    spawn_rate: float,
+    load_s: float | None,
+    command: Sequence[str],
+    embedded_pid: int | None,
+    clock_id: str | None,
+    unix_s: float,
+) -> dict[str, object]:
+    """Return the members of the manifest that do not change during a run.
+
+    Args:
+        scenario: what is run.
+        directory: the run directory.
+        target_url: ``http://HOST:PORT`` of the gateway.
+        welcome: a welcome event, for ``limits``, ``clock`` and ``heartbeatInterval``.
+        users: virtual users by group.
+        spawn_rate: users a second.
+        load_s: seconds until the load ends; None when the scenario or a person ends it.
+        command: the command line.
+        embedded_pid: the process id of an embedded gateway, else None.
+        clock_id: the id of this process's clock; None when unknown.
+        unix_s: wall-clock seconds of the run's start.
+    """
+    commit, is_dirty = describe_commit()
+    gateway_clock = welcome.get("clock")
+    return {
+        "format_version": FORMAT_VERSION,
+        "run_id": directory.name,
+        "scenario": scenario.name,
+        "seed": scenario.seed,
+        "created": iso_timestamp(unix_s),
+        "versions": describe_versions(),
+        "git_commit": commit,
+        "git_dirty": is_dirty,
+        "host": describe_host(),
+        "placement": describe_placement(embedded_pid),
+        "target": {
+            "url": target_url,
+            "embedded": embedded_pid is not None,
+            "pid": embedded_pid,
+        },
+        "limits": welcome.get("limits"),
+        "heartbeat_interval_ms": welcome.get("heartbeatInterval"),
+        "clock": {
+            "gateway": gateway_clock,
+            "generator": clock_id,
+            "same": clock_id is not None and clock_id == gateway_clock,
+        },
+        "users": dict(users),
+        "spawn_rate": spawn_rate,
+        "load_s": load_s,
+        "command": list(command),
+    }
 
 
 def describe_versions() -> dict[str, str | None]:

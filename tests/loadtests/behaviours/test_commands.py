@@ -14,7 +14,7 @@ from living import Kept, Living, wait_until
 from loadtests.behaviours.idle import Idle
 from loadtests.behaviours.run_context import RunContext
 from loadtests.behaviours.storm import StormMember
-from loadtests.conducting.command_clock import CommandClock
+from loadtests.conducting.load_clock import CommandClock
 from loadtests.results import AttemptOutcome, EndOutcome, Event, Series
 
 StartGateway = Callable[..., GatewayProcess]

@@ -16,9 +16,8 @@ from blackbox.target import Target
 from loadtests.conducting.run import Run
 from loadtests.health.clock_id import read_clock_id
 from loadtests.record.finisher import finish_run
-from loadtests.record.manifest import create_run_directory, read_json
+from loadtests.record.manifest import create_run_directory, describe_run, read_json
 from loadtests.record.recording import SECOND_NS
-from loadtests.record.run_facts import describe_run
 from loadtests.results import MANIFEST, Phase, RunStatus
 from scenarios.schema import Scenario, parse_scenario
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import gc
 
-from loadtests.health.garbage_collection import freeze_objects, unfreeze_objects
+from loadtests.health.generator_probe import freeze_objects, unfreeze_objects
 
 
 def test_what_stays_is_passed_over_until_it_is_released() -> None:

@@ -1,4 +1,4 @@
-"""One more connection of a virtual user: some limits count over all connections of a user."""
+"""``PlainConnection``: a connection without a Locust user, which takes its welcome only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from loadtests.connection.client import CONNECT_TIMEOUT_S, Client
 from loadtests.errors import TimedOut
 
 
-class ExtraConnection:
+class PlainConnection:
     """Holds a connection and takes its welcome. It ignores all other events.
 
     Args:
@@ -25,28 +25,31 @@ class ExtraConnection:
         client: to call with.
     """
 
-    def __init__(self, url: str, source_address: str | None, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, url: str, source_address: str | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.client = Client(url, self, source_address=source_address, tls=tls)
         self._welcomed: AsyncResult = AsyncResult()
 
-    def connect(self, token: str) -> None:
-        """Connect and wait for the welcome.
+    def connect(self, token: str) -> dict[str, Any]:
+        """Connect and return the welcome.
 
         Raises:
             ClientError: refused, unreachable, or no welcome in time.
         """
         self._welcomed = AsyncResult()
-        self.client.connect({"token": token})
         try:
-            self._welcomed.get(timeout=CONNECT_TIMEOUT_S)
+            self.client.connect({"token": token})
+            welcome: dict[str, Any] = self._welcomed.get(timeout=CONNECT_TIMEOUT_S)
         except Timeout:
             self.client.close()
             raise TimedOut("the welcome event", CONNECT_TIMEOUT_S) from None
+        return welcome
 
     def on_event(self, stamp_ns: int, name: str, arguments: tuple[Any, ...]) -> None:  # noqa: ARG002 - the listener's shape
         """Take the welcome; part of ``client.Listener``."""
-        if name == ServerEvent.CONNECTED:
-            self._welcomed.set(None)
+        if name == ServerEvent.CONNECTED and arguments and isinstance(arguments[0], dict):
+            self._welcomed.set(arguments[0])
 
     def on_end(self, stamp_ns: int, error: Exception) -> None:  # noqa: ARG002 - the listener's shape
         """Fail the wait for the welcome; calls fail by themselves."""
