@@ -15,7 +15,7 @@ import os
 import shlex
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -77,8 +77,8 @@ class Conductor:
 
     def listen(self, events: Events) -> None:
         """Register with Locust's events."""
-        _listen(events.init_command_line_parser, add_arguments)
-        _listen(events.init, self.prepare)
+        events.init_command_line_parser.add_listener(add_arguments)  # type: ignore[no-untyped-call]  # Locust's own gap
+        events.init.add_listener(self.prepare)  # type: ignore[no-untyped-call]  # Locust's own gap
 
     def prepare(self, environment: Environment, **_facts: object) -> None:
         """Take this process's part: worker, or master and only process.
@@ -105,7 +105,7 @@ class Conductor:
             (events.test_stop, self.finish),
             (events.quitting, self.quit),
         ):
-            _listen(hook, listener)
+            hook.add_listener(listener)  # type: ignore[no-untyped-call]  # Locust's own gap
         if isinstance(environment.runner, MasterRunner):
             listen_to_workers(environment, lambda: self._run.workers if self._run else None)
         else:
@@ -117,20 +117,16 @@ class Conductor:
         gevent.get_hub().loop.update_now()
 
     def _read(self, environment: Environment) -> None:
-        """Read the scenario, and give Locust its users and rate as defaults."""
+        """Read the arguments and the scenario."""
         scenario = self._scenario = read_arguments(environment)
         if not self._secret:
             refuse(f"{SECRET_VARIABLE} is not set; it must hold the gateway's secret")
         options: Any = environment.parsed_options
         self._directory = Path(options.run_dir) if options.run_dir else None
+        self._users_given = options.num_users is not None
         set_user_counts(environment, scenario, self._behaviours)
         if not environment.user_classes:
             refuse("none of the chosen user classes has users in the scenario")
-        self._users_given = options.num_users is not None
-        if options.num_users is None:
-            options.num_users = scenario.users.total
-        if options.spawn_rate is None:
-            options.spawn_rate = scenario.phases.spawn_rate
         if scenario.phases.arrivals.kind != "constant" and environment.web_ui is None:
             # Sessions that arrive at random or in bursts need their users spawned before.
             self._session_rate = options.spawn_rate
@@ -301,7 +297,3 @@ class Conductor:
         if run.has_lost:
             return ExitCode.INVALID
         return ExitCode.INTERRUPTED if self._is_interrupted else ExitCode.PASS
-
-
-def _listen(hook: Any, listener: Callable[..., None]) -> None:
-    hook.add_listener(listener)

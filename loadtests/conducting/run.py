@@ -14,11 +14,9 @@ from typing import Any, Final
 
 import gevent
 
-from gateway.contract import Scope
 from loadtests.conducting.run_manifest import RunManifest
-from loadtests.conducting.run_publisher import LAB_USER, RunPublisher
+from loadtests.conducting.run_publisher import RunPublisher
 from loadtests.conducting.workers import Workers
-from loadtests.endpoints import fetch_streams
 from loadtests.health.gateway_clock import GatewayClock
 from loadtests.health.generator_probe import GeneratorProbe, freeze_objects, unfreeze_objects
 from loadtests.health.live_file import LiveFile
@@ -29,7 +27,6 @@ from loadtests.record.live_figures import LiveFigures
 from loadtests.record.recording import SECOND_NS, PhaseTimes, Recorder
 from loadtests.record.second_seen import SecondSeen
 from loadtests.results import LOGS, TABLES, Event, Phase, RunStatus
-from loadtests.tokens import mint
 from scenarios.schema import Scenario
 
 WORKER: Final = "locust"
@@ -37,7 +34,6 @@ MASTER: Final = "master"
 LIVE: Final = "live.json"
 _POLL_S: Final = 0.05
 _NEVER_S: Final = 86_400.0
-_STREAMS_TIMEOUT_S: Final = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -142,12 +138,6 @@ class Run:
         """Whether the publisher, a worker or the gateway was lost."""
         return self.publisher.is_lost or self.worker_lost or self._pulse.target_lost
 
-    @property
-    def gateway_clock_id(self) -> str | None:
-        """The id of the gateway's clock, as its welcome said."""
-        found = self._facts["clock"]["gateway"]
-        return found if isinstance(found, str) else None
-
     def steady_end_ns(self) -> int | None:
         """Return when the steady phase ends, monotonic; None while that is not planned.
 
@@ -205,7 +195,11 @@ class Run:
         self.phases.begin(Phase.DRAIN, time.monotonic_ns())
         self._send_phases()
         self._stop_publisher()
-        last_numbers = self._last_numbers()
+        last_numbers: dict[str, int] = {}  # a terminated gateway owes nothing more
+        if not self._gateway.is_gone:
+            last_numbers, problem = self.publisher.last_numbers()
+            if problem is not None:
+                self.note(problem)
         if self.workers is not None:
             if not self.workers.close_ledgers(last_numbers, self.scenario.phases.drain_s):
                 self.worker_lost = True
@@ -299,16 +293,3 @@ class Run:
         problem = self.publisher.stop()
         if problem is not None:
             self.note(problem)
-
-    def _last_numbers(self) -> Mapping[str, int]:
-        if self._gateway.is_gone:
-            return {}  # every subscription has ended with its connection
-        token = mint(self._secret, LAB_USER, lifetime_s=600, scopes=[Scope.PUBLISH])
-        try:
-            return fetch_streams(self._url, token, timeout_s=_STREAMS_TIMEOUT_S)
-        except (OSError, ValueError) as error:
-            self.note(
-                f"the gateway does not tell its last numbers ({error}); "
-                "the publisher's numbers are used instead"
-            )
-        return self.publisher.stream_numbers()

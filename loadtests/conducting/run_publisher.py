@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from gateway.contract import Scope
+from loadtests.endpoints import fetch_streams
 from loadtests.health.gateway_clock import GatewayClock
 from loadtests.plan.publish_plan import describe_plan
 from loadtests.publication.publishing import PublisherProcess
@@ -17,6 +18,7 @@ from loadtests.tokens import mint
 from scenarios.schema import GATEWAY_DEEDS, Scenario
 
 LAB_USER: Final = "tidegate-lab"
+_STREAMS_TIMEOUT_S: Final = 5.0
 _LONGEST_TOKEN_S: Final = 23 * 3_600  # a gateway accepts tokens of at most 24 h
 
 
@@ -107,10 +109,21 @@ class RunPublisher:
         """Return what it has published so far; None without a process."""
         return None if self.process is None else self.process.ledger()
 
-    def stream_numbers(self) -> Mapping[str, int]:
-        """Return the last number of each stream that the gateway has answered it with."""
+    def last_numbers(self) -> tuple[dict[str, int], str | None]:
+        """Return the last number of each stream, and a message when the gateway does not tell them.
+
+        Then the numbers are those in the gateway's answers to the publisher.
+        """
+        token = mint(self.secret, LAB_USER, lifetime_s=600, scopes=[Scope.PUBLISH])
+        try:
+            return dict(fetch_streams(self.url, token, timeout_s=_STREAMS_TIMEOUT_S)), None
+        except (OSError, ValueError) as error:
+            problem = (
+                f"the gateway does not tell its last numbers ({error}); "
+                "the publisher's numbers are used instead"
+            )
         streams = (self.ledger() or {}).get("streams", {})
-        return {str(name): int(number) for name, number in streams.items()}
+        return {str(name): int(number) for name, number in streams.items()}, problem
 
     def describe(self) -> dict[str, object] | None:
         """Return what the manifest says of it; None without a process."""

@@ -91,7 +91,7 @@ class RunStart:
         problem = heartbeat_problem(self.scenario, welcome)
         if problem is not None:
             run.note(problem)
-        assignment = self._assign(run, counts, ranks)
+        assignment = self._assign(run, welcome.get("clock"), counts, ranks)
         if isinstance(runner, MasterRunner):
             run.workers = Workers(runner, run.directory, ranks)
             # Locust sends this option with each spawn message.
@@ -125,14 +125,18 @@ class RunStart:
         )
 
     def _assign(
-        self, run: Run, counts: Mapping[str, list[int]], ranks: Mapping[str, int]
+        self,
+        run: Run,
+        gateway_clock_id: str | None,
+        counts: Mapping[str, list[int]],
+        ranks: Mapping[str, int],
     ) -> Assignment:
         return Assignment(
             run_id=run.directory.name,
             scenario=self.scenario.source,
             t0_ns=run.t0_ns,
             clock_id=read_clock_id(),
-            gateway_clock_id=run.gateway_clock_id,
+            gateway_clock_id=gateway_clock_id,
             counts=counts,
             ranks=ranks,
             session_count=self._options().num_users,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from locust.dispatch import UsersDispatcher
 from locust.env import Environment
@@ -19,9 +19,10 @@ LOCAL: Final = "local"
 def set_user_counts(
     environment: Environment, scenario: Scenario, behaviours: Mapping[str, type[VirtualUser]]
 ) -> None:
-    """Give each user class its weight or its fixed count.
+    """Give each user class its weight or its fixed count, and Locust its number and rate of users.
 
-    A class without users in the scenario is removed from the environment.
+    A class without users in the scenario is removed from the environment. ``-u`` and ``-r`` keep
+    their values.
 
     Args:
         environment: Locust's.
@@ -37,6 +38,11 @@ def set_user_counts(
             user_class.fixed_count = settings.count
         else:
             user_class.weight = settings.count
+    options: Any = environment.parsed_options
+    if options.num_users is None:
+        options.num_users = scenario.users.total
+    if options.spawn_rate is None:
+        options.spawn_rate = scenario.phases.spawn_rate
 
 
 def worker_nodes(environment: Environment) -> list[WorkerNode]:

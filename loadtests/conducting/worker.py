@@ -18,7 +18,7 @@ from locust.rpc import Message
 from locust.runners import WorkerRunner
 
 from loadtests.behaviours.virtual_user import VirtualUser
-from loadtests.conducting.shipments import load_packer
+from loadtests.conducting.worker_parcels import load_packer
 from loadtests.conducting.worker_run import MasterClock, WorkerRun
 from loadtests.plan.messages import CLOCK, CLOSE, PHASES, RUN_OPTION, TAKEN, Assignment
 

@@ -17,7 +17,7 @@ from locust.runners import WorkerRunner
 
 from loadtests.behaviours.run_context import RunContext
 from loadtests.conducting.load_clock import CommandClock
-from loadtests.conducting.shipments import ParcelWriter
+from loadtests.conducting.worker_parcels import ParcelWriter
 from loadtests.health.clock_id import is_one_clock, read_clock_id
 from loadtests.health.clock_offset import OffsetFilter
 from loadtests.health.gateway_clock import GatewayClock, time_pushes_by

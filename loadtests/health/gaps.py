@@ -17,13 +17,13 @@ class Gaps:
     """
 
     def __init__(self, begins_ns: Iterable[int], longest_ns: int) -> None:
-        self._begins_ns = sorted(begins_ns)
+        self._begins_ns = list(begins_ns)
         self._longest_ns = longest_ns
         self._has_failed = False
 
     def take_failure(self, now_ns: int) -> bool:
         """Note a failure. Returns whether it was expected."""
-        is_expected = self._newest_ns(now_ns) is not None
+        is_expected = self._is_open(now_ns)
         self._has_failed = self._has_failed or is_expected
         return is_expected
 
@@ -35,6 +35,5 @@ class Gaps:
         self._begins_ns = [begin_ns for begin_ns in self._begins_ns if begin_ns > now_ns]
         return True
 
-    def _newest_ns(self, now_ns: int) -> int | None:
-        began = [at for at in self._begins_ns if at <= now_ns < at + self._longest_ns]
-        return began[-1] if began else None
+    def _is_open(self, now_ns: int) -> bool:
+        return any(at_ns <= now_ns < at_ns + self._longest_ns for at_ns in self._begins_ns)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,8 +18,8 @@ import numpy as np
 
 from loadtests.record.phases import SECOND_NS, PhaseTimes
 from loadtests.record.second_seen import SecondSeen
-from loadtests.record.segments import Repeated, Runs, SegmentWriter, TableSink
-from loadtests.record.tally import Integers, Tally
+from loadtests.record.segments import SegmentWriter, TableSink
+from loadtests.record.tally import Integers, Tally, histogram_columns
 from loadtests.results import MAX_VALUE_NS, TABLES, Event, Series
 
 __all__ = ["COUNTED", "SAMPLE_EVERY", "SECOND_NS", "PhaseTimes", "Recorder"]
@@ -263,30 +263,15 @@ class Recorder:
     ) -> Iterator[None]:
         """Write spans and rows. All histograms of one flush make one batch."""
         starts_ns, names = list(self.phases.starts_ns), [str(name) for name in self.phases.phases]
-        tallies: list[Tally] = []
-        words: dict[str, list[Repeated]] = {"series": [], "family": [], "phase": []}
+        tallies: list[tuple[Series, str, Tally]] = []
         for series, family, moments_ns, values_ns in taken:
             tally = Tally(moments_ns, values_ns, self.t0_ns, starts_ns)
             yield from tally.pieces()
             seen.keep(series, tally)
-            tallies.append(tally)
-            words["series"].append(Repeated(str(series), len(tally.counts)))
-            words["family"].append(Repeated(family, len(tally.counts)))
-            words["phase"] += _phase_runs(tally, names)
+            tallies.append((series, family, tally))
             yield
         if tallies:
-            self.writer.columns(
-                "hist",
-                {
-                    "t_s": np.concatenate([tally.seconds for tally in tallies]),
-                    "phase": Runs(words["phase"]),
-                    "worker": Repeated(self.worker, sum(len(t.counts) for t in tallies)),
-                    "series": Runs(words["series"]),
-                    "family": Runs(words["family"]),
-                    "bucket": np.concatenate([tally.buckets for tally in tallies]),
-                    "count": np.concatenate([tally.counts for tally in tallies]),
-                },
-            )
+            self.writer.columns("hist", histogram_columns(tallies, self.worker, names))
             yield
         yield from self.writer.flush_in_steps()
 
@@ -306,16 +291,6 @@ def _empty_columns() -> _Columns:
 def _integers(column: array[int]) -> Integers:
     """Return an array's content without a copy; the array must not grow after that."""
     return np.frombuffer(column, dtype=np.int64)
-
-
-def _phase_runs(tally: Tally, names: Sequence[str]) -> list[Repeated]:
-    """Return the phase of each cell, in runs of equal phases."""
-    ends = [*(np.flatnonzero(np.diff(tally.phases)) + 1).tolist(), len(tally.phases)]
-    begins = [0, *ends[:-1]]
-    return [
-        Repeated(names[int(tally.phases[begin])], end - begin)
-        for begin, end in zip(begins, ends, strict=True)
-    ]
 
 
 if __name__ == "__main__":

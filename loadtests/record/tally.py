@@ -7,12 +7,14 @@ generator a tenth of the time of a sort. The caller can do other work between tw
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loadtests.record.histogram import BUCKETS, buckets_of
+from loadtests.record.segments import Repeated, Runs
+from loadtests.results import Series
 
 SECOND_NS: Final = 1_000_000_000
 PIECE: Final = 8_192
@@ -106,3 +108,36 @@ class Tally:
         seconds, self.phases = np.divmod(rest, len(self._starts_ns))
         self.seconds = seconds + self._first_s
         self.counts = counts
+
+
+def histogram_columns(
+    tallies: Sequence[tuple[Series, str, Tally]], worker: str, phases: Sequence[str]
+) -> dict[str, Any]:
+    """Return the columns of ``hist`` for the tallies of one flush.
+
+    Args:
+        tallies: series, family and tally of each part.
+        worker: the name of the process.
+        phases: the name of each phase, in the order of the tallies' ``starts_ns``.
+    """
+    sizes = [len(tally.counts) for _, _, tally in tallies]
+    named = list(zip(tallies, sizes, strict=True))
+    return {
+        "t_s": np.concatenate([tally.seconds for _, _, tally in tallies]),
+        "phase": Runs([run for _, _, tally in tallies for run in _phase_runs(tally, phases)]),
+        "worker": Repeated(worker, sum(sizes)),
+        "series": Runs([Repeated(str(series), size) for (series, _, _), size in named]),
+        "family": Runs([Repeated(family, size) for (_, family, _), size in named]),
+        "bucket": np.concatenate([tally.buckets for _, _, tally in tallies]),
+        "count": np.concatenate([tally.counts for _, _, tally in tallies]),
+    }
+
+
+def _phase_runs(tally: Tally, names: Sequence[str]) -> list[Repeated]:
+    """Return the phase of each cell, in runs of equal phases."""
+    ends = [*(np.flatnonzero(np.diff(tally.phases)) + 1).tolist(), len(tally.phases)]
+    begins = [0, *ends[:-1]]
+    return [
+        Repeated(names[int(tally.phases[begin])], end - begin)
+        for begin, end in zip(begins, ends, strict=True)
+    ]

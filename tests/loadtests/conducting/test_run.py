@@ -214,7 +214,7 @@ def test_a_gateway_that_is_gone_leaves_the_publishers_numbers_and_a_problem(
 ) -> None:
     run.spawning_complete()
     wait_for(lambda: published(run) > 50)
-    monkeypatch.setattr(run, "_url", "http://127.0.0.1:1")
+    monkeypatch.setattr(run.publisher, "url", "http://127.0.0.1:1")
     last_numbers = run.drain(lambda _: True)
     assert last_numbers["trading"] > 0
     assert any("does not tell its last numbers" in p for p in manifest_of(run)["problems"])

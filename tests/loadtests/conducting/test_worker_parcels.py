@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.conducting.shipments import ParcelError, ParcelReader, ParcelWriter
+from loadtests.conducting.worker_parcels import ParcelError, ParcelReader, ParcelWriter
 from loadtests.record.recording import SECOND_NS, PhaseTimes, Recorder
 from loadtests.record.segments import read_batches
 from loadtests.results import Event, Series
