@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from scenarios import schema
-from scenarios.groups import GROUPS
+from scenarios.groups import GROUP_CLASSES
 from scenarios.reading import Source, Table
 
 _TELLING: Final = ("burst", "send")
@@ -22,10 +22,7 @@ _RECORDS: Final[dict[str, type]] = {
     "publish": schema.Publish,
     "health": schema.Health,
     "policy": schema.Policy,
-    **{
-        f"users.{name}": getattr(schema, "".join(word.title() for word in name.split("_")))
-        for name in GROUPS
-    },
+    **{f"users.{name}": group_class for name, group_class in GROUP_CLASSES.items()},
 }
 _TOP: Final = {
     "name": "name in run directories and reports",
@@ -194,8 +191,9 @@ def _is_named(attribute: str, key: str) -> bool:
 
 
 def _attributes(record: type) -> dict[str, str]:
-    """Return the entries of a docstring's ``Attributes:``, by name, each in one line."""
-    section = (record.__doc__ or "").partition("Attributes:")[2]
+    """Return the entries of the docstrings' ``Attributes:``, by name, each in one line."""
+    documents = (each.__doc__ or "" for each in reversed(record.__mro__))
+    section = "".join(text.partition("Attributes:")[2] for text in documents)
     entries = re.split(r"(?m)^ {8}(\w+): ", section)[1:]
     names, texts = entries[::2], entries[1::2]
     joined = (" ".join(text.split()).replace("``", "`") for text in texts)

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, cast
 
-from scenarios.groups import GROUPS
+from scenarios.groups import GROUP_CLASSES, GROUPS
 from scenarios.model import COUNTED_DEEDS, DEEDS, GATEWAY_DEEDS, Command, Deed, Scenario
 from scenarios.reading import Source, Table
 
 MAX_EACH: Final = 1_000
-SELF_WILLED: Final = ("abuser", "bad_token", "expiring", "dead_peer")
-"""These follow a schedule of their own and take no commands."""
 _NEEDS_BEFORE: Final[Mapping[Deed, Deed]] = {
     "return": "drop",
     "resume": "pause",
@@ -62,7 +60,7 @@ def _check_group(command: Command, index: int, scenario: Scenario, source: Sourc
     path = ("commands", index, "who")
     if command.do in GATEWAY_DEEDS:
         return
-    if command.who in SELF_WILLED:
+    if not GROUP_CLASSES[command.who].takes_commands:
         words = f"{command.who} follows a schedule of its own and takes no commands"
         source.report(path, f"{words}; command such as storm or idle")
     elif command.who not in scenario.users.named():

@@ -12,30 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, cast
 
-from scenarios.arrivals import ARRIVAL_KINDS, ArrivalKind, Arrivals
+from scenarios.arrivals import Arrivals, read_arrivals
 from scenarios.budgets import STATISTICS, Budget, parse_budget
 from scenarios.capacity import Capacity, read_capacity
 from scenarios.coherence import check_coherence
 from scenarios.commands import read_command
-from scenarios.group_tables import MAX_USERS, read_arrivals, read_users
-from scenarios.groups import (
-    DEAD_PEER_KINDS,
-    GROUPS,
-    Abuser,
-    BadToken,
-    Churner,
-    DeadPeer,
-    DeadPeerKind,
-    Expiring,
-    Group,
-    Idle,
-    NeverReader,
-    SlowReader,
-    Storm,
-    Subscriber,
-    Trader,
-    Users,
-)
+from scenarios.groups import GROUPS, MAX_USERS, DeadPeerKind, read_users
 from scenarios.health_table import read_health
 from scenarios.locate import locate_keys
 from scenarios.metrics import METRICS, Metric
@@ -61,8 +43,6 @@ from scenarios.problems import Problem, ScenarioError
 from scenarios.reading import Source, Table
 
 __all__ = [
-    "ARRIVAL_KINDS",
-    "DEAD_PEER_KINDS",
     "DEEDS",
     "GATEWAY_DEEDS",
     "GROUPS",
@@ -73,36 +53,22 @@ __all__ = [
     "PUBLISHABLE_EVENTS",
     "STATISTICS",
     "TRADING_EVENTS",
-    "Abuser",
-    "ArrivalKind",
     "Arrivals",
-    "BadToken",
     "Budget",
     "Capacity",
-    "Churner",
     "Command",
-    "DeadPeer",
     "DeadPeerKind",
     "Deed",
-    "Expiring",
-    "Group",
     "Health",
-    "Idle",
     "Market",
     "Metric",
-    "NeverReader",
     "Phases",
     "Policy",
     "Problem",
     "Publish",
     "Scenario",
     "ScenarioError",
-    "SlowReader",
     "Stage",
-    "Storm",
-    "Subscriber",
-    "Trader",
-    "Users",
     "lengthen",
     "parse_budget",
     "parse_scenario",

@@ -1,1 +1,1 @@
-"""Health: second by second, how far the generator, the gateway and the clocks can be trusted."""
+"""Health: probes of the generator, the gateway and their clocks, once a second."""

@@ -256,7 +256,7 @@ def test_the_locustfile_loads_from_anywhere(folder: Path, run_locust: RunLocust)
     assert named == {name.replace("_", "") for name in GROUPS}
 
 
-def test_locust_is_locusts_own_in_the_laboratorys_folder_too() -> None:
+def test_no_module_of_ours_hides_locust() -> None:
     done = subprocess.run(
         [sys.executable, "-c", "import locust; print(locust.__file__)"],
         cwd=ROOT / "loadtests",

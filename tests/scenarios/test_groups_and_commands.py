@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from scenarios.groups import GROUP_CLASSES, AbuserGroup
 from scenarios.metrics import METRICS
+from scenarios.reading import Source, Table
 from scenarios.schema import (
     DEEDS,
     GROUPS,
-    Abuser,
     Command,
     ScenarioError,
     lengthen,
@@ -127,13 +128,55 @@ def without(text: str, table: str) -> str:
 
 def test_every_group_and_every_command_is_read() -> None:
     scenario = parse_scenario(EVERYTHING, path="x.toml")
-    assert tuple(scenario.users.named()) == GROUPS
+    named = [name for name in GROUPS if f"[users.{name}]" in EVERYTHING]
+    assert list(scenario.users.named()) == named
     assert {command.do for command in scenario.commands} == set(DEEDS)
     assert scenario.users.total == 100 + 10 + 50 + 20 + 30 + 2 + 3 + 7 + 2 + 4 + 5
     assert scenario.commands[0] == Command(
         at_s=2.0, do="subscribe", who="idle", within_s=1.0, count=4
     )
     assert scenario.ends_gateway
+
+
+class ExampleTable(Table):
+    """A table that holds the example of each key that a reader asks for."""
+
+    def integer(
+        self, key: str, low: int, high: int, example: int, default: int | None = None
+    ) -> int:
+        self.examples[key] = example
+        return super().integer(key, low, high, example)
+
+    def number(
+        self, key: str, low: float, high: float, example: float, default: float | None = None
+    ) -> float:
+        self.examples[key] = example
+        return super().number(key, low, high, example)
+
+    def duration_s(
+        self, key: str, low_s: float, high_s: float, example: str, default_s: float | None = None
+    ) -> float:
+        self.examples[key] = example
+        return super().duration_s(key, low_s, high_s, example)
+
+    def size_bytes(
+        self, key: str, low: int, high: int, example: str, *, is_required: bool = False
+    ) -> int | None:
+        self.examples[key] = example
+        return super().size_bytes(key, low, high, example, is_required=is_required)
+
+    @property
+    def examples(self) -> dict[str, object]:
+        assert isinstance(self.content, dict)
+        return self.content
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_a_group_reads_the_example_of_each_of_its_keys(name: str) -> None:
+    table = ExampleTable(Source({}), ("users", name), {})
+    group = GROUP_CLASSES[name].read(table)
+    assert table.source.problems == []
+    assert group.count == table.examples["count"]
 
 
 def test_sizes_and_durations_keep_their_units_in_their_names() -> None:
@@ -161,7 +204,7 @@ def test_the_kinds_of_dead_peers_are_dealt_in_turn() -> None:
 
 def test_an_abuser_is_one_connection_that_never_returns_unless_it_says_more() -> None:
     text = EVERYTHING.replace("connections = 3\nreconnects = 1\nedge = true\n", "")
-    assert parse_scenario(text, path="x.toml").users.abuser == Abuser(count=2, burst=70)
+    assert parse_scenario(text, path="x.toml").users.abuser == AbuserGroup(count=2, burst=70)
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=list(METRICS))

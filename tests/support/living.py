@@ -13,8 +13,8 @@ from gevent.pool import Group
 from locust.env import Environment
 from numpy.typing import NDArray
 
-from loadtests.behaviours.stage import Stage
-from loadtests.behaviours.users import VirtualUser
+from loadtests.behaviours.run_context import RunContext
+from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.record.recording import PhaseTimes, Recorder
 from loadtests.results import Event, Series
 
@@ -65,16 +65,16 @@ class Kept(Recorder):
 class Living:
     """Runs users against a gateway as Locust does, until the end of the test."""
 
-    def __init__(self, stage: Stage, environment: Environment) -> None:
-        self.stage = stage
+    def __init__(self, run_context: RunContext, environment: Environment) -> None:
+        self.run_context = run_context
         self._environment = environment
         self._group = Group()
         self._users: list[VirtualUser] = []
 
     def __call__(self, user_class: type[VirtualUser], gateway: GatewayProcess) -> VirtualUser:
-        """Start one more user."""
-        self.stage.secret = gateway.secret
-        user_class.stage = self.stage
+        """Let one more live."""
+        self.run_context.secret = gateway.secret
+        user_class.run_context = self.run_context
         user_class.host = gateway.url
         user = user_class(self._environment)
         user.start(self._group)

@@ -7,7 +7,7 @@ from pathlib import Path
 import gevent
 import pytest
 
-from loadtests.health.probes import GeneratorProbe
+from loadtests.health.generator_probe import GeneratorProbe
 from loadtests.health.pulse import NO_SHARE, Pulse
 from loadtests.record.finisher import finish_run
 from loadtests.record.manifest import write_json

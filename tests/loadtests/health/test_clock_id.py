@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.contract import clock_id
-from loadtests.health.clocks import is_one_clock, read_clock_id
+from loadtests.health.clock_id import is_one_clock, read_clock_id
 
 
 def test_the_clock_is_named_by_boot_and_time_namespace(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def test_locusts_own_charts_csv_and_label_stay_beside_the_tab(open_page: OpenPag
     page = open_page("--autostart")
     page.wait_until(lambda: page.live().get("phase") == "steady", "steady phase")
     page.wait_until(lambda: bool(template_of(page.get("/"))["history"]), "chart")
-    assert "judged by nobody" in page.get("/")
+    assert "not used for the verdict" in page.get("/")
     assert "CONNECT,connect" in page.get("/stats/requests/csv")
     stats = json.loads(page.get("/stats/requests"))
     assert stats["user_count"] == 14

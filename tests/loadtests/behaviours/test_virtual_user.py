@@ -14,25 +14,27 @@ from living import Kept, Living, wait_until
 from locust.env import Environment
 
 from loadtests.behaviours.abuser import Abuser
-from loadtests.behaviours.cast import CAST
-from loadtests.behaviours.stage import Stage
+from loadtests.behaviours.registry import BEHAVIOURS
+from loadtests.behaviours.run_context import RunContext
 from loadtests.behaviours.subscriber import Subscriber
 from loadtests.behaviours.trader import Trader
-from loadtests.behaviours.users import VirtualUser
-from loadtests.health.clocks import read_clock_id
+from loadtests.behaviours.virtual_user import VirtualUser
+from loadtests.health.clock_id import read_clock_id
 from loadtests.results import Event, Series
 from scenarios.schema import parse_scenario
 
 
 @pytest.fixture
-def stage(recorder: Kept, small_scenario: Path) -> Stage:
+def run_context(recorder: Kept, small_scenario: Path) -> RunContext:
     scenario = parse_scenario(
         small_scenario.read_text().replace("1500 ms", "250 ms"), path="small.toml"
     )
-    stage = Stage(scenario=scenario, secret="x" * 32, recorder=recorder, t0_ns=recorder.t0_ns)
+    run_context = RunContext(
+        scenario=scenario, secret="x" * 32, recorder=recorder, t0_ns=recorder.t0_ns
+    )
     for user_class in (Subscriber, Trader, Abuser):
-        user_class.stage = stage
-    return stage
+        user_class.run_context = run_context
+    return run_context
 
 
 @pytest.fixture
@@ -44,14 +46,14 @@ def environment() -> Iterator[Environment]:
 
 @pytest.fixture
 def perform(
-    stage: Stage,
+    run_context: RunContext,
     environment: Environment,
     start_gateway: Callable[
         ..., GatewayProcess
     ],  # asked for first: its gateways end after the users
 ) -> Iterator[Living]:
     """Let a user live against a gateway, in a greenlet of its own."""
-    living = Living(stage, environment)
+    living = Living(run_context, environment)
     yield living
     living.end()
 
@@ -65,32 +67,34 @@ def now_us() -> int:
     return time.monotonic_ns() // 1_000
 
 
-def test_users_keep_identity_address_and_symbols(stage: Stage, environment: Environment) -> None:
+def test_users_keep_identity_address_and_symbols(
+    run_context: RunContext, environment: Environment
+) -> None:
     Subscriber.host = "http://127.0.0.1:1"
     users = [Subscriber(environment) for _ in range(51)]
     assert [users[0].user_id, users[50].user_id] == ["vu-0", "vu-50"]
     assert users[0].source_address() == users[49].source_address() == "127.1.0.1"
     assert users[50].source_address() == "127.1.0.2"
-    assert stage.symbols_of("vu-3", 2) == stage.symbols_of("vu-3", 2)
-    assert len(set(stage.symbols_of("vu-3", 5))) == 5
+    assert run_context.symbols_of("vu-3", 2) == run_context.symbols_of("vu-3", 2)
+    assert len(set(run_context.symbols_of("vu-3", 5))) == 5
 
 
 def test_a_user_that_only_listens_shares_the_names_of_its_attributes(
-    stage: Stage, environment: Environment
+    run_context: RunContext, environment: Environment
 ) -> None:
     # CPython shares the names of at most 30; with one more each user costs 1.3 KB again.
     # Locust adds one of its own when it starts the user.
     assert len(vars(Subscriber(environment))) < 30
 
 
-def test_popular_symbols_are_drawn_more_often(stage: Stage) -> None:
-    drawn = [stage.symbols_of(f"vu-{number}", 1)[0] for number in range(500)]
-    names = stage.scenario.market.names
+def test_popular_symbols_are_drawn_more_often(run_context: RunContext) -> None:
+    drawn = [run_context.symbols_of(f"vu-{number}", 1)[0] for number in range(500)]
+    names = run_context.scenario.market.names
     assert drawn.count(names[0]) > 2 * drawn.count(names[4]) > 0
 
 
 def test_a_push_has_a_response_and_a_service_time(
-    stage: Stage, environment: Environment, recorder: Kept
+    run_context: RunContext, environment: Environment, recorder: Kept
 ) -> None:
     user = Subscriber(environment)
     welcome(user)
@@ -108,7 +112,7 @@ def test_a_push_has_a_response_and_a_service_time(
     ids=["snapshot", "replayed", "another clock"],
 )
 def test_what_cannot_be_timed_is_absent_not_zero(
-    stage: Stage,
+    run_context: RunContext,
     environment: Environment,
     recorder: Kept,
     fields: dict[str, Any],
@@ -123,7 +127,7 @@ def test_what_cannot_be_timed_is_absent_not_zero(
 
 
 def test_a_push_without_an_intended_time_has_a_service_time_alone(
-    stage: Stage, environment: Environment, recorder: Kept
+    run_context: RunContext, environment: Environment, recorder: Kept
 ) -> None:
     user = Subscriber(environment)
     welcome(user)
@@ -135,7 +139,7 @@ def test_a_push_without_an_intended_time_has_a_service_time_alone(
 
 
 def test_heartbeats_are_judged_by_the_announced_interval(
-    stage: Stage, environment: Environment, recorder: Kept
+    run_context: RunContext, environment: Environment, recorder: Kept
 ) -> None:
     user = Subscriber(environment)
     welcome(user)
@@ -145,12 +149,12 @@ def test_heartbeats_are_judged_by_the_announced_interval(
     assert recorder.of(Series.HEARTBEAT_GAP) == [1_000_000_000, 3_100_000_000]
     assert recorder.of(Series.HEARTBEAT_ERROR) == [0, 2_100_000_000]
     assert len(recorder.outcomes(Event.HEARTBEAT_MISSED)) == 2
-    stage.close_oracles(start_ns + round(7.0e9))
+    run_context.close_oracles(start_ns + round(7.0e9))
     assert len(recorder.outcomes(Event.HEARTBEAT_MISSED)) == 3
 
 
 def test_an_error_event_that_nobody_asked_for_is_counted(
-    stage: Stage,
+    run_context: RunContext,
     environment: Environment,
     recorder: Kept,
     perform: Living,
@@ -164,7 +168,10 @@ def test_an_error_event_that_nobody_asked_for_is_counted(
 
 
 def test_a_subscriber_comes_back_after_a_loss_under_its_own_name(
-    stage: Stage, recorder: Kept, perform: Living, start_gateway: Callable[..., GatewayProcess]
+    run_context: RunContext,
+    recorder: Kept,
+    perform: Living,
+    start_gateway: Callable[..., GatewayProcess],
 ) -> None:
     first = start_gateway()
     user = perform(Subscriber, first)
@@ -183,12 +190,15 @@ def test_a_subscriber_comes_back_after_a_loss_under_its_own_name(
 
 
 def test_a_traders_requests_are_timed_from_when_they_were_due(
-    stage: Stage, recorder: Kept, perform: Living, start_gateway: Callable[..., GatewayProcess]
+    run_context: RunContext,
+    recorder: Kept,
+    perform: Living,
+    start_gateway: Callable[..., GatewayProcess],
 ) -> None:
     trader = perform(Trader, start_gateway())
     wait_until(lambda: len(recorder.of(Series.ACK)) >= 5)
-    assert stage.trader_ids() == [trader.user_id]
-    stage.stop_requests(time.monotonic_ns())
+    assert run_context.trader_ids() == [trader.user_id]
+    run_context.stop_requests(time.monotonic_ns())
     sent = recorder.counted["sent"]
     assert recorder.counted["offered"] == sent
     for series in (Series.ACK_SERVICE, Series.SCHEDULE_DELAY):
@@ -205,17 +215,23 @@ def test_a_traders_requests_are_timed_from_when_they_were_due(
 
 
 def test_what_was_due_and_never_sent_is_missed(
-    stage: Stage, recorder: Kept, perform: Living, start_gateway: Callable[..., GatewayProcess]
+    run_context: RunContext,
+    recorder: Kept,
+    perform: Living,
+    start_gateway: Callable[..., GatewayProcess],
 ) -> None:
     perform(Trader, start_gateway())
     wait_until(lambda: len(recorder.of(Series.ACK)) >= 3)
-    stage.stop_requests(time.monotonic_ns() + 2_500_000_000)
+    run_context.stop_requests(time.monotonic_ns() + 2_500_000_000)
     assert recorder.counted["missed"] == 10
     assert recorder.counted["offered"] == recorder.counted["sent"] + 10
 
 
 def test_a_neighbour_that_is_refused_is_noted(
-    stage: Stage, recorder: Kept, perform: Living, start_gateway: Callable[..., GatewayProcess]
+    run_context: RunContext,
+    recorder: Kept,
+    perform: Living,
+    start_gateway: Callable[..., GatewayProcess],
 ) -> None:
     perform(Trader, start_gateway(GATEWAY_RATE_LIMIT=1))
     wait_until(lambda: recorder.outcomes(Event.LIMIT))
@@ -224,7 +240,10 @@ def test_a_neighbour_that_is_refused_is_noted(
 
 
 def test_the_abusers_61st_is_refused_and_its_answers_are_not_timed(
-    stage: Stage, recorder: Kept, perform: Living, start_gateway: Callable[..., GatewayProcess]
+    run_context: RunContext,
+    recorder: Kept,
+    perform: Living,
+    start_gateway: Callable[..., GatewayProcess],
 ) -> None:
     perform(Abuser, start_gateway())
     wait_until(lambda: len(recorder.outcomes(Event.LIMIT)) >= 65)
@@ -232,24 +251,24 @@ def test_the_abusers_61st_is_refused_and_its_answers_are_not_timed(
     assert recorder.of(Series.ACK) == []
 
 
-@pytest.mark.parametrize("user_class", CAST.values(), ids=CAST)
+@pytest.mark.parametrize("user_class", BEHAVIOURS.values(), ids=BEHAVIOURS)
 def test_locust_finds_a_task_in_every_user(user_class: type[VirtualUser]) -> None:
     assert user_class.tasks == [VirtualUser.live]  # it warns of users without
 
 
 def test_who_finds_nobody_has_tried_before_it_waits_to_try_again(
-    stage: Stage, environment: Environment
+    run_context: RunContext, environment: Environment
 ) -> None:
     Subscriber.host = "http://127.0.0.1:1"
     group = Group()
     user = Subscriber(environment)
     user.start(group)
     wait_until(lambda: user.has_tried, deadline_s=0.4)  # the first back-off is 0.5 s at least
-    assert stage.is_complete()
+    assert run_context.is_complete()
     group.kill()
 
 
-def test_a_user_that_only_listens_has_no_greenlet_but_the_seat(
+def test_a_user_that_only_listens_has_no_greenlet_but_locusts_own(
     perform: Living, start_gateway: Callable[..., GatewayProcess]
 ) -> None:
     def living() -> set[gevent.Greenlet]:
@@ -268,7 +287,7 @@ def test_a_user_that_only_listens_has_no_greenlet_but_the_seat(
 
 
 def test_a_refused_token_ends_the_user_and_is_counted(
-    stage: Stage,
+    run_context: RunContext,
     environment: Environment,
     recorder: Kept,
     start_gateway: Callable[..., GatewayProcess],
@@ -282,4 +301,4 @@ def test_a_refused_token_ends_the_user_and_is_counted(
     assert user.greenlet.dead
     assert recorder.outcomes(Event.REFUSE) == ["AUTH_FAILED"]
     assert recorder.counted["errors"] == 1
-    assert stage.is_complete()
+    assert run_context.is_complete()

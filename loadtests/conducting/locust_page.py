@@ -1,9 +1,9 @@
-"""Locust's own table, CSV and web page: kept as a convenience, labelled as one, and a tab more.
+"""Locust's table, CSV and web page: a notice on each, and a tab with Tidegate's figures.
 
-Locust rounds to two digits and whole milliseconds; nobody judges what it shows. The tab
-shows the newest second of the run (``logs/live.json``), which is exact. Locust draws such a
-tab itself, as a table: from ``extended_tabs`` and ``extended_tables`` of its template, and
-from ``extended_stats`` in what the page asks for every two seconds.
+Locust rounds to two digits and whole milliseconds, and no verdict uses its figures. The tab
+shows the exact figures of the newest second of the run (``logs/live.json``). Locust draws the
+tab from ``extended_tabs`` and ``extended_tables`` of its template, and from ``extended_stats``
+in the answer that the page requests every two seconds.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from locust.web import WebUI
 from loadtests.health.live_table import describe
 
 NOTICE: Final = (
-    "Locust's table, CSV and web page are rounded (two digits, whole ms) and judged by nobody; "
-    "the verdict comes from the run directory"
+    "Locust's figures are rounded (two digits, whole ms) and not used for the verdict. "
+    "The verdict comes from the run directory"
 )
 TAB: Final = "tidegate"
 _COLUMNS: Final = {
-    "whose": "Whose",
+    "whose": "Part",
     "figure": "Figure",
     "now": "Newest second",
-    "meaning": "What it is",
+    "meaning": "Meaning",
 }
 _STATISTICS: Final = "/stats/requests"
 
@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 
 
 def label_table(environment: Environment) -> None:
-    """Say at every place where Locust shows figures that they are rounded, and not judged."""
+    """Put the notice into the log, beside Locust's CSV files and on its web page."""
     _log.info("%s", NOTICE)
     options = environment.parsed_options
     if options is not None and options.csv_prefix:
@@ -59,13 +59,13 @@ def label_table(environment: Environment) -> None:
 
 
 def show_tab(environment: Environment, newest: Callable[[], Mapping[str, Any]]) -> None:
-    """Give Locust's page a tab with the newest second of the run; no page, no tab.
+    """Add a tab with the newest second of the run to Locust's page, if there is a page.
 
-    ``/tidegate`` leads to it, ``/tidegate/live.json`` and ``/tidegate/live.csv`` are its data.
+    ``/tidegate`` leads to it; ``/tidegate/live.json`` and ``/tidegate/live.csv`` are its data.
 
     Args:
-        environment: whose page it is.
-        newest: returns what ``logs/live.json`` says; empty before the first second.
+        environment: Locust's.
+        newest: returns the content of ``logs/live.json``; empty before the first second.
     """
     web = environment.web_ui
     if web is None or web.app is None:
@@ -85,7 +85,7 @@ def show_tab(environment: Environment, newest: Callable[[], Mapping[str, Any]]) 
 
     def add_rows(answer: Response) -> Response:
         if request.path.endswith(_STATISTICS) and answer.is_json:
-            # Locust sorts such a table by «name», until somebody clicks a column: ours is a place.
+            # Locust sorts such a table by its column "name": we give each row its position.
             rows = [{"name": f"{i:03}", **row} for i, row in enumerate(_rows(newest()))]
             ours = {"extended_stats": [{"key": TAB, "data": rows}]}
             answer.set_data(json.dumps({**answer.get_json(), **ours}))
@@ -98,7 +98,7 @@ def show_tab(environment: Environment, newest: Callable[[], Mapping[str, Any]]) 
 
 
 def _routes(web: WebUI, newest: Callable[[], Mapping[str, Any]]) -> Blueprint:
-    """Return the tab's own addresses; a page that asks for a login asks for it here too."""
+    """Return the tab's own addresses. Where the page asks for a login, they do too."""
     routes = Blueprint(TAB, __name__)
 
     def lead() -> Any:
@@ -125,7 +125,7 @@ def _routes(web: WebUI, newest: Callable[[], Mapping[str, Any]]) -> Blueprint:
 
 
 def _rows(live: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the table's rows: where the run is, then every figure."""
+    """Return the table's rows: the run's phase, then every figure."""
     if not live:
         return []
     where = {"whose": "run", "figure": "phase", "now": str(live["phase"])}
@@ -152,7 +152,7 @@ def _as_csv(rows: list[dict[str, str]]) -> str:
 
 
 def _label_page(answer: Any) -> Any:
-    """Put the notice at the foot of a page."""
+    """Put the notice at the bottom of a page."""
     if answer.mimetype == "text/html" and not answer.direct_passthrough:
         page = answer.get_data(as_text=True)
         answer.set_data(page.replace("</body>", f"{_BANNER}</body>"))

@@ -1,7 +1,7 @@
-"""The workers of a run, as their master sees them: what they send, who is there, who is lost.
+"""``Workers``: the workers of a run, as their master sees them.
 
 ValueError
-└── ParcelError      (``loadtests.conducting.shipments``) a message of another version
+└── ParcelError      (``loadtests.conducting.worker_parcels``) a message of another version
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from locust.env import Environment
 from locust.rpc import Message
 from locust.runners import STATE_MISSING, MasterRunner
 
-from loadtests.conducting.shipments import ParcelReader
+from loadtests.conducting.worker_parcels import ParcelReader
 from loadtests.oracles.ledger import LedgerRow
 from loadtests.plan.messages import CLOCK, CLOSE, CLOSED, LIVE, PARCELS, PHASES, STATUS, TAKEN
 from loadtests.record.live_figures import LiveFigures
@@ -28,8 +28,8 @@ _POLL_S: Final = 0.05
 
 
 @dataclass(kw_only=True)
-class CrewMember:
-    """One worker of this run."""
+class WorkerState:
+    """What the master knows of one worker."""
 
     name: str
     reader: ParcelReader
@@ -43,67 +43,60 @@ class CrewMember:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-class Crew:
-    """Every worker that took part in a run.
+class Workers:
+    """Every worker that takes part in a run.
 
     Args:
         runner: the master's.
-        directory: the run's, which gets segments for each worker.
-        ranks: the workers that the run begins with, by Locust's id.
+        directory: the run directory, which gets segments for each worker.
+        ranks: the workers that the run begins with, by Locust's id of each.
     """
 
     def __init__(self, runner: MasterRunner, directory: Path, ranks: Mapping[str, int]) -> None:
         self._runner = runner
         self._directory = directory
-        self._members: dict[str, CrewMember] = {}
-        self.problems: list[str] = []
+        self._by_id: dict[str, WorkerState] = {}
         for client_id in ranks:
             self._join(client_id)
 
-    @property
-    def names(self) -> list[str]:
-        """The workers' names."""
-        return [member.name for member in self._members.values()]
-
-    @property
-    def lost(self) -> list[str]:
-        """The names of those that were lost."""
-        return [member.name for member in self._members.values() if member.is_lost]
-
     def describe(self) -> dict[str, object]:
-        """Return what the manifest says of the workers, each in its own words at its end."""
-        facts = {member.name: member.facts for member in self._members.values() if member.facts}
-        return {"names": self.names, "lost": self.lost, "facts": facts}
+        """Return what the manifest says of the workers, with the facts that each sent last."""
+        workers = self._by_id.values()
+        return {
+            "names": [worker.name for worker in workers],
+            "lost": [worker.name for worker in workers if worker.is_lost],
+            "facts": {worker.name: worker.facts for worker in workers if worker.facts},
+        }
 
     def clock_errors_ns(self) -> list[int | None]:
-        """Return each worker's bound on how far it was off the gateway's clock, at its end."""
-        facts = [member.facts for member in self._members.values() if member.facts]
+        """Return each worker's error bound of the gateway's clock at its end, in ns."""
+        facts = [worker.facts for worker in self._by_id.values() if worker.facts]
         return [found["gateway_clock"]["error_ns"] for found in facts]
 
     def unmeasured(self) -> set[str]:
-        """Return what each worker's machine could not give."""
+        """Return what each worker could not measure."""
         return {
-            f"{member.name}: {words}"
-            for member in self._members.values()
-            for words in member.facts.get("unmeasured", ())
+            f"{worker.name}: {words}"
+            for worker in self._by_id.values()
+            for words in worker.facts.get("unmeasured", ())
         }
 
     def live(self) -> LiveFigures:
         """Return the newest second of all workers together."""
-        return LiveFigures.merged(m.live for m in self._members.values() if not m.is_lost)
+        return LiveFigures.merged(w.live for w in self._by_id.values() if not w.is_lost)
 
     def is_complete(self, users: int) -> bool:
-        """Return whether so many users are there and each has come on, or has failed to once."""
-        here = [member for member in self._members.values() if not member.is_lost]
-        return all(m.is_complete for m in here) and sum(m.users for m in here) >= users
+        """Return whether ``users`` exist and each has connected, or failed to at least once."""
+        here = [worker for worker in self._by_id.values() if not worker.is_lost]
+        return all(w.is_complete for w in here) and sum(w.users for w in here) >= users
 
     def trader_ids(self) -> list[str]:
-        """Return the ids of the traders that were connected when their worker was complete."""
-        return [user for member in self._members.values() for user in member.traders]
+        """Return the ids of the traders that are connected."""
+        return [user for worker in self._by_id.values() for user in worker.traders]
 
     def rows(self) -> list[tuple[str, LedgerRow]]:
-        """Return the ledger of every worker that closed it, each row with its worker's name."""
-        return [(m.name, row) for m in self._members.values() for row in m.rows]
+        """Return the rows of every closed ledger, each with its worker's name."""
+        return [(w.name, row) for w in self._by_id.values() for row in w.rows]
 
     def tell_phases(self, phases: PhaseTimes) -> None:
         """Tell all workers when each phase begins."""
@@ -111,10 +104,14 @@ class Crew:
         self._runner.send_message(PHASES, content)
 
     def close_ledgers(self, last_numbers: Mapping[str, int], drain_s: float) -> bool:
-        """Have every worker end its requests, wait for what it is owed, and close its ledger.
+        """Have every worker end its requests, wait for owed deliveries, and close its ledger.
+
+        Args:
+            last_numbers: the last number of every stream.
+            drain_s: how long a worker waits for owed deliveries, in s.
 
         Returns:
-            Whether all did in time, but for those that are lost already.
+            Whether every worker that is not lost did so in time.
         """
         self._runner.send_message(CLOSE, {"last_numbers": dict(last_numbers), "drain_s": drain_s})
         deadline_ns = time.monotonic_ns() + round((drain_s + _CLOSE_S) * SECOND_NS)
@@ -125,64 +122,64 @@ class Crew:
         return True
 
     def _has_closed(self) -> bool:
-        return all(m.has_closed or m.is_lost for m in self._members.values())
+        return all(w.has_closed or w.is_lost for w in self._by_id.values())
 
     def find_lost(self) -> list[str]:
-        """Return the names of workers that were lost since the last call."""
+        """Return the names of workers lost since the last call."""
         found = []
-        for client_id, member in self._members.items():
-            if member.is_lost or (member.has_closed and not member.facts.get("left")):
+        for client_id, worker in self._by_id.items():
+            if worker.is_lost or (worker.has_closed and not worker.facts.get("left")):
                 continue
             node = self._runner.clients.get(client_id)
-            if node is None or node.state == STATE_MISSING or member.has_closed:
-                member.is_lost = True
-                found.append(member.name)
+            if node is None or node.state == STATE_MISSING or worker.has_closed:
+                worker.is_lost = True
+                found.append(worker.name)
         return found
 
     def close(self) -> None:
         """End the workers' segments."""
-        for member in self._members.values():
-            member.reader.close()
+        for worker in self._by_id.values():
+            worker.reader.close()
 
     def report(self, client_id: str, data: Mapping[str, Any]) -> None:
-        """Take a worker's report, and tell it what need not be sent again."""
+        """Take a worker's report, and acknowledge its parcels."""
         if PARCELS not in data:
             return
-        member = self._members.get(client_id) or self._join(client_id)
+        worker = self._by_id.get(client_id) or self._join(client_id)
         if LIVE in data:
-            member.live = LiveFigures.unpacked(data[LIVE])
-        self._take(client_id, member, data[PARCELS])
+            worker.live = LiveFigures.unpacked(data[LIVE])
+        self._take(client_id, worker, data[PARCELS])
 
     def status(self, client_id: str, data: Mapping[str, Any]) -> None:
-        """Take a worker's word on how many of its users are there."""
-        member = self._members.get(client_id) or self._join(client_id)
-        member.users = int(data["users"])
-        member.is_complete = bool(data["complete"])
-        member.traders = tuple(data["traders"])
+        """Take how many users a worker has, and whether all have connected."""
+        worker = self._by_id.get(client_id) or self._join(client_id)
+        worker.users = int(data["users"])
+        worker.is_complete = bool(data["complete"])
+        worker.traders = tuple(data["traders"])
 
     def closed(self, client_id: str, data: Mapping[str, Any]) -> None:
         """Take a worker's last parcels and its ledger."""
-        member = self._members.get(client_id) or self._join(client_id)
-        self._take(client_id, member, data[PARCELS])
-        if not member.has_closed:
-            member.rows = [LedgerRow(**row) for row in data["rows"]]
-            member.facts = dict(data["facts"])
-            member.has_closed = True
+        worker = self._by_id.get(client_id) or self._join(client_id)
+        self._take(client_id, worker, data[PARCELS])
+        if not worker.has_closed:
+            worker.rows = [LedgerRow(**row) for row in data["rows"]]
+            worker.facts = dict(data["facts"])
+            worker.has_closed = True
 
-    def _take(self, client_id: str, member: CrewMember, parcels: Any) -> None:
-        number = member.reader.accept(parcels)
+    def _take(self, client_id: str, worker: WorkerState, parcels: Any) -> None:
+        number = worker.reader.accept(parcels)
         self._runner.send_message(TAKEN, {"number": number}, client_id)
 
-    def _join(self, client_id: str) -> CrewMember:
+    def _join(self, client_id: str) -> WorkerState:
         index = self._runner.get_worker_index(client_id)  # type: ignore[no-untyped-call]  # Locust's own gap
         name = f"worker-{index}"
-        member = CrewMember(name=name, reader=ParcelReader(self._directory, name))
-        self._members[client_id] = member
-        return member
+        worker = WorkerState(name=name, reader=ParcelReader(self._directory, name))
+        self._by_id[client_id] = worker
+        return worker
 
 
 def answer_clocks(runner: MasterRunner) -> None:
-    """Answer every worker that asks what time it is here (RFC 5905 §8)."""
+    """Answer each worker's question for the master's time (RFC 5905 §8)."""
 
     def answer(environment: Environment, msg: Message, **_facts: object) -> None:  # noqa: ARG001 - Locust's shape
         stamps = {"sent_ns": msg.data["sent_ns"], "received_ns": time.monotonic_ns()}
@@ -191,12 +188,15 @@ def answer_clocks(runner: MasterRunner) -> None:
     runner.register_message(CLOCK, answer)
 
 
-def listen_to_workers(environment: Environment, crew: Callable[[], Crew | None]) -> None:
-    """Hand what workers send to the crew of the run that goes on.
+def listen_to_workers(environment: Environment, workers: Callable[[], Workers | None]) -> None:
+    """Pass the workers' messages to the current run.
 
     Args:
         environment: the master's.
-        crew: returns the crew; None between runs, when what still comes is of no run.
+        workers: returns the workers of the current run; None between runs.
+
+    Raises:
+        TypeError: the environment is not a master's.
     """
     runner = environment.runner
     if not isinstance(runner, MasterRunner):
@@ -204,17 +204,17 @@ def listen_to_workers(environment: Environment, crew: Callable[[], Crew | None])
     answer_clocks(runner)
 
     def take_report(client_id: str, data: Mapping[str, Any], **_facts: object) -> None:
-        found = crew()
+        found = workers()
         if found is not None:
             found.report(client_id, data)
 
     def take_status(environment: Environment, msg: Message, **_facts: object) -> None:  # noqa: ARG001 - Locust's shape
-        found = crew()
+        found = workers()
         if found is not None:
             found.status(msg.node_id, msg.data)
 
     def take_closed(environment: Environment, msg: Message, **_facts: object) -> None:  # noqa: ARG001 - Locust's shape
-        found = crew()
+        found = workers()
         if found is not None:
             found.closed(msg.node_id, msg.data)
 

@@ -1,43 +1,52 @@
-"""Who plays what: the scenario's groups as Locust's user classes, and how many go where."""
+"""How many users of each class Locust spawns, and on which worker."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from locust.dispatch import UsersDispatcher
 from locust.env import Environment
 from locust.runners import STATE_INIT, STATE_RUNNING, STATE_SPAWNING, MasterRunner, WorkerNode
 
-from loadtests.behaviours.users import VirtualUser
+from loadtests.behaviours.virtual_user import VirtualUser
 from scenarios.schema import Scenario
 
-FIXED: Final = ("abuser", "bad_token", "expiring", "dead_peer", "slow_reader", "never_reader")
-"""Groups of a fixed count: a stage or ``-u`` brings more or fewer of the others alone."""
 LOCAL: Final = "local"
-"""The id of the only process of a run without workers."""
+"""The id of the only process in a run without workers."""
 
 
-def cast_users(
+def set_user_counts(
     environment: Environment, scenario: Scenario, behaviours: Mapping[str, type[VirtualUser]]
 ) -> None:
-    """Give each behaviour its weight; those who ask for trouble are a fixed count.
+    """Give each user class its weight or its fixed count, and Locust its number and rate of users.
 
-    A class without users in the scenario is taken out of the environment.
+    A class without users in the scenario is removed from the environment. ``-u`` and ``-r`` keep
+    their values.
+
+    Args:
+        environment: Locust's.
+        scenario: what is run.
+        behaviours: the user class of each group.
     """
     for group, user_class in behaviours.items():
         settings = getattr(scenario.users, group)
         if settings is None or settings.count == 0:
             if user_class in environment.user_classes:
                 environment.user_classes.remove(user_class)
-        elif group in FIXED:
+        elif user_class.has_fixed_count:
             user_class.fixed_count = settings.count
         else:
             user_class.weight = settings.count
+    options: Any = environment.parsed_options
+    if options.num_users is None:
+        options.num_users = scenario.users.total
+    if options.spawn_rate is None:
+        options.spawn_rate = scenario.phases.spawn_rate
 
 
 def worker_nodes(environment: Environment) -> list[WorkerNode]:
-    """Return the workers that a run can begin with; one of a made-up id where there are none."""
+    """Return the workers that can start a run; without workers a node for this process."""
     runner = environment.runner
     if not isinstance(runner, MasterRunner):
         return [WorkerNode(LOCAL)]
@@ -51,10 +60,16 @@ def divide_users(
     nodes: Sequence[WorkerNode],
     users: int,
 ) -> tuple[dict[str, list[int]], dict[str, int]]:
-    """Return how Locust will spread so many users: asked of its own dispatcher, ahead.
+    """Return how Locust will spread users over workers, as its own dispatcher computes it.
+
+    Args:
+        environment: Locust's.
+        behaviours: the user class of each group.
+        nodes: the workers.
+        users: how many there are.
 
     Returns:
-        For each group how many users each worker has, by rank; and each worker's rank.
+        The users of each group on each worker, by rank; and each worker's rank.
     """
     dispatcher = UsersDispatcher(list(nodes), list(environment.user_classes))
     dispatcher.new_dispatch(users, float(users))

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests.endpoints import fetch, fetch_streams, parse_metrics
-from loadtests.health.probes import TICK_NS, GeneratorProbe, TickClock
+from loadtests.health.generator_probe import TICK_NS, GeneratorProbe, TickClock
 from loadtests.health.server_probe import ServerProbe, read_pss_anon, read_tcp_bytes, read_threads
 
 NOW_NS = 5_000_000_000

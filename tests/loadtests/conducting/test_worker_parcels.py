@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.conducting.shipments import ParcelError, ParcelReader, ParcelWriter
+from loadtests.conducting.worker_parcels import ParcelError, ParcelReader, ParcelWriter
 from loadtests.record.recording import SECOND_NS, PhaseTimes, Recorder
 from loadtests.record.segments import read_batches
 from loadtests.results import Event, Series
@@ -76,7 +76,7 @@ def test_what_was_taken_is_kept_no_longer() -> None:
     sink.forget(2)
     assert [parcel["number"] for parcel in sink.pending()] == [3]
     sink.forget(3)
-    assert sink.is_empty
+    assert sink.pending() == []
 
 
 def test_a_parcel_that_no_worker_of_ours_sends_is_refused(tmp_path: Path) -> None:

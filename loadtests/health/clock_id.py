@@ -1,7 +1,7 @@
-"""Which monotonic clock this machine reads, by the id that the contract defines.
+"""The id of this process's monotonic clock, as the contract defines it.
 
-Two processes whose ids are equal read one clock: a one-way span between them is
-a subtraction. Otherwise it is unmeasured.
+Two processes with equal ids read one clock, so a one-way time between them is a subtraction.
+Otherwise it needs the offset of ``clock_offset``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _TIME_NAMESPACE: Final = Path("/proc/self/ns/time")
 
 
 def read_clock_id(boot_id: Path = _BOOT_ID, time_namespace: Path = _TIME_NAMESPACE) -> str | None:
-    """Return the id of this process's monotonic clock; None where the kernel does not tell it."""
+    """Return the id of this process's monotonic clock; None when the kernel hides it."""
     try:
         return clock_id(boot_id.read_text(encoding="ascii"), str(time_namespace.readlink()))
     except OSError:

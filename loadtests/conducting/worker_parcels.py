@@ -1,11 +1,11 @@
-"""What a worker measured, on its way to the process that has the run directory.
+"""Parcels: a worker's rows on their way to the process that has the run directory.
 
-A worker's rows become a parcel with each flush, numbered from 1. A parcel is sent with
-every report until it is known to have arrived, so a report that is lost, late or sent
-twice loses nothing and counts nothing twice.
+Each flush makes a parcel of the worker's rows, numbered from 1. Every report repeats a parcel
+until the master acknowledges it. So a lost, late or repeated report loses no row, and counts
+no row twice.
 
 ValueError
-└── ParcelError      a parcel that cannot be what a worker of this version sent
+└── ParcelError      a parcel that no worker of this version sends
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from loadtests.record.segments import SegmentWriter, TableBuffer, segment_schema
 from loadtests.results import TABLES
 
 MAX_IN_A_REPORT: Final = 64
-"""Parcels of one report; when a master was away for long, the rest goes with the next."""
+"""The most parcels in one report. After a long silence of the master the rest waits."""
 _CODEC: Final = "zstd"
 
 
 class ParcelError(ValueError):
-    """A parcel that cannot be read; the words say whose and why."""
+    """A parcel that cannot be read; the message says whose and why."""
 
 
 def load_packer() -> None:
-    """Load what packs parcels: tens of ms that belong before the first user, not among them."""
-    import pyarrow as pa  # noqa: F401 - to have it loaded
+    """Import PyArrow now: tens of ms in which a worker with users would read nothing."""
+    import pyarrow as pa  # noqa: F401 - loaded for later use
 
 
 class ParcelWriter(TableBuffer):
-    """Packs one process's rows into parcels and keeps them until somebody took them."""
+    """Packs one process's rows into parcels, and keeps them until the master acknowledges them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,18 +44,13 @@ class ParcelWriter(TableBuffer):
         """The number of the newest parcel, 0 before the first."""
         return self._number
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether every parcel has been taken."""
-        return not self._pending
-
     def flush(self) -> None:
-        """Make a parcel of what was kept."""
+        """Make a parcel of the kept rows."""
         for _ in self.flush_in_steps():
             pass
 
     def flush_in_steps(self) -> Iterator[None]:
-        """Make a parcel of what was kept, a table with each step."""
+        """Make a parcel of the kept rows, one table a step."""
         tables: dict[str, list[tuple[int, bytes]]] = {}
         for table, batches in self.take():
             tables[table] = [_pack(batch) for batch in batches]
@@ -69,16 +64,16 @@ class ParcelWriter(TableBuffer):
         self.flush()
 
     def pending(self) -> list[dict[str, Any]]:
-        """Return the parcels that nobody is known to have, oldest first."""
+        """Return the parcels that are not acknowledged, oldest first."""
         return self._pending[:MAX_IN_A_REPORT]
 
     def forget(self, number: int) -> None:
-        """Drop the parcels up to a number: they have arrived."""
+        """Drop the parcels up to a number, which the master has acknowledged."""
         self._pending = [parcel for parcel in self._pending if parcel["number"] > number]
 
 
 class ParcelReader:
-    """Takes one worker's parcels, each once and in order, and writes them to its segments."""
+    """Writes one worker's parcels to its segments, each once and in order."""
 
     def __init__(self, directory: Path, worker: str) -> None:
         self.worker = worker
@@ -87,13 +82,13 @@ class ParcelReader:
         self._schemas = {name: segment_schema(name) for name in TABLES}
 
     def accept(self, parcels: Iterable[Mapping[str, Any]]) -> int:
-        """Write what is new, and return the number of the last parcel taken.
+        """Write the new parcels, and return the number of the last one written.
 
-        A parcel that came before is passed over; what lies after a gap waits for the
-        next report, which brings the missing one again.
+        A repeated parcel is skipped. A parcel after a gap waits for the next report, which
+        brings the missing one again.
 
         Raises:
-            ParcelError: a parcel names an unknown table or holds something else than a batch.
+            ParcelError: a parcel names an unknown table or holds no batch.
         """
         for parcel in sorted(parcels, key=lambda one: int(one["number"])):
             if int(parcel["number"]) == self.taken + 1:
