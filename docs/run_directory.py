@@ -155,6 +155,7 @@ SUPERVISOR: Final[tuple[tuple[str, str, str, str], ...]] = (
     ("gateway_died", "boolean", "", "whether it ended unasked"),
     ("interrupted", "boolean", "", "whether somebody ended the run"),
     ("cut", "text", "", "why the load was ended early; empty when it was not"),
+    ("cut_by", "text", "", "what ended it early, see CutBy; empty when nothing did"),
     ("files", "object", "", "names of scenario and budgets, as somebody typed them"),
     ("problems", "list", "", "in words"),
 )
@@ -186,10 +187,10 @@ def describe_run_directory() -> str:
         "# Files of a run directory",
         "",
         f"Format version {results.FORMAT_VERSION}; a reader refuses any other by name. A run is",
-        "`runs/<UTC time>_<scenario>_<short id>/`. Spans are integer nanoseconds; a column whose",
-        "meaning says «absent» may hold nulls, and a null is never a zero. While a run goes, its",
-        f"tables grow in `{results.SEGMENTS}/`; what an aborted run left there `tidegate report`",
-        "puts together.",
+        "`runs/<UTC time>_<scenario>_<short id>/`. Spans are integer nanoseconds; only a column",
+        "whose meaning says when it is absent may hold nulls, and a null is never a zero. While a",
+        f"run goes, its tables grow in `{results.SEGMENTS}/`; what an aborted run left there",
+        "`tidegate report` puts together.",
         "",
         *_table(("file", "format", "meaning"), ((f"`{a}`", b, c) for a, b, c in FILES)),
     ]

@@ -30,9 +30,6 @@ COMPARISON: Final = "compare.json"
 LOGS: Final = "logs"
 SEGMENTS: Final = "segments"
 
-GROSS_BREACH: Final = "a budget was broken grossly"
-"""How ``cut`` in a manifest begins when that is why the load was ended early: it is a FAIL."""
-
 
 class RunStatus(StrEnum):
     """How far a run came; ``running`` in a manifest that nobody writes any more is a crash."""
@@ -41,6 +38,13 @@ class RunStatus(StrEnum):
     COMPLETE = "complete"
     INTERRUPTED = "interrupted"
     ABORTED = "aborted"
+
+
+class CutBy(StrEnum):
+    """What ended the load early: ``cut_by`` in a manifest; its ``cut`` has the words."""
+
+    GROSS_BREACH = "gross-breach"  # a budget was broken grossly, which is a FAIL
+    MAX_DURATION = "max-duration"  # the command allowed no more time
 
 
 class Verdict(StrEnum):
@@ -228,20 +232,26 @@ class AuthOutcome(StrEnum):
 
 
 class Column:
-    """One column of a table: its Arrow type, its unit and its meaning."""
+    """One column of a table.
 
-    __slots__ = ("kind", "meaning", "name", "unit")
+    Args:
+        name: of the column.
+        kind: its Arrow type.
+        unit: of its values; empty where they have none.
+        meaning: in words. Where a row may lack the value, they say when it is absent.
+        may_be_absent: whether a row may lack the value.
+    """
 
-    def __init__(self, name: str, kind: str, unit: str, meaning: str) -> None:
+    __slots__ = ("kind", "may_be_absent", "meaning", "name", "unit")
+
+    def __init__(
+        self, name: str, kind: str, unit: str, meaning: str, *, may_be_absent: bool = False
+    ) -> None:
         self.name = name
         self.kind = kind
         self.unit = unit
         self.meaning = meaning
-
-    @property
-    def may_be_absent(self) -> bool:
-        """Whether a row may lack it: where that is so, its meaning says when it is absent."""
-        return "absent" in self.meaning
+        self.may_be_absent = may_be_absent
 
 
 _T_S = Column("t_s", "int64", "s", "second of the run, from its start, monotonic")
@@ -276,44 +286,91 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         _T_S,
         _PHASE,
         Column(
-            "clients", "int64", "", "connections that the gateway counts; absent without /metrics"
+            "clients",
+            "int64",
+            "",
+            "connections that the gateway counts; absent without /metrics",
+            may_be_absent=True,
         ),
-        Column("cpu_ns", "int64", "ns", "CPU time since the process began; absent when not ours"),
+        Column(
+            "cpu_ns",
+            "int64",
+            "ns",
+            "CPU time since the process began; absent when not ours",
+            may_be_absent=True,
+        ),
         Column(
             "core_wait_ns",
             "int64",
             "ns",
             "that it waited in the second for a core that others had; absent when unknown",
+            may_be_absent=True,
         ),
-        Column("rss_bytes", "int64", "B", "resident memory; absent without /metrics"),
-        Column("pss_anon_bytes", "int64", "B", "private anonymous memory; absent when not ours"),
+        Column(
+            "rss_bytes",
+            "int64",
+            "B",
+            "resident memory; absent without /metrics",
+            may_be_absent=True,
+        ),
+        Column(
+            "pss_anon_bytes",
+            "int64",
+            "B",
+            "private anonymous memory; absent when not ours",
+            may_be_absent=True,
+        ),
         Column(
             "fds",
             "int64",
             "",
             "open file descriptors, without those of plain HTTP that it tells; absent when unknown",
+            may_be_absent=True,
         ),
-        Column("messages_out", "int64", "", "messages sent so far; absent without /metrics"),
+        Column(
+            "messages_out",
+            "int64",
+            "",
+            "messages sent so far; absent without /metrics",
+            may_be_absent=True,
+        ),
         Column(
             "loop_lag_ns",
             "int64",
             "ns",
             "its loop lag, worst of the second; absent without /metrics",
+            may_be_absent=True,
         ),
-        Column("sessions", "int64", "", "Engine.IO sessions; absent without /metrics"),
-        Column("queue_bytes", "int64", "B", "bytes that wait for clients; absent without /metrics"),
-        Column("tasks", "int64", "", "asyncio tasks alive; absent without /metrics"),
+        Column(
+            "sessions",
+            "int64",
+            "",
+            "Engine.IO sessions; absent without /metrics",
+            may_be_absent=True,
+        ),
+        Column(
+            "queue_bytes",
+            "int64",
+            "B",
+            "bytes that wait for clients; absent without /metrics",
+            may_be_absent=True,
+        ),
+        Column(
+            "tasks", "int64", "", "asyncio tasks alive; absent without /metrics", may_be_absent=True
+        ),
         Column(
             "gc_pause_max_ns",
             "int64",
             "ns",
             "longest garbage collection of the second; absent without /metrics",
+            may_be_absent=True,
         ),
         Column(
             "kernel_bytes",
             "int64",
             "B",
             "TCP memory of the network namespace, both sides' sockets; absent when unknown",
+            may_be_absent=True,
         ),
     ),
     "generator": (
@@ -321,24 +378,48 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         _PHASE,
         _WORKER,
         Column("cpu_ns", "int64", "ns", "CPU time of the process in this second"),
-        Column("run_queue_ns", "int64", "ns", "time it waited for a core; absent when unknown"),
-        Column("steal_ns", "int64", "ns", "time the machine's host took; absent when unknown"),
+        Column(
+            "run_queue_ns",
+            "int64",
+            "ns",
+            "time it waited for a core; absent when unknown",
+            may_be_absent=True,
+        ),
+        Column(
+            "steal_ns",
+            "int64",
+            "ns",
+            "time the machine's host took; absent when unknown",
+            may_be_absent=True,
+        ),
         Column(
             "loop_lag_max_ns",
             "int64",
             "ns",
             "worst loop lag of the second; absent when no tick ran",
+            may_be_absent=True,
         ),
-        Column("schedule_delay_max_ns", "int64", "ns", "worst sent − intended; absent when idle"),
+        Column(
+            "schedule_delay_max_ns",
+            "int64",
+            "ns",
+            "worst sent − intended; absent when idle",
+            may_be_absent=True,
+        ),
         Column(
             "share_max_ns",
             "int64",
             "ns",
             "worst read stamp − kernel receive stamp; absent when none was taken",
+            may_be_absent=True,
         ),
         Column("gc_pause_ns", "int64", "ns", "time in garbage collections in this second"),
         Column(
-            "gc_pause_max_ns", "int64", "ns", "its longest collection; absent when there was none"
+            "gc_pause_max_ns",
+            "int64",
+            "ns",
+            "its longest collection; absent when there was none",
+            may_be_absent=True,
         ),
     ),
     "ledger": (
@@ -363,12 +444,22 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         Column("group", "string", "", "its behaviour"),
         Column("place", "int64", "", "its place in the order of arrival, from 0"),
         Column(
-            "welcome_ns", "int64", "ns", "first welcome, since the run's start; absent if never"
+            "welcome_ns",
+            "int64",
+            "ns",
+            "first welcome, since the run's start; absent if never",
+            may_be_absent=True,
         ),
         Column("connects", "int64", "", "welcomes that it got"),
         Column("pushes", "int64", "", "pushes timed in the steady phase"),
         Column("push_sum_ns", "int64", "ns", "their sum; see push, or push_service without srcTs"),
-        Column("push_max_ns", "int64", "ns", "their largest; absent when there was none"),
+        Column(
+            "push_max_ns",
+            "int64",
+            "ns",
+            "their largest; absent when there was none",
+            may_be_absent=True,
+        ),
     ),
     "events": (
         Column("t_ns", "int64", "ns", "since the run's start, monotonic"),
@@ -378,13 +469,18 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         Column("group", "string", "", "its behaviour"),
         Column("outcome", "string", "", "accepted, refused, an error code, a phase's name, …"),
         Column(
-            "sent_ns", "int64", "ns", "when it was sent, since the run's start; absent if unsent"
+            "sent_ns",
+            "int64",
+            "ns",
+            "when it was sent, since the run's start; absent if unsent",
+            may_be_absent=True,
         ),
         Column(
             "value_ns",
             "int64",
             "ns",
             "a span that belongs to it, such as retryAfter; absent if none",
+            may_be_absent=True,
         ),
         Column("detail", "string", "", "words for a human"),
     ),
@@ -394,12 +490,14 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         Column("user", "string", "", "the virtual user"),
         Column("stream", "string", "", "stream id"),
         Column("number", "int64", "", "seq or userSeq"),
-        Column("push_ns", "int64", "ns", "read stamp − srcTs; absent without srcTs"),
+        Column(
+            "push_ns", "int64", "ns", "read stamp − srcTs; absent without srcTs", may_be_absent=True
+        ),
         Column("push_service_ns", "int64", "ns", "read stamp − ts"),
         Column("why", "string", "", "hash (1 in 1,000) or slow (the slowest of its second)"),
     ),
 }
-"""Every table of a run directory. A column whose meaning says «absent» may hold nulls."""
+"""Every table of a run directory. Only a column that ``may_be_absent`` may hold nulls."""
 
 COMPARISON_FIELDS: Final = (
     Column("format_version", "int64", "", "of all files here"),

@@ -1,7 +1,7 @@
 """In which seconds the generator was strained: over the limits that it must keep. Pure.
 
-The limits of a whole run (``[health]``), held against one second, for who watches. Whether a
-run is valid, and which of its seconds are tainted, is told by the report over all of them.
+The limits of ``[health]``, held against one second, for the live view. Whether the times of a
+run can be believed is decided by the report (``reports.believability``).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from scenarios.model import Health
+from scenarios.model import GENERATOR_CPU_PERCENT, Health
 
 _SECOND_NS: Final = 1_000_000_000
 _NS_PER_MS: Final = 1_000_000
@@ -40,12 +40,12 @@ def find_strains(
     """
     spans_ms = (
         ("own share", share_p99_ns, health.generator_share_p99_ms),
-        ("garbage collection", gc_pause_max_ns, health.generator_gc_pause_ms),
+        ("garbage collection", gc_pause_max_ns, 10 * health.second_lost_percent),
     )
     parts = (
-        ("CPU", cpu_ns, 1, health.generator_cpu_percent),
-        ("wait for a core", run_queue_ns, 1, health.generator_run_queue_percent),
-        ("time the host took", steal_ns, cores, health.generator_steal_percent),
+        ("CPU", cpu_ns, 1, GENERATOR_CPU_PERCENT),
+        ("wait for a core", run_queue_ns, 1, health.second_lost_percent),
+        ("time the host took", steal_ns, cores, health.second_lost_percent),
     )
     return (*_long(spans_ms), *_large(parts))
 

@@ -1,0 +1,326 @@
+"""Whether the times of a run can be believed.
+
+A second is *dirty* when more of it was lost than ``second_lost_percent`` allows: the host took
+that much of the machine, the gateway or the generator waited that long for a core that others
+had, or the generator collected garbage that long. The second after it is dirty too, because
+delayed data are read in it. Times are judged over the clean seconds. Where more than
+``dirty_seconds_percent`` are dirty, no second is left out, and a time is INVALID unless it keeps
+its upper limit over all seconds: losses only lengthen times. A broken upper limit is a FAIL only
+if the seconds that lost less than the limit break it as well. A generator or publisher that is
+late by its own doing (CPU, own share, loop lag, publisher delay, in clean seconds) makes times
+INVALID. Counts are never touched.
+
+No latency makes a second dirty, and nothing that a gateway can cause does. Its threads that wait
+for each other are not counted (``server.core_wait_ns``). A generator waits for the gateway at
+most as long as the gateway runs, so only what exceeds that counts. Dirty seconds can hide a slow
+second only if the gateway happens to be slow just then, at most as many as are allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+import pandas as pd
+
+from loadtests.results import Event, Phase, Series
+from reports import intervals, quantities
+from reports.frames import RunFrames
+from reports.measures.histograms import STEADY, histogram_of
+from reports.remembering import once_a_run
+from scenarios.schema import GENERATOR_CPU_PERCENT
+
+_MS: Final = 1_000_000
+_SECOND_NS: Final = 1_000_000_000
+LEAST_LOSS_NS: Final = 10 * _MS
+"""A loss this short (1 % of a second, one tick of ``/proc/stat``) breaks no p99 by itself."""
+_JUDGED_QUANTILE: Final = 0.99
+_NAMED: Final = 3  # dirty seconds that a check names; the report shades them all
+_LOOP_LAG_MS: Final = 250.0
+"""Loop lag p99 that is allowed at least, beside a measured own share.
+
+A burst to many users makes every loop late, so this is wide. It finds a generator that stood
+still: one read then takes everything queued, and the kernel stamp is that of the last segment,
+so the own share of two lost seconds reads as a few milliseconds.
+"""
+_LOOP_LAG_ALONE_MS: Final = 50.0
+"""The same where no own share was measured."""
+
+
+class Subject(StrEnum):
+    """What a check looks at: its name in ``verdict.json``."""
+
+    DIRTY = "dirty seconds"
+    SHARE = "generator's own share p99"
+    LOOP_LAG = "generator loop lag p99"
+    CPU = "generator CPU"
+    PUBLISHER_DELAY = "publisher delay p99"
+    PUBLISHER = "publisher"
+    PROCESSES = "processes"
+    GATEWAY = "gateway"
+
+
+GENERATOR: Final = (Subject.SHARE, Subject.LOOP_LAG, Subject.CPU)
+"""Checks of the generator alone."""
+_ABOUT_THE_RUN: Final = (Subject.PUBLISHER, Subject.PROCESSES, Subject.GATEWAY)
+_DELAYS: Final = (Subject.SHARE, Subject.LOOP_LAG, Subject.PUBLISHER_DELAY)
+_ESSENTIAL: Final = (Subject.LOOP_LAG, Subject.PUBLISHER_DELAY, *_ABOUT_THE_RUN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One condition of a believable run.
+
+    Attributes:
+        name: what is looked at.
+        value: what was found, in ns where it is a span; None when there is no number.
+        limit: what it must keep, in the same unit; None when there is no number.
+        ok: whether it held; None when that is unknown.
+        why: in words.
+    """
+
+    name: Subject
+    value: float | None
+    limit: float | None
+    ok: bool | None
+    why: str
+
+    @property
+    def is_about_times(self) -> bool:
+        """Whether it bears on times alone; the others bear on the whole run."""
+        return self.name not in _ABOUT_THE_RUN
+
+    @property
+    def is_delay(self) -> bool:
+        """Whether the value is a delay (ns) that may be part of every measured time."""
+        return self.name in _DELAYS
+
+    @property
+    def is_essential(self) -> bool:
+        """Whether no time passes while it is unknown. Some machines cannot tell the others."""
+        return self.name in _ESSENTIAL
+
+    @property
+    def words(self) -> str:
+        """The check and what it found, in a line."""
+        return f"{self.name}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Loss:
+    """What one cause took of one second.
+
+    ``held_ns`` is the longest that it can have delayed anything, ``percent`` its share of the
+    second. They differ for steal, which is summed over the machine's cores.
+    """
+
+    second: int
+    percent: float
+    held_ns: float
+    why: str
+
+
+def dirty_seconds(
+    run: RunFrames, phases: tuple[Phase, ...] = STEADY, *, limit_ns: float | None = None
+) -> dict[int, str]:
+    """Return the dirty seconds in rising order, each with the reason in words.
+
+    Args:
+        run: the run.
+        phases: seconds of other phases are not returned.
+        limit_ns: seconds that lost more than this limit (at least 10 ms) are dirty, too.
+    """
+    allowed = run.scenario.health.second_lost_percent
+    held_ns = None if limit_ns is None else max(limit_ns, LEAST_LOSS_NS)
+    causes: dict[int, list[str]] = {}
+    for loss in _losses(run):
+        if loss.percent > allowed or (held_ns is not None and loss.held_ns > held_ns):
+            causes.setdefault(loss.second, []).append(loss.why)
+    found = {second + 1: "the second before it was dirty" for second in causes}
+    found |= {second: "; ".join(words) for second, words in causes.items()}
+    held = _seconds_of(run, phases)
+    return {second: found[second] for second in sorted(found) if second in held}
+
+
+def dirty_percent(run: RunFrames, dirty: Collection[int]) -> float:
+    """Return the share of the steady phase's seconds that are dirty, in percent."""
+    held = _seconds_of(run, STEADY)
+    return 100 * len(held.intersection(dirty)) / len(held) if held else 0.0
+
+
+@once_a_run
+def left_out(run: RunFrames) -> frozenset[int]:
+    """Return the seconds that times leave out: the dirty ones, unless they are too many."""
+    dirty = dirty_seconds(run)
+    if dirty_percent(run, dirty) > run.scenario.health.dirty_seconds_percent:
+        return frozenset()
+    return frozenset(dirty)
+
+
+@once_a_run
+def _seconds_of(run: RunFrames, phases: tuple[Phase, ...]) -> frozenset[int]:
+    wanted = [str(phase) for phase in phases]
+    tables = (run["timeline"], run["generator"])
+    return frozenset(
+        second for rows in tables for second in rows.loc[rows["phase"].isin(wanted), "t_s"].tolist()
+    )
+
+
+@once_a_run
+def _losses(run: RunFrames) -> tuple[_Loss, ...]:
+    """Return everything that was lost in any second of the run."""
+    cores = int(run.manifest.part("host").get("cores") or 1)
+    generator, server = run["generator"], run["server"]
+    lost = [
+        *_lost(_worst(generator, "steal_ns"), "the host took {:.3g} % of the machine", cores),
+        *_lost(_worst(server, "core_wait_ns"), "the gateway waited {:.3g} % of it for a core"),
+        *_lost(
+            _generator_waits(run), "the generator waited {:.3g} % of it for a core that others had"
+        ),
+        *_lost(
+            _worst(generator, "gc_pause_max_ns"),
+            "the generator collected garbage for {:.3g} % of it",
+        ),
+    ]
+    return tuple(lost)
+
+
+def _lost(spans_ns: Mapping[int, float], words: str, cores: int = 1) -> list[_Loss]:
+    shares = {second: 100 * ns / (_SECOND_NS * cores) for second, ns in spans_ns.items()}
+    return [
+        _Loss(second, shares[second], ns, words.format(shares[second]))
+        for second, ns in spans_ns.items()
+        if ns > 0
+    ]
+
+
+def _worst(rows: pd.DataFrame, column: str) -> dict[int, float]:
+    """Return each second's largest value over the processes that told one."""
+    worst = rows.dropna(subset=[column]).groupby("t_s")[column].max()
+    return dict(zip(worst.index.tolist(), worst.astype(float).tolist(), strict=True))
+
+
+def _generator_waits(run: RunFrames) -> dict[int, float]:
+    """Return the generator's waits for a core, less the CPU time of the gateway (ns by second).
+
+    A gateway on another machine takes no core here. What an unknown gateway on this one takes
+    is unknown, and then no wait counts.
+    """
+    waits = _worst(run["generator"], "run_queue_ns")
+    if run.manifest.part("clock").get("same") is False:
+        return waits
+    told = run["server"].dropna(subset=["cpu_ns"]).sort_values("t_s")
+    ran = (told["cpu_ns"].astype(float).diff() / told["t_s"].diff()).clip(lower=0)
+    ran_ns = dict(zip(told["t_s"].tolist(), ran.tolist(), strict=True))
+    return {second: max(0.0, wait - ran_ns.get(second, wait)) for second, wait in waits.items()}
+
+
+def check_run(run: RunFrames) -> tuple[Check, ...]:
+    """Return every check that applies to this run."""
+    health, without = run.scenario.health, left_out(run)
+    share = _check_p99(run, Subject.SHARE, health.generator_share_p99_ms, without)
+    least_ms = _LOOP_LAG_ALONE_MS if share.value is None else _LOOP_LAG_MS
+    lag_ms = max(least_ms, health.generator_share_p99_ms)
+    checks = [_check_dirty(run), share, _check_p99(run, Subject.LOOP_LAG, lag_ms, without)]
+    checks.append(_check_cpu(run, without))
+    if run.scenario.publish:
+        limit_ms = health.publisher_delay_p99_ms
+        checks += [
+            _check_p99(run, Subject.PUBLISHER_DELAY, limit_ms, without),
+            _check_publisher(run),
+        ]
+    return (*checks, _check_processes(run), _check_gateway(run))
+
+
+def _check_dirty(run: RunFrames) -> Check:
+    """Hold the share of dirty seconds against its limit, and name the first few."""
+    limit = run.scenario.health.dirty_seconds_percent
+    if run["generator"].empty:
+        return _unknown(run, Subject.DIRTY, limit, "generator")
+    dirty, held = dirty_seconds(run), len(_seconds_of(run, STEADY))
+    steady = quantities.counted(held, "steady second")
+    percent = dirty_percent(run, dirty)
+    ok = percent <= limit
+    why = f"none of {steady}"
+    if dirty:
+        named = [f"{second} s: {dirty[second]}" for second in list(dirty)[:_NAMED]]
+        named += [f"and {len(dirty) - _NAMED} more"] if len(dirty) > _NAMED else []
+        fate = "left out" if ok else f"are dirty, more than the allowed {limit:g} %"
+        why = f"{len(dirty)} of {steady} {fate} ({', '.join(named)})"
+    return Check(name=Subject.DIRTY, value=percent, limit=limit, ok=ok, why=why)
+
+
+_SERIES: Final = {
+    Subject.SHARE: Series.GENERATOR_SHARE,
+    Subject.LOOP_LAG: Series.LOOP_LAG,
+    Subject.PUBLISHER_DELAY: Series.PUBLISH_DELAY,
+}
+
+
+def _check_p99(run: RunFrames, name: Subject, limit_ms: float, without: Collection[int]) -> Check:
+    series, limit_ns = _SERIES[name], limit_ms * _MS
+    histogram = histogram_of(run, series, STEADY, without=without)
+    if not histogram.n:
+        check = _unknown(run, name, limit_ns, "hist")
+        measured_none = f"no {series} was measured in the steady phase"
+        return check if run.absences.get("hist") else replace(check, why=measured_none)
+    value = intervals.quantile_of(histogram, _JUDGED_QUANTILE)
+    return _held(name, value, limit_ns, quantities.span)
+
+
+def _check_cpu(run: RunFrames, without: Collection[int]) -> Check:
+    """Hold the CPU time of the busiest worker, mean of the clean seconds, against its limit."""
+    rows = run["generator"]
+    rows = rows[(rows["phase"] == str(Phase.STEADY)) & ~rows["t_s"].isin(list(without))]
+    if rows.empty:
+        return _unknown(run, Subject.CPU, GENERATOR_CPU_PERCENT, "generator")
+    percent = 100 * float(rows.groupby("worker")["cpu_ns"].mean().max()) / _SECOND_NS
+    return _held(Subject.CPU, percent, GENERATOR_CPU_PERCENT, "{:.3g} %".format)
+
+
+def _held(name: Subject, value: float, limit: float, say: Callable[[float], str]) -> Check:
+    words = f"{say(value)}, allowed {say(limit)}"
+    return Check(name=name, value=value, limit=limit, ok=value <= limit, why=words)
+
+
+def _unknown(run: RunFrames, name: Subject, limit: float, table: str) -> Check:
+    why = run.absences.get(table) or "this machine did not tell it"
+    return Check(name=name, value=None, limit=limit, ok=None, why=why)
+
+
+def _check_publisher(run: RunFrames) -> Check:
+    publisher = run.manifest.part("publisher")
+    status = publisher.get("status")
+    if status == "complete":
+        ok, why = True, f"published {quantities.count(publisher.get('published'))}"
+    elif status == "lost":
+        ok, why = False, "it ended unasked: what it still owed was never published"
+    else:
+        ok, why = None, f"it never said how it ended (status {status or 'unknown'})"
+    return Check(name=Subject.PUBLISHER, value=None, limit=None, ok=ok, why=why)
+
+
+def _check_processes(run: RunFrames) -> Check:
+    rows = run["events"]
+    lost = rows[rows["event"] == str(Event.LOST_PROCESS)]
+    if run.absences.get("events"):
+        return _unknown(run, Subject.PROCESSES, 0, "events")
+    words = "; ".join(dict.fromkeys(lost["detail"].replace("", "a process was lost")))
+    why = words or "none was lost"
+    return Check(name=Subject.PROCESSES, value=len(lost), limit=0, ok=lost.empty, why=why)
+
+
+def _check_gateway(run: RunFrames) -> Check:
+    gateway = run.manifest.part("gateway")
+    died = gateway_died(run)
+    why = f"it died unasked, exit code {gateway.get('exit_code')}" if died else "lived to the end"
+    if not gateway:
+        why = "not started by this run"
+    return Check(name=Subject.GATEWAY, value=None, limit=None, ok=not died, why=why)
+
+
+def gateway_died(run: RunFrames) -> bool:
+    """Return whether the embedded gateway died unasked, which has an exit code of its own."""
+    return run.manifest.part("gateway").get("status") == "died"
