@@ -7,8 +7,8 @@ delayed data are read in it. Times are judged over the clean seconds. Where more
 ``dirty_seconds_percent`` are dirty, no second is left out, and a time is INVALID unless it keeps
 its upper limit over all seconds: losses only lengthen times. A broken upper limit is a FAIL only
 if the seconds that lost less than the limit break it as well. A generator or publisher that is
-late by its own doing (CPU, own share, loop lag, publisher delay, in clean seconds) makes times
-INVALID. Counts are never touched.
+late by its own doing (CPU, own share, loop lag, publisher delay, in clean seconds; in all where
+none is clean) makes times INVALID. Counts are never touched.
 
 No latency makes a second dirty, and nothing that a gateway can cause does. Its threads that wait
 for each other are not counted (``server.core_wait_ns``). A generator waits for the gateway at
@@ -18,8 +18,9 @@ second only if the gateway happens to be slow just then, at most as many as are 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -62,14 +63,16 @@ class Subject(StrEnum):
     GATEWAY = "gateway"
 
 
-GENERATOR: Final = (Subject.SHARE, Subject.LOOP_LAG, Subject.CPU)
-"""Checks of the generator alone."""
+_SERIES: Final = {
+    Subject.SHARE: Series.GENERATOR_SHARE,
+    Subject.LOOP_LAG: Series.LOOP_LAG,
+    Subject.PUBLISHER_DELAY: Series.PUBLISH_DELAY,
+}
 _ABOUT_THE_RUN: Final = (Subject.PUBLISHER, Subject.PROCESSES, Subject.GATEWAY)
-_DELAYS: Final = (Subject.SHARE, Subject.LOOP_LAG, Subject.PUBLISHER_DELAY)
 _ESSENTIAL: Final = (Subject.LOOP_LAG, Subject.PUBLISHER_DELAY, *_ABOUT_THE_RUN)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Check:
     """One condition of a believable run.
 
@@ -95,7 +98,7 @@ class Check:
     @property
     def is_delay(self) -> bool:
         """Whether the value is a delay (ns) that may be part of every measured time."""
-        return self.name in _DELAYS
+        return self.name in _SERIES
 
     @property
     def is_essential(self) -> bool:
@@ -108,36 +111,23 @@ class Check:
         return f"{self.name}: {self.why}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Loss:
-    """What one cause took of one second.
-
-    ``held_ns`` is the longest that it can have delayed anything, ``percent`` its share of the
-    second. They differ for steal, which is summed over the machine's cores.
-    """
-
-    second: int
-    percent: float
-    held_ns: float
-    why: str
-
-
 def dirty_seconds(
-    run: RunFrames, phases: tuple[Phase, ...] = STEADY, *, limit_ns: float | None = None
+    run: RunFrames, phases: tuple[Phase, ...] = STEADY, *, limit_ns: float = math.inf
 ) -> dict[int, str]:
     """Return the dirty seconds in rising order, each with the reason in words.
 
     Args:
         run: the run.
         phases: seconds of other phases are not returned.
-        limit_ns: seconds that lost more than this limit (at least 10 ms) are dirty, too.
+        limit_ns: seconds that lost more than this (at least 10 ms) are dirty, too.
     """
-    allowed = run.scenario.health.second_lost_percent
-    held_ns = None if limit_ns is None else max(limit_ns, LEAST_LOSS_NS)
+    allowed, held_ns = run.scenario.health.second_lost_percent, max(limit_ns, LEAST_LOSS_NS)
     causes: dict[int, list[str]] = {}
-    for loss in _losses(run):
-        if loss.percent > allowed or (held_ns is not None and loss.held_ns > held_ns):
-            causes.setdefault(loss.second, []).append(loss.why)
+    for words, cores, spans_ns in _losses(run):
+        for second, span_ns in spans_ns.items():
+            percent = 100 * span_ns / (_SECOND_NS * cores)
+            if percent > allowed or span_ns > held_ns:
+                causes.setdefault(second, []).append(words.format(percent))
     found = {second + 1: "the second before it was dirty" for second in causes}
     found |= {second: "; ".join(words) for second, words in causes.items()}
     held = _seconds_of(run, phases)
@@ -169,31 +159,18 @@ def _seconds_of(run: RunFrames, phases: tuple[Phase, ...]) -> frozenset[int]:
 
 
 @once_a_run
-def _losses(run: RunFrames) -> tuple[_Loss, ...]:
-    """Return everything that was lost in any second of the run."""
+def _losses(run: RunFrames) -> tuple[tuple[str, int, Mapping[int, float]], ...]:
+    """Return each cause of losses: its words, the cores it is summed over, ns by second."""
     cores = int(run.manifest.part("host").get("cores") or 1)
     generator, server = run["generator"], run["server"]
-    lost = [
-        *_lost(_worst(generator, "steal_ns"), "the host took {:.3g} % of the machine", cores),
-        *_lost(_worst(server, "core_wait_ns"), "the gateway waited {:.3g} % of it for a core"),
-        *_lost(
-            _generator_waits(run), "the generator waited {:.3g} % of it for a core that others had"
-        ),
-        *_lost(
-            _worst(generator, "gc_pause_max_ns"),
-            "the generator collected garbage for {:.3g} % of it",
-        ),
-    ]
-    return tuple(lost)
-
-
-def _lost(spans_ns: Mapping[int, float], words: str, cores: int = 1) -> list[_Loss]:
-    shares = {second: 100 * ns / (_SECOND_NS * cores) for second, ns in spans_ns.items()}
-    return [
-        _Loss(second, shares[second], ns, words.format(shares[second]))
-        for second, ns in spans_ns.items()
-        if ns > 0
-    ]
+    waits = "the generator waited {:.3g} % of it for a core that others had"
+    collections = "the generator collected garbage for {:.3g} % of it"
+    return (
+        ("the host took {:.3g} % of the machine", cores, _worst(generator, "steal_ns")),
+        ("the gateway waited {:.3g} % of it for a core", 1, _worst(server, "core_wait_ns")),
+        (waits, 1, _generator_waits(run)),
+        (collections, 1, _worst(generator, "gc_pause_max_ns")),
+    )
 
 
 def _worst(rows: pd.DataFrame, column: str) -> dict[int, float]:
@@ -219,106 +196,97 @@ def _generator_waits(run: RunFrames) -> dict[int, float]:
 
 def check_run(run: RunFrames) -> tuple[Check, ...]:
     """Return every check that applies to this run."""
-    health, without = run.scenario.health, left_out(run)
+    health, dirty = run.scenario.health, dirty_seconds(run)
+    without = dirty if _seconds_of(run, STEADY).difference(dirty) else ()
     share = _check_p99(run, Subject.SHARE, health.generator_share_p99_ms, without)
     least_ms = _LOOP_LAG_ALONE_MS if share.value is None else _LOOP_LAG_MS
     lag_ms = max(least_ms, health.generator_share_p99_ms)
     checks = [_check_dirty(run), share, _check_p99(run, Subject.LOOP_LAG, lag_ms, without)]
     checks.append(_check_cpu(run, without))
     if run.scenario.publish:
-        limit_ms = health.publisher_delay_p99_ms
-        checks += [
-            _check_p99(run, Subject.PUBLISHER_DELAY, limit_ms, without),
-            _check_publisher(run),
-        ]
+        delay_ms = health.publisher_delay_p99_ms
+        checks.append(_check_p99(run, Subject.PUBLISHER_DELAY, delay_ms, without))
+        checks.append(_check_publisher(run))
     return (*checks, _check_processes(run), _check_gateway(run))
 
 
 def _check_dirty(run: RunFrames) -> Check:
     """Hold the share of dirty seconds against its limit, and name the first few."""
     limit = run.scenario.health.dirty_seconds_percent
-    if run["generator"].empty:
+    if _steady_rows(run).empty:
         return _unknown(run, Subject.DIRTY, limit, "generator")
-    dirty, held = dirty_seconds(run), len(_seconds_of(run, STEADY))
-    steady = quantities.counted(held, "steady second")
+    dirty, steady = dirty_seconds(run), _seconds_of(run, STEADY)
     percent = dirty_percent(run, dirty)
     ok = percent <= limit
-    why = f"none of {steady}"
+    count = quantities.counted(len(steady), "steady second")
+    why = f"none of {count}"
     if dirty:
         named = [f"{second} s: {dirty[second]}" for second in list(dirty)[:_NAMED]]
         named += [f"and {len(dirty) - _NAMED} more"] if len(dirty) > _NAMED else []
         fate = "left out" if ok else f"are dirty, more than the allowed {limit:g} %"
-        why = f"{len(dirty)} of {steady} {fate} ({', '.join(named)})"
-    return Check(name=Subject.DIRTY, value=percent, limit=limit, ok=ok, why=why)
-
-
-_SERIES: Final = {
-    Subject.SHARE: Series.GENERATOR_SHARE,
-    Subject.LOOP_LAG: Series.LOOP_LAG,
-    Subject.PUBLISHER_DELAY: Series.PUBLISH_DELAY,
-}
+        why = f"{len(dirty)} of {count} {fate} ({', '.join(named)})"
+    return Check(Subject.DIRTY, percent, limit, ok, why)
 
 
 def _check_p99(run: RunFrames, name: Subject, limit_ms: float, without: Collection[int]) -> Check:
-    series, limit_ns = _SERIES[name], limit_ms * _MS
+    series = _SERIES[name]
     histogram = histogram_of(run, series, STEADY, without=without)
     if not histogram.n:
-        check = _unknown(run, name, limit_ns, "hist")
         measured_none = f"no {series} was measured in the steady phase"
-        return check if run.absences.get("hist") else replace(check, why=measured_none)
+        return _unknown(run, name, limit_ms * _MS, "hist", measured_none)
     value = intervals.quantile_of(histogram, _JUDGED_QUANTILE)
-    return _held(name, value, limit_ns, quantities.span)
+    return _held(name, value, limit_ms * _MS, quantities.span)
 
 
 def _check_cpu(run: RunFrames, without: Collection[int]) -> Check:
     """Hold the CPU time of the busiest worker, mean of the clean seconds, against its limit."""
-    rows = run["generator"]
-    rows = rows[(rows["phase"] == str(Phase.STEADY)) & ~rows["t_s"].isin(list(without))]
+    rows = _steady_rows(run)
+    rows = rows[~rows["t_s"].isin(list(without))]
     if rows.empty:
         return _unknown(run, Subject.CPU, GENERATOR_CPU_PERCENT, "generator")
     percent = 100 * float(rows.groupby("worker")["cpu_ns"].mean().max()) / _SECOND_NS
     return _held(Subject.CPU, percent, GENERATOR_CPU_PERCENT, "{:.3g} %".format)
 
 
+def _steady_rows(run: RunFrames) -> pd.DataFrame:
+    rows = run["generator"]
+    return rows[rows["phase"] == str(Phase.STEADY)]
+
+
 def _held(name: Subject, value: float, limit: float, say: Callable[[float], str]) -> Check:
-    words = f"{say(value)}, allowed {say(limit)}"
-    return Check(name=name, value=value, limit=limit, ok=value <= limit, why=words)
+    return Check(name, value, limit, value <= limit, f"{say(value)}, allowed {say(limit)}")
 
 
-def _unknown(run: RunFrames, name: Subject, limit: float, table: str) -> Check:
-    why = run.absences.get(table) or "this machine did not tell it"
-    return Check(name=name, value=None, limit=limit, ok=None, why=why)
+def _unknown(
+    run: RunFrames, name: Subject, limit: float, table: str, why: str = "the machine did not tell"
+) -> Check:
+    return Check(name, None, limit, None, run.absences.get(table) or why)
 
 
 def _check_publisher(run: RunFrames) -> Check:
     publisher = run.manifest.part("publisher")
     status = publisher.get("status")
-    if status == "complete":
-        ok, why = True, f"published {quantities.count(publisher.get('published'))}"
-    elif status == "lost":
-        ok, why = False, "it ended unasked: what it still owed was never published"
-    else:
-        ok, why = None, f"it never said how it ended (status {status or 'unknown'})"
-    return Check(name=Subject.PUBLISHER, value=None, limit=None, ok=ok, why=why)
+    ok, why = {
+        "complete": (True, f"published {quantities.count(publisher.get('published'))}"),
+        "lost": (False, "it ended unasked: what it still owed was never published"),
+    }.get(str(status), (None, f"it never said how it ended (status {status or 'unknown'})"))
+    return Check(Subject.PUBLISHER, None, None, ok, why)
 
 
 def _check_processes(run: RunFrames) -> Check:
-    rows = run["events"]
-    lost = rows[rows["event"] == str(Event.LOST_PROCESS)]
     if run.absences.get("events"):
         return _unknown(run, Subject.PROCESSES, 0, "events")
+    lost = run["events"][run["events"]["event"] == str(Event.LOST_PROCESS)]
     words = "; ".join(dict.fromkeys(lost["detail"].replace("", "a process was lost")))
-    why = words or "none was lost"
-    return Check(name=Subject.PROCESSES, value=len(lost), limit=0, ok=lost.empty, why=why)
+    return Check(Subject.PROCESSES, len(lost), 0, lost.empty, words or "none was lost")
 
 
 def _check_gateway(run: RunFrames) -> Check:
-    gateway = run.manifest.part("gateway")
-    died = gateway_died(run)
-    why = f"it died unasked, exit code {gateway.get('exit_code')}" if died else "lived to the end"
-    if not gateway:
-        why = "not started by this run"
-    return Check(name=Subject.GATEWAY, value=None, limit=None, ok=not died, why=why)
+    gateway, died = run.manifest.part("gateway"), gateway_died(run)
+    why = "lived to the end" if gateway else "not started by this run"
+    if died:
+        why = f"it died unasked, exit code {gateway.get('exit_code')}"
+    return Check(Subject.GATEWAY, None, None, not died, why)
 
 
 def gateway_died(run: RunFrames) -> bool:

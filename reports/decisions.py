@@ -24,6 +24,7 @@ from reports import quantities
 from reports.believability import Check, Subject, check_run, dirty_percent, dirty_seconds
 from reports.frames import RunFrames
 from reports.measures import heartbeat, latency
+from reports.measures.histograms import STEADY
 from reports.measures.latency import measure_stream
 from reports.metrics import Measurement, measure
 from reports.pairs import Shift
@@ -159,32 +160,30 @@ def decide(
 def _confirm_failure(run: RunFrames, budget: Budget, why: str) -> Finding:
     """Return what a broken upper limit comes to without the seconds that lost more than it.
 
-    Those seconds can have broken the limit by themselves. Times that came all through a phase are
+    Such a second can have broken the limit by itself. Times that came all through a phase are
     measured anew. Others have too few values for that, so only the number of such seconds counts.
     """
-    if _is_stream(budget):
-        _, phases = latency.SOURCES[budget.metric]
-        dirty = dirty_seconds(run, phases, limit_ns=budget.limit)
-        anew = heartbeat.measure_gaps if budget.metric in heartbeat.QUANTILES else measure_stream
-        found = anew(run, budget.metric, budget.statistic or "", without=frozenset(dirty))
-        verdict, _ = _judge_measurement(budget, found) if dirty else (Verdict.FAIL, "")
-    else:
-        dirty = dirty_seconds(run, limit_ns=budget.limit)
-        too_many = dirty_percent(run, dirty) > run.scenario.health.dirty_seconds_percent
-        verdict = Verdict.INVALID if too_many else Verdict.FAIL
+    is_stream = _is_stream(budget)
+    phases = latency.SOURCES[budget.metric][1] if is_stream else STEADY
+    dirty = dirty_seconds(run, phases, limit_ns=budget.limit)
+    if not dirty:
+        return Verdict.FAIL, why
     without = (
         f"without the {quantities.counted(len(dirty), 'second')} that are dirty or lost more than "
         f"{quantities.limit_span(budget.limit)}"
     )
-    return {
-        Verdict.FAIL: (Verdict.FAIL, why),
-        Verdict.PASS: (Verdict.INVALID, f"broken, but kept {without}"),
-        Verdict.INCONCLUSIVE: (
-            Verdict.INCONCLUSIVE,
-            f"broken, but too little is left to tell {without}",
-        ),
-        Verdict.INVALID: (Verdict.INVALID, f"broken, but it cannot be judged {without}"),
-    }[verdict]
+    if not is_stream:
+        too_many = dirty_percent(run, dirty) > run.scenario.health.dirty_seconds_percent
+        unknown = Verdict.INVALID, f"broken, but nothing can be told {without}"
+        return unknown if too_many else (Verdict.FAIL, why)
+    anew = heartbeat.measure_gaps if budget.metric in heartbeat.QUANTILES else measure_stream
+    found = anew(run, budget.metric, budget.statistic or "", without=frozenset(dirty))
+    verdict, _ = _judge_measurement(budget, found)
+    if verdict is Verdict.PASS:
+        return Verdict.INVALID, f"broken, but kept {without}"
+    if verdict is Verdict.INCONCLUSIVE:
+        return verdict, f"broken, but too little is left to tell {without}"
+    return Verdict.FAIL, why
 
 
 def _is_stream(budget: Budget) -> bool:
@@ -196,7 +195,8 @@ def _judge_measurement(budget: Budget, measurement: Measurement) -> Finding:
     kind = METRICS[budget.metric].kind
     lacking = _lacking(budget, measurement)
     if lacking:
-        return Verdict.INCONCLUSIVE, lacking
+        words = f"no data: {lacking}" if measurement.value is None else lacking
+        return Verdict.INCONCLUSIVE, words
     if measurement.low is None or measurement.high is None:
         return Verdict.INCONCLUSIVE, measurement.why
     verdict = compare(budget.operator, budget.limit, measurement.low, measurement.high)
@@ -211,7 +211,7 @@ def _judge_measurement(budget: Budget, measurement: Measurement) -> Finding:
 def _lacking(budget: Budget, measurement: Measurement) -> str:
     """Return why a measurement cannot be judged at all; empty when it can."""
     if measurement.value is None:
-        return f"no data: {measurement.why}"
+        return measurement.why or "no data"
     if measurement.needed and (measurement.n or 0) < measurement.needed:
         return f"{measurement.n:,} values; {budget.statistic} needs {measurement.needed:,}"
     return ""
@@ -331,7 +331,7 @@ def ratio_of(budget: Budget, base: Measurement, head: Measurement) -> Ratio:
     for name, side in (("the baseline: ", base), ("", head)):
         lacking = _lacking(budget, side)
         if lacking:
-            return unjudged(f"{name}{lacking.removeprefix('no data: ')}")
+            return unjudged(f"{name}{lacking}")
         if side.low is None or side.high is None:
             return unjudged(f"{name}{side.why}")
         if side.low <= 0:

@@ -317,6 +317,22 @@ def test_a_late_publisher_in_a_stolen_second_is_the_hosts_doing(run_with: Make) 
     assert check_of(run_with(change=late), "publisher delay p99").ok is False
 
 
+def test_what_is_late_in_dirty_seconds_alone_is_the_hosts_doing_however_many_they_are(
+    run_with: Make,
+) -> None:
+    dirty = range(10, 30)
+    late = both(in_seconds("steal_ns", 400, dirty), spans_of(Series.GENERATOR_SHARE, 50, dirty))
+    run = run_with(change=both(late, share_of(1)))
+    assert check_of(run, "dirty seconds").ok is False
+    assert check_of(run, "generator's own share p99").ok
+    assert judge(run).verdict is Verdict.PASS
+
+
+def test_where_no_second_is_clean_all_of_them_tell_of_the_generator(run_with: Make) -> None:
+    late = both(in_seconds("steal_ns", 400, STEADY), share_of(50))
+    assert check_of(run_with(change=late), "generator's own share p99").ok is False
+
+
 def test_losses_outside_the_steady_phase_make_no_second_dirty(run_with: Make) -> None:
     assert dirty_seconds(run_with(change=in_seconds("steal_ns", 900, range(7)))) == {}
 
