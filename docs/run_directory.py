@@ -106,7 +106,7 @@ VERDICT: Final[tuple[tuple[str, str, str, str], ...]] = (
     *_BUDGET,
     ("validity[].name", "text", "", "what of the generator or the machine was looked at"),
     ("validity[].value", "number", "ns or %", "found; null when there is no number"),
-    ("validity[].limit", "number", "ns or %", "null when it is shown and does not judge"),
+    ("validity[].limit", "number", "ns or %", "null when there is no number"),
     ("validity[].ok", "boolean", "", "null when it could not be told"),
     ("validity[].why", "text", "", "in words"),
 )

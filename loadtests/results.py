@@ -47,6 +47,16 @@ class CutBy(StrEnum):
     MAX_DURATION = "max-duration"  # the command allowed no more time
 
 
+class Strain(StrEnum):
+    """Which limit the generator broke in a second: ``strains`` in ``logs/live.json``."""
+
+    SHARE = "own-share"  # its own share of a push, p99
+    CPU = "cpu"  # of its busiest process
+    CORE_WAIT = "core-wait"  # longer than the gateway ran
+    STEAL = "steal"  # by the host, of the machine
+    COLLECTION = "garbage-collection"  # the longest
+
+
 class Verdict(StrEnum):
     """What a run or one budget came to (``design``: verdicts)."""
 
