@@ -50,8 +50,8 @@ _LOOP_LAG_ALONE_MS: Final = 50.0
 """The same where no own share was measured."""
 
 
-class Subject(StrEnum):
-    """What a check looks at: its name in ``verdict.json``."""
+class CheckName(StrEnum):
+    """What a check looks at, as ``verdict.json`` names it."""
 
     DIRTY = "dirty seconds"
     SHARE = "generator's own share p99"
@@ -64,12 +64,12 @@ class Subject(StrEnum):
 
 
 _SERIES: Final = {
-    Subject.SHARE: Series.GENERATOR_SHARE,
-    Subject.LOOP_LAG: Series.LOOP_LAG,
-    Subject.PUBLISHER_DELAY: Series.PUBLISH_DELAY,
+    CheckName.SHARE: Series.GENERATOR_SHARE,
+    CheckName.LOOP_LAG: Series.LOOP_LAG,
+    CheckName.PUBLISHER_DELAY: Series.PUBLISH_DELAY,
 }
-_ABOUT_THE_RUN: Final = (Subject.PUBLISHER, Subject.PROCESSES, Subject.GATEWAY)
-_ESSENTIAL: Final = (Subject.LOOP_LAG, Subject.PUBLISHER_DELAY, *_ABOUT_THE_RUN)
+_ABOUT_THE_RUN: Final = (CheckName.PUBLISHER, CheckName.PROCESSES, CheckName.GATEWAY)
+_ESSENTIAL: Final = (CheckName.LOOP_LAG, CheckName.PUBLISHER_DELAY, *_ABOUT_THE_RUN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Check:
         why: in words.
     """
 
-    name: Subject
+    name: CheckName
     value: float | None
     limit: float | None
     ok: bool | None
@@ -198,14 +198,14 @@ def check_run(run: RunFrames) -> tuple[Check, ...]:
     """Return every check that applies to this run."""
     health, dirty = run.scenario.health, dirty_seconds(run)
     without = dirty if _seconds_of(run, STEADY).difference(dirty) else ()
-    share = _check_p99(run, Subject.SHARE, health.generator_share_p99_ms, without)
+    share = _check_p99(run, CheckName.SHARE, health.generator_share_p99_ms, without)
     least_ms = _LOOP_LAG_ALONE_MS if share.value is None else _LOOP_LAG_MS
     lag_ms = max(least_ms, health.generator_share_p99_ms)
-    checks = [_check_dirty(run), share, _check_p99(run, Subject.LOOP_LAG, lag_ms, without)]
+    checks = [_check_dirty(run), share, _check_p99(run, CheckName.LOOP_LAG, lag_ms, without)]
     checks.append(_check_cpu(run, without))
     if run.scenario.publish:
         delay_ms = health.publisher_delay_p99_ms
-        checks.append(_check_p99(run, Subject.PUBLISHER_DELAY, delay_ms, without))
+        checks.append(_check_p99(run, CheckName.PUBLISHER_DELAY, delay_ms, without))
         checks.append(_check_publisher(run))
     return (*checks, _check_processes(run), _check_gateway(run))
 
@@ -214,7 +214,7 @@ def _check_dirty(run: RunFrames) -> Check:
     """Hold the share of dirty seconds against its limit, and name the first few."""
     limit = run.scenario.health.dirty_seconds_percent
     if _steady_rows(run).empty:
-        return _unknown(run, Subject.DIRTY, limit, "generator")
+        return _unknown(run, CheckName.DIRTY, limit, "generator")
     dirty, steady = dirty_seconds(run), _seconds_of(run, STEADY)
     percent = dirty_percent(run, dirty)
     ok = percent <= limit
@@ -225,10 +225,10 @@ def _check_dirty(run: RunFrames) -> Check:
         named += [f"and {len(dirty) - _NAMED} more"] if len(dirty) > _NAMED else []
         fate = "left out" if ok else f"are dirty, more than the allowed {limit:g} %"
         why = f"{len(dirty)} of {count} {fate} ({', '.join(named)})"
-    return Check(Subject.DIRTY, percent, limit, ok, why)
+    return Check(CheckName.DIRTY, percent, limit, ok, why)
 
 
-def _check_p99(run: RunFrames, name: Subject, limit_ms: float, without: Collection[int]) -> Check:
+def _check_p99(run: RunFrames, name: CheckName, limit_ms: float, without: Collection[int]) -> Check:
     series = _SERIES[name]
     histogram = histogram_of(run, series, STEADY, without=without)
     if not histogram.n:
@@ -243,9 +243,9 @@ def _check_cpu(run: RunFrames, without: Collection[int]) -> Check:
     rows = _steady_rows(run)
     rows = rows[~rows["t_s"].isin(list(without))]
     if rows.empty:
-        return _unknown(run, Subject.CPU, GENERATOR_CPU_PERCENT, "generator")
+        return _unknown(run, CheckName.CPU, GENERATOR_CPU_PERCENT, "generator")
     percent = 100 * float(rows.groupby("worker")["cpu_ns"].mean().max()) / _SECOND_NS
-    return _held(Subject.CPU, percent, GENERATOR_CPU_PERCENT, "{:.3g} %".format)
+    return _held(CheckName.CPU, percent, GENERATOR_CPU_PERCENT, "{:.3g} %".format)
 
 
 def _steady_rows(run: RunFrames) -> pd.DataFrame:
@@ -253,12 +253,12 @@ def _steady_rows(run: RunFrames) -> pd.DataFrame:
     return rows[rows["phase"] == str(Phase.STEADY)]
 
 
-def _held(name: Subject, value: float, limit: float, say: Callable[[float], str]) -> Check:
+def _held(name: CheckName, value: float, limit: float, say: Callable[[float], str]) -> Check:
     return Check(name, value, limit, value <= limit, f"{say(value)}, allowed {say(limit)}")
 
 
 def _unknown(
-    run: RunFrames, name: Subject, limit: float, table: str, why: str = "the machine did not tell"
+    run: RunFrames, name: CheckName, limit: float, table: str, why: str = "the machine did not tell"
 ) -> Check:
     return Check(name, None, limit, None, run.absences.get(table) or why)
 
@@ -270,15 +270,15 @@ def _check_publisher(run: RunFrames) -> Check:
         "complete": (True, f"published {quantities.count(publisher.get('published'))}"),
         "lost": (False, "it ended unasked: what it still owed was never published"),
     }.get(str(status), (None, f"it never said how it ended (status {status or 'unknown'})"))
-    return Check(Subject.PUBLISHER, None, None, ok, why)
+    return Check(CheckName.PUBLISHER, None, None, ok, why)
 
 
 def _check_processes(run: RunFrames) -> Check:
     if run.absences.get("events"):
-        return _unknown(run, Subject.PROCESSES, 0, "events")
+        return _unknown(run, CheckName.PROCESSES, 0, "events")
     lost = run["events"][run["events"]["event"] == str(Event.LOST_PROCESS)]
     words = "; ".join(dict.fromkeys(lost["detail"].replace("", "a process was lost")))
-    return Check(Subject.PROCESSES, len(lost), 0, lost.empty, words or "none was lost")
+    return Check(CheckName.PROCESSES, len(lost), 0, lost.empty, words or "none was lost")
 
 
 def _check_gateway(run: RunFrames) -> Check:
@@ -286,7 +286,7 @@ def _check_gateway(run: RunFrames) -> Check:
     why = "lived to the end" if gateway else "not started by this run"
     if died:
         why = f"it died unasked, exit code {gateway.get('exit_code')}"
-    return Check(Subject.GATEWAY, None, None, not died, why)
+    return Check(CheckName.GATEWAY, None, None, not died, why)
 
 
 def gateway_died(run: RunFrames) -> bool:

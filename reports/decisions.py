@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from loadtests.results import Verdict
 from reports import quantities
-from reports.believability import Check, Subject, check_run, dirty_percent, dirty_seconds
+from reports.believability import Check, CheckName, check_run, dirty_percent, dirty_seconds
 from reports.frames import RunFrames
 from reports.measures import heartbeat, latency
 from reports.measures.histograms import STEADY
@@ -279,7 +279,7 @@ def spoils(check: Check, budget: Budget) -> bool:
 
 def _is_withstood(check: Check, verdict: Verdict, budget: Budget) -> bool:
     """Return whether a verdict holds however many seconds are dirty."""
-    if check.name is not Subject.DIRTY or _time_limit(budget) is None:
+    if check.name is not CheckName.DIRTY or _time_limit(budget) is None:
         return False
     if verdict is Verdict.FAIL:
         return budget.is_upper_limit and _is_stream(budget)

@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from loadtests.results import Series
 from reports import quantities
-from reports.believability import Check, Subject
+from reports.believability import Check, CheckName
 from reports.charts.axes import limit_line, name_lines, span_axis, time_axis
 from reports.charts.canvas import BLUE, GREEN, ORANGE, PURPLE, Chart, Size, new_figure
 from reports.charts.figures import quantiles_over_time, seconds_table
@@ -19,9 +19,9 @@ from reports.verdict import RunVerdict
 _NS_PER_S = 1_000_000_000
 _DASHES = ("-", "--", ":", "-.")
 _SAID = {
-    Subject.SHARE: "own share p99",
-    Subject.LOOP_LAG: "loop lag p99",
-    Subject.CPU: "CPU",
+    CheckName.SHARE: "own share p99",
+    CheckName.LOOP_LAG: "loop lag p99",
+    CheckName.CPU: "CPU",
 }
 """The checks of the generator, as its chart's title names them."""
 
@@ -108,7 +108,7 @@ def _draw_cpu(axes: Axes, shares: dict[str, pd.DataFrame]) -> None:
 
 
 def _lag_check(outcome: RunVerdict) -> Check:
-    return next(check for check in outcome.checks if check.name is Subject.LOOP_LAG)
+    return next(check for check in outcome.checks if check.name is CheckName.LOOP_LAG)
 
 
 def _title(outcome: RunVerdict) -> str:
