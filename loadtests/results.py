@@ -248,20 +248,18 @@ class Column:
         name: of the column.
         kind: its Arrow type.
         unit: of its values; empty where they have none.
-        meaning: in words. Where a row may lack the value, they say when it is absent.
-        may_be_absent: whether a row may lack the value.
+        meaning: in words.
+        absent: when a row lacks the value; empty where none may.
     """
 
     __slots__ = ("kind", "may_be_absent", "meaning", "name", "unit")
 
-    def __init__(
-        self, name: str, kind: str, unit: str, meaning: str, *, may_be_absent: bool = False
-    ) -> None:
+    def __init__(self, name: str, kind: str, unit: str, meaning: str, absent: str = "") -> None:
         self.name = name
         self.kind = kind
         self.unit = unit
-        self.meaning = meaning
-        self.may_be_absent = may_be_absent
+        self.meaning = f"{meaning}; absent {absent}" if absent else meaning
+        self.may_be_absent = bool(absent)
 
 
 _T_S = Column("t_s", "int64", "s", "second of the run, from its start, monotonic")
@@ -295,92 +293,44 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
     "server": (
         _T_S,
         _PHASE,
-        Column(
-            "clients",
-            "int64",
-            "",
-            "connections that the gateway counts; absent without /metrics",
-            may_be_absent=True,
-        ),
-        Column(
-            "cpu_ns",
-            "int64",
-            "ns",
-            "CPU time since the process began; absent when not ours",
-            may_be_absent=True,
-        ),
+        Column("clients", "int64", "", "connections that the gateway counts", "without /metrics"),
+        Column("cpu_ns", "int64", "ns", "CPU time since the process began", "when not ours"),
         Column(
             "core_wait_ns",
             "int64",
             "ns",
-            "that it waited in the second for a core that others had; absent when unknown",
-            may_be_absent=True,
+            "that it waited in the second for a core that others had",
+            "when unknown",
         ),
-        Column(
-            "rss_bytes",
-            "int64",
-            "B",
-            "resident memory; absent without /metrics",
-            may_be_absent=True,
-        ),
-        Column(
-            "pss_anon_bytes",
-            "int64",
-            "B",
-            "private anonymous memory; absent when not ours",
-            may_be_absent=True,
-        ),
+        Column("rss_bytes", "int64", "B", "resident memory", "without /metrics"),
+        Column("pss_anon_bytes", "int64", "B", "private anonymous memory", "when not ours"),
         Column(
             "fds",
             "int64",
             "",
-            "open file descriptors, without those of plain HTTP that it tells; absent when unknown",
-            may_be_absent=True,
+            "open file descriptors, without those of plain HTTP that it tells",
+            "when unknown",
         ),
+        Column("messages_out", "int64", "", "messages sent so far", "without /metrics"),
         Column(
-            "messages_out",
-            "int64",
-            "",
-            "messages sent so far; absent without /metrics",
-            may_be_absent=True,
+            "loop_lag_ns", "int64", "ns", "its loop lag, worst of the second", "without /metrics"
         ),
-        Column(
-            "loop_lag_ns",
-            "int64",
-            "ns",
-            "its loop lag, worst of the second; absent without /metrics",
-            may_be_absent=True,
-        ),
-        Column(
-            "sessions",
-            "int64",
-            "",
-            "Engine.IO sessions; absent without /metrics",
-            may_be_absent=True,
-        ),
-        Column(
-            "queue_bytes",
-            "int64",
-            "B",
-            "bytes that wait for clients; absent without /metrics",
-            may_be_absent=True,
-        ),
-        Column(
-            "tasks", "int64", "", "asyncio tasks alive; absent without /metrics", may_be_absent=True
-        ),
+        Column("sessions", "int64", "", "Engine.IO sessions", "without /metrics"),
+        Column("queue_bytes", "int64", "B", "bytes that wait for clients", "without /metrics"),
+        Column("tasks", "int64", "", "asyncio tasks alive", "without /metrics"),
         Column(
             "gc_pause_max_ns",
             "int64",
             "ns",
-            "longest garbage collection of the second; absent without /metrics",
-            may_be_absent=True,
+            "longest garbage collection of the second",
+            "without /metrics",
         ),
         Column(
             "kernel_bytes",
             "int64",
             "B",
-            "TCP memory of the network namespace, both sides' sockets; absent when unknown",
-            may_be_absent=True,
+            "TCP memory of the network namespace, both sides' sockets",
+            "when unknown",
         ),
     ),
     "generator": (
@@ -388,49 +338,21 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         _PHASE,
         _WORKER,
         Column("cpu_ns", "int64", "ns", "CPU time of the process in this second"),
+        Column("run_queue_ns", "int64", "ns", "time it waited for a core", "when unknown"),
+        Column("steal_ns", "int64", "ns", "time the machine's host took", "when unknown"),
         Column(
-            "run_queue_ns",
-            "int64",
-            "ns",
-            "time it waited for a core; absent when unknown",
-            may_be_absent=True,
+            "loop_lag_max_ns", "int64", "ns", "worst loop lag of the second", "when no tick ran"
         ),
-        Column(
-            "steal_ns",
-            "int64",
-            "ns",
-            "time the machine's host took; absent when unknown",
-            may_be_absent=True,
-        ),
-        Column(
-            "loop_lag_max_ns",
-            "int64",
-            "ns",
-            "worst loop lag of the second; absent when no tick ran",
-            may_be_absent=True,
-        ),
-        Column(
-            "schedule_delay_max_ns",
-            "int64",
-            "ns",
-            "worst sent − intended; absent when idle",
-            may_be_absent=True,
-        ),
+        Column("schedule_delay_max_ns", "int64", "ns", "worst sent − intended", "when idle"),
         Column(
             "share_max_ns",
             "int64",
             "ns",
-            "worst read stamp − kernel receive stamp; absent when none was taken",
-            may_be_absent=True,
+            "worst read stamp − kernel receive stamp",
+            "when none was taken",
         ),
         Column("gc_pause_ns", "int64", "ns", "time in garbage collections in this second"),
-        Column(
-            "gc_pause_max_ns",
-            "int64",
-            "ns",
-            "its longest collection; absent when there was none",
-            may_be_absent=True,
-        ),
+        Column("gc_pause_max_ns", "int64", "ns", "its longest collection", "when there was none"),
     ),
     "ledger": (
         _WORKER,
@@ -453,23 +375,11 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         Column("user", "string", "", "the virtual user"),
         Column("group", "string", "", "its behaviour"),
         Column("place", "int64", "", "its place in the order of arrival, from 0"),
-        Column(
-            "welcome_ns",
-            "int64",
-            "ns",
-            "first welcome, since the run's start; absent if never",
-            may_be_absent=True,
-        ),
+        Column("welcome_ns", "int64", "ns", "first welcome, since the run's start", "if never"),
         Column("connects", "int64", "", "welcomes that it got"),
         Column("pushes", "int64", "", "pushes timed in the steady phase"),
         Column("push_sum_ns", "int64", "ns", "their sum; see push, or push_service without srcTs"),
-        Column(
-            "push_max_ns",
-            "int64",
-            "ns",
-            "their largest; absent when there was none",
-            may_be_absent=True,
-        ),
+        Column("push_max_ns", "int64", "ns", "their largest", "when there was none"),
     ),
     "events": (
         Column("t_ns", "int64", "ns", "since the run's start, monotonic"),
@@ -478,19 +388,9 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         Column("user", "string", "", "the virtual user, empty when none"),
         Column("group", "string", "", "its behaviour"),
         Column("outcome", "string", "", "accepted, refused, an error code, a phase's name, …"),
+        Column("sent_ns", "int64", "ns", "when it was sent, since the run's start", "if unsent"),
         Column(
-            "sent_ns",
-            "int64",
-            "ns",
-            "when it was sent, since the run's start; absent if unsent",
-            may_be_absent=True,
-        ),
-        Column(
-            "value_ns",
-            "int64",
-            "ns",
-            "a span that belongs to it, such as retryAfter; absent if none",
-            may_be_absent=True,
+            "value_ns", "int64", "ns", "a span that belongs to it, such as retryAfter", "if none"
         ),
         Column("detail", "string", "", "words for a human"),
     ),
@@ -500,9 +400,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         Column("user", "string", "", "the virtual user"),
         Column("stream", "string", "", "stream id"),
         Column("number", "int64", "", "seq or userSeq"),
-        Column(
-            "push_ns", "int64", "ns", "read stamp − srcTs; absent without srcTs", may_be_absent=True
-        ),
+        Column("push_ns", "int64", "ns", "read stamp − srcTs", "without srcTs"),
         Column("push_service_ns", "int64", "ns", "read stamp − ts"),
         Column("why", "string", "", "hash (1 in 1,000) or slow (the slowest of its second)"),
     ),
