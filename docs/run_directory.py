@@ -110,7 +110,7 @@ VERDICT: Final[tuple[tuple[str, str, str, str], ...]] = (
     *_BUDGET,
     ("validity[].name", "text", "", "the check of the generator or the machine"),
     ("validity[].value", "number", "ns or %", "measured value; null when there is no number"),
-    ("validity[].limit", "number", "ns or %", "null when the check is shown but does not judge"),
+    ("validity[].limit", "number", "ns or %", "null when there is no number"),
     ("validity[].ok", "boolean", "", "whether the check passed; null when unknown"),
     ("validity[].why", "text", "", "text: the reason"),
 )
@@ -164,6 +164,7 @@ SUPERVISOR: Final[tuple[tuple[str, str, str, str], ...]] = (
     ("gateway_died", "boolean", "", "whether the gateway ended on its own"),
     ("interrupted", "boolean", "", "whether a person or a signal ended the run"),
     ("cut", "text", "", "why the load ended early; empty when it did not"),
+    ("cut_by", "text", "", "what ended it early, see CutBy; empty when nothing did"),
     ("files", "object", "", "paths of scenario and budgets as typed on the command line"),
     ("problems", "list", "", "text: what went wrong"),
 )
@@ -196,8 +197,8 @@ def describe_run_directory() -> str:
         "",
         f"This is format version {results.FORMAT_VERSION}; a reader refuses every other version.",
         "A run is `runs/<UTC time>_<scenario>_<short id>/`. Durations are integer nanoseconds. A",
-        "column whose meaning says «absent» may hold nulls, and a null is never a zero. During a",
-        f"run, its tables grow in `{results.SEGMENTS}/`. After an aborted run, `tidegate report`",
+        "column whose meaning says when it is absent may hold nulls, and a null is never a zero.",
+        f"During a run, its tables grow in `{results.SEGMENTS}/`. After an aborted run, `tidegate report`",
         "writes the tables from there.",
         "",
         *_table(("file", "format", "meaning"), ((f"`{a}`", b, c) for a, b, c in FILES)),

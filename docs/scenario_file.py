@@ -156,7 +156,7 @@ def describe_scenario_file() -> str:
         record = _RECORDS[name]
         head = f"[[{name}]]" if name in _ARRAYS else f"[{name}]"
         needed = "" if top.optional[name] else " Required."
-        lines += ["", f"## {head}", "", _first_paragraph(record) + needed, ""]
+        lines += ["", f"## {head}", "", _description(record) + needed, ""]
         lines += _table_of(name, [each for each in top.asked if each.table == name])
     lines += [
         "",
@@ -200,5 +200,8 @@ def _attributes(record: type) -> dict[str, str]:
     return dict(zip(names, joined, strict=True))
 
 
-def _first_paragraph(record: type) -> str:
-    return " ".join((record.__doc__ or "").partition("\n\n")[0].split()).replace("``", "`")
+def _description(record: type) -> str:
+    """Return what a record's docstring says before its attributes, a paragraph a line."""
+    text = (record.__doc__ or "").partition("Attributes:")[0]
+    paragraphs = (" ".join(each.split()).replace("``", "`") for each in text.split("\n\n"))
+    return "\n\n".join(each for each in paragraphs if each)

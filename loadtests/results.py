@@ -31,9 +31,6 @@ COMPARISON: Final = "compare.json"
 LOGS: Final = "logs"
 SEGMENTS: Final = "segments"
 
-GROSS_BREACH: Final = "a budget was broken grossly"
-"""``cut`` in a manifest starts with these words when a gross breach makes the run a FAIL."""
-
 
 class RunStatus(StrEnum):
     """How far a run got. A run that ended with ``running`` in its manifest has crashed."""
@@ -42,6 +39,23 @@ class RunStatus(StrEnum):
     COMPLETE = "complete"
     INTERRUPTED = "interrupted"
     ABORTED = "aborted"
+
+
+class CutBy(StrEnum):
+    """What ended the load early: ``cut_by`` in a manifest; its ``cut`` has the words."""
+
+    GROSS_BREACH = "gross-breach"  # a budget was broken grossly, which is a FAIL
+    MAX_DURATION = "max-duration"  # the command allowed no more time
+
+
+class Strain(StrEnum):
+    """Which limit the generator broke in a second: ``strains`` in ``logs/live.json``."""
+
+    SHARE = "own-share"  # its own share of a push, p99
+    CPU = "cpu"  # of its busiest process
+    CORE_WAIT = "core-wait"  # longer than the gateway ran
+    STEAL = "steal"  # by the host, of the machine
+    COLLECTION = "garbage-collection"  # the longest
 
 
 class Verdict(StrEnum):
@@ -231,20 +245,24 @@ class AuthOutcome(StrEnum):
 
 
 class Column:
-    """One column of a table: its Arrow type, its unit and its meaning."""
+    """One column of a table.
 
-    __slots__ = ("kind", "meaning", "name", "unit")
+    Args:
+        name: of the column.
+        kind: its Arrow type.
+        unit: of its values; empty where they have none.
+        meaning: in words.
+        absent: when a row lacks the value; empty where none may.
+    """
 
-    def __init__(self, name: str, kind: str, unit: str, meaning: str) -> None:
+    __slots__ = ("kind", "may_be_absent", "meaning", "name", "unit")
+
+    def __init__(self, name: str, kind: str, unit: str, meaning: str, absent: str = "") -> None:
         self.name = name
         self.kind = kind
         self.unit = unit
-        self.meaning = meaning
-
-    @property
-    def may_be_absent(self) -> bool:
-        """Whether a row may have no value. The meaning then says when it is absent."""
-        return "absent" in self.meaning
+        self.meaning = f"{meaning}; absent {absent}" if absent else meaning
+        self.may_be_absent = bool(absent)
 
 
 _T_S = Column("t_s", "int64", "s", "second of the run, from its start, monotonic")
@@ -285,45 +303,50 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
             "clients",
             "int64",
             "",
-            "connections as the gateway counts them; absent without /metrics",
+            "connections as the gateway counts them",
+            "without /metrics",
         ),
-        Column("cpu_ns", "int64", "ns", "CPU time so far; absent for an external gateway"),
+        Column("cpu_ns", "int64", "ns", "CPU time so far", "for an external gateway"),
         Column(
             "core_wait_ns",
             "int64",
             "ns",
-            "time that the process waited for a core in this second; absent when unknown",
+            "time that the process waited for a core in this second",
+            "when unknown",
         ),
-        Column("rss_bytes", "int64", "B", "resident memory; absent without /metrics"),
-        Column("pss_anon_bytes", "int64", "B", "anonymous PSS; absent for an external gateway"),
+        Column("rss_bytes", "int64", "B", "resident memory", "without /metrics"),
+        Column("pss_anon_bytes", "int64", "B", "anonymous PSS", "for an external gateway"),
         Column(
             "fds",
             "int64",
             "",
-            "open file descriptors, less the plain HTTP connections that the gateway reports; "
-            "absent when unknown",
+            "open file descriptors, less the plain HTTP connections that the gateway reports",
+            "when unknown",
         ),
-        Column("messages_out", "int64", "", "messages sent so far; absent without /metrics"),
+        Column("messages_out", "int64", "", "messages sent so far", "without /metrics"),
         Column(
             "loop_lag_ns",
             "int64",
             "ns",
-            "worst loop lag of the second; absent without /metrics",
+            "worst loop lag of the second",
+            "without /metrics",
         ),
-        Column("sessions", "int64", "", "Engine.IO sessions; absent without /metrics"),
-        Column("queue_bytes", "int64", "B", "bytes queued for clients; absent without /metrics"),
-        Column("tasks", "int64", "", "asyncio tasks alive; absent without /metrics"),
+        Column("sessions", "int64", "", "Engine.IO sessions", "without /metrics"),
+        Column("queue_bytes", "int64", "B", "bytes queued for clients", "without /metrics"),
+        Column("tasks", "int64", "", "asyncio tasks alive", "without /metrics"),
         Column(
             "gc_pause_max_ns",
             "int64",
             "ns",
-            "longest garbage collection of the second; absent without /metrics",
+            "longest garbage collection of the second",
+            "without /metrics",
         ),
         Column(
             "kernel_bytes",
             "int64",
             "B",
-            "TCP memory of the network namespace, sockets of both sides; absent when unknown",
+            "TCP memory of the network namespace, sockets of both sides",
+            "when unknown",
         ),
     ),
     "generator": (
@@ -331,25 +354,21 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         _PHASE,
         _WORKER,
         Column("cpu_ns", "int64", "ns", "CPU time of the process in this second"),
-        Column("run_queue_ns", "int64", "ns", "time waiting for a core; absent when unknown"),
-        Column("steal_ns", "int64", "ns", "host steal in this second; absent when unknown"),
+        Column("run_queue_ns", "int64", "ns", "time waiting for a core", "when unknown"),
+        Column("steal_ns", "int64", "ns", "host steal in this second", "when unknown"),
         Column(
-            "loop_lag_max_ns",
-            "int64",
-            "ns",
-            "worst loop lag of the second; absent when no tick ran",
+            "loop_lag_max_ns", "int64", "ns", "worst loop lag of the second", "when no tick ran"
         ),
-        Column("schedule_delay_max_ns", "int64", "ns", "worst sent − intended; absent when idle"),
+        Column("schedule_delay_max_ns", "int64", "ns", "worst sent − intended", "when idle"),
         Column(
             "share_max_ns",
             "int64",
             "ns",
-            "worst read stamp − kernel receive stamp; absent when none was sampled",
+            "worst read stamp − kernel receive stamp",
+            "when none was sampled",
         ),
         Column("gc_pause_ns", "int64", "ns", "time in garbage collections in this second"),
-        Column(
-            "gc_pause_max_ns", "int64", "ns", "longest collection of the second; absent if none"
-        ),
+        Column("gc_pause_max_ns", "int64", "ns", "longest collection of the second", "if none"),
     ),
     "ledger": (
         _WORKER,
@@ -376,13 +395,11 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         Column("user", "string", "", "the virtual user"),
         Column("group", "string", "", "its behaviour"),
         Column("place", "int64", "", "its place in the order of arrival, from 0"),
-        Column(
-            "welcome_ns", "int64", "ns", "first welcome, since the run's start; absent if never"
-        ),
+        Column("welcome_ns", "int64", "ns", "first welcome, since the run's start", "if never"),
         Column("connects", "int64", "", "welcomes that it received"),
         Column("pushes", "int64", "", "pushes timed in the steady phase"),
         Column("push_sum_ns", "int64", "ns", "sum of push, or of push_service without srcTs"),
-        Column("push_max_ns", "int64", "ns", "largest of these; absent when there was none"),
+        Column("push_max_ns", "int64", "ns", "largest of these", "when there was none"),
     ),
     "events": (
         Column("t_ns", "int64", "ns", "since the run's start, monotonic"),
@@ -391,14 +408,14 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         Column("user", "string", "", "the virtual user; empty when there is none"),
         Column("group", "string", "", "its behaviour"),
         Column("outcome", "string", "", "accepted, refused, an error code, a phase's name, …"),
-        Column(
-            "sent_ns", "int64", "ns", "when it was sent, since the run's start; absent if unsent"
-        ),
+        Column("sent_ns", "int64", "ns", "when it was sent, since the run's start", "if unsent"),
+        Column("sent_ns", "int64", "ns", "when it was sent, since the run's start", "if unsent"),
         Column(
             "value_ns",
             "int64",
             "ns",
-            "a duration that belongs to it, such as retryAfter; absent if none",
+            "a duration that belongs to it, such as retryAfter",
+            "if none",
         ),
         Column("detail", "string", "", "text for a human"),
     ),
@@ -408,12 +425,12 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         Column("user", "string", "", "the virtual user"),
         Column("stream", "string", "", "stream id"),
         Column("number", "int64", "", "seq or userSeq"),
-        Column("push_ns", "int64", "ns", "read stamp − srcTs; absent without srcTs"),
+        Column("push_ns", "int64", "ns", "read stamp − srcTs", "without srcTs"),
         Column("push_service_ns", "int64", "ns", "read stamp − ts"),
         Column("why", "string", "", "hash (1 in 1,000) or slow (the slowest of its second)"),
     ),
 }
-"""Every table of a run directory. A column whose meaning says «absent» may hold nulls."""
+"""Every table of a run directory. Only a column that ``may_be_absent`` may hold nulls."""
 
 COMPARISON_FIELDS: Final = (
     Column("format_version", "int64", "", "format version of the runs"),

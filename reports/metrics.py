@@ -3,7 +3,7 @@
 Each family is a module of ``reports.measures``; here is the table from a metric's name to the
 function that measures it, which a test holds against the closed list.
 
-- Times are judged over the steady phase without its tainted seconds (``reports.taint``).
+- Times are judged over the steady phase without its dirty seconds (``reports.believability``).
 - Counts are exact and judge all phases: a message lost during the ramp is lost.
 - What was not measured has no value and a reason, never a zero.
 """

@@ -137,63 +137,37 @@ class Publish:
     payload_bytes: int | None
 
 
+GENERATOR_CPU_PERCENT: Final = 95.0
+"""The most of a core that the busiest process of the generator may use."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Health:
-    """What the generator must keep, or the run's timing is INVALID.
+    """When times can be believed.
 
-    A limit that is None judges nothing; what it would hold is shown all the same.
+    A second is dirty when the host took more of the machine than `second_lost_percent`, when the
+    gateway or the generator waited that long for a core that others had, or when the generator
+    collected garbage that long. The second after it is dirty too. Times are judged over the clean
+    seconds. With more than `dirty_seconds_percent` of them dirty, a time is INVALID unless it
+    keeps its upper limit over all seconds, because losses only lengthen times. A broken upper
+    limit is a FAIL only if the seconds that lost less than the limit break it too. A generator or
+    publisher that is late by its own doing makes times INVALID: over 95 % of a core, or over the
+    limits below in the clean seconds. Counts are never touched.
 
     Attributes:
-        generator_share_p99_ms: its own share of a push, from kernel receive stamps.
-        generator_loop_lag_p99_ms: how late its loop runs. Without it 250 ms, or 50 ms where the
-            own share could not be measured.
-        generator_cpu_percent: of one core, mean of the steady phase, each worker.
-        generator_run_queue_percent: of the steady phase that it waited for a core.
-        generator_steal_percent: of the machine's time that its host took.
-        generator_gc_pause_ms: its longest garbage collection.
-        gateway_core_wait_ms: of each second, in the mean of the steady phase, that the gateway
-            waited for a core that others had. Not its own threads, so no gateway brings it
-            about: 0 to 3 ms where it had the core alone, 15 ms beside two busy strangers.
-        schedule_delay_p99_ms: requests sent after they were due. A user that waits for a slow
-            answer sends its next request late, so it judges only where a scenario sets it.
+        generator_share_p99_ms: its own share of a push, from the kernel's receive stamp to the
+            callback. Its loop may be as late, and 250 ms in any case (50 ms where the own share
+            could not be measured).
         publisher_delay_p99_ms: publications sent after they were due.
-        second_steal_percent: of the machine's time in one second that its host took. Over this,
-            or what follows, or over ``generator_gc_pause``, the second is tainted.
-        second_core_wait_ms: of one second that the gateway waited for a core.
-        second_loop_lag_ms: the worst lag of its loop in one second. Over this or what follows
-            the second is tainted where the gateway is shown to have been in time.
-        second_share_ms: the worst of its own share in one second.
-        second_run_queue_percent: of one second that it waited for a core.
-        tainted_percent: of the steady phase that may be tainted and left out of what is timed.
-            With more the run is INVALID.
+        second_lost_percent: of one second that may be lost before the second is dirty. The time
+            that the gateway itself ran is no loss.
+        dirty_seconds_percent: of the steady phase that may be dirty and is left out of times.
     """
 
     generator_share_p99_ms: float = 10.0
-    generator_loop_lag_p99_ms: float | None = None
-    generator_cpu_percent: float = 95.0
-    generator_run_queue_percent: float = 25.0
-    generator_steal_percent: float = 10.0
-    generator_gc_pause_ms: float = 100.0
-    gateway_core_wait_ms: float = 10.0
-    schedule_delay_p99_ms: float | None = None
     publisher_delay_p99_ms: float = 50.0
-    second_steal_percent: float = 10.0
-    second_core_wait_ms: float = 30.0
-    second_loop_lag_ms: float = 100.0
-    second_share_ms: float = 50.0
-    second_run_queue_percent: float = 50.0
-    tainted_percent: float = 20.0
-
-
-LOOP_LAG_BESIDE_SHARE_MS: Final = 250.0
-"""The loop lag p99 that a run must keep beside its own share.
-
-A burst to many users makes every loop late, so this is wide. It is there for a generator that
-stood still: one read then takes all that waited, and its kernel stamp is the last segment's,
-so the own share of two lost seconds is read as a few milliseconds.
-"""
-LOOP_LAG_STANDS_IN_MS: Final = 50.0
-"""The loop lag p99 that a run must keep when nothing better tells of the generator."""
+    second_lost_percent: float = 10.0
+    dirty_seconds_percent: float = 20.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

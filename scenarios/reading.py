@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import cast
 
 from scenarios.locate import KeyPath
@@ -42,10 +43,15 @@ class Table:
         self.content = content
         self._known: list[str] = []
 
-    def finish(self) -> None:
-        """Report each key that nobody asked for, with the nearest that somebody did."""
+    def finish(self, removed: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Report each key that no reader asked for, with the nearest one that is known.
+
+        ``removed`` holds keys of earlier versions, each with what to do instead.
+        """
         for key in self.content:
-            if key not in self._known:
+            if key in removed:
+                self.report(key, f"{self._named(key)} is no longer read; {removed[key]}")
+            elif key not in self._known:
                 hint = suggest(key, self._known)
                 self.report(key, f"unknown key {self._named(key)}; {hint}")
 

@@ -24,8 +24,7 @@ from scenarios.metrics import METRICS, Metric
 from scenarios.model import (
     DEEDS,
     GATEWAY_DEEDS,
-    LOOP_LAG_BESIDE_SHARE_MS,
-    LOOP_LAG_STANDS_IN_MS,
+    GENERATOR_CPU_PERCENT,
     MARKET_EVENTS,
     PUBLISHABLE_EVENTS,
     TRADING_EVENTS,
@@ -45,9 +44,8 @@ from scenarios.reading import Source, Table
 __all__ = [
     "DEEDS",
     "GATEWAY_DEEDS",
+    "GENERATOR_CPU_PERCENT",
     "GROUPS",
-    "LOOP_LAG_BESIDE_SHARE_MS",
-    "LOOP_LAG_STANDS_IN_MS",
     "MARKET_EVENTS",
     "METRICS",
     "PUBLISHABLE_EVENTS",

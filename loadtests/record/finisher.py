@@ -61,8 +61,8 @@ def repair_manifest(
     Args:
         manifest: as the Locust process left it.
         told: what the supervisor saw: ``gateway_exit_code``, ``gateway_died``,
-            ``interrupted``, ``cut`` (why the load was ended early), ``files`` (where what
-            decides came from), ``problems``.
+            ``interrupted``, ``cut`` (why the load ended early), ``cut_by`` (what ended it),
+            ``files`` (paths of scenario and budgets), ``problems``.
         problems: messages from reading the segments.
     """
     repaired = dict(manifest)
@@ -76,7 +76,7 @@ def repair_manifest(
         repaired["gateway"] = {**repaired["gateway"], **said}
     repaired["files"] = told.get("files") or repaired.get("files") or {}
     if told.get("cut"):
-        repaired["cut"] = told["cut"]
+        repaired |= {"cut": told["cut"], "cut_by": told.get("cut_by", "")}
     publisher = repaired.get("publisher")
     if publisher and publisher["status"] in ("running", "stopping"):
         repaired["publisher"] = {**publisher, "status": "lost"}

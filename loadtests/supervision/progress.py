@@ -19,7 +19,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from loadtests.health.live_table import LiveReading, Part, describe, offered_per_s, span
+from loadtests.health.live_table import (
+    LiveReading,
+    Part,
+    describe,
+    describe_strains,
+    offered_per_s,
+    span,
+)
 
 PLAIN_EVERY_S: Final = 5.0
 PANEL_COLUMNS: Final = 80
@@ -108,7 +115,7 @@ def describe_second(live: Mapping[str, Any], load_s: float) -> str:
         if live.get(name):
             parts.append(f"{live[name]} {words}")
     if live.get("strains"):
-        parts.append(f"strained: {live['strains'][0]}")
+        parts.append(f"strained: {describe_strains(live)[0]}")
     offered = offered_per_s(live)
     if offered is not None:
         parts.append(f"{offered:,.0f}/s offered")
@@ -142,7 +149,7 @@ def draw_panel(
     if any(p99s_ns):
         rows += ["", _draw_curve(p99s_ns, inside)]
     if live.get("strains"):
-        words = "; ".join(live["strains"])
+        words = "; ".join(describe_strains(live))
         rows += [Text(f"! the generator is strained: {words}", style=_BAD, no_wrap=True)]
     return Panel(Group(*rows), width=width, border_style="dim")
 

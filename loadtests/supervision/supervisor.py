@@ -22,7 +22,7 @@ from loadtests.supervision.children import Child, ChildFailed, child_environment
 from loadtests.supervision.embedded import EmbeddedGateway
 from loadtests.supervision.foretelling import foretell
 from loadtests.supervision.judging import finish_tables, judge_run
-from loadtests.supervision.oversight import Oversight
+from loadtests.supervision.oversight import Cut, Oversight
 from loadtests.supervision.progress import Progress
 from loadtests.supervision.request import RunRefused, RunRequest
 from scenarios.schema import Scenario
@@ -45,6 +45,7 @@ class Watch:
     gateway_died: bool = False
     interrupted: bool = False
     cut: str = ""
+    cut_by: str = ""
     files: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -201,7 +202,7 @@ class Supervisor:
             live = read_json(self.directory / LOGS / "live.json")
             self.progress.show(live)
             if self._oversight is not None and not self.watch.cut:
-                self.watch.cut = self._oversight.look(live)
+                self._notice_cut(self._oversight.look(live))
             if self.watch.interrupted:
                 self._stop_locust("interrupted; the load is being ended in order")
             elif self.watch.cut:
@@ -214,6 +215,10 @@ class Supervisor:
                 self._stop_locust("the load is being ended")
             time.sleep(self._tend_gateway())
         self._notice_end(locust)
+
+    def _notice_cut(self, cut: Cut | None) -> None:
+        if cut is not None:
+            self.watch.cut, self.watch.cut_by = cut.reason, str(cut.by)
 
     def _tend_gateway(self) -> float:
         """Follow the gateway through an ordered end; return how soon to look again, in s."""

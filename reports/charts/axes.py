@@ -97,7 +97,7 @@ def key_above(axes: Axes, columns: int) -> None:
 
 
 def shade_seconds(axes: Axes, seconds: Iterable[float]) -> None:
-    """Stripe single seconds of the run, such as the tainted ones."""
+    """Stripe single seconds of the run, such as the dirty ones."""
     for second in seconds:
         axes.axvspan(
             second, second + 1, facecolor="none", edgecolor=PURPLE, hatch="////", linewidth=0,

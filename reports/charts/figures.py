@@ -11,13 +11,13 @@ import pandas as pd
 
 from loadtests.results import Phase, Series
 from reports import intervals, quantities
+from reports.believability import left_out
 from reports.charts.canvas import MOST_ROWS
 from reports.frames import RunFrames
 from reports.measures.histograms import EVERY_PHASE, histogram_of
 from reports.measures.latency import SOURCES
 from reports.metrics import measure
 from reports.remembering import once_a_run
-from reports.taint import left_out
 
 MOST_POINTS: Final = 600
 """Of a line over time: a longer run is cut into so many equal spans, each merged."""
@@ -120,7 +120,7 @@ def spread_of(
 ) -> Spread | None:
     """Return how a metric's values are distributed; None without values.
 
-    They are those that budgets judge: of the metric's phases, without tainted seconds.
+    They are those that budgets judge: of the metric's phases, without dirty seconds.
 
     Args:
         run: the run.

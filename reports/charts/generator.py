@@ -9,15 +9,21 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from loadtests.results import Series
 from reports import quantities
+from reports.believability import Check, CheckName
 from reports.charts.axes import limit_line, name_lines, span_axis, time_axis
 from reports.charts.canvas import BLUE, GREEN, ORANGE, PURPLE, Chart, Size, new_figure
 from reports.charts.figures import quantiles_over_time, seconds_table
 from reports.frames import RunFrames
-from reports.validity import Check
 from reports.verdict import RunVerdict
 
 _NS_PER_S = 1_000_000_000
 _DASHES = ("-", "--", ":", "-.")
+_SAID = {
+    CheckName.SHARE: "own share p99",
+    CheckName.LOOP_LAG: "loop lag p99",
+    CheckName.CPU: "CPU",
+}
+"""The checks of the generator, as its chart's title names them."""
 
 
 def cpu_shares(run: RunFrames) -> dict[str, pd.DataFrame]:
@@ -102,17 +108,16 @@ def _draw_cpu(axes: Axes, shares: dict[str, pd.DataFrame]) -> None:
 
 
 def _lag_check(outcome: RunVerdict) -> Check:
-    return next(check for check in outcome.checks if check.name.startswith("generator loop lag"))
+    return next(check for check in outcome.checks if check.name is CheckName.LOOP_LAG)
 
 
 def _title(outcome: RunVerdict) -> str:
     """Tell of the worst of what is known about the generator; without trouble, of its loop."""
-    ours = [check for check in outcome.checks if check.name.startswith("generator")]
+    ours = [check for check in outcome.checks if check.name in _SAID]
     lag = next((check for check in ours if check.ok is False), _lag_check(outcome))
     told = {
         True: "The generator kept up",
         False: "The generator did not keep up, so no time can be believed",
         None: "Whether the generator kept up is not known",
     }[lag.ok]
-    name = lag.name.removeprefix("generator's ").removeprefix("generator ")
-    return f"{told}: {name} {lag.why}" if lag.value is not None else f"{told}: {lag.why}"
+    return f"{told}: {_SAID[lag.name]} {lag.why}" if lag.value is not None else f"{told}: {lag.why}"

@@ -12,6 +12,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from loadtests.results import Phase, Series
 from reports import intervals, quantities
+from reports.believability import left_out
 from reports.charts.axes import limit_line, name_lines, span_axis, time_axis
 from reports.charts.canvas import BLUE, GREEN, INK, PURPLE, Chart, Size, new_figure
 from reports.charts.figures import (
@@ -26,7 +27,6 @@ from reports.frames import RunFrames
 from reports.measures.histograms import histogram_of, quantile_fraction
 from reports.measures.latency import SOURCES
 from reports.metrics import measure
-from reports.taint import left_out
 
 _PANELS: Final = (("push", Series.PUSH), ("ack", Series.ACK))
 _SPECTRUM: Final = (

@@ -28,7 +28,7 @@ from reports.frames import RunFrames
 from reports.lines import Line
 from reports.measures.departure import FEWEST_CYCLES, cycle_levels, cycle_line
 from reports.measures.levels import memory_column
-from reports.measures.memory import memory_levels, memory_line, memory_points
+from reports.measures.memory import MemoryClimb, memory_levels, memory_line, memory_points
 from reports.metrics import measure
 
 _MB: Final = 1 << 20
@@ -38,12 +38,13 @@ _OTHERS: Final = {
     "memory.per_backlog": "{} while it does not read",
     "memory.kernel_per_client": "{} in the kernel, both ends",
 }
+_SHORT: Final = {"pss_anon_bytes": "PSS", "rss_bytes": "RSS"}
 _LEFT: Final = {"memory.left_sessions": "sessions", "memory.left_fds": "descriptors"}
 
 
 def memory_per_client(run: RunFrames) -> Chart:
     """Return the gateway's memory over time beside memory over clients with the fitted line."""
-    points, words = memory_points(run)
+    climb = memory_points(run)
     line = memory_line(run)
     key = "memory"
     if line is None:
@@ -52,17 +53,17 @@ def memory_per_client(run: RunFrames) -> Chart:
     def draw(size: Size) -> Figure:
         figure, (course, fit) = new_pair(size)
         _draw_course(course, run)
-        _draw_fit(fit, points, line, words)
+        _draw_fit(fit, climb, line)
         return figure
 
-    what = "level of the staircase" if "levels" in words else "second of the ramp"
+    what = "level of the staircase" if climb.is_staircase else "second of the ramp"
     note = (
         f"Left (or above): memory over time, its levels thick. Right (or below): least squares "
-        f"over each {what} (n = {line.n}), {words.split(', ', 1)[-1]}; Theil–Sen gives "
+        f"over each {what} (n = {line.n}), {climb.name}; Theil–Sen gives "
         f"{quantities.size(line.robust_slope)}. The interval covers both; points of one climb "
         "depend on each other, so the true one is no narrower."
     )
-    return Chart(key, _title(run, line), note, draw, points.head(MOST_ROWS))
+    return Chart(key, _title(run, line), note, draw, climb.points.head(MOST_ROWS))
 
 
 def _title(run: RunFrames, line: Line) -> str:
@@ -99,7 +100,8 @@ def _draw_course(axes: Axes, run: RunFrames) -> None:
     mark_commands(axes, run, named=True)
 
 
-def _draw_fit(axes: Axes, points: pd.DataFrame, line: Line, words: str) -> None:
+def _draw_fit(axes: Axes, climb: MemoryClimb, line: Line) -> None:
+    points = climb.points
     reach = np.array([0.0, float(points["clients"].max()) * 1.05])
     axes.plot(reach, (line.intercept + line.slope * reach) / _MB, color=BLUE, linewidth=1.6,
               label="fit")  # fmt: skip
@@ -116,7 +118,7 @@ def _draw_fit(axes: Axes, points: pd.DataFrame, line: Line, words: str) -> None:
     axes.set_xlim(0, reach[1])
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    _megabytes(axes, f"{words.rsplit('(', 1)[-1].rstrip(')')}, MB")
+    _megabytes(axes, f"{_SHORT[climb.column]}, MB")
     axes.tick_params(axis="y", labelcolor=MUTED)
 
 

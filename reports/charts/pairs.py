@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from reports import intervals, quantities
+from reports.believability import left_out
 from reports.charts.axes import name_lines, span_axis
 from reports.charts.canvas import BLUE, MUTED, ORANGE, Chart, Size, new_figure
 from reports.charts.figures import MOST_POINTS, merged, words
@@ -20,7 +21,6 @@ from reports.charts.latency import percentile_axis, spectrum_of
 from reports.frames import RunFrames
 from reports.measures.histograms import histogram_of
 from reports.measures.latency import SOURCES
-from reports.taint import left_out
 
 _AT: Final = (0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9999)
 _DRAWS: Final = 400

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from loadtests.results import Series
 from reports import quantities
+from reports.believability import dirty_seconds
 from reports.charts.axes import count_axis, name_lines, shade_seconds, span_axis, time_axis
 from reports.charts.canvas import (
     BLUE,
@@ -27,7 +28,6 @@ from reports.charts.commands import mark_commands
 from reports.charts.figures import MOST_POINTS, quantiles_over_time
 from reports.charts.generator import cpu_shares
 from reports.frames import RunFrames
-from reports.taint import tainted_seconds
 
 Panel = Callable[[Axes], None]
 
@@ -59,7 +59,7 @@ def run_timeline(run: RunFrames) -> Chart:
     if rows.empty:
         return Chart(key, f"No timeline to show: {run.why_absent('timeline')}", "")
     panels = _panels(run, rows)
-    tainted = tainted_seconds(run)
+    dirty = dirty_seconds(run)
 
     def draw(size: Size) -> Figure:
         figure, all_axes = new_figure(
@@ -69,7 +69,7 @@ def run_timeline(run: RunFrames) -> Chart:
             panel(axes)
             axes.set_ylabel("")
             axes.set_title(name, loc="left", fontsize=size.font, pad=3)
-            shade_seconds(axes, tainted["t_s"])
+            shade_seconds(axes, dirty)
             time_axis(axes, run, named=axes is all_axes[0])
             mark_commands(axes, run, named=axes is all_axes[0])
             name_lines(axes)
@@ -78,9 +78,9 @@ def run_timeline(run: RunFrames) -> Chart:
         return figure
 
     note = "One second a point, all processes added up; latencies on logarithmic scales."
-    if len(tainted):
-        note += " Striped: tainted seconds, in which machine or generator was not to be trusted."
-    return Chart(key, _title(run, rows, len(tainted)), note, draw, _table(run))
+    if len(dirty):
+        note += " Striped: dirty seconds, of which the machine or the generator lost a part."
+    return Chart(key, _title(run, rows, len(dirty)), note, draw, _table(run))
 
 
 def _panels(run: RunFrames, rows: pd.DataFrame) -> dict[str, Panel]:
@@ -169,7 +169,7 @@ def _lag_panel(lag: pd.DataFrame) -> Panel:
     return panel
 
 
-def _title(run: RunFrames, rows: pd.DataFrame, tainted: int) -> str:
+def _title(run: RunFrames, rows: pd.DataFrame, dirty: int) -> str:
     steady = run["timeline"]
     steady = steady[steady["phase"] == "steady"]
     clients = int(rows["clients"].max())
@@ -182,8 +182,8 @@ def _title(run: RunFrames, rows: pd.DataFrame, tainted: int) -> str:
         told += f"; in the steady phase {offered:,.0f} a second offered, {received:,.0f} delivered"
     errors, missed = (int(run["timeline"][name].sum()) for name in ("errors", "missed"))
     told += f"; {quantities.counted(errors, 'error')}, {missed:,} missed"
-    if tainted:
-        told += f", {quantities.counted(tainted, 'second')} tainted"
+    if dirty:
+        told += f", {quantities.counted(dirty, 'second')} dirty"
     return told
 
 

@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 
 from loadtests.results import MANIFEST
+from reports.believability import Check, check_run
 from reports.errors import NotARunError
 from reports.frames import RunFrames, read_run
 from reports.metrics import measure
-from reports.validity import Check, check_validity
 from scenarios.schema import METRICS, Budget
 
 
@@ -33,8 +33,8 @@ class Block:
 
     @cached_property
     def checks(self) -> tuple[Check, ...]:
-        """Its validity."""
-        return check_validity(self.run)
+        """Whether its times can be believed."""
+        return check_run(self.run)
 
     @property
     def doubt(self) -> str:

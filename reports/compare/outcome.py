@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from loadtests.results import FORMAT_VERSION, ExitCode, Verdict
 from reports import quantities
+from reports.believability import gateway_died
 from reports.compare.blocks import Block, Sides, is_count, pair_up
 from reports.decisions import (
     SEVERITY,
@@ -31,7 +32,6 @@ from reports.decisions import (
 from reports.metrics import Measurement
 from reports.pairs import FEWEST_PAIRS, Shift, shift_of_pairs, shift_of_samples
 from reports.ratios import judge_ratio, unjudged
-from reports.validity import gateway_died
 from reports.verdict import demanded
 from scenarios.schema import METRICS, Budget, parse_budget
 

@@ -6,12 +6,12 @@ import math
 from typing import Final
 
 from loadtests.results import EndOutcome, Event, Phase, Series
+from reports.believability import left_out
 from reports.frames import RunFrames
 from reports.measures.histograms import EVERY_PHASE, histogram_of
 from reports.measures.latency import measure_stream
 from reports.measures.measurement import Measure, Measurement, MeasureQuantile, absent, exact
 from reports.measures.orders import orders_of
-from reports.taint import left_out
 
 _S: Final = 1_000_000_000
 WELL_BEHAVED: Final = ("subscriber", "trader", "idle", "churner", "storm")
@@ -19,9 +19,9 @@ WELL_BEHAVED: Final = ("subscriber", "trader", "idle", "churner", "storm")
 
 
 def measure_gaps(
-    run: RunFrames, metric: str, statistic: str, *, besides: frozenset[int] = frozenset()
+    run: RunFrames, metric: str, statistic: str, *, without: frozenset[int] | None = None
 ) -> Measurement:
-    """Measure a quantile of beats, without what a tainted second delayed: its own and each next.
+    """Measure a quantile of beats, without those that a dirty second delayed: its own and the next.
 
     A beat that is read late makes the gap before it longer and the gap after it shorter by
     as much, one interval later.
@@ -30,15 +30,15 @@ def measure_gaps(
         run: the run.
         metric: ``heartbeat.error`` or ``heartbeat.gap``.
         statistic: ``p50`` to ``p99.99``, or ``max``.
-        besides: seconds to treat as tainted, too.
+        without: seconds to leave out; None: those that the run leaves out of times.
     """
-    tainted = left_out(run) | besides
+    dirty = left_out(run) if without is None else without
     interval_s = round(float(run.manifest.facts.get("heartbeat_interval_ms") or 0) / 1_000)
-    after = {second + interval_s + slip for second in tainted for slip in (-1, 0, 1)}
+    after = {second + interval_s + slip for second in dirty for slip in (-1, 0, 1)}
     steady = run["timeline"]
     last = steady.loc[steady["phase"] == str(Phase.STEADY), "t_s"]
     held = set(last.tolist())
-    excluded = frozenset(tainted | (after & held) if interval_s else tainted)
+    excluded = frozenset(dirty | (after & held) if interval_s else dirty)
     return measure_stream(run, metric, statistic, without=excluded)
 
 

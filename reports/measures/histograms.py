@@ -36,7 +36,7 @@ def histogram_of(
         run: the run.
         series: what was measured.
         phases: which phases' seconds are taken.
-        without: seconds that are left out, such as tainted ones.
+        without: seconds that are left out, such as dirty ones.
         family: one kind of stream alone; None takes all together.
     """
     key = ("histogram", series, tuple(phases), frozenset(without), family)

@@ -1,7 +1,7 @@
 """Quantiles of spans: pushes on their way, answers, connections, the generator's own.
 
-They come from the one-second histograms of the steady phase, without its tainted seconds
-(``reports.taint``). ``connect`` and ``session`` take all phases, because connecting is what
+They come from the one-second histograms of the steady phase, without its dirty seconds
+(``reports.believability``). ``connect`` and ``session`` take all phases, because connecting is what
 the ramp does; heartbeats take warm-up too, because they come rarely and every client is there.
 
 Intervals are of two kinds. A stream of values that lasts a whole phase has a moving-block
@@ -13,12 +13,13 @@ interval is distribution-free, from order statistics over the members (``estimat
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from loadtests.results import Phase, Series
 from reports import intervals, quantities
+from reports.believability import left_out
 from reports.frames import RunFrames
 from reports.measures.histograms import EVERY_PHASE, STEADY, histogram_of, quantile_fraction
 from reports.measures.measurement import (
@@ -28,7 +29,6 @@ from reports.measures.measurement import (
     estimated,
 )
 from reports.remembering import once_a_run
-from reports.taint import left_out
 
 HEARTBEAT_PHASES: Final = (Phase.WARM_UP, Phase.STEADY)
 SOURCES: Final[dict[str, tuple[Series, tuple[Phase, ...]]]] = {
@@ -75,8 +75,7 @@ def measure_stream(
     metric: str,
     statistic: str,
     *,
-    without: Collection[int] | None = None,
-    besides: frozenset[int] = frozenset(),
+    without: frozenset[int] | None = None,
 ) -> Measurement:
     """Measure a quantile of values that came all through a phase.
 
@@ -84,18 +83,17 @@ def measure_stream(
         run: the run.
         metric: a name of ``SOURCES``.
         statistic: ``p50`` to ``p99.99``, or ``max``.
-        without: seconds to leave out; None: the run's tainted ones.
-        besides: seconds to leave out besides.
+        without: seconds to leave out; None: those that the run leaves out of times.
     """
     series, phases = SOURCES[metric]
-    excluded = frozenset(_tainted(run, phases) if without is None else without) | besides
+    excluded = _left_out(run, phases) if without is None else without
     histogram = histogram_of(run, series, phases, without=excluded)
     if not histogram.n:
         return absent(_why_empty(run, series, phases))
     found, needed = _estimate(run, metric, statistic, excluded)
     words = [] if found.low is not None else [_too_short(histogram)]
     if excluded:
-        words.append(f"{quantities.counted(len(excluded), 'tainted second')} left out")
+        words.append(f"{quantities.counted(len(excluded), 'dirty second')} left out")
     measurement = estimated(found, "; ".join(words), needed=needed)
     measurement = replace(measurement, left_out_s=len(excluded))
     return _widen(run, measurement) if metric in ONE_WAY else measurement
@@ -132,8 +130,8 @@ def measure_members(
     return estimated(found, words, needed=needed)
 
 
-def _tainted(run: RunFrames, phases: Sequence[Phase]) -> frozenset[int]:
-    """What takes all phases, connecting, is the ramp's business; taint is the steady phase's."""
+def _left_out(run: RunFrames, phases: Sequence[Phase]) -> frozenset[int]:
+    """Return the steady seconds to leave out. Metrics of all phases, as connecting, keep all."""
     return frozenset() if len(phases) == len(Phase) else left_out(run)
 
 

@@ -20,7 +20,7 @@ class Measurement:
         n: how many values it comes from.
         needed: how many values a verdict needs; None where any number will do.
         why: in words: why there is no value, or what should be known about it.
-        left_out_s: tainted seconds that it does not look at (``reports.taint``).
+        left_out_s: dirty seconds that it does not look at (``reports.believability``).
     """
 
     value: float | None = None

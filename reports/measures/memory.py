@@ -7,6 +7,7 @@ figure is a difference of levels (``levels``) divided by what was done between t
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -32,8 +33,30 @@ def memory_levels(run: RunFrames) -> pd.DataFrame:
     return climb(run, column).rename(columns={"value": "memory_bytes"})
 
 
-def memory_points(run: RunFrames) -> tuple[pd.DataFrame, str]:
-    """Return the climb's ``clients`` and ``memory_bytes``, and which memory it is.
+@dataclass(frozen=True, kw_only=True)
+class MemoryClimb:
+    """Memory while clients came.
+
+    Attributes:
+        points: ``clients`` and ``memory_bytes``.
+        column: which memory it is, as ``server`` names it.
+        name: the same in words.
+        is_staircase: whether each point is a level of a staircase; else it is a second.
+    """
+
+    points: pd.DataFrame
+    column: str
+    name: str
+    is_staircase: bool
+
+    @property
+    def words(self) -> str:
+        """What the points are, in words."""
+        return f"levels of a staircase, {self.name}" if self.is_staircase else self.name
+
+
+def memory_points(run: RunFrames) -> MemoryClimb:
+    """Return the memory while clients came.
 
     With a staircase of at least four levels: its levels. Otherwise each second from the first
     to the one in which the gateway first counts all clients, which it may do a second after
@@ -41,36 +64,36 @@ def memory_points(run: RunFrames) -> tuple[pd.DataFrame, str]:
     """
     stairs = memory_levels(run)
     if run.scenario.stages and stairs["clients"].nunique() >= lines.FEWEST_LEVELS:
-        _, words = memory_column(run["server"])
-        points = stairs[["clients", "memory_bytes"]]
-        return points.astype(float), f"levels of a staircase, {words}"
+        column, name = memory_column(run["server"])
+        points = stairs[["clients", "memory_bytes"]].astype(float)
+        return MemoryClimb(points=points, column=column, name=name, is_staircase=True)
     rows = run["server"]
     rows = rows[rows["phase"].isin(_CLIMB)].sort_values("t_s")
     if len(rows):
         rows = rows.iloc[: int(rows["clients"].argmax()) + 1]
-    column, words = memory_column(rows)
-    points = rows[["clients", column]].rename(columns={column: "memory_bytes"}).dropna()
-    return points.astype(float).reset_index(drop=True), words
+    column, name = memory_column(rows)
+    found = rows[["clients", column]].rename(columns={column: "memory_bytes"}).dropna()
+    points = found.astype(float).reset_index(drop=True)
+    return MemoryClimb(points=points, column=column, name=name, is_staircase=False)
 
 
 def memory_line(run: RunFrames) -> lines.Line | None:
     """Return the line of memory (B) over clients; None without four different levels."""
-    points, _ = memory_points(run)
+    points = memory_points(run).points
     return lines.fit_line(points["clients"].to_numpy(), points["memory_bytes"].to_numpy())
 
 
 def measure_per_client(run: RunFrames) -> Measurement:
     """Measure the slope of memory over clients, on the staircase or on the ramp."""
-    line = memory_line(run)
-    points, words = memory_points(run)
+    line, climbed = memory_line(run), memory_points(run)
     if line is None:
-        levels = points["clients"].nunique()
+        levels = climbed.points["clients"].nunique()
         why = run.absences.get("server") or (
             f"the ramp showed memory at {quantities.counted(levels, 'client count')}; "
             f"a slope needs {lines.FEWEST_LEVELS}"
         )
-        return absent(why, len(points))
-    return _sloped(line, words, is_staircase=bool(run.scenario.stages))
+        return absent(why, len(climbed.points))
+    return _sloped(line, climbed.words, is_staircase=bool(run.scenario.stages))
 
 
 def _sloped(line: lines.Line, words: str, *, is_staircase: bool) -> Measurement:

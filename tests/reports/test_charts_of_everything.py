@@ -79,7 +79,7 @@ def test_the_timeline_counts_every_process_together(
     assert "0 errors, 6 missed" in drawn["timeline"].title
 
 
-def test_tainted_seconds_are_striped_in_every_panel(drawn: dict[str, Chart]) -> None:
+def test_dirty_seconds_are_striped_in_every_panel(drawn: dict[str, Chart]) -> None:
     for axes in drawn["timeline"].figure().axes:
         striped = [patch for patch in axes.patches if patch.get_hatch()]
         assert {patch.get_extents().x0 < patch.get_extents().x1 for patch in striped} == {True}

@@ -74,7 +74,7 @@ def test_a_stolen_second_is_left_out_of_what_is_timed(run_with: Make) -> None:
     assert found.value is not None
     assert found.value < 10 * _MS
     assert (found.n, found.left_out_s) == (700 * 28, 2)
-    assert found.why == "2 tainted seconds left out"
+    assert found.why == "2 dirty seconds left out"
 
 
 def test_counts_leave_nothing_out(run_with: Make) -> None:

@@ -90,9 +90,9 @@ def test_a_stage_that_sends_users_away_ends_the_climb(tmp_path: Path) -> None:
 
 def test_without_enough_levels_the_ramp_serves(tmp_path: Path) -> None:
     run = read_run(make_staged_run(tmp_path / "run", IDLE, stages=STAGES[:1], server=stairs))
-    points, words = memory_points(run)
-    assert words == "private anonymous memory (PSS)"
-    assert points["clients"].tolist() == [0, 20, 40, 60, 80, 100]
+    climbed = memory_points(run)
+    assert climbed.words == "private anonymous memory (PSS)"
+    assert climbed.points["clients"].tolist() == [0, 20, 40, 60, 80, 100]
 
 
 def stepping(told: list[Told], step_bytes: int) -> Callable[[int], dict[str, Any]]:
