@@ -198,8 +198,8 @@ def describe_run_directory() -> str:
         f"This is format version {results.FORMAT_VERSION}; a reader refuses every other version.",
         "A run is `runs/<UTC time>_<scenario>_<short id>/`. Durations are integer nanoseconds. A",
         "column whose meaning says when it is absent may hold nulls, and a null is never a zero.",
-        f"During a run, its tables grow in `{results.SEGMENTS}/`. After an aborted run, `tidegate report`",
-        "writes the tables from there.",
+        f"During a run, its tables grow in `{results.SEGMENTS}/`. After an aborted run,",
+        "`tidegate report` writes the tables from there.",
         "",
         *_table(("file", "format", "meaning"), ((f"`{a}`", b, c) for a, b, c in FILES)),
     ]

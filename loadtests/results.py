@@ -409,7 +409,6 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         Column("group", "string", "", "its behaviour"),
         Column("outcome", "string", "", "accepted, refused, an error code, a phase's name, …"),
         Column("sent_ns", "int64", "ns", "when it was sent, since the run's start", "if unsent"),
-        Column("sent_ns", "int64", "ns", "when it was sent, since the run's start", "if unsent"),
         Column(
             "value_ns",
             "int64",
