@@ -7,6 +7,7 @@ here and no longer exists, or exists and is not inherited, overridden or listed,
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from importlib.metadata import version
 from typing import Any
@@ -59,6 +60,7 @@ def compatibility() -> str:
     import socketio
 
     from gateway.transport import AsyncServer, EngineServer
+    from gateway.transport.engine import EngineOptions
 
     parts = [
         "# The transport beside python-socketio\n",
@@ -73,7 +75,7 @@ def compatibility() -> str:
     ]
     parts.append(_section(AsyncServer, socketio.AsyncServer))
     parts.append(_section(EngineServer, engineio.AsyncServer))
-    parts.append(_additions(AsyncServer, EngineServer))
+    parts.append(_additions(AsyncServer, EngineOptions))
     return "\n".join(parts)
 
 
@@ -124,20 +126,26 @@ def _arguments(server: type[Any]) -> list[str]:
     return list(names)
 
 
-def _additions(*servers: type[Any]) -> str:
+def _default(value: object) -> object:
+    return value if isinstance(value, int | float | None) else "the monotonic clock"
+
+
+def _additions(server: type[Any], options: type[Any]) -> str:
     lines = ["## Beyond them", "", "| argument | default |", "|---|---|"]
-    for server in servers:
-        stock = set(_arguments(server.__mro__[1]))
-        for name, parameter in inspect.signature(server.__init__).parameters.items():
-            if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name not in stock:
-                default = parameter.default
-                shown = (
-                    default if isinstance(default, int | float | None) else "the monotonic clock"
-                )
-                lines.append(f"| `{server.__name__}({name}=…)` | {shown} |")
+    own = [
+        (name, parameter.default)
+        for name, parameter in inspect.signature(server.__init__).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    lines += [f"| `AsyncServer({name}=…)` | {_default(default)} |" for name, default in own]
+    lines += [
+        f"| `EngineServer({field.name}=…)` | {_default(field.default)} |"
+        for field in dataclasses.fields(options)
+    ]
     lines += [
         "",
-        "Their docstrings say what each is for. `AsyncServer` hands those of `EngineServer` on.",
+        "The docstrings of `AsyncServer` and `EngineOptions` say what each is for. `AsyncServer`",
+        "passes those of `EngineServer` on.",
         "",
     ]
     return "\n".join(lines)

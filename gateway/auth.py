@@ -12,7 +12,7 @@ from typing import Any, Final
 import jwt
 from jwt.algorithms import Algorithm, HMACAlgorithm
 
-from gateway import strictjson
+from gateway import strict_json
 from gateway.contract import MAX_TOKEN_BYTES, USER_ID_PATTERN, ErrorCode
 from gateway.errors import AuthenticationError, NotAllowed
 from gateway.keys import load_public_key
@@ -133,7 +133,7 @@ class Authenticator:
         if len(encoded) > MAX_TOKEN_BYTES:
             raise AuthenticationError.failed(f"token over {MAX_TOKEN_BYTES} bytes")
         try:
-            claims = strictjson.loads(self._signed_payload(encoded))
+            claims = strict_json.loads(self._signed_payload(encoded))
         except (jwt.PyJWTError, ValueError) as error:
             # Only the kind: a parser's message may quote its input.
             raise AuthenticationError.failed(f"not verified: {type(error).__name__}") from None

@@ -3,7 +3,7 @@
 ::
 
     GatewayError
-    ├── ClientError              what a client did: an `error` event, an acknowledgement, a refusal
+    ├── WireError              what a client did: an `error` event, an acknowledgement, a refusal
     │   ├── AuthenticationError    AUTH_MISSING, AUTH_FAILED, TOKEN_EXPIRED
     │   ├── InvalidPayload         INVALID_PAYLOAD
     │   ├── InvalidChannel         INVALID_CHANNEL
@@ -57,7 +57,7 @@ class GatewayError(Exception):
     """Root of all that the gateway raises on purpose."""
 
 
-class ClientError(GatewayError):
+class WireError(GatewayError):
     """What a client did wrong, or may not do now, in the words that it is told.
 
     Args:
@@ -107,7 +107,7 @@ class ClientError(GatewayError):
         return payload
 
 
-class AuthenticationError(ClientError):
+class AuthenticationError(WireError):
     """A token that is missing, wrong or out of date.
 
     Args:
@@ -136,42 +136,42 @@ class AuthenticationError(ClientError):
         return cls(ErrorCode.TOKEN_EXPIRED, "token expired")
 
 
-class InvalidPayload(ClientError):
+class InvalidPayload(WireError):
     """An event whose payload has the wrong shape or size."""
 
     def __init__(self, message: str) -> None:
         super().__init__(ErrorCode.INVALID_PAYLOAD, message)
 
 
-class InvalidChannel(ClientError):
+class InvalidChannel(WireError):
     """A channel that does not exist."""
 
     def __init__(self) -> None:
         super().__init__(ErrorCode.INVALID_CHANNEL, Text.INVALID_CHANNEL)
 
 
-class InvalidSymbol(ClientError):
+class InvalidSymbol(WireError):
     """A symbol that is not written as symbols are."""
 
     def __init__(self, message: str) -> None:
         super().__init__(ErrorCode.INVALID_SYMBOL, message)
 
 
-class NotAllowed(ClientError):
+class NotAllowed(WireError):
     """Something that this identity may not do."""
 
     def __init__(self, message: str) -> None:
         super().__init__(ErrorCode.NOT_ALLOWED, message)
 
 
-class TooManySubscriptions(ClientError):
+class TooManySubscriptions(WireError):
     """More rooms than a client may hold, or more symbols than a process carries."""
 
     def __init__(self, message: str) -> None:
         super().__init__(ErrorCode.TOO_MANY_SUBSCRIPTIONS, message)
 
 
-class TooManyConnections(ClientError):
+class TooManyConnections(WireError):
     """A user's surplus connection: what the longest-silent one is told.
 
     Args:
@@ -185,7 +185,7 @@ class TooManyConnections(ClientError):
         )
 
 
-class UnknownEvent(ClientError):
+class UnknownEvent(WireError):
     """An event that this gateway does not know.
 
     Args:
@@ -196,7 +196,7 @@ class UnknownEvent(ClientError):
         super().__init__(ErrorCode.UNKNOWN_EVENT, f"Unknown event: {name[:_LONGEST_ECHO]}")
 
 
-class RateLimited(ClientError):
+class RateLimited(WireError):
     """An event over a rolling limit.
 
     Args:
@@ -213,14 +213,14 @@ class RateLimited(ClientError):
         )
 
 
-class ProviderNotFound(ClientError):
+class ProviderNotFound(WireError):
     """A model provider that this gateway does not have."""
 
     def __init__(self, message: str) -> None:
         super().__init__(ErrorCode.PROVIDER_NOT_FOUND, message)
 
 
-class InternalError(ClientError):
+class InternalError(WireError):
     """A fault of the gateway: the client learns that there was one, the log learns which."""
 
     def __init__(self) -> None:

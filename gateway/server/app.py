@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from gateway import strictjson
+from gateway import strict_json
 from gateway.admission import AddressAdmission, UserConnections
 from gateway.auth import Authenticator
 from gateway.contract import (
@@ -27,13 +27,13 @@ from gateway.ratelimit import UserLimiters
 from gateway.server.broadcast import Broadcaster
 from gateway.server.clock import Clock, SystemClock
 from gateway.server.connections import Connections
+from gateway.server.context import Context
 from gateway.server.flows import FLOWS
 from gateway.server.front_door import FrontDoor
 from gateway.server.garbage import GarbageCollection
 from gateway.server.handlers import Handlers
 from gateway.server.log import get_logger
 from gateway.server.routes import Routes
-from gateway.server.tables import Tables
 from gateway.server.ticks import Ticks
 from gateway.server.welcome import enforced_limits
 from gateway.session import Sessions
@@ -70,41 +70,40 @@ class Gateway:
         metrics = GatewayMetrics()
         addresses = AddressAdmission(settings)
         self._door = FrontDoor(settings, addresses, self.clock, metrics, lambda: self.is_ready)
-        self.tables = self._make_tables(metrics, addresses)
-        self.connections = Connections(self.tables, self._authenticator, self._door.address_of)
-        self._handlers = Handlers(self.tables, self.connections)
-        self._ticks = Ticks(self.tables, self.connections)
+        self.transport = self._make_transport(metrics)
+        self.context = self._make_context(metrics, addresses)
+        self.connections = Connections(self.context, self._authenticator, self._door.address_of)
+        self._handlers = Handlers(self.context, self.connections)
+        self._ticks = Ticks(self.context, self.connections)
         self._garbage = GarbageCollection(metrics, self._is_idle)
-        self._routes = Routes(self.tables, self._authenticator, lambda: self.is_ready)
-        transport = self.tables.transport
-        transport.on("connect", self.connections.connect)
-        transport.on("disconnect", self.connections.disconnect)
-        self.publish = self.tables.broadcaster.publish_one
-        self.broadcast_to_room = self.tables.broadcaster.broadcast_to_room
-        self.send_to_user = self.tables.broadcaster.send_to_user
-        self.send_to_client = self.tables.broadcaster.send_to_client
+        self._routes = Routes(self.context, self._authenticator, lambda: self.is_ready)
+        self.transport.on("connect", self.connections.connect)
+        self.transport.on("disconnect", self.connections.disconnect)
+        self.publish = self.context.broadcaster.publish_one
+        self.broadcast_to_room = self.context.broadcaster.broadcast_to_room
+        self.send_to_user = self.context.broadcaster.send_to_user
+        self.send_to_client = self.context.broadcaster.send_to_client
 
-    def _make_tables(self, metrics: GatewayMetrics, addresses: AddressAdmission) -> Tables:
+    def _make_context(self, metrics: GatewayMetrics, addresses: AddressAdmission) -> Context:
         settings = self.settings
         streams = Streams(
             epoch=secrets.token_hex(8),
             retention_ns=round(settings.user_retention_seconds * 1e9),
         )
         user_connections = UserConnections(settings.max_connections_per_user)
-        transport = self._make_transport(metrics)
         broadcaster = Broadcaster(
-            transport,
+            self.transport,
             streams,
             user_connections.of,
             self.clock,
             metrics,
             key=secrets.token_bytes(16),
         )
-        return Tables(
+        return Context(
             settings=settings,
             clock=self.clock,
             metrics=metrics,
-            transport=transport,
+            transport=self.transport,
             broadcaster=broadcaster,
             sessions=Sessions(),
             subscriptions=Subscriptions(
@@ -121,7 +120,7 @@ class Gateway:
     def _make_transport(self, metrics: GatewayMetrics) -> AsyncServer:
         settings = self.settings
         transport = AsyncServer(
-            json=strictjson,
+            json=strict_json,
             flows=FLOWS,
             on_event=self._on_event,
             on_welcome=self._on_welcome,
@@ -139,7 +138,7 @@ class Gateway:
             max_waiting_bytes=settings.max_queue_bytes,
             close_timeout=CLOSE_TIMEOUT_SECONDS,
         )
-        engine, fanout = transport.eio, transport.fanout
+        engine, fanout = transport.engine, transport.fanout
         metrics.watch_transport(
             waiting_bytes=lambda: engine.waiting_bytes,
             waiting_sends=lambda: sum(fanout.waiting),
@@ -163,12 +162,12 @@ class Gateway:
 
     def _on_breach(self, sid: str | None, what: str) -> None:
         log.warning("protocol breach", client=sid, what=what)
-        session = None if sid is None else self.tables.sessions.get(sid)
+        session = None if sid is None else self.context.sessions.get(sid)
         if session is not None:
             session.closing_reason = "protocol breach"
 
     def _is_idle(self) -> bool:
-        return not any(self.tables.transport.fanout.waiting)
+        return not any(self.transport.fanout.waiting)
 
     def get_stats(self, limit: int = 100, cursor: str | None = None) -> dict[str, Any]:
         """Return a page of ``{connectedClients, totalSubscriptions, clients, next?}``."""
@@ -185,8 +184,7 @@ class Gateway:
         """
         app = web.Application(client_max_size=MAX_PUBLISH_BYTES)
         self._routes.add_to(app)
-        transport = self.tables.transport
-        transport.attach(app)
+        self.transport.attach(app)
         self._runner = web.AppRunner(
             app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=_KEEP_ALIVE_S
         )
@@ -196,7 +194,7 @@ class Gateway:
             raise RuntimeError("aiohttp's runner has no server after its setup")
         listener = _listen(self.settings.host, self.settings.port)
         self._server = await asyncio.get_running_loop().create_server(
-            partial(Door, transport.eio, serve, is_bounded=bound_accepted(listener)),
+            partial(Door, self.transport.engine, serve, is_bounded=bound_accepted(listener)),
             sock=listener,
             backlog=_BACKLOG,
         )
@@ -210,22 +208,21 @@ class Gateway:
         """Turn new clients away, tell the others, close every transport, and stop listening."""
         self.is_ready = False
         await self._ticks.stop()
-        transport = self.tables.transport
-        sessions = list(self.tables.sessions)
+        sessions = list(self.context.sessions)
         for position, session in enumerate(sessions, start=1):
             session.closing_reason = "draining"
-            transport.reply(
+            self.transport.reply(
                 session.sid,
                 ServerEvent.SERVER_DRAINING,
                 {
                     "reconnectAfter": random.randint(*_RECONNECT_AFTER_MS),  # noqa: S311 - jitter
-                    "timestamp": self.tables.broadcaster.timestamp(),
+                    "timestamp": self.context.broadcaster.timestamp(),
                 },
             )
             if not position % _TOLD_A_TURN:
                 await asyncio.sleep(0)
         await self._close_in_turn([session.sid for session in sessions])
-        await transport.shutdown()
+        await self.transport.shutdown()
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -243,7 +240,7 @@ class Gateway:
             ahead_s = began_s + position * pace_s - loop.time()
             if ahead_s > 0:
                 await asyncio.sleep(ahead_s)
-            self.tables.transport.close_transport(sid, "draining")
+            self.transport.close_transport(sid, "draining")
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -16,7 +16,7 @@ from gateway.metrics import GatewayMetrics
 from gateway.publication import Delivery, Publication, parse_publication, plan
 from gateway.server.clock import Clock
 from gateway.streams import Streams
-from gateway.transport import AsyncServer
+from gateway.transport import SocketServer
 
 _MOST_WAITING_SENDS: Final = 250_000
 """Sends, one a recipient, that may wait in a lane; a publisher is told to come back when more
@@ -38,7 +38,7 @@ class Broadcaster:
 
     def __init__(
         self,
-        transport: AsyncServer,
+        transport: SocketServer,
         streams: Streams,
         user_sids: Callable[[str], Collection[str]],
         clock: Clock,

@@ -14,7 +14,7 @@ from gateway.metrics import GatewayMetrics
 from gateway.server.clock import Clock
 from gateway.server.log import get_logger
 from gateway.settings import Settings
-from gateway.transport import Refusal, RequestEnviron
+from gateway.transport import HandshakeRefusal, RequestEnviron
 
 _RETRY_WHILE_DRAINING_S: Final = 5
 
@@ -46,16 +46,16 @@ class FrontDoor:
         self._metrics = metrics
         self._is_ready = is_ready
 
-    def admit(self, environ: RequestEnviron) -> Refusal | None:
+    def admit(self, environ: RequestEnviron) -> HandshakeRefusal | None:
         """Give a session its place, or say why not; the transport's ``admit``."""
         if not self._is_ready():
-            return Refusal(503, "not accepting new clients", _RETRY_WHILE_DRAINING_S)
+            return HandshakeRefusal(503, "not accepting new clients", _RETRY_WHILE_DRAINING_S)
         refusal = self._admission.admit(self.address_of(environ), self._clock.monotonic_ns())
         if refusal is None:
             return None
         self._metrics.address_refused(refusal.reason)
         log.warning("session refused", reason=refusal.reason, status=refusal.status)
-        return Refusal(refusal.status, refusal.reason, refusal.retry_after_s)
+        return HandshakeRefusal(refusal.status, refusal.reason, refusal.retry_after_s)
 
     def session_closed(self, environ: RequestEnviron) -> None:
         """Give the place of a session back."""

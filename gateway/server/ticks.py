@@ -8,8 +8,8 @@ from typing import Final
 
 from gateway.contract import ServerEvent
 from gateway.server.connections import Connections
+from gateway.server.context import Context
 from gateway.server.log import get_logger
-from gateway.server.tables import Tables
 
 log = get_logger(__name__)
 
@@ -23,12 +23,12 @@ class Ticks:
     """The gateway's own timers, each a loop with absolute deadlines, none for a client.
 
     Args:
-        tables: the gateway's state.
+        context: the gateway's state.
         connections: watches the expiries.
     """
 
-    def __init__(self, tables: Tables, connections: Connections) -> None:
-        self._tables = tables
+    def __init__(self, context: Context, connections: Connections) -> None:
+        self._context = context
         self._connections = connections
         self._heartbeats = 0
         self._tasks: list[asyncio.Task[None]] = []
@@ -39,7 +39,7 @@ class Ticks:
         Args:
             collect: looks whether it is time to collect garbage.
         """
-        settings = self._tables.settings
+        settings = self._context.settings
         self._every(settings.heartbeat_seconds, self.beat)
         if settings.connection_count_seconds > 0:
             self._every(settings.connection_count_seconds, self.tell_count)
@@ -58,7 +58,7 @@ class Ticks:
     def beat(self) -> None:
         """Send one heartbeat to every client: one counter, one encoding."""
         self._heartbeats += 1
-        broadcaster = self._tables.broadcaster
+        broadcaster = self._context.broadcaster
         broadcaster.to_everyone(
             ServerEvent.HEARTBEAT,
             {
@@ -70,17 +70,17 @@ class Ticks:
 
     def tell_count(self) -> None:
         """Tell every client how many there are, when that changed since it was last told."""
-        tables = self._tables
-        if not tables.count_changed:
+        context = self._context
+        if not context.count_changed:
             return
-        tables.count_changed = False
-        tables.broadcaster.to_everyone(
+        context.count_changed = False
+        context.broadcaster.to_everyone(
             ServerEvent.CONNECTION_COUNT,
-            {"count": len(tables.sessions), "timestamp": tables.broadcaster.timestamp()},
+            {"count": len(context.sessions), "timestamp": context.broadcaster.timestamp()},
         )
 
     def _sweep(self) -> None:
-        self._tables.sweep()
+        self._context.sweep()
 
     def _every(self, seconds: float, action: Callable[[], None]) -> None:
         name = getattr(action, "__name__", "tick")
@@ -104,4 +104,4 @@ class Ticks:
         while True:
             due = loop.time() + _LAG_PROBE_S
             await asyncio.sleep(_LAG_PROBE_S)
-            self._tables.metrics.loop_lagged(max(0.0, loop.time() - due))
+            self._context.metrics.loop_lagged(max(0.0, loop.time() - due))

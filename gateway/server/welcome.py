@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gateway import contract
 from gateway.contract import LimitName
+from gateway.server.context import Context
 from gateway.session import Session
 from gateway.settings import Settings
-
-if TYPE_CHECKING:
-    from gateway.server.tables import Tables
 
 
 def enforced_limits(settings: Settings) -> dict[str, Any]:
@@ -54,17 +52,17 @@ def enforced_limits(settings: Settings) -> dict[str, Any]:
     }
 
 
-def welcome_payload(tables: Tables, session: Session) -> dict[str, Any]:
+def welcome_payload(context: Context, session: Session) -> dict[str, Any]:
     """Return the payload of ``connected`` for a client."""
     user_id = session.identity.user_id
     return {
         "message": contract.WELCOME_TEXT,
         "clientId": session.sid,
         "userId": user_id,
-        "timestamp": tables.broadcaster.timestamp(),
-        "clock": tables.clock.id,
-        "epoch": tables.streams.epoch,
-        "userSeq": tables.streams.last_user(user_id),
-        "heartbeatInterval": round(tables.settings.heartbeat_seconds * 1_000),
-        "limits": tables.limits,
+        "timestamp": context.broadcaster.timestamp(),
+        "clock": context.clock.id,
+        "epoch": context.streams.epoch,
+        "userSeq": context.streams.last_user(user_id),
+        "heartbeatInterval": round(context.settings.heartbeat_seconds * 1_000),
+        "limits": context.limits,
     }

@@ -10,15 +10,20 @@ python-socketio decodes; what it lets through is refused here, in one place.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Hashable
+from typing import Any, Final
 
-from socketio import packet as packets
-
-if TYPE_CHECKING:
-    from gateway.transport.session import EngineSession
+# Socket.IO protocol 5, "Packet types".
+CONNECT: Final = 0
+DISCONNECT: Final = 1
+EVENT: Final = 2
+ACK: Final = 3
+CONNECT_ERROR: Final = 4
+BINARY_EVENT: Final = 5
+BINARY_ACK: Final = 6
 
 _KINDS: Final = "0123456"
-_BINARY: Final = (packets.BINARY_EVENT, packets.BINARY_ACK)
+_BINARY: Final = (BINARY_EVENT, BINARY_ACK)
 _MOST_ATTACHMENTS: Final = 10  # as socket.io-parser has it
 
 
@@ -74,13 +79,13 @@ def _check(packet: Any) -> None:
         raise MalformedPacket("malformed packet (attachments)")
     if packet.attachment_count > _MOST_ATTACHMENTS:
         raise MalformedPacket("malformed packet (too many attachments)")
-    if kind == packets.CONNECT:
+    if kind == CONNECT:
         is_valid = data is None or isinstance(data, dict)
-    elif kind == packets.DISCONNECT:
+    elif kind == DISCONNECT:
         is_valid = data is None
-    elif kind in (packets.EVENT, packets.BINARY_EVENT):
+    elif kind in (EVENT, BINARY_EVENT):
         is_valid = isinstance(data, list) and len(data) > 0
-    elif kind in (packets.ACK, packets.BINARY_ACK):
+    elif kind in (ACK, BINARY_ACK):
         is_valid = isinstance(data, list) and packet.id is not None
     else:  # CONNECT_ERROR is the server's
         is_valid = False
@@ -97,18 +102,18 @@ class Reassembly:
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
-        self._waiting: dict[EngineSession, tuple[Any, int]] = {}
+        self._waiting: dict[Hashable, tuple[Any, int]] = {}
 
-    def begin(self, session: EngineSession, packet: Any, size: int) -> None:
+    def begin(self, session: Hashable, packet: Any, size: int) -> None:
         """Wait for a packet's parts."""
         self._waiting[session] = (packet, size)
 
-    def expect_none(self, session: EngineSession) -> None:
+    def expect_none(self, session: Hashable) -> None:
         """Raise ``MalformedPacket`` where a part is due and a text came."""
         if self._waiting and session in self._waiting:
             raise MalformedPacket("a text in place of a binary part")
 
-    def add(self, session: EngineSession, data: bytes) -> tuple[Any, int] | None:
+    def add(self, session: Hashable, data: bytes) -> tuple[Any, int] | None:
         """Take one part.
 
         Returns:
@@ -134,7 +139,7 @@ class Reassembly:
         self._waiting[session] = (packet, size)
         return None
 
-    def drop(self, session: EngineSession) -> None:
+    def drop(self, session: Hashable) -> None:
         """Forget a session's parts."""
         if self._waiting:
             self._waiting.pop(session, None)

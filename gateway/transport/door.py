@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from gateway.transport.engine import EngineServer
+from gateway.transport.adoption import adopt
+from gateway.transport.engine import Engine
 from gateway.transport.requests import (
     BadRequest,
     is_websocket_upgrade,
@@ -34,9 +35,7 @@ class Door(asyncio.Protocol):
 
     __slots__ = ("_data", "_due_ns", "_engine", "_is_bounded", "_serve", "_transport", "wake_tick")
 
-    def __init__(
-        self, engine: EngineServer, serve: MakeProtocol, *, is_bounded: bool = False
-    ) -> None:
+    def __init__(self, engine: Engine, serve: MakeProtocol, *, is_bounded: bool = False) -> None:
         self._engine = engine
         self._is_bounded = is_bounded
         self._serve = serve
@@ -52,7 +51,7 @@ class Door(asyncio.Protocol):
             return
         self._transport = transport  # type: ignore[assignment]  # a socket's
         self._engine.doors.add(self)
-        self._due_ns = self._engine.now_ns() + round(self._engine.head_timeout_s * 1e9)
+        self._due_ns = self._engine.now_ns() + self._engine.head_timeout_ns
         self._engine.wake_at(self, self._due_ns)
 
     def data_received(self, data: bytes) -> None:
@@ -75,7 +74,7 @@ class Door(asyncio.Protocol):
         head, tail = found
         if is_websocket_upgrade(head) and f"{head.path.rstrip('/')}/" == self._engine.path:
             self._leave()
-            self._engine.adopt(transport, head, tail, is_bounded=self._is_bounded)
+            adopt(self._engine, transport, head, tail, is_bounded=self._is_bounded)
         else:
             self._hand_on(transport)
 

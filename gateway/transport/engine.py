@@ -1,9 +1,7 @@
-"""``EngineServer``: Engine.IO 4 on asyncio sockets, in the place of ``engineio.AsyncServer``.
+"""``Engine``: Engine.IO 4 sessions on asyncio sockets, from the first request to the last table.
 
-python-engineio's server is kept for its settings and its CORS rules; sessions, WebSocket,
-polling and timers are this package's. The module is long because a session's life, from the
-tables that it enters to the ones that it is taken out of, is read best in one place, and
-python-engineio's verbs stand beside it.
+It knows nothing of python-engineio; ``dropin.EngineServer`` gives it that interface. The
+module is long because a session's life is read best in one place.
 """
 
 from __future__ import annotations
@@ -16,24 +14,17 @@ import os
 import time
 from binascii import b2a_base64
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import Any, Final
-
-import engineio
-from aiohttp import web
-from engineio import packet as stock_packet
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 from gateway.transport import frames
-from gateway.transport.adoption import Adoption
-from gateway.transport.application import Application, Counts, EngineHandlers
-from gateway.transport.clockwork import Clockwork
+from gateway.transport.counts import Counts, EndReason
+from gateway.transport.engine_session import EngineSession
 from gateway.transport.environ import RequestEnviron
-from gateway.transport.parcels import Parcel
 from gateway.transport.payloads import PacketType
-from gateway.transport.polling import Polling
-from gateway.transport.refusals import Refusal
-from gateway.transport.requests import RequestHead
-from gateway.transport.session import SLOW_CONSUMER, EngineSession
+from gateway.transport.refusals import HandshakeRefusal
+from gateway.transport.wheel import Sleeper, WheelTimer
 
 _CLEANUP_SLICE_NS: Final = 5_000_000
 _NS_PER_S: Final = 1_000_000_000
@@ -44,15 +35,30 @@ _CLOSES_A_TURN: Final = 100
 _SHUTDOWN_POLL_S: Final = 0.01
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
-PROTOCOL_BREACH: Final = "protocol breach"
-
 log = logging.getLogger("gateway.transport")
 
 
-class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio ships no types
-    """An Engine.IO 4 server for aiohttp.
+class Application(Protocol):
+    """What stands on the sessions: Engine.IO handlers, or a Socket.IO server."""
 
-    Args:
+    def opened(self, session: EngineSession) -> Any:
+        """Note a new session; an awaitable is awaited. What is not ``None`` or true refuses it."""
+
+    def received(self, session: EngineSession, data: str | bytes) -> None:
+        """Take one message."""
+
+    def breached(self, session: EngineSession, what: str) -> None:
+        """Note what a client did that closes it; it is closed when this returns."""
+
+    def closed(self, session: EngineSession, reason: str) -> None:
+        """Note that a session has ended, before the engine forgets it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """Limits and hooks of an engine; ``AsyncServer`` and ``EngineServer`` take them as arguments.
+
+    Attributes:
         connect_timeout: s that a session may take until its application admits it; ``None``
             for ever.
         max_send_bytes: of what must reach it, that may wait for one client; more closes it.
@@ -63,70 +69,83 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         body_timeout: s that a polling body may take.
         upgrade_timeout: s that a client may take to decide on an upgrade.
         max_fragments: of one WebSocket message.
-        admit: asked before a session exists; a ``Refusal`` becomes the HTTP answer.
+        admit: asked before a session exists; a ``HandshakeRefusal`` becomes the HTTP answer.
         on_session_close: called once for each admitted session, with its environ.
         clock: monotonic ns.
-        **options: as ``engineio.AsyncServer`` takes them; ``async_mode`` is "aiohttp".
-
-    Raises:
-        ValueError: an option that this transport does not have.
     """
 
-    sequence_number: int
+    connect_timeout: float | None = None
+    max_send_bytes: int = 1_048_576
+    max_send_age: float = 5.0
+    max_waiting_bytes: int = 268_435_456
+    close_timeout: float = 2.0
+    head_timeout: float = 10.0
+    body_timeout: float = 10.0
+    upgrade_timeout: float = 10.0
+    max_fragments: int = 1_024
+    admit: Callable[[RequestEnviron], HandshakeRefusal | None] | None = None
+    on_session_close: Callable[[RequestEnviron], None] | None = None
+    clock: Callable[[], int] = time.monotonic_ns
+
+
+class Engine:
+    """The sessions of an Engine.IO 4 server.
+
+    Args:
+        options: limits and hooks.
+        application: what stands on the sessions.
+        ping_interval: s between two pings of a client.
+        ping_timeout: s that a client may take to answer one.
+        max_message_bytes: of one message or polling body.
+        transports: of ``polling`` and ``websocket`` those that are served.
+        allow_upgrades: whether a polling session may move to a WebSocket.
+    """
+
+    sequence_number: int = 0
 
     def __init__(
         self,
+        options: EngineOptions,
+        application: Application,
         *,
-        connect_timeout: float | None = None,
-        max_send_bytes: int = 1_048_576,
-        max_send_age: float = 5.0,
-        max_waiting_bytes: int = 268_435_456,
-        close_timeout: float = 2.0,
-        head_timeout: float = 10.0,
-        body_timeout: float = 10.0,
-        upgrade_timeout: float = 10.0,
-        max_fragments: int = 1_024,
-        admit: Callable[[RequestEnviron], Refusal | None] | None = None,
-        on_session_close: Callable[[RequestEnviron], None] | None = None,
-        clock: Callable[[], int] = time.monotonic_ns,
-        **options: Any,
+        ping_interval: float,
+        ping_timeout: float,
+        max_message_bytes: int,
+        transports: Sequence[str],
+        allow_upgrades: bool,
     ) -> None:
-        mode = options.setdefault("async_mode", "aiohttp")
-        if mode != "aiohttp":
-            raise ValueError(f"async_mode is {mode!r}; this transport has 'aiohttp' alone")
-        options["monitor_clients"] = False  # the timer wheel does
-        super().__init__(**options)
+        clock = options.clock
         self.now_ns = clock
-        self.application: Application = EngineHandlers(self)
+        self.application = application
+        self.sockets: dict[str, EngineSession] = {}
         self.frame_limits = frames.FrameLimits(
-            max_message_bytes=self.max_http_buffer_size, max_fragments=max_fragments
+            max_message_bytes=max_message_bytes, max_fragments=options.max_fragments
         )
-        self.connect_timeout_ns = round((connect_timeout or 0) * _NS_PER_S)
-        self.max_send_bytes = max_send_bytes
-        self.max_send_age_ns = round(max_send_age * _NS_PER_S)
-        self.max_waiting_bytes = max_waiting_bytes
-        self.ping_interval_ns = round(
-            (self.ping_interval + self.ping_interval_grace_period) * _NS_PER_S
-        )
-        self.ping_timeout_ns = round(self.ping_timeout * _NS_PER_S)
+        self.max_message_bytes = max_message_bytes
+        self.transports = list(transports)
+        self.allow_upgrades = allow_upgrades
+        self.connect_timeout_ns = round((options.connect_timeout or 0) * _NS_PER_S)
+        self.max_send_bytes = options.max_send_bytes
+        self.max_send_age_ns = round(options.max_send_age * _NS_PER_S)
+        self.max_waiting_bytes = options.max_waiting_bytes
+        self.ping_interval_ns = round(ping_interval * _NS_PER_S)
+        self.ping_timeout_ns = round(ping_timeout * _NS_PER_S)
         self.most_blocked_ns = self.ping_interval_ns + self.ping_timeout_ns
-        self.head_timeout_s = head_timeout
-        self.body_timeout_s = body_timeout
-        self.body_timeout_ns = round(body_timeout * _NS_PER_S)
+        self.head_timeout_ns = round(options.head_timeout * _NS_PER_S)
+        self.body_timeout_s = options.body_timeout
+        self.body_timeout_ns = round(options.body_timeout * _NS_PER_S)
+        self.upgrade_timeout_ns = round(options.upgrade_timeout * _NS_PER_S)
         self.path = "/engine.io/"
         self.counts = Counts()
         self.waiting_bytes = 0
-        self._close_timeout_ns = round(close_timeout * _NS_PER_S)
-        self.upgrade_timeout_ns = round(upgrade_timeout * _NS_PER_S)
-        self._admit = admit
-        self._on_session_close = on_session_close
+        self._close_timeout_ns = round(options.close_timeout * _NS_PER_S)
+        self._admit = options.admit
+        self._on_session_close = options.on_session_close
         self._openings = {name: self._opening(name) for name in ("polling", "websocket")}
-        self._polling = Polling(self)
         tick_ns = min(_LONGEST_TICK_NS, max(_SHORTEST_TICK_NS, self.ping_interval_ns // 250))
-        self._clockwork = Clockwork(clock, tick_ns)
-        self.wake_at = self._clockwork.wake_at
-        self.forget_deadline = self._clockwork.wheel.forget
-        self._adoption = Adoption(self)
+        self._timer = WheelTimer(clock, tick_ns)
+        self.wake_at: Callable[[Sleeper, int], None] = self._timer.wake_at
+        self.forget_deadline = self._timer.wheel.forget
         self._lost: deque[EngineSession] = deque()
         self._behind: set[EngineSession] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -137,25 +156,26 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         self._is_evicting = False
         self.doors: set[Any] = set()
         """Connections that have not said yet what they want."""
-        self.departing: dict[str, EngineSession] = {}
-        """Closed sessions whose ``disconnect`` handler still runs."""
         self.leaving: dict[str, EngineSession] = {}
         """Closed polling sessions whose client may still fetch what waited for it."""
 
-    # HTTP
+    # HTTP, as the server's settings have it
 
-    def attach(self, app: web.Application, engineio_path: str = "engine.io") -> None:
-        """Answer under a path of an aiohttp application."""
-        self.path = f"/{engineio_path.strip('/')}/"
-        app.router.add_route("*", self.path, self.handle_request)
-        app.on_shutdown.append(self._shut_down_with)
+    def allows_origin(self, origin: str, environ: RequestEnviron) -> bool:
+        """Return whether a browser's page of this origin may connect."""
+        raise NotImplementedError
 
-    async def _shut_down_with(self, _app: web.Application) -> None:
-        await self.shutdown()
+    def cors_headers(self, environ: RequestEnviron) -> list[tuple[str, str]]:
+        """Return the headers that let a browser's page read the answer."""
+        raise NotImplementedError
 
-    async def handle_request(self, request: web.Request) -> web.StreamResponse:
-        """Answer an HTTP request for the path: a poll, a packet, an upgrade."""
-        return await self._polling.answer(request)
+    def cookie_for(self, sid: str) -> str | None:
+        """Return the value of ``Set-Cookie`` for a new polling session."""
+        raise NotImplementedError
+
+    def compress(self, body: bytes, accepted: str) -> tuple[bytes, str | None]:
+        """Return a polling body as it is sent, and its ``Content-Encoding``."""
+        raise NotImplementedError
 
     # Sessions
 
@@ -174,10 +194,10 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
             self.wake_at(session, session.admission_due_ns)
         return session
 
-    def admission(self, environ: RequestEnviron) -> Refusal | None:
+    def admission(self, environ: RequestEnviron) -> HandshakeRefusal | None:
         """Return why a new session is refused, ``None`` when it is not."""
         if self.is_stopping:
-            return Refusal(503, "The server is stopping", 1.0)
+            return HandshakeRefusal(503, "The server is stopping", 1.0)
         return None if self._admit is None else self._admit(environ)
 
     def handshake(self, session: EngineSession, transport: str) -> str:
@@ -191,22 +211,11 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         )
         facts = {
             "upgrades": ["websocket"] if can_upgrade else [],
-            "pingTimeout": round(self.ping_timeout * 1_000),
+            "pingTimeout": round(self.ping_timeout_ns / 1_000_000),
             "pingInterval": self.ping_interval_ns // 1_000_000,
-            "maxPayload": self.max_http_buffer_size,
+            "maxPayload": self.max_message_bytes,
         }
         return f'{PacketType.OPEN}{{"sid":"%s",{json.dumps(facts, separators=(",", ":"))[1:]}'
-
-    def adopt(
-        self,
-        transport: asyncio.Transport,
-        head: RequestHead,
-        tail: bytes,
-        *,
-        is_bounded: bool = False,
-    ) -> None:
-        """Take over a socket whose client asks for a WebSocket; see ``Adoption``."""
-        self._adoption.adopt(transport, head, tail, is_bounded=is_bounded)
 
     async def answer_of(self, answer: Any) -> object:
         """Return what a connect handler answered; one that fails refuses."""
@@ -227,7 +236,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         if session.is_open:
             session.is_broken = True
             self.application.breached(session, what)
-            self.close(session, PROTOCOL_BREACH, code, what)
+            self.close(session, EndReason.PROTOCOL_BREACH, code, what)
 
     def close(
         self,
@@ -276,7 +285,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
             self.application.closed(session, reason)
         except Exception:
             log.exception("the end of a session was not told")
-        session.members = ()
+        session.participants = ()
         self.sockets.pop(session.sid, None)
         if self._on_session_close is not None:
             try:
@@ -300,11 +309,13 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
     def evict(self, session: EngineSession) -> None:
         """Close a client that does not read: without a word of Socket.IO's, so that it returns."""
         session.drop_waiting()
-        self.close(session, SLOW_CONSUMER, frames.CloseCode.TRY_AGAIN_LATER, "SLOW_CONSUMER")
+        self.close(
+            session, EndReason.SLOW_CONSUMER, frames.CloseCode.TRY_AGAIN_LATER, "SLOW_CONSUMER"
+        )
 
     def overdue(self, session: EngineSession, why: str) -> None:
         """Close a session whose deadline has passed."""
-        if why == SLOW_CONSUMER:
+        if why == EndReason.SLOW_CONSUMER:
             self.evict(session)
         else:
             self.close(session, why)
@@ -322,7 +333,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
     def _clean_up(self) -> None:
         ends_ns = time.monotonic_ns() + _CLEANUP_SLICE_NS
         while self._lost:
-            self.finish(self._lost.popleft(), self.reason.TRANSPORT_CLOSE, is_lost=True)
+            self.finish(self._lost.popleft(), EndReason.TRANSPORT_CLOSE, is_lost=True)
             if time.monotonic_ns() >= ends_ns:
                 break
         if self._lost:
@@ -359,75 +370,14 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         if not task.cancelled() and task.exception() is not None:
             log.error("a handler failed", exc_info=task.exception())
 
-    # python-engineio's verbs
+    # The end
 
-    async def send(self, sid: str, data: str | bytes | list[Any] | dict[str, Any]) -> None:
-        """Send a message to a client; one that is gone is ignored."""
-        if isinstance(data, list | dict):
-            self._send_message(sid, stock_packet.Packet.json.dumps(data, separators=(",", ":")))
-        else:
-            self._send_message(sid, data)
-
-    async def send_packet(self, sid: str, pkt: Any) -> None:
-        """Send a MESSAGE packet of python-engineio's to a client.
-
-        Raises:
-            ValueError: a packet of another type.
-        """
-        if pkt.packet_type != stock_packet.MESSAGE:
-            raise ValueError(f"packet type {pkt.packet_type}: messages alone can be sent")
-        await self.send(sid, pkt.data)
-
-    def _send_message(self, sid: str, data: str | bytes) -> None:
-        session = self.sockets.get(sid)
-        if session is None:
-            log.warning("nobody to send to", extra={"sid": sid})
-        else:
-            session.send(Parcel(data))
-
-    async def get_session(self, sid: str) -> dict[str, Any]:
-        """Return what an application saved for a client.
-
-        Raises:
-            KeyError: there is no such session.
-        """
-        session: EngineSession = self._get_socket(sid)
-        if session.application is None:
-            session.application = {}
-        return session.application
-
-    async def save_session(self, sid: str, session: dict[str, Any]) -> None:
-        """Save an application's data for a client.
-
-        Raises:
-            KeyError: there is no such session.
-        """
-        self._get_socket(sid).application = session
-
-    async def disconnect(self, sid: str | None = None) -> None:
-        """Close a client, or all of them."""
-        found = self.sockets.get(sid) if sid is not None else None
-        sessions = list(self.sockets.values()) if sid is None else [found] if found else []
-        for position, session in enumerate(sessions, start=1):
-            self.close(session, self.reason.SERVER_DISCONNECT)
+    async def close_all(self) -> None:
+        """Close every session, some at a time, so that the loop is not held long."""
+        for position, session in enumerate(list(self.sockets.values()), start=1):
+            self.close(session, EndReason.SERVER_DISCONNECT)
             if not position % _CLOSES_A_TURN:
                 await asyncio.sleep(0)
-
-    def transport(self, sid: str) -> str:
-        """Return "polling" or "websocket".
-
-        Raises:
-            KeyError: there is no such session.
-        """
-        session: EngineSession = self._get_socket(sid)
-        is_websocket = session.transport is not None and session.upgrade is None
-        return "websocket" if is_websocket else "polling"
-
-    def _get_socket(self, sid: str) -> EngineSession:
-        session: EngineSession | None = self.sockets.get(sid, self.departing.get(sid))
-        if session is None:
-            raise KeyError("Session not found")
-        return session
 
     async def shutdown(self) -> None:
         """Close every client, wait until all sockets are closed or aborted, stop the timer."""
@@ -437,7 +387,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         for transport in self._dismissed:
             transport.abort()
         self._dismissed.clear()
-        await self.disconnect()
+        await self.close_all()
         ends_ns = time.monotonic_ns() + self._close_timeout_ns + _NS_PER_S
         while self._closing and time.monotonic_ns() < ends_ns:  # noqa: ASYNC110 - once in a life
             await asyncio.sleep(_SHUTDOWN_POLL_S)
@@ -445,7 +395,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
             if session.transport is not None:
                 session.transport.abort()
         await asyncio.sleep(_SHUTDOWN_POLL_S)  # an aborted socket is closed a turn later
-        self._clockwork.stop()
+        self._timer.stop()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._close_timeout_ns / _NS_PER_S)
         for task in list(self._tasks):

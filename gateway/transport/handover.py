@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.transport.refusals import Reject
+from gateway.transport.refusals import RequestRejected
 from gateway.transport.requests import RequestHead, plain_response
 
 Adopt = Callable[[asyncio.Transport, RequestHead, bytes], None]
@@ -59,7 +59,7 @@ async def take_over(request: web.Request, head: RequestHead, adopt: Adopt) -> we
     return _Gone()
 
 
-def answer_and_close(request: web.Request, reject: Reject) -> web.StreamResponse:
+def answer_and_close(request: web.Request, reject: RequestRejected) -> web.StreamResponse:
     """Answer a request whose body is not read to its end, and close its connection.
 
     Returns:

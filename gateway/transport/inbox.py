@@ -17,8 +17,8 @@ Work = Callable[[], Any]
 log = logging.getLogger("gateway.transport")
 
 
-class Client(Protocol):
-    """Whose messages wait."""
+class InboxOwner(Protocol):
+    """What an inbox needs from its session."""
 
     def pause_reading(self) -> None:
         """Take no more from the client for now."""
@@ -34,20 +34,20 @@ class Inbox:
     """Messages in the order in which they came, each handled when the one before is.
 
     Args:
-        client: told to stop and to go on reading.
+        owner: the session, which is told to stop and to go on reading.
     """
 
-    __slots__ = ("_client", "_waiting")
+    __slots__ = ("_owner", "_waiting")
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, owner: InboxOwner) -> None:
+        self._owner = owner
         self._waiting: deque[Work] = deque()
 
     def add(self, work: Work) -> None:
         """Let one more wait."""
         self._waiting.append(work)
         if len(self._waiting) > _MOST:
-            self._client.pause_reading()
+            self._owner.pause_reading()
 
     def clear(self) -> None:
         """Forget what waits."""
@@ -64,10 +64,10 @@ class Inbox:
             while self._waiting:
                 await self._finish(self._waiting.popleft())
                 if len(self._waiting) <= _MOST // 2:
-                    self._client.resume_reading()
+                    self._owner.resume_reading()
         finally:
             self._waiting.clear()
-            self._client.emptied()
+            self._owner.emptied()
 
     async def _finish(self, work: Work) -> None:
         """Do one piece of work to its end; what it raises does not stop the next."""

@@ -5,34 +5,42 @@ A backlog exists only while the client does not read.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final, Protocol
 
 from gateway.transport.backlog import Backlog
+from gateway.transport.counts import Counts
 from gateway.transport.parcels import Parcel
 from gateway.transport.websocket import WebSocket
 
-if TYPE_CHECKING:
-    from gateway.transport.engine import EngineServer
-
 MOST_BYTES_A_WRITE: Final = 65_536
+
+
+class OutboxOwner(Protocol):
+    """What an outbox needs from its engine: limits, counts and the clock."""
+
+    max_send_bytes: int
+    max_send_age_ns: int
+    counts: Counts
+    now_ns: Callable[[], int]
 
 
 class Outbox(WebSocket):
     """The sending half of a session.
 
     Args:
-        engine: whose limits hold, and who counts what waits.
+        owner: the engine, which has the limits and counts conflated parcels.
 
     Attributes:
         is_clear: a frame may be written at once: there is an open WebSocket, and nothing waits.
         is_open: it has not been closed, by whom ever.
     """
 
-    __slots__ = ("_backlog", "_corked", "_corked_bytes", "_engine", "is_open")
+    __slots__ = ("_backlog", "_corked", "_corked_bytes", "_owner", "is_open")
 
-    def __init__(self, engine: EngineServer) -> None:
+    def __init__(self, owner: OutboxOwner) -> None:
         super().__init__()
-        self._engine = engine
+        self._owner = owner
         self.is_open = True
         self._backlog: Backlog | None = None
         self._corked: list[Parcel] | None = None
@@ -103,8 +111,8 @@ class Outbox(WebSocket):
         """Let a parcel wait until it can be written; a closed session forgets it."""
         if not self.is_open:
             return
-        engine = self._engine
-        now_ns = engine.now_ns()
+        owner = self._owner
+        now_ns = owner.now_ns()
         if parcel.follows_all:
             self.settle()
         backlog = self._backlog
@@ -112,21 +120,21 @@ class Outbox(WebSocket):
             backlog = self._backlog = Backlog()
         before, conflated = backlog.size, backlog.conflated
         backlog.add(parcel, now_ns)
-        engine.counts.conflated += backlog.conflated - conflated
+        owner.counts.conflated += backlog.conflated - conflated
         self.held(backlog.size - before)
-        if backlog.lossless_bytes > engine.max_send_bytes:
+        if backlog.lossless_bytes > owner.max_send_bytes:
             self.outgrown()
             return
         self.is_clear = False
         self.answer_poll()
-        self.wake_by(now_ns + engine.max_send_age_ns)
+        self.wake_by(now_ns + owner.max_send_age_ns)
 
     def settle(self) -> None:
         """Fix what waits: a parcel sent next comes behind it."""
         backlog = self._backlog
         if backlog:
             before = backlog.size
-            backlog.settle(self._engine.now_ns())
+            backlog.settle(self._owner.now_ns())
             self.held(backlog.size - before)
 
     @property

@@ -5,7 +5,7 @@ The bodies are those of Socket.IO's own server: ``{code, message}``.
 ::
 
     Exception
-    └── Reject    an HTTP answer in place of a session
+    └── RequestRejected    an HTTP answer in place of a session
 """
 
 from __future__ import annotations
@@ -15,18 +15,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
-if TYPE_CHECKING:
-    from gateway.transport.engine import EngineServer
-    from gateway.transport.environ import RequestEnviron
+from gateway.transport.environ import RequestEnviron
 
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 _PROTOCOL: Final = "4"
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class HandshakeRefusal:
     """What an ``admit`` hook answers in place of a session.
 
     Attributes:
@@ -40,7 +38,7 @@ class Refusal:
     retry_after_s: float
 
 
-class Reject(Exception):  # noqa: N818 - a verb: what the answer does
+class RequestRejected(Exception):  # noqa: N818 - the name says what happened
     """An HTTP answer in place of a session.
 
     Attributes:
@@ -66,37 +64,50 @@ class Reject(Exception):  # noqa: N818 - a verb: what the answer does
         self.headers = headers
 
     @classmethod
-    def refused(cls, refusal: Refusal) -> Reject:
+    def refused(cls, refusal: HandshakeRefusal) -> RequestRejected:
         """Return what an application's refusal is answered."""
         after = {"Retry-After": str(math.ceil(refusal.retry_after_s))}
         return cls(refusal.status, 4, refusal.message, after)
 
     @classmethod
-    def unknown_session(cls) -> Reject:
+    def unknown_session(cls) -> RequestRejected:
         """Return the answer to a session id that is nobody's."""
         return cls(400, 1, "Session ID unknown")
 
     @classmethod
-    def bad_request(cls, message: str = "Bad request") -> Reject:
+    def bad_request(cls, message: str = "Bad request") -> RequestRejected:
         """Return the answer to a request that its session does not expect."""
         return cls(400, 3, message)
 
 
-def refuse_handshake(engine: EngineServer, environ: RequestEnviron, transport: str) -> None:
+class HandshakeRules(Protocol):
+    """What a server allows: transports, and the origins of browsers."""
+
+    transports: list[str]
+
+    def allows_origin(self, origin: str, environ: RequestEnviron) -> bool:
+        """Return whether a browser's page of this origin may connect."""
+        ...
+
+
+def refuse_handshake(rules: HandshakeRules, environ: RequestEnviron, transport: str) -> None:
     """Check origin, transport and protocol version of a request.
 
+    Args:
+        rules: what the server allows.
+        environ: the request.
+        transport: ``polling`` or ``websocket``: what the request is for.
+
     Raises:
-        Reject: what it is answered.
+        RequestRejected: with the answer to send.
     """
     head = environ.head
     origin = head.header("origin")
-    if origin is not None and engine.cors_allowed_origins != []:
-        allowed = engine._cors_allowed_origins(environ)  # noqa: SLF001 - python-engineio's own rule
-        if allowed is not None and origin not in allowed:
-            raise Reject(400, 4, "Origin not allowed")
-    if head.parameter("transport") != transport or transport not in engine.transports:
-        raise Reject(400, 0, "Transport unknown")
+    if origin is not None and not rules.allows_origin(origin, environ):
+        raise RequestRejected(400, 4, "Origin not allowed")
+    if head.parameter("transport") != transport or transport not in rules.transports:
+        raise RequestRejected(400, 0, "Transport unknown")
     if head.parameter("j") is not None:
-        raise Reject(400, 3, "JSONP is not served; use CORS")
+        raise RequestRejected(400, 3, "JSONP is not served; use CORS")
     if head.parameter("sid") is None and head.parameter("EIO") != _PROTOCOL:
-        raise Reject(400, 5, "Unsupported protocol version; this server speaks EIO=4")
+        raise RequestRejected(400, 5, "Unsupported protocol version; this server speaks EIO=4")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gateway.ratelimit import EventLimiter, RollingWindow
 from gateway.server.app import Gateway
-from gateway.server.tables import Tables
+from gateway.server.context import Context
 from tests.faults.ports import wrap
 
 
@@ -21,12 +21,12 @@ def enforce(gateway: Gateway, *, limit: int | None = None, window_s: float | Non
     )
 
     def around(_limiter_for: Callable[..., EventLimiter]) -> Callable[..., EventLimiter]:
-        def limiter_for(tables: Tables, user_id: str) -> EventLimiter:
-            return EventLimiter(kept, tables.user_limiters.acquire(user_id))
+        def limiter_for(context: Context, user_id: str) -> EventLimiter:
+            return EventLimiter(kept, context.user_limiters.acquire(user_id))
 
         return limiter_for
 
-    wrap(Tables, "limiter_for", around)  # its instances have slots; a process has one gateway
+    wrap(Context, "limiter_for", around)  # its instances have slots; a process has one gateway
 
 
 def reset(gateway: Gateway) -> None:
@@ -42,4 +42,4 @@ def reset(gateway: Gateway) -> None:
 
         return acquire_new
 
-    wrap(gateway.tables.user_limiters, "acquire", around)
+    wrap(gateway.context.user_limiters, "acquire", around)

@@ -1,61 +1,39 @@
-"""What stands on Engine.IO sessions: the interface, and the one of a bare Engine.IO server."""
+"""The handlers of a bare Engine.IO server, without Socket.IO on it."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import logging
-from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
-if TYPE_CHECKING:
-    from gateway.transport.engine import EngineServer
-    from gateway.transport.session import EngineSession
+from gateway.transport.engine import Engine
+from gateway.transport.engine_session import EngineSession
 
 log = logging.getLogger("gateway.transport")
 
 
-class Application(Protocol):
-    """What stands on the sessions: Engine.IO handlers, or a Socket.IO server."""
+class EngineHandlers:
+    """The application of a bare Engine.IO server: its ``connect``, ``message``, ``disconnect``.
 
-    def opened(self, session: EngineSession) -> Any:
-        """Note a new session; an awaitable is awaited. What is not ``None`` or true refuses it."""
-
-    def received(self, session: EngineSession, data: str | bytes) -> None:
-        """Take one message."""
-
-    def breached(self, session: EngineSession, what: str) -> None:
-        """Note what a client did that closes it; it is closed when this returns."""
-
-    def closed(self, session: EngineSession, reason: str) -> None:
-        """Note that a session has ended, before the engine forgets it."""
-
-
-@dataclass(slots=True)
-class Counts:
-    """What happened to sessions since the start.
+    Args:
+        engine: runs what a handler awaits.
+        handlers: the registered handlers by event, python-engineio's own dict.
 
     Attributes:
-        closed: sessions by reason.
-        conflated: parcels replaced by newer ones.
+        departing: closed sessions whose ``disconnect`` handler still runs.
     """
 
-    closed: Counter[str] = field(default_factory=Counter)
-    conflated: int = 0
-
-
-class EngineHandlers:
-    """The application of a bare Engine.IO server: its ``connect``, ``message``, ``disconnect``."""
-
-    def __init__(self, engine: EngineServer) -> None:
+    def __init__(self, engine: Engine, handlers: Mapping[str, Callable[..., Any]]) -> None:
         self._engine = engine
+        self._handlers = handlers
+        self.departing: dict[str, EngineSession] = {}
 
     def opened(self, session: EngineSession) -> Any:
         """Ask the ``connect`` handler."""
         session.admission_due_ns = 0
-        handler = self._engine.handlers.get("connect")
+        handler = self._handlers.get("connect")
         if handler is None:
             return None
         try:
@@ -76,17 +54,17 @@ class EngineHandlers:
         """Tell the ``disconnect`` handler."""
         waiting = self._call("disconnect", session.sid, reason)
         if waiting is not None:
-            self._engine.departing[session.sid] = session
+            self.departing[session.sid] = session
             self._engine.spawn(self._depart(session, waiting))
 
     async def _depart(self, session: EngineSession, waiting: Awaitable[Any]) -> None:
         try:
             await waiting
         finally:
-            del self._engine.departing[session.sid]
+            del self.departing[session.sid]
 
     def _call(self, event: str, *arguments: object) -> Any:
-        handler = self._engine.handlers.get(event)
+        handler = self._handlers.get(event)
         if handler is None:
             return None
         if event == "disconnect" and not takes(handler, len(arguments)):

@@ -15,17 +15,17 @@ from gateway.session import Sessions
 from gateway.settings import Settings
 from gateway.streams import Streams
 from gateway.subscriptions import Subscriptions
-from gateway.transport import AsyncServer
+from gateway.transport import SocketServer
 
 
 @dataclass(kw_only=True, slots=True)
-class Tables:
+class Context:
     """Every table of connections and of users, and what reads and moves them."""
 
     settings: Settings
     clock: Clock
     metrics: GatewayMetrics
-    transport: AsyncServer
+    transport: SocketServer
     broadcaster: Broadcaster
     sessions: Sessions
     subscriptions: Subscriptions

@@ -9,17 +9,17 @@ long because polling, upgrade and deadlines share one state and its order.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Protocol
 
 from gateway.transport import frames
+from gateway.transport.counts import EndReason
+from gateway.transport.environ import RequestEnviron
 from gateway.transport.inbox import Inbox, Work
-from gateway.transport.outbox import MOST_BYTES_A_WRITE, Outbox
+from gateway.transport.outbox import MOST_BYTES_A_WRITE, Outbox, OutboxOwner
+from gateway.transport.parcels import Parcel
 from gateway.transport.payloads import PacketType
-
-if TYPE_CHECKING:
-    from gateway.transport.engine import EngineServer
-    from gateway.transport.environ import RequestEnviron
-    from gateway.transport.rooms import Member
+from gateway.transport.wheel import Sleeper
 
 _STOPPED_NS: Final = 100_000_000
 _PING_FRAME: Final = frames.encode_frame(frames.TEXT, PacketType.PING.encode())
@@ -28,7 +28,84 @@ _PONG_FRAME_BYTES: Final = 7  # head, four of the mask, one of the text
 _PONG_BYTE: Final = ord(PacketType.PONG)
 _PROBE_ANSWER: Final = frames.encode_frame(frames.TEXT, b"3probe")
 
-SLOW_CONSUMER: Final = "slow consumer"
+
+class Participant:
+    """One Socket.IO client: a session's connection to one namespace.
+
+    Attributes:
+        sid: its id, which the client knows as ``socket.id``.
+        namespace: where.
+        session: over what.
+        rooms: the rooms that it is in, without its own.
+        is_connected: its CONNECT has been answered, and it is not leaving.
+        is_leaving: its disconnect handler runs.
+        early: what was sent to it before its CONNECT was answered.
+        callbacks: what waits for its acknowledgements.
+    """
+
+    __slots__ = (
+        "callbacks",
+        "early",
+        "is_connected",
+        "is_leaving",
+        "namespace",
+        "rooms",
+        "session",
+        "sid",
+    )
+
+    def __init__(self, sid: str, namespace: str, session: EngineSession) -> None:
+        self.sid = sid
+        self.namespace = namespace
+        self.session = session
+        self.rooms: list[str] = []
+        self.is_connected = False
+        self.is_leaving = False
+        self.early: list[Parcel] | None = None
+        self.callbacks: dict[int, Any] | None = None
+
+
+class SessionOwner(OutboxOwner, Protocol):
+    """What a session needs from its engine."""
+
+    ping_interval_ns: int
+    ping_timeout_ns: int
+    most_blocked_ns: int
+    frame_limits: frames.FrameLimits
+    wake_at: Callable[[Sleeper, int], None]
+
+    def receive(self, session: EngineSession, data: str | bytes) -> None:
+        """Hand a message to the application."""
+
+    def breach(self, session: EngineSession, what: str, code: int = ...) -> None:
+        """Close a session whose client broke the protocol."""
+
+    def close(self, session: EngineSession, reason: str, code: int = ..., text: str = ...) -> None:
+        """Close a session and its socket."""
+
+    def finish(self, session: EngineSession, reason: str, *, is_lost: bool = ...) -> None:
+        """Take a session out of every table."""
+
+    def held(self, session: EngineSession, added_bytes: int) -> None:
+        """Note that more, or less, waits for a session."""
+
+    def evict(self, session: EngineSession) -> None:
+        """Close a client that does not read."""
+
+    def overdue(self, session: EngineSession, why: str) -> None:
+        """Close a session whose deadline has passed."""
+
+    def lost(self, session: EngineSession) -> None:
+        """Note that a session's socket is gone."""
+
+    def forget(self, session: EngineSession) -> None:
+        """Drop what a closed session's client did not fetch in time."""
+
+    def dismiss(self, transport: asyncio.Transport) -> None:
+        """Close a socket that belongs to no session."""
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run a coroutine."""
 
 
 class EngineSession(Outbox):
@@ -39,7 +116,7 @@ class EngineSession(Outbox):
         environ: of the request that opened it.
         is_broken: its client broke the protocol.
         is_receiving: a polling body of its is being read.
-        members: its Socket.IO clients, one a namespace.
+        participants: its Socket.IO clients, one a namespace.
         application: what an application saved with ``save_session``.
     """
 
@@ -56,19 +133,21 @@ class EngineSession(Outbox):
         "environ",
         "is_broken",
         "is_receiving",
-        "members",
+        "participants",
         "poll",
         "sid",
         "upgrade",
         "wake_tick",
     )
 
-    def __init__(self, engine: EngineServer, sid: str, environ: RequestEnviron) -> None:
-        super().__init__(engine)
+    _owner: SessionOwner
+
+    def __init__(self, owner: SessionOwner, sid: str, environ: RequestEnviron) -> None:
+        super().__init__(owner)
         self.sid = sid
         self.environ = environ
         self.is_broken = False
-        self.members: tuple[Member, ...] = ()
+        self.participants: tuple[Participant, ...] = ()
         self.application: dict[str, Any] | None = None
         self.poll: asyncio.Future[bytes | None] | None = None
         self.upgrade: Upgrade | None = None
@@ -87,15 +166,15 @@ class EngineSession(Outbox):
 
     def held(self, added_bytes: int) -> None:
         """Note that more, or less, waits; the outbox's."""
-        self._engine.held(self, added_bytes)
+        self._owner.held(self, added_bytes)
 
     def outgrown(self) -> None:
         """Close the client, which does not read; the outbox's."""
-        self._engine.evict(self)
+        self._owner.evict(self)
 
     def wake_by(self, due_ns: int) -> None:
         """Look at what waits at that time, or before; the outbox's."""
-        self._engine.wake_at(self, due_ns)
+        self._owner.wake_at(self, due_ns)
 
     # HTTP polling
 
@@ -128,7 +207,7 @@ class EngineSession(Outbox):
             return
         if self._is_ping_waiting and not self._is_blocked:
             self._is_ping_waiting = False
-            self._pong_due_ns = self._engine.now_ns() + self._engine.ping_timeout_ns
+            self._pong_due_ns = self._owner.now_ns() + self._owner.ping_timeout_ns
             self.write(_PING_FRAME)
         while self._backlog and not self._is_blocked:
             parcels = self.take(MOST_BYTES_A_WRITE)
@@ -151,7 +230,7 @@ class EngineSession(Outbox):
     @property
     def frame_limits(self) -> frames.FrameLimits:
         """What a client's messages may be."""
-        return self._engine.frame_limits
+        return self._owner.frame_limits
 
     def data_received(self, data: bytes) -> None:
         """Read frames; the asyncio protocol's. An idle client's are pongs, and found at once."""
@@ -173,7 +252,7 @@ class EngineSession(Outbox):
         if not self.is_open:
             return
         if self.upgrade is None:
-            self._engine.receive(self, data)
+            self._owner.receive(self, data)
         else:
             self.abandon_upgrade()
 
@@ -183,11 +262,11 @@ class EngineSession(Outbox):
         if self.upgrade is not None:
             self.abandon_upgrade()
         elif isinstance(message, frames.Violation) and self.is_open:
-            self._engine.breach(self, f"WebSocket: {message.reason}", message.code)
+            self._owner.breach(self, f"WebSocket: {message.reason}", message.code)
         else:
             if self.is_open:
                 self.control(frames.encode_close(frames.CloseCode.NORMAL))
-                self._engine.finish(self, self._engine.reason.TRANSPORT_CLOSE)
+                self._owner.finish(self, EndReason.TRANSPORT_CLOSE)
             if transport is not None:
                 transport.close()
 
@@ -201,16 +280,16 @@ class EngineSession(Outbox):
         elif kind == "4":
             is_corked = self.cork()
             try:
-                self._engine.receive(self, text[1:])
+                self._owner.receive(self, text[1:])
             finally:
                 if is_corked:
                     self.uncork()
         elif kind == "3":
             self.receive_pong()
         elif kind == "1":
-            self._engine.close(self, self._engine.reason.CLIENT_DISCONNECT)
+            self._owner.close(self, EndReason.CLIENT_DISCONNECT)
         elif kind not in ("5", "6") or len(text) > 1:
-            self._engine.breach(self, "malformed packet (Engine.IO)")
+            self._owner.breach(self, "malformed packet (Engine.IO)")
 
     def _upgrade(self, text: str) -> None:
         """Follow the probe of an upgrade (Engine.IO protocol: upgrade)."""
@@ -235,12 +314,12 @@ class EngineSession(Outbox):
         self._unread = None
         if transport is not None:
             transport.set_protocol(asyncio.Protocol())
-            self._engine.dismiss(transport)
+            self._owner.dismiss(transport)
 
     def pause_writing(self) -> None:
         """The kernel takes no more; the asyncio protocol's."""
         super().pause_writing()
-        self._blocked_at_ns = self._engine.now_ns()
+        self._blocked_at_ns = self._owner.now_ns()
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """The socket is gone; the asyncio protocol's: only note it."""
@@ -252,7 +331,7 @@ class EngineSession(Outbox):
         if self.upgrade is not None:
             self.upgrade = None  # polling goes on
         else:
-            self._engine.lost(self)
+            self._owner.lost(self)
 
     # Receiving in order
 
@@ -268,7 +347,7 @@ class EngineSession(Outbox):
         waiting = work()
         if waiting is not None:
             self._inbox = Inbox(self)
-            self._engine.spawn(self._inbox.work_off(waiting))
+            self._owner.spawn(self._inbox.work_off(waiting))
 
     def emptied(self) -> None:
         """Note that nothing of the client's waits for its handlers any more; the inbox's."""
@@ -284,21 +363,21 @@ class EngineSession(Outbox):
 
     def begin_pings(self, now_ns: int) -> None:
         """Ping the client from now on."""
-        self._ping_due_ns = now_ns + self._engine.ping_interval_ns
-        self._engine.wake_at(self, self._ping_due_ns)
+        self._ping_due_ns = now_ns + self._owner.ping_interval_ns
+        self._owner.wake_at(self, self._ping_due_ns)
 
     def receive_pong(self) -> None:
         """Note that the client lives."""
         if self._pong_due_ns:
             self._pong_due_ns = 0
-            self._ping_due_ns = self._engine.now_ns() + self._engine.ping_interval_ns
-            if self._engine.ping_interval_ns < self._engine.ping_timeout_ns:
-                self._engine.wake_at(self, self._ping_due_ns)  # before the pong would be due
+            self._ping_due_ns = self._owner.now_ns() + self._owner.ping_interval_ns
+            if self._owner.ping_interval_ns < self._owner.ping_timeout_ns:
+                self._owner.wake_at(self, self._ping_due_ns)  # before the pong would be due
 
     def close_by(self, due_ns: int) -> None:
         """Abort the socket when it is not closed by then."""
         self._close_due_ns = due_ns
-        self._engine.wake_at(self, due_ns)
+        self._owner.wake_at(self, due_ns)
 
     def wake(self, now_ns: int) -> int:
         """Do what is due; the timer wheel's."""
@@ -306,10 +385,10 @@ class EngineSession(Outbox):
             return self._wake_closed(now_ns)
         if not self._pong_due_ns and now_ns < self._ping_due_ns and self._has_pings_alone:
             return self._ping_due_ns  # its pong came: so it is each time, for an idle client
-        engine = self._engine
+        owner = self._owner
         overdue = self._overdue(now_ns)
         if overdue is not None:
-            engine.overdue(self, overdue)
+            owner.overdue(self, overdue)
             return self._close_due_ns
         if self.upgrade is not None and now_ns >= self.upgrade.due_ns:
             self.abandon_upgrade()
@@ -317,9 +396,9 @@ class EngineSession(Outbox):
             # From when it was due, so that late timers do not add up; unless so late, as where
             # the process stood still, that its client would miss the time.
             late_ns = now_ns - self._ping_due_ns
-            is_prompt = late_ns < min(_STOPPED_NS, engine.ping_timeout_ns // 4)
+            is_prompt = late_ns < min(_STOPPED_NS, owner.ping_timeout_ns // 4)
             sent_ns = self._ping_due_ns if is_prompt else now_ns
-            self._pong_due_ns = sent_ns + engine.ping_timeout_ns
+            self._pong_due_ns = sent_ns + owner.ping_timeout_ns
             self._ping()
             if self._has_pings_alone:
                 return self._pong_due_ns
@@ -327,7 +406,7 @@ class EngineSession(Outbox):
         dues += [due for due in (self.admission_due_ns, self.attachments_due_ns) if due]
         since_ns = self._backlog.since_ns() if self._backlog else None
         if since_ns is not None:
-            dues.append(since_ns + engine.max_send_age_ns)
+            dues.append(since_ns + owner.max_send_age_ns)
         if self.upgrade is not None:
             dues.append(self.upgrade.due_ns)
         return min(dues)
@@ -346,25 +425,27 @@ class EngineSession(Outbox):
     def _overdue(self, now_ns: int) -> str | None:
         """Return why the session must end now, ``None`` when it need not."""
         since_ns = self._backlog.since_ns() if self._backlog else None
-        if since_ns is not None and now_ns >= since_ns + self._engine.max_send_age_ns:
-            return SLOW_CONSUMER
-        if self._is_blocked and now_ns >= self._blocked_at_ns + self._engine.most_blocked_ns:
-            return SLOW_CONSUMER  # it has not taken what it was handed in a whole ping cycle
+        if since_ns is not None and now_ns >= since_ns + self._owner.max_send_age_ns:
+            return EndReason.SLOW_CONSUMER
+        if self._is_blocked and now_ns >= self._blocked_at_ns + self._owner.most_blocked_ns:
+            return (
+                EndReason.SLOW_CONSUMER
+            )  # it has not taken what it was handed in a whole ping cycle
         if self._pong_due_ns and self._is_reading_paused:
             # Its pong may lie among what is not read yet.
-            self._pong_due_ns = max(self._pong_due_ns, now_ns + self._engine.ping_timeout_ns)
+            self._pong_due_ns = max(self._pong_due_ns, now_ns + self._owner.ping_timeout_ns)
         if self._pong_due_ns and now_ns >= self._pong_due_ns:
-            return str(self._engine.reason.PING_TIMEOUT)
+            return EndReason.PING_TIMEOUT
         if self.admission_due_ns and now_ns >= self.admission_due_ns:
-            return "no CONNECT"
+            return EndReason.NO_CONNECT
         if self.attachments_due_ns and now_ns >= self.attachments_due_ns:
-            return "attachments missing"
+            return EndReason.ATTACHMENTS_MISSING
         return None
 
     def _wake_closed(self, now_ns: int) -> int:
         if now_ns < self._close_due_ns:
             return self._close_due_ns
-        self._engine.forget(self)
+        self._owner.forget(self)
         if self.transport is not None:
             self.transport.abort()
         return 0

@@ -12,12 +12,10 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from gateway.transport.outbox import Outbox
 from gateway.transport.parcels import Lane, Parcel
-
-if TYPE_CHECKING:
-    from gateway.transport.session import EngineSession
 
 SLICE_NS: Final = 4_000_000
 _CLOCK_EVERY: Final = 16  # sends between two looks at the clock
@@ -39,7 +37,7 @@ class _Job:
     def __init__(
         self,
         parcel: Parcel,
-        sessions: Sequence[EngineSession],
+        sessions: Sequence[Outbox],
         began_ns: int,
         on_done: OnDone | None,
         is_passable: bool,
@@ -77,7 +75,7 @@ class FanOut:
         self,
         lane: Lane,
         parcel: Parcel,
-        sessions: Sequence[EngineSession],
+        sessions: Sequence[Outbox],
         on_done: OnDone | None = None,
         *,
         is_passable: bool = False,
@@ -173,7 +171,7 @@ class FanOut:
 
     def _send_all(self, lane: Lane, jobs: list[_Job]) -> Iterator[None]:
         """Gather the parcels of each client, then write each client's at once."""
-        gathered: dict[EngineSession, list[Parcel]] = {}
+        gathered: dict[Outbox, list[Parcel]] = {}
         for job in jobs:
             parcel = job.parcel
             for count, session in enumerate(job.sessions, start=1):

@@ -1,0 +1,193 @@
+"""``Participants``: the clients of every namespace and room of this process.
+
+Each client knows its rooms, and its own room is the client itself, so that nothing scans
+all rooms when a client leaves.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from gateway.transport.engine_session import EngineSession, Participant
+from gateway.transport.parcels import Parcel
+
+_SEVERAL: Final = (list, tuple, set, frozenset)
+
+
+class Participants:
+    """The participants of every namespace and room of this process."""
+
+    def __init__(self) -> None:
+        self._participants: dict[str, dict[str, Participant]] = {}
+        self._rooms: dict[str, dict[str, dict[str, EngineSession]]] = {}
+        self._ack_ids = itertools.count(1)
+        self._pending = 0
+
+    def join(self, session: EngineSession, namespace: str, sid: str) -> Participant | None:
+        """Enter a session into a namespace, ``None`` when it is there already.
+
+        Nothing reaches the new participant until ``admit``.
+
+        Args:
+            session: the transport of the client.
+            namespace: the namespace that it asked for.
+            sid: a new id.
+        """
+        if participant_of(session, namespace) is not None:
+            return None
+        participant = Participant(sid, namespace, session)
+        self._pending += 1
+        self._participants.setdefault(namespace, {})[sid] = participant
+        session.participants = (*session.participants, participant)
+        return participant
+
+    def admit(self, participant: Participant) -> list[Parcel]:
+        """Let a participant have what its namespace and its rooms get.
+
+        Returns:
+            What was sent to it alone before.
+        """
+        participant.is_connected = True
+        self._pending -= 1
+        for room in participant.rooms:
+            self._sessions_of(participant.namespace, room)[participant.sid] = participant.session
+        early, participant.early = participant.early or [], None
+        return early
+
+    def part(self, participant: Participant) -> None:
+        """Take a participant out of its namespace and of all its rooms."""
+        if not participant.is_connected and not participant.is_leaving:
+            self._pending -= 1
+        self._leave_all(participant)
+        participant.is_connected = False
+        participant.callbacks = None
+        participants = self._participants.get(participant.namespace, {})
+        participants.pop(participant.sid, None)
+        if not participants:
+            self._participants.pop(participant.namespace, None)
+            self._rooms.pop(participant.namespace, None)
+        session = participant.session
+        session.participants = tuple(
+            other for other in session.participants if other is not participant
+        )
+
+    def mute(self, participant: Participant) -> None:
+        """Let nothing more reach a participant whose disconnect handler still runs."""
+        participant.is_connected = False
+        participant.is_leaving = True
+        self._leave_all(participant)
+
+    def _leave_all(self, participant: Participant) -> None:
+        rooms = self._rooms.get(participant.namespace, {})
+        for room in participant.rooms:
+            sessions = rooms.get(room)
+            if sessions is not None:
+                sessions.pop(participant.sid, None)
+                if not sessions:
+                    del rooms[room]
+        participant.rooms = []
+
+    def _sessions_of(self, namespace: str, room: str) -> dict[str, EngineSession]:
+        return self._rooms.setdefault(namespace, {}).setdefault(room, {})
+
+    def participant(self, sid: str | None, namespace: str | None = None) -> Participant | None:
+        """Return a participant by its id, connected or not."""
+        participants = self._participants.get(namespace or "/")
+        return None if participants is None or sid is None else participants.get(sid)
+
+    def sessions(
+        self, namespace: str, rooms: Any, skip: Iterable[str | None] = ()
+    ) -> list[EngineSession]:
+        """Return the sessions of a namespace's rooms at this moment, each once.
+
+        Args:
+            namespace: the namespace.
+            rooms: a room, a participant's id, several of them, or ``None`` for everybody.
+            skip: participants that are left out.
+        """
+        found = self._union(namespace, rooms)
+        skipped = [sid for sid in skip if sid in found]
+        if skipped:
+            found = dict(found)
+            for sid in skipped:
+                del found[sid]
+        return list(found.values())
+
+    def _union(self, namespace: str, rooms: Any) -> Mapping[Any, EngineSession]:
+        """Return the participants of rooms; of one room its own table, not to be changed."""
+        if rooms is None:
+            return {
+                sid: participant.session
+                for sid, participant in self._participants.get(namespace, {}).items()
+                if participant.is_connected
+            }
+        named = rooms if isinstance(rooms, _SEVERAL) else (rooms,)
+        tables = [table for room in named if (table := self._room(namespace, room))]
+        if len(tables) == 1:
+            return tables[0]
+        return {sid: session for table in tables for sid, session in table.items()}
+
+    def _room(self, namespace: str, room: Any) -> dict[str, EngineSession]:
+        sessions = self._rooms.get(namespace, {}).get(room)
+        if sessions is not None:
+            return sessions
+        participant = self.participant(room, namespace)
+        if participant is None or not participant.is_connected:
+            return {}
+        return {participant.sid: participant.session}
+
+    def waiting(self, namespace: str, rooms: Any) -> list[Participant]:
+        """Return the participants named by their ids whose CONNECT is not answered yet."""
+        if not self._pending or rooms is None:
+            return []
+        named = rooms if isinstance(rooms, _SEVERAL) else (rooms,)
+        participants = (self.participant(sid, namespace) for sid in named)
+        return [
+            m for m in participants if m is not None and not m.is_connected and not m.is_leaving
+        ]
+
+    def enter(self, participant: Participant, room: str) -> None:
+        """Let a participant into a room; twice is once.
+
+        Raises:
+            ValueError: the room is another participant's own.
+        """
+        if room == participant.sid:
+            return
+        if self.participant(room, participant.namespace) is not None:
+            raise ValueError("cannot enter a sid room")
+        if participant.is_leaving or room in participant.rooms:
+            return
+        participant.rooms.append(room)
+        if participant.is_connected:
+            self._sessions_of(participant.namespace, room)[participant.sid] = participant.session
+
+    def leave(self, participant: Participant, room: str) -> None:
+        """Take a participant out of a room; one that it is not in is fine."""
+        if room not in participant.rooms:
+            return
+        participant.rooms.remove(room)
+        rooms = self._rooms.get(participant.namespace, {})
+        sessions = rooms.get(room)
+        if sessions is not None:
+            sessions.pop(participant.sid, None)
+            if not sessions:
+                del rooms[room]
+
+    def expect_ack(self, participant: Participant, callback: Any) -> int:
+        """Return the id by which a participant's acknowledgement will call back."""
+        if participant.callbacks is None:
+            participant.callbacks = {}
+        ack_id = next(self._ack_ids)
+        participant.callbacks[ack_id] = callback
+        return ack_id
+
+
+def participant_of(session: EngineSession, namespace: str) -> Participant | None:
+    """Return a session's client in a namespace, one that is leaving not counted."""
+    for participant in session.participants:
+        if participant.namespace == namespace and not participant.is_leaving:
+            return participant
+    return None
