@@ -13,8 +13,8 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
-from gateway.admission import AddressLimit
 from gateway.contract import Channel, ClientEvent, ErrorCode, LimitName, ServerEvent
+from gateway.limits.address_admission import AddressLimit
 from gateway.publication import Kind, kind_of
 
 _OTHER: Final = "other"

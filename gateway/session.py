@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway.auth import Identity
-from gateway.ratelimit import EventLimiter
+from gateway.limits.event_limiter import EventLimiter
 
 
 @dataclass(slots=True)

@@ -13,17 +13,20 @@ from typing import Any, Final
 from aiohttp import web
 
 from gateway import strict_json
-from gateway.admission import AddressAdmission, UserConnections
 from gateway.auth import Authenticator
 from gateway.contract import (
     CLOSE_TIMEOUT_SECONDS,
     MAX_PAYLOAD_BYTES,
     MAX_PUBLISH_BYTES,
+    LimitName,
     ServerEvent,
 )
 from gateway.expiry import ExpiryWheel
+from gateway.limits.address_admission import AddressAdmission
+from gateway.limits.quota import EventQuotas
+from gateway.limits.user_connections import UserConnections
+from gateway.limits.user_windows import UserWindows
 from gateway.metrics import GatewayMetrics
-from gateway.ratelimit import UserLimiters
 from gateway.server.broadcast import Broadcaster
 from gateway.server.clock import Clock, SystemClock
 from gateway.server.connections import Connections
@@ -86,10 +89,9 @@ class Gateway:
 
     def _make_context(self, metrics: GatewayMetrics, addresses: AddressAdmission) -> Context:
         settings = self.settings
-        streams = Streams(
-            epoch=secrets.token_hex(8),
-            retention_ns=round(settings.user_retention_seconds * 1e9),
-        )
+        quotas = EventQuotas.of(settings)
+        retention_ns = round(settings.user_retention_seconds * 1e9)
+        streams = Streams(epoch=secrets.token_hex(8), retention_ns=retention_ns)
         user_connections = UserConnections(settings.max_connections_per_user)
         broadcaster = Broadcaster(
             self.transport,
@@ -110,11 +112,12 @@ class Gateway:
                 settings.max_rooms_per_client, settings.max_symbols_per_process
             ),
             user_connections=user_connections,
-            user_limiters=UserLimiters(settings),
+            quotas=quotas,
+            user_windows=UserWindows(quotas.by_limit[LimitName.USER], retention_ns),
             addresses=addresses,
             streams=streams,
             expiries=ExpiryWheel(self.clock.unix_s()),
-            limits=enforced_limits(settings),
+            limits=enforced_limits(settings, quotas),
         )
 
     def _make_transport(self, metrics: GatewayMetrics) -> AsyncServer:

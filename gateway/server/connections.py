@@ -103,7 +103,7 @@ class Connections:
         context.expiries.cancel(sid)
         context.subscriptions.drop(sid)
         context.user_connections.remove(sid)
-        context.user_limiters.release(user_id, now_ns)
+        context.user_windows.release(user_id, now_ns)
         context.streams.release(user_id, now_ns)
         context.metrics.client_closed(
             session.closing_reason or reason, (now_ns - session.connected_at_ns) / 1e9

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.admission import AddressAdmission, UserConnections
 from gateway.expiry import ExpiryWheel
+from gateway.limits.address_admission import AddressAdmission
+from gateway.limits.event_limiter import EventLimiter
+from gateway.limits.quota import EventQuotas
+from gateway.limits.user_connections import UserConnections
+from gateway.limits.user_windows import UserWindows
 from gateway.metrics import GatewayMetrics
-from gateway.ratelimit import EventLimiter, UserLimiters
 from gateway.server.broadcast import Broadcaster
 from gateway.server.clock import Clock
 from gateway.session import Sessions
@@ -30,7 +33,8 @@ class Context:
     sessions: Sessions
     subscriptions: Subscriptions
     user_connections: UserConnections
-    user_limiters: UserLimiters
+    quotas: EventQuotas
+    user_windows: UserWindows
     addresses: AddressAdmission
     streams: Streams
     expiries: ExpiryWheel
@@ -40,12 +44,12 @@ class Context:
 
     def limiter_for(self, user_id: str) -> EventLimiter:
         """Return a new connection's limiter, which shares its user's."""
-        return EventLimiter(self.settings, self.user_limiters.acquire(user_id))
+        return EventLimiter(self.quotas, self.user_windows.acquire(user_id))
 
     def sweep(self) -> None:
         """Forget users and addresses whose retention has passed."""
         now_ns = self.clock.monotonic_ns()
-        self.user_limiters.sweep(now_ns)
+        self.user_windows.sweep(now_ns)
         self.streams.sweep(now_ns)
         self.addresses.sweep(now_ns)
 
@@ -61,7 +65,7 @@ class Context:
     def user_entries(self) -> dict[str, int]:
         """Return how many entries each table of users and addresses holds."""
         return {
-            "user_limiters": len(self.user_limiters),
+            "user_windows": len(self.user_windows),
             "user_streams": self.streams.user_count(),
             "addresses": len(self.addresses),
         }

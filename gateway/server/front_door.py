@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from gateway.admission import AddressAdmission, client_address
+from gateway.client_address import client_address
+from gateway.limits.address_admission import AddressAdmission
 from gateway.metrics import GatewayMetrics
 from gateway.server.clock import Clock
 from gateway.server.log import get_logger
@@ -17,6 +18,7 @@ from gateway.settings import Settings
 from gateway.transport import HandshakeRefusal, RequestEnviron
 
 _RETRY_WHILE_DRAINING_S: Final = 5
+_TOO_MANY_REQUESTS: Final = 429
 
 log = get_logger(__name__)
 
@@ -53,9 +55,9 @@ class FrontDoor:
         refusal = self._admission.admit(self.address_of(environ), self._clock.monotonic_ns())
         if refusal is None:
             return None
-        self._metrics.address_refused(refusal.reason)
-        log.warning("session refused", reason=refusal.reason, status=refusal.status)
-        return HandshakeRefusal(refusal.status, refusal.reason, refusal.retry_after_s)
+        self._metrics.address_refused(refusal.limit)
+        log.warning("session refused", reason=refusal.limit, status=_TOO_MANY_REQUESTS)
+        return HandshakeRefusal(_TOO_MANY_REQUESTS, refusal.limit, refusal.retry_after_s)
 
     def session_closed(self, environ: RequestEnviron) -> None:
         """Give the place of a session back."""

@@ -23,6 +23,7 @@ from gateway.errors import (
     UnknownEvent,
     WireError,
 )
+from gateway.limits.event_limiter import EventRefusal
 from gateway.llm import parse_cancel, parse_chat, provider_not_found
 from gateway.server.connections import Connections
 from gateway.server.context import Context
@@ -96,9 +97,9 @@ class Handlers:
         context.user_connections.touch(sid, now_ns)
         known = name if isinstance(name, str) and name in self._handlers else None
         context.metrics.message_in(known or "unknown")
-        decision = session.limiter.decide(known or "", now_ns)
-        if not decision.accepted:
-            return self._refuse(session, decision)
+        refusal = session.limiter.admit(known or "", now_ns)
+        if refusal is not None:
+            return self._refuse(session, refusal)
         try:
             return self._perform(session, known, name, arguments, size, now_ns)
         except WireError as error:
@@ -146,14 +147,14 @@ class Handlers:
             return acknowledgement
         return _acknowledge_after(sent, acknowledgement)
 
-    def _refuse(self, session: Session, decision: Any) -> dict[str, Any]:
+    def _refuse(self, session: Session, refusal: EventRefusal) -> dict[str, Any]:
         context = self._context
-        context.metrics.limit_violated(decision.limit)
-        error = RateLimited(decision.retry_after_ms, decision.limit)
+        context.metrics.limit_violated(refusal.limit)
+        error = RateLimited(refusal.retry_after_ms, refusal.limit)
         payload = error.payload(context.broadcaster.timestamp())
-        if decision.first_of_breach:
+        if refusal.first_of_breach:
             context.transport.reply(session.sid, ServerEvent.ERROR, payload)
-        if decision.close:
+        if refusal.close:
             self._connections.close(session.sid, None, reason="too many refused events")
         return {"error": payload}
 

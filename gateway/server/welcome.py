@@ -5,36 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from gateway import contract
-from gateway.contract import LimitName
+from gateway.limits.quota import EventQuotas
 from gateway.server.context import Context
 from gateway.session import Session
 from gateway.settings import Settings
 
 
-def enforced_limits(settings: Settings) -> dict[str, Any]:
+def enforced_limits(settings: Settings, quotas: EventQuotas) -> dict[str, Any]:
     """Return what ``limits`` lists: every limit that is enforced, and no other.
 
     Returns:
         Under ``events``, for each rolling limit ``{limit, windowMs}``; counts and sizes beside it.
     """
-    minute_ms = 60_000
-    window_ms = round(settings.rate_window_seconds * 1_000)
     return {
         "events": {
-            LimitName.CONNECTION.value: {"limit": settings.rate_limit, "windowMs": window_ms},
-            LimitName.USER.value: {"limit": settings.user_rate_limit, "windowMs": window_ms},
-            LimitName.PING.value: {
-                "limit": settings.ping_limit,
-                "windowMs": round(settings.ping_window_seconds * 1_000),
-            },
-            LimitName.TOKEN_REFRESH.value: {
-                "limit": settings.token_refresh_limit,
-                "windowMs": minute_ms,
-            },
-            LimitName.LLM_STREAM_CANCEL.value: {
-                "limit": settings.llm_stream_cancel_limit,
-                "windowMs": minute_ms,
-            },
+            limit.value: {"limit": quota.limit, "windowMs": quota.window_ms}
+            for limit, quota in quotas.by_limit.items()
         },
         "refusedEventsPerMinute": settings.max_refused_events,
         "connectionsPerUser": settings.max_connections_per_user,

@@ -92,7 +92,7 @@ class Participants:
     def _sessions_of(self, namespace: str, room: str) -> dict[str, EngineSession]:
         return self._rooms.setdefault(namespace, {}).setdefault(room, {})
 
-    def participant(self, sid: str | None, namespace: str | None = None) -> Participant | None:
+    def find(self, sid: str | None, namespace: str | None = None) -> Participant | None:
         """Return a participant by its id, connected or not."""
         participants = self._participants.get(namespace or "/")
         return None if participants is None or sid is None else participants.get(sid)
@@ -133,7 +133,7 @@ class Participants:
         sessions = self._rooms.get(namespace, {}).get(room)
         if sessions is not None:
             return sessions
-        participant = self.participant(room, namespace)
+        participant = self.find(room, namespace)
         if participant is None or not participant.is_connected:
             return {}
         return {participant.sid: participant.session}
@@ -143,7 +143,7 @@ class Participants:
         if not self._pending or rooms is None:
             return []
         named = rooms if isinstance(rooms, _SEVERAL) else (rooms,)
-        participants = (self.participant(sid, namespace) for sid in named)
+        participants = (self.find(sid, namespace) for sid in named)
         return [
             m for m in participants if m is not None and not m.is_connected and not m.is_leaving
         ]
@@ -156,7 +156,7 @@ class Participants:
         """
         if room == participant.sid:
             return
-        if self.participant(room, participant.namespace) is not None:
+        if self.find(room, participant.namespace) is not None:
             raise ValueError("cannot enter a sid room")
         if participant.is_leaving or room in participant.rooms:
             return

@@ -150,7 +150,7 @@ class SocketServer:
         Returns:
             Whether the client was there.
         """
-        participant = self.participants.participant(sid)
+        participant = self.participants.find(sid)
         if participant is None:
             return False
         participant.session.send(self._parcel(event, data, "/"))
@@ -171,7 +171,7 @@ class SocketServer:
         Returns:
             Whether it was sent at once.
         """
-        participant = self.participants.participant(sid)
+        participant = self.participants.find(sid)
         if participant is None:
             on_sent()
             return True
@@ -191,21 +191,21 @@ class SocketServer:
 
     def enter_rooms(self, sid: str, rooms: Iterable[str]) -> None:
         """Let a client into rooms of the default namespace; one that is gone is ignored."""
-        participant = self.participants.participant(sid)
+        participant = self.participants.find(sid)
         if participant is not None:
             for room in rooms:
                 self.participants.enter(participant, room)
 
     def leave_rooms(self, sid: str, rooms: Iterable[str]) -> None:
         """Take a client out of rooms of the default namespace."""
-        participant = self.participants.participant(sid)
+        participant = self.participants.find(sid)
         if participant is not None:
             for room in rooms:
                 self.participants.leave(participant, room)
 
     def kick(self, sid: str, namespace: str = "/") -> None:
         """Disconnect a client; the transport of one that has no other namespace is closed."""
-        participant = self.participants.participant(sid, namespace)
+        participant = self.participants.find(sid, namespace)
         if participant is None:
             return
         session = participant.session
@@ -218,7 +218,7 @@ class SocketServer:
 
     def close_transport(self, sid: str, reason: str) -> None:
         """Close a client's transport without a DISCONNECT, so that a stock client returns."""
-        participant = self.participants.participant(sid)
+        participant = self.participants.find(sid)
         if participant is not None:
             self.engine.close(participant.session, reason)
 

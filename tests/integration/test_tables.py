@@ -29,7 +29,7 @@ async def test_a_thousand_connects_and_drops_leave_every_table_empty(
     assert not place.gateway.transport.environ
 
     context.sweep()
-    assert context.user_entries()["user_limiters"] == 1_000, "users are kept for their retention"
+    assert context.user_entries()["user_windows"] == 1_000, "users are kept for their retention"
 
     place.clock.advance(place.gateway.settings.user_retention_seconds + 1)
     context.sweep()

@@ -47,7 +47,7 @@ class Rooms(Participants, socketio.AsyncManager):  # type: ignore[misc]  # pytho
             self.server.broadcast(event, data, namespace, target, skip)
             return
         for sid, _ in self.get_participants(namespace, target):
-            participant = self.participant(sid, namespace)
+            participant = self.find(sid, namespace)
             if participant is not None and sid not in skip:
                 self.server.send_to(
                     participant, event, data, self.expect_ack(participant, callback)
@@ -65,21 +65,21 @@ class Rooms(Participants, socketio.AsyncManager):  # type: ignore[misc]  # pytho
 
     async def connect(self, sid: str, namespace: str) -> str:
         """Mark a client as connected."""
-        participant = self.participant(sid, namespace)
+        participant = self.find(sid, namespace)
         if participant is not None and not participant.is_connected:
             self.admit(participant)
         return sid
 
     def is_pre_connected(self, sid: str, namespace: str) -> bool:
         """Return whether a client waits for its connect handler."""
-        participant = self.participant(sid, namespace)
+        participant = self.find(sid, namespace)
         return (
             participant is not None and not participant.is_connected and not participant.is_leaving
         )
 
     def is_connected(self, sid: str, namespace: str) -> bool:
         """Return whether a client is connected, and not leaving."""
-        participant = self.participant(sid, namespace)
+        participant = self.find(sid, namespace)
         return participant is not None and participant.is_connected
 
     def sid_from_eio_sid(self, eio_sid: str, namespace: str) -> str | None:
@@ -90,12 +90,12 @@ class Rooms(Participants, socketio.AsyncManager):  # type: ignore[misc]  # pytho
 
     def eio_sid_from_sid(self, sid: str, namespace: str) -> str | None:
         """Return a client's session."""
-        participant = self.participant(sid, namespace)
+        participant = self.find(sid, namespace)
         return None if participant is None else participant.session.sid
 
     def pre_disconnect(self, sid: str, namespace: str) -> str | None:
         """Mark a client as leaving; return its session's id."""
-        participant = self.participant(sid, namespace)
+        participant = self.find(sid, namespace)
         if participant is None:
             return None
         self.mute(participant)
@@ -103,13 +103,13 @@ class Rooms(Participants, socketio.AsyncManager):  # type: ignore[misc]  # pytho
 
     def basic_disconnect(self, sid: str, namespace: str, **_kwargs: Any) -> None:
         """Take a client out of every table."""
-        participant = self.participant(sid, namespace)
+        participant = self.find(sid, namespace)
         if participant is not None:
             self.part(participant)
 
     def is_sid_room(self, namespace: str, room: str) -> bool:
         """Return whether a room is a client's own."""
-        return self.participant(room, namespace) is not None
+        return self.find(room, namespace) is not None
 
     def basic_enter_room(
         self,
@@ -123,14 +123,14 @@ class Rooms(Participants, socketio.AsyncManager):  # type: ignore[misc]  # pytho
         Raises:
             ValueError: the client is not there, or the room is another client's own.
         """
-        participant = self.participant(sid, namespace)
+        participant = self.find(sid, namespace)
         if participant is None:
             raise ValueError("sid is not connected to requested namespace")
         self.enter(participant, room)
 
     def basic_leave_room(self, sid: str, namespace: str, room: str) -> None:
         """Take a client out of a room."""
-        participant = self.participant(sid, namespace)
+        participant = self.find(sid, namespace)
         if participant is not None:
             self.leave(participant, room)
 
@@ -147,13 +147,13 @@ class Rooms(Participants, socketio.AsyncManager):  # type: ignore[misc]  # pytho
 
     def get_rooms(self, sid: str, namespace: str) -> list[str]:
         """Return the rooms that a client is in, its own among them."""
-        participant = self.participant(sid, namespace)
+        participant = self.find(sid, namespace)
         return [] if participant is None else [participant.sid, *participant.rooms]
 
     def _generate_ack_id(self, sid: str, callback: Any) -> int:
         """Return the id of an acknowledgement; a shared manager's own is one, too."""
         for namespace in self._participants:
-            participant = self.participant(sid, namespace)
+            participant = self.find(sid, namespace)
             if participant is not None:
                 return self.expect_ack(participant, callback)
         return super()._generate_ack_id(sid, callback)  # type: ignore[no-any-return]
@@ -161,7 +161,7 @@ class Rooms(Participants, socketio.AsyncManager):  # type: ignore[misc]  # pytho
     async def trigger_callback(self, sid: str, id: int, data: list[Any]) -> None:  # noqa: A002
         """Call what waits for an acknowledgement; one that nobody waits for is ignored."""
         for namespace in list(self._participants):
-            participant = self.participant(sid, namespace)
+            participant = self.find(sid, namespace)
             if participant is not None and participant.callbacks and id in participant.callbacks:
                 answer = participant.callbacks.pop(id)(*data)
                 if answer is not None and hasattr(answer, "__await__"):

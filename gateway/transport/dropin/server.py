@@ -127,7 +127,7 @@ class AsyncServer(SocketServer, socketio.AsyncServer):  # type: ignore[misc]  # 
         self._saved(sid, namespace)[namespace or "/"] = session
 
     def _saved(self, sid: str, namespace: str | None) -> dict[str, Any]:
-        participant = self.participants.participant(sid, namespace)
+        participant = self.participants.find(sid, namespace)
         if participant is None:
             raise KeyError("Session not found")
         session: EngineSession = participant.session
@@ -137,7 +137,7 @@ class AsyncServer(SocketServer, socketio.AsyncServer):  # type: ignore[misc]  # 
 
     def get_environ(self, sid: str, namespace: str | None = None) -> RequestEnviron | None:
         """Return the environ of a client's request, ``None`` when it is not there."""
-        participant = self.participants.participant(sid, namespace)
+        participant = self.participants.find(sid, namespace)
         return None if participant is None else participant.session.environ
 
     async def _send_packet(self, eio_sid: str, pkt: Any) -> None:
