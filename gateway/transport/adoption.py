@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import Any
+from typing import Any, Final
 
 from gateway.transport import frames
 from gateway.transport.counts import EndReason
 from gateway.transport.engine import Engine
 from gateway.transport.engine_session import EngineSession, Upgrade
 from gateway.transport.environ import RequestEnviron
-from gateway.transport.refusals import RequestRejected, refuse_handshake
+from gateway.transport.refusals import RequestRejected
 from gateway.transport.requests import (
     BadRequest,
     RequestHead,
@@ -23,6 +23,8 @@ from gateway.transport.requests import (
     switching_protocols,
 )
 from gateway.transport.sockets import bound_kernel, peer_of, scheme_of
+
+_PROTOCOL: Final = "4"
 
 
 def adopt(
@@ -67,6 +69,29 @@ def adopt(
             session.data_received(tail)
         return
     _begin(engine, session, tail)
+
+
+def refuse_handshake(engine: Engine, environ: RequestEnviron, transport: str) -> None:
+    """Check origin, transport and protocol version of a request.
+
+    Args:
+        engine: the server, which knows the origins and transports that are allowed.
+        environ: the request.
+        transport: ``polling`` or ``websocket``: what the request is for.
+
+    Raises:
+        RequestRejected: with the answer to send.
+    """
+    head = environ.head
+    origin = head.header("origin")
+    if origin is not None and not engine.allows_origin(origin, environ):
+        raise RequestRejected(400, 4, "Origin not allowed")
+    if head.parameter("transport") != transport or transport not in engine.transports:
+        raise RequestRejected(400, 0, "Transport unknown")
+    if head.parameter("j") is not None:
+        raise RequestRejected(400, 3, "JSONP is not served; use CORS")
+    if head.parameter("sid") is None and head.parameter("EIO") != _PROTOCOL:
+        raise RequestRejected(400, 5, "Unsupported protocol version; this server speaks EIO=4")
 
 
 def _refuse(engine: Engine, transport: asyncio.Transport, reject: RequestRejected) -> None:

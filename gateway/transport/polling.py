@@ -9,13 +9,13 @@ from typing import Any, Final
 from aiohttp import web
 
 from gateway.transport import handover, payloads
-from gateway.transport.adoption import adopt
+from gateway.transport.adoption import adopt, refuse_handshake
 from gateway.transport.counts import EndReason
 from gateway.transport.engine import Engine
 from gateway.transport.engine_session import EngineSession
 from gateway.transport.environ import RequestEnviron
 from gateway.transport.payloads import PacketType, PayloadError
-from gateway.transport.refusals import RequestRejected, refuse_handshake
+from gateway.transport.refusals import RequestRejected
 from gateway.transport.requests import RequestHead, is_websocket_upgrade
 
 _TEXT: Final = "text/plain; charset=UTF-8"

@@ -15,12 +15,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, Protocol
-
-from gateway.transport.environ import RequestEnviron
+from typing import Final
 
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
-_PROTOCOL: Final = "4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,36 +75,3 @@ class RequestRejected(Exception):  # noqa: N818 - the name says what happened
     def bad_request(cls, message: str = "Bad request") -> RequestRejected:
         """Return the answer to a request that its session does not expect."""
         return cls(400, 3, message)
-
-
-class HandshakeRules(Protocol):
-    """What a server allows: transports, and the origins of browsers."""
-
-    transports: list[str]
-
-    def allows_origin(self, origin: str, environ: RequestEnviron) -> bool:
-        """Return whether a browser's page of this origin may connect."""
-        ...
-
-
-def refuse_handshake(rules: HandshakeRules, environ: RequestEnviron, transport: str) -> None:
-    """Check origin, transport and protocol version of a request.
-
-    Args:
-        rules: what the server allows.
-        environ: the request.
-        transport: ``polling`` or ``websocket``: what the request is for.
-
-    Raises:
-        RequestRejected: with the answer to send.
-    """
-    head = environ.head
-    origin = head.header("origin")
-    if origin is not None and not rules.allows_origin(origin, environ):
-        raise RequestRejected(400, 4, "Origin not allowed")
-    if head.parameter("transport") != transport or transport not in rules.transports:
-        raise RequestRejected(400, 0, "Transport unknown")
-    if head.parameter("j") is not None:
-        raise RequestRejected(400, 3, "JSONP is not served; use CORS")
-    if head.parameter("sid") is None and head.parameter("EIO") != _PROTOCOL:
-        raise RequestRejected(400, 5, "Unsupported protocol version; this server speaks EIO=4")
