@@ -14,17 +14,17 @@ from typing import Any
 
 METHODS: dict[str, dict[str, str]] = {
     "AsyncServer": {
-        "get_environ": "different: a mapping made from the request's head when it is read; no "
-        "`aiohttp.request` in it, and `REMOTE_ADDR` is the peer's address",
-        "emit": "different: never waits for a client; what waits is bounded by `max_send_bytes` "
-        "and `max_send_age`. Extra keywords for a client manager are not taken",
-        "disconnect": "different: closes the transport too when the client has no other "
+        "get_environ": "different: a mapping that parses the request's head on each access, "
+        "without `aiohttp.request`; `REMOTE_ADDR` is the peer's address",
+        "emit": "different: never waits for a client; queued bytes are bounded by "
+        "`max_send_bytes` and `max_send_age`. Extra keywords for a client manager are ignored",
+        "disconnect": "different: also closes the transport if the client has no other "
         "namespace, and aborts it after `close_timeout`",
         "shutdown": "different: closes all clients, and waits until their sockets are closed",
         "instrument": "refused: `NotImplementedError`",
     },
     "EngineServer": {
-        "send_packet": "different: MESSAGE packets alone; others raise `ValueError`",
+        "send_packet": "different: only MESSAGE packets; others raise `ValueError`",
         "disconnect": "different: sends a WebSocket close frame, and aborts after `close_timeout`",
         "shutdown": "different: closes all clients, and waits until their sockets are closed",
     },
@@ -34,21 +34,21 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "AsyncServer": {
         "client_manager": "different: a `gateway.transport.Rooms`, or a class that mixes one in; "
         "others raise `ValueError`",
-        "json": "different: without it the standard library's, but NaN and infinities are "
-        "neither sent nor taken; a module holds for its server, not for the process",
-        "async_handlers": "different: events of a client are handled in order either way, one "
-        "after the other; acknowledgements overtake, so that `call` works in a handler",
-        "serializer": "refused: `ValueError` for other than the default",
-        "logger": "different: messages at INFO, which carry tokens, are not logged unless a "
-        "logger of one's own is given",
+        "json": "different: the default is the standard library's JSON without NaN and "
+        "infinities; a module applies to its server, not to the process",
+        "async_handlers": "different: events of a client are always handled in order, one after "
+        "the other; acknowledgements overtake them, so that `call` works in a handler",
+        "serializer": "refused: `ValueError` unless it is the default",
+        "logger": "different: INFO messages, which contain tokens, are logged only by a logger "
+        "that you pass",
     },
     "EngineServer": {
-        "async_mode": "refused: `ValueError` for other than `aiohttp`",
-        "async_handlers": "different: messages of a client are handled in order either way",
-        "monitor_clients": "different: always on, by one timer for all",
+        "async_mode": "refused: `ValueError` unless it is `aiohttp`",
+        "async_handlers": "different: messages of a client are always handled in order",
+        "monitor_clients": "different: always on, with one timer for all clients",
         "ping_interval": "different: announced and kept to the millisecond",
-        "max_http_buffer_size": "different: also bounds binary attachments together, and closes "
-        "with 1009 before a frame is buffered",
+        "max_http_buffer_size": "different: also bounds the binary attachments of a packet "
+        "together, and closes with 1009 before a frame is buffered",
     },
 }
 """Constructor arguments that are not simply the same."""
@@ -65,12 +65,12 @@ def compatibility() -> str:
     parts = [
         "# The transport beside python-socketio\n",
         (
-            "`gateway.transport.AsyncServer` takes the place of `socketio.AsyncServer`, and\n"
-            "`gateway.transport.EngineServer` that of `engineio.AsyncServer`, on aiohttp. By\n"
-            f"inspection of python-socketio {version('python-socketio')} and python-engineio "
-            f"{version('python-engineio')}.\n\n"
+            "`gateway.transport.AsyncServer` replaces `socketio.AsyncServer`, and\n"
+            "`gateway.transport.EngineServer` replaces `engineio.AsyncServer`, on aiohttp. These\n"
+            f"tables come from inspecting python-socketio {version('python-socketio')} and "
+            f"python-engineio {version('python-engineio')}.\n\n"
             "permessage-deflate is never negotiated: a frame is encoded once for all its\n"
-            "recipients, and compressing it for each would cost more than the network does.\n"
+            "recipients, and compressing it for each client would cost more than the bytes saved.\n"
         ),
     ]
     parts.append(_section(AsyncServer, socketio.AsyncServer))
@@ -131,7 +131,7 @@ def _default(value: object) -> object:
 
 
 def _additions(server: type[Any], options: type[Any]) -> str:
-    lines = ["## Beyond them", "", "| argument | default |", "|---|---|"]
+    lines = ["## Additional arguments", "", "| argument | default |", "|---|---|"]
     own = [
         (name, parameter.default)
         for name, parameter in inspect.signature(server.__init__).parameters.items()
@@ -144,8 +144,8 @@ def _additions(server: type[Any], options: type[Any]) -> str:
     ]
     lines += [
         "",
-        "The docstrings of `AsyncServer` and `EngineOptions` say what each is for. `AsyncServer`",
-        "passes those of `EngineServer` on.",
+        "The docstrings of `AsyncServer` and `EngineOptions` describe each. `AsyncServer` also",
+        "accepts the arguments of `EngineServer`.",
         "",
     ]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Channels: what a client asks for, the rooms that deliver it, the streams that number it."""
+"""Channels that clients subscribe to, and the rooms and streams behind each."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _MARKET_STREAM_PREFIXES: Final = tuple(f"{prefix}:" for prefix in STREAM_PREFIXE
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionRequest:
-    """What one ``subscribe`` or ``unsubscribe`` names.
+    """The payload of a ``subscribe`` or ``unsubscribe``.
 
     Attributes:
         channel: the channel.
-        symbols: each once, in the order given; empty for the channel itself.
+        symbols: the symbols, each once and in their order; empty for the whole channel.
     """
 
     channel: Channel
@@ -42,14 +42,14 @@ class SubscriptionRequest:
 
     @property
     def rooms(self) -> tuple[str, ...]:
-        """The rooms that deliver it."""
+        """The rooms of the subscription."""
         if self.symbols:
             return tuple(symbol_room(symbol) for symbol in self.symbols)
         return (self.channel.value,)
 
 
 def is_symbol(value: object) -> bool:
-    """Return whether a value is written as symbols are (contract: rooms)."""
+    """Return whether a value is a valid symbol (contract: rooms)."""
     return (
         isinstance(value, str)
         and len(value) <= MAX_SYMBOL_LENGTH
@@ -58,12 +58,12 @@ def is_symbol(value: object) -> bool:
 
 
 def parse_subscription(payload: object) -> SubscriptionRequest:
-    """Read the payload of ``subscribe`` and ``unsubscribe``: ``{channel, symbols?}``.
+    """Return the subscription of a payload ``{channel, symbols?}``.
 
     Raises:
-        InvalidPayload: no channel, symbols that are no list, or where they do not belong.
-        InvalidChannel: a channel that does not exist.
-        InvalidSymbol: a symbol that is not written as symbols are.
+        InvalidPayload: the channel is missing, or the symbols are not a list or not allowed.
+        InvalidChannel: the channel does not exist.
+        InvalidSymbol: a symbol is invalid.
     """
     name = payload.get("channel") if isinstance(payload, dict) else None
     if not name:
@@ -92,16 +92,16 @@ def _parse_symbols(channel: Channel, symbols: object) -> tuple[str, ...]:
 
 
 def channel_of_room(room: str) -> Channel:
-    """Return the channel that a room which a client may join belongs to.
+    """Return the channel of a room.
 
     Raises:
-        ValueError: no client joins such a room.
+        ValueError: clients cannot subscribe to the room.
     """
     return Channel.MARKET_DATA if is_symbol_room(room) else Channel(room)
 
 
 def is_symbol_room(room: str) -> bool:
-    """Return whether a room carries one symbol."""
+    """Return whether a room is that of a symbol."""
     return room.startswith(_SYMBOL_ROOM_PREFIX)
 
 

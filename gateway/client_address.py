@@ -1,4 +1,4 @@
-"""Where a request comes from, when proxies stand between."""
+"""The address of a client behind trusted proxies."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from typing import Final
 
 Network = IPv4Network | IPv6Network
 
-_ADDRESSES_READ: Final = 4_096  # remembered as read: a client's is asked for again and again
-_LONGEST_ADDRESS: Final = 64  # characters, of IPv6 with a zone
-_LONGEST_WAY: Final = 4 * _LONGEST_ADDRESS  # of a header that is remembered: clients invent more
+_ADDRESSES_READ: Final = 4_096  # cached addresses: a client's is needed several times
+_LONGEST_ADDRESS: Final = 64  # characters; IPv6 with a zone is shorter
+_LONGEST_HEADER: Final = 4 * _LONGEST_ADDRESS  # characters of a cached X-Forwarded-For
 
 
 def client_address(
     peer: str, forwarded_for: str | None, trusted_proxies: tuple[Network, ...]
 ) -> str:
-    """Return the client's address: the peer, or the first untrusted hop behind trusted ones.
+    """Return the client's address: the peer, or the first untrusted hop behind trusted proxies.
 
     Args:
-        peer: who holds the other end of the socket.
-        forwarded_for: the header ``X-Forwarded-For``; its last hop is the nearest.
-        trusted_proxies: whose word counts.
+        peer: the address of the other end of the socket.
+        forwarded_for: the header ``X-Forwarded-For``. Its last hop is the nearest.
+        trusted_proxies: the networks of proxies whose header is believed.
 
     Returns:
-        The nearest address that no trusted proxy has; when all are trusted, the farthest one. A
-        hop that is no address ends the walk: what lies behind it is anybody's invention.
+        The nearest address outside the trusted networks, or the farthest one if all are
+        trusted. A hop that is not an address ends the search: the client may have forged the
+        hops behind it.
     """
-    if forwarded_for is None or len(forwarded_for) <= _LONGEST_WAY:
+    if forwarded_for is None or len(forwarded_for) <= _LONGEST_HEADER:
         return _remember_address(peer, forwarded_for, trusted_proxies)
     return _find_address(peer, forwarded_for, trusted_proxies)
 
@@ -52,12 +53,12 @@ _remember_address = lru_cache(maxsize=_ADDRESSES_READ)(_find_address)
 
 
 def is_within(address: IPv4Address | IPv6Address, networks: tuple[Network, ...]) -> bool:
-    """Return whether an address lies in one of the networks."""
+    """Return whether an address is in one of the networks."""
     return any(address in network for network in networks)
 
 
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:
-    """Return the address that a text holds; ``None`` when it holds none."""
+    """Return the address of a text, ``None`` if it is not an address."""
     return _read_address(text) if len(text) <= _LONGEST_ADDRESS else None
 
 

@@ -1,1 +1,1 @@
-"""What one connection, one user or one address may do; pure, the time is an argument."""
+"""Limits of connections, users and addresses. Pure: the time is an argument."""

@@ -1,4 +1,4 @@
-"""How many sessions an address may open in a minute, and hold at once."""
+"""``AddressAdmission``: limits the sessions of an address, per minute and at once."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from gateway.settings import Settings
 
 _MINUTE_S: Final = 60.0
 _NS_PER_S: Final = 1e9
-_RETRY_WHEN_FULL_S: Final = 5.0  # nobody knows when a place becomes free
-_IPV6_PREFIX: Final = 64  # what one customer is given
-_ADDRESSES_READ: Final = 4_096  # remembered as read: a client's is asked for again and again
+_RETRY_WHEN_FULL_S: Final = 5.0  # a guess: the end of a session cannot be foreseen
+_IPV6_PREFIX: Final = 64  # the prefix length of one customer
+_ADDRESSES_READ: Final = 4_096  # cached addresses
 
 
 class AddressLimit(StrEnum):
-    """Why an address was refused a session."""
+    """The limit that refused a session."""
 
     CONNECTS_PER_MINUTE = "connects_per_minute"
     CONNECTIONS = "connections_per_address"
@@ -29,11 +29,11 @@ class AddressLimit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AddressRefusal:
-    """Why an address gets no session now.
+    """An address gets no session now.
 
     Attributes:
-        limit: the limit, for answer, log and metrics.
-        retry_after_s: when to come back, s.
+        limit: the exceeded limit, for the answer, the log and the metrics.
+        retry_after_s: seconds until the client should try again.
     """
 
     limit: AddressLimit
@@ -41,10 +41,10 @@ class AddressRefusal:
 
 
 class AddressAdmission:
-    """Counts Engine.IO sessions by address; IPv6 by /64.
+    """Counts Engine.IO sessions by address, IPv6 by /64.
 
     Args:
-        settings: sessions a minute, sessions at once, and the networks that are exempt.
+        settings: the limits, and the exempt networks.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -59,10 +59,10 @@ class AddressAdmission:
         return len(self._windows.keys() | self._open.keys())
 
     def admit(self, address: str, now_ns: int) -> AddressRefusal | None:
-        """Give an address a place, which ``release`` returns, or say why not.
+        """Count a new session of an address. ``release`` must be called at its end.
 
         Returns:
-            ``None`` when it was admitted. A refused one is charged nothing.
+            ``None`` if it is admitted. A refused session is not counted.
         """
         key = self._key(address)
         if key is None:
@@ -79,10 +79,10 @@ class AddressAdmission:
         return None
 
     def release(self, address: str) -> None:
-        """Return the place of a session that has ended.
+        """Count the end of a session.
 
         Raises:
-            KeyError: the address holds none.
+            KeyError: the address has no session.
         """
         key = self._key(address)
         if key is None:
@@ -92,15 +92,15 @@ class AddressAdmission:
             del self._open[key]
 
     def sweep(self, now_ns: int) -> None:
-        """Forget the minutes of addresses that opened nothing in them."""
+        """Forget addresses that opened no session within the last minute."""
         for key in [k for k, window in self._windows.items() if window.empty_at(now_ns)]:
             del self._windows[key]
 
     def _find_key(self, address: str) -> str | None:
-        """Return what an address is counted under, ``None`` when it is exempt."""
+        """Return the key that an address is counted by, ``None`` if it is exempt."""
         ip = parse_address(address)
         if ip is None:
-            return address  # a peer without an address, such as a Unix socket's: one for all
+            return address  # peers without an address, such as Unix sockets, share one key
         if is_within(ip, self._exempt):
             return None
         if isinstance(ip, IPv6Address):

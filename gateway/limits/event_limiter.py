@@ -1,4 +1,4 @@
-"""``EventLimiter``: whether a client's event passes, by all the limits that it counts to."""
+"""``EventLimiter``: admits or refuses the events of one connection."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _OWN_LIMITS: Final[dict[str, LimitName]] = {
     ClientEvent.TOKEN_REFRESH: LimitName.TOKEN_REFRESH,
     ClientEvent.LLM_STREAM_CANCEL: LimitName.LLM_STREAM_CANCEL,
 }
-"""Events with a limit of their own: charged to it alone."""
+"""Events with a limit of their own, which count to no other limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventRefusal:
-    """Why an event does not pass.
+    """An event exceeds a limit.
 
     Attributes:
-        retry_after_ms: ms until one event would pass, rounded up.
-        limit: the limit that refused it; of several, the one that refuses longest.
-        first_of_breach: the client is told of the breach now, and not again before its end.
-        close: it was one refused event too many.
+        retry_after_ms: ms until an event passes again, rounded up.
+        limit: the exceeded limit. Of several, the one with the longest wait.
+        first_of_breach: whether the client is to be told now; only once per breach.
+        close: whether the connection has too many refused events.
     """
 
     retry_after_ms: int
@@ -38,11 +38,11 @@ class EventRefusal:
 
 
 class EventLimiter:
-    """One connection's limits, with the window that it shares with its user's others.
+    """The limits of one connection, and its user's window.
 
     Args:
-        quotas: of each connection; shared by all.
-        user: the user's window.
+        quotas: the quotas, shared by all connections.
+        user: the user's window, shared by all connections of the user.
     """
 
     __slots__ = ("_breach_ends_ns", "_quotas", "_refused", "_user", "_windows")
@@ -55,11 +55,14 @@ class EventLimiter:
         self._refused: RollingWindow | None = None
 
     def admit(self, event_name: object, now_ns: int) -> EventRefusal | None:
-        """Charge an event to all of its limits, or refuse it and charge none.
+        """Count an event by all of its limits, or refuse it and count it by none.
 
         Args:
-            event_name: what the client sent in a name's place; unknown ones count like others.
-            now_ns: monotonic, ns.
+            event_name: the event's name, of any JSON type. Unknown names count too.
+            now_ns: the time, monotonic ns.
+
+        Returns:
+            ``None`` if the event is admitted.
         """
         own = _OWN_LIMITS.get(event_name) if isinstance(event_name, str) else None
         charged = (

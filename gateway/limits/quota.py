@@ -1,4 +1,4 @@
-"""Quotas: how many events each rolling limit allows, and in how long a window."""
+"""Quotas: the number of events and the window of each rolling limit."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _MINUTE_S: Final = 60.0
 
 
 class Quota(NamedTuple):
-    """Events allowed in any window of a length, ns."""
+    """A number of events, ``limit``, and the length of the rolling window in ns."""
 
     limit: int
     window_ns: int
 
     @property
     def window_ms(self) -> int:
-        """The length of the window, ms."""
+        """The length of the window in ms."""
         return round(self.window_ns / _NS_PER_MS)
 
     @classmethod
     def of(cls, limit: int, window_s: float) -> Quota:
-        """Return the quota of a limit and a window in seconds."""
+        """Return the quota of a number of events and a window in seconds."""
         return cls(limit, round(window_s * _NS_PER_S))
 
 
@@ -37,7 +37,7 @@ class EventQuotas:
 
     Attributes:
         by_limit: the quota of each rolling limit.
-        refused: refused events of a connection; one more closes it.
+        refused: the refused events of a connection, above which it is closed.
     """
 
     by_limit: Mapping[LimitName, Quota]
@@ -45,7 +45,7 @@ class EventQuotas:
 
     @classmethod
     def of(cls, settings: Settings) -> EventQuotas:
-        """Return the quotas that the settings enforce."""
+        """Return the quotas of the settings."""
         window_s = settings.rate_window_seconds
         by_limit = {
             LimitName.CONNECTION: Quota.of(settings.rate_limit, window_s),

@@ -1,7 +1,7 @@
-"""Rolling windows: at most so many events in any window, whatever their spacing.
+"""``RollingWindow``: admits a number of events in any window of a length.
 
-A fixed window lets twice its limit through around its edge; these windows end at every
-event. A window costs memory only once something was sent.
+A fixed window admits twice its limit around its edge. A rolling window ends at every event.
+It allocates memory at its first event.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ _FIRST_CAPACITY: Final = 4
 
 
 class RollingWindow:
-    """Accepts exactly ``limit`` events in any window (t − window, t].
+    """Admits exactly ``limit`` events in any window (t − window, t].
 
-    The times of accepted events stand in a ring that is made at the first one and grows
-    by need, up to ``limit``.
+    The times of admitted events are in a ring buffer, which grows as needed, up to ``limit``.
 
     Args:
-        limit: events, at least 1.
-        window_ns: length of the window, ns.
+        limit: the number of events, at least 1.
+        window_ns: the length of the window, ns.
     """
 
     __slots__ = ("_count", "_head", "_limit", "_times_ns", "_window_ns")
@@ -33,10 +32,10 @@ class RollingWindow:
         self._count = 0
 
     def admit(self, now_ns: int) -> int:
-        """Accept an event, or say when one would pass.
+        """Count an event if it is admitted.
 
         Returns:
-            0 when it was accepted and counts; otherwise ns until one would be.
+            0 if it was admitted, otherwise ns until an event would be.
         """
         wait_ns = self.wait_ns(now_ns)
         if wait_ns == 0:
@@ -44,14 +43,14 @@ class RollingWindow:
         return wait_ns
 
     def wait_ns(self, now_ns: int) -> int:
-        """Return ns until an event would be accepted, 0 for now; charges nothing."""
+        """Return ns until an event would be admitted, 0 for now, without counting one."""
         self._forget(now_ns)
         if self._count < self._limit or self._times_ns is None:
             return 0
         return self._times_ns[self._head] + self._window_ns - now_ns
 
     def charge(self, now_ns: int) -> None:
-        """Count an event for which ``wait_ns`` at this very time was 0."""
+        """Count an event. ``wait_ns`` must have returned 0 for the same time."""
         times_ns = self._times_ns
         if times_ns is None or self._count == len(times_ns):
             times_ns = self._grow()
@@ -59,7 +58,7 @@ class RollingWindow:
         self._count += 1
 
     def empty_at(self, now_ns: int) -> bool:
-        """Return whether no accepted event is left in the window."""
+        """Return whether the window has no admitted event."""
         self._forget(now_ns)
         return self._count == 0
 

@@ -1,4 +1,4 @@
-"""How many connections a user may hold, and which one makes room for a new one."""
+"""``UserConnections``: limits the connections of a user, and chooses which one to close."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _LEAVING: Final = -1
 
 
 class UserConnections:
-    """The connections of each user, and when each was last heard.
+    """The connections of each user, and the time of each one's last event.
 
     Args:
-        most: connections that a user may hold.
+        most: how many connections a user may have.
     """
 
     def __init__(self, most: int) -> None:
@@ -23,11 +23,16 @@ class UserConnections:
         return len(self._user_of)
 
     def add(self, user_id: str, sid: str, now_ns: int) -> str | None:
-        """Enter a connection.
+        """Add a connection.
+
+        Args:
+            user_id: the user.
+            sid: the connection.
+            now_ns: the time, monotonic ns.
 
         Returns:
-            The connection to close in its place: the user's longest-silent one. It stays in the
-            table until it is removed, but is not named again.
+            The connection to close instead, the longest-silent one of the user; ``None`` if
+            there is room. It stays in the table until it is removed, but is not returned again.
         """
         heard_ns = self._heard_ns.setdefault(user_id, {})
         staying = {other: at_ns for other, at_ns in heard_ns.items() if at_ns != _LEAVING}
@@ -40,13 +45,13 @@ class UserConnections:
         return surplus
 
     def touch(self, sid: str, now_ns: int) -> None:
-        """Note that a connection was heard; one that is leaving or gone is not."""
+        """Note an event of a connection, unless it is closing or removed."""
         user_id = self._user_of.get(sid)
         if user_id is not None and self._heard_ns[user_id][sid] != _LEAVING:
             self._heard_ns[user_id][sid] = now_ns
 
     def remove(self, sid: str) -> None:
-        """Take a connection out; one that is not there is fine."""
+        """Remove a connection, if it is there."""
         user_id = self._user_of.pop(sid, None)
         if user_id is None:
             return
@@ -56,5 +61,5 @@ class UserConnections:
             del self._heard_ns[user_id]
 
     def of(self, user_id: str) -> tuple[str, ...]:
-        """Return the ids of a user's connections, the oldest first."""
+        """Return the ids of a user's connections, oldest first."""
         return tuple(self._heard_ns.get(user_id, ()))

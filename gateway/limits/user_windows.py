@@ -1,4 +1,4 @@
-"""The rolling windows of users, shared by a user's connections."""
+"""``UserWindows``: the rolling window of each user, shared by the user's connections."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from gateway.limits.rolling_window import RollingWindow
 
 
 class UserWindows:
-    """The windows of users: shared by a user's connections, kept for a while after the last.
+    """The rolling windows of users, kept for a while after a user's last connection.
 
     Args:
-        quota: what a user may send over all connections.
-        retention_ns: how long a window outlives the user's last connection, ns; one that
-            still counts something is kept until it does not.
+        quota: the quota of a user over all connections.
+        retention_ns: how long a window is kept after the user's last connection, ns. A window
+            that still has events is kept longer.
     """
 
     def __init__(self, quota: Quota, retention_ns: int) -> None:
@@ -26,7 +26,7 @@ class UserWindows:
         return len(self._windows)
 
     def acquire(self, user_id: str) -> RollingWindow:
-        """Return a user's window for one more connection, which must ``release`` it."""
+        """Return a user's window for a new connection. ``release`` must be called at its end."""
         self._idle_since_ns.pop(user_id, None)
         self._holders[user_id] = self._holders.get(user_id, 0) + 1
         window = self._windows.get(user_id)
@@ -35,10 +35,10 @@ class UserWindows:
         return window
 
     def release(self, user_id: str, now_ns: int) -> None:
-        """Note that a connection of a user has gone.
+        """Note the end of a user's connection.
 
         Raises:
-            KeyError: it held none.
+            KeyError: the user has no connection.
         """
         self._holders[user_id] -= 1
         if self._holders[user_id] == 0:
@@ -46,7 +46,7 @@ class UserWindows:
             self._idle_since_ns[user_id] = now_ns
 
     def sweep(self, now_ns: int) -> None:
-        """Forget users whose retention has passed and whose window is empty."""
+        """Forget users after the retention, if their window is empty."""
         past: list[str] = []
         for user_id, since_ns in self._idle_since_ns.items():
             if since_ns + self._retention_ns > now_ns:

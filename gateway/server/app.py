@@ -1,4 +1,4 @@
-"""``Gateway``: every part made once, put together, started and stopped."""
+"""``Gateway``: makes all parts of the gateway, and starts and stops them."""
 
 from __future__ import annotations
 
@@ -46,21 +46,21 @@ from gateway.subscriptions import Subscriptions
 from gateway.transport import AsyncServer, Door, bound_accepted
 
 _BACKLOG: Final = 4_096
-_RECONNECT_AFTER_MS: Final = (1_000, 5_000)  # jitter: not all at once onto the next process
+_RECONNECT_AFTER_MS: Final = (1_000, 5_000)  # jitter: clients must not reconnect all at once
 _KEEP_ALIVE_S: Final = 30.0  # between two HTTP requests of one connection
 _TOLD_A_TURN: Final = 100
 _PACE_S: Final = 0.1  # between two closes of a drain
-_PACED_SHARE: Final = 0.4  # of the time to stop, that the closes may take together
+_PACED_SHARE: Final = 0.4  # share of the shutdown time for all closes together
 
 log = get_logger(__name__)
 
 
 class Gateway:
-    """A gateway that can be started in any asyncio process.
+    """A gateway that runs in any asyncio process.
 
     Args:
-        settings: what is enforced.
-        clock: where its times come from; the machine's when not given.
+        settings: the settings.
+        clock: the clock, the system's by default.
     """
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
@@ -180,10 +180,11 @@ class Gateway:
         """Listen, start the timers, and become ready.
 
         Returns:
-            The URL that it listens on; a port of 0 has become a real one.
+            The URL, with the real port if the setting was 0.
 
         Raises:
-            OSError: the address is taken or not this machine's.
+            OSError: the address is in use, or not one of this machine.
+            RuntimeError: aiohttp did not set up its server.
         """
         app = web.Application(client_max_size=MAX_PUBLISH_BYTES)
         self._routes.add_to(app)
@@ -208,7 +209,7 @@ class Gateway:
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def stop(self) -> None:
-        """Turn new clients away, tell the others, close every transport, and stop listening."""
+        """Refuse new clients, tell the others, close every transport, and stop listening."""
         self.is_ready = False
         await self._ticks.stop()
         sessions = list(self.context.sessions)
@@ -235,7 +236,7 @@ class Gateway:
         self._garbage.stop()
 
     async def _close_in_turn(self, sids: list[str]) -> None:
-        """Close clients one after the other, so that they do not all return at once."""
+        """Close clients one after the other, so that they do not all reconnect at once."""
         pace_s = min(_PACE_S, _PACED_SHARE * self.settings.shutdown_seconds / max(1, len(sids)))
         loop = asyncio.get_running_loop()
         began_s = loop.time()
@@ -247,17 +248,17 @@ class Gateway:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; dual-stack where the host is an IPv6 wildcard."""
+    """Return a listening socket, dual-stack if the host is an IPv6 wildcard."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=_BACKLOG)
 
 
 async def run(gateway: Gateway, stopping: asyncio.Event, report: Callable[[str], None]) -> None:
-    """Start a gateway, report its URL, and stop it when asked, in bounded time.
+    """Start a gateway, report its URL, and stop it within ``shutdown_seconds`` when asked.
 
     Args:
-        gateway: not started yet.
-        stopping: set when it shall stop.
+        gateway: the gateway, not started yet.
+        stopping: the event that asks it to stop.
         report: called with the URL once it is ready.
     """
     report(await gateway.start())
@@ -265,4 +266,4 @@ async def run(gateway: Gateway, stopping: asyncio.Event, report: Callable[[str],
     try:
         await asyncio.wait_for(gateway.stop(), gateway.settings.shutdown_seconds)
     except TimeoutError:
-        log.warning("stopped with clients that did not close in time")
+        log.warning("stopped before all clients were closed")

@@ -1,4 +1,4 @@
-"""Connections: from the handshake to the last table that a client is taken out of."""
+"""``Connections``: authenticates, welcomes, watches and closes clients."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ log = get_logger(__name__)
 
 
 class Connections:
-    """Opens, greets, watches over and closes the clients.
+    """The life of a client, from its handshake to its removal from the last table.
 
     Args:
-        context: the gateway's state.
+        context: the parts of the gateway.
         authenticator: verifies tokens.
-        address_of: where a request came from.
+        address_of: returns the client's address of a request.
     """
 
     def __init__(
@@ -36,10 +36,15 @@ class Connections:
         self._address_of = address_of
 
     def connect(self, sid: str, environ: RequestEnviron, auth: object) -> None:
-        """Authenticate a CONNECT; the transport's connect handler.
+        """Authenticate a client; the transport's connect handler.
+
+        Args:
+            sid: the client.
+            environ: the request that opened its session.
+            auth: the payload of its CONNECT packet.
 
         Raises:
-            ConnectRefused: becomes a CONNECT_ERROR packet; no table has heard of the client.
+            ConnectRefused: the token is missing or refused. The client gets a CONNECT_ERROR.
         """
         context = self._context
         now_ns = context.clock.monotonic_ns()
@@ -71,7 +76,7 @@ class Connections:
         context.streams.hold(identity.user_id)
 
     def welcome(self, sid: str) -> None:
-        """Greet a client that has its CONNECT, and let it into its user's room."""
+        """Send the welcome event to a connected client, and add it to its user's room."""
         context = self._context
         session = context.sessions.get(sid)
         if session is None:
@@ -93,7 +98,7 @@ class Connections:
             )
 
     def disconnect(self, sid: str, reason: str) -> None:
-        """Take a client out of every table; the transport's disconnect handler."""
+        """Remove a client from every table; the transport's disconnect handler."""
         context = self._context
         session = context.sessions.remove(sid)
         if session is None:
@@ -113,10 +118,10 @@ class Connections:
         log.info("client closed", client=sid, user=user_id, reason=session.closing_reason or reason)
 
     def refresh(self, session: Session, token: str) -> Identity:
-        """Put a new token of the same user in place of a connection's.
+        """Replace the token of a connection by a new one of the same user.
 
         Raises:
-            WireError: AUTH_FAILED or NOT_ALLOWED; nothing has changed.
+            WireError: AUTH_FAILED or NOT_ALLOWED. The connection keeps its token.
         """
         identity = self._authenticator.refresh(
             session.identity, token, self._context.clock.unix_s()
@@ -127,7 +132,7 @@ class Connections:
         return identity
 
     def watch_expiries(self) -> None:
-        """Tell clients whose token is about to expire; close those whose token did."""
+        """Warn clients whose token expires soon, and close those whose token has expired."""
         context = self._context
         for sid in context.expiries.take_due(context.clock.unix_s()):
             session = context.sessions.get(sid)
@@ -149,7 +154,13 @@ class Connections:
                 self.close(sid, AuthenticationError.expired(), reason="token expired")
 
     def close(self, sid: str, error: WireError | None, *, reason: str) -> None:
-        """Close a client, the error first; the reason goes to log and metrics."""
+        """Send an error to a client and close it.
+
+        Args:
+            sid: the client.
+            error: the error, ``None`` for none.
+            reason: the reason for the log and the metrics.
+        """
         context = self._context
         session = context.sessions.get(sid)
         if session is None:

@@ -1,8 +1,8 @@
-"""The gateway's state and its tools, made once and handed to what performs."""
+"""``Context``: the parts of the gateway that connections, handlers, routes and ticks share."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.expiry import ExpiryWheel
@@ -23,7 +23,12 @@ from gateway.transport import SocketServer
 
 @dataclass(kw_only=True, slots=True)
 class Context:
-    """Every table of connections and of users, and what reads and moves them."""
+    """The shared parts of the gateway: settings, clock, transport, and the tables of clients.
+
+    Attributes:
+        limits: the enforced limits, as the welcome event lists them.
+        count_changed: whether the number of clients has changed since it was last told.
+    """
 
     settings: Settings
     clock: Clock
@@ -39,11 +44,10 @@ class Context:
     streams: Streams
     expiries: ExpiryWheel
     limits: dict[str, Any]
-    count_changed: bool = field(default=False)
-    """Whether the number of clients changed since it was last told."""
+    count_changed: bool = False
 
     def limiter_for(self, user_id: str) -> EventLimiter:
-        """Return a new connection's limiter, which shares its user's."""
+        """Return the limiter of a new connection, with its user's window."""
         return EventLimiter(self.quotas, self.user_windows.acquire(user_id))
 
     def sweep(self) -> None:
@@ -54,7 +58,7 @@ class Context:
         self.addresses.sweep(now_ns)
 
     def connection_entries(self) -> dict[str, int]:
-        """Return how many entries each table of connections holds."""
+        """Return the number of entries of each table of connections."""
         return {
             "sessions": len(self.sessions),
             "subscriptions": len(self.subscriptions),
@@ -63,7 +67,7 @@ class Context:
         }
 
     def user_entries(self) -> dict[str, int]:
-        """Return how many entries each table of users and addresses holds."""
+        """Return the number of entries of each table of users and addresses."""
         return {
             "user_windows": len(self.user_windows),
             "user_streams": self.streams.user_count(),

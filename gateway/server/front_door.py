@@ -1,7 +1,7 @@
-"""The front door: who may open an Engine.IO session, decided before there is one.
+"""``FrontDoor``: admits or refuses a request before it gets an Engine.IO session.
 
-A refusal here is an HTTP answer with ``Retry-After``, so that the back-off of a stock
-client brings it back (contract: handshake).
+A refused request gets an HTTP answer with ``Retry-After``, so a stock client tries again by
+itself (contract: handshake).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ log = get_logger(__name__)
 
 
 class FrontDoor:
-    """Admission by address, and the answer while the gateway starts or drains.
+    """Admits requests by address, unless the gateway is starting or draining.
 
     Args:
-        settings: limits by address, trusted proxies.
-        admission: the counts.
-        clock: for the rolling minute.
-        metrics: where refusals are counted.
-        is_ready: whether new clients are welcome.
+        settings: the settings, for the trusted proxies.
+        admission: the limits by address.
+        clock: the clock.
+        metrics: counts refusals.
+        is_ready: returns whether the gateway accepts new clients.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class FrontDoor:
         self._is_ready = is_ready
 
     def admit(self, environ: RequestEnviron) -> HandshakeRefusal | None:
-        """Give a session its place, or say why not; the transport's ``admit``."""
+        """Admit a request, or return its refusal; the transport's ``admit``."""
         if not self._is_ready():
             return HandshakeRefusal(503, "not accepting new clients", _RETRY_WHILE_DRAINING_S)
         refusal = self._admission.admit(self.address_of(environ), self._clock.monotonic_ns())
@@ -60,11 +60,11 @@ class FrontDoor:
         return HandshakeRefusal(_TOO_MANY_REQUESTS, refusal.limit, refusal.retry_after_s)
 
     def session_closed(self, environ: RequestEnviron) -> None:
-        """Give the place of a session back."""
+        """Release the place of a session; the transport's ``on_session_close``."""
         self._admission.release(self.address_of(environ))
 
     def address_of(self, environ: RequestEnviron) -> str:
-        """Return the client's address: the peer's, or what a trusted proxy says it is."""
+        """Return the client's address: the peer's, or the one that a trusted proxy names."""
         proxies = self._settings.trusted_proxies
         if not proxies:
             return client_address(environ.peer, None, proxies)

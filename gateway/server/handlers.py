@@ -1,4 +1,4 @@
-"""Handlers: what each event of a client does, and how its errors are answered."""
+"""``Handlers``: handles the events of clients, and answers their errors."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
-    """What goes back: an event, and the acknowledgement where it is not the event's payload."""
+    """The reply to an event, and its acknowledgement if that is not the reply's payload."""
 
     event: str
     payload: dict[str, Any]
     acknowledgement: dict[str, Any] | None = None
     lane: Lane | None = None
-    """The lane that it must not overtake, for it names numbers of streams that leave there."""
+    """The lane that the reply must not overtake: it names numbers of that lane's streams."""
 
 
 _Handler = Callable[[Session, Any], _Reply]
@@ -53,11 +53,11 @@ _LARGE_EVENTS: Final = frozenset({ClientEvent.LLM_CHAT_STREAM, ClientEvent.LLM_S
 
 
 class Handlers:
-    """Answers client events; an error is answered, never lets go of the client.
+    """Handles client events. Errors are answered; they never disconnect the client.
 
     Args:
-        context: the gateway's state.
-        connections: closes those who go too far, takes new tokens.
+        context: the parts of the gateway.
+        connections: closes clients that exceed a limit, and refreshes tokens.
     """
 
     def __init__(self, context: Context, connections: Connections) -> None:
@@ -80,14 +80,14 @@ class Handlers:
         """Handle one event; the transport's ``on_event``.
 
         Args:
-            sid: whose.
-            name: what the client sent in a name's place.
-            arguments: what followed; the first is the payload.
-            size: of the packet, in bytes.
+            sid: the client.
+            name: the event's name, of any JSON type.
+            arguments: the event's arguments. The first is the payload.
+            size: the bytes of the packet.
 
         Returns:
-            The acknowledgement: the reply event's payload, or ``{"error": …}``; an awaitable of
-            it where the reply has to wait behind events that it names.
+            The acknowledgement: the reply's payload, or ``{"error": …}``. It is an awaitable
+            if the reply is queued in a lane.
         """
         context = self._context
         session = context.sessions.get(sid)
@@ -181,7 +181,7 @@ class Handlers:
         return self._subscription_reply(ServerEvent.UNSUBSCRIBED, request)
 
     def _subscription_reply(self, event: ServerEvent, request: SubscriptionRequest) -> _Reply:
-        """Return the answer, which goes out behind the events whose numbers it names."""
+        """Return the answer to a subscription, to be sent after the events that it names."""
         context = self._context
         payload: dict[str, Any] = {"channel": request.channel}
         if request.symbols:
@@ -241,7 +241,7 @@ class Handlers:
                 "provider": request.provider,
                 "error": error.message,
                 "code": error.code,
-                "seq": 1,  # the first and only event of a stream that never began
+                "seq": 1,  # the only event of a stream that does not start
                 "ts": broadcaster.ts_us(),
                 "timestamp": broadcaster.timestamp(),
             },
@@ -250,7 +250,7 @@ class Handlers:
 
     def _llm_cancel(self, _session: Session, payload: object) -> _Reply:
         session_id = parse_cancel(payload)
-        # No provider is served, so no stream can be the client's own.
+        # No provider is configured, so the client has no stream.
         return _Reply(
             ServerEvent.LLM_CANCEL_ACKNOWLEDGED,
             {
@@ -267,5 +267,5 @@ async def _acknowledge_after(sent: asyncio.Future[None], acknowledgement: _Answe
 
 
 def _note_sent(sent: asyncio.Future[None]) -> None:
-    if not sent.done():  # who awaits it may have been cancelled
+    if not sent.done():  # the awaiting task may have been cancelled
         sent.set_result(None)

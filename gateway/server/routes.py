@@ -1,4 +1,4 @@
-"""The HTTP routes beside Socket.IO: health, metrics, publish, streams, statistics."""
+"""``Routes``: the HTTP routes beside Socket.IO: health, metrics, publish, streams, statistics."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _METRICS_CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Routes:
-    """Answers HTTP.
+    """Answers HTTP requests.
 
     Args:
-        context: the gateway's state.
+        context: the parts of the gateway.
         authenticator: verifies bearer tokens.
-        is_ready: whether new clients are welcome.
+        is_ready: returns whether the gateway accepts new clients.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Routes:
         self._is_ready = is_ready
 
     def add_to(self, app: web.Application) -> None:
-        """Add every route; health answers under ``/api/v1`` too."""
+        """Add all routes. The health routes answer under ``/api/v1`` too."""
         for prefix in ("", API_PREFIX):
             app.router.add_get(f"{prefix}{HEALTH_PATH}/live", self.live)
             app.router.add_get(f"{prefix}{HEALTH_PATH}/ready", self.ready)
@@ -63,11 +63,11 @@ class Routes:
         app.router.add_get(STREAMS_PATH, self.streams)
 
     async def live(self, _request: web.Request) -> web.Response:
-        """Say that the process answers."""
+        """Answer that the process is alive."""
         return _json({"status": "ok", "timestamp": self._context.broadcaster.timestamp()})
 
     async def ready(self, _request: web.Request) -> web.Response:
-        """Say whether new clients are welcome: 503 while starting or draining."""
+        """Answer whether the gateway accepts new clients: 503 while starting or draining."""
         is_ready = self._is_ready()
         return _json(
             {
@@ -78,7 +78,7 @@ class Routes:
         )
 
     async def websocket(self, _request: web.Request) -> web.Response:
-        """Say how the Socket.IO side is, without a word about anybody."""
+        """Answer with the state of the Socket.IO side, without personal data."""
         return _json(
             {
                 "status": "ok" if self._is_ready() else "draining",
@@ -88,7 +88,7 @@ class Routes:
         )
 
     async def stats(self, request: web.Request) -> web.Response:
-        """List the clients and what they subscribed to, for who holds the scope ``stats``."""
+        """Answer with the clients and their subscriptions; needs the scope ``stats``."""
         refusal = self._refuse_without(request, Scope.STATS)
         if refusal is not None:
             return refusal
@@ -124,7 +124,7 @@ class Routes:
         }
 
     async def metrics(self, request: web.Request) -> web.Response:
-        """Expose the metrics for Prometheus."""
+        """Answer with the metrics in Prometheus's text format."""
         expected = self._context.settings.metrics_token
         if expected is not None:
             given = _bearer(request) or ""
@@ -135,7 +135,7 @@ class Routes:
         )
 
     async def publish(self, request: web.Request) -> web.Response:
-        """Publish one item or a list: all of it or nothing."""
+        """Publish one item or a list, either all items or none."""
         refusal = self._refuse_without(request, Scope.PUBLISH)
         if refusal is not None:
             return refusal
@@ -160,7 +160,7 @@ class Routes:
         return _json({"accepted": len(receipts), "published": receipts}, status=202)
 
     async def streams(self, request: web.Request) -> web.Response:
-        """Tell the last number of every stream."""
+        """Answer with the last number of every stream."""
         refusal = self._refuse_without(request, Scope.PUBLISH)
         if refusal is not None:
             return refusal

@@ -1,4 +1,4 @@
-"""What happens by itself: heartbeats, the connection count, expiries, sweeps, loop lag."""
+"""``Ticks``: periodic tasks: heartbeat, connection count, expiries, sweeps, loop lag."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from gateway.server.log import get_logger
 log = get_logger(__name__)
 
 _LAG_PROBE_S: Final = 0.1
-_EXPIRY_S: Final = 0.1  # a look at the wall clock, and no more while no second has passed
+_EXPIRY_S: Final = 0.1  # cheap: it only reads the wall clock until the next second
 _SWEEP_S: Final = 10.0
 _COLLECT_S: Final = 1.0
 
 
 class Ticks:
-    """The gateway's own timers, each a loop with absolute deadlines, none for a client.
+    """The gateway's periodic tasks, each with absolute deadlines; none belongs to one client.
 
     Args:
-        context: the gateway's state.
-        connections: watches the expiries.
+        context: the parts of the gateway.
+        connections: handles expiring tokens.
     """
 
     def __init__(self, context: Context, connections: Connections) -> None:
@@ -34,10 +34,10 @@ class Ticks:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, collect: Callable[[], None]) -> None:
-        """Start every timer on the running loop.
+        """Start all tasks on the running event loop.
 
         Args:
-            collect: looks whether it is time to collect garbage.
+            collect: the tick of the garbage collection.
         """
         settings = self._context.settings
         self._every(settings.heartbeat_seconds, self.beat)
@@ -49,14 +49,14 @@ class Ticks:
         self._tasks.append(asyncio.create_task(self._probe_lag(), name="loop lag"))
 
     async def stop(self) -> None:
-        """Stop them all."""
+        """Stop all tasks."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
 
     def beat(self) -> None:
-        """Send one heartbeat to every client: one counter, one encoding."""
+        """Send one heartbeat to every client, encoded once."""
         self._heartbeats += 1
         broadcaster = self._context.broadcaster
         broadcaster.to_everyone(
@@ -69,7 +69,7 @@ class Ticks:
         )
 
     def tell_count(self) -> None:
-        """Tell every client how many there are, when that changed since it was last told."""
+        """Send the number of clients to every client, if it has changed."""
         context = self._context
         if not context.count_changed:
             return
@@ -93,9 +93,9 @@ class Ticks:
             await asyncio.sleep(due - loop.time())
             try:
                 action()
-            except Exception:  # one bad tick must not end all later ones
+            except Exception:  # one failing tick must not stop the later ones
                 log.exception("tick failed", tick=name)
-            # A deadline that has passed already is skipped, not made up for in a burst.
+            # Skip deadlines that have passed, so that they do not run in a burst.
             missed = max(0, int((loop.time() - due) // seconds))
             due += seconds * (missed + 1)
 

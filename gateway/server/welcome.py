@@ -1,4 +1,4 @@
-"""The welcome event: who the client is, whose clock it reads, what is enforced."""
+"""The welcome event: the client's identity, the gateway's clock and the enforced limits."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from gateway.settings import Settings
 
 
 def enforced_limits(settings: Settings, quotas: EventQuotas) -> dict[str, Any]:
-    """Return what ``limits`` lists: every limit that is enforced, and no other.
+    """Return the enforced limits, as ``limits`` of the welcome event lists them.
 
     Returns:
-        Under ``events``, for each rolling limit ``{limit, windowMs}``; counts and sizes beside it.
+        ``events`` with ``{limit, windowMs}`` for each rolling limit; counts and sizes beside it.
     """
     return {
         "events": {
@@ -39,7 +39,7 @@ def enforced_limits(settings: Settings, quotas: EventQuotas) -> dict[str, Any]:
 
 
 def welcome_payload(context: Context, session: Session) -> dict[str, Any]:
-    """Return the payload of ``connected`` for a client."""
+    """Return the payload of a client's ``connected`` event."""
     user_id = session.identity.user_id
     return {
         "message": contract.WELCOME_TEXT,

@@ -1,4 +1,4 @@
-"""Sockets, frames and fan-out: Socket.IO 5 on asyncio and aiohttp. Knows nothing of trading."""
+"""Socket.IO 5 on asyncio and aiohttp: sockets, frames and fan-out, for any application."""
 
 from __future__ import annotations
 

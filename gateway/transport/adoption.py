@@ -1,6 +1,6 @@
-"""A socket whose client asks for a WebSocket becomes a session's, or is refused.
+"""Taking over the sockets of clients that ask for a WebSocket.
 
-There is one way in, whether the ``Door`` or aiohttp read the request's head.
+``Door`` and aiohttp both call ``adopt`` once they have read the request's head.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ def adopt(
     """Take over a socket whose client asks for a WebSocket.
 
     Args:
-        engine: the engine whose session it becomes.
-        transport: the socket's.
-        head: of the request.
-        tail: what came behind it already.
-        is_bounded: what the kernel may take for it is bounded already.
+        engine: the engine that owns the session.
+        transport: the transport of the socket.
+        head: the head of the request.
+        tail: bytes received after the head.
+        is_bounded: whether the socket's kernel buffer is already bounded.
     """
     environ = RequestEnviron(head, peer_of(transport), scheme_of(transport))
     try:
@@ -72,15 +72,15 @@ def adopt(
 
 
 def refuse_handshake(engine: Engine, environ: RequestEnviron, transport: str) -> None:
-    """Check origin, transport and protocol version of a request.
+    """Check the origin, the transport and the protocol version of a request.
 
     Args:
-        engine: the server, which knows the origins and transports that are allowed.
+        engine: the engine, which has the allowed origins and transports.
         environ: the request.
-        transport: ``polling`` or ``websocket``: what the request is for.
+        transport: the transport that the request should name, ``polling`` or ``websocket``.
 
     Raises:
-        RequestRejected: with the answer to send.
+        RequestRejected: a check failed. The exception carries the answer.
     """
     head = environ.head
     origin = head.header("origin")
@@ -100,10 +100,10 @@ def _refuse(engine: Engine, transport: asyncio.Transport, reject: RequestRejecte
 
 
 def _session_for(engine: Engine, environ: RequestEnviron) -> tuple[EngineSession, Upgrade | None]:
-    """Return the session that a WebSocket is for, and the upgrade of one that exists.
+    """Return the session for a WebSocket, and its upgrade if the session began on polling.
 
     Raises:
-        RequestRejected: the session is unknown, has a WebSocket already, or is not admitted.
+        RequestRejected: the session is unknown, already has a WebSocket, or is not admitted.
     """
     sid = environ.head.parameter("sid")
     if sid is None:
@@ -120,7 +120,7 @@ def _session_for(engine: Engine, environ: RequestEnviron) -> tuple[EngineSession
 
 
 def _begin(engine: Engine, session: EngineSession, tail: bytes) -> None:
-    """Tell the application of a WebSocket's session, then read what came already."""
+    """Tell the application about a new session, then read the bytes that already arrived."""
     answer = engine.application.opened(session)
     if answer is not None and inspect.isawaitable(answer):
         session.pause_reading()
@@ -131,7 +131,8 @@ def _begin(engine: Engine, session: EngineSession, tail: bytes) -> None:
 
 async def _begin_later(engine: Engine, session: EngineSession, answer: Any, tail: bytes) -> None:
     outcome = await engine.answer_of(answer)
-    # Also of who is refused, for its close is waited for; nothing is read before this returns.
+    # Also for a refused client, whose close frame must be read. Nothing is read before this
+    # function returns.
     session.resume_reading()
     _begin_now(engine, session, outcome, tail)
 

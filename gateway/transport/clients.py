@@ -1,7 +1,7 @@
-"""``Clients``: the Socket.IO clients on Engine.IO sessions, from CONNECT to the last event.
+"""``Clients``: handles the packets of Socket.IO clients, from CONNECT to the last event.
 
-Packets of a client are handled in the order in which they came; only acknowledgements
-overtake a handler that awaits, for it may be what awaits them.
+Packets of a client are handled in the order of their arrival. Only acknowledgements overtake
+a handler that is awaiting, because it may be awaiting them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OnWelcome = Callable[[str], None]
 OnBreach = Callable[[str | None, str], None]
 
 NOT_HANDLED: Final = object()
-"""What ``Handlers.dispatch`` returns for an event without a handler: it is not acknowledged."""
+"""The answer of ``Handlers.dispatch`` to an event without a handler: no acknowledgement."""
 _RESERVED: Final = frozenset({"connect", "disconnect"})
 
 log = logging.getLogger("gateway.transport")
@@ -34,7 +34,7 @@ log = logging.getLogger("gateway.transport")
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What a gateway hears of its clients; ``AsyncServer`` says what each is called with."""
+    """Callbacks of a gateway, as ``AsyncServer`` describes them; ``None`` for none."""
 
     on_event: OnEvent | None
     on_welcome: OnWelcome | None
@@ -42,52 +42,58 @@ class Hooks:
 
 
 class Handlers(Protocol):
-    """An application's handlers, in whatever way they were registered."""
+    """An application's handlers."""
 
     @property
     def always_connect(self) -> bool:
         """Whether CONNECT is answered before its handler is called."""
 
     def prepare(self) -> None:
-        """Do what is due once there is a session."""
+        """Prepare for clients. Called for every new session."""
 
     def serves(self, namespace: str) -> bool:
         """Return whether clients may connect to a namespace."""
 
     def connect(self, participant: Participant, auth: Any) -> Any:
-        """Call the connect handler; return its answer or an awaitable of it."""
+        """Call the connect handler and return its answer, or an awaitable of it."""
 
     def disconnect(self, participant: Participant, reason: str) -> Any:
-        """Call the disconnect handler; return an awaitable, or ``None`` when it has ended."""
+        """Call the disconnect handler and return its awaitable, ``None`` if it has ended."""
 
     def dispatch(self, participant: Participant, name: str, arguments: list[Any]) -> Any:
-        """Call an event's handler; return its answer, an awaitable of it, or ``NOT_HANDLED``."""
+        """Call an event's handler and return its answer, an awaitable of it, or ``NOT_HANDLED``.
+
+        Args:
+            participant: the client.
+            name: the event's name.
+            arguments: the event's arguments.
+        """
 
     def refusal(self, outcome: object) -> Any:
-        """Return what a client is told whose connect handler returned or raised this."""
+        """Return the CONNECT_ERROR payload for a connect handler's answer or exception."""
 
 
 class Outgoing(Protocol):
-    """What the clients need for their answers."""
+    """What ``Clients`` needs from its server."""
 
     packet_class: type[Any]
 
     def encode(self, kind: int, data: Any, namespace: str, ack_id: int | None = ...) -> Parcel:
-        """Return a packet."""
+        """Return the parcel of a packet; see ``SocketServer``."""
 
     def send_parcel(self, session: EngineSession, parcel: Parcel) -> None:
-        """Send a parcel to one session, behind what waits in its lane."""
+        """Send a parcel to one session; see ``SocketServer``."""
 
 
 class Clients:
-    """The application that a Socket.IO server is, to its Engine.IO server.
+    """Socket.IO as the application of an engine.
 
     Args:
-        engine: has the sessions.
-        participants: has the clients and their rooms.
-        handlers: the application's.
-        hooks: the gateway's, where there is one.
-        outgoing: encodes and sends.
+        engine: the sessions.
+        participants: the clients and their rooms.
+        handlers: the application's handlers.
+        hooks: callbacks of a gateway.
+        outgoing: encodes and sends packets.
     """
 
     def __init__(
@@ -112,14 +118,14 @@ class Clients:
         self._handlers.prepare()
 
     def closed(self, session: EngineSession, reason: str) -> None:
-        """Take the clients of a session that has ended out of every table."""
+        """Remove the clients of an ended session from every table."""
         self._reassembly.drop(session)
         for participant in session.participants:
             if not participant.is_leaving:
                 self._spawn(self.part(participant, reason))
 
     def breached(self, session: EngineSession, what: str) -> None:
-        """Say goodbye to the clients of a session that is closed for a breach."""
+        """Send DISCONNECT to the clients of a session that is closed for a breach."""
         if self._on_breach is not None:
             participant = participant_of(session, "/")
             self._on_breach(None if participant is None else participant.sid, what)
@@ -132,7 +138,7 @@ class Clients:
                 )
 
     def received(self, session: EngineSession, data: str | bytes) -> None:
-        """Take one message: a packet, or a binary part of one."""
+        """Handle one message: a packet, or a binary part of one."""
         try:
             if isinstance(data, bytes):
                 complete = self._reassembly.add(session, data)
@@ -167,7 +173,7 @@ class Clients:
         if kind == decoding.CONNECT:
             session.in_order(lambda: self._connect(session, namespace, packet.data))
         elif kind in (decoding.ACK, decoding.BINARY_ACK):
-            self._acknowledge(session, namespace, packet)  # a handler may await it
+            self._acknowledge(session, namespace, packet)  # a handler may be awaiting it
         else:
             if kind in (decoding.EVENT, decoding.BINARY_EVENT) and self._on_event is None:
                 name = packet.data[0]
@@ -203,7 +209,7 @@ class Clients:
             self._accept(participant)
         try:
             answer = self._handlers.connect(participant, auth)
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises refuses the client
+        except Exception as error:  # noqa: BLE001 - any exception of a handler refuses the client
             self._connected(participant, error)
             return None
         if answer is not None and inspect.isawaitable(answer):
@@ -222,10 +228,10 @@ class Clients:
         self._connected(participant, outcome)
 
     def _connected(self, participant: Participant, outcome: object) -> None:
-        """Answer a CONNECT with what its handler returned or raised."""
+        """Answer a CONNECT by its handler's answer or exception."""
         session = participant.session
         if participant not in session.participants or participant.is_leaving:
-            return  # it left while the handler ran
+            return  # it left while the handler was running
         if isinstance(outcome, BaseException) or outcome is False:
             reason = self._handlers.refusal(outcome)
             self._participants.part(participant)
@@ -256,16 +262,16 @@ class Clients:
         waiting = self.part(participant, EndReason.CLIENT_DISCONNECT)
         engine = self._engine
         if session.is_open and engine.connect_timeout_ns and not _connected_members(session):
-            # The client may connect again; a transport without a client is not kept for ever.
+            # The client may connect again, but a transport without a client has a deadline.
             session.admission_due_ns = engine.now_ns() + engine.connect_timeout_ns
             engine.wake_at(session, session.admission_due_ns)
         return waiting
 
     def part(self, participant: Participant, reason: str) -> Any:
-        """Take a client out of its rooms, and call its disconnect handler.
+        """Remove a client from its rooms, and call its disconnect handler.
 
         Returns:
-            An awaitable that ends with the handler, ``None`` where it has ended already.
+            An awaitable that ends with the handler, ``None`` if it has already ended.
         """
         was_connected = participant.is_connected
         if not was_connected:

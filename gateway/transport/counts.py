@@ -8,7 +8,7 @@ from typing import Final
 
 
 class EndReason:
-    """Why a session ended: what the application is told, and the counts' keys."""
+    """Why a session ended. The application gets the reason, and ``Counts`` counts by it."""
 
     SERVER_DISCONNECT: Final = "server disconnect"
     CLIENT_DISCONNECT: Final = "client disconnect"
@@ -23,11 +23,11 @@ class EndReason:
 
 @dataclass(slots=True)
 class Counts:
-    """What happened to sessions since the start.
+    """Totals since the start of the engine.
 
     Attributes:
-        closed: sessions by reason.
-        conflated: parcels replaced by newer ones.
+        closed: ended sessions by reason.
+        conflated: parcels replaced by newer ones of their stream.
     """
 
     closed: Counter[str] = field(default_factory=Counter)

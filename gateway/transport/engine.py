@@ -1,7 +1,7 @@
-"""``Engine``: Engine.IO 4 sessions on asyncio sockets, from the first request to the last table.
+"""``Engine``: the Engine.IO 4 sessions of a server, on asyncio sockets.
 
-It knows nothing of python-engineio; ``dropin.EngineServer`` gives it that interface. The
-module is long because a session's life is read best in one place.
+It does not depend on python-engineio: ``dropin.EngineServer`` adds that interface. The module
+is long because it holds the whole life of a session, from its first to its last table.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CLEANUP_SLICE_NS: Final = 5_000_000
 _NS_PER_S: Final = 1_000_000_000
 _SHORTEST_TICK_NS: Final = 4_000_000
 _LONGEST_TICK_NS: Final = 100_000_000
-_LEAST_DISMISSED: Final = 64  # closed sockets remembered before those that are gone are not
+_LEAST_DISMISSED: Final = 64  # closing sockets above which closed ones are pruned
 _CLOSES_A_TURN: Final = 100
 _SHUTDOWN_POLL_S: Final = 0.01
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
@@ -39,39 +39,42 @@ log = logging.getLogger("gateway.transport")
 
 
 class Application(Protocol):
-    """What stands on the sessions: Engine.IO handlers, or a Socket.IO server."""
+    """The user of the sessions: Engine.IO handlers, or a Socket.IO server."""
 
     def opened(self, session: EngineSession) -> Any:
-        """Note a new session; an awaitable is awaited. What is not ``None`` or true refuses it."""
+        """Admit a new session: return ``None`` or true, or an awaitable of that."""
 
     def received(self, session: EngineSession, data: str | bytes) -> None:
-        """Take one message."""
+        """Handle one message."""
 
     def breached(self, session: EngineSession, what: str) -> None:
-        """Note what a client did that closes it; it is closed when this returns."""
+        """Note a breach of the protocol. The engine closes the session afterwards."""
 
     def closed(self, session: EngineSession, reason: str) -> None:
-        """Note that a session has ended, before the engine forgets it."""
+        """Note the end of a session, before the engine forgets it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
-    """Limits and hooks of an engine; ``AsyncServer`` and ``EngineServer`` take them as arguments.
+    """Limits and hooks of an engine: keyword arguments of ``AsyncServer`` and ``EngineServer``.
 
     Attributes:
-        connect_timeout: s that a session may take until its application admits it; ``None``
-            for ever.
-        max_send_bytes: of what must reach it, that may wait for one client; more closes it.
-        max_send_age: s that it may wait; longer closes it.
-        max_waiting_bytes: that may wait for all together; the largest waiters are closed.
-        close_timeout: s that a close may take before the socket is aborted.
-        head_timeout: s that the first head of a connection may take.
-        body_timeout: s that a polling body may take.
-        upgrade_timeout: s that a client may take to decide on an upgrade.
-        max_fragments: of one WebSocket message.
-        admit: asked before a session exists; a ``HandshakeRefusal`` becomes the HTTP answer.
+        connect_timeout: seconds until the application must have admitted a session, or it is
+            closed. ``None`` for no limit.
+        max_send_bytes: lossless bytes queued for one client above which it is closed.
+        max_send_age: seconds that lossless bytes may be queued before the client is closed.
+        max_waiting_bytes: bytes queued for all clients above which those with the most are
+            closed.
+        close_timeout: seconds until a closing socket is aborted.
+        head_timeout: seconds until the first request head must be complete, or the connection
+            is aborted.
+        body_timeout: seconds until a polling body must be complete, or its session is closed.
+        upgrade_timeout: seconds until a client must complete an upgrade, or its WebSocket is
+            closed.
+        max_fragments: fragments of a WebSocket message above which the session is closed.
+        admit: called before a session exists. A ``HandshakeRefusal`` becomes the HTTP answer.
         on_session_close: called once for each admitted session, with its environ.
-        clock: monotonic ns.
+        clock: returns monotonic ns.
     """
 
     connect_timeout: float | None = None
@@ -93,11 +96,11 @@ class Engine:
 
     Args:
         options: limits and hooks.
-        application: what stands on the sessions.
-        ping_interval: s between two pings of a client.
-        ping_timeout: s that a client may take to answer one.
-        max_message_bytes: of one message or polling body.
-        transports: of ``polling`` and ``websocket`` those that are served.
+        application: the user of the sessions.
+        ping_interval: seconds between two pings of a client.
+        ping_timeout: seconds that a client may take to answer a ping.
+        max_message_bytes: bytes of a message or polling body.
+        transports: the served transports, of ``polling`` and ``websocket``.
         allow_upgrades: whether a polling session may move to a WebSocket.
     """
 
@@ -155,38 +158,38 @@ class Engine:
         self._most_dismissed = _LEAST_DISMISSED
         self._is_evicting = False
         self.doors: set[Any] = set()
-        """Connections that have not said yet what they want."""
+        """Connections whose first request head is incomplete."""
         self.leaving: dict[str, EngineSession] = {}
-        """Closed polling sessions whose client may still fetch what waited for it."""
+        """Closed polling sessions whose client may still fetch its queued packets."""
 
-    # HTTP, as the server's settings have it
+    # HTTP rules, which a subclass implements
 
     def allows_origin(self, origin: str, environ: RequestEnviron) -> bool:
-        """Return whether a browser's page of this origin may connect."""
+        """Return whether a page of this origin may connect."""
         raise NotImplementedError
 
     def cors_headers(self, environ: RequestEnviron) -> list[tuple[str, str]]:
-        """Return the headers that let a browser's page read the answer."""
+        """Return the CORS headers of an answer."""
         raise NotImplementedError
 
     def cookie_for(self, sid: str) -> str | None:
-        """Return the value of ``Set-Cookie`` for a new polling session."""
+        """Return the ``Set-Cookie`` header of a new polling session, ``None`` for none."""
         raise NotImplementedError
 
     def compress(self, body: bytes, accepted: str) -> tuple[bytes, str | None]:
-        """Return a polling body as it is sent, and its ``Content-Encoding``."""
+        """Return a polling body, compressed if the client accepts it, and its encoding."""
         raise NotImplementedError
 
     # Sessions
 
     def generate_id(self) -> str:
-        """Return an id as python-engineio makes them: 12 random bytes and 3 that count."""
+        """Return an id of python-engineio's form: 12 random bytes and a counter of 3 bytes."""
         self.sequence_number = (self.sequence_number + 1) & 0xFFFFFF
         raw = os.urandom(12) + self.sequence_number.to_bytes(3)
         return b2a_base64(raw, newline=False).translate(_URL_SAFE).decode("ascii")
 
     def open_session(self, environ: RequestEnviron) -> EngineSession:
-        """Make a session for an admitted request."""
+        """Return the new session of an admitted request."""
         session = EngineSession(self, self.generate_id(), environ)
         self.sockets[session.sid] = session
         if self.connect_timeout_ns:
@@ -195,7 +198,7 @@ class Engine:
         return session
 
     def admission(self, environ: RequestEnviron) -> HandshakeRefusal | None:
-        """Return why a new session is refused, ``None`` when it is not."""
+        """Return why a request gets no session, ``None`` if it does."""
         if self.is_stopping:
             return HandshakeRefusal(503, "The server is stopping", 1.0)
         return None if self._admit is None else self._admit(environ)
@@ -205,7 +208,7 @@ class Engine:
         return self._openings[transport] % session.sid
 
     def _opening(self, transport: str) -> str:
-        """Return the OPEN packet with a place for the session's id."""
+        """Return the OPEN packet with a placeholder for the session's id."""
         can_upgrade = (
             transport == "polling" and self.allow_upgrades and "websocket" in self.transports
         )
@@ -218,7 +221,7 @@ class Engine:
         return f'{PacketType.OPEN}{{"sid":"%s",{json.dumps(facts, separators=(",", ":"))[1:]}'
 
     async def answer_of(self, answer: Any) -> object:
-        """Return what a connect handler answered; one that fails refuses."""
+        """Return a connect handler's answer, awaited if need be; ``False`` if it raises."""
         try:
             return await answer if inspect.isawaitable(answer) else answer
         except Exception:
@@ -232,7 +235,13 @@ class Engine:
     def breach(
         self, session: EngineSession, what: str, code: int = frames.CloseCode.POLICY_VIOLATION
     ) -> None:
-        """Close a session whose client broke the protocol."""
+        """Close a session whose client broke the protocol.
+
+        Args:
+            session: the session.
+            what: the breach, for the application, the log and the close frame.
+            code: of the WebSocket's close frame.
+        """
         if session.is_open:
             session.is_broken = True
             self.application.breached(session, what)
@@ -245,13 +254,13 @@ class Engine:
         code: int = frames.CloseCode.NORMAL,
         text: str = "",
     ) -> None:
-        """Close a session and its socket, which is aborted when that takes too long.
+        """Close a session and its socket. The socket is aborted after ``close_timeout``.
 
         Args:
-            session: open or not.
-            reason: for the application, the log and the counts.
-            code: of the WebSocket's close frame.
-            text: of the same.
+            session: the session, open or not.
+            reason: the reason for the application, the log and the counts.
+            code: the code of the WebSocket's close frame.
+            text: its text.
         """
         self.finish(session, reason)
         session.close_transport(
@@ -259,16 +268,16 @@ class Engine:
         )
 
     def finish(self, session: EngineSession, reason: str, *, is_lost: bool = False) -> None:
-        """Take a session out of every table, once, and tell the application.
+        """Remove a session from every table, once, and tell the application.
 
         Args:
-            session: open or not.
-            reason: for the application, the log and the counts.
-            is_lost: nobody is there any more to fetch what waits.
+            session: the session, open or not.
+            reason: the reason for the application, the log and the counts.
+            is_lost: whether the client is gone and cannot fetch its queued packets.
         """
         if not session.is_open:
             return
-        session.is_open = False  # first: what is uncorked must not evict who is closed already
+        session.is_open = False  # first: uncorking must not evict a session that is closing
         session.uncork()
         session.is_clear = False
         if session.upgrade is not None:
@@ -284,7 +293,7 @@ class Engine:
         try:
             self.application.closed(session, reason)
         except Exception:
-            log.exception("the end of a session was not told")
+            log.exception("application failed to close a session")
         session.participants = ()
         self.sockets.pop(session.sid, None)
         if self._on_session_close is not None:
@@ -294,7 +303,7 @@ class Engine:
                 log.exception("on_session_close failed")
 
     def dismiss(self, transport: asyncio.Transport) -> None:
-        """Close a socket that belongs to no session; one that does not close goes with us."""
+        """Close a socket that belongs to no session. ``shutdown`` aborts it if it stays open."""
         if len(self._dismissed) >= self._most_dismissed:
             self._dismissed = {other for other in self._dismissed if not _is_gone(other)}
             self._most_dismissed = max(_LEAST_DISMISSED, 2 * len(self._dismissed))
@@ -302,12 +311,12 @@ class Engine:
         transport.close()
 
     def forget(self, session: EngineSession) -> None:
-        """Drop what a closed session's client did not fetch in time."""
+        """Drop a closed polling session and its queue."""
         if self.leaving.pop(session.sid, None) is not None:
             session.drop_waiting()
 
     def evict(self, session: EngineSession) -> None:
-        """Close a client that does not read: without a word of Socket.IO's, so that it returns."""
+        """Close a client that does not read, without a DISCONNECT, so that it reconnects."""
         session.drop_waiting()
         self.close(
             session, EndReason.SLOW_CONSUMER, frames.CloseCode.TRY_AGAIN_LATER, "SLOW_CONSUMER"
@@ -321,7 +330,7 @@ class Engine:
             self.close(session, why)
 
     def lost(self, session: EngineSession) -> None:
-        """Note a socket that is gone; its session is cleaned up in a slice of its own."""
+        """Note that a session has lost its socket. It is cleaned up in a later slice."""
         self._closing.discard(session)
         if not session.is_open:
             self.forget_deadline(session)
@@ -339,10 +348,10 @@ class Engine:
         if self._lost:
             asyncio.get_running_loop().call_soon(self._clean_up)
 
-    # What waits
+    # Queued bytes
 
     def held(self, session: EngineSession, added_bytes: int) -> None:
-        """Note that more, or less, waits for a session."""
+        """Note that a session's queued bytes have changed, and evict if all together exceed."""
         self.waiting_bytes += added_bytes
         if session.waiting_bytes:
             self._behind.add(session)
@@ -360,7 +369,7 @@ class Engine:
     # Tasks
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Run a coroutine; what it raises is logged."""
+        """Run a coroutine. An exception is logged."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -368,19 +377,19 @@ class Engine:
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            log.error("a handler failed", exc_info=task.exception())
+            log.error("handler failed", exc_info=task.exception())
 
     # The end
 
     async def close_all(self) -> None:
-        """Close every session, some at a time, so that the loop is not held long."""
+        """Close every session, a batch per turn of the event loop."""
         for position, session in enumerate(list(self.sockets.values()), start=1):
             self.close(session, EndReason.SERVER_DISCONNECT)
             if not position % _CLOSES_A_TURN:
                 await asyncio.sleep(0)
 
     async def shutdown(self) -> None:
-        """Close every client, wait until all sockets are closed or aborted, stop the timer."""
+        """Close every client, wait until all sockets are closed or aborted, and stop the timer."""
         self.is_stopping = True
         for door in list(self.doors):
             door.abort()
@@ -389,12 +398,12 @@ class Engine:
         self._dismissed.clear()
         await self.close_all()
         ends_ns = time.monotonic_ns() + self._close_timeout_ns + _NS_PER_S
-        while self._closing and time.monotonic_ns() < ends_ns:  # noqa: ASYNC110 - once in a life
+        while self._closing and time.monotonic_ns() < ends_ns:  # noqa: ASYNC110 - only once
             await asyncio.sleep(_SHUTDOWN_POLL_S)
         for session in self._closing:
             if session.transport is not None:
                 session.transport.abort()
-        await asyncio.sleep(_SHUTDOWN_POLL_S)  # an aborted socket is closed a turn later
+        await asyncio.sleep(_SHUTDOWN_POLL_S)  # an aborted socket closes one turn later
         self._timer.stop()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._close_timeout_ns / _NS_PER_S)
@@ -404,5 +413,5 @@ class Engine:
 
 
 def _is_gone(transport: asyncio.Transport) -> bool:
-    """Return whether a closed socket has nothing left to write."""
+    """Return whether a closing socket has written all its bytes."""
     return transport.is_closing() and not transport.get_write_buffer_size()

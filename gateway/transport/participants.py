@@ -1,7 +1,7 @@
-"""``Participants``: the clients of every namespace and room of this process.
+"""``Participants``: the Socket.IO clients of this process, by namespace and room.
 
-Each client knows its rooms, and its own room is the client itself, so that nothing scans
-all rooms when a client leaves.
+Each client knows its rooms, and its own room is the client itself. So a client that leaves
+costs no scan over all rooms.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ class Participants:
         self._pending = 0
 
     def join(self, session: EngineSession, namespace: str, sid: str) -> Participant | None:
-        """Enter a session into a namespace, ``None`` when it is there already.
-
-        Nothing reaches the new participant until ``admit``.
+        """Add a session to a namespace, without receiving any event before ``admit``.
 
         Args:
-            session: the transport of the client.
-            namespace: the namespace that it asked for.
-            sid: a new id.
+            session: the client's session.
+            namespace: the namespace.
+            sid: the id of the new participant.
+
+        Returns:
+            The new participant, ``None`` if the session is in the namespace already.
         """
         if participant_of(session, namespace) is not None:
             return None
@@ -44,10 +45,10 @@ class Participants:
         return participant
 
     def admit(self, participant: Participant) -> list[Parcel]:
-        """Let a participant have what its namespace and its rooms get.
+        """Let a participant receive the events of its namespace and rooms.
 
         Returns:
-            What was sent to it alone before.
+            The parcels sent to it alone before.
         """
         participant.is_connected = True
         self._pending -= 1
@@ -57,7 +58,7 @@ class Participants:
         return early
 
     def part(self, participant: Participant) -> None:
-        """Take a participant out of its namespace and of all its rooms."""
+        """Remove a participant from its namespace and all its rooms."""
         if not participant.is_connected and not participant.is_leaving:
             self._pending -= 1
         self._leave_all(participant)
@@ -74,7 +75,7 @@ class Participants:
         )
 
     def mute(self, participant: Participant) -> None:
-        """Let nothing more reach a participant whose disconnect handler still runs."""
+        """Send nothing more to a participant whose disconnect handler is running."""
         participant.is_connected = False
         participant.is_leaving = True
         self._leave_all(participant)
@@ -104,8 +105,8 @@ class Participants:
 
         Args:
             namespace: the namespace.
-            rooms: a room, a participant's id, several of them, or ``None`` for everybody.
-            skip: participants that are left out.
+            rooms: a room, a participant's id, several of them, or ``None`` for the namespace.
+            skip: ids of participants to leave out.
         """
         found = self._union(namespace, rooms)
         skipped = [sid for sid in skip if sid in found]
@@ -116,7 +117,7 @@ class Participants:
         return list(found.values())
 
     def _union(self, namespace: str, rooms: Any) -> Mapping[Any, EngineSession]:
-        """Return the participants of rooms; of one room its own table, not to be changed."""
+        """Return the participants of rooms. For one room this is its table: do not change it."""
         if rooms is None:
             return {
                 sid: participant.session
@@ -139,7 +140,7 @@ class Participants:
         return {participant.sid: participant.session}
 
     def waiting(self, namespace: str, rooms: Any) -> list[Participant]:
-        """Return the participants named by their ids whose CONNECT is not answered yet."""
+        """Return the participants among these ids whose CONNECT is not answered yet."""
         if not self._pending or rooms is None:
             return []
         named = rooms if isinstance(rooms, _SEVERAL) else (rooms,)
@@ -149,10 +150,10 @@ class Participants:
         ]
 
     def enter(self, participant: Participant, room: str) -> None:
-        """Let a participant into a room; twice is once.
+        """Add a participant to a room, if it is not there already.
 
         Raises:
-            ValueError: the room is another participant's own.
+            ValueError: the room is another participant's id.
         """
         if room == participant.sid:
             return
@@ -165,7 +166,7 @@ class Participants:
             self._sessions_of(participant.namespace, room)[participant.sid] = participant.session
 
     def leave(self, participant: Participant, room: str) -> None:
-        """Take a participant out of a room; one that it is not in is fine."""
+        """Remove a participant from a room, if it is there."""
         if room not in participant.rooms:
             return
         participant.rooms.remove(room)
@@ -177,7 +178,7 @@ class Participants:
                 del rooms[room]
 
     def expect_ack(self, participant: Participant, callback: Any) -> int:
-        """Return the id by which a participant's acknowledgement will call back."""
+        """Keep a callback for a participant's acknowledgement, and return the id to ask with."""
         if participant.callbacks is None:
             participant.callbacks = {}
         ack_id = next(self._ack_ids)
@@ -186,7 +187,7 @@ class Participants:
 
 
 def participant_of(session: EngineSession, namespace: str) -> Participant | None:
-    """Return a session's client in a namespace, one that is leaving not counted."""
+    """Return a session's participant in a namespace, ``None`` if there is none or it is leaving."""
     for participant in session.participants:
         if participant.namespace == namespace and not participant.is_leaving:
             return participant

@@ -1,4 +1,4 @@
-"""HTTP long polling over aiohttp, and the hand-over of a WebSocket that aiohttp received."""
+"""HTTP long polling over aiohttp, and WebSocket upgrades that aiohttp received."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from gateway.transport.refusals import RequestRejected
 from gateway.transport.requests import RequestHead, is_websocket_upgrade
 
 _TEXT: Final = "text/plain; charset=UTF-8"
-_ABORT_CHECK_S: Final = 0.25  # between two looks whether the client of a poll is still there
+_ABORT_CHECK_S: Final = 0.25  # between two checks whether a polling client has disconnected
 
 
 class Polling:
     """Answers the requests of polling clients.
 
     Args:
-        engine: whose sessions they are.
+        engine: the engine that owns the sessions.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Answer one request, whatever it is."""
+        """Answer one request for the engine's path."""
         environ = RequestEnviron(_head_of(request), request.remote or "", request.scheme)
         head = environ.head
         if request.method == "GET" and is_websocket_upgrade(head):
@@ -68,7 +68,7 @@ class Polling:
             return await self._open(environ)
         session = engine.sockets.get(sid)
         if session is not None:
-            session.wake(engine.now_ns())  # a deadline that has passed counts before the request
+            session.wake(engine.now_ns())  # a passed deadline counts before the request
             session = engine.sockets.get(sid)
         if session is None:
             leaving = engine.leaving.get(sid)
@@ -76,12 +76,12 @@ class Polling:
                 raise RequestRejected.unknown_session()
             return self._farewell(leaving, environ)
         if session.transport is not None and session.upgrade is None:
-            raise RequestRejected.bad_request("The session has gone over to a WebSocket")
+            raise RequestRejected.bad_request("The session has moved to a WebSocket")
         if request.method == "GET":
             return await self._poll(session, request, environ)
         if request.method == "POST":
             return await self._receive(session, request)
-        raise RequestRejected.bad_request("GET and POST alone are served")
+        raise RequestRejected.bad_request("Use GET or POST")
 
     async def _open(self, environ: RequestEnviron) -> web.Response:
         engine = self._engine
@@ -108,7 +108,7 @@ class Polling:
         engine = self._engine
         if session.poll is not None:
             engine.close(session, EndReason.TRANSPORT_ERROR)
-            raise RequestRejected.bad_request("Another poll of the session is open")
+            raise RequestRejected.bad_request("The session has another open poll")
         if session.upgrade is not None and session.upgrade.is_probed:
             return self._packets([PacketType.NOOP.encode()], environ)
         if not session.has_packets:
@@ -123,14 +123,14 @@ class Polling:
         return self._packets(packets or [PacketType.NOOP.encode()], environ)
 
     async def _wait(self, session: EngineSession, request: web.Request) -> bytes | None:
-        """Wait until there is something to answer a poll with.
+        """Wait until a poll can be answered.
 
         Returns:
-            The packet to answer with, ``None`` for what waits in the session.
+            The packet to answer with, ``None`` for the session's queued packets.
 
         Raises:
-            ConnectionResetError: the client has gone; what it would have got is lost, and so
-                the session is closed.
+            ConnectionResetError: the client has disconnected. Its session is closed, because
+                packets of this answer would be lost.
         """
         poll: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         session.poll = poll
@@ -139,9 +139,9 @@ class Polling:
                 await asyncio.wait((poll,), timeout=_ABORT_CHECK_S)
                 if poll.done():
                     return poll.result()
-                # aiohttp tells a handler in no other way.
+                # aiohttp has no other way to tell a handler.
                 if request.transport is None or request.transport.is_closing():
-                    raise ConnectionResetError("the client left in the middle of a poll")
+                    raise ConnectionResetError("the client disconnected during a poll")
         except (asyncio.CancelledError, ConnectionResetError):
             self._engine.finish(session, EndReason.TRANSPORT_CLOSE)
             raise
@@ -149,9 +149,9 @@ class Polling:
             session.poll = None
 
     def _farewell(self, session: EngineSession, environ: RequestEnviron) -> web.Response:
-        """Answer a poll of a closed session: what waited for it, and CLOSE by the next one.
+        """Answer a poll of a closed session: first its queued packets, then CLOSE.
 
-        A stock client acts on CLOSE at once and would never see what came with it.
+        A stock client acts on CLOSE at once and drops the packets of the same answer.
         """
         packets = session.take_packets(self._engine.max_message_bytes)
         if not packets:
@@ -170,7 +170,7 @@ class Polling:
     async def _receive(self, session: EngineSession, request: web.Request) -> web.Response:
         if session.is_receiving:
             self._engine.close(session, EndReason.TRANSPORT_ERROR)
-            raise RequestRejected.bad_request("Another body of the session is being read")
+            raise RequestRejected.bad_request("The session has another open POST request")
         session.is_receiving = True
         try:
             return await self._take_body(session, request)
@@ -191,7 +191,7 @@ class Polling:
             if packet.type is PacketType.MESSAGE:
                 engine.receive(session, packet.data)
                 if session.is_broken:
-                    raise RequestRejected.bad_request("A packet of the body is malformed")
+                    raise RequestRejected.bad_request("The body has a malformed packet")
             elif packet.type is PacketType.PONG:
                 session.receive_pong()
             elif packet.type is PacketType.CLOSE:
@@ -199,7 +199,7 @@ class Polling:
                 engine.close(session, EndReason.CLIENT_DISCONNECT)
             else:
                 engine.breach(session, "malformed packet (Engine.IO)")
-                raise RequestRejected.bad_request("A packet of this type is not a client's to send")
+                raise RequestRejected.bad_request("A client may not send a packet of this type")
         await session.worked_off()
         return web.Response(text="ok", content_type="text/html")
 
@@ -224,12 +224,12 @@ class Polling:
             raise RequestRejected(408, 3, "The body took too long", ends_connection=True) from None
         except ConnectionError:
             engine.finish(session, EndReason.TRANSPORT_CLOSE)
-            raise RequestRejected.bad_request("The client left in the middle of its body") from None
+            raise RequestRejected.bad_request("The client disconnected during its body") from None
         return bytes(body)
 
 
 def _head_of(request: web.Request) -> RequestHead:
-    """Return the head that aiohttp parsed, as bytes."""
+    """Return the request head, rebuilt from aiohttp's parsed fields."""
     version = request.version
     lines: list[Any] = [
         f"{request.method} {request.raw_path} HTTP/{version.major}.{version.minor}".encode()

@@ -1,11 +1,11 @@
-"""Why a request does not become, or is not part of, a session, and what it is answered.
+"""HTTP answers to requests that get no session, or do not fit their session.
 
 The bodies are those of Socket.IO's own server: ``{code, message}``.
 
 ::
 
     Exception
-    └── RequestRejected    an HTTP answer in place of a session
+    └── RequestRejected    a request gets an error answer
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class HandshakeRefusal:
-    """What an ``admit`` hook answers in place of a session.
+    """The answer of an ``admit`` hook that refuses a session.
 
     Attributes:
-        status: HTTP status.
-        message: why.
-        retry_after_s: when to come back, s.
+        status: the HTTP status.
+        message: the reason.
+        retry_after_s: seconds until the client should try again.
     """
 
     status: int
@@ -36,13 +36,17 @@ class HandshakeRefusal:
 
 
 class RequestRejected(Exception):  # noqa: N818 - the name says what happened
-    """An HTTP answer in place of a session.
+    """A request gets an error answer.
+
+    Args:
+        status: the HTTP status.
+        code: the error code of Engine.IO.
+        message: the text for the client.
+        headers: additional headers.
+        ends_connection: close the connection without reading the rest of the request.
 
     Attributes:
-        status: HTTP status.
-        body: JSON.
-        headers: beside the usual ones.
-        ends_connection: the rest of the request is not read.
+        body: the JSON body.
     """
 
     def __init__(
@@ -62,16 +66,16 @@ class RequestRejected(Exception):  # noqa: N818 - the name says what happened
 
     @classmethod
     def refused(cls, refusal: HandshakeRefusal) -> RequestRejected:
-        """Return what an application's refusal is answered."""
+        """Return the answer to a request that an ``admit`` hook refused."""
         after = {"Retry-After": str(math.ceil(refusal.retry_after_s))}
         return cls(refusal.status, 4, refusal.message, after)
 
     @classmethod
     def unknown_session(cls) -> RequestRejected:
-        """Return the answer to a session id that is nobody's."""
+        """Return the answer to an unknown session id."""
         return cls(400, 1, "Session ID unknown")
 
     @classmethod
     def bad_request(cls, message: str = "Bad request") -> RequestRejected:
-        """Return the answer to a request that its session does not expect."""
+        """Return the answer to a request that does not fit its session."""
         return cls(400, 3, message)

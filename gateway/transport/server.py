@@ -1,6 +1,6 @@
 """``SocketServer``: sends Socket.IO events, encoded once, to the clients of this process.
 
-It knows nothing of python-socketio; ``dropin.AsyncServer`` gives it that interface.
+It does not depend on python-socketio: ``dropin.AsyncServer`` adds that interface.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ class SocketServer:
     """The sending side of a Socket.IO 5 server.
 
     Args:
-        engine: its Engine.IO sessions; its application becomes this server's ``Clients``.
-        participants: its clients and rooms.
-        handlers: of ``connect``, ``disconnect`` and of events.
-        hooks: what a gateway hears of its clients in place of handlers.
+        engine: the Engine.IO sessions. This server becomes their application.
+        participants: the clients and their rooms.
+        handlers: the application's handlers.
+        hooks: callbacks of a gateway.
         packet_class: encodes and decodes packets with binary parts, as python-socketio's does.
-        flows: how events of a name are sent, where not in order and whole.
+        flows: how an event is delivered, by its name; the default is lossless.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class SocketServer:
         return self._flows.get(event, LOSSLESS)
 
     def _parcel(self, event: str, data: Any, namespace: str, ack_id: int | None = None) -> Parcel:
-        """Encode an event."""
+        """Return the parcel of an event."""
         if isinstance(data, tuple):
             arguments = [event, *data]
         else:
@@ -61,14 +61,21 @@ class SocketServer:
         return self.encode(EVENT, arguments, namespace, ack_id)
 
     def encode(self, kind: int, data: Any, namespace: str, ack_id: int | None = None) -> Parcel:
-        """Return a packet, its binary parts with it."""
+        """Return the parcel of a packet, with its binary parts.
+
+        Args:
+            kind: the packet type.
+            data: the payload.
+            namespace: the namespace.
+            ack_id: the id of the acknowledgement, ``None`` for none.
+        """
         text = self._encode_plain(kind, data, namespace, ack_id)
         if text is not None:
             return Parcel(text)
         return parcel_of(self.packet_class(kind, namespace=namespace, data=data, id=ack_id))
 
     def _encode_plain(self, kind: int, data: Any, namespace: str, ack_id: int | None) -> str | None:
-        """Encode a packet without looking for binary parts first, ``None`` where it has some."""
+        """Return a packet as text, ``None`` if it has binary parts."""
         text = str(kind)
         if namespace != "/":
             text += f"{namespace},"
@@ -78,7 +85,7 @@ class SocketServer:
             return text
         try:
             return text + str(self._json.dumps(data, separators=(",", ":")))
-        except (TypeError, ValueError):  # bytes, or what no JSON can hold: the slow way tells
+        except (TypeError, ValueError):  # bytes, or no JSON value: the slow path finds out
             return None
 
     def broadcast(
@@ -92,19 +99,19 @@ class SocketServer:
         *,
         is_passable: bool = False,
     ) -> int:
-        """Send an event, encoded once, to everybody who is in the rooms now, one copy each.
+        """Send an event, encoded once, to the clients that are in the rooms now, one copy each.
 
         Args:
-            event: its name.
-            data: the payload; a tuple is several arguments.
-            namespace: where.
-            rooms: a room or several; ``None`` for the whole namespace.
-            skip: clients that are left out.
-            on_done: called with the ns that it took to reach the last one.
-            is_passable: a reply that goes behind the lane may overtake it.
+            event: the event's name.
+            data: the payload. A tuple is sent as several arguments.
+            namespace: the namespace.
+            rooms: a room or several, ``None`` for the whole namespace.
+            skip: ids of clients to leave out.
+            on_done: called after the last send, with the ns that the sending took.
+            is_passable: whether replies may overtake it.
 
         Returns:
-            How many clients it is for.
+            The number of recipients.
         """
         sessions = self.participants.sessions(namespace, rooms, skip)
         early = self.participants.waiting(namespace, rooms)
@@ -128,7 +135,14 @@ class SocketServer:
     def send_to(
         self, participant: Participant, event: str, data: Any, ack_id: int | None = None
     ) -> None:
-        """Send an event to one client, behind what waits in the event's lane."""
+        """Send an event to one client, after the queued parcels of the event's lane.
+
+        Args:
+            participant: the client.
+            event: the event's name.
+            data: the payload.
+            ack_id: the id of the acknowledgement, ``None`` for none.
+        """
         parcel = self._parcel(event, data, participant.namespace, ack_id)
         if participant.is_connected:
             self.send_parcel(participant.session, parcel, self._flow(event).lane)
@@ -138,17 +152,28 @@ class SocketServer:
     def send_parcel(
         self, session: EngineSession, parcel: Parcel, lane: Lane = Lane.LOSSLESS
     ) -> None:
-        """Send a parcel to one session, behind what waits in a lane."""
+        """Send a parcel to one session, after the queued parcels of a lane.
+
+        Args:
+            session: the session.
+            parcel: the parcel.
+            lane: the lane.
+        """
         if self.fanout.is_idle(lane):
             session.send(parcel)
         else:
             self.fanout.submit(lane, parcel, [session])
 
     def reply(self, sid: str, event: str, data: Any) -> bool:
-        """Send an event to one client at once, ahead of what waits in the lanes.
+        """Send an event to one client at once, before the queued parcels of the lanes.
+
+        Args:
+            sid: the client.
+            event: the event's name.
+            data: its payload.
 
         Returns:
-            Whether the client was there.
+            Whether the client exists.
         """
         participant = self.participants.find(sid)
         if participant is None:
@@ -159,14 +184,14 @@ class SocketServer:
     def reply_behind(
         self, sid: str, event: str, data: Any, lane: Lane, on_sent: Callable[[], None]
     ) -> bool:
-        """Send an event to one client behind everything that a lane holds for it.
+        """Send an event to one client, after all queued parcels of a lane.
 
         Args:
             sid: the client.
             event: the event's name.
             data: its payload.
             lane: the lane whose events it must not overtake.
-            on_sent: called when it has been sent; at once where the lane is idle.
+            on_sent: called once it has been sent; at once if the lane is idle.
 
         Returns:
             Whether it was sent at once.
@@ -190,21 +215,21 @@ class SocketServer:
         return False
 
     def enter_rooms(self, sid: str, rooms: Iterable[str]) -> None:
-        """Let a client into rooms of the default namespace; one that is gone is ignored."""
+        """Add a client to rooms of the default namespace, if it still exists."""
         participant = self.participants.find(sid)
         if participant is not None:
             for room in rooms:
                 self.participants.enter(participant, room)
 
     def leave_rooms(self, sid: str, rooms: Iterable[str]) -> None:
-        """Take a client out of rooms of the default namespace."""
+        """Remove a client from rooms of the default namespace."""
         participant = self.participants.find(sid)
         if participant is not None:
             for room in rooms:
                 self.participants.leave(participant, room)
 
     def kick(self, sid: str, namespace: str = "/") -> None:
-        """Disconnect a client; the transport of one that has no other namespace is closed."""
+        """Disconnect a client, and close its transport if it has no other namespace."""
         participant = self.participants.find(sid, namespace)
         if participant is None:
             return
@@ -217,19 +242,19 @@ class SocketServer:
             self.engine.close(session, EndReason.SERVER_DISCONNECT)
 
     def close_transport(self, sid: str, reason: str) -> None:
-        """Close a client's transport without a DISCONNECT, so that a stock client returns."""
+        """Close a client's transport without a DISCONNECT, so that a stock client reconnects."""
         participant = self.participants.find(sid)
         if participant is not None:
             self.engine.close(participant.session, reason)
 
 
 def parcel_of(packet: Any) -> Parcel:
-    """Return the parcel of a python-socketio packet, its binary parts with it."""
+    """Return the parcel of a packet object, with its binary parts."""
     encoded = packet.encode()
     return Parcel(*encoded) if isinstance(encoded, list) else Parcel(encoded)
 
 
 def _send_early(participant: Participant, parcel: Parcel) -> None:
-    """Keep a parcel for a participant until its CONNECT is answered; who is leaving gets none."""
+    """Keep a parcel for a participant until its CONNECT is answered, unless it is leaving."""
     if not participant.is_leaving:
         participant.early = [*(participant.early or ()), parcel]

@@ -1,5 +1,5 @@
-"""What only users of python-socketio need: its interfaces on the gateway's transport.
+"""The interfaces of python-socketio and python-engineio on this transport.
 
-Tidegate's own gateway takes two names from here: ``AsyncServer``, whose ``connect`` and
-``disconnect`` handlers it registers, and ``ConnectRefused``.
+Tidegate's own gateway uses two names of this folder: ``AsyncServer``, to register its
+``connect`` and ``disconnect`` handlers, and ``ConnectRefused``.
 """

@@ -1,4 +1,4 @@
-"""The handlers of a bare Engine.IO server, without Socket.IO on it."""
+"""The handlers of an Engine.IO server without Socket.IO."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ log = logging.getLogger("gateway.transport")
 
 
 class EngineHandlers:
-    """The application of a bare Engine.IO server: its ``connect``, ``message``, ``disconnect``.
+    """Calls the ``connect``, ``message`` and ``disconnect`` handlers of an Engine.IO server.
 
     Args:
-        engine: runs what a handler awaits.
-        handlers: the registered handlers by event, python-engineio's own dict.
+        engine: runs asynchronous handlers.
+        handlers: python-engineio's dict of registered handlers by event.
 
     Attributes:
-        departing: closed sessions whose ``disconnect`` handler still runs.
+        departing: closed sessions whose ``disconnect`` handler is running.
     """
 
     def __init__(self, engine: Engine, handlers: Mapping[str, Callable[..., Any]]) -> None:
@@ -31,7 +31,7 @@ class EngineHandlers:
         self.departing: dict[str, EngineSession] = {}
 
     def opened(self, session: EngineSession) -> Any:
-        """Ask the ``connect`` handler."""
+        """Call the ``connect`` handler and return its answer."""
         session.admission_due_ns = 0
         handler = self._handlers.get("connect")
         if handler is None:
@@ -43,15 +43,15 @@ class EngineHandlers:
             return False
 
     def received(self, session: EngineSession, data: str | bytes) -> None:
-        """Give a message to the ``message`` handler, behind the one before."""
+        """Call the ``message`` handler, after the handling of the previous message."""
         session.in_order(lambda: self._call("message", session.sid, data))
 
     def breached(self, session: EngineSession, what: str) -> None:
-        """Log it; nobody else is interested."""
+        """Log a breach of the protocol."""
         log.warning("protocol breach", extra={"sid": session.sid, "what": what})
 
     def closed(self, session: EngineSession, reason: str) -> None:
-        """Tell the ``disconnect`` handler."""
+        """Call the ``disconnect`` handler."""
         waiting = self._call("disconnect", session.sid, reason)
         if waiting is not None:
             self.departing[session.sid] = session
@@ -79,7 +79,7 @@ class EngineHandlers:
 
 @functools.lru_cache(maxsize=256)
 def takes(handler: Callable[..., Any], count: int) -> bool:
-    """Return whether a handler can be called with so many positional arguments."""
+    """Return whether a handler accepts this number of positional arguments."""
     try:
         inspect.signature(handler).bind(*range(count))
     except TypeError:

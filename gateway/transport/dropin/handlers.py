@@ -22,10 +22,10 @@ log = logging.getLogger("gateway.transport")
 
 
 class RegisteredHandlers:
-    """Calls functions and class-based namespaces as python-socketio would.
+    """Calls functions and class-based namespaces as python-socketio does.
 
     Args:
-        server: where they are registered.
+        server: the server at which they are registered.
     """
 
     def __init__(self, server: socketio.AsyncServer) -> None:
@@ -33,7 +33,7 @@ class RegisteredHandlers:
         self.always_connect: bool = server.always_connect
 
     def prepare(self) -> None:
-        """Start a client manager that listens to other processes, once."""
+        """Initialize the client manager, once."""
         if not self._server.manager_initialized:
             self._server.manager_initialized = True
             self._server.manager.initialize()
@@ -48,13 +48,13 @@ class RegisteredHandlers:
         )
 
     def connect(self, participant: Participant, auth: Any) -> Any:
-        """Call the connect handler; return its answer or an awaitable of it."""
+        """Call the connect handler and return its answer, or an awaitable of it."""
         arguments: tuple[Any, ...] = (participant.sid, participant.session.environ)
         handler, prefixed = self._function(
             "connect", participant.namespace, (*arguments, auth or None)
         )
         if handler is not None:
-            # The older signature has no auth.
+            # python-socketio's older signature has no auth.
             return handler(*(prefixed if takes(handler, len(prefixed)) else prefixed[:-1]))
         handler, prefixed = self._namespace(participant.namespace, (*arguments, auth or None))
         if handler is None:
@@ -65,7 +65,7 @@ class RegisteredHandlers:
         return handler.trigger_event("connect", *prefixed)
 
     def disconnect(self, participant: Participant, reason: str) -> Any:
-        """Call the disconnect handler; return an awaitable, or ``None`` when it has ended."""
+        """Call the disconnect handler and return its awaitable, ``None`` if it has ended."""
         arguments = (participant.sid, reason)
         handler, prefixed = self._function("disconnect", participant.namespace, arguments)
         if handler is not None:
@@ -76,7 +76,13 @@ class RegisteredHandlers:
         return answer if answer is not None and inspect.isawaitable(answer) else None
 
     def dispatch(self, participant: Participant, name: str, arguments: list[Any]) -> Any:
-        """Call an event's handler; return its answer, an awaitable of it, or ``NOT_HANDLED``."""
+        """Call an event's handler and return its answer, an awaitable of it, or ``NOT_HANDLED``.
+
+        Args:
+            participant: the client.
+            name: the event's name.
+            arguments: the event's arguments.
+        """
         handler, prefixed = self._function(
             name, participant.namespace, (participant.sid, *arguments)
         )
@@ -86,9 +92,9 @@ class RegisteredHandlers:
         return NOT_HANDLED if handler is None else handler.trigger_event(name, *prefixed)
 
     def refusal(self, outcome: object) -> Any:
-        """Return what a client is told whose connect handler returned or raised this.
+        """Return the CONNECT_ERROR payload for a connect handler's answer or exception.
 
-        It is what the handler said, never an error's text.
+        It never holds the text of an unexpected exception.
         """
         if isinstance(outcome, ConnectRefused):
             return outcome.error_args
@@ -99,14 +105,14 @@ class RegisteredHandlers:
     def _function(
         self, event: str, namespace: str, arguments: tuple[Any, ...]
     ) -> tuple[Callable[..., Any] | None, tuple[Any, ...]]:
-        """Return the function that handles an event, and what it is called with."""
+        """Return the function that handles an event, and its arguments."""
         found: tuple[Any, tuple[Any, ...]] = self._server._get_event_handler(  # noqa: SLF001 - python-socketio has no public way
             event, namespace, arguments
         )
         return found
 
     def _namespace(self, namespace: str, arguments: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
-        """Return the class-based namespace that handles events, and what it is called with."""
+        """Return the class-based namespace that handles events, and its arguments."""
         found: tuple[Any, tuple[Any, ...]] = self._server._get_namespace_handler(  # noqa: SLF001 - as above
             namespace, arguments
         )

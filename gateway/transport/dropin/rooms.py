@@ -25,7 +25,7 @@ class Rooms(Participants, socketio.AsyncManager):  # type: ignore[misc]  # pytho
         return self._participants.keys()
 
     def get_participants(self, namespace: str, room: Any) -> Iterator[tuple[str, str]]:
-        """Return ``(sid, Engine.IO sid)`` of the participants of a room, each once."""
+        """Yield ``(sid, Engine.IO sid)`` of the participants of a room, each once."""
         participants = list(self._union(namespace, room).items())
         yield from ((sid, session.sid) for sid, session in participants)
 
@@ -40,7 +40,17 @@ class Rooms(Participants, socketio.AsyncManager):  # type: ignore[misc]  # pytho
         to: str | Collection[str] | None = None,
         **_kwargs: Any,
     ) -> None:
-        """Send an event to the participants of a room, encoded once."""
+        """Send an event to the participants of a room, encoded once.
+
+        Args:
+            event: the event's name.
+            data: the payload.
+            namespace: the namespace.
+            room: a room or several, ``None`` for the whole namespace.
+            skip_sid: ids of participants to leave out.
+            callback: called with each participant's acknowledgement.
+            to: takes the place of ``room``.
+        """
         skip = skip_sid if isinstance(skip_sid, list) else [skip_sid]
         target = to or room
         if callback is None:
@@ -54,7 +64,7 @@ class Rooms(Participants, socketio.AsyncManager):  # type: ignore[misc]  # pytho
                 )
 
     async def pre_connect(self, eio_sid: str, namespace: str) -> str | None:
-        """Enter a client that is not connected yet; return its id, ``None`` if it is there."""
+        """Add a client that is not connected yet; return its id, ``None`` if it is there."""
         session = self.server.eio.sockets.get(eio_sid)
         participant = (
             None
@@ -71,25 +81,25 @@ class Rooms(Participants, socketio.AsyncManager):  # type: ignore[misc]  # pytho
         return sid
 
     def is_pre_connected(self, sid: str, namespace: str) -> bool:
-        """Return whether a client waits for its connect handler."""
+        """Return whether a client's connect handler is running."""
         participant = self.find(sid, namespace)
         return (
             participant is not None and not participant.is_connected and not participant.is_leaving
         )
 
     def is_connected(self, sid: str, namespace: str) -> bool:
-        """Return whether a client is connected, and not leaving."""
+        """Return whether a client is connected and not leaving."""
         participant = self.find(sid, namespace)
         return participant is not None and participant.is_connected
 
     def sid_from_eio_sid(self, eio_sid: str, namespace: str) -> str | None:
-        """Return a session's client in a namespace."""
+        """Return the id of a session's client in a namespace."""
         session = self.server.eio.sockets.get(eio_sid)
         participant = None if session is None else participant_of(session, namespace)
         return None if participant is None else participant.sid
 
     def eio_sid_from_sid(self, sid: str, namespace: str) -> str | None:
-        """Return a client's session."""
+        """Return the id of a client's session."""
         participant = self.find(sid, namespace)
         return None if participant is None else participant.session.sid
 
@@ -102,13 +112,13 @@ class Rooms(Participants, socketio.AsyncManager):  # type: ignore[misc]  # pytho
         return participant.session.sid
 
     def basic_disconnect(self, sid: str, namespace: str, **_kwargs: Any) -> None:
-        """Take a client out of every table."""
+        """Remove a client from every table."""
         participant = self.find(sid, namespace)
         if participant is not None:
             self.part(participant)
 
     def is_sid_room(self, namespace: str, room: str) -> bool:
-        """Return whether a room is a client's own."""
+        """Return whether a room is a client's id."""
         return self.find(room, namespace) is not None
 
     def basic_enter_room(
@@ -118,10 +128,16 @@ class Rooms(Participants, socketio.AsyncManager):  # type: ignore[misc]  # pytho
         room: str,
         eio_sid: str | None = None,  # noqa: ARG002
     ) -> None:
-        """Let a client into a room.
+        """Add a client to a room.
+
+        Args:
+            sid: the client.
+            namespace: its namespace.
+            room: the room.
+            eio_sid: ignored.
 
         Raises:
-            ValueError: the client is not there, or the room is another client's own.
+            ValueError: the client does not exist, or the room is another client's id.
         """
         participant = self.find(sid, namespace)
         if participant is None:
@@ -129,16 +145,22 @@ class Rooms(Participants, socketio.AsyncManager):  # type: ignore[misc]  # pytho
         self.enter(participant, room)
 
     def basic_leave_room(self, sid: str, namespace: str, room: str) -> None:
-        """Take a client out of a room."""
+        """Remove a client from a room, if it is there.
+
+        Args:
+            sid: the client.
+            namespace: its namespace.
+            room: the room.
+        """
         participant = self.find(sid, namespace)
         if participant is not None:
             self.leave(participant, room)
 
     def basic_close_room(self, room: str, namespace: str) -> None:
-        """Take everybody out of a room.
+        """Remove all clients from a room.
 
         Raises:
-            ValueError: the room is a client's own.
+            ValueError: the room is a client's id.
         """
         if self.is_sid_room(namespace, room):
             raise ValueError("cannot close a sid room")
@@ -146,12 +168,12 @@ class Rooms(Participants, socketio.AsyncManager):  # type: ignore[misc]  # pytho
             self.basic_leave_room(sid, namespace, room)
 
     def get_rooms(self, sid: str, namespace: str) -> list[str]:
-        """Return the rooms that a client is in, its own among them."""
+        """Return a client's rooms, its own id first."""
         participant = self.find(sid, namespace)
         return [] if participant is None else [participant.sid, *participant.rooms]
 
     def _generate_ack_id(self, sid: str, callback: Any) -> int:
-        """Return the id of an acknowledgement; a shared manager's own is one, too."""
+        """Return the id of an acknowledgement, for a client or for a shared manager itself."""
         for namespace in self._participants:
             participant = self.find(sid, namespace)
             if participant is not None:
@@ -159,7 +181,13 @@ class Rooms(Participants, socketio.AsyncManager):  # type: ignore[misc]  # pytho
         return super()._generate_ack_id(sid, callback)  # type: ignore[no-any-return]
 
     async def trigger_callback(self, sid: str, id: int, data: list[Any]) -> None:  # noqa: A002
-        """Call what waits for an acknowledgement; one that nobody waits for is ignored."""
+        """Call the callback of an acknowledgement, if there is one.
+
+        Args:
+            sid: the client.
+            id: the id of the acknowledgement.
+            data: its arguments.
+        """
         for namespace in list(self._participants):
             participant = self.find(sid, namespace)
             if participant is not None and participant.callbacks and id in participant.callbacks:

@@ -1,7 +1,7 @@
 """``AsyncServer``: the interface of ``socketio.AsyncServer`` on this package's server.
 
-python-socketio keeps packets, namespaces, event handlers and the interface that people
-know. Under it are this package's sessions, rooms, fan-out and strict reading of packets.
+python-socketio provides packets, namespaces and the registration of handlers. This package
+provides sessions, rooms, fan-out and strict decoding.
 """
 
 from __future__ import annotations
@@ -30,21 +30,26 @@ class AsyncServer(SocketServer, socketio.AsyncServer):  # type: ignore[misc]  # 
     """A Socket.IO 5 server for aiohttp.
 
     Args:
-        client_manager: a ``Rooms``, or a class that mixes one in.
-        connect_timeout: s from the opening of a transport until its client's CONNECT is accepted.
-        flows: how events of a name are sent, where not in order and whole.
-        on_event: ``(sid, name, arguments, size in bytes) -> acknowledgement``, or an awaitable
-            of it; takes the place of the handlers of events, but not of ``connect`` and
-            ``disconnect``. ``name`` is what the client sent there, of any JSON type.
-        on_welcome: ``(sid)``, right behind a client's CONNECT.
-        on_breach: ``(sid or None before CONNECT, what)``, before a client is closed for it.
-        json: module with ``dumps`` and ``loads``; without one the standard library's, but what
-            JavaScript cannot read (NaN, infinities) is neither sent nor taken.
-        logger: as ``socketio.AsyncServer`` takes it; INFO is never said, tokens are in it.
-        **options: as ``socketio.AsyncServer`` and ``EngineServer`` take them.
+        client_manager: a ``Rooms``, or an instance of a class that mixes it in.
+        logger: as in ``socketio.AsyncServer``, but INFO is not logged: it contains tokens.
+        json: a module with ``dumps`` and ``loads``. The default is the standard library's
+            JSON without NaN and infinities, which JavaScript cannot read.
+        async_handlers: accepted and ignored: events of a client are handled in order.
+        namespaces: as in ``socketio.AsyncServer``.
+        connect_timeout: seconds until a client's CONNECT must be accepted, or its transport is
+            closed.
+        flows: how an event is delivered, by its name. The default is lossless and in order.
+        on_event: ``(sid, name, arguments, size in bytes)``, called for every event in place of
+            the registered handlers, except ``connect`` and ``disconnect``. It returns the
+            acknowledgement or an awaitable of it. ``name`` may be any JSON value.
+        on_welcome: ``(sid)``, called directly after a client's CONNECT is answered.
+        on_breach: ``(sid or None before CONNECT, what)``, called before a client is closed for
+            breaking the protocol.
+        **options: further arguments of ``socketio.AsyncServer``, and those of
+            ``EngineServer``.
 
     Raises:
-        ValueError: an option that this transport does not have.
+        ValueError: this transport does not support an option.
     """
 
     def __init__(
@@ -64,12 +69,12 @@ class AsyncServer(SocketServer, socketio.AsyncServer):  # type: ignore[misc]  # 
     ) -> None:
         if client_manager is not None and not isinstance(client_manager, Rooms):
             raise ValueError(
-                f"client_manager is a {type(client_manager).__name__}; this transport needs a "
+                f"client_manager is a {type(client_manager).__name__}: this transport needs a "
                 "gateway.transport.Rooms, or a class such as `class Manager(AsyncRedisManager, "
                 "Rooms)`"
             )
         if options.pop("serializer", "default") != "default":
-            raise ValueError("serializer: this transport speaks the default one alone")
+            raise ValueError("serializer: this transport supports only the default one")
         engineio_logger = options.pop("engineio_logger", False)
         if isinstance(engineio_logger, bool):
             engineio_logger = _quiet_logger("gateway.transport.engineio")
@@ -85,7 +90,7 @@ class AsyncServer(SocketServer, socketio.AsyncServer):  # type: ignore[misc]  # 
             engineio_logger=engineio_logger,
             **options,
         )
-        # A class of its own: the stock one's json would be every server's in the process.
+        # A class of its own: setting json on the stock class would change every server.
         packet_class = type("Packet", (packets.Packet,), {"json": json or standard_json})
         SocketServer.__init__(
             self,
@@ -101,17 +106,23 @@ class AsyncServer(SocketServer, socketio.AsyncServer):  # type: ignore[misc]  # 
     async def disconnect(
         self, sid: str, namespace: str | None = None, ignore_queue: bool = False
     ) -> None:
-        """Disconnect a client; where the manager is shared, in whatever process it is."""
+        """Disconnect a client, in whichever process it is if the manager is shared.
+
+        Args:
+            sid: the client.
+            namespace: its namespace; the default one if not given.
+            ignore_queue: whether to disconnect it in this process only.
+        """
         namespace = namespace or "/"
         if ignore_queue or await self.manager.can_disconnect(sid, namespace):
-            await self.fanout.flushed()  # what was emitted to it before comes before
+            await self.fanout.flushed()  # earlier events reach the client first
             self.kick(sid, namespace)
 
     async def get_session(self, sid: str, namespace: str | None = None) -> dict[str, Any]:
-        """Return what was saved for a client; also while its disconnect handler runs.
+        """Return the data saved for a client, also while its disconnect handler is running.
 
         Raises:
-            KeyError: there is no such client.
+            KeyError: the client does not exist.
         """
         saved: dict[str, Any] = self._saved(sid, namespace).setdefault(namespace or "/", {})
         return saved
@@ -121,8 +132,13 @@ class AsyncServer(SocketServer, socketio.AsyncServer):  # type: ignore[misc]  # 
     ) -> None:
         """Save an application's data for a client.
 
+        Args:
+            sid: the client.
+            session: the data.
+            namespace: the client's namespace; the default one if not given.
+
         Raises:
-            KeyError: there is no such client.
+            KeyError: the client does not exist.
         """
         self._saved(sid, namespace)[namespace or "/"] = session
 
@@ -136,7 +152,7 @@ class AsyncServer(SocketServer, socketio.AsyncServer):  # type: ignore[misc]  # 
         return session.application
 
     def get_environ(self, sid: str, namespace: str | None = None) -> RequestEnviron | None:
-        """Return the environ of a client's request, ``None`` when it is not there."""
+        """Return the environ of a client's request, ``None`` if the client does not exist."""
         participant = self.participants.find(sid, namespace)
         return None if participant is None else participant.session.environ
 
@@ -146,7 +162,7 @@ class AsyncServer(SocketServer, socketio.AsyncServer):  # type: ignore[misc]  # 
             session.send(parcel_of(pkt))
 
     def instrument(self, *_args: Any, **_kwargs: Any) -> Any:
-        """Refuse: the admin interface reaches into the stock transport.
+        """Refuse: the admin interface needs the stock transport.
 
         Raises:
             NotImplementedError: always.
@@ -175,7 +191,7 @@ class _Environs(Mapping[str, RequestEnviron]):
 
 
 def _quiet_logger(name: str) -> logging.Logger:
-    """Return a logger that never says INFO: both libraries print tokens there."""
+    """Return a logger without INFO, where both libraries log tokens."""
     logger = logging.getLogger(name)
     logger.setLevel(logging.WARNING)
     return logger
