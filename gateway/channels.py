@@ -106,20 +106,15 @@ def is_symbol_room(room: str) -> bool:
 
 
 def streams_of(request: SubscriptionRequest, known: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return the ids of the streams that a request's rooms deliver: the keys of ``at``.
+    """Return the ids of the streams of a subscription: the keys of ``at``.
 
     Args:
-        request: what was joined or left.
-        known: streams that have a number, for the channel ``market-data`` as a whole: it
-            delivers every symbol's.
+        request: the subscription.
+        known: the streams that have a number. The whole channel ``market-data`` delivers the
+            market streams among them.
     """
-    return streams_of_rooms(request.rooms, known)
-
-
-def streams_of_rooms(rooms: Iterable[str], known: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return the ids of the streams that rooms deliver; ``known`` as in ``streams_of``."""
     streams: dict[str, None] = {}
-    for room in rooms:
+    for room in request.rooms:
         if is_symbol_room(room):
             symbol = room.removeprefix(_SYMBOL_ROOM_PREFIX)
             streams.update(dict.fromkeys(market_stream(event, symbol) for event in MarketEvent))

@@ -11,7 +11,7 @@ from gateway.server.context import Context
 from gateway.server.log import get_logger
 from gateway.server.welcome import welcome_payload
 from gateway.session import Session
-from gateway.transport import ConnectRefused, RequestEnviron
+from gateway.transport import ConnectRejected, RequestEnviron
 
 log = get_logger(__name__)
 
@@ -44,7 +44,7 @@ class Connections:
             auth: the payload of its CONNECT packet.
 
         Raises:
-            ConnectRefused: the token is missing or refused. The client gets a CONNECT_ERROR.
+            ConnectRejected: the token is missing or refused. The client gets a CONNECT_ERROR.
         """
         context = self._context
         now_ns = context.clock.monotonic_ns()
@@ -59,10 +59,10 @@ class Connections:
         except AuthenticationError as error:
             context.metrics.authentication_failed(error.code)
             log.warning("authentication refused", client=sid, code=error.code, reason=error.reason)
-            raise ConnectRefused(error.message, {"code": error.code}) from None
+            raise ConnectRejected(error.message, {"code": error.code}) from None
         except Exception:
             log.exception("connect handler failed", client=sid)
-            raise ConnectRefused(Text.AUTH_FAILED, {"code": ErrorCode.AUTH_FAILED}) from None
+            raise ConnectRejected(Text.AUTH_FAILED, {"code": ErrorCode.AUTH_FAILED}) from None
         limiter = context.limiter_for(identity.user_id)
         context.sessions.add(
             Session(

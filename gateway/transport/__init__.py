@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gateway.transport.door import Door
     from gateway.transport.dropin.engine import EngineServer
-    from gateway.transport.dropin.handlers import ConnectRefused
+    from gateway.transport.dropin.handlers import ConnectRejected
     from gateway.transport.dropin.rooms import Rooms
     from gateway.transport.dropin.server import AsyncServer
     from gateway.transport.environ import RequestEnviron
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncServer",
-    "ConnectRefused",
+    "ConnectRejected",
     "Door",
     "EngineServer",
     "Flow",
@@ -33,7 +33,7 @@ __all__ = [
 
 _HOMES = {
     "AsyncServer": "dropin.server",
-    "ConnectRefused": "dropin.handlers",
+    "ConnectRejected": "dropin.handlers",
     "Door": "door",
     "EngineServer": "dropin.engine",
     "Flow": "parcels",

@@ -26,7 +26,7 @@ OnWelcome = Callable[[str], None]
 OnBreach = Callable[[str | None, str], None]
 
 NOT_HANDLED: Final = object()
-"""The answer of ``Handlers.dispatch`` to an event without a handler: no acknowledgement."""
+"""The answer of ``dispatch`` to an event without a handler, which is not acknowledged."""
 _RESERVED: Final = frozenset({"connect", "disconnect"})
 
 log = logging.getLogger("gateway.transport")
@@ -41,7 +41,7 @@ class Hooks:
     on_breach: OnBreach | None
 
 
-class Handlers(Protocol):
+class ApplicationHandlers(Protocol):
     """An application's handlers."""
 
     @property
@@ -100,7 +100,7 @@ class Clients:
         self,
         engine: Engine,
         participants: Participants,
-        handlers: Handlers,
+        handlers: ApplicationHandlers,
         hooks: Hooks,
         outgoing: Outgoing,
     ) -> None:
@@ -343,7 +343,7 @@ class Clients:
         callback = (participant.callbacks or {}).pop(packet.id, None)
         if callback is None:
             if participant.callbacks is None:
-                self._engine.breach(session, "an acknowledgement that nobody asked for")
+                self._engine.breach(session, "an acknowledgement that was not requested")
             return
         try:
             answer = callback(*packet.data)

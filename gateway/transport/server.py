@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from gateway.transport.clients import Clients, Handlers, Hooks
+from gateway.transport.clients import ApplicationHandlers, Clients, Hooks
 from gateway.transport.counts import EndReason
 from gateway.transport.decoding import DISCONNECT, EVENT
 from gateway.transport.engine import Engine
@@ -34,7 +34,7 @@ class SocketServer:
         self,
         engine: Engine,
         participants: Participants,
-        handlers: Handlers,
+        handlers: ApplicationHandlers,
         hooks: Hooks,
         *,
         packet_class: type[Any],

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import socketio
-from socketio.exceptions import ConnectionRefusedError as ConnectRefused
+from socketio.exceptions import ConnectionRefusedError as ConnectRejected
 
 from gateway.transport.clients import NOT_HANDLED
 from gateway.transport.dropin.engine_handlers import takes
 from gateway.transport.engine_session import Participant
 
-__all__ = ["ConnectRefused", "RegisteredHandlers"]
+__all__ = ["ConnectRejected", "RegisteredHandlers"]
 
 _REJECTED: Final = {"message": "Connection rejected by server"}
 
@@ -96,7 +96,7 @@ class RegisteredHandlers:
 
         It never holds the text of an unexpected exception.
         """
-        if isinstance(outcome, ConnectRefused):
+        if isinstance(outcome, ConnectRejected):
             return outcome.error_args
         if isinstance(outcome, BaseException) and not isinstance(outcome, ConnectionRefusedError):
             log.error("connect handler failed", exc_info=outcome)
