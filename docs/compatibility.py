@@ -8,23 +8,24 @@ nor inherited, nor overridden with the same parameters.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from importlib.metadata import version
 from typing import Any
 
 METHODS: dict[str, dict[str, str]] = {
     "AsyncServer": {
-        "get_environ": "different: a mapping that reads the request's head on demand, without "
-        "`aiohttp.request`; `REMOTE_ADDR` is the peer's address",
-        "emit": "different: never waits for a client. `max_send_bytes` and `max_send_age` bound "
-        "the queued bytes. Extra keywords for a client manager are not accepted",
-        "disconnect": "different: also closes the transport when the client has no other "
+        "get_environ": "different: a mapping that parses the request's head on each access, "
+        "without `aiohttp.request`; `REMOTE_ADDR` is the peer's address",
+        "emit": "different: never waits for a client; queued bytes are bounded by "
+        "`max_send_bytes` and `max_send_age`. Extra keywords for a client manager are ignored",
+        "disconnect": "different: also closes the transport if the client has no other "
         "namespace, and aborts it after `close_timeout`",
         "shutdown": "different: closes all clients, and waits until their sockets are closed",
         "instrument": "refused: `NotImplementedError`",
     },
     "EngineServer": {
-        "send_packet": "different: MESSAGE packets only; others raise `ValueError`",
+        "send_packet": "different: only MESSAGE packets; others raise `ValueError`",
         "disconnect": "different: sends a WebSocket close frame, and aborts after `close_timeout`",
         "shutdown": "different: closes all clients, and waits until their sockets are closed",
     },
@@ -32,23 +33,23 @@ METHODS: dict[str, dict[str, str]] = {
 """Methods that are not the same."""
 ARGUMENTS: dict[str, dict[str, str]] = {
     "AsyncServer": {
-        "client_manager": "different: a `gateway.transport.Rooms`, or a class that inherits from "
-        "it; others raise `ValueError`",
-        "json": "different: the default is the standard library's, but NaN and infinities are "
-        "neither sent nor accepted. A module applies to its server, not to the process",
-        "async_handlers": "different: the events of a client are always handled one after the "
-        "other, in order. Acknowledgements overtake events, so `call` works in a handler",
-        "serializer": "refused: `ValueError` for any but the default",
-        "logger": "different: INFO messages, which contain tokens, are logged only to a logger "
+        "client_manager": "different: a `gateway.transport.Rooms`, or a class that mixes one in; "
+        "others raise `ValueError`",
+        "json": "different: the default is the standard library's JSON without NaN and "
+        "infinities; a module applies to its server, not to the process",
+        "async_handlers": "different: events of a client are always handled in order, one after "
+        "the other; acknowledgements overtake them, so that `call` works in a handler",
+        "serializer": "refused: `ValueError` unless it is the default",
+        "logger": "different: INFO messages, which contain tokens, are logged only by a logger "
         "that you pass",
     },
     "EngineServer": {
-        "async_mode": "refused: `ValueError` for any but `aiohttp`",
-        "async_handlers": "different: the messages of a client are always handled in order",
+        "async_mode": "refused: `ValueError` unless it is `aiohttp`",
+        "async_handlers": "different: messages of a client are always handled in order",
         "monitor_clients": "different: always on, with one timer for all clients",
         "ping_interval": "different: announced and kept to the millisecond",
-        "max_http_buffer_size": "different: also bounds the sum of an event's binary attachments; "
-        "a longer frame closes the connection with 1009 before it is buffered",
+        "max_http_buffer_size": "different: also bounds the binary attachments of a packet "
+        "together, and closes with 1009 before a frame is buffered",
     },
 }
 """Constructor arguments that are not the same."""
@@ -60,21 +61,22 @@ def compatibility() -> str:
     import socketio
 
     from gateway.transport import AsyncServer, EngineServer
+    from gateway.transport.engine import EngineOptions
 
     parts = [
         "# The transport compared with python-socketio\n",
         (
-            "On aiohttp, `gateway.transport.AsyncServer` replaces `socketio.AsyncServer`, and\n"
-            "`gateway.transport.EngineServer` replaces `engineio.AsyncServer`. These tables come\n"
-            f"from python-socketio {version('python-socketio')} and python-engineio "
-            f"{version('python-engineio')}.\n\n"
-            "The transport never negotiates permessage-deflate. It encodes a frame once for all\n"
-            "recipients; compressing it for each of them would cost more than the network saves.\n"
+            "`gateway.transport.AsyncServer` replaces `socketio.AsyncServer`, and\n"
+            "`gateway.transport.EngineServer` replaces `engineio.AsyncServer`, on aiohttp. These\n"
+            f"tables come from inspecting python-socketio {version('python-socketio')} and "
+            f"python-engineio {version('python-engineio')}.\n\n"
+            "permessage-deflate is never negotiated: a frame is encoded once for all its\n"
+            "recipients, and compressing it for each client would cost more than the bytes saved.\n"
         ),
     ]
     parts.append(_section(AsyncServer, socketio.AsyncServer))
     parts.append(_section(EngineServer, engineio.AsyncServer))
-    parts.append(_additions(AsyncServer, EngineServer))
+    parts.append(_additions(AsyncServer, EngineOptions))
     return "\n".join(parts)
 
 
@@ -125,20 +127,26 @@ def _arguments(server: type[Any]) -> list[str]:
     return list(names)
 
 
-def _additions(*servers: type[Any]) -> str:
+def _default(value: object) -> object:
+    return value if isinstance(value, int | float | None) else "the monotonic clock"
+
+
+def _additions(server: type[Any], options: type[Any]) -> str:
     lines = ["## Additional arguments", "", "| argument | default |", "|---|---|"]
-    for server in servers:
-        stock = set(_arguments(server.__mro__[1]))
-        for name, parameter in inspect.signature(server.__init__).parameters.items():
-            if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name not in stock:
-                default = parameter.default
-                shown = (
-                    default if isinstance(default, int | float | None) else "the monotonic clock"
-                )
-                lines.append(f"| `{server.__name__}({name}=…)` | {shown} |")
+    own = [
+        (name, parameter.default)
+        for name, parameter in inspect.signature(server.__init__).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    lines += [f"| `AsyncServer({name}=…)` | {_default(default)} |" for name, default in own]
+    lines += [
+        f"| `EngineServer({field.name}=…)` | {_default(field.default)} |"
+        for field in dataclasses.fields(options)
+    ]
     lines += [
         "",
-        "Their docstrings say what each is for. `AsyncServer` hands those of `EngineServer` on.",
+        "The docstrings of `AsyncServer` and `EngineOptions` describe each. `AsyncServer` also",
+        "accepts the arguments of `EngineServer`.",
         "",
     ]
     return "\n".join(lines)

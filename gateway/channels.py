@@ -1,4 +1,4 @@
-"""Channels: what a client subscribes to, the rooms that deliver it, the streams that number it."""
+"""Channels that clients subscribe to, and the rooms and streams behind each."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _SYMBOL_STREAM_PREFIXES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionRequest:
-    """The channel and symbols of one ``subscribe`` or ``unsubscribe``.
+    """The payload of a ``subscribe`` or ``unsubscribe``.
 
     Attributes:
         channel: the channel.
-        symbols: each once, in the order given; empty for the channel as a whole.
+        symbols: the symbols, each once and in their order; empty for the whole channel.
     """
 
     channel: Channel
@@ -50,14 +50,14 @@ class SubscriptionRequest:
 
     @property
     def rooms(self) -> tuple[str, ...]:
-        """The rooms that deliver it."""
+        """The rooms of the subscription."""
         if self.symbols:
             return tuple(symbol_room(symbol, self.channel.value) for symbol in self.symbols)
         return (self.channel.value,)
 
 
 def is_symbol(value: object) -> bool:
-    """Return whether a value is a symbol (contract: rooms)."""
+    """Return whether a value is a valid symbol (contract: rooms)."""
     return (
         isinstance(value, str)
         and len(value) <= MAX_SYMBOL_LENGTH
@@ -66,12 +66,12 @@ def is_symbol(value: object) -> bool:
 
 
 def parse_subscription(payload: object) -> SubscriptionRequest:
-    """Return the request in a payload of ``subscribe`` or ``unsubscribe``: ``{channel, symbols?}``.
+    """Return the subscription of a payload ``{channel, symbols?}``.
 
     Raises:
-        InvalidPayload: there is no channel, ``symbols`` is no list, or the channel takes none.
+        InvalidPayload: the channel is missing, or the symbols are not a list or not allowed.
         InvalidChannel: the channel does not exist.
-        InvalidSymbol: a value in ``symbols`` is not a symbol.
+        InvalidSymbol: a symbol is invalid.
     """
     name = payload.get("channel") if isinstance(payload, dict) else None
     if not name:
@@ -100,34 +100,29 @@ def _parse_symbols(channel: Channel, symbols: object) -> tuple[str, ...]:
 
 
 def channel_of_room(room: str) -> Channel:
-    """Return the channel of a room that a client may join.
+    """Return the channel of a room.
 
     Raises:
-        ValueError: no client joins such a room.
+        ValueError: clients cannot subscribe to the room.
     """
     return Channel(room.partition(":")[0] if is_symbol_room(room) else room)
 
 
 def is_symbol_room(room: str) -> bool:
-    """Return whether a room carries one symbol."""
+    """Return whether a room is that of a symbol."""
     return room.startswith(_SYMBOL_ROOM_PREFIXES)
 
 
 def streams_of(request: SubscriptionRequest, known: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return the ids of the streams that a request's rooms deliver: the keys of ``at``.
+    """Return the ids of the streams of a subscription: the keys of ``at``.
 
     Args:
-        request: the rooms that were joined or left.
-        known: the streams that have a number. A channel that takes symbols delivers those of
-            every symbol when it is subscribed to as a whole.
+        request: the subscription.
+        known: the streams that have a number. A channel that takes symbols delivers the streams
+            of every symbol among them when it is subscribed to as a whole.
     """
-    return streams_of_rooms(request.rooms, known)
-
-
-def streams_of_rooms(rooms: Iterable[str], known: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return the ids of the streams that rooms deliver; ``known`` as in ``streams_of``."""
     streams: dict[str, None] = {}
-    for room in rooms:
+    for room in request.rooms:
         streams.update(dict.fromkeys(named_streams(room)))
         prefixes = _SYMBOL_STREAM_PREFIXES.get(room)
         if prefixes is not None:

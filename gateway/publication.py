@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway import strictjson
+from gateway import strict_json
 from gateway.channels import SYMBOL_RULE, is_symbol
 from gateway.contract import (
     EVENTS,
@@ -23,12 +23,12 @@ from gateway.contract import (
     user_room,
 )
 from gateway.errors import (
-    ClientError,
     InvalidPayload,
     InvalidSymbol,
     NotAllowed,
     NotStrictJson,
     PublicationRejected,
+    WireError,
 )
 
 _LONGEST_NAME: Final = 256  # characters of an event's name, a room, an id
@@ -69,7 +69,7 @@ def parse_publications(body: bytes) -> list[Publication]:
     if len(body) > MAX_PUBLISH_BYTES:
         raise _rejected(413, 0, f"the body has {len(body)} bytes, at most {MAX_PUBLISH_BYTES}")
     try:
-        document = strictjson.loads(body)
+        document = strict_json.loads(body)
     except NotStrictJson as error:
         raise _rejected(400, 0, str(error)) from None
     items = document if isinstance(document, list) else [document]
@@ -81,7 +81,7 @@ def parse_publications(body: bytes) -> list[Publication]:
     for index, item in enumerate(items):
         try:
             publications.append(_parse(item))
-        except ClientError as error:
+        except WireError as error:
             if isinstance(error, _ItemTooLarge):
                 status = 413
             errors.append(_entry(index, error))
@@ -98,7 +98,7 @@ def parse_publication(item: object) -> Publication:
     """
     try:
         return _parse(item)
-    except ClientError as error:
+    except WireError as error:
         status = 413 if isinstance(error, _ItemTooLarge) else 400
         raise PublicationRejected(status, [_entry(0, error)]) from None
 
@@ -107,7 +107,7 @@ class _ItemTooLarge(InvalidPayload):
     """An item is over its limit. HTTP has a status of its own for this error alone."""
 
 
-def _entry(index: int, error: ClientError) -> dict[str, Any]:
+def _entry(index: int, error: WireError) -> dict[str, Any]:
     return {"index": index, "message": error.message, "code": error.code}
 
 
@@ -140,7 +140,7 @@ def _parse(item: object) -> Publication:
 def _check_encoding(item: Mapping[str, Any]) -> None:
     """Refuse an item that cannot be sent, before it gets a number that no client would receive."""
     try:
-        size = len(strictjson.dumps(dict(item)).encode())
+        size = len(strict_json.dumps(dict(item)).encode())
     except NotStrictJson as error:
         raise InvalidPayload(str(error)) from None
     if size > MAX_PUBLISH_ITEM_BYTES:

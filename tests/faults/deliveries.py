@@ -29,12 +29,12 @@ def _family_of(event: str) -> Family:
 
 
 def _wrap(gateway: Gateway, around: Callable[[Broadcast], Broadcast]) -> None:
-    wrap(gateway.tables.transport, "broadcast", around)
+    wrap(gateway.transport, "broadcast", around)
 
 
 def members_of(gateway: Gateway, rooms: Any) -> list[str]:
     """Return the ids of the clients in some rooms, each once, in a stable order."""
-    manager = gateway.tables.transport.manager
+    manager = gateway.transport.manager
     named = [rooms] if isinstance(rooms, str) else list(rooms or ())
     return list(
         dict.fromkeys(sid for room in named for sid, _ in manager.get_participants("/", room))
@@ -138,7 +138,7 @@ def tell_another(gateway: Gateway) -> None:
             sent = broadcast(event, data, rooms=rooms, **more)
             owner = _owner_of(event, data, rooms)
             if owner is not None and not next(numbers) % _FOREIGN_ONE_IN:
-                others = (s.identity.user_id for s in gateway.tables.sessions)
+                others = (s.identity.user_id for s in gateway.context.sessions)
                 other = next((user for user in others if user_room(user) != owner), None)
                 if other is not None:
                     broadcast(event, data, rooms=[user_room(other)])
@@ -205,7 +205,7 @@ def wait_for_slow(gateway: Gateway) -> None:
 
 
 def _is_slow(gateway: Gateway, rooms: Any) -> bool:
-    manager = gateway.tables.transport.manager
+    manager = gateway.transport.manager
     return any(session.waiting_bytes for session in manager.sessions("/", rooms, ()))
 
 

@@ -127,13 +127,13 @@ async def _serve_gateway() -> tuple[str, Held]:
     settings = read_settings(os.environ, random_secret=secrets.token_urlsafe(48))
     configure_logs(settings.log_level, settings.log_format)
     gateway = Gateway(settings)
-    tables = gateway.tables
+    context, transport = gateway.context, gateway.transport
 
     def held() -> int:
-        members = tables.transport.manager.get_participants("/", None)
-        is_inhabited = next(iter(members), None) is not None
-        kept = len(tables.sessions) + len(tables.transport.eio.sockets) + is_inhabited
-        return kept + tables.subscriptions.symbol_count()
+        participants = transport.manager.get_participants("/", None)
+        is_inhabited = next(iter(participants), None) is not None
+        kept = len(context.sessions) + len(transport.engine.sockets) + is_inhabited
+        return kept + context.subscriptions.symbol_count()
 
     return await gateway.start(), held
 

@@ -1,8 +1,8 @@
-"""JSON that every reader reads alike: strict on the way in and on the way out.
+"""JSON that every parser reads alike, strict in both directions.
 
-orjson does the work; refused beside what it refuses are integers over 64 bits coming in
-(it makes floats of them) and NaN and infinities going out (it writes ``null``). The module
-serves python-socketio as its ``json``.
+It uses orjson, and refuses two things more: incoming integers over 64 bits, which orjson
+reads as floats, and outgoing NaN and infinities, which orjson writes as ``null``. The module
+is the ``json`` of python-socketio.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ def loads(text: str | bytes | bytearray) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        NotStrictJson: no JSON, NaN or an infinity in it, a number too large, a lone surrogate.
+        NotStrictJson: the text is no JSON, or holds NaN, an infinity, an integer over 64 bits
+            or a lone surrogate.
     """
     try:
         value = orjson.loads(text)
     except ValueError as error:
         raise NotStrictJson(f"not strict JSON: {error}") from None
     raw = text.encode() if isinstance(text, str) else text
-    # Every digit a zero, everything else a space: a tenth of what a regular expression takes.
+    # Digits become zeros, other bytes spaces: ten times faster than a regular expression.
     if _LONG_NUMBER in raw.translate(_DIGITS_ALIKE):
         _refuse_long_integers(text)
     return value
@@ -47,13 +48,14 @@ def dumps(value: object, **_options: object) -> str:
 
     Args:
         value: made of dict, list, tuple, str, int, float, bool, ``None`` and string enums.
-        **_options: the standard module's, such as ``separators``; the text is compact always.
+        **_options: options of the standard module, such as ``separators``. They are ignored:
+            the text is always compact.
 
     Raises:
-        NotStrictJson: JSON cannot hold it.
+        NotStrictJson: JSON cannot hold the value.
     """
     encoded = _encode(value)
-    if b"null" in encoded:  # the only trace that a NaN or an infinity leaves
+    if b"null" in encoded:  # orjson writes NaN and infinities as null
         for number in _floats(value):
             if not math.isfinite(number):
                 raise NotStrictJson(f"JSON cannot hold {number}; leave the field out")
@@ -64,7 +66,7 @@ def _encode(value: object) -> bytes:
     try:
         return orjson.dumps(value, default=_refuse, option=_STRICT)
     except TypeError as error:
-        # orjson takes enum members as keys only together with keys of other types.
+        # orjson accepts enum members as keys only with OPT_NON_STR_KEYS.
         if not _has_enum_keys(value):
             raise _cannot_hold(error) from None
     try:
@@ -79,7 +81,7 @@ def _cannot_hold(error: TypeError) -> NotStrictJson:
 
 def _refuse(value: object) -> object:
     raise NotStrictJson(
-        f"JSON has no {type(value).__name__}; pass a string (or a float, where that is meant)"
+        f"JSON has no {type(value).__name__}; pass a string, or a float if that is meant"
     )
 
 

@@ -1,7 +1,7 @@
-"""The standard library's JSON, held to the standard: no NaN and no infinity, either way.
+"""The standard library's JSON without NaN and infinities, in both directions.
 
-What an application is given that brings no JSON module of its own. Everything else is as
-``json`` has it: integers of any size, keys that are not strings, tuples.
+It is the default of applications that bring no JSON module. Everything else is as in
+``json``: integers of any size, keys that are not strings, tuples.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ def loads(text: str | bytes) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        ValueError: no JSON, or NaN, an infinity or a number that overflows in it.
+        ValueError: the text is no JSON, or holds NaN, an infinity or a number that overflows.
     """
     return json.loads(text, parse_constant=_refuse, parse_float=_finite)
 
 
 def dumps(value: object, **options: Any) -> str:
-    """Return a value as JSON text; the options are ``json.dumps``'s.
+    """Return a value as JSON text. The options are those of ``json.dumps``.
 
     Raises:
         TypeError: JSON has no such type.
@@ -37,5 +37,5 @@ def _refuse(name: str) -> NoReturn:
 def _finite(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
-        raise ValueError("a number that overflows")
+        raise ValueError("number overflows")
     return number

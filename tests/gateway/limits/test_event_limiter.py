@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.contract import LimitName
-from gateway.ratelimit import EventLimiter, RollingWindow, UserLimiters
+from gateway.limits.event_limiter import EventLimiter, EventRefusal
+from gateway.limits.quota import EventQuotas, Quota
+from gateway.limits.rolling_window import RollingWindow
+from gateway.limits.user_windows import UserWindows
 from gateway.settings import Settings
 
 S = 1_000_000_000
@@ -18,7 +21,18 @@ MakeSettings = Callable[..., Settings]
 
 
 def limiter(settings: Settings, user: RollingWindow | None = None) -> EventLimiter:
-    return EventLimiter(settings, user or RollingWindow(100_000, 60 * S))
+    return EventLimiter(EventQuotas.of(settings), user or RollingWindow(100_000, 60 * S))
+
+
+def refusal_of(limits: EventLimiter, event: object, now_ns: int) -> EventRefusal:
+    refusal = limits.admit(event, now_ns)
+    assert refusal is not None
+    return refusal
+
+
+def windows(settings: Settings) -> UserWindows:
+    quota = Quota.of(settings.user_rate_limit, settings.rate_window_seconds)
+    return UserWindows(quota, round(settings.user_retention_seconds * S))
 
 
 def oracle(times_ns: list[int], limit: int, window_ns: int) -> list[bool]:
@@ -93,38 +107,37 @@ def test_a_window_never_grows_beyond_its_limit() -> None:
 def test_ten_thousand_silent_limiters_take_less_than_200_bytes_each(
     make_settings: MakeSettings,
 ) -> None:
-    settings, user = make_settings(), RollingWindow(300, 60 * S)
+    quotas, user = EventQuotas.of(make_settings()), RollingWindow(300, 60 * S)
     tracemalloc.start()
     try:
-        kept = [EventLimiter(settings, user) for _ in range(10_000)]
+        kept = [EventLimiter(quotas, user) for _ in range(10_000)]
         assert tracemalloc.get_traced_memory()[0] / len(kept) < 200
     finally:
         tracemalloc.stop()
 
 
 def test_a_refusal_says_which_limit_and_when_rounded_up_to_ms(make_settings: MakeSettings) -> None:
-    decide = limiter(make_settings(GATEWAY_RATE_LIMIT="1")).decide
-    assert decide("subscribe", 0).accepted
-    refused = decide("subscribe", 1)
-    assert not refused.accepted
+    limits = limiter(make_settings(GATEWAY_RATE_LIMIT="1"))
+    assert limits.admit("subscribe", 0) is None
+    refused = refusal_of(limits, "subscribe", 1)
     assert (refused.limit, refused.retry_after_ms) == (LimitName.CONNECTION, 60_000)
 
 
 def test_a_breach_is_told_once_until_its_retry_after(make_settings: MakeSettings) -> None:
-    decide = limiter(make_settings(GATEWAY_RATE_LIMIT="1")).decide
-    assert decide("x", 0).accepted
-    told = [decide("x", at).first_of_breach for at in (S, 2 * S, 59 * S)]
+    limits = limiter(make_settings(GATEWAY_RATE_LIMIT="1"))
+    assert limits.admit("x", 0) is None
+    told = [refusal_of(limits, "x", at).first_of_breach for at in (S, 2 * S, 59 * S)]
     assert told == [True, False, False]
-    assert decide("x", 60 * S).accepted
-    assert decide("x", 61 * S).first_of_breach
+    assert limits.admit("x", 60 * S) is None
+    assert refusal_of(limits, "x", 61 * S).first_of_breach
 
 
 def test_each_limit_has_breaches_of_its_own(make_settings: MakeSettings) -> None:
-    decide = limiter(make_settings(GATEWAY_RATE_LIMIT="1", GATEWAY_PING_LIMIT="1")).decide
-    assert decide("x", 0).accepted
-    assert decide("ping", 0).accepted
-    assert decide("x", 1).first_of_breach
-    assert decide("ping", 1).first_of_breach
+    limits = limiter(make_settings(GATEWAY_RATE_LIMIT="1", GATEWAY_PING_LIMIT="1"))
+    assert limits.admit("x", 0) is None
+    assert limits.admit("ping", 0) is None
+    assert refusal_of(limits, "x", 1).first_of_breach
+    assert refusal_of(limits, "ping", 1).first_of_breach
 
 
 @pytest.mark.parametrize(
@@ -141,46 +154,47 @@ def test_each_limit_has_breaches_of_its_own(make_settings: MakeSettings) -> None
 def test_each_event_is_held_to_its_limit(
     make_settings: MakeSettings, event: object, limit: LimitName, count: int, window_s: int
 ) -> None:
-    decide = limiter(make_settings()).decide
-    assert all(decide(event, i).accepted for i in range(count))
-    refused = decide(event, count)
-    assert (refused.limit, refused.accepted) == (limit, False)
-    assert decide(event, window_s * S).accepted
+    limits = limiter(make_settings())
+    assert all(limits.admit(event, i) is None for i in range(count))
+    refused = refusal_of(limits, event, count)
+    assert refused.limit == limit
+    assert limits.admit(event, window_s * S) is None
 
 
 def test_pings_are_not_charged_to_the_sixty_nor_to_the_user(make_settings: MakeSettings) -> None:
     user = RollingWindow(60, 60 * S)
-    decide = limiter(make_settings(), user).decide
-    assert all(decide("ping", i).accepted for i in range(10))
-    assert all(decide("subscribe", i).accepted for i in range(10, 70))
+    limits = limiter(make_settings(), user)
+    assert all(limits.admit("ping", i) is None for i in range(10))
+    assert all(limits.admit("subscribe", i) is None for i in range(10, 70))
 
 
 def test_an_event_that_one_limit_refuses_is_charged_to_none(make_settings: MakeSettings) -> None:
     user = RollingWindow(2, 60 * S)
     settings = make_settings(GATEWAY_RATE_LIMIT="1")
     first, second = limiter(settings, user), limiter(settings, user)
-    assert first.decide("x", 0).accepted
-    assert first.decide("x", 0).limit is LimitName.CONNECTION
-    assert second.decide("x", 0).accepted, "the refused event was charged to the user"
+    assert first.admit("x", 0) is None
+    assert refusal_of(first, "x", 0).limit is LimitName.CONNECTION
+    assert second.admit("x", 0) is None, "the refused event was charged to the user"
     third = limiter(settings, user)
-    assert third.decide("x", 1).limit is LimitName.USER
-    assert third.decide("x", 60 * S).accepted, "the refused event was charged to the connection"
+    assert refusal_of(third, "x", 1).limit is LimitName.USER
+    assert third.admit("x", 60 * S) is None, "the refused event was charged to the connection"
 
 
 def test_a_601st_refused_event_in_a_minute_closes(make_settings: MakeSettings) -> None:
-    decide = limiter(make_settings(GATEWAY_RATE_LIMIT="1")).decide
-    decide("x", 0)
-    assert not any(decide("x", i).close for i in range(1, 601))
-    assert decide("x", 601).close
+    limits = limiter(make_settings(GATEWAY_RATE_LIMIT="1"))
+    limits.admit("x", 0)
+    assert not any(refusal_of(limits, "x", i).close for i in range(1, 601))
+    assert refusal_of(limits, "x", 601).close
 
 
 def test_refused_events_that_are_spread_do_not_close(make_settings: MakeSettings) -> None:
-    decide = limiter(make_settings(GATEWAY_RATE_LIMIT="1", GATEWAY_MAX_REFUSED_EVENTS="2")).decide
-    assert not any(decide("x", i * 25 * S).close for i in range(20))
+    limits = limiter(make_settings(GATEWAY_RATE_LIMIT="1", GATEWAY_MAX_REFUSED_EVENTS="2"))
+    refusals = [limits.admit("x", i * 25 * S) for i in range(20)]
+    assert not any(refusal.close for refusal in refusals if refusal is not None)
 
 
 def test_a_user_that_reconnects_keeps_its_window(make_settings: MakeSettings) -> None:
-    users = UserLimiters(make_settings(GATEWAY_USER_RATE_LIMIT="1"))
+    users = windows(make_settings(GATEWAY_USER_RATE_LIMIT="1"))
     assert users.acquire("alice").admit(0) == 0
     users.release("alice", 1)
     assert users.acquire("alice").admit(2) > 0
@@ -188,7 +202,7 @@ def test_a_user_that_reconnects_keeps_its_window(make_settings: MakeSettings) ->
 
 
 def test_users_are_forgotten_when_their_retention_has_passed(make_settings: MakeSettings) -> None:
-    users = UserLimiters(make_settings())
+    users = windows(make_settings())
     users.acquire("alice")
     users.acquire("alice")
     users.release("alice", 0)
@@ -202,7 +216,7 @@ def test_users_are_forgotten_when_their_retention_has_passed(make_settings: Make
 
 
 def test_a_window_that_still_counts_outlives_a_short_retention(make_settings: MakeSettings) -> None:
-    users = UserLimiters(make_settings(GATEWAY_USER_RETENTION_SECONDS="0"))
+    users = windows(make_settings(GATEWAY_USER_RETENTION_SECONDS="0"))
     users.acquire("alice").admit(0)
     users.acquire("bob")
     users.release("alice", 1)

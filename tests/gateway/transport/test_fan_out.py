@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Any, cast
 
-from gateway.transport.fanout import SLICE_NS, FanOut
+from gateway.transport.fan_out import SLICE_NS, FanOut
 from gateway.transport.parcels import Lane, Parcel
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import strictjson
+from gateway import strict_json
 from gateway.errors import NotStrictJson
 
 VALUES = st.recursive(
@@ -36,8 +36,8 @@ class Point:
 
 @given(VALUES)
 def test_what_is_written_is_read_back(value: Any) -> None:
-    assert strictjson.loads(strictjson.dumps(value)) == value
-    assert strictjson.loads(strictjson.dumps(value).encode()) == value
+    assert strict_json.loads(strict_json.dumps(value)) == value
+    assert strict_json.loads(strict_json.dumps(value).encode()) == value
 
 
 @pytest.mark.parametrize(
@@ -61,22 +61,22 @@ def test_what_is_written_is_read_back(value: Any) -> None:
 )
 def test_text_that_is_not_strict_is_refused(text: str) -> None:
     with pytest.raises(NotStrictJson):
-        strictjson.loads(text)
+        strict_json.loads(text)
 
 
 def test_text_that_is_no_utf8_is_refused() -> None:
     with pytest.raises(NotStrictJson):
-        strictjson.loads(b'"\xff"')
+        strict_json.loads(b'"\xff"')
 
 
 @pytest.mark.parametrize("number", [2**64 - 1, -(2**63), 1_234_567_890_123_456_789])
 def test_integers_of_64_bits_stay_exact(number: int) -> None:
-    assert strictjson.loads(f'{{"a":{number}}}') == {"a": number}
+    assert strict_json.loads(f'{{"a":{number}}}') == {"a": number}
 
 
 def test_long_digits_in_a_string_are_no_number() -> None:
     assert (
-        strictjson.loads('"123456789012345678901234567890"')
+        strict_json.loads('"123456789012345678901234567890"')
         == "1" + "23456789012345678901234567890"
     )
 
@@ -99,17 +99,17 @@ def test_long_digits_in_a_string_are_no_number() -> None:
 )
 def test_a_value_that_json_cannot_hold_is_refused(value: object) -> None:
     with pytest.raises(NotStrictJson):
-        strictjson.dumps(value)
+        strict_json.dumps(value)
 
 
 def test_the_refusal_of_a_decimal_says_what_would_be_right() -> None:
     with pytest.raises(NotStrictJson, match="no Decimal; pass a string"):
-        strictjson.dumps({"price": Decimal("1.5")})
+        strict_json.dumps({"price": Decimal("1.5")})
 
 
 def test_string_enums_are_keys_and_values() -> None:
-    assert strictjson.dumps({Colour.RED: Colour.RED}) == '{"red":"red"}'
+    assert strict_json.dumps({Colour.RED: Colour.RED}) == '{"red":"red"}'
 
 
 def test_null_itself_passes() -> None:
-    assert strictjson.dumps({"a": None, "b": 1.5}, separators=(",", ":")) == '{"a":null,"b":1.5}'
+    assert strict_json.dumps({"a": None, "b": 1.5}, separators=(",", ":")) == '{"a":null,"b":1.5}'

@@ -1,8 +1,7 @@
-"""``FanOut``: one runner for every send to more than one client.
+"""``FanOut``: sends parcels to many clients without holding the event loop for long.
 
-Jobs wait in two lanes, lossless before market data, and are worked through in slices, so
-that the loop is never held long. What waits in a lane for the same client leaves in one
-write.
+Jobs are queued in two lanes, lossless before market data, and run in short slices. Parcels
+of one lane for the same client are joined into one write.
 """
 
 from __future__ import annotations
@@ -12,19 +11,17 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from gateway.transport.outbox import Outbox
 from gateway.transport.parcels import Lane, Parcel
 
-if TYPE_CHECKING:
-    from gateway.transport.session import EngineSession
-
 SLICE_NS: Final = 4_000_000
-_CLOCK_EVERY: Final = 16  # sends between two looks at the clock
+_CLOCK_EVERY: Final = 16  # sends between two readings of the clock
 _GATHERED_EVERY: Final = 512
 _MOST_JOBS_A_PASS: Final = 64
-_MOST_JOINED: Final = 256  # different combinations of parcels that are kept joined
-_MOST_BYTES_A_PASS: Final = 65_536  # that one client may be handed in one write
+_MOST_JOINED: Final = 256  # combinations of parcels whose joined frames are reused
+_MOST_BYTES_A_PASS: Final = 65_536  # bytes for one client in one write
 
 _NOTHING: Final = Parcel("")
 
@@ -39,7 +36,7 @@ class _Job:
     def __init__(
         self,
         parcel: Parcel,
-        sessions: Sequence[EngineSession],
+        sessions: Sequence[Outbox],
         began_ns: int,
         on_done: OnDone | None,
         is_passable: bool,
@@ -52,11 +49,11 @@ class _Job:
 
 
 class FanOut:
-    """The two lanes and their runner.
+    """The two lanes, and the code that works through them.
 
     Attributes:
-        waiting: sends that wait, in each lane.
-        longest_hold_ns: the longest that one slice held the loop.
+        waiting: queued sends of each lane; a parcel counts once per recipient.
+        longest_hold_ns: the longest time that one slice held the event loop.
     """
 
     def __init__(self) -> None:
@@ -70,26 +67,26 @@ class FanOut:
         self.longest_hold_ns = 0
 
     def is_idle(self, lane: Lane) -> bool:
-        """Return whether nothing that a reply must not overtake waits in a lane."""
+        """Return whether a lane has no queued parcel that a reply must not overtake."""
         return not self._publications[lane]
 
     def submit(
         self,
         lane: Lane,
         parcel: Parcel,
-        sessions: Sequence[EngineSession],
+        sessions: Sequence[Outbox],
         on_done: OnDone | None = None,
         *,
         is_passable: bool = False,
     ) -> None:
-        """Send a parcel to sessions, behind what waits in the lane.
+        """Send a parcel to sessions, after the queued jobs of the lane.
 
         Args:
-            lane: where it waits.
-            parcel: encoded once.
-            sessions: who is meant at this moment; the sequence is kept, not copied.
+            lane: the lane.
+            parcel: the parcel.
+            sessions: the recipients. The sequence is kept, not copied.
             on_done: called with the ns from now to the last send.
-            is_passable: replies need not wait for it.
+            is_passable: whether a reply may overtake it.
         """
         self._jobs[lane].append(_Job(parcel, sessions, time.monotonic_ns(), on_done, is_passable))
         self._publications[lane] += not is_passable
@@ -99,7 +96,7 @@ class FanOut:
             asyncio.get_running_loop().call_soon(self._turn)
 
     async def flushed(self) -> None:
-        """Wait until everything that waits in the lanes now has been sent."""
+        """Wait until all jobs that are queued now have been sent."""
         markers = []
         for lane in Lane:
             if not self.is_idle(lane):
@@ -116,8 +113,8 @@ class FanOut:
         for lane in Lane:
             try:
                 more = self._work(lane)
-            except Exception:  # one bad send must not end all others
-                log.exception("a pass of the fan-out failed")
+            except Exception:  # one failing send must not stop the others
+                log.exception("fan-out pass failed")
                 self._passes[lane] = None
                 self._finish(lane, self._taken[lane])
                 more = True
@@ -130,14 +127,14 @@ class FanOut:
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _work(self, lane: Lane) -> bool:
-        """Work a lane until it is empty or the slice is over; return whether work is left."""
+        """Work through a lane until it is empty or the slice ends; return whether jobs are left."""
         while True:
             current = self._passes[lane]
             if current is None:
                 if not self._jobs[lane]:
                     return False
                 current = self._passes[lane] = self._begin_pass(lane)
-            for _ in current:  # it pauses where the slice is over
+            for _ in current:  # it yields when the slice ends
                 return True
             self._passes[lane] = None
             if time.monotonic_ns() >= self._slice_ends_ns:
@@ -172,8 +169,8 @@ class FanOut:
         self._finish(lane, (job,))
 
     def _send_all(self, lane: Lane, jobs: list[_Job]) -> Iterator[None]:
-        """Gather the parcels of each client, then write each client's at once."""
-        gathered: dict[EngineSession, list[Parcel]] = {}
+        """Gather the parcels of each client, then write them in one call per client."""
+        gathered: dict[Outbox, list[Parcel]] = {}
         for job in jobs:
             parcel = job.parcel
             for count, session in enumerate(job.sessions, start=1):
@@ -205,11 +202,11 @@ class FanOut:
                 try:
                     job.on_done(now_ns - job.began_ns)
                 except Exception:
-                    log.exception("what follows a send failed")
+                    log.exception("on_done callback failed")
 
 
 def _join(parcels: list[Parcel], joined: dict[tuple[int, ...], bytes]) -> bytes:
-    """Return the frames of parcels; the same ones for many clients are joined once."""
+    """Return the joined frames of parcels. The same parcels for many clients are joined once."""
     if len(parcels) == 1:
         return parcels[0].frame
     same = tuple(map(id, parcels))
