@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from deadlines import RUN_S
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("gateway", "loadtests", "scenarios", "reports")
@@ -332,7 +333,7 @@ def test_what_a_fresh_interpreter_loads_of_a_module(
         text=True,
         check=True,
         cwd=ROOT,
-        timeout=60,
+        timeout=RUN_S,
     )
     loaded = set(json.loads(answer.stdout.splitlines()[-1]))
     assert loaded & set(forbidden) == set()
@@ -352,6 +353,6 @@ def test_a_package_imports_nothing_when_it_is_imported(package: str) -> None:
         text=True,
         check=True,
         cwd=ROOT,
-        timeout=60,
+        timeout=RUN_S,
     )
     assert answer.stdout.split() == []

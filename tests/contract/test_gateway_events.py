@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 from blackbox.client import RawClient
 from blackbox.process import HEARTBEAT_S, GatewayProcess
-from blackbox.target import DEADLINE_S, Target
+from blackbox.target import Target
+from deadlines import DEADLINE_S, QUIET_S
 
 from gateway import contract
 from gateway.contract import ErrorCode
@@ -163,7 +164,7 @@ def test_an_expired_token_closes_the_transport(
     gateway = shared_gateway(GATEWAY_TOKEN_LEEWAY_SECONDS=0)
     client = connect(target=gateway, token=gateway.token(lifetime_s=1))
     client.expect_error(ErrorCode.TOKEN_EXPIRED)
-    client.wait_until_closed(2)
+    client.wait_until_closed()
 
 
 def test_a_refreshed_token_keeps_the_connection(
@@ -222,14 +223,14 @@ def test_what_a_returning_client_missed_follows_the_welcome(
     }
     second = open_socket(gateway)
     second.connect(auth)
-    assert second.expect("note", 0.5)["replayed"] is True
+    assert second.expect("note", QUIET_S)["replayed"] is True
 
 
 @pytest.mark.xfail(strict=True, raises=TimeoutError, reason=REPLAY)
 def test_a_client_of_another_epoch_is_told_to_resync(open_socket: Connect, gateway: Target) -> None:
     client = open_socket(gateway)
     client.connect({"token": gateway.token(), "lastUserSeq": 5, "epoch": "another"})
-    told = client.expect("resync", 0.5)
+    told = client.expect("resync", QUIET_S)
     assert told.keys() == {"reason", "userSeq", "epoch", "timestamp"}
 
 

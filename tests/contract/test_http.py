@@ -13,6 +13,7 @@ import pytest
 from blackbox.client import RawClient
 from blackbox.process import GatewayProcess
 from blackbox.target import Target, wait_for
+from deadlines import DEADLINE_S
 
 Connect = Callable[..., RawClient]
 StartGateway = Callable[..., GatewayProcess]
@@ -142,7 +143,7 @@ def test_metrics_tell_connections_of_plain_http_from_clients(
     gateway = start_gateway()
     connect(target=gateway)
     address = urlsplit(gateway.url).netloc
-    with closing(HTTPConnection(address, timeout=5)) as asking:
+    with closing(HTTPConnection(address, timeout=DEADLINE_S)) as asking:
 
         def told() -> int:
             asking.request("GET", "/metrics")
@@ -152,7 +153,7 @@ def test_metrics_tell_connections_of_plain_http_from_clients(
             return int(found[1])
 
         assert told() == 1  # the client's is a WebSocket
-        with closing(HTTPConnection(address, timeout=5)) as kept:
+        with closing(HTTPConnection(address, timeout=DEADLINE_S)) as kept:
             kept.request("GET", "/health/live")
             assert kept.getresponse().read()
             assert told() == 2

@@ -154,7 +154,7 @@ def test_too_many_refused_events_close_the_transport(
     client = connect(target=shared_gateway(GATEWAY_RATE_LIMIT=1, GATEWAY_MAX_REFUSED_EVENTS=20))
     for _ in range(25):
         client.emit("get-subscriptions")
-    client.wait_until_closed(1)
+    client.wait_until_closed()
 
 
 def test_a_user_s_21st_connection_closes_the_longest_silent_one(
@@ -175,7 +175,7 @@ def test_a_connection_too_many_closes_the_transport(
 ) -> None:
     gateway = shared_gateway(GATEWAY_MAX_CONNECTIONS_PER_USER=3)
     first, *_ = (connect("throng", target=gateway) for _ in range(4))
-    first.wait_until_closed(1)
+    first.wait_until_closed()
 
 
 def session_attempt(gateway: Target, **headers: str) -> tuple[int, str | None]:

@@ -11,6 +11,7 @@ import pytest
 from blackbox.client import Ended, RawClient
 from blackbox.process import GatewayProcess
 from blackbox.target import Target, wait_for
+from deadlines import QUIET_S
 
 Connect = Callable[..., RawClient]
 StartGateway = Callable[..., GatewayProcess]
@@ -125,7 +126,7 @@ def test_what_no_javascript_can_read_is_never_sent_back(connect: Connect, litera
         client.send_packet(f'421["dance",{literal}]')
         client.send_packet(f"422[{literal},{{}}]")
         client.send_packet(f'423["subscribe",{{"channel":{literal}}}]')
-        client.expect("never", 0.3)
+        client.expect("never", QUIET_S)
     assert not [packet for packet in client.packets if literal.strip("-") in packet]
 
 

@@ -14,11 +14,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from blackbox.process import GatewayProcess
+from deadlines import RUN_S
 
 from scenarios.groups import GROUPS
 
 ROOT = Path(__file__).resolve().parents[2]
-DEADLINE_S = 30.0
 SECRET = "a secret of more than 32 bytes for tests"
 RunLocust = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -108,7 +108,7 @@ def start_headless(
 
 
 def wait_for_phase(run: Path, phase: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + RUN_S
     while True:
         try:
             if json.loads((run / "logs" / "live.json").read_text())["phase"] == phase:
@@ -131,7 +131,7 @@ def test_an_interrupted_run_is_kept_and_ends_with_130(
     try:
         wait_for_phase(run_directory, "steady")
         process.send_signal(how)
-        assert process.wait(DEADLINE_S) == 130
+        assert process.wait(RUN_S) == 130
     finally:
         process.kill()
     manifest = json.loads((run_directory / "manifest.json").read_text())
@@ -156,7 +156,7 @@ def test_a_lost_publisher_ends_the_run_with_4(
             if "loadtests.publication.publisher" in child.cmdline()
         ]
         publisher.kill()
-        assert process.wait(DEADLINE_S) == 4
+        assert process.wait(RUN_S) == 4
     finally:
         process.kill()
     manifest = json.loads((run_directory / "manifest.json").read_text())
@@ -263,7 +263,7 @@ def test_our_locust_cannot_pass_for_locusts_own() -> None:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=DEADLINE_S,
+        timeout=RUN_S,
         check=False,
     )
     assert done.returncode == 1
@@ -287,7 +287,7 @@ assert not any(path.endswith("loadtests") for path in sys.path), sys.path
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=DEADLINE_S,
+        timeout=RUN_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr

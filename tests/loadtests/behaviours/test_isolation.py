@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 from blackbox.process import GatewayProcess
+from deadlines import DEADLINE_S
 from living import Kept, Living, wait_until
 
 from gateway.contract import PUBLISH_PATH, Scope
@@ -35,7 +36,7 @@ def publish(gateway: GatewayProcess, *items: dict[str, Any]) -> None:
         data=json.dumps(list(items)).encode(),
         headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - as above
+    with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:  # noqa: S310 - as above
         assert answer.status == 202
 
 

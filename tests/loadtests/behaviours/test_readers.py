@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from blackbox.process import GatewayProcess
+from deadlines import DEADLINE_S
 from living import Kept, Living, wait_until
 
 from loadtests.behaviours.churner import LONGEST, SHORTEST, Churner
@@ -71,7 +72,7 @@ def publish(gateway: GatewayProcess, stage: Stage, times: int, size: int) -> Non
 
 
 def conflated(gateway: GatewayProcess) -> float:
-    found = fetch_metrics(gateway.url, timeout_s=5.0)
+    found = fetch_metrics(gateway.url, timeout_s=DEADLINE_S)
     return sum(value for name, value in found.items() if "conflated" in name)
 
 

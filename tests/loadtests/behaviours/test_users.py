@@ -9,6 +9,7 @@ from typing import Any
 import gevent
 import pytest
 from blackbox.process import GatewayProcess
+from deadlines import DEADLINE_S
 from gevent.pool import Group
 from living import Kept, Living, wait_until
 from locust.env import Environment
@@ -278,7 +279,7 @@ def test_a_refused_token_ends_the_user_and_is_counted(
     group = Group()
     user = Subscriber(environment)
     user.start(group)
-    assert group.join(timeout=10)
+    assert group.join(timeout=DEADLINE_S)
     assert user.greenlet.dead
     assert recorder.outcomes(Event.REFUSE) == ["AUTH_FAILED"]
     assert recorder.counted["errors"] == 1

@@ -12,6 +12,7 @@ import gevent
 import pyarrow.parquet as pq
 import pytest
 from blackbox.target import Target
+from deadlines import DEADLINE_S
 
 from loadtests.conducting.run import Run
 from loadtests.health.clocks import read_clock_id
@@ -21,7 +22,6 @@ from loadtests.record.recording import SECOND_NS
 from loadtests.results import MANIFEST, Phase, RunStatus
 from scenarios.schema import Scenario, parse_scenario
 
-DEADLINE_S = 15.0
 SCENARIO = """# Does a run keep its record?
 name = "tiny"
 seed = 7

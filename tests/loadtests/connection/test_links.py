@@ -13,6 +13,7 @@ from typing import Any
 import gevent
 import pytest
 from certificates import make_contexts
+from deadlines import DEADLINE_S
 from threaded_server import ThreadedServer
 
 from loadtests.connection.dialing import dial
@@ -20,7 +21,6 @@ from loadtests.connection.links import SILENCE, WallClock
 from loadtests.connection.protocol.handshake import parse_target
 from loadtests.connection.reactor import MAX_SOCKETS, Reactor
 
-DEADLINE_S = 5.0
 LARGE = 3_000_000
 
 

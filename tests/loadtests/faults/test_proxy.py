@@ -11,6 +11,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import pytest
+from deadlines import DEADLINE_S, QUIET_S
 
 from loadtests.faults.control import LISTENING, ControlError, ProxyControl
 from loadtests.faults.proxy import FaultProxy, NotLoopback
@@ -28,8 +29,6 @@ from loadtests.faults.toxics import (
 )
 
 ROOT = Path(__file__).resolve().parents[3]
-DEADLINE_S = 10.0
-QUIET_S = 0.1  # in which nothing may come
 UPGRADE = b"GET /socket.io/ HTTP/1.1\r\nUpgrade: websocket\r\n\r\n"
 SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
 PRICE = b'42["price:update",{"seq":1}]'

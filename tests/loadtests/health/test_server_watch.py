@@ -14,11 +14,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from deadlines import DEADLINE_S
 
 from loadtests.health.server_watch import NICENESS, WatchLost
 from loadtests.health.watching import ServerWatch
 
-DEADLINE_S = 10.0
 SECOND_NS = 1_000_000_000
 
 
