@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import statistics
 import time
 from collections.abc import Callable
 
@@ -81,11 +83,12 @@ def test_heartbeats_are_one_global_tick_and_one_encoding(connect: Connect) -> No
 def test_heartbeats_are_numbered_without_a_gap_and_come_at_the_interval(connect: Connect) -> None:
     client = connect()
     interval_us = client.welcome["heartbeatInterval"] * 1_000
-    beats = [client.expect("heartbeat", 3 * interval_us / 1e6 + DEADLINE_S) for _ in range(5)]
+    beats = [client.expect("heartbeat", 3 * interval_us / 1e6 + DEADLINE_S) for _ in range(10)]
     assert all(beat.keys() == {"timestamp", "ts", "seq"} for beat in beats)
-    assert [b["seq"] - beats[0]["seq"] for b in beats] == [0, 1, 2, 3, 4]
-    span_us = beats[-1]["ts"] - beats[0]["ts"]
-    assert abs(span_us - 4 * interval_us) < interval_us, span_us
+    assert [b["seq"] - beats[0]["seq"] for b in beats] == list(range(10))
+    gaps_us = [after["ts"] - before["ts"] for before, after in itertools.pairwise(beats)]
+    # The median is the gateway's: a busy host holds some beats back, and not most of them.
+    assert abs(statistics.median(gaps_us) - interval_us) < interval_us / 4, gaps_us
 
 
 def test_a_client_lives_on_over_many_heartbeats(connect: Connect) -> None:
@@ -142,7 +145,7 @@ def test_a_token_is_announced_before_it_expires_and_not_earlier(
     connect: Connect, start_gateway: StartGateway
 ) -> None:
     gateway = start_gateway(GATEWAY_TOKEN_EXPIRING_SECONDS=1)
-    client = connect(target=gateway, token=gateway.token(lifetime_s=3))
+    client = connect(target=gateway, token=gateway.token(lifetime_s=5))
     for _ in range(3):
         client.expect("heartbeat")
     assert not [n for n, _ in client.inbox if n == "token:expiring"]
@@ -153,7 +156,7 @@ def test_an_expired_token_ends_the_connection_with_its_code(
     connect: Connect, shared_gateway: StartGateway
 ) -> None:
     gateway = shared_gateway(GATEWAY_TOKEN_LEEWAY_SECONDS=0)
-    client = connect(target=gateway, token=gateway.token(lifetime_s=2))
+    client = connect(target=gateway, token=gateway.token(lifetime_s=3))
     client.expect_error(ErrorCode.TOKEN_EXPIRED)
     client.expect("disconnect")
 
@@ -162,7 +165,7 @@ def test_an_expired_token_closes_the_transport(
     connect: Connect, shared_gateway: StartGateway
 ) -> None:
     gateway = shared_gateway(GATEWAY_TOKEN_LEEWAY_SECONDS=0)
-    client = connect(target=gateway, token=gateway.token(lifetime_s=1))
+    client = connect(target=gateway, token=gateway.token(lifetime_s=3))
     client.expect_error(ErrorCode.TOKEN_EXPIRED)
     client.wait_until_closed()
 
@@ -171,7 +174,7 @@ def test_a_refreshed_token_keeps_the_connection(
     connect: Connect, shared_gateway: StartGateway
 ) -> None:
     gateway = shared_gateway(GATEWAY_TOKEN_LEEWAY_SECONDS=0)
-    client = connect(target=gateway, token=gateway.token("kept", lifetime_s=2))
+    client = connect(target=gateway, token=gateway.token("kept", lifetime_s=3))
     client.call("token:refresh", {"token": gateway.token("kept", lifetime_s=600)})
     deadline = time.monotonic() + 3.5
     while time.monotonic() < deadline:

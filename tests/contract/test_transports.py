@@ -11,7 +11,7 @@ import pytest
 from blackbox.client import Ended, RawClient
 from blackbox.process import GatewayProcess
 from blackbox.target import Target, wait_for
-from deadlines import QUIET_S
+from deadlines import PROMPT_S, QUIET_S
 
 Connect = Callable[..., RawClient]
 StartGateway = Callable[..., GatewayProcess]
@@ -250,4 +250,4 @@ def test_a_client_that_does_not_read_is_closed(
 def test_no_connect_within_ten_seconds_closes_the_transport(
     silent_client_lived_s: Callable[[float], float | None],
 ) -> None:
-    assert silent_client_lived_s(11) is not None
+    assert silent_client_lived_s(10 + PROMPT_S) is not None

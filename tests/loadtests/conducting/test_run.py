@@ -12,7 +12,7 @@ import gevent
 import pyarrow.parquet as pq
 import pytest
 from blackbox.target import Target
-from deadlines import DEADLINE_S
+from deadlines import DEADLINE_S, PROMPT_S
 
 from loadtests.conducting.run import Run
 from loadtests.health.clocks import read_clock_id
@@ -229,4 +229,4 @@ def test_what_watches_the_run_finds_its_newest_second(run: Run) -> None:
     assert live is not None
     assert live["clients"] == 2
     assert live["push_p99_ns"] is None
-    assert live["t_s"] == pytest.approx((time.monotonic_ns() - run.t0_ns) / SECOND_NS, abs=2)
+    assert live["t_s"] == pytest.approx((time.monotonic_ns() - run.t0_ns) / SECOND_NS, abs=PROMPT_S)
