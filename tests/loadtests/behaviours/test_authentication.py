@@ -41,10 +41,10 @@ def test_every_case_is_tried_and_answered_as_it_should_be(
 
 
 def test_a_gateway_with_another_secret_refuses_good_tokens_and_is_accused_of_it(
-    set_stage: SetStage, perform: Perform, start_gateway: StartGateway, recorder: Kept
+    set_stage: SetStage, perform: Perform, shared_gateway: StartGateway, recorder: Kept
 ) -> None:
     stage = set_stage('[users.bad_token]\ncount = 1\nevery = "10 ms"\n')
-    perform(stage)(BadToken, start_gateway())
+    perform(stage)(BadToken, shared_gateway())
     stage.secret = "another-secret-of-the-laboratory-0123"
     wait_until(lambda: len(recorder.outcomes(Event.AUTH)) >= len(CASES))
     outcomes = set(recorder.outcomes(Event.AUTH))
@@ -52,9 +52,9 @@ def test_a_gateway_with_another_secret_refuses_good_tokens_and_is_accused_of_it(
 
 
 def test_a_token_that_runs_out_ends_the_connection_at_its_time_and_no_refused_refresh_helps(
-    set_stage: SetStage, perform: Perform, start_gateway: StartGateway, recorder: Kept
+    set_stage: SetStage, perform: Perform, shared_gateway: StartGateway, recorder: Kept
 ) -> None:
-    live, gateway = perform(set_stage(EXPIRING.format(share=0.0))), start_gateway()
+    live, gateway = perform(set_stage(EXPIRING.format(share=0.0))), shared_gateway()
     live(Expiring, gateway)
     wait_until(
         lambda: recorder.outcomes(Event.AUTH).count(AuthOutcome.EXPIRED) >= 2, 2 * DEADLINE_S
@@ -70,9 +70,9 @@ def test_a_token_that_runs_out_ends_the_connection_at_its_time_and_no_refused_re
 
 
 def test_who_refreshes_in_time_stays(
-    set_stage: SetStage, perform: Perform, start_gateway: StartGateway, recorder: Kept
+    set_stage: SetStage, perform: Perform, shared_gateway: StartGateway, recorder: Kept
 ) -> None:
-    live, gateway = perform(set_stage(EXPIRING.format(share=1.0))), start_gateway()
+    live, gateway = perform(set_stage(EXPIRING.format(share=1.0))), shared_gateway()
     live(Expiring, gateway)
     wait_until(lambda: recorder.outcomes(Event.AUTH))
     assert recorder.outcomes(Event.AUTH) == [AuthOutcome.ACCEPTED]

@@ -28,9 +28,9 @@ SLOW = NEVER.replace("never_reader", "slow_reader") + 'bytes_per_second = "2 KB"
 
 
 def test_a_churner_leaves_and_returns_at_planned_times(
-    start_gateway: StartGateway, set_stage: SetStage, perform: Perform, recorder: Kept
+    shared_gateway: StartGateway, set_stage: SetStage, perform: Perform, recorder: Kept
 ) -> None:
-    gateway, stage = start_gateway(), set_stage(CHURNER)
+    gateway, stage = shared_gateway(), set_stage(CHURNER)
     user = perform(stage)(Churner, gateway)
     wait_until(lambda: user.connects == 4)
     assert isinstance(user, Churner)
@@ -45,9 +45,9 @@ def test_a_churner_leaves_and_returns_at_planned_times(
 
 
 def test_two_churners_of_a_seed_do_not_leave_together(
-    start_gateway: StartGateway, set_stage: SetStage, perform: Perform
+    shared_gateway: StartGateway, set_stage: SetStage, perform: Perform
 ) -> None:
-    gateway, stage = start_gateway(), set_stage(CHURNER)
+    gateway, stage = shared_gateway(), set_stage(CHURNER)
     live = perform(stage)
     draws = [live(Churner, gateway)._chance.random() for _ in range(2)]  # type: ignore[attr-defined]  # a churner's
     assert draws[0] != draws[1]

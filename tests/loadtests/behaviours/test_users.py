@@ -156,9 +156,9 @@ def test_an_error_event_that_nobody_asked_for_is_counted(
     environment: Environment,
     recorder: Kept,
     perform: Living,
-    start_gateway: Callable[..., GatewayProcess],
+    shared_gateway: Callable[..., GatewayProcess],
 ) -> None:
-    user = perform(Subscriber, start_gateway())
+    user = perform(Subscriber, shared_gateway())
     wait_until(lambda: user.is_on and user.has_tried)
     user.on_event(time.monotonic_ns(), "error", ({"code": "SLOW_CONSUMER", "message": "m"},))
     assert recorder.outcomes(Event.ERROR) == ["SLOW_CONSUMER"]
@@ -185,9 +185,9 @@ def test_a_subscriber_comes_back_after_a_loss_under_its_own_name(
 
 
 def test_a_traders_requests_are_timed_from_when_they_were_due(
-    stage: Stage, recorder: Kept, perform: Living, start_gateway: Callable[..., GatewayProcess]
+    stage: Stage, recorder: Kept, perform: Living, shared_gateway: Callable[..., GatewayProcess]
 ) -> None:
-    trader = perform(Trader, start_gateway())
+    trader = perform(Trader, shared_gateway())
     wait_until(lambda: len(recorder.of(Series.ACK)) >= 5)
     assert stage.trader_ids() == [trader.user_id]
     stage.stop_requests(time.monotonic_ns())
@@ -207,9 +207,9 @@ def test_a_traders_requests_are_timed_from_when_they_were_due(
 
 
 def test_what_was_due_and_never_sent_is_missed(
-    stage: Stage, recorder: Kept, perform: Living, start_gateway: Callable[..., GatewayProcess]
+    stage: Stage, recorder: Kept, perform: Living, shared_gateway: Callable[..., GatewayProcess]
 ) -> None:
-    perform(Trader, start_gateway())
+    perform(Trader, shared_gateway())
     wait_until(lambda: len(recorder.of(Series.ACK)) >= 3)
     stage.stop_requests(time.monotonic_ns() + 2_500_000_000)
     assert recorder.counted["missed"] == 10
@@ -253,14 +253,14 @@ def test_who_finds_nobody_has_tried_before_it_waits_to_try_again(
 
 
 def test_a_user_that_only_listens_has_no_greenlet_but_the_seat(
-    perform: Living, start_gateway: Callable[..., GatewayProcess]
+    perform: Living, shared_gateway: Callable[..., GatewayProcess]
 ) -> None:
     def living() -> set[gevent.Greenlet]:
         gc.collect()
         greenlets = (each for each in gc.get_objects() if isinstance(each, gevent.Greenlet))
         return {each for each in greenlets if not each.dead}
 
-    gateway = start_gateway()
+    gateway = shared_gateway()
     first = perform(Subscriber, gateway)  # and with it what all users share
     wait_until(lambda: first.is_on and first.has_tried)
     before = living()
@@ -274,9 +274,9 @@ def test_a_refused_token_ends_the_user_and_is_counted(
     stage: Stage,
     environment: Environment,
     recorder: Kept,
-    start_gateway: Callable[..., GatewayProcess],
+    shared_gateway: Callable[..., GatewayProcess],
 ) -> None:
-    gateway = start_gateway()
+    gateway = shared_gateway()
     Subscriber.host = gateway.url
     group = Group()
     user = Subscriber(environment)
