@@ -22,6 +22,9 @@ PAIRS ?= 5
 QUICK ?=
 BENCH := $(if $(QUICK),runs,docs)/bench
 
+# Tests start hundreds of interpreters: without bytecode each would compile the project anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup run test proof bench bench-generator check format docs lock clean
 
 help: ## list the verbs
@@ -46,10 +49,19 @@ bench-generator: $(INSTALLED) ## measure the load generator beside Locust's own 
 	@$(BIN)/python tests/benchmarks/generator.py $(if $(QUICK),--quick)
 
 check: $(INSTALLED) ## format, lint, types, import rules, generated documents
+	@$(MAKE) --no-print-directory --keep-going --output-sync $(SIDE_BY_SIDE) \
+		check-types check-imports check-docs check-style
+
+SIDE_BY_SIDE = $(if $(findstring -j,$(MAKEFLAGS)),,--jobs)
+.PHONY: check-style check-types check-imports check-docs
+check-style:
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
+check-types:
 	@$(BIN)/mypy
+check-imports:
 	@$(BIN)/python -m pytest -q tests/test_import_rules.py
+check-docs:
 	@$(BIN)/python docs/generate.py --check
 
 format: $(INSTALLED) ## format the code and mend what the linter can

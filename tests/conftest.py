@@ -18,6 +18,14 @@ import pytest
 from blackbox.client import RawClient
 from blackbox.process import ROOT, GatewayProcess
 from blackbox.target import Target
+from deadlines import TEST_S
+from hypothesis import HealthCheck, settings
+
+# No deadline and no check of speed: a property fails for a counterexample, never for a slow host.
+settings.register_profile(
+    "tidegate", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("tidegate")
 
 StartGateway = Callable[..., GatewayProcess]
 Connect = Callable[..., RawClient]
@@ -41,6 +49,13 @@ def missing_part(name: str) -> str | None:
         if not (ROOT / folder / "node_modules" / package).is_dir():
             return f"{package} is not installed: cd {folder} && npm ci"
     return None
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-timeout reads it
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each test the suite's longest wait, unless the command line names another."""
+    if config.option.timeout is None:
+        config.option.timeout = TEST_S
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deadlines import DEADLINE_S
 from hypothesis import given
 from hypothesis import strategies as st
 from peers import RawPeer, mask_frame
@@ -128,7 +129,7 @@ async def test_an_attack_goes_on_until_it_is_cancelled(key: str) -> None:
     async with serving_subscriptions() as address:
         siege = Siege(target(address))
         attacking = asyncio.ensure_future(ATTACKS[key][1](siege))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             await siege.is_under_way.wait()
             await asyncio.sleep(0.15)  # long enough for what ends at once to end
         assert not attacking.done(), attacking.exception()

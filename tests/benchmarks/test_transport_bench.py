@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from deadlines import DEADLINE_S
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -244,11 +245,13 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Peer]:
 def test_the_floor_delivers_every_tick_to_every_client(
     peers: dict[str, Peer], tmp_path: Path
 ) -> None:
-    with start(peers["floor"], CORE, 30, tmp_path / "log") as running:
+    with start(peers["floor"], CORE, 2 * DEADLINE_S, tmp_path / "log") as running:
         crowd = Crowd(running.port, running.tokens(CLIENTS))
         try:
             cells.populate(crowd, running, CLIENTS)
-            got = cells.stream(crowd, running, ticks_per_s=50, seconds=0.4, warm_s=0.1, drain_s=5)
+            got = cells.stream(
+                crowd, running, ticks_per_s=50, seconds=0.4, warm_s=0.1, drain_s=DEADLINE_S
+            )
             pong_ms = cells.ping_p99_ms(crowd, 0.1)
         finally:
             crowd.close()
@@ -268,10 +271,10 @@ def test_a_peer_checks_tokens_and_delivers(
     key: str, peers: dict[str, Peer], tmp_path: Path
 ) -> None:
     assert not peers[key].missing
-    with start(peers[key], CORE, 30, tmp_path / "log") as running:
+    with start(peers[key], CORE, 2 * DEADLINE_S, tmp_path / "log") as running:
         stranger = Crowd(running.port, ["e30.e30.e30"])
         with pytest.raises(PeerFailed, match="44"):
-            stranger.connect(1, timeout_s=5)
+            stranger.connect(1, timeout_s=DEADLINE_S)
         stranger.close()
         assert_delivers(running)
 
@@ -280,7 +283,9 @@ def assert_delivers(running: Running) -> None:
     crowd = Crowd(running.port, running.tokens(CLIENTS))
     try:
         grown = cells.populate(crowd, running, CLIENTS)
-        got = cells.stream(crowd, running, ticks_per_s=20, seconds=0.4, warm_s=0.1, drain_s=5)
+        got = cells.stream(
+            crowd, running, ticks_per_s=20, seconds=0.4, warm_s=0.1, drain_s=DEADLINE_S
+        )
     finally:
         crowd.close()
     assert grown.connects_per_s > 0
@@ -291,7 +296,7 @@ def test_a_peer_that_does_not_start_says_what_it_said(tmp_path: Path) -> None:
     peer = Peer(key="x", title="Broken", command=("sh", "-c", "echo no such part >&2"))
     with (
         pytest.raises(PeerFailed, match="no such part"),
-        start(peer, CORE, 30, tmp_path / "log"),
+        start(peer, CORE, 2 * DEADLINE_S, tmp_path / "log"),
     ):
         pass
 

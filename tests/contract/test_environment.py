@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from blackbox.client import RawClient
 from blackbox.process import ROOT, GatewayProcess
-from blackbox.target import DEADLINE_S
+from deadlines import DEADLINE_S
 
 Connect = Callable[..., RawClient]
 StartGateway = Callable[..., GatewayProcess]
@@ -40,7 +40,7 @@ def refuse_to_start() -> Callable[..., str]:
             env={"PATH": os.environ["PATH"], **given},
             capture_output=True,
             text=True,
-            timeout=10,
+            timeout=DEADLINE_S,
             check=False,
         )
         assert finished.returncode == 2, finished
@@ -168,7 +168,7 @@ def test_tidegate_serve_is_the_same_gateway() -> None:
             assert process.stdout is not None
             assert process.stdout.readline().startswith(b"listening on http://127.0.0.1:")
             process.terminate()
-            assert process.wait(10) == 0
+            assert process.wait(DEADLINE_S) == 0
         finally:
             process.kill()
 

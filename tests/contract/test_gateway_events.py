@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import statistics
 import time
 from collections.abc import Callable
 
 import pytest
 from blackbox.client import RawClient
 from blackbox.process import HEARTBEAT_S, GatewayProcess
-from blackbox.target import DEADLINE_S, Target
+from blackbox.target import Target
+from deadlines import DEADLINE_S, QUIET_S
 
 from gateway import contract
 from gateway.contract import ErrorCode
@@ -80,11 +83,12 @@ def test_heartbeats_are_one_global_tick_and_one_encoding(connect: Connect) -> No
 def test_heartbeats_are_numbered_without_a_gap_and_come_at_the_interval(connect: Connect) -> None:
     client = connect()
     interval_us = client.welcome["heartbeatInterval"] * 1_000
-    beats = [client.expect("heartbeat", 3 * interval_us / 1e6 + DEADLINE_S) for _ in range(5)]
+    beats = [client.expect("heartbeat", 3 * interval_us / 1e6 + DEADLINE_S) for _ in range(10)]
     assert all(beat.keys() == {"timestamp", "ts", "seq"} for beat in beats)
-    assert [b["seq"] - beats[0]["seq"] for b in beats] == [0, 1, 2, 3, 4]
-    span_us = beats[-1]["ts"] - beats[0]["ts"]
-    assert abs(span_us - 4 * interval_us) < interval_us, span_us
+    assert [b["seq"] - beats[0]["seq"] for b in beats] == list(range(10))
+    gaps_us = [after["ts"] - before["ts"] for before, after in itertools.pairwise(beats)]
+    # The median is the gateway's: a busy host holds some beats back, and not most of them.
+    assert abs(statistics.median(gaps_us) - interval_us) < interval_us / 4, gaps_us
 
 
 def test_a_client_stays_connected_over_many_heartbeats(connect: Connect) -> None:
@@ -141,7 +145,7 @@ def test_a_token_is_announced_before_it_expires_and_not_earlier(
     connect: Connect, start_gateway: StartGateway
 ) -> None:
     gateway = start_gateway(GATEWAY_TOKEN_EXPIRING_SECONDS=1)
-    client = connect(target=gateway, token=gateway.token(lifetime_s=3))
+    client = connect(target=gateway, token=gateway.token(lifetime_s=5))
     for _ in range(3):
         client.expect("heartbeat")
     assert not [n for n, _ in client.inbox if n == "token:expiring"]
@@ -152,7 +156,7 @@ def test_an_expired_token_ends_the_connection_with_its_code(
     connect: Connect, shared_gateway: StartGateway
 ) -> None:
     gateway = shared_gateway(GATEWAY_TOKEN_LEEWAY_SECONDS=0)
-    client = connect(target=gateway, token=gateway.token(lifetime_s=2))
+    client = connect(target=gateway, token=gateway.token(lifetime_s=3))
     client.expect_error(ErrorCode.TOKEN_EXPIRED)
     client.expect("disconnect")
 
@@ -161,16 +165,16 @@ def test_an_expired_token_closes_the_transport(
     connect: Connect, shared_gateway: StartGateway
 ) -> None:
     gateway = shared_gateway(GATEWAY_TOKEN_LEEWAY_SECONDS=0)
-    client = connect(target=gateway, token=gateway.token(lifetime_s=1))
+    client = connect(target=gateway, token=gateway.token(lifetime_s=3))
     client.expect_error(ErrorCode.TOKEN_EXPIRED)
-    client.wait_until_closed(2)
+    client.wait_until_closed()
 
 
 def test_a_refreshed_token_keeps_the_connection(
     connect: Connect, shared_gateway: StartGateway
 ) -> None:
     gateway = shared_gateway(GATEWAY_TOKEN_LEEWAY_SECONDS=0)
-    client = connect(target=gateway, token=gateway.token("kept", lifetime_s=2))
+    client = connect(target=gateway, token=gateway.token("kept", lifetime_s=3))
     client.call("token:refresh", {"token": gateway.token("kept", lifetime_s=600)})
     deadline = time.monotonic() + 3.5
     while time.monotonic() < deadline:
@@ -222,14 +226,14 @@ def test_events_missed_by_a_returning_client_follow_the_welcome(
     }
     second = open_socket(gateway)
     second.connect(auth)
-    assert second.expect("note", 0.5)["replayed"] is True
+    assert second.expect("note", QUIET_S)["replayed"] is True
 
 
 @pytest.mark.xfail(strict=True, raises=TimeoutError, reason=REPLAY)
 def test_a_client_of_another_epoch_is_told_to_resync(open_socket: Connect, gateway: Target) -> None:
     client = open_socket(gateway)
     client.connect({"token": gateway.token(), "lastUserSeq": 5, "epoch": "another"})
-    told = client.expect("resync", 0.5)
+    told = client.expect("resync", QUIET_S)
     assert told.keys() == {"reason", "userSeq", "epoch", "timestamp"}
 
 

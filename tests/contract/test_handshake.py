@@ -16,6 +16,7 @@ from blackbox.process import GatewayProcess
 from blackbox.target import Target
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from deadlines import QUIET_S
 
 Connect = Callable[..., RawClient]
 StartGateway = Callable[..., GatewayProcess]
@@ -206,7 +207,7 @@ def test_an_invalid_handshake_leaves_no_client_behind(
     client = open_socket(gateway)
     client.send_packet(packet)
     with contextlib.suppress(Ended, TimeoutError):  # a close or silence leaves no client either
-        assert client.read_packet(0.5).startswith("44"), client.packets
+        assert client.read_packet(QUIET_S).startswith("44"), client.packets
     assert {client["id"] for client in stats(gateway)} <= before
 
 
@@ -222,7 +223,7 @@ def test_a_refused_client_reaches_no_room(open_socket: Connect, gateway: Target)
     gateway.publish({"room": "trading", "event": "note", "data": {}})
     with contextlib.suppress(Ended, TimeoutError):
         while True:
-            client.read_packet(0.3)
+            client.read_packet(QUIET_S)
     assert not [packet for packet in client.packets if packet.startswith("42")]
 
 

@@ -13,6 +13,7 @@ import pytest
 from blackbox.client import RawClient
 from blackbox.process import GatewayProcess
 from blackbox.target import Target, wait_for
+from deadlines import DEADLINE_S
 
 Connect = Callable[..., RawClient]
 StartGateway = Callable[..., GatewayProcess]
@@ -148,7 +149,7 @@ def test_metrics_count_plain_http_connections_apart_from_clients(
     gateway = start_gateway()
     connect(target=gateway)
     address = urlsplit(gateway.url).netloc
-    with closing(HTTPConnection(address, timeout=5)) as asking:
+    with closing(HTTPConnection(address, timeout=DEADLINE_S)) as asking:
 
         def told() -> int:
             asking.request("GET", "/metrics")
@@ -158,7 +159,7 @@ def test_metrics_count_plain_http_connections_apart_from_clients(
             return int(found[1])
 
         assert told() == 1  # the client's is a WebSocket
-        with closing(HTTPConnection(address, timeout=5)) as kept:
+        with closing(HTTPConnection(address, timeout=DEADLINE_S)) as kept:
             kept.request("GET", "/health/live")
             assert kept.getresponse().read()
             assert told() == 2

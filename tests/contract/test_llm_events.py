@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from blackbox.client import RawClient
+from deadlines import QUIET_S
 
 from gateway.contract import ErrorCode
 
@@ -48,7 +49,7 @@ def test_an_answer_is_acknowledged_started_streamed_and_done(connect: Connect, e
     client = connect()
     answer = client.call(event, CHAT)
     assert answer["sessionId"] == "s-1"
-    client.expect("llm:stream:done", 1)
+    client.expect("llm:stream:done", QUIET_S)
     names = [name for name, _ in client.inbox if name.startswith("llm:")]
     assert names[:2] == ["llm:chat:stream:acknowledged", "llm:stream:start"]
     assert set(names[2:]) == {"llm:stream:token"}
@@ -59,7 +60,7 @@ def test_a_user_s_other_clients_on_llm_see_the_chunks(connect: Connect) -> None:
     asking, watching = connect("thinker"), connect("thinker")
     watching.call("subscribe", {"channel": "llm"})
     asking.call("llm:chat:stream", CHAT)
-    first = watching.expect("llm:stream", 1)
+    first = watching.expect("llm:stream", QUIET_S)
     assert (first["sessionId"], first["done"], first["seq"]) == ("s-1", False, 1)
 
 
@@ -68,7 +69,7 @@ def test_a_session_that_is_running_cannot_be_started_twice(connect: Connect) -> 
     client = connect()
     client.emit("llm:chat:stream", CHAT)
     client.emit("llm:chat:stream", CHAT)
-    assert client.expect("llm:stream:error", 1)["code"] == ErrorCode.SESSION_EXISTS
+    assert client.expect("llm:stream:error", QUIET_S)["code"] == ErrorCode.SESSION_EXISTS
 
 
 @pytest.mark.xfail(strict=True, raises=(AssertionError, KeyError, TimeoutError), reason=PRODUCER)
@@ -76,7 +77,7 @@ def test_a_cancelled_answer_ends_with_cancelled(connect: Connect) -> None:
     client = connect()
     client.call("llm:chat:stream", CHAT)
     assert client.call("llm:stream:cancel", {"sessionId": "s-1"})["cancelled"] is True
-    assert client.expect("llm:stream:cancelled", 1)["sessionId"] == "s-1"
+    assert client.expect("llm:stream:cancelled", QUIET_S)["sessionId"] == "s-1"
 
 
 def test_cancelling_an_unknown_session_is_answered_with_false(connect: Connect) -> None:

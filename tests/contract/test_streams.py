@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from blackbox.client import RawClient
 from blackbox.target import Target
+from deadlines import DEADLINE_S, QUIET_S
 
 Connect = Callable[..., RawClient]
 
@@ -219,7 +220,7 @@ def test_a_new_symbol_subscription_is_followed_by_its_snapshot(
     gateway.publish({"room": "market-data:SNAP", **price("SNAP")})
     client = connect()
     client.call("subscribe", {"channel": "market-data", "symbols": ["SNAP"]})
-    snapshot = client.expect("price:update", 0.5)
+    snapshot = client.expect("price:update", QUIET_S)
     assert (snapshot["snapshot"], snapshot["seq"]) == (True, 1)
     assert "prevSeq" not in snapshot
 
@@ -234,7 +235,7 @@ def test_a_slow_reader_gets_the_newest_event_and_a_smaller_prev_seq(
         gateway.publish(*[{"room": "market-data:SLOW", **price("SLOW", padding=padding)}] * 60)
     last = gateway.publish({"room": "market-data:SLOW", **price("SLOW")})[0]["seq"]
     updates = [client.expect("price:update")]
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + DEADLINE_S
     while updates[-1]["seq"] < last and time.monotonic() < deadline:
         updates.append(client.expect("price:update"))
     assert updates[-1]["seq"] == last

@@ -11,6 +11,7 @@ import pytest
 from blackbox.client import Ended, RawClient
 from blackbox.process import GatewayProcess
 from blackbox.target import Target, wait_for
+from deadlines import PROMPT_S, QUIET_S
 
 Connect = Callable[..., RawClient]
 StartGateway = Callable[..., GatewayProcess]
@@ -127,7 +128,7 @@ def test_numbers_that_javascript_cannot_read_are_never_sent_back(
         client.send_packet(f'421["dance",{literal}]')
         client.send_packet(f"422[{literal},{{}}]")
         client.send_packet(f'423["subscribe",{{"channel":{literal}}}]')
-        client.expect("never", 0.3)
+        client.expect("never", QUIET_S)
     assert not [packet for packet in client.packets if literal.strip("-") in packet]
 
 
@@ -251,4 +252,4 @@ def test_a_client_that_does_not_read_is_closed(
 def test_no_connect_within_ten_seconds_closes_the_transport(
     silent_client_lived_s: Callable[[float], float | None],
 ) -> None:
-    assert silent_client_lived_s(11) is not None
+    assert silent_client_lived_s(10 + PROMPT_S) is not None

@@ -9,12 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from deadlines import RUN_S
 from tiny import tiny_scenario
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = (ROOT / "docs" / "ci" / "github-actions.yml").read_text(encoding="utf-8")
-DEADLINE_S = 110.0
 
 
 def commands() -> list[str]:
@@ -33,7 +32,7 @@ def run(command: str, folder: Path, **environment: str) -> subprocess.CompletedP
         env={**held, "PATH": path, **environment},
         capture_output=True,
         text=True,
-        timeout=DEADLINE_S,
+        timeout=RUN_S,
         check=False,
     )
 
@@ -55,7 +54,6 @@ def test_the_extras_that_it_installs_are_declared() -> None:
         assert f"\n{extra} = [" in declared
 
 
-@pytest.mark.timeout(2 * DEADLINE_S)
 def test_the_gates_commands_judge_a_run_and_annotate_what_it_broke(tmp_path: Path) -> None:
     scenario, summary = tmp_path / "tiny.toml", tmp_path / "step.md"
     scenario.write_text(tiny_scenario(["push.p50 <= 10 s", "errors == 0", "delivery.lost == 3"]))

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from capacity_file import capacity_content
+from deadlines import RUN_S
 from rich.console import Console
 from run_directory import (
     CAPACITY,
@@ -37,7 +38,6 @@ from reports.frames import read_run
 from reports.verdict import judge
 from scenarios.schema import read_scenario
 
-DEADLINE_S = 120.0
 TINY = """# What does a run leave behind?
 name = "tiny"
 seed = 3
@@ -98,7 +98,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=DEADLINE_S,
+        timeout=RUN_S,
         check=False,
     )
     found = folder / "runs" / "latest"
@@ -106,7 +106,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found.resolve()
 
 
-@pytest.mark.timeout(2 * DEADLINE_S)
 def test_every_file_that_a_run_leaves_is_described(run: Path) -> None:
     left = [str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()]
     patterns = [pattern for pattern, *_ in FILES]

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 
 import pytest
+from deadlines import DEADLINE_S
 
 from gateway.server.app import Gateway
 from gateway.server.context import Context
@@ -58,7 +59,7 @@ async def test_a_gateway_starts_and_stops_with_any_fault(
     gateway = Gateway(read_settings(environment, random_secret=""))
     FAULTS[name].seed(gateway)
     assert (await gateway.start()).startswith("http://127.0.0.1:")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_S):
         await gateway.stop()
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import aiohttp
 import jwt
 import pytest
+from deadlines import DEADLINE_S
 
 from gateway.server.app import Gateway
 from gateway.server.clock import ManualClock
 from gateway.settings import read_settings
 
 SECRET = "a-secret-of-the-tests-own-that-is-long-enough"
-DEADLINE_S = 10.0
 
 
 class Client:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import socketio
+from deadlines import DEADLINE_S
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "drop_in.py"
-DEADLINE_S = 10.0
 
 
 def free_port() -> int:

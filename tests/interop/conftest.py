@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from blackbox.node import NodeClient
 from blackbox.process import GatewayProcess
+from deadlines import RUN_S
 
 HERE = Path(__file__).resolve().parent
 Line = dict[str, Any]
@@ -43,7 +44,7 @@ def run_seed_client() -> Callable[..., list[Line]]:
             env=environ,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=RUN_S,
             check=False,
         )
         assert finished.returncode == 0, finished.stderr

@@ -16,14 +16,13 @@ from urllib.parse import quote
 
 import pytest
 from aiohttp import web
+from deadlines import DEADLINE_S, RUN_S
 from serving import OURS, Address, echo_namespaces, serve
 
 pytestmark = [pytest.mark.real_part("chromium"), pytest.mark.real_part("node")]
 
 HERE = Path(__file__).resolve().parent
 CLIENT = HERE / "node_modules/socket.io-client/dist/socket.io.min.js"
-BROWSER_S = 30.0
-"""Longest time for a browser to start, run the page and report."""
 FLAGS = (
     "--headless=new",
     "--no-sandbox",  # in a container there is no user namespace for it
@@ -85,7 +84,7 @@ async def chromium(profile: Path, url: str) -> AsyncIterator[None]:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(DEADLINE_S):
                 await process.wait()
         except TimeoutError:
             process.kill()
@@ -96,7 +95,7 @@ async def chromium(profile: Path, url: str) -> AsyncIterator[None]:
 async def try_from(page: Page, address: Address, profile: Path) -> dict[str, Any]:
     target = quote(f"http://{address.host}:{address.port}", safe="")
     async with chromium(profile, f"{page.origin}/#{target}"):
-        async with asyncio.timeout(BROWSER_S):
+        async with asyncio.timeout(RUN_S):
             return await page.outcome
 
 

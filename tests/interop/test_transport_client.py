@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from blackbox.node import NodeClient
+from deadlines import DEADLINE_S
 from serving import OURS, Address, echo_namespaces, serve
 
 pytestmark = pytest.mark.real_part("node")
@@ -117,7 +118,7 @@ async def test_an_event_is_acknowledged_with_all_its_arguments(connected: EchoCl
 
 
 async def test_the_server_is_answered_by_the_client(server: Any, connected: EchoClient) -> None:
-    assert await server.call("question", {"n": 7}, to=connected.sid, timeout=5) == {"n": 7}
+    assert await server.call("question", {"n": 7}, to=connected.sid, timeout=DEADLINE_S) == {"n": 7}
 
 
 async def test_bytes_are_echoed_unchanged(connected: EchoClient) -> None:

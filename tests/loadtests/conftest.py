@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from deadlines import RUN_S
 
 ROOT = Path(__file__).resolve().parents[2]
-DEADLINE_S = 60.0
 
 # Locust patches the whole process when it is imported; a test process must stay as it is.
 with pytest.MonkeyPatch.context() as _patch:
@@ -37,7 +37,7 @@ def run_locust(tmp_path: Path) -> RunLocust:
             env={**inherited, **(environment or {})},
             capture_output=True,
             text=True,
-            timeout=DEADLINE_S,
+            timeout=RUN_S,
             check=False,
         )
 

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deadlines import RUN_S
 from tiny import tiny_scenario
 
 from loadtests.results import CutBy
 
 ROOT = Path(__file__).parents[2]
-DEADLINE_S = 110.0
-
-pytestmark = pytest.mark.timeout(DEADLINE_S + 10)
 
 
 def run(folder: Path, scenario: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -25,7 +23,7 @@ def run(folder: Path, scenario: str, *options: str) -> subprocess.CompletedProce
     held = {k: v for k, v in os.environ.items() if not k.startswith(("GITHUB_", "JWT_"))}
     return subprocess.run(
         [sys.executable, "-m", "loadtests", "run", str(path), "--runs", str(folder), *options],
-        cwd=ROOT, env=held, capture_output=True, text=True, timeout=DEADLINE_S, check=False,
+        cwd=ROOT, env=held, capture_output=True, text=True, timeout=RUN_S, check=False,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from deadlines import DEADLINE_S
 from rich.console import Console
 from supervised import ANY_HEALTH, SupervisedRun, wait_for
 
@@ -114,7 +115,7 @@ def embedded(tmp_path: Path) -> Iterator[EmbeddedGateway]:
     command = (sys.executable, "-m", "gateway")
     gateway = EmbeddedGateway(command, environment, tmp_path, None)
     yield gateway
-    gateway.stop(5)
+    gateway.stop(DEADLINE_S)
     gateway.end_group()
 
 
@@ -129,21 +130,21 @@ def await_another(embedded: EmbeddedGateway, first: int) -> None:
 def test_a_restarted_gateway_is_another_process_at_the_same_address(
     embedded: EmbeddedGateway, tmp_path: Path
 ) -> None:
-    url, first = embedded.await_address(15), embedded.pid
+    url, first = embedded.await_address(DEADLINE_S), embedded.pid
     run = OrderedGateway(tmp_path, first)
     assert run.order("restart", 5)
     await_another(embedded, first)
     assert not embedded.has_died
     assert run.follow() == embedded.pid
     assert run.follow() is None  # told once
-    assert embedded.await_address(15) == url
-    assert fetch(url + "/health/live", timeout_s=5.0)
+    assert embedded.await_address(DEADLINE_S) == url
+    assert fetch(url + "/health/live", timeout_s=DEADLINE_S)
     _, (told,) = read_exits(tmp_path)
     assert (told.asked_ns, told.exit_code) == (5, 0)
 
 
 def test_an_end_that_nobody_ordered_is_a_death(embedded: EmbeddedGateway, tmp_path: Path) -> None:
-    embedded.await_address(15)
+    embedded.await_address(DEADLINE_S)
     os.kill(embedded.pid, signal.SIGKILL)
     wait_for(lambda: embedded.exit_code is not None)
     embedded.tend()
@@ -155,10 +156,10 @@ def test_an_end_that_nobody_ordered_is_a_death(embedded: EmbeddedGateway, tmp_pa
 def test_a_gateway_that_dies_after_its_restart_has_died(
     embedded: EmbeddedGateway, tmp_path: Path
 ) -> None:
-    embedded.await_address(15)
+    embedded.await_address(DEADLINE_S)
     first = embedded.pid
     OrderedGateway(tmp_path, first).order("restart", 0)
     await_another(embedded, first)
-    embedded.await_address(15)
+    embedded.await_address(DEADLINE_S)
     os.kill(embedded.pid, signal.SIGKILL)
     wait_for(lambda: embedded.has_died)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from deadlines import RUN_S
 from synthetic_run import make_run
 
 from loadtests.record.recording import SECOND_NS, PhaseTimes, Recorder
@@ -18,15 +18,16 @@ from loadtests.results import SEGMENTS, VERDICT, Phase, Series
 ROOT = Path(__file__).resolve().parents[2]
 EACH_SECOND = 100_000
 MEGABYTE = 1 << 20
-LIMIT_S = 60.0
+LIMIT_S = 60.0  # of processor time: other processes do not lengthen it
 LIMIT_BYTES = 1 << 30
 
-# Ends the run directory and judges it, and says how much memory each took at most.
+# Ends the run directory and judges it; prints bytes of memory at most, and seconds of processor.
 READ = """
 import resource, subprocess, sys
 for module in ("loadtests.record.recording", "reports"):
     done = subprocess.run([sys.executable, "-m", module, sys.argv[1]], stdout=subprocess.DEVNULL)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_maxrss * 1024, used.ru_utime + used.ru_stime)
 """
 
 
@@ -52,7 +53,6 @@ def size_of(paths: list[Path]) -> int:
     return sum(path.stat().st_size for path in paths)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "seconds", [pytest.param(100, id="1e7"), pytest.param(1_000, id="1e8", marks=pytest.mark.proof)]
 )
@@ -62,21 +62,20 @@ def test_messages_stay_tens_of_megabytes_and_are_judged_within_a_minute_and_a_gi
     directory = tmp_path / "run"
     write_run(directory, seconds)
     segments = size_of(list((directory / SEGMENTS).iterdir()))
-    begun_s = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", READ, str(directory)],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
-        timeout=LIMIT_S * 4,
+        timeout=2 * RUN_S,
     )
-    took_s = time.monotonic() - begun_s
+    memory_bytes, cpu_s = map(float, done.stdout.split())
     parquet = size_of(list(directory.glob("*.parquet")))
-    figures = f"{segments >> 20} MB of segments, {parquet >> 20} MB, {took_s:.0f} s"
+    figures = f"{segments >> 20} MB of segments, {parquet >> 20} MB, {cpu_s:.0f} s"
     verdict = json.loads((directory / VERDICT).read_text())
     push = next(row for row in verdict["budgets"] if row["text"].startswith("push.p99"))
     assert push["n"] == (seconds - 8) * EACH_SECOND
     assert max(segments, parquet) < 60 * MEGABYTE, figures
-    assert int(done.stdout) < LIMIT_BYTES, figures
-    assert took_s < LIMIT_S, figures
+    assert memory_bytes < LIMIT_BYTES, figures
+    assert cpu_s < LIMIT_S, figures

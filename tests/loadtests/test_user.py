@@ -11,12 +11,11 @@ import gevent
 import pytest
 from blackbox.process import ROOT, GatewayProcess
 from blackbox.target import Target
+from deadlines import DEADLINE_S
 from locust.env import Environment
 
 from loadtests.errors import ClientError, ConnectRefused, NotConnected
 from loadtests.user import SocketIOUser
-
-DEADLINE_S = 5.0
 
 
 class Watcher(SocketIOUser):

@@ -18,12 +18,12 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 from blackbox.process import GatewayProcess
+from deadlines import DEADLINE_S, RUN_S
 
 from loadtests.record.finisher import finish_run
 from loadtests.record.histogram import BUCKETS, Histogram
 
 ROOT = Path(__file__).resolve().parents[2]
-DEADLINE_S = 60.0
 LEDGER = ("clients", "owed", "received", "conflated", "lost", "duplicate", "reordered", "late")
 
 # Nobody's subscriptions change while events are published: then counts are exact.
@@ -117,14 +117,14 @@ def start_locust(tmp_path: Path) -> Iterator[StartLocust]:
 
 
 def end_of(process: subprocess.Popen[str], tmp_path: Path) -> int:
-    code = process.wait(DEADLINE_S)
+    code = process.wait(RUN_S)
     for log in sorted(tmp_path.glob("locust-*.log")):
         assert "Traceback" not in log.read_text(), log.read_text()
     return code
 
 
 def wait_for(is_so: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + RUN_S
     while not is_so():
         assert time.monotonic() < deadline, f"no {what}"
         time.sleep(0.05)
@@ -282,7 +282,7 @@ def test_an_interrupted_master_closes_its_workers_in_order_and_ends_with_130(
     process, workers = start_two_workers(start_locust, start_gateway(), listeners, run, ports)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: master and workers
     assert end_of(process, tmp_path) == 130
-    _, left = psutil.wait_procs(workers, timeout=10)
+    _, left = psutil.wait_procs(workers, timeout=DEADLINE_S)
     assert left == []
     finish_run(run)
     manifest = manifest_of(run)
@@ -307,7 +307,7 @@ def test_workers_of_another_machine_need_the_secret_and_nothing_else(
     )
     workers = [start_locust("--worker", *reach, secret=gateway.secret) for _ in range(2)]
     assert end_of(master, tmp_path) == 0
-    assert [worker.wait(DEADLINE_S) for worker in workers] == [0, 0]
+    assert [worker.wait(RUN_S) for worker in workers] == [0, 0]
     finish_run(run)
     assert len({row["worker"] for row in table(run, "ledger")}) == 2
     assert manifest_of(run)["status"] == "complete"
@@ -342,7 +342,7 @@ assert not any("socket" in kind or "eventpoll" in kind for kind in kinds), kinds
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=DEADLINE_S,
+        timeout=RUN_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr

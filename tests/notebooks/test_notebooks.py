@@ -13,6 +13,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from deadlines import RUN_S
 from synthetic_run import ROOT, Tables, ledger_row, make_run, span_rows
 
 from loadtests.results import Phase, Series
@@ -26,11 +27,8 @@ NAMES = (
     "latency_anatomy",
     "memory_per_client",
 )
-DEADLINE_S = 120.0
 MS = 1_000_000
 STEADY_S = range(8, 38)
-
-pytestmark = pytest.mark.timeout(2 * DEADLINE_S)
 
 
 def stored(name: str) -> nbformat.NotebookNode:
@@ -249,7 +247,7 @@ def tidegate(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=DEADLINE_S,
+        timeout=RUN_S,
         check=False,
     )
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from deadlines import RUN_S
 
 from tests.proof import __main__ as proof
 from tests.proof.steps import Step, line_of
@@ -23,7 +24,7 @@ def step(name: str, folder: Path, *codes: int, is_judged: bool = True) -> Step:
         f"sys.exit({codes}[time])\n"
     )
     command = (sys.executable, "-c", program)
-    return Step(name=name, command=command, longest_s=30.0, is_judged=is_judged)
+    return Step(name=name, command=command, longest_s=RUN_S, is_judged=is_judged)
 
 
 @pytest.fixture

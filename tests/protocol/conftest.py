@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import uvloop
+from deadlines import PROMPT_S
 from hostility import TOKEN
 from http_peers import HttpPeer
 from serving import (
@@ -68,7 +69,7 @@ def ping_interval_ms(request: pytest.FixtureRequest) -> int:
 @pytest.fixture
 def closing_s(ping_interval_ms: int) -> float:
     """Return how long a close may take. With slow pings, only the server's decision closes."""
-    return 1.0 if ping_interval_ms == PATIENT_PING_MS else 2.0
+    return PROMPT_S if ping_interval_ms == PATIENT_PING_MS else 2 * PROMPT_S
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def test_a_course_of_rare_steps_is_held_by_its_interval_and_not_by_that_of_indep
     assert lines < courses / 2
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10_000), count=st.integers(4, 200))
 def test_a_course_is_never_surer_than_independent_points(seed: int, count: int) -> None:
     x = np.arange(float(count))

@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 
 import pandas as pd
 import pytest
+from deadlines import RUN_S
 from rich.console import Console
 from synthetic_run import ROOT, SMOKE, Tables, ledger_row, make_run
 
@@ -297,7 +298,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
         " & set(sys.modules)))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60,
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=RUN_S,
         env={"PATH": os.environ["PATH"]}, check=True,
     )  # fmt: skip
     assert done.stdout.strip() == "[]"

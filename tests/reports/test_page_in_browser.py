@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deadlines import RUN_S
 from synthetic_run import ROOT
 
 from reports.frames import RunFrames
@@ -18,12 +19,9 @@ from reports.verdict import judge
 pytestmark = [
     pytest.mark.real_part("chromium"),
     pytest.mark.real_part("node"),
-    pytest.mark.timeout(300),
 ]
 
 SCRIPT = ROOT / "tests" / "interop" / "report-page.mjs"
-BROWSER_S = 240.0
-"""How long a browser may take to open the page four times, and to be audited twice."""
 READERS = {(360, "light"), (360, "dark"), (1_400, "light"), (1_400, "dark")}
 FEWEST_RULES = 20
 """Of an audit that really looked at the page."""
@@ -46,7 +44,7 @@ def readers(report: Path) -> list[Reader]:
     assert chromium is not None
     done = subprocess.run(
         ["node", str(SCRIPT), chromium, str(report)],
-        capture_output=True, text=True, timeout=BROWSER_S, check=False,
+        capture_output=True, text=True, timeout=2 * RUN_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]

@@ -11,6 +11,7 @@ import pytest
 from blackbox.client import RawClient, Refused
 from blackbox.process import GatewayProcess
 from blackbox.target import Target
+from deadlines import PROMPT_S
 
 from gateway.contract import ErrorCode
 
@@ -138,7 +139,7 @@ def is_limited(answer: dict[str, Any]) -> bool:
 def test_sixty_are_accepted_the_61st_refused_and_accepted_again_after_the_window(
     connect: Connect, start_gateway: StartGateway
 ) -> None:
-    gateway = start_gateway(GATEWAY_RATE_WINDOW_SECONDS=1)
+    gateway = start_gateway(GATEWAY_RATE_WINDOW_SECONDS=PROMPT_S)
     client = connect(target=gateway)
     answers = [client.call("get-subscriptions") for _ in range(61)]
     assert [is_limited(answer) for answer in answers] == [False] * 60 + [True]

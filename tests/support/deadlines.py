@@ -7,10 +7,19 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-PROMPT_S: Final = 1.0
-"""How long a server may take for what it should do at once; every wait is a multiple of it."""
+PROMPT_S: Final = 3.0
+"""How long a server may take for what it should do at once; every wait is a multiple of it.
+
+A wait that ends well costs nothing, so it is long enough for a host with ten times the load.
+"""
 DEADLINE_S: Final = 5 * PROMPT_S
-"""How long anything may take before a test gives up."""
+"""How long anything else may take before a test gives up."""
+RUN_S: Final = 8 * DEADLINE_S
+"""How long a command with processes of its own may take."""
+TEST_S: Final = 3 * RUN_S
+"""How long a test may take with its fixtures; pytest ends it then."""
+QUIET_S: Final = PROMPT_S / 10
+"""How long a test listens for what must not come."""
 POLL_S: Final = 0.01
 
 

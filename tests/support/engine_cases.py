@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from deadlines import PROMPT_S
 from http_peers import HttpPeer
 
 OPENING_KEYS = {"sid", "upgrades", "pingInterval", "pingTimeout", "maxPayload"}
@@ -91,7 +92,7 @@ class HeartbeatCases:
 
     async def test_a_websocket_session_without_pongs_is_closed(self, peer: HttpPeer) -> None:
         async with peer.websocket() as socket:
-            await socket.receive_until_closed(2.0)
+            await socket.receive_until_closed(2 * PROMPT_S)
 
 
 class CloseCases:

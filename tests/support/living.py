@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import gevent
 from blackbox.process import GatewayProcess
+from deadlines import DEADLINE_S
 from gevent.pool import Group
 from locust.env import Environment
 from numpy.typing import NDArray
@@ -17,8 +18,6 @@ from loadtests.behaviours.run_context import RunContext
 from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.record.recording import PhaseTimes, Recorder
 from loadtests.results import Event, Series
-
-DEADLINE_S: Final = 10.0
 
 
 class Kept(Recorder):

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil
+from deadlines import DEADLINE_S, RUN_S
 
 from loadtests.record.manifest import read_json
 from loadtests.results import MANIFEST
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-DEADLINE_S: Final = 30.0
 ANY_HEALTH: Final = """[health]  # what a busy machine does to a small run is not what is tested
 generator_share_p99 = "60 s"
 publisher_delay_p99 = "60 s"
@@ -27,7 +27,7 @@ dirty_seconds_percent = 100
 
 def wait_for(is_so: Callable[[], object]) -> None:
     """Poll until something is so."""
-    deadline_s = time.monotonic() + DEADLINE_S
+    deadline_s = time.monotonic() + RUN_S
     while not is_so():
         assert time.monotonic() < deadline_s, "it did not happen in time"
         time.sleep(0.02)
@@ -72,8 +72,8 @@ class SupervisedRun:
     def end(self) -> tuple[int, str]:
         """Wait for the end; return exit code and words. None of its processes is left."""
         descendants = psutil.Process(self.process.pid).children(recursive=True)
-        words, _ = self.process.communicate(timeout=DEADLINE_S * 4)
-        _, left = psutil.wait_procs(descendants, timeout=5)
+        words, _ = self.process.communicate(timeout=RUN_S)
+        _, left = psutil.wait_procs(descendants, timeout=DEADLINE_S)
         assert left == []
         return self.process.returncode, words
 

@@ -6,9 +6,9 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
-_DEADLINE_S: Final = 5.0
+from deadlines import DEADLINE_S
 
 
 class ThreadedServer:
@@ -33,7 +33,7 @@ class ThreadedServer:
             thread.start()
 
     def _serve(self, sock: Any) -> None:
-        sock.settimeout(_DEADLINE_S)
+        sock.settimeout(DEADLINE_S)
         try:
             if self._tls is not None:
                 sock = self._tls.wrap_socket(sock, server_side=True)
@@ -47,4 +47,4 @@ class ThreadedServer:
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         for thread in self._threads:
-            thread.join(_DEADLINE_S)
+            thread.join(DEADLINE_S)

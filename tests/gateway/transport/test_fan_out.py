@@ -6,6 +6,8 @@ import asyncio
 import time
 from typing import Any, cast
 
+from deadlines import DEADLINE_S
+
 from gateway.transport.fan_out import SLICE_NS, FanOut
 from gateway.transport.parcels import Lane, Parcel
 
@@ -36,7 +38,7 @@ def submit(
 
 
 async def finish(fanout: FanOut) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         while any(fanout.waiting):  # noqa: ASYNC110 - no event says that all lanes are empty
             await asyncio.sleep(0)
 

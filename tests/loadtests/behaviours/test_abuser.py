@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from blackbox.process import GatewayProcess
+from deadlines import DEADLINE_S
 from living import Kept, Living, wait_until
 
 from loadtests.behaviours.abuser import Abuser
@@ -104,7 +105,7 @@ def test_a_gateway_that_keeps_another_limit_than_it_announces_is_found(
 
     monkeypatch.setattr(Abuser, "welcomed", hear)
     perform(make_context(abuser(**settings)))(Abuser, start_gateway(**gateway_settings))
-    wait_until(lambda: wrong in recorder.outcomes(Event.LIMIT), 20.0)
+    wait_until(lambda: wrong in recorder.outcomes(Event.LIMIT), 2 * DEADLINE_S)
 
 
 def test_a_connection_that_is_closed_for_its_refusals_is_no_error_and_comes_back(

@@ -86,9 +86,9 @@ def test_a_storm_drops_without_a_word_and_returns_when_told(
 
 
 def test_the_first_market_event_after_a_storm_ends_what_fresh_measures(
-    start_gateway: StartGateway, make_context: MakeContext, perform: Perform, recorder: Kept
+    shared_gateway: StartGateway, make_context: MakeContext, perform: Perform, recorder: Kept
 ) -> None:
-    gateway, run_context = start_gateway(), make_context(STORM)
+    gateway, run_context = shared_gateway(), make_context(STORM)
     user = perform(run_context)(StormMember, gateway)
     wait_until(lambda: user.connects)
     with clock_of(run_context):
@@ -101,9 +101,9 @@ def test_the_first_market_event_after_a_storm_ends_what_fresh_measures(
 
 
 def test_idle_users_hold_more_ask_and_let_go_on_command(
-    start_gateway: StartGateway, make_context: MakeContext, perform: Perform, recorder: Kept
+    shared_gateway: StartGateway, make_context: MakeContext, perform: Perform, recorder: Kept
 ) -> None:
-    gateway, run_context = start_gateway(), make_context(IDLE)
+    gateway, run_context = shared_gateway(), make_context(IDLE)
     user = perform(run_context)(Idle, gateway)
     wait_until(lambda: user.connects)
     assert not recorder.of(Series.ACK)
@@ -117,9 +117,9 @@ def test_idle_users_hold_more_ask_and_let_go_on_command(
 
 
 def test_who_is_paused_is_measured_no_more_and_reads_on_when_told(
-    start_gateway: StartGateway, make_context: MakeContext, perform: Perform, recorder: Kept
+    shared_gateway: StartGateway, make_context: MakeContext, perform: Perform, recorder: Kept
 ) -> None:
-    gateway, run_context = start_gateway(), make_context("[users.idle]\ncount = 1\n")
+    gateway, run_context = shared_gateway(), make_context("[users.idle]\ncount = 1\n")
     user = perform(run_context)(Idle, gateway)
     wait_until(lambda: recorder.of(Series.HEARTBEAT_GAP))
     user.pause()
@@ -131,9 +131,9 @@ def test_who_is_paused_is_measured_no_more_and_reads_on_when_told(
 
 
 def test_who_is_still_paused_at_the_end_is_owed_nothing(
-    start_gateway: StartGateway, make_context: MakeContext, perform: Perform
+    shared_gateway: StartGateway, make_context: MakeContext, perform: Perform
 ) -> None:
-    gateway, run_context = start_gateway(), make_context(STORM)
+    gateway, run_context = shared_gateway(), make_context(STORM)
     user = perform(run_context)(StormMember, gateway)
     wait_until(lambda: user.connects and user.account.owes_nothing({}))
     user.pause()

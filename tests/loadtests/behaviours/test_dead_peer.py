@@ -34,7 +34,7 @@ S = 1_000_000_000
     ],
 )
 def test_each_kind_of_dead_peer_is_noticed_within_its_band(
-    start_gateway: StartGateway,
+    shared_gateway: StartGateway,
     make_context: MakeContext,
     perform: Perform,
     recorder: Kept,
@@ -42,7 +42,7 @@ def test_each_kind_of_dead_peer_is_noticed_within_its_band(
     series: Series,
 ) -> None:
     settings = {"GATEWAY_MAX_SEND_SECONDS": 1} if kind == "stalled" else QUICK
-    gateway = start_gateway(**settings)
+    gateway = shared_gateway(**settings)
     text = DEAD.replace("KIND", kind)
     run_context = make_context(text + (MAX_SEND.replace("WAIT", "1") if kind == "stalled" else ""))
     user = perform(run_context)(DeadPeer, gateway)
@@ -64,9 +64,9 @@ def test_a_stalled_peer_whose_bytes_wait_too_long_is_late(
 
 
 def test_a_dead_peer_that_nobody_noticed_by_the_end_is_told(
-    start_gateway: StartGateway, make_context: MakeContext, perform: Perform, recorder: Kept
+    shared_gateway: StartGateway, make_context: MakeContext, perform: Perform, recorder: Kept
 ) -> None:
-    gateway, run_context = start_gateway(), make_context(DEAD.replace("KIND", "mute"))
+    gateway, run_context = shared_gateway(), make_context(DEAD.replace("KIND", "mute"))
     user = perform(run_context)(DeadPeer, gateway)
     assert isinstance(user, DeadPeer)
     wait_until(lambda: user._died_ns is not None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -11,14 +9,12 @@ import pytest
 from blackbox.process import GatewayProcess
 from living import Kept, Living, wait_until
 
-from gateway.contract import PUBLISH_PATH, Scope
 from loadtests.behaviours.measured_user import MOST_LEAKS
 from loadtests.behaviours.run_context import RunContext
 from loadtests.behaviours.trader import Trader
 from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.publication.payloads import PayloadMaker
 from loadtests.results import Event, LeakOutcome
-from loadtests.tokens import mint
 
 StartGateway = Callable[..., GatewayProcess]
 MakeContext = Callable[[str], RunContext]
@@ -26,17 +22,6 @@ Perform = Callable[[RunContext], Living]
 
 TRADERS = '[users.trader]\ncount = 2\nsymbols = 1\nrequest_every = "60 s"\n'
 PRIVATE = ("order:created", "position:updated", "trade:executed", "balance:updated")
-
-
-def publish(gateway: GatewayProcess, *items: dict[str, Any]) -> None:
-    token = mint(gateway.secret, "lab", lifetime_s=60, scopes=[Scope.PUBLISH])
-    request = urllib.request.Request(  # noqa: S310 - our own gateway's address
-        gateway.url + PUBLISH_PATH,
-        data=json.dumps(list(items)).encode(),
-        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - as above
-        assert answer.status == 202
 
 
 def traders(
@@ -56,10 +41,10 @@ def item(event: str, owner: str) -> dict[str, Any]:
 
 @pytest.fixture
 def scene(
-    make_context: MakeContext, perform: Perform, start_gateway: StartGateway, recorder: Kept
+    make_context: MakeContext, perform: Perform, shared_gateway: StartGateway, recorder: Kept
 ) -> tuple[GatewayProcess, VirtualUser]:
     run_context = make_context(TRADERS)
-    gateway = start_gateway()
+    gateway = shared_gateway()
     first, _ = traders(run_context, perform(run_context), gateway, recorder)
     return gateway, first
 
@@ -68,8 +53,8 @@ def test_what_names_its_owner_and_reaches_the_owner_is_no_leak(
     scene: tuple[GatewayProcess, VirtualUser], recorder: Kept
 ) -> None:
     gateway, user = scene
-    publish(gateway, *(item(event, "vu-0") for event in PRIVATE))
-    streams = {"user:vu-0": len(PRIVATE), "trading": len(PRIVATE) - 1}
+    published = gateway.publish(*(item(event, "vu-0") for event in PRIVATE))
+    streams = {"user:vu-0": published[-1]["userSeq"], "trading": published[-2]["seq"]}
     wait_until(lambda: user.account.owes_nothing(streams))
     assert recorder.outcomes(Event.LEAK) == []
 
@@ -79,7 +64,7 @@ def test_an_event_that_names_another_owner_is_a_leak(
     scene: tuple[GatewayProcess, VirtualUser], recorder: Kept, event: str
 ) -> None:
     gateway, _ = scene
-    publish(gateway, {**item(event, "vu-1"), "userId": "vu-0"})
+    gateway.publish({**item(event, "vu-1"), "userId": "vu-0"})
     wait_until(lambda: recorder.outcomes(Event.LEAK))
     assert recorder.outcomes(Event.LEAK) == [LeakOutcome.FOREIGN]
 
@@ -89,6 +74,6 @@ def test_a_flood_of_leaks_is_kept_in_part_and_counted_whole(
 ) -> None:
     gateway, user = scene
     flood = [{**item("order:created", "vu-1"), "userId": "vu-0"}] * (2 * MOST_LEAKS)
-    publish(gateway, *flood)
+    gateway.publish(*flood)
     wait_until(lambda: user._leaks == 2 * MOST_LEAKS)
     assert len(recorder.outcomes(Event.LEAK)) == MOST_LEAKS

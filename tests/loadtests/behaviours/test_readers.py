@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from blackbox.process import GatewayProcess
+from deadlines import DEADLINE_S
 from living import Kept, Living, wait_until
 
 from loadtests.behaviours.churner import LONGEST, SHORTEST, Churner
@@ -27,9 +28,9 @@ SLOW = NEVER.replace("never_reader", "slow_reader") + 'bytes_per_second = "2 KB"
 
 
 def test_a_churner_leaves_and_returns_at_planned_times(
-    start_gateway: StartGateway, make_context: MakeContext, perform: Perform, recorder: Kept
+    shared_gateway: StartGateway, make_context: MakeContext, perform: Perform, recorder: Kept
 ) -> None:
-    gateway, run_context = start_gateway(), make_context(CHURNER)
+    gateway, run_context = shared_gateway(), make_context(CHURNER)
     user = perform(run_context)(Churner, gateway)
     wait_until(lambda: user.connects == 4)
     assert isinstance(user, Churner)
@@ -44,9 +45,9 @@ def test_a_churner_leaves_and_returns_at_planned_times(
 
 
 def test_two_churners_of_a_seed_do_not_leave_together(
-    start_gateway: StartGateway, make_context: MakeContext, perform: Perform
+    shared_gateway: StartGateway, make_context: MakeContext, perform: Perform
 ) -> None:
-    gateway, run_context = start_gateway(), make_context(CHURNER)
+    gateway, run_context = shared_gateway(), make_context(CHURNER)
     live = perform(run_context)
     draws = [live(Churner, gateway)._chance.random() for _ in range(2)]  # type: ignore[attr-defined]  # a churner's
     assert draws[0] != draws[1]
@@ -71,7 +72,7 @@ def publish(gateway: GatewayProcess, run_context: RunContext, times: int, size: 
 
 
 def conflated(gateway: GatewayProcess) -> float:
-    found = fetch_metrics(gateway.url, timeout_s=5.0)
+    found = fetch_metrics(gateway.url, timeout_s=DEADLINE_S)
     return sum(value for name, value in found.items() if "conflated" in name)
 
 

@@ -9,10 +9,12 @@ from typing import Any
 import gevent
 import pytest
 from blackbox.process import GatewayProcess
+from deadlines import DEADLINE_S, RUN_S
 from gevent.pool import Group
 from living import Kept, Living, wait_until
 from locust.env import Environment
 
+from loadtests.behaviours import virtual_user
 from loadtests.behaviours.abuser import Abuser
 from loadtests.behaviours.registry import BEHAVIOURS
 from loadtests.behaviours.run_context import RunContext
@@ -158,9 +160,9 @@ def test_an_error_event_that_nobody_asked_for_is_counted(
     environment: Environment,
     recorder: Kept,
     perform: Living,
-    start_gateway: Callable[..., GatewayProcess],
+    shared_gateway: Callable[..., GatewayProcess],
 ) -> None:
-    user = perform(Subscriber, start_gateway())
+    user = perform(Subscriber, shared_gateway())
     wait_until(lambda: user.is_on and user.has_tried)
     user.on_event(time.monotonic_ns(), "error", ({"code": "SLOW_CONSUMER", "message": "m"},))
     assert recorder.outcomes(Event.ERROR) == ["SLOW_CONSUMER"]
@@ -193,9 +195,9 @@ def test_a_traders_requests_are_timed_from_when_they_were_due(
     run_context: RunContext,
     recorder: Kept,
     perform: Living,
-    start_gateway: Callable[..., GatewayProcess],
+    shared_gateway: Callable[..., GatewayProcess],
 ) -> None:
-    trader = perform(Trader, start_gateway())
+    trader = perform(Trader, shared_gateway())
     wait_until(lambda: len(recorder.of(Series.ACK)) >= 5)
     assert run_context.trader_ids() == [trader.user_id]
     run_context.stop_requests(time.monotonic_ns())
@@ -218,9 +220,9 @@ def test_what_was_due_and_never_sent_is_missed(
     run_context: RunContext,
     recorder: Kept,
     perform: Living,
-    start_gateway: Callable[..., GatewayProcess],
+    shared_gateway: Callable[..., GatewayProcess],
 ) -> None:
-    perform(Trader, start_gateway())
+    perform(Trader, shared_gateway())
     wait_until(lambda: len(recorder.of(Series.ACK)) >= 3)
     run_context.stop_requests(time.monotonic_ns() + 2_500_000_000)
     assert recorder.counted["missed"] == 10
@@ -257,26 +259,28 @@ def test_locust_finds_a_task_in_every_user(user_class: type[VirtualUser]) -> Non
 
 
 def test_who_finds_nobody_has_tried_before_it_waits_to_try_again(
-    run_context: RunContext, environment: Environment
+    run_context: RunContext, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(virtual_user, "reconnect_delay_s", lambda attempt, draw: RUN_S)
     Subscriber.host = "http://127.0.0.1:1"
     group = Group()
     user = Subscriber(environment)
     user.start(group)
-    wait_until(lambda: user.has_tried, deadline_s=0.4)  # the first back-off is 0.5 s at least
+    wait_until(lambda: user.has_tried)
     assert run_context.is_complete()
     group.kill()
 
 
-def test_a_user_that_only_listens_has_no_greenlet_but_locusts_own(
-    perform: Living, start_gateway: Callable[..., GatewayProcess]
+def test_a_user_that_only_listens_has_no_greenlet_but_the_seat(
+    perform: Living,
+    shared_gateway: Callable[..., GatewayProcess],
 ) -> None:
     def living() -> set[gevent.Greenlet]:
         gc.collect()
         greenlets = (each for each in gc.get_objects() if isinstance(each, gevent.Greenlet))
         return {each for each in greenlets if not each.dead}
 
-    gateway = start_gateway()
+    gateway = shared_gateway()
     first = perform(Subscriber, gateway)  # and with it what all users share
     wait_until(lambda: first.is_on and first.has_tried)
     before = living()
@@ -290,14 +294,14 @@ def test_a_refused_token_ends_the_user_and_is_counted(
     run_context: RunContext,
     environment: Environment,
     recorder: Kept,
-    start_gateway: Callable[..., GatewayProcess],
+    shared_gateway: Callable[..., GatewayProcess],
 ) -> None:
-    gateway = start_gateway()
+    gateway = shared_gateway()
     Subscriber.host = gateway.url
     group = Group()
     user = Subscriber(environment)
     user.start(group)
-    assert group.join(timeout=10)
+    assert group.join(timeout=DEADLINE_S)
     assert user.greenlet.dead
     assert recorder.outcomes(Event.REFUSE) == ["AUTH_FAILED"]
     assert recorder.counted["errors"] == 1

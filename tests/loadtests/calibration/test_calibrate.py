@@ -11,9 +11,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from deadlines import RUN_S
 
 ROOT = Path(__file__).resolve().parents[3]
-DEADLINE_S = 100.0
 
 
 def command(*words: str) -> list[str]:
@@ -30,7 +30,7 @@ def test_delays_are_read_back_and_what_was_taken_is_lost(tmp_path: Path) -> None
         env={**os.environ, "COLUMNS": "200"},
         capture_output=True,
         text=True,
-        timeout=DEADLINE_S,
+        timeout=RUN_S,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -53,15 +53,15 @@ def test_an_interrupted_calibration_leaves_no_process_behind(tmp_path: Path) -> 
         ) as process,
     ):
         family: list[psutil.Process] = []
-        deadline_s = time.monotonic() + DEADLINE_S
+        deadline_s = time.monotonic() + RUN_S
         while not any("locust" in _words(one) for one in family):
             assert time.monotonic() < deadline_s
             assert process.poll() is None, said.read_text(encoding="utf-8")
             family = psutil.Process(process.pid).children(recursive=True)
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        assert process.wait(DEADLINE_S) == 130
-    _, alive = psutil.wait_procs(family, timeout=DEADLINE_S)
+        assert process.wait(RUN_S) == 130
+    _, alive = psutil.wait_procs(family, timeout=RUN_S)
     assert alive == []
 
 

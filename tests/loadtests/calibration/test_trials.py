@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from deadlines import RUN_S
 from rich.console import Console
 
 from loadtests.calibration import calibrate as program
@@ -89,7 +90,7 @@ def test_a_trial_that_does_not_exist_is_refused_with_those_that_do() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=RUN_S,
         check=False,
     )
     assert done.returncode == ExitCode.USAGE

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jwt
 import pytest
+from deadlines import RUN_S
 
 from loadtests.cli.commands import _words_again
 from loadtests.record.manifest import create_run_directory, write_json
@@ -16,7 +17,6 @@ from scenarios.schema import read_scenario
 
 ROOT = Path(__file__).parents[3]
 SMOKE = ROOT / "scenarios" / "smoke.toml"
-DEADLINE_S = 60.0
 Tidegate = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -30,7 +30,7 @@ def tidegate() -> Tidegate:
             env={**held, "COLUMNS": "100", **environment},
             capture_output=True,
             text=True,
-            timeout=DEADLINE_S,
+            timeout=RUN_S,
             check=False,
         )
 

@@ -76,7 +76,6 @@ def test_six_pairs_that_decide_are_enough(tmp_path: Path) -> None:
     assert "✕ FAIL" in (tmp_path / "mine.md").read_text()
 
 
-@pytest.mark.timeout(300)
 def test_what_six_pairs_leave_open_is_extended_once(tmp_path: Path) -> None:
     bench = Bench(lambda name, place: 1.0 + 0.3 * ((place * 7) % 5) / 5)
     code = bench.compare(tmp_path, "push.p99 ratio <= 1.10")

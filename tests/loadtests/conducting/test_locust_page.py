@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 from blackbox.process import GatewayProcess
+from deadlines import DEADLINE_S, RUN_S
 
 from loadtests.health.live_file import MEMBERS
 
-DEADLINE_S = 60.0
 POLL_S = 0.1
 
 
@@ -55,7 +55,7 @@ class Page:
             return str(answer.url)
 
     def wait_until(self, is_so: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + DEADLINE_S
+        deadline = time.monotonic() + RUN_S
         while not self._holds(is_so):
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, f"no {what}: {self.log.read_text()}"
@@ -74,7 +74,7 @@ class Page:
         return found
 
     def _open(self, address: str) -> HTTPResponse:
-        answer: HTTPResponse = urllib.request.urlopen(self.root + address, timeout=10)  # noqa: S310 - our own loopback address
+        answer: HTTPResponse = urllib.request.urlopen(self.root + address, timeout=DEADLINE_S)  # noqa: S310 - our own loopback address
         return answer
 
     def _holds(self, is_so: Callable[[], bool]) -> bool:
@@ -106,7 +106,7 @@ def open_page(
     yield open_page
     for page in pages:
         page.process.terminate()
-        page.process.wait(DEADLINE_S)
+        page.process.wait(RUN_S)
 
 
 def template_of(page: str) -> dict[str, Any]:

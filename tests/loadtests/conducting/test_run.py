@@ -12,6 +12,7 @@ import gevent
 import pyarrow.parquet as pq
 import pytest
 from blackbox.target import Target
+from deadlines import DEADLINE_S, PROMPT_S
 
 from loadtests.conducting.run import Run
 from loadtests.health.clock_id import read_clock_id
@@ -21,7 +22,6 @@ from loadtests.record.recording import SECOND_NS
 from loadtests.results import MANIFEST, Phase, RunStatus
 from scenarios.schema import Scenario, parse_scenario
 
-DEADLINE_S = 15.0
 SCENARIO = """# Does a run keep its record?
 name = "tiny"
 seed = 7
@@ -239,4 +239,4 @@ def test_what_watches_the_run_finds_its_newest_second(run: Run) -> None:
     assert live is not None
     assert live["clients"] == 2
     assert live["push_p99_ns"] is None
-    assert live["t_s"] == pytest.approx((time.monotonic_ns() - run.t0_ns) / SECOND_NS, abs=2)
+    assert live["t_s"] == pytest.approx((time.monotonic_ns() - run.t0_ns) / SECOND_NS, abs=PROMPT_S)

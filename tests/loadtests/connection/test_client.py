@@ -20,6 +20,7 @@ import pytest
 from blackbox.process import GatewayProcess
 from blackbox.target import Target
 from certificates import make_contexts
+from deadlines import DEADLINE_S
 from hypothesis import given
 from hypothesis import strategies as st
 from threaded_server import ThreadedServer
@@ -41,7 +42,6 @@ from loadtests.errors import (
 from loadtests.reading.fast_path import FastPath
 from loadtests.reading.intake import Intake
 
-DEADLINE_S = 5.0
 OPEN = b'0{"sid":"e","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":262144}'
 IMPATIENT = OPEN.replace(b"25000", b"50").replace(b"20000", b"50")
 CONNECT = b'40{"sid":"s"}'

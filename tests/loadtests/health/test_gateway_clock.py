@@ -6,13 +6,13 @@ import time
 
 import gevent
 import pytest
+from deadlines import DEADLINE_S
 
 from loadtests.errors import Unreachable
 from loadtests.health import gateway_clock as gatewayclock
 from loadtests.health.clock_offset import DRIFT_PPM, Offset
 from loadtests.health.gateway_clock import NO_STAMPS, GatewayClock, widest_error_ns
 
-DEADLINE_S = 5.0
 S = 1_000_000_000
 
 

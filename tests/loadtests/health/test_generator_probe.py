@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from deadlines import DEADLINE_S
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -119,15 +120,15 @@ def test_a_silent_target_is_an_error(target: str) -> None:
 
 def test_streams_are_read_as_numbers_and_nothing_else_is_taken_for_them(target: str) -> None:
     Answers.table = {"/api/v1/streams": (200, '{"epoch": "e", "streams": {"trading": 4}}')}
-    assert fetch_streams(target, "t", timeout_s=2) == {"trading": 4}
+    assert fetch_streams(target, "t", timeout_s=DEADLINE_S) == {"trading": 4}
     Answers.table = {"/api/v1/streams": (200, '{"other": 1}')}
     with pytest.raises(ValueError, match="no object of streams"):
-        fetch_streams(target, "t", timeout_s=2)
+        fetch_streams(target, "t", timeout_s=DEADLINE_S)
 
 
 def test_only_http_is_fetched() -> None:
     with pytest.raises(ValueError, match="no http"):
-        fetch("file:///etc/passwd", timeout_s=1)
+        fetch("file:///etc/passwd", timeout_s=DEADLINE_S)
 
 
 def test_private_memory_comes_from_the_kernels_sum(tmp_path: Path) -> None:

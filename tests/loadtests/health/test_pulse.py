@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gevent
 import pytest
+from deadlines import DEADLINE_S
 
 from loadtests.health.generator_probe import GeneratorProbe
 from loadtests.health.pulse import NO_SHARE, Pulse
@@ -13,8 +14,6 @@ from loadtests.record.finisher import finish_run
 from loadtests.record.manifest import write_json
 from loadtests.record.recording import PhaseTimes, Recorder
 from loadtests.results import MANIFEST, Series
-
-DEADLINE_S = 10.0
 
 
 class Silent:

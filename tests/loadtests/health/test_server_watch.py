@@ -14,11 +14,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from deadlines import DEADLINE_S
 
 from loadtests.health.server_watch import ServerWatch
 from loadtests.health.server_watch_process import NICENESS, WatchLost
 
-DEADLINE_S = 10.0
 SECOND_NS = 1_000_000_000
 
 

@@ -304,7 +304,7 @@ def edge(rule: Rule, slack_ns: int, connections: int = 1) -> list[tuple[int, int
         "a longer window of the user",
     ],
 )
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(travels=st.lists(st.integers(0, 100_000), min_size=160, max_size=160))
 def test_a_limiter_that_is_off_by_one_is_found(
     connection: Rule, user: Rule, connections: int, wrong: LimitOutcome, travels: list[int]

@@ -5,6 +5,7 @@ import time
 import gevent
 import numpy as np
 import pytest
+from deadlines import DEADLINE_S
 from hypothesis import given
 from hypothesis import strategies as st
 from locust.env import Environment
@@ -89,7 +90,7 @@ def test_a_failure_of_the_hub_is_a_line_of_locusts_table() -> None:
     environment.events.request.add_listener(lambda **facts: fired.append(facts))  # type: ignore[no-untyped-call]  # Locust's own gap
     table = PushTable.of(environment)
     table.fail("CONNECT", "lost", ConnectionClosed("gone"))
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + DEADLINE_S
     while not fired:
         assert time.monotonic() < deadline
         gevent.sleep(0.01)

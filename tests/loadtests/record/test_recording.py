@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests.record.finisher import finish_run, main
@@ -75,7 +75,6 @@ def test_a_second_flushed_in_two_parts_is_one_in_the_end(
     assert [row["count"] for row in table(tmp_path, "hist")] == [2]
 
 
-@settings(deadline=None)  # it writes files, and the machine may be busy
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 2**41)), max_size=60))
 def test_whatever_is_recorded_is_found_again(
     tmp_path_factory: pytest.TempPathFactory, spans: list[tuple[int, int]]
@@ -227,7 +226,6 @@ SECONDS = st.integers(0, 8)
 SPANS = st.lists(st.tuples(SECONDS, st.integers(0, 10**10)), max_size=80)
 
 
-@settings(deadline=None)  # it writes files, and the machine may be busy
 @given(SPANS, st.integers(1, 4))
 def test_spans_in_bulk_are_recorded_as_one_by_one_and_to_the_second(
     spans: list[tuple[int, int]], parts: int

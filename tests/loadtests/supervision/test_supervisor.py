@@ -10,8 +10,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from deadlines import DEADLINE_S
 from rich.console import Console
-from supervised import ANY_HEALTH, DEADLINE_S, ROOT, SupervisedRun, wait_for
+from supervised import ANY_HEALTH, ROOT, SupervisedRun, wait_for
 
 from loadtests.results import ExitCode
 from loadtests.supervision.children import Child, ChildFailed, child_environment

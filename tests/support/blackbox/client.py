@@ -13,7 +13,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from blackbox.target import DEADLINE_S, Answer, Target
+from deadlines import DEADLINE_S
+
+from blackbox.target import Answer, Target
 from gateway.contract import SOCKETIO_PATH, ErrorCode
 
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from blackbox.target import DEADLINE_S
+from deadlines import DEADLINE_S
 
 Line = dict[str, Any]
 

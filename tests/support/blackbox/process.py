@@ -13,7 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from blackbox.target import DEADLINE_S, Target
+from deadlines import DEADLINE_S
+
+from blackbox.target import Target
 from gateway.contract import LISTENING_LINE
 
 HEARTBEAT_S: Final = 0.2

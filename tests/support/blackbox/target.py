@@ -8,15 +8,14 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit
 
 import jwt
+from deadlines import DEADLINE_S
 
 from gateway.contract import PUBLISH_PATH
 
-DEADLINE_S: Final = 5.0
-"""Longest time for anything that should happen at once; every wait is a multiple of it."""
 _user_numbers = itertools.count(1)
 
 

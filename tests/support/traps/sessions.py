@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from deadlines import PROMPT_S
+from deadlines import PROMPT_S, QUIET_S
 from http_peers import HttpPeer
 from peers import RawPeer
 from serving import Transport, echo_namespaces, serve
@@ -57,7 +57,7 @@ async def _check_a_failed_connect_handler(transport: Transport, packet: str) -> 
         await peer.send_packets(packet)
         received = await peer.read_until(b"44{", PROMPT_S / 2)
         await server.emit("for clients only")
-        received += await peer.read_until(b"for clients only", PROMPT_S / 2)
+        received += await peer.read_until(b"for clients only", QUIET_S)
         demand(
             b"for clients only" not in received,
             "a client that failed to connect receives broadcasts",
