@@ -1,1 +1,1 @@
-"""Capacity: the largest load within a scenario's budgets, as an interval, and what bound it."""
+"""Search for the capacity: the largest load within a scenario's budgets, as an interval."""

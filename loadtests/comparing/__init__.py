@@ -1,4 +1,1 @@
-"""Two gateways compared: who runs the blocks, in which order, and when it is enough.
-
-Importing the package imports nothing; ``program`` is the entrance, for ``tidegate compare``.
-"""
+"""Compare two gateways: run blocks in ABBA order and judge them; see ``pair_runs``."""

@@ -1,1 +1,1 @@
-"""A connection: a Socket.IO client over the reactor, protocol without I/O at its core."""
+"""A Socket.IO client on one epoll for all sockets; ``protocol`` is its core without I/O."""

@@ -1,1 +1,1 @@
-"""Supervision: the plain process around a run, which starts, watches, ends and judges."""
+"""The supervisor's process: it starts a run's processes, watches and stops them, and judges."""
