@@ -206,7 +206,7 @@ def test_bad_usage_ends_with_2_and_one_clear_line(
     ("host", "words"),
     [
         pytest.param("http://127.0.0.1:1", "unreachable", id="nobody there"),
-        pytest.param("gateway", "is no target", id="no url"),
+        pytest.param("gateway", "is not a valid target", id="no url"),
     ],
 )
 def test_a_target_without_a_welcome_ends_with_2(

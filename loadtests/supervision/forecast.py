@@ -1,4 +1,4 @@
-"""What a run's budgets will hardly be able to decide, said before anything starts."""
+"""Warn, before a run starts, of budgets that the run will hardly be able to decide."""
 
 from __future__ import annotations
 
@@ -16,13 +16,19 @@ from scenarios.foresight import foresee
 from scenarios.schema import Scenario
 
 
-def foretell(
+def warn_of_budgets(
     scenario: Scenario, baseline: Path | None, environment: Mapping[str, str], console: Console
 ) -> None:
-    """Print a warning for each budget that is too sharp for the run, or for its baseline.
+    """Print a warning for each budget that is too strict for the run or for its baseline.
+
+    Args:
+        scenario: with the budgets that will be judged.
+        baseline: the run that ratio budgets compare with; None for none.
+        environment: this process's environment.
+        console: prints the warnings.
 
     Raises:
-        RunRefused: the baseline is no run that can be read.
+        RunRefused: the baseline cannot be read.
     """
     lines = foresee(scenario, has_baseline=baseline is not None)
     ratios = [budget.text for budget in scenario.budgets if budget.is_relative]
@@ -33,12 +39,17 @@ def foretell(
 
 
 def foresee_ratios(baseline: Path, budgets: list[str], environment: Mapping[str, str]) -> list[str]:
-    """Return in words which ratios to a baseline a run like it could hardly decide.
+    """Return a warning for each ratio budget that a run like its baseline could hardly decide.
 
-    It takes a process of its own, as all that reads runs does.
+    Reading runs needs pandas, so a process of its own does it.
+
+    Args:
+        baseline: the run directory.
+        budgets: the ratio budgets, as text.
+        environment: this process's environment.
 
     Raises:
-        RunRefused: the baseline is no run that can be read.
+        RunRefused: the baseline cannot be read, or not in time.
     """
     try:
         done = subprocess.run(  # noqa: S603 - the project's own command
