@@ -189,7 +189,13 @@ class SocketIOUser(User):
         self.close()
 
     def on_event(self, stamp_ns: int, name: str, arguments: tuple[Any, ...]) -> None:
-        """Handle an event; part of ``loadtests.connection.client.Listener``."""
+        """Handle an event; part of ``loadtests.connection.client.Listener``.
+
+        Args:
+            stamp_ns: read stamp, monotonic.
+            name: of the event.
+            arguments: its payload, and what follows it.
+        """
         payload = arguments[0] if arguments else None
         if name == ServerEvent.CONNECTED and isinstance(payload, dict):
             self.welcome, self.welcome_ns = self._pushes.share_limits(payload), stamp_ns
@@ -224,7 +230,13 @@ class SocketIOUser(User):
         """Handle the welcome, before :meth:`connect` returns; for subclasses. Must not block."""
 
     def received(self, stamp_ns: int, name: str, payload: Any) -> None:
-        """Handle an event that the fast path left; for subclasses. Must not block."""
+        """Handle an event that the fast path left; for subclasses. Must not block.
+
+        Args:
+            stamp_ns: read stamp, monotonic.
+            name: of the event.
+            payload: its first argument.
+        """
 
     def lost(self, stamp_ns: int, error: Exception) -> None:
         """Handle the loss of an established connection; for subclasses. Must not block."""

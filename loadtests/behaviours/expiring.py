@@ -67,7 +67,12 @@ class Expiring(VirtualUser):
         )
 
     def behave(self) -> bool:
-        """Wait for the token's end, or refresh it before each end."""
+        """Wait for the token's end, or refresh it before each end.
+
+        Raises:
+            ClientError: the connection ended, as it should at the token's end.
+            RuntimeError: the user has no welcome.
+        """
         if self._oracle is None:
             raise RuntimeError("behave() without a welcome")
         if self.is_refreshing:
@@ -77,7 +82,13 @@ class Expiring(VirtualUser):
         return True
 
     def received(self, stamp_ns: int, name: str, payload: Any) -> None:
-        """Take the events about the token, and leave the others to the account."""
+        """Take the events about the token, and leave the others to the account.
+
+        Args:
+            stamp_ns: read stamp, monotonic.
+            name: of the event.
+            payload: its first argument.
+        """
         oracle = self._oracle
         if oracle is not None and name == ServerEvent.TOKEN_EXPIRING:
             self._note_problem(oracle.take_warning(stamp_ns), stamp_ns)
@@ -129,7 +140,7 @@ class Expiring(VirtualUser):
             self._wait_until(oracle.deadline_ns - min(round(MARGIN_S * _NS_PER_S), span_ns // 4))
             self._note_problem(oracle.missing_warning(time.monotonic_ns()), time.monotonic_ns())
             former_overdue_ns = oracle.overdue_ns
-            outcome, code = self._refresh(self._mint(self._lifetime_s()))
+            outcome, code = self._refresh(self._mint(max(REFRESHED_S, self._settings.lifetime_s)))
             if outcome is not AuthOutcome.ACCEPTED:
                 self._note_refresh("refresh in time", AuthOutcome.FALSE_REFUSAL, code)
                 self._run_out(oracle)
@@ -137,9 +148,6 @@ class Expiring(VirtualUser):
             oracle.renew(self._expires_unix_s, time.monotonic_ns())
             self._wait_until(former_overdue_ns)
             self._note_refresh("refreshed in time", AuthOutcome.ACCEPTED, "")
-
-    def _lifetime_s(self) -> float:
-        return max(REFRESHED_S, self._settings.lifetime_s)
 
     def _try_refusable(self) -> None:
         """Try a refresh that the gateway must refuse."""

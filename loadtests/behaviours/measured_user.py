@@ -131,7 +131,13 @@ class MeasuredUser(SocketIOUser):
             self.run_context.welcomed(1)
 
     def received(self, stamp_ns: int, name: str, payload: Any) -> None:
-        """Account for an event."""
+        """Account for an event.
+
+        Args:
+            stamp_ns: read stamp, monotonic.
+            name: of the event.
+            payload: its first argument.
+        """
         if name in ACCOUNTED:
             self.account.received(name, payload)
             if self._fresh_since_ns is not None and name in BY_SYMBOL:

@@ -49,7 +49,7 @@ class Run:
         user_ids: returns the ids of the traders that are connected.
         on_lost: called once with a message when the publisher, a worker or the gateway is lost,
             so that the load can be ended.
-        has_workers: whether workers generate the load; ``workers`` is set then.
+        workers: the run's workers; None where this process generates the load.
 
     Attributes:
         recorder: records all measurements.
@@ -69,12 +69,13 @@ class Run:
         secret: str,
         user_ids: Callable[[], Sequence[str]],
         on_lost: Callable[[str], None],
-        has_workers: bool = False,
+        workers: Workers | None = None,
     ) -> None:
         self.scenario = scenario
         self.directory = directory
         self.t0_ns = time.monotonic_ns()
         self.phases = PhaseTimes(self.t0_ns)
+        self.workers = workers
         self.worker_lost = False
         self._on_lost: Callable[[str], None] | None = on_lost
         self._url, pid = str(facts["target"]["url"]).rstrip("/"), facts["target"]["pid"]
@@ -86,10 +87,10 @@ class Run:
         self.clock = GatewayClock(self._url, secret, is_ours=facts["clock"]["same"])
         self._gateway = OrderedGateway(directory / LOGS, pid)
         self._server = ServerWatch(self._url, pid, directory / LOGS)
-        generator = None if has_workers else GeneratorProbe()
+        generator = None if workers else GeneratorProbe()
         self.recorder = Recorder(
             directory,
-            worker=MASTER if has_workers else WORKER,
+            worker=MASTER if workers else WORKER,
             t0_ns=self.t0_ns,
             phases=self.phases,
         )
@@ -108,14 +109,18 @@ class Run:
             phases=self.phases,
             clock=self.clock,
         )
-        self._manifest = RunManifest(
-            directory=directory,
-            facts=facts,
+        self._manifest = self._make_manifest([] if generator is None else [generator])
+
+    def _make_manifest(self, probes: list[GeneratorProbe]) -> RunManifest:
+        return RunManifest(
+            directory=self.directory,
+            facts=self._facts,
             phases=self.phases,
             clock=self.clock,
             publisher=self.publisher,
             gateway=self._gateway,
-            probes=[self._server, self.clock, *([] if generator is None else [generator])],
+            probes=[self._server, self.clock, *probes],
+            workers=self.workers,
         )
 
     def start(self) -> None:
@@ -123,15 +128,6 @@ class Run:
         self.clock.start()
         self._manifest.write()
         self._pulse.start()
-
-    @property
-    def workers(self) -> Workers | None:
-        """The run's workers; None where one process generates the load."""
-        return self._manifest.workers
-
-    @workers.setter
-    def workers(self, workers: Workers) -> None:
-        self._manifest.workers = workers
 
     @property
     def has_lost(self) -> bool:

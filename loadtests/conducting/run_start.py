@@ -18,7 +18,7 @@ from locust.runners import MasterRunner
 
 from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.conducting.run import Run
-from loadtests.conducting.user_counts import divide_users, worker_nodes
+from loadtests.conducting.user_counts import divide_users
 from loadtests.conducting.workers import Workers
 from loadtests.connection.protocol.handshake import parse_target
 from loadtests.errors import ClientError
@@ -74,10 +74,9 @@ class RunStart:
             raise CannotBegin(f"{words}: use tidegate run, without --target")
         welcome = self._check_target(url)
         runner = self.environment.runner
-        counts, ranks = divide_users(
-            self.environment, self.behaviours, worker_nodes(self.environment), self.users
-        )
+        counts, ranks = divide_users(self.environment, self.behaviours, self.users)
         directory, facts = self._make_directory(url, welcome, counts)
+        workers = Workers(runner, directory, ranks) if isinstance(runner, MasterRunner) else None
         run = Run(
             self.scenario,
             directory,
@@ -85,15 +84,14 @@ class RunStart:
             secret=self.secret,
             user_ids=user_ids,
             on_lost=on_lost,
-            has_workers=isinstance(runner, MasterRunner),
+            workers=workers,
         )
         run.start()
         problem = heartbeat_problem(self.scenario, welcome)
         if problem is not None:
             run.note(problem)
         assignment = self._assign(run, welcome.get("clock"), counts, ranks)
-        if isinstance(runner, MasterRunner):
-            run.workers = Workers(runner, run.directory, ranks)
+        if workers is not None:
             # Locust sends this option with each spawn message.
             setattr(self._options(), RUN_OPTION, assignment.packed())
         return run, assignment

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
 from locust.dispatch import UsersDispatcher
 from locust.env import Environment
@@ -11,9 +11,6 @@ from locust.runners import STATE_INIT, STATE_RUNNING, STATE_SPAWNING, MasterRunn
 
 from loadtests.behaviours.virtual_user import VirtualUser
 from scenarios.schema import Scenario
-
-LOCAL: Final = "local"
-"""The id of the only process in a run without workers."""
 
 
 def set_user_counts(
@@ -45,33 +42,24 @@ def set_user_counts(
         options.spawn_rate = scenario.phases.spawn_rate
 
 
-def worker_nodes(environment: Environment) -> list[WorkerNode]:
-    """Return the workers that can start a run; without workers a node for this process."""
-    runner = environment.runner
-    if not isinstance(runner, MasterRunner):
-        return [WorkerNode(LOCAL)]
-    states = (STATE_INIT, STATE_SPAWNING, STATE_RUNNING)
-    return [node for node in runner.clients.values() if node.state in states]
-
-
 def divide_users(
-    environment: Environment,
-    behaviours: Mapping[str, type[VirtualUser]],
-    nodes: Sequence[WorkerNode],
-    users: int,
+    environment: Environment, behaviours: Mapping[str, type[VirtualUser]], users: int
 ) -> tuple[dict[str, list[int]], dict[str, int]]:
     """Return how Locust will spread users over workers, as its own dispatcher computes it.
 
     Args:
         environment: Locust's.
         behaviours: the user class of each group.
-        nodes: the workers.
         users: how many there are.
 
     Returns:
         The users of each group on each worker, by rank; and each worker's rank.
     """
-    dispatcher = UsersDispatcher(list(nodes), list(environment.user_classes))
+    nodes, runner = [WorkerNode("local")], environment.runner
+    if isinstance(runner, MasterRunner):
+        states = (STATE_INIT, STATE_SPAWNING, STATE_RUNNING)
+        nodes = [node for node in runner.clients.values() if node.state in states]
+    dispatcher = UsersDispatcher(nodes, list(environment.user_classes))
     dispatcher.new_dispatch(users, float(users))
     spread = next(dispatcher)
     ranks = {node_id: rank for rank, node_id in enumerate(sorted(spread))}

@@ -178,18 +178,8 @@ class Workers:
         return worker
 
 
-def answer_clocks(runner: MasterRunner) -> None:
-    """Answer each worker's question for the master's time (RFC 5905 §8)."""
-
-    def answer(environment: Environment, msg: Message, **_facts: object) -> None:  # noqa: ARG001 - Locust's shape
-        stamps = {"sent_ns": msg.data["sent_ns"], "received_ns": time.monotonic_ns()}
-        runner.send_message(CLOCK, {**stamps, "answered_ns": time.monotonic_ns()}, msg.node_id)
-
-    runner.register_message(CLOCK, answer)
-
-
 def listen_to_workers(environment: Environment, workers: Callable[[], Workers | None]) -> None:
-    """Pass the workers' messages to the current run.
+    """Pass the workers' messages to the current run, and answer their questions for the time.
 
     Args:
         environment: the master's.
@@ -201,7 +191,11 @@ def listen_to_workers(environment: Environment, workers: Callable[[], Workers | 
     runner = environment.runner
     if not isinstance(runner, MasterRunner):
         raise TypeError("only a master has workers to listen to")
-    answer_clocks(runner)
+
+    def answer(environment: Environment, msg: Message, **_facts: object) -> None:  # noqa: ARG001 - Locust's shape
+        """Tell a worker the master's time (RFC 5905 §8)."""
+        stamps = {"sent_ns": msg.data["sent_ns"], "received_ns": time.monotonic_ns()}
+        runner.send_message(CLOCK, {**stamps, "answered_ns": time.monotonic_ns()}, msg.node_id)
 
     def take_report(client_id: str, data: Mapping[str, Any], **_facts: object) -> None:
         found = workers()
@@ -219,5 +213,6 @@ def listen_to_workers(environment: Environment, workers: Callable[[], Workers | 
             found.closed(msg.node_id, msg.data)
 
     environment.events.worker_report.add_listener(take_report)  # type: ignore[no-untyped-call]  # Locust's own gap
+    runner.register_message(CLOCK, answer)
     runner.register_message(STATUS, take_status)
     runner.register_message(CLOSED, take_closed)

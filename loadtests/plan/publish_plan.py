@@ -17,13 +17,9 @@ class PublishPlan:
     """What to publish, and when. Times are monotonic.
 
     Attributes:
-        directory: the run directory.
-        url: ``http://HOST:PORT`` of the gateway.
         token: with the scope to publish.
-        publish: the scenario's publications.
         symbols: the symbols, most popular first.
         weights: share of each symbol, summing to 1.
-        seed: of the scenario.
         user_ids: users that trading events may name as owners.
         t0_ns: the run's start.
         first_ns: when the first publication may be due.
