@@ -36,7 +36,7 @@ run: $(INSTALLED) ## run SCENARIO (scenarios/smoke.toml) against an embedded gat
 	@$(BIN)/tidegate run $(SCENARIO)
 
 test: $(INSTALLED) node peers ## run all tests
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n auto --dist worksteal --durations 20
 
 bench: $(INSTALLED) peers ## measure the gateway beside its peers (20 minutes; a look: PAIRS=1 QUICK=1)
 	@$(BIN)/python -m tests.benchmarks.transport --pairs $(PAIRS) $(if $(QUICK),--quick) \

@@ -58,6 +58,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.timeout = TEST_S
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return two workers a core: tests wait for processes and protocols more than they compute."""
+    return 2 * (os.cpu_count() or 1)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose real part is missing; where CI is set, fail: never pass without it."""
     for marker in item.iter_markers("real_part"):

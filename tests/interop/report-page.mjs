@@ -24,10 +24,11 @@ async function auditPage(page) {
 }
 
 const [executablePath, file, folder] = process.argv.slice(2);
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"], timeout: 0 });
 try {
   for (const { width, height, colorScheme, isAudited } of READERS) {
     const context = await browser.newContext({ viewport: { width, height }, colorScheme, offline: true });
+    context.setDefaultTimeout(0); // the test that starts this has the deadline
     const page = await context.newPage();
     const complaints = [];
     const requests = [];

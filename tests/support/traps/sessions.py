@@ -142,7 +142,7 @@ async def check_events_of_a_client_are_handled_in_order(transport: Transport) ->
     handled: list[int] = []
 
     async def event(sid: str, number: int) -> int:
-        await asyncio.sleep(0.05 / number)  # the first takes longest
+        await asyncio.sleep(QUIET_S / number)  # the first takes longest
         handled.append(number)
         return number
 
