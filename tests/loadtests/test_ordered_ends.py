@@ -91,7 +91,7 @@ def test_a_scenario_that_terminates_its_gateway_is_refused_for_another(tmp_path:
     path = tmp_path / "ordered.toml"
     path.write_text(ORDERED.replace("DEED", "terminate"))
     request = RunRequest(scenario=path, runs=tmp_path, target="http://127.0.0.1:1")
-    with pytest.raises(RunRefused, match="must be the run's own"):
+    with pytest.raises(RunRefused, match="must be embedded"):
         run_supervised(request, {"JWT_SECRET": SECRET}, Console(file=io.StringIO()))
 
 

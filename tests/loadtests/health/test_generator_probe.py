@@ -127,7 +127,7 @@ def test_streams_are_read_as_numbers_and_nothing_else_is_taken_for_them(target: 
 
 
 def test_only_http_is_fetched() -> None:
-    with pytest.raises(ValueError, match="no http"):
+    with pytest.raises(ValueError, match="not an http or https URL"):
         fetch("file:///etc/passwd", timeout_s=DEADLINE_S)
 
 
