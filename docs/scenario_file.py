@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from scenarios import schema
+from scenarios import groups, schema
 from scenarios.groups import GROUPS
 from scenarios.reading import Source, Table
 
@@ -15,7 +15,7 @@ _TELLING: Final = ("burst", "send")
 """Words after which a table takes every key that it may ever take."""
 _RECORDS: Final[dict[str, type]] = {
     "phases": schema.Phases,
-    "stages": schema.Stage,
+    "stages": schema.LoadStage,
     "commands": schema.Command,
     "capacity": schema.Capacity,
     "market": schema.Market,
@@ -23,7 +23,7 @@ _RECORDS: Final[dict[str, type]] = {
     "health": schema.Health,
     "policy": schema.Policy,
     **{
-        f"users.{name}": getattr(schema, "".join(word.title() for word in name.split("_")))
+        f"users.{name}": getattr(groups, "".join(map(str.title, name.split("_"))) + "Group")
         for name in GROUPS
     },
 }

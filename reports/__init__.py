@@ -18,19 +18,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from reports import charts as charts
-    from reports.frames import RunFrames as RunFrames
-    from reports.frames import read_run as read_run
     from reports.metrics import measure as measure
     from reports.page import render_page as render_page
+    from reports.run_frames import RunFrames as RunFrames
+    from reports.run_frames import read_run as read_run
     from reports.verdict import RunVerdict as RunVerdict
     from reports.verdict import judge as judge
 
 _HOMES = {
-    "RunFrames": "frames",
+    "RunFrames": "run_frames",
     "RunVerdict": "verdict",
     "judge": "verdict",
     "measure": "metrics",
-    "read_run": "frames",
+    "read_run": "run_frames",
     "render_page": "page",
 }
 _MODULES = frozenset({"charts"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from reports.errors import ReportError
-from reports.frames import RunFrames, read_run
+from reports.run_frames import RunFrames, read_run
 
 
 def find_baseline(run: RunFrames) -> RunFrames | None:

@@ -28,10 +28,10 @@ from typing import Any, Final
 
 from loadtests.results import Verdict
 from reports import quantities
-from reports.frames import RunFrames
 from reports.metrics import Measurement, measure
-from reports.pairs import Shift
 from reports.ratios import Ratio, change, judge_ratio, unjudged
+from reports.run_frames import RunFrames
+from reports.shifts import Shift
 from reports.standing import can_stand, disturbed_seconds, measure_undisturbed, weigh_disturbance
 from reports.validity import Check, check_validity
 from scenarios.schema import METRICS, Budget

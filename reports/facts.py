@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reports import quantities
-from reports.frames import Manifest, RunFrames
+from reports.run_frames import Manifest, RunFrames
 
 
 def facts_of(run: RunFrames) -> list[tuple[str, str]]:

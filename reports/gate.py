@@ -24,9 +24,9 @@ from reports.baselines import find_baseline
 from reports.console import print_verdict
 from reports.errors import ReportError
 from reports.files import write_whole
-from reports.frames import RunFrames, read_run
 from reports.github import annotate_run, append_summary, is_github
 from reports.junit import render_junit
+from reports.run_frames import RunFrames, read_run
 from reports.summary import render_summary
 from reports.verdict import RunVerdict, judge
 from scenarios.overlay import read_overlay

@@ -13,7 +13,7 @@ from typing import Final
 
 from loadtests.results import SCENARIO, Verdict
 from reports.decisions import Decision, explain
-from reports.frames import RunFrames
+from reports.run_frames import RunFrames
 from reports.verdict import RunVerdict
 
 SUMMARY_VARIABLE: Final = "GITHUB_STEP_SUMMARY"

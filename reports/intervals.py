@@ -51,7 +51,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Histogram:
+class StackedHistogram:
     """One-second histograms of a series, stacked.
 
     Attributes:
@@ -80,7 +80,7 @@ class Histogram:
         return np.array([_ends_of(int(bucket))[0] for bucket in self.buckets], dtype=float)
 
 
-def quantile_of(histogram: Histogram, quantile: float) -> float:
+def quantile_of(histogram: StackedHistogram, quantile: float) -> float:
     """Return the quantile (ns): the top of the bucket that holds the ⌈n·quantile⌉-th value.
 
     It is never below the exact value, and above it by less than one part in 1,024.
@@ -94,7 +94,7 @@ def quantile_of(histogram: Histogram, quantile: float) -> float:
     return float(histogram.tops[column])
 
 
-def quantiles_by_second(histogram: Histogram, quantiles: Sequence[float]) -> Floats:
+def quantiles_by_second(histogram: StackedHistogram, quantiles: Sequence[float]) -> Floats:
     """Return quantiles (ns, columns) of each second (rows), NaN where it has no value."""
     running = np.cumsum(histogram.counts, axis=1)
     found = np.full((len(running), len(quantiles)), np.nan)
@@ -111,7 +111,7 @@ def _columns(running: npt.NDArray[Any], quantile: float) -> npt.NDArray[np.intp]
     return np.asarray((running >= _rank(running[:, -1:], quantile)).argmax(axis=1))
 
 
-def estimate_quantile(histogram: Histogram, quantile: float, *, seed: int) -> Estimate:
+def estimate_quantile(histogram: StackedHistogram, quantile: float, *, seed: int) -> Estimate:
     """Return a quantile with its bootstrap interval, the same for the same seed.
 
     The interval is widened to the whole buckets at its ends. It is absent when the
@@ -124,7 +124,7 @@ def estimate_quantile(histogram: Histogram, quantile: float, *, seed: int) -> Es
 
 
 def estimate_quantiles(
-    histogram: Histogram, quantiles: Sequence[float], *, seed: int
+    histogram: StackedHistogram, quantiles: Sequence[float], *, seed: int
 ) -> list[Estimate]:
     """Return what ``estimate_quantile`` does for several quantiles, from the same draws.
 
@@ -151,7 +151,7 @@ def estimate_quantiles(
     ]
 
 
-def estimate_maximum(histogram: Histogram) -> Estimate:
+def estimate_maximum(histogram: StackedHistogram) -> Estimate:
     """Return the largest value seen; its interval is the bucket that it fell into.
 
     Raises:
@@ -164,7 +164,9 @@ def estimate_maximum(histogram: Histogram) -> Estimate:
     return Estimate(value=top, low=float(histogram.floors[last]), high=top, n=histogram.n)
 
 
-def estimate_by_order(histogram: Histogram, quantile: float, *, never: int = 0) -> Estimate | None:
+def estimate_by_order(
+    histogram: StackedHistogram, quantile: float, *, never: int = 0
+) -> Estimate | None:
     """Return a quantile over members with a distribution-free interval.
 
     Of n members the number below the quantile is binomial (n, quantile), whatever their
@@ -253,7 +255,7 @@ def resample_medians(values: Floats, generator: np.random.Generator) -> Floats:
     return np.asarray(np.median(values[drawn], axis=1), dtype=np.float64)
 
 
-def block_length(histogram: Histogram) -> int:
+def block_length(histogram: StackedHistogram) -> int:
     """Return how many seconds are drawn together.
 
     The cube root of the run's length, and at least the usual distance between two
@@ -265,7 +267,7 @@ def block_length(histogram: Histogram) -> int:
 
 
 def _resampled_columns(
-    histogram: Histogram, quantiles: Sequence[float], *, length: int, seed: int
+    histogram: StackedHistogram, quantiles: Sequence[float], *, length: int, seed: int
 ) -> npt.NDArray[np.intp]:
     """Return for each draw (rows) the column that holds each quantile (columns).
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
-from reports.frames import RunFrames
 from reports.measures import (
     auth,
     cost,
@@ -37,7 +36,8 @@ from reports.measures.measurement import Measure, Measurement, MeasureQuantile
 from reports.measures.memory import memory_levels, memory_line, memory_points
 from reports.measures.storm import storm_times
 from reports.remembering import once_a_run
-from scenarios.metrics import METRICS
+from reports.run_frames import RunFrames
+from scenarios.catalogue import METRICS
 
 Each = TypeVar("Each")
 

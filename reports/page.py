@@ -17,7 +17,7 @@ from reports.charts.canvas import NARROW, WIDE
 from reports.charts.delivery import worst_streams
 from reports.console import MARKS, interval, measured, reasons_of
 from reports.facts import facts_of
-from reports.frames import RunFrames
+from reports.run_frames import RunFrames
 from reports.verdict import RunVerdict
 
 _UNIT: Final = re.compile(r"(?<=\d) (?=(?:%|ns|µs|ms|s|B|KB|MB|GB)\b|%)")

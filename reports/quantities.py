@@ -45,7 +45,7 @@ def ratio(value: float | None) -> str:
 
 
 def quantity(value: float | None, kind: str) -> str:
-    """Return a value of a metric of this kind (``scenarios.metrics.Kind``)."""
+    """Return a value of a metric of this kind (``scenarios.catalogue.Kind``)."""
     return {"quantiles": span, "span": span, "bytes": size, "ratio": ratio}.get(kind, count)(value)
 
 

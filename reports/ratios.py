@@ -14,7 +14,7 @@ better.
 
 The **smallest visible change** v = L · exp(1.43 · w) − 1, with the limit L and the interval's
 half-width w on the logarithm of the ratio, is the smallest change that breaks the budget in
-80 % of comparisons (``reports.pairs.SEEN`` has the derivation). It is printed beside each.
+80 % of comparisons (``reports.shifts.SEEN`` has the derivation). It is printed beside each.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from loadtests.results import Verdict
-from reports.pairs import FEWEST_PAIRS, SEEN, Shift
+from reports.shifts import FEWEST_PAIRS, SEEN, Shift
 from scenarios.schema import Budget
 
 _MOST_PAIRS: Final = 200

@@ -8,7 +8,7 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 
 import pandas as pd
 
-from reports.frames import RunFrames
+from reports.run_frames import RunFrames
 
 Asked = ParamSpec("Asked")
 Answer = TypeVar("Answer")

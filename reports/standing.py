@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from loadtests.results import Verdict
 from reports import quantities
-from reports.frames import RunFrames
 from reports.measures import heartbeat, latency
 from reports.measures.latency import measure_stream
 from reports.measures.measurement import Measurement
+from reports.run_frames import RunFrames
 from reports.taint import stolen_seconds, tainted_seconds
 from scenarios.schema import Budget
 

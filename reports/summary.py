@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from loadtests.results import Verdict
 from reports import quantities
-from reports.capacity import explain_capacity, read_capacity
+from reports.capacity_answer import explain_capacity, read_capacity
 from reports.console import MARKS, interval, measured, reasons_of
 from reports.errors import DamagedCapacityError
-from reports.frames import RunFrames
+from reports.run_frames import RunFrames
 from reports.verdict import RunVerdict
 
 

@@ -40,8 +40,8 @@ import pandas as pd
 
 from loadtests.results import Phase, Series, bucket_range
 from reports import quantities
-from reports.frames import RunFrames
 from reports.remembering import once_a_run
+from reports.run_frames import RunFrames
 
 _MS: Final = 1_000_000
 IN_TIME_NS: Final = 10 * _MS

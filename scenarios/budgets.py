@@ -25,9 +25,9 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal, cast
 
-from scenarios.metrics import METRICS, Metric
+from scenarios.catalogue import METRICS, Metric
 from scenarios.problems import Problem, ScenarioError, suggest
-from scenarios.quantities import BYTE_UNITS, TIME_UNITS, split_quantity
+from scenarios.units import BYTE_UNITS, TIME_UNITS, split_quantity
 
 Operator = Literal["<=", "<", ">=", ">", "=="]
 

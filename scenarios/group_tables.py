@@ -8,19 +8,19 @@ from typing import Final, cast
 from scenarios.arrivals import ARRIVAL_KINDS, ArrivalKind, Arrivals
 from scenarios.groups import (
     DEAD_PEER_KINDS,
-    Abuser,
-    BadToken,
-    Churner,
-    DeadPeer,
+    AbuserGroup,
+    BadTokenGroup,
+    ChurnerGroup,
+    DeadPeerGroup,
     DeadPeerKind,
-    Expiring,
+    ExpiringGroup,
     Group,
-    Idle,
-    NeverReader,
-    SlowReader,
-    Storm,
-    Subscriber,
-    Trader,
+    IdleGroup,
+    NeverReaderGroup,
+    SlowReaderGroup,
+    StormGroup,
+    SubscriberGroup,
+    TraderGroup,
     Users,
 )
 from scenarios.reading import Source, Table
@@ -61,12 +61,12 @@ def _symbols(table: Table, least: int = 1) -> int:
     return table.integer("symbols", least, MAX_SYMBOLS_HELD, 2)
 
 
-def _subscriber(table: Table) -> Subscriber:
-    return Subscriber(count=_count(table, 240), symbols=_symbols(table))
+def _subscriber(table: Table) -> SubscriberGroup:
+    return SubscriberGroup(count=_count(table, 240), symbols=_symbols(table))
 
 
-def _trader(table: Table) -> Trader:
-    return Trader(
+def _trader(table: Table) -> TraderGroup:
+    return TraderGroup(
         count=_count(table),
         symbols=_symbols(table, 0),
         request_every_s=table.duration_s("request_every", 0.01, 3_600.0, "4 s"),
@@ -74,20 +74,20 @@ def _trader(table: Table) -> Trader:
     )
 
 
-def _idle(table: Table) -> Idle:
-    return Idle(count=_count(table, 1_000))
+def _idle(table: Table) -> IdleGroup:
+    return IdleGroup(count=_count(table, 1_000))
 
 
-def _churner(table: Table) -> Churner:
-    return Churner(
+def _churner(table: Table) -> ChurnerGroup:
+    return ChurnerGroup(
         count=_count(table),
         symbols=_symbols(table),
         stay_s=table.duration_s("stay", 0.1, 3_600.0, "2 s"),
     )
 
 
-def _storm(table: Table) -> Storm:
-    return Storm(count=_count(table, 500), symbols=_symbols(table))
+def _storm(table: Table) -> StormGroup:
+    return StormGroup(count=_count(table, 500), symbols=_symbols(table))
 
 
 def _buffer(table: Table) -> int:
@@ -95,9 +95,9 @@ def _buffer(table: Table) -> int:
     return LEAST_BUFFER if found is None else found
 
 
-def _slow_reader(table: Table) -> SlowReader:
+def _slow_reader(table: Table) -> SlowReaderGroup:
     pace = table.size_bytes("bytes_per_second", 1, MAX_BUFFER, "1 KB", is_required=True)
-    return SlowReader(
+    return SlowReaderGroup(
         count=_count(table, 5),
         symbols=_symbols(table),
         bytes_per_second=1 if pace is None else pace,
@@ -105,22 +105,22 @@ def _slow_reader(table: Table) -> SlowReader:
     )
 
 
-def _never_reader(table: Table) -> NeverReader:
-    return NeverReader(
+def _never_reader(table: Table) -> NeverReaderGroup:
+    return NeverReaderGroup(
         count=_count(table, 5), symbols=_symbols(table), receive_buffer_bytes=_buffer(table)
     )
 
 
-def _dead_peer(table: Table) -> DeadPeer:
-    return DeadPeer(
+def _dead_peer(table: Table) -> DeadPeerGroup:
+    return DeadPeerGroup(
         count=_count(table, 6, 1_000),
         kinds=cast(tuple[DeadPeerKind, ...], table.texts("kinds", DEAD_PEER_KINDS)),
         dies_after_s=table.duration_s("dies_after", 0.0, 3_600.0, "1 s"),
     )
 
 
-def _abuser(table: Table) -> Abuser:
-    return Abuser(
+def _abuser(table: Table) -> AbuserGroup:
+    return AbuserGroup(
         count=_count(table, 1, 1_000),
         burst=table.integer("burst", 1, MAX_BURST, 70),
         connections=table.integer("connections", 1, 64, 3, default=1),
@@ -129,14 +129,14 @@ def _abuser(table: Table) -> Abuser:
     )
 
 
-def _bad_token(table: Table) -> BadToken:
-    return BadToken(
+def _bad_token(table: Table) -> BadTokenGroup:
+    return BadTokenGroup(
         count=_count(table, 5, 1_000), every_s=table.duration_s("every", 0.01, 3_600.0, "1 s")
     )
 
 
-def _expiring(table: Table) -> Expiring:
-    return Expiring(
+def _expiring(table: Table) -> ExpiringGroup:
+    return ExpiringGroup(
         count=_count(table, 20, 10_000),
         lifetime_s=table.duration_s("lifetime", 1.0, 82_800.0, "5 s"),
         refreshing=table.number("refreshing", 0.0, 1.0, 0.5),

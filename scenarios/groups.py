@@ -26,7 +26,7 @@ class Group(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Subscriber:
+class SubscriberGroup:
     """Users that listen to some symbols each.
 
     Attributes:
@@ -39,7 +39,7 @@ class Subscriber:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Trader:
+class TraderGroup:
     """Users in the trading channel with symbols, that ask something now and then.
 
     Attributes:
@@ -57,7 +57,7 @@ class Trader:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Idle:
+class IdleGroup:
     """Users that connect and do nothing at all, until a command asks something of them.
 
     Attributes:
@@ -68,7 +68,7 @@ class Idle:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Churner:
+class ChurnerGroup:
     """Users that listen, leave, and return.
 
     Attributes:
@@ -83,7 +83,7 @@ class Churner:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Storm:
+class StormGroup:
     """Users that listen, and drop and return together, on command.
 
     Attributes:
@@ -96,7 +96,7 @@ class Storm:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SlowReader:
+class SlowReaderGroup:
     """Users that listen and read slowly.
 
     Attributes:
@@ -113,7 +113,7 @@ class SlowReader:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NeverReader:
+class NeverReaderGroup:
     """Users that subscribe and read nothing from then on.
 
     Attributes:
@@ -128,7 +128,7 @@ class NeverReader:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DeadPeer:
+class DeadPeerGroup:
     """Users that play dead.
 
     Attributes:
@@ -147,7 +147,7 @@ class DeadPeer:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Abuser:
+class AbuserGroup:
     """Users that send ``burst`` requests at once after the welcome, then one each second.
 
     Attributes:
@@ -166,7 +166,7 @@ class Abuser:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BadToken:
+class BadTokenGroup:
     """Users that try a token which the contract refuses.
 
     Attributes:
@@ -179,7 +179,7 @@ class BadToken:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Expiring:
+class ExpiringGroup:
     """Users whose connection the gateway must end.
 
     Attributes:
@@ -197,17 +197,17 @@ class Expiring:
 class Users:
     """Who connects; a group that the scenario does not name is None."""
 
-    subscriber: Subscriber | None = None
-    trader: Trader | None = None
-    idle: Idle | None = None
-    churner: Churner | None = None
-    storm: Storm | None = None
-    slow_reader: SlowReader | None = None
-    never_reader: NeverReader | None = None
-    dead_peer: DeadPeer | None = None
-    abuser: Abuser | None = None
-    bad_token: BadToken | None = None
-    expiring: Expiring | None = None
+    subscriber: SubscriberGroup | None = None
+    trader: TraderGroup | None = None
+    idle: IdleGroup | None = None
+    churner: ChurnerGroup | None = None
+    storm: StormGroup | None = None
+    slow_reader: SlowReaderGroup | None = None
+    never_reader: NeverReaderGroup | None = None
+    dead_peer: DeadPeerGroup | None = None
+    abuser: AbuserGroup | None = None
+    bad_token: BadTokenGroup | None = None
+    expiring: ExpiringGroup | None = None
 
     def named(self) -> dict[str, Group]:
         """Return the groups that there are, by name, in the order of their declaration."""

@@ -8,7 +8,7 @@ from typing import Final, Literal, get_args
 
 from scenarios.arrivals import Arrivals
 from scenarios.budgets import Budget
-from scenarios.capacity import Capacity
+from scenarios.capacity_table import Capacity
 from scenarios.groups import Users
 
 MARKET_EVENTS: Final = ("price:update", "ticker:update", "orderbook:update")
@@ -49,7 +49,7 @@ class Phases:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stage:
+class LoadStage:
     """A change of load.
 
     Attributes:
@@ -220,7 +220,7 @@ class Scenario:
     question: str
     budgets: tuple[Budget, ...]
     phases: Phases
-    stages: tuple[Stage, ...]
+    stages: tuple[LoadStage, ...]
     commands: tuple[Command, ...]
     capacity: Capacity | None
     gateway: Mapping[str, str]

@@ -7,7 +7,7 @@ from typing import cast
 
 from scenarios.locate import KeyPath
 from scenarios.problems import Problem, suggest
-from scenarios.quantities import (
+from scenarios.units import (
     BYTE_UNITS,
     NANOSECONDS_PER_SECOND,
     parse_duration_ns,

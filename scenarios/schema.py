@@ -12,33 +12,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, cast
 
-from scenarios.arrivals import ARRIVAL_KINDS, ArrivalKind, Arrivals
+from scenarios.arrivals import Arrivals
 from scenarios.budgets import STATISTICS, Budget, parse_budget
-from scenarios.capacity import Capacity, read_capacity
+from scenarios.capacity_table import Capacity, read_capacity
+from scenarios.catalogue import METRICS, Metric
 from scenarios.coherence import check_coherence
 from scenarios.commands import read_command
 from scenarios.group_tables import MAX_USERS, read_arrivals, read_users
-from scenarios.groups import (
-    DEAD_PEER_KINDS,
-    GROUPS,
-    Abuser,
-    BadToken,
-    Churner,
-    DeadPeer,
-    DeadPeerKind,
-    Expiring,
-    Group,
-    Idle,
-    NeverReader,
-    SlowReader,
-    Storm,
-    Subscriber,
-    Trader,
-    Users,
-)
+from scenarios.groups import GROUPS, AbuserGroup, DeadPeerKind, Group
 from scenarios.health_table import read_health
 from scenarios.locate import locate_keys
-from scenarios.metrics import METRICS, Metric
 from scenarios.model import (
     DEEDS,
     GATEWAY_DEEDS,
@@ -50,19 +33,17 @@ from scenarios.model import (
     Command,
     Deed,
     Health,
+    LoadStage,
     Market,
     Phases,
     Policy,
     Publish,
     Scenario,
-    Stage,
 )
 from scenarios.problems import Problem, ScenarioError
 from scenarios.reading import Source, Table
 
 __all__ = [
-    "ARRIVAL_KINDS",
-    "DEAD_PEER_KINDS",
     "DEEDS",
     "GATEWAY_DEEDS",
     "GROUPS",
@@ -73,36 +54,23 @@ __all__ = [
     "PUBLISHABLE_EVENTS",
     "STATISTICS",
     "TRADING_EVENTS",
-    "Abuser",
-    "ArrivalKind",
+    "AbuserGroup",
     "Arrivals",
-    "BadToken",
     "Budget",
     "Capacity",
-    "Churner",
     "Command",
-    "DeadPeer",
     "DeadPeerKind",
     "Deed",
-    "Expiring",
     "Group",
     "Health",
-    "Idle",
+    "LoadStage",
     "Market",
     "Metric",
-    "NeverReader",
     "Phases",
     "Policy",
-    "Problem",
     "Publish",
     "Scenario",
     "ScenarioError",
-    "SlowReader",
-    "Stage",
-    "Storm",
-    "Subscriber",
-    "Trader",
-    "Users",
     "lengthen",
     "parse_budget",
     "parse_scenario",
@@ -249,8 +217,8 @@ def _phases(top: Table) -> Phases:
     return phases
 
 
-def _stage(table: Table) -> Stage:
-    found = Stage(
+def _stage(table: Table) -> LoadStage:
+    found = LoadStage(
         at_s=table.duration_s("at", 0.0, 86_400.0, "10 s"),
         users=table.integer("users", 1, MAX_USERS, 300),
         spawn_rate=table.number("spawn_rate", 0.1, MAX_SPAWN_RATE, 60.0),

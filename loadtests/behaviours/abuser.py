@@ -19,7 +19,7 @@ from loadtests.connection.client import Client
 from loadtests.errors import ConnectionClosed, NotConnected, TimedOut
 from loadtests.oracles.rolling import Judgement, RateLimitOracle, Rule, Sent
 from loadtests.results import Event, Series
-from scenarios.schema import Abuser as Settings
+from scenarios.schema import AbuserGroup
 
 _NS_PER_MS: Final = 1_000_000
 _NS_PER_S: Final = 1_000_000_000
@@ -29,7 +29,7 @@ LEAST_WAIT_NS: Final = 50 * _NS_PER_MS
 """After a refusal that ``retryAfter`` did not announce: a gateway may say 0 each time."""
 NO_LIMIT: Final = Rule(1 << 30, _NS_PER_S)
 """What a gateway that announces no limit keeps."""
-_NONE: Final = Settings(count=0, burst=1)
+_NONE: Final = AbuserGroup(count=0, burst=1)
 
 
 class _Way(NamedTuple):

@@ -17,7 +17,7 @@ from loadtests.record.manifest import write_json
 from loadtests.results import CAPACITY, FORMAT_VERSION, REPORT, ExitCode, Verdict
 from loadtests.supervision.children import child_environment
 from loadtests.supervision.judging import judge_run
-from scenarios.capacity import Capacity
+from scenarios.capacity_table import Capacity
 from scenarios.schema import Scenario, parse_scenario
 
 LONGEST_S: Final = 3_600.0

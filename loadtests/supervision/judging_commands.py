@@ -157,7 +157,7 @@ def _run_or_folder(name: str, runs: Path) -> Path:
 
 def seconds(text: str | None) -> float | None:
     """Return a duration such as ``90 s`` or ``90`` in seconds, or end the command with 2."""
-    from scenarios.quantities import NANOSECONDS_PER_SECOND, parse_duration_ns
+    from scenarios.units import NANOSECONDS_PER_SECOND, parse_duration_ns
 
     if text is None:
         return None

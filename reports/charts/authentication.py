@@ -16,7 +16,7 @@ from reports.charts.axes import key_above
 from reports.charts.canvas import BLUE, INK, ORANGE, SKY, SURFACE, Chart, Size, new_figure
 from reports.charts.figures import spread_of
 from reports.charts.tables import crosstab
-from reports.frames import RunFrames
+from reports.run_frames import RunFrames
 
 RIGHT: Final = (AuthOutcome.ACCEPTED, AuthOutcome.REFUSED, AuthOutcome.EXPIRED)
 _COLOURS: Final = {AuthOutcome.ACCEPTED: BLUE, AuthOutcome.REFUSED: SKY, AuthOutcome.EXPIRED: SKY}

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from loadtests.results import Phase
 from reports import quantities
 from reports.charts.canvas import BAND, INK, MUTED, ORANGE, PURPLE, SURFACE
-from reports.frames import RunFrames
+from reports.run_frames import RunFrames
 
 _POINTS: Final = 72  # of an inch
 _LINE_HEIGHT: Final = 1.2

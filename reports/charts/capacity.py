@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from loadtests.results import Verdict
-from reports.capacity import (
+from reports.capacity_answer import (
     CapacityAnswer,
     CapacityTrial,
     explain_capacity,
@@ -20,7 +20,7 @@ from reports.capacity import (
 from reports.charts.canvas import GREEN, INK, ORANGE, SURFACE, Chart, Size, new_figure
 from reports.charts.verdicts import MARKERS
 from reports.errors import DamagedCapacityError
-from reports.frames import RunFrames
+from reports.run_frames import RunFrames
 
 NONE: Final = "No capacity interval: one run has one load, and it takes a search over many"
 WORDS: Final = {

@@ -7,8 +7,8 @@ from typing import Final
 from matplotlib.axes import Axes
 
 from reports.charts.canvas import MUTED
-from reports.frames import RunFrames
 from reports.measures.orders import orders
+from reports.run_frames import RunFrames
 
 _GAP: Final = 1.02
 """Of a name's width: what it takes from the next."""

@@ -14,8 +14,8 @@ from loadtests.results import Series
 from reports import quantities
 from reports.charts.axes import share_axis
 from reports.charts.canvas import SURFACE
-from reports.frames import RunFrames
 from reports.measures.histograms import EVERY_PHASE, histogram_of
+from reports.run_frames import RunFrames
 
 MARKS: Final = (0.5, 0.95, 0.99, 1.0)
 _NS_PER_S: Final = 1e9
@@ -24,7 +24,7 @@ _ROOM: Final = 0.15
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arrivals:
+class ArrivalCurve:
     """Who had got somewhere by when.
 
     Attributes:
@@ -47,7 +47,7 @@ class Arrivals:
         return float(self.spans_ns[place]) if place < len(self.spans_ns) else None
 
 
-def arrivals_of(run: RunFrames, series: Series, name: str, whole: int) -> Arrivals | None:
+def curve_of(run: RunFrames, series: Series, name: str, whole: int) -> ArrivalCurve | None:
     """Return how a series of one span a member grew; None when it has no values.
 
     Args:
@@ -61,10 +61,12 @@ def arrivals_of(run: RunFrames, series: Series, name: str, whole: int) -> Arriva
         return None
     whole = max(whole, histogram.n)
     shares = np.cumsum(histogram.counts.sum(axis=0)) / whole
-    return Arrivals(name=name, spans_ns=histogram.tops, shares=shares, n=histogram.n, whole=whole)
+    return ArrivalCurve(
+        name=name, spans_ns=histogram.tops, shares=shares, n=histogram.n, whole=whole
+    )
 
 
-def draw_arrivals(axes: Axes, curves: dict[str, Arrivals], colours: tuple[str, ...]) -> None:
+def draw_curves(axes: Axes, curves: dict[str, ArrivalCurve], colours: tuple[str, ...]) -> None:
     """Draw a step for each curve over seconds, each mark with its time."""
     last_s = max(float(curve.spans_ns[-1]) for curve in curves.values()) / _NS_PER_S
     for curve, colour in zip(curves.values(), colours, strict=False):
@@ -89,7 +91,9 @@ def draw_arrivals(axes: Axes, curves: dict[str, Arrivals], colours: tuple[str, .
     share_axis(axes, "")
 
 
-def _name_curve(axes: Axes, curve: Arrivals, colour: str, last_s: float, *, is_first: bool) -> None:
+def _name_curve(
+    axes: Axes, curve: ArrivalCurve, colour: str, last_s: float, *, is_first: bool
+) -> None:
     """Write a curve's name beside its middle: the first one's left of it, where there is room."""
     half_ns = curve.reached(0.5)
     if half_ns is None:
@@ -102,7 +106,7 @@ def _name_curve(axes: Axes, curve: Arrivals, colour: str, last_s: float, *, is_f
     )  # fmt: skip
 
 
-def told(curve: Arrivals) -> str:
+def told(curve: ArrivalCurve) -> str:
     """Return ``half in 0.6 s, 95 % in 1.9 s, 99 % in 2.2 s, all in 2.4 s``, as far as it went."""
     words = {0.5: "half", 0.95: "95 %", 0.99: "99 %", 1.0: "all"}
     parts = [
@@ -116,7 +120,7 @@ def told(curve: Arrivals) -> str:
     return ", ".join(parts)
 
 
-def arrivals_table(curves: dict[str, Arrivals]) -> pd.DataFrame:
+def curves_table(curves: dict[str, ArrivalCurve]) -> pd.DataFrame:
     """Return the marks of each curve: one row each."""
     return pd.DataFrame(
         [

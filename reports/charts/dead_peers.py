@@ -13,7 +13,7 @@ from loadtests.results import DeadPeerOutcome, Event
 from reports import quantities
 from reports.charts.canvas import BLUE, INK, MUTED, ORANGE, Chart, Size, new_figure
 from reports.charts.tables import crosstab
-from reports.frames import RunFrames
+from reports.run_frames import RunFrames
 
 _NS_PER_S: Final = 1e9
 _MARKS: Final[dict[str, tuple[str, str, str]]] = {

@@ -15,8 +15,8 @@ from reports import quantities
 from reports.charts.axes import key_above
 from reports.charts.canvas import BLUE, INK, ORANGE, SKY, SURFACE, Chart, Size, new_figure
 from reports.charts.tables import crosstab
-from reports.frames import RunFrames
 from reports.metrics import measure
+from reports.run_frames import RunFrames
 
 COUNTS: Final = (
     "owed", "received", "conflated", "lost", "duplicate", "reordered", "late", "leaked",

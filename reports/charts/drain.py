@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from loadtests.results import Series
 from reports import quantities
 from reports.charts.canvas import BLUE, GREEN, MUTED, Chart, Size, new_figure
-from reports.charts.curves import Arrivals, arrivals_of, arrivals_table, draw_arrivals
-from reports.frames import RunFrames
+from reports.charts.curves import ArrivalCurve, curve_of, curves_table, draw_curves
 from reports.measures.histograms import EVERY_PHASE, histogram_of
 from reports.metrics import measure
+from reports.run_frames import RunFrames
 
 _NS_PER_S = 1e9
 
@@ -22,7 +22,7 @@ def drain_course(run: RunFrames) -> Chart:
     curves = {
         name: curve
         for name, series in (("told", Series.DRAIN_NOTICE), ("closed", Series.DRAIN_CLOSE))
-        if (curve := arrivals_of(run, series, name, closed))
+        if (curve := curve_of(run, series, name, closed))
     }
     key = "drain"
     if not curves:
@@ -31,7 +31,7 @@ def drain_course(run: RunFrames) -> Chart:
 
     def draw(size: Size) -> Figure:
         figure, (axes,) = new_figure(size)
-        draw_arrivals(axes, curves, (GREEN, BLUE))
+        draw_curves(axes, curves, (GREEN, BLUE))
         if exit_ns is not None:
             _mark_exit(axes, exit_ns / _NS_PER_S)
         axes.set_xlabel("seconds since the command to terminate")
@@ -39,7 +39,7 @@ def drain_course(run: RunFrames) -> Chart:
         return figure
 
     note = "Told: server:draining. Closed: the end of the connection. Dots: 50, 95, 99 and 100 %."
-    return Chart(key, _title(run, curves, exit_ns), note, draw, arrivals_table(curves))
+    return Chart(key, _title(run, curves, exit_ns), note, draw, curves_table(curves))
 
 
 def _mark_exit(axes: Axes, at_s: float) -> None:
@@ -51,7 +51,7 @@ def _mark_exit(axes: Axes, at_s: float) -> None:
     )  # fmt: skip
 
 
-def _title(run: RunFrames, curves: dict[str, Arrivals], exit_ns: float | None) -> str:
+def _title(run: RunFrames, curves: dict[str, ArrivalCurve], exit_ns: float | None) -> str:
     parts = [
         f"{curve.n:,} {name}, the last after {quantities.span(float(curve.spans_ns[-1]))}"
         for name, curve in curves.items()

@@ -12,11 +12,11 @@ import pandas as pd
 from loadtests.results import Phase, Series
 from reports import intervals, quantities
 from reports.charts.canvas import MOST_ROWS
-from reports.frames import RunFrames
 from reports.measures.histograms import EVERY_PHASE, histogram_of
 from reports.measures.latency import SOURCES
 from reports.metrics import measure
 from reports.remembering import once_a_run
+from reports.run_frames import RunFrames
 from reports.taint import left_out
 
 MOST_POINTS: Final = 600
@@ -26,13 +26,13 @@ SPANS: Final = (0.5, 0.9, 0.99, 0.999)
 _JUDGED: Final = 0.99
 
 
-def merged(histogram: intervals.Histogram, most: int) -> intervals.Histogram:
+def merged(histogram: intervals.StackedHistogram, most: int) -> intervals.StackedHistogram:
     """Return at most ``most`` equal spans of whole seconds, each added up."""
     width = -(-max(len(histogram.seconds), 1) // most)
     if width == 1:
         return histogram
     starts = np.arange(0, len(histogram.seconds), width)
-    return intervals.Histogram(
+    return intervals.StackedHistogram(
         seconds=histogram.seconds[starts],
         buckets=histogram.buckets,
         counts=np.add.reduceat(histogram.counts, starts, axis=0),
@@ -140,7 +140,7 @@ def spread_of(
 
 
 def _interval_of(
-    run: RunFrames, metric: str, histogram: intervals.Histogram, family: str | None
+    run: RunFrames, metric: str, histogram: intervals.StackedHistogram, family: str | None
 ) -> tuple[float | None, float | None]:
     """Return the interval of the p99: the budgets' own where the whole metric is asked for."""
     if histogram.n < intervals.samples_needed(_JUDGED):

@@ -15,9 +15,9 @@ from reports import quantities
 from reports.charts.axes import limit_line, name_lines, span_axis, time_axis
 from reports.charts.canvas import BLUE, INK, MUTED, Chart, Size, new_figure
 from reports.charts.figures import quantiles_over_time, seconds_table, spread_of, upper_limit
-from reports.frames import RunFrames
 from reports.measures.fairness import client_means
 from reports.metrics import Measurement, measure
+from reports.run_frames import RunFrames
 
 _BINS: Final = 40
 _FEWEST_A_BIN: Final = 5

@@ -12,7 +12,7 @@ from reports import quantities
 from reports.charts.axes import limit_line, name_lines, span_axis, time_axis
 from reports.charts.canvas import BLUE, GREEN, ORANGE, PURPLE, Chart, Size, new_figure
 from reports.charts.figures import quantiles_over_time, seconds_table
-from reports.frames import RunFrames
+from reports.run_frames import RunFrames
 from reports.validity import Check
 from reports.verdict import RunVerdict
 

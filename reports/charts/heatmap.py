@@ -23,9 +23,9 @@ from reports.charts.figures import (
     upper_limit,
     words,
 )
-from reports.frames import RunFrames
 from reports.measures.histograms import EVERY_PHASE, STEADY, histogram_of
 from reports.measures.latency import SOURCES
+from reports.run_frames import RunFrames
 
 STEPS: Final = (0.0, 0.002, 0.02, 0.08, 0.2)
 """A cell is as dark as its share of its second's messages: the least of each of five steps."""
@@ -38,8 +38,8 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cells:
-    """A histogram over time in few cells.
+class HeatmapGrid:
+    """A histogram over time in few grid.
 
     Attributes:
         starts_s: left edge of each column; the last one more is its right edge.
@@ -52,7 +52,9 @@ class Cells:
     shares: Floats
 
 
-def cells_of(histogram: intervals.Histogram, columns: int, bands_a_decade: int) -> Cells:
+def grid_of(
+    histogram: intervals.StackedHistogram, columns: int, bands_a_decade: int
+) -> HeatmapGrid:
     """Return a histogram in at most ``columns`` spans of time and even logarithmic bands."""
     compact = merged(histogram, columns)
     width = compact.seconds[1] - compact.seconds[0] if len(compact.seconds) > 1 else 1
@@ -66,7 +68,7 @@ def cells_of(histogram: intervals.Histogram, columns: int, bands_a_decade: int) 
     np.add.at(counts.T, bands, compact.counts.T)
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
-    return Cells(starts_s=starts, edges_ns=edges, shares=shares)
+    return HeatmapGrid(starts_s=starts, edges_ns=edges, shares=shares)
 
 
 def latency_heatmap(run: RunFrames, metric: str = "push") -> Chart:
@@ -82,15 +84,15 @@ def latency_heatmap(run: RunFrames, metric: str = "push") -> Chart:
 
     def draw(size: Size) -> Figure:
         figure, (axes,) = new_figure(size, height=size.height * 1.15)
-        cells = cells_of(histogram, _COLUMNS[size.name], _BANDS_A_DECADE[size.name])
-        _draw_cells(axes, cells)
+        grid = grid_of(histogram, _COLUMNS[size.name], _BANDS_A_DECADE[size.name])
+        _draw_cells(axes, grid)
         middle = lines["t_s"] + 0.5
         axes.plot(middle, lines[0.99], color=INK, linewidth=1.2, label="p99")
         axes.plot(middle, lines[0.5], color=INK, linewidth=1.2, linestyle=":", label="p50")
         if limit is not None:
             limit_line(axes, limit, f"limit on p99: {quantities.limit_span(limit)}")
-        high = max(cells.edges_ns[-1], limit or 0) * (1.25 if limit else 1.1)
-        low = min(cells.edges_ns[0], cells.edges_ns[0] if limit is None else limit)
+        high = max(grid.edges_ns[-1], limit or 0) * (1.25 if limit else 1.1)
+        low = min(grid.edges_ns[0], grid.edges_ns[0] if limit is None else limit)
         axes.set_ylim(low / 1.1, high)
         span_axis(axes, f"{words(metric)} latency")
         time_axis(axes, run)
@@ -108,11 +110,11 @@ def latency_heatmap(run: RunFrames, metric: str = "push") -> Chart:
     )
 
 
-def _draw_cells(axes: Axes, cells: Cells) -> None:
+def _draw_cells(axes: Axes, grid: HeatmapGrid) -> None:
     """One path a shade: a picture of five elements however many cells it has."""
-    shade = np.searchsorted(STEPS, cells.shares, side="right") - 1
+    shade = np.searchsorted(STEPS, grid.shares, side="right") - 1
     for index, opacity in enumerate(_SHADES):
-        corners = _rectangles(cells, (cells.shares > 0) & (shade == index))
+        corners = _rectangles(grid, (grid.shares > 0) & (shade == index))
         if not len(corners):
             continue
         codes = np.array([Path.MOVETO, *[Path.LINETO] * 3, Path.CLOSEPOLY])
@@ -122,15 +124,15 @@ def _draw_cells(axes: Axes, cells: Cells) -> None:
         axes.add_patch(patch)
 
 
-def _rectangles(cells: Cells, chosen: npt.NDArray[np.bool_]) -> Floats:
+def _rectangles(grid: HeatmapGrid, chosen: npt.NDArray[np.bool_]) -> Floats:
     """Return the corners (rectangle, 5, x and y) of chosen cells, neighbours in time joined."""
     padded = np.zeros((len(chosen) + 2, chosen.shape[1]), dtype=np.int8)
     padded[1:-1] = chosen
     steps = np.diff(padded, axis=0).T  # one row a band: each begin is followed by its end
     bands, begins = np.nonzero(steps == 1)
     _, ends = np.nonzero(steps == -1)
-    left, right = cells.starts_s[begins], cells.starts_s[ends]
-    low, high = cells.edges_ns[bands], cells.edges_ns[bands + 1]
+    left, right = grid.starts_s[begins], grid.starts_s[ends]
+    low, high = grid.edges_ns[bands], grid.edges_ns[bands + 1]
     around = ((left, low), (right, low), (right, high), (left, high), (left, low))
     return np.stack([np.stack(corner, axis=1) for corner in around], axis=1)
 

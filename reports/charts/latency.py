@@ -22,10 +22,10 @@ from reports.charts.figures import (
     upper_limit,
     words,
 )
-from reports.frames import RunFrames
 from reports.measures.histograms import histogram_of, quantile_fraction
 from reports.measures.latency import SOURCES
 from reports.metrics import measure
+from reports.run_frames import RunFrames
 from reports.taint import left_out
 
 _PANELS: Final = (("push", Series.PUSH), ("ack", Series.ACK))
@@ -144,7 +144,7 @@ def percentile_spectrum(run: RunFrames) -> Chart:
     return Chart(key, _spectrum_title(curves), note, draw, _spectrum_table(run, curves))
 
 
-def spectrum_of(histogram: intervals.Histogram) -> pd.DataFrame:
+def spectrum_of(histogram: intervals.StackedHistogram) -> pd.DataFrame:
     """Return value (ns) over nines: 1 is p90, 2 is p99, to where one value lies beyond."""
     most = np.log10(histogram.n)
     nines = np.append(np.arange(0.0, most, 0.02), most)

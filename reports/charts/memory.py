@@ -24,12 +24,12 @@ from reports.charts.canvas import (
     new_pair,
 )
 from reports.charts.commands import mark_commands
-from reports.frames import RunFrames
 from reports.lines import Line
 from reports.measures.departure import FEWEST_CYCLES, cycle_levels, cycle_line
 from reports.measures.levels import memory_column
 from reports.measures.memory import memory_levels, memory_line, memory_points
 from reports.metrics import measure
+from reports.run_frames import RunFrames
 
 _MB: Final = 1 << 20
 _OTHERS: Final = {

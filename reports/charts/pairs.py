@@ -17,9 +17,9 @@ from reports.charts.axes import name_lines, span_axis
 from reports.charts.canvas import BLUE, MUTED, ORANGE, Chart, Size, new_figure
 from reports.charts.figures import MOST_POINTS, merged, words
 from reports.charts.latency import percentile_axis, spectrum_of
-from reports.frames import RunFrames
 from reports.measures.histograms import histogram_of
 from reports.measures.latency import SOURCES
+from reports.run_frames import RunFrames
 from reports.taint import left_out
 
 _AT: Final = (0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9999)
@@ -27,7 +27,7 @@ _DRAWS: Final = 400
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ratio:
+class QuantileRatio:
     """Head over base at one quantile, with a 95 % interval."""
 
     quantile: float
@@ -42,7 +42,7 @@ class Ratio:
         return self.head_ns / self.base_ns
 
 
-def quantile_ratios(run_base: RunFrames, run_head: RunFrames, metric: str) -> list[Ratio]:
+def quantile_ratios(run_base: RunFrames, run_head: RunFrames, metric: str) -> list[QuantileRatio]:
     """Return head over base at the quantiles that both runs carry.
 
     The interval is a moving-block bootstrap over the seconds of either run, drawn apart. It
@@ -61,20 +61,20 @@ def quantile_ratios(run_base: RunFrames, run_head: RunFrames, metric: str) -> li
         ratios = drawn[1][:fewest, place] / drawn[0][:fewest, place]
         low, high = np.quantile(ratios, [0.025, 0.975])
         found.append(
-            Ratio(
+            QuantileRatio(
                 quantile=quantile, base_ns=before, head_ns=after, low=float(low), high=float(high)
             )
         )
     return found
 
 
-def _judged(run: RunFrames, metric: str) -> intervals.Histogram:
+def _judged(run: RunFrames, metric: str) -> intervals.StackedHistogram:
     series, phases = SOURCES[metric]
     return histogram_of(run, series, phases, without=left_out(run))
 
 
 def _drawn(
-    histogram: intervals.Histogram, quantiles: list[float], seed: int
+    histogram: intervals.StackedHistogram, quantiles: list[float], seed: int
 ) -> npt.NDArray[np.float64]:
     """Return quantiles (columns) of resampled runs (rows)."""
     compact = merged(histogram, MOST_POINTS)
@@ -127,7 +127,7 @@ def compare_quantiles(
     return Chart(key, _title(metric, ratios, names), note, draw, _table(ratios, names))
 
 
-def _draw_ratios(axes: Axes, ratios: list[Ratio], names: tuple[str, str]) -> None:
+def _draw_ratios(axes: Axes, ratios: list[QuantileRatio], names: tuple[str, str]) -> None:
     nines = [-np.log10(1 - ratio.quantile) for ratio in ratios]
     axes.axhline(1.0, color=ORANGE, linewidth=1.1, linestyle=(0, (5, 3)))
     axes.vlines(
@@ -142,7 +142,7 @@ def _draw_ratios(axes: Axes, ratios: list[Ratio], names: tuple[str, str]) -> Non
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g} ×"))
 
 
-def _title(metric: str, ratios: list[Ratio], names: tuple[str, str]) -> str:
+def _title(metric: str, ratios: list[QuantileRatio], names: tuple[str, str]) -> str:
     told = min(ratios, key=lambda ratio: abs(ratio.quantile - 0.99))
     name = f"p{told.quantile * 100:g}"
     spans = f"{quantities.span(told.base_ns)} → {quantities.span(told.head_ns)}"
@@ -152,7 +152,7 @@ def _title(metric: str, ratios: list[Ratio], names: tuple[str, str]) -> str:
     return f"{head} {names[0]}'s ({interval}){unsure}"
 
 
-def _table(ratios: list[Ratio], names: tuple[str, str]) -> pd.DataFrame:
+def _table(ratios: list[QuantileRatio], names: tuple[str, str]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {

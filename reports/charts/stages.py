@@ -20,8 +20,8 @@ from reports.charts.figures import (
     upper_limit,
 )
 from reports.charts.ranges import NOTE, draw_ranges
-from reports.frames import RunFrames
 from reports.measures.latency import SOURCES
+from reports.run_frames import RunFrames
 
 STAGES: Final = (
     ("accept", "accept"),

@@ -7,10 +7,10 @@ from matplotlib.figure import Figure
 from loadtests.results import Event, Series
 from reports import quantities
 from reports.charts.canvas import BLUE, GREEN, Chart, Size, new_figure
-from reports.charts.curves import Arrivals, arrivals_of, arrivals_table, draw_arrivals, told
-from reports.frames import RunFrames
+from reports.charts.curves import ArrivalCurve, curve_of, curves_table, draw_curves, told
 from reports.measures.histograms import EVERY_PHASE, histogram_of
 from reports.metrics import measure
+from reports.run_frames import RunFrames
 
 
 def storm_recovery(run: RunFrames) -> Chart:
@@ -20,7 +20,7 @@ def storm_recovery(run: RunFrames) -> Chart:
     curves = {
         name: curve
         for name, series in (("back", Series.STORM_BACK), ("fresh", Series.STORM_FRESH))
-        if (curve := arrivals_of(run, series, name, came + missing))
+        if (curve := curve_of(run, series, name, came + missing))
     }
     key = "storm"
     if "back" not in curves:
@@ -28,7 +28,7 @@ def storm_recovery(run: RunFrames) -> Chart:
 
     def draw(size: Size) -> Figure:
         figure, (axes,) = new_figure(size)
-        draw_arrivals(axes, curves, (BLUE, GREEN))
+        draw_curves(axes, curves, (BLUE, GREEN))
         axes.set_xlabel("seconds since the drop")
         axes.set_ylabel("share of the dropped")
         return figure
@@ -37,7 +37,7 @@ def storm_recovery(run: RunFrames) -> Chart:
         "Back: the next welcome. Fresh: the first market event after it. Dots: 50, 95, 99 and "
         "100 % of those who were dropped; all storms of the run together."
     )
-    return Chart(key, _title(run, curves), note, draw, arrivals_table(curves))
+    return Chart(key, _title(run, curves), note, draw, curves_table(curves))
 
 
 def members_back(run: RunFrames) -> int:
@@ -45,7 +45,7 @@ def members_back(run: RunFrames) -> int:
     return histogram_of(run, Series.STORM_BACK, EVERY_PHASE).n
 
 
-def _title(run: RunFrames, curves: dict[str, Arrivals]) -> str:
+def _title(run: RunFrames, curves: dict[str, ArrivalCurve]) -> str:
     back = curves["back"]
     words = f"Of {quantities.counted(back.whole, 'dropped client')}, back: {told(back)}"
     if "fresh" in curves:

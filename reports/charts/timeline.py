@@ -26,7 +26,7 @@ from reports.charts.canvas import (
 from reports.charts.commands import mark_commands
 from reports.charts.figures import MOST_POINTS, quantiles_over_time
 from reports.charts.generator import cpu_shares
-from reports.frames import RunFrames
+from reports.run_frames import RunFrames
 from reports.taint import tainted_seconds
 
 Panel = Callable[[Axes], None]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from loadtests.results import MANIFEST
 from reports.errors import NotARunError
-from reports.frames import RunFrames, read_run
 from reports.metrics import measure
+from reports.run_frames import RunFrames, read_run
 from reports.validity import Check, check_validity
 from scenarios.schema import METRICS, Budget
 

@@ -29,8 +29,8 @@ from reports.decisions import (
     worst,
 )
 from reports.metrics import Measurement
-from reports.pairs import FEWEST_PAIRS, Shift, shift_of_pairs, shift_of_samples
 from reports.ratios import judge_ratio, unjudged
+from reports.shifts import FEWEST_PAIRS, Shift, shift_of_pairs, shift_of_samples
 from reports.validity import gateway_died
 from reports.verdict import demanded
 from scenarios.schema import METRICS, Budget, parse_budget

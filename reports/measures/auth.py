@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from loadtests.results import AuthOutcome, Event, Series
-from reports.frames import RunFrames
 from reports.measures.histograms import EVERY_PHASE, histogram_of
 from reports.measures.latency import measure_members
 from reports.measures.measurement import Measure, Measurement, MeasureQuantile, absent, exact
+from reports.run_frames import RunFrames
 
 _OUTCOMES: Final = {
     "auth.false_accepts": AuthOutcome.FALSE_ACCEPT,

@@ -8,8 +8,8 @@ import numpy as np
 
 from loadtests.results import Phase
 from reports import intervals, quantities
-from reports.frames import RunFrames
 from reports.measures.measurement import Measure, Measurement, absent, estimated
+from reports.run_frames import RunFrames
 
 _FEWEST_STEPS: Final = 3
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from loadtests.results import DeadPeerOutcome, Event
-from reports.frames import RunFrames
 from reports.measures.latency import measure_members
 from reports.measures.measurement import Measure, Measurement, MeasureQuantile, absent, exact
+from reports.run_frames import RunFrames
 
 _NOBODY: Final = "the scenario has no dead_peer, so nobody died"
 _OUTCOMES: Final = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from reports.frames import RunFrames
 from reports.measures.measurement import Measure, Measurement, absent, exact
+from reports.run_frames import RunFrames
 
 _LEDGER: Final = (
     *("owed", "received", "lost", "duplicate", "reordered", "late", "leaked", "conflated"),

@@ -13,7 +13,6 @@ import pandas as pd
 
 from loadtests.results import Event, Phase
 from reports import intervals, lines, quantities
-from reports.frames import RunFrames
 from reports.measures.levels import (
     FEWEST_SECONDS,
     Floats,
@@ -25,6 +24,7 @@ from reports.measures.levels import (
 from reports.measures.measurement import Measure, Measurement, absent, estimated, exact
 from reports.measures.memory import memory_line
 from reports.measures.orders import Order, members, orders_of
+from reports.run_frames import RunFrames
 
 FEWEST_CYCLES: Final = 10
 _FEWEST_AFTER_DROP: Final = 1  # a cycle is short: one settled second after a drop is a level

@@ -7,10 +7,10 @@ from typing import Final
 import pandas as pd
 
 from loadtests.results import EndOutcome, Event
-from reports.frames import RunFrames
 from reports.measures.latency import measure_members
 from reports.measures.measurement import Measure, Measurement, MeasureQuantile, absent, exact
 from reports.measures.orders import around, gateway_orders
+from reports.run_frames import RunFrames
 
 _S: Final = 1_000_000_000
 _NOTHING: Final = "nobody told the gateway to terminate or to restart"

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from reports import intervals
-from reports.frames import RunFrames
 from reports.measures.measurement import Measure, Measurement, absent, estimated
+from reports.run_frames import RunFrames
 
 _RESAMPLES_AT_ONCE: Final = 50
 _FEWEST_ORDERED: Final = 10

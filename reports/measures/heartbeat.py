@@ -6,11 +6,11 @@ import math
 from typing import Final
 
 from loadtests.results import EndOutcome, Event, Phase, Series
-from reports.frames import RunFrames
 from reports.measures.histograms import EVERY_PHASE, histogram_of
 from reports.measures.latency import measure_stream
 from reports.measures.measurement import Measure, Measurement, MeasureQuantile, absent, exact
 from reports.measures.orders import orders_of
+from reports.run_frames import RunFrames
 from reports.taint import left_out
 
 _S: Final = 1_000_000_000

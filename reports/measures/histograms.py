@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from loadtests.results import Phase, Series
 from reports import intervals
-from reports.frames import RunFrames
 from reports.remembering import once_a_run
+from reports.run_frames import RunFrames
 
 STEADY: Final = (Phase.STEADY,)
 EVERY_PHASE: Final = tuple(Phase)
@@ -27,7 +27,7 @@ def histogram_of(
     *,
     without: Collection[int] = (),
     family: str | None = None,
-) -> intervals.Histogram:
+) -> intervals.StackedHistogram:
     """Stack a series' one-second histograms over phases, workers added up.
 
     Seconds of those phases without a value are rows of zeros: they are part of the run.
@@ -40,7 +40,7 @@ def histogram_of(
         family: one kind of stream alone; None takes all together.
     """
     key = ("histogram", series, tuple(phases), frozenset(without), family)
-    found: intervals.Histogram | None = run.memory.get(key)
+    found: intervals.StackedHistogram | None = run.memory.get(key)
     if found is None:
         found = _stack(run, series, phases, without, family)
         if found.counts.size <= _MOST_CELLS:
@@ -54,7 +54,7 @@ def _stack(
     phases: Sequence[Phase],
     without: Collection[int],
     family: str | None,
-) -> intervals.Histogram:
+) -> intervals.StackedHistogram:
     rows = run["hist"]
     # One-byte masks and narrow columns: a run of hours has millions of rows.
     wanted = rows["phase"].isin([str(phase) for phase in phases]).to_numpy()
@@ -72,7 +72,9 @@ def _stack(
     counts = np.zeros((len(seconds), len(buckets)), dtype=np.int64)
     np.add.at(counts, (places, columns), rows["count"].to_numpy()[wanted])
     counts.flags.writeable = False  # it is shared
-    return intervals.Histogram(seconds=seconds, buckets=buckets.astype(np.int64), counts=counts)
+    return intervals.StackedHistogram(
+        seconds=seconds, buckets=buckets.astype(np.int64), counts=counts
+    )
 
 
 @once_a_run

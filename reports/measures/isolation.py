@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from loadtests.results import Event, LeakOutcome
-from reports.frames import RunFrames
 from reports.measures.measurement import Measure, Measurement, absent, exact
+from reports.run_frames import RunFrames
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,6 @@ from typing import Final
 
 from loadtests.results import Phase, Series
 from reports import intervals, quantities
-from reports.frames import RunFrames
 from reports.measures.histograms import EVERY_PHASE, STEADY, histogram_of, quantile_fraction
 from reports.measures.measurement import (
     Measurement,
@@ -28,6 +27,7 @@ from reports.measures.measurement import (
     estimated,
 )
 from reports.remembering import once_a_run
+from reports.run_frames import RunFrames
 from reports.taint import left_out
 
 HEARTBEAT_PHASES: Final = (Phase.WARM_UP, Phase.STEADY)
@@ -165,7 +165,7 @@ def _why_empty(run: RunFrames, series: Series, phases: Sequence[Phase]) -> str:
     return run.absences.get("hist") or f"no {series} was measured{where}"
 
 
-def _too_short(histogram: intervals.Histogram) -> str:
+def _too_short(histogram: intervals.StackedHistogram) -> str:
     least = intervals.FEWEST_BLOCKS * intervals.block_length(histogram)
     return (
         f"{quantities.counted(len(histogram.seconds), 'second')} of data are too few "

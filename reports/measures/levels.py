@@ -16,8 +16,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from loadtests.results import Phase
-from reports.frames import RunFrames
 from reports.measures.orders import Order, orders
+from reports.run_frames import RunFrames
 
 SETTLING_S: Final = 2
 LEVEL_S: Final = 10

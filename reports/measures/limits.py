@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from loadtests.results import Event, LimitOutcome
-from reports.frames import RunFrames
 from reports.measures.latency import measure_members
 from reports.measures.measurement import Measure, Measurement, MeasureQuantile, absent, exact
+from reports.run_frames import RunFrames
 
 _MS: Final = 1_000_000
 _NO_ABUSER: Final = "the scenario has no abuser, so the limit was not tried"

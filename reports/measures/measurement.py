@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from reports import intervals
-from reports.frames import RunFrames
+from reports.run_frames import RunFrames
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,10 +14,10 @@ import pandas as pd
 
 from loadtests.results import Phase
 from reports import intervals, lines, quantities
-from reports.frames import RunFrames
 from reports.measures.levels import Floats, after, before, climb, memory_column
 from reports.measures.measurement import Measure, Measurement, absent, estimated
 from reports.measures.orders import Order, members, orders_of
+from reports.run_frames import RunFrames
 
 _CLIMB: Final = (str(Phase.RAMP), str(Phase.WARM_UP))
 

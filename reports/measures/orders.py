@@ -8,7 +8,7 @@ from typing import Final
 import pandas as pd
 
 from loadtests.results import Event, Phase
-from reports.frames import RunFrames
+from reports.run_frames import RunFrames
 from scenarios.model import GATEWAY_DEEDS
 
 _S: Final = 1_000_000_000

@@ -14,12 +14,12 @@ import pandas as pd
 
 from loadtests.results import AttemptOutcome, EndOutcome, Event, Series
 from reports import intervals
-from reports.frames import RunFrames
 from reports.measures.heartbeat import WELL_BEHAVED
 from reports.measures.histograms import EVERY_PHASE, histogram_of
 from reports.measures.latency import measure_members
 from reports.measures.measurement import Measure, Measurement, MeasureQuantile, absent, exact
 from reports.measures.orders import Order, around, gateway_orders, orders_of
+from reports.run_frames import RunFrames
 
 SHARES: Final = (0.50, 0.95, 0.99, 1.0)
 _S: Final = 1_000_000_000
@@ -72,7 +72,7 @@ def storm_times(run: RunFrames) -> pd.DataFrame:
 _COLUMNS: Final = ("share", "back_ns", "fresh_ns")
 
 
-def _reached(histogram: intervals.Histogram, share: float, never: int) -> float:
+def _reached(histogram: intervals.StackedHistogram, share: float, never: int) -> float:
     """Return the span after which a share of all members had come; NaN when it never was."""
     rank = int(np.ceil((histogram.n + never) * share - 1e-9))
     if not histogram.n or rank > histogram.n:

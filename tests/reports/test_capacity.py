@@ -10,11 +10,11 @@ from capacity_file import TRIALS, WHY, capacity_content, write_capacity
 
 from loadtests.results import CAPACITY
 from reports import charts
-from reports.capacity import explain_capacity, read_capacity
+from reports.capacity_answer import explain_capacity, read_capacity
 from reports.charts.canvas import NARROW, WIDE, Size
 from reports.errors import DamagedCapacityError
-from reports.frames import RunFrames
 from reports.page import render_page
+from reports.run_frames import RunFrames
 from reports.summary import render_summary
 from reports.verdict import judge
 

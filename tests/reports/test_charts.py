@@ -16,9 +16,9 @@ from reports.charts.canvas import NARROW, VARIABLES, WIDE, Chart, Size
 from reports.charts.figures import MOST_POINTS, quantiles_over_time
 from reports.charts.generator import cpu_shares
 from reports.charts.limiter import accepted_in_window, event_limit
-from reports.frames import RunFrames
 from reports.intervals import quantile_of
 from reports.measures.histograms import histogram_of
+from reports.run_frames import RunFrames
 from reports.verdict import judge
 
 Make = Callable[..., RunFrames]

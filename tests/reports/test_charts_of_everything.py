@@ -30,13 +30,13 @@ from reports import charts, quantities
 from reports.charts.axes import spread
 from reports.charts.canvas import NARROW, WIDE, Chart, Size
 from reports.charts.freshness import binned
-from reports.charts.heatmap import STEPS, cells_of
+from reports.charts.heatmap import STEPS, grid_of
 from reports.charts.pairs import quantile_ratios
 from reports.charts.timeline import flows
-from reports.frames import RunFrames, read_run
 from reports.measures.fairness import client_means
 from reports.measures.histograms import EVERY_PHASE, histogram_of
 from reports.metrics import measure, storm_times
+from reports.run_frames import RunFrames, read_run
 
 Make = Callable[..., RunFrames]
 OF_A_RUN = (
@@ -99,7 +99,7 @@ def test_a_long_run_s_timeline_keeps_its_errors(full_run: RunFrames) -> None:
 
 def test_the_heatmap_s_columns_hold_all_of_their_second(full_run: RunFrames) -> None:
     histogram = histogram_of(full_run, Series.PUSH, EVERY_PHASE)
-    cells = cells_of(histogram, columns=112, bands_a_decade=16)
+    cells = grid_of(histogram, columns=112, bands_a_decade=16)
     filled = histogram.counts.sum(axis=1) > 0
     assert cells.shares.sum(axis=1)[filled] == pytest.approx(1.0)
     assert cells.shares[~filled].sum() == 0

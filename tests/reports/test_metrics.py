@@ -6,9 +6,9 @@ import pytest
 from synthetic_run import make_run
 
 from loadtests.results import TABLES
-from reports.frames import RunFrames, read_run
 from reports.metrics import MEASURES, QUANTILES, SOURCES, measure
-from scenarios.metrics import METRICS
+from reports.run_frames import RunFrames, read_run
+from scenarios.catalogue import METRICS
 
 
 def test_every_metric_of_the_closed_list_has_exactly_one_measure() -> None:

@@ -12,8 +12,8 @@ from staged_run import Told, make_staged_run
 from synthetic_run import Rows, event_row, span_rows
 
 from loadtests.results import AttemptOutcome, EndOutcome, Event, Phase, Series
-from reports.frames import RunFrames, read_run
 from reports.metrics import measure, storm_times
+from reports.run_frames import RunFrames, read_run
 
 _S = 1_000_000_000
 _MS = 1_000_000

@@ -23,9 +23,9 @@ from loadtests.results import (
     Phase,
     Series,
 )
-from reports.frames import RunFrames, read_run
 from reports.measures.limits import surely_in_one_window
 from reports.metrics import measure
+from reports.run_frames import RunFrames, read_run
 
 _S = 1_000_000_000
 _MS = 1_000_000

@@ -9,9 +9,9 @@ import pytest
 from synthetic_run import Tables, span_rows
 
 from loadtests.results import Phase, Series
-from reports.frames import RunFrames
 from reports.measures.histograms import histogram_of
 from reports.metrics import measure
+from reports.run_frames import RunFrames
 
 Make = Callable[..., RunFrames]
 _MS = 1_000_000

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from synthetic_run import Tables, client_row
 
-from reports.frames import RunFrames
 from reports.metrics import client_means, measure
+from reports.run_frames import RunFrames
 
 Make = Callable[..., RunFrames]
 _MS = 1_000_000

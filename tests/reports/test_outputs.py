@@ -20,10 +20,10 @@ from loadtests.results import JUNIT, REPORT, SUMMARY, VERDICT, ExitCode
 from reports.__main__ import main
 from reports.cells import cells_of
 from reports.console import print_verdict, reasons_of
-from reports.frames import RunFrames, read_run
 from reports.junit import render_junit
 from reports.page import render_page
 from reports.quantities import span
+from reports.run_frames import RunFrames, read_run
 from reports.summary import render_summary
 from reports.verdict import judge
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from synthetic_run import ROOT
 
-from reports.frames import RunFrames
 from reports.page import render_page
+from reports.run_frames import RunFrames
 from reports.verdict import judge
 
 pytestmark = [

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests.results import Verdict
-from reports.pairs import Shift, shift_of_pairs
 from reports.ratios import change, judge_ratio
+from reports.shifts import Shift, shift_of_pairs
 from scenarios.schema import parse_budget
 
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from scenarios.metrics import METRICS
+from scenarios.catalogue import METRICS
 from scenarios.schema import (
     DEEDS,
     GROUPS,
-    Abuser,
+    AbuserGroup,
     Command,
     ScenarioError,
     lengthen,
@@ -161,7 +161,7 @@ def test_the_kinds_of_dead_peers_are_dealt_in_turn() -> None:
 
 def test_an_abuser_is_one_connection_that_never_returns_unless_it_says_more() -> None:
     text = EVERYTHING.replace("connections = 3\nreconnects = 1\nedge = true\n", "")
-    assert parse_scenario(text, path="x.toml").users.abuser == Abuser(count=2, burst=70)
+    assert parse_scenario(text, path="x.toml").users.abuser == AbuserGroup(count=2, burst=70)
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=list(METRICS))

@@ -10,7 +10,7 @@ from synthetic_run import make_run
 
 from loadtests.results import FORMAT_VERSION, MANIFEST, SCENARIO, SEGMENTS, TABLES, Phase
 from reports.errors import DamagedTableError, NotARunError, ReportError, UnknownFormatError
-from reports.frames import RunFrames, read_run
+from reports.run_frames import RunFrames, read_run
 
 
 def test_every_table_has_the_columns_of_the_contract(passing_run: RunFrames) -> None:

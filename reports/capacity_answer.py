@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from loadtests.results import CAPACITY, FORMAT_VERSION, Verdict
 from reports.errors import DamagedCapacityError
-from reports.frames import RunFrames
+from reports.run_frames import RunFrames
 from scenarios.schema import Budget
 
 Bound = Literal["gateway", "generator", "asked"]

@@ -9,8 +9,8 @@ import pytest
 from synthetic_run import Tables, span_rows
 
 from loadtests.results import ExitCode, Series
-from reports.foresight import foresee_ratios, main
-from reports.frames import RunFrames
+from reports.ratio_foresight import foresee_ratios, main
+from reports.run_frames import RunFrames
 from scenarios.schema import parse_budget
 
 Make = Callable[..., RunFrames]

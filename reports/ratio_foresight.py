@@ -1,7 +1,7 @@
-"""``python -m reports.foresight BASELINE BUDGET…``: what ratios to a run can decide, told before.
+"""Say before a run which relative budgets it could hardly decide.
 
-A run that is still to come is taken to scatter as its baseline does. Each relative budget that
-it could then hardly decide is printed in a line; the others are not.
+``python -m reports.ratio_foresight BASELINE BUDGET…`` takes the coming run to scatter as its
+baseline does, and prints a line for each relative budget that is too tight for that scatter.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 from loadtests.results import ExitCode
 from reports.decisions import ratio_of
 from reports.errors import ReportError
-from reports.frames import RunFrames, read_run
 from reports.metrics import measure
 from reports.ratios import change
+from reports.run_frames import RunFrames, read_run
 from scenarios.schema import Budget, ScenarioError, parse_budget
 
 
@@ -47,7 +47,7 @@ def _foresee(baseline: RunFrames, budget: Budget) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print what cannot be decided; the exit code is 2 when baseline or budget cannot be read."""
-    parser = argparse.ArgumentParser(prog="python -m reports.foresight")
+    parser = argparse.ArgumentParser(prog="python -m reports.ratio_foresight")
     parser.add_argument("baseline", type=Path, help="a run directory")
     parser.add_argument("budget", nargs="+", help="such as 'push.p99 ratio <= 1.10'")
     options = parser.parse_args(arguments)
