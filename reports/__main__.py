@@ -17,14 +17,13 @@ from pathlib import Path
 from rich.console import Console
 
 from loadtests.results import JUNIT, REPORT, SUMMARY, VERDICT, ExitCode
-from reports.baselines import find_baseline
 from reports.console import print_verdict
 from reports.errors import ReportError
 from reports.files import write_whole
 from reports.gate import Judged, tell_github
 from reports.junit import render_junit
 from reports.page import render_page
-from reports.run_frames import read_run
+from reports.run_frames import find_baseline, read_run
 from reports.summary import render_summary
 from reports.verdict import judge
 

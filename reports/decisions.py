@@ -28,7 +28,8 @@ from typing import Any, Final
 
 from loadtests.results import Verdict
 from reports import quantities
-from reports.metrics import Measurement, measure
+from reports.measures.measurement import Measurement
+from reports.measures.registry import measure
 from reports.ratios import Ratio, change, judge_ratio, unjudged
 from reports.run_frames import RunFrames
 from reports.shifts import Shift

@@ -20,13 +20,12 @@ from typing import Final
 from rich.console import Console
 
 from loadtests.results import ExitCode
-from reports.baselines import find_baseline
 from reports.console import print_verdict
 from reports.errors import ReportError
 from reports.files import write_whole
 from reports.github import annotate_run, append_summary, is_github
 from reports.junit import render_junit
-from reports.run_frames import RunFrames, read_run
+from reports.run_frames import RunFrames, find_baseline, read_run
 from reports.summary import render_summary
 from reports.verdict import RunVerdict, judge
 from scenarios.overlay import read_overlay

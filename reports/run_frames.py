@@ -26,7 +26,7 @@ from loadtests.results import (
     Phase,
     RunStatus,
 )
-from reports.errors import DamagedTableError, NotARunError, UnknownFormatError
+from reports.errors import DamagedTableError, NotARunError, ReportError, UnknownFormatError
 from scenarios.schema import Scenario, ScenarioError, parse_scenario
 
 _REPEATED: Final = frozenset({"phase", "worker", "series", "family"})
@@ -112,6 +112,20 @@ def read_run(directory: Path | str) -> RunFrames:
     return RunFrames(
         directory=path, manifest=manifest, scenario=scenario, tables=tables, absences=absences
     )
+
+
+def find_baseline(run: RunFrames) -> RunFrames | None:
+    """Return the baseline that the manifest names; None when it names none, or it is gone.
+
+    A baseline that is gone leaves relative budgets INCONCLUSIVE, which says what is missing.
+    """
+    named = run.manifest.part("files").get("baseline")
+    if not named:
+        return None
+    try:
+        return read_run(Path(str(named)))
+    except ReportError:
+        return None
 
 
 def _read_manifest(path: Path) -> Manifest:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from loadtests.results import Event, Phase, Series
 from reports import intervals, quantities
-from reports.metrics import histogram_of
+from reports.measures.histograms import histogram_of
 from reports.run_frames import RunFrames
 from reports.taint import left_out, steady_seconds, tainted_percent, tainted_seconds
 from scenarios.schema import LOOP_LAG_BESIDE_SHARE_MS, LOOP_LAG_STANDS_IN_MS

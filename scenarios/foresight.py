@@ -10,10 +10,10 @@ import math
 from typing import Final
 
 from scenarios.budgets import Budget
-from scenarios.model import MARKET_EVENTS, Scenario
+from scenarios.model import Scenario
+from scenarios.producers import expected_values
 
 CONFIDENCE: Final = 0.95
-_HEARTBEAT_S: Final = 30.0  # the contract's default
 _TIGHTEST_RATIO: Final = 1.03
 """A ratio nearer to 1 than this is beyond what six pairs on a quiet machine resolve."""
 
@@ -63,43 +63,4 @@ def _foresee(budget: Budget, scenario: Scenario, *, has_baseline: bool) -> str:
     return (
         f"about {expected:,.0f} values are expected and {budget.statistic} needs {needed:,}; "
         "run longer, or with more users"
-    )
-
-
-def expected_values(metric: str, scenario: Scenario) -> float | None:
-    """Return about how many values a run will have of a metric; None where nobody can tell."""
-    steady_s = scenario.phases.steady_s
-    if metric in ("push", "push_service"):
-        return steady_s * sum(
-            publish.rate * _receivers(publish.event, scenario) for publish in scenario.publish
-        )
-    if metric in ("accept", "publish_delay"):
-        return steady_s * sum(publish.rate for publish in scenario.publish)
-    if metric in ("ack", "ack_service", "schedule_delay"):
-        trader, abuser = scenario.users.trader, scenario.users.abuser
-        asked = trader.count * steady_s / trader.request_every_s if trader else 0.0
-        return asked + (abuser.count * steady_s if abuser else 0.0)
-    if metric in ("connect", "session", "session_delay"):
-        return float(scenario.users.total)
-    if metric in ("heartbeat.gap", "heartbeat.error"):
-        every_s = float(scenario.gateway.get("GATEWAY_HEARTBEAT_SECONDS", _HEARTBEAT_S))
-        beats = max(0.0, (scenario.phases.warm_up_s + steady_s) / every_s - 1)
-        return scenario.users.total * beats
-    return None
-
-
-def _receivers(event: str, scenario: Scenario) -> float:
-    """Return about how many users one publication reaches.
-
-    A symbol of share w is held by about min(1, k·w) of users that hold k of them, and w of
-    the publications are about it.
-    """
-    users = scenario.users.named()
-    if event not in MARKET_EVENTS:
-        return float(users["trader"].count) if "trader" in users else 0.0
-    weights = scenario.market.weights()
-    return sum(
-        weight * users[name].count * min(1.0, symbols * weight)
-        for name, symbols in scenario.users.symbols().items()
-        for weight in weights
     )

@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from loadtests.results import AuthOutcome, Event
-from reports import quantities
+from loadtests.results import AuthOutcome, Event, Series
+from reports import intervals, quantities
 from reports.charts.axes import key_above
 from reports.charts.canvas import BLUE, INK, ORANGE, SKY, SURFACE, Chart, Size, new_figure
-from reports.charts.figures import spread_of
-from reports.charts.tables import crosstab
+from reports.charts.figures import crosstab
+from reports.measures.histograms import EVERY_PHASE, histogram_of
 from reports.run_frames import RunFrames
 
 RIGHT: Final = (AuthOutcome.ACCEPTED, AuthOutcome.REFUSED, AuthOutcome.EXPIRED)
@@ -84,8 +84,8 @@ def _title(run: RunFrames, table: pd.DataFrame) -> str:
     ]
     told = f"{quantities.counted(tried, 'attempt')} of {quantities.counted(len(table), 'case')}"
     told += f"; answered wrongly: {', '.join(wrong)}" if wrong else ", every one answered rightly"
-    expiry = spread_of(run, "auth.expiry")
-    if expiry:
-        slowest = quantities.span(expiry.values_ns[1.0])
+    expiry = histogram_of(run, Series.EXPIRY, EVERY_PHASE)
+    if expiry.n:
+        slowest = quantities.span(intervals.quantile_of(expiry, 1.0))
         told += f"; an expired token was closed at most {slowest} after its time"
     return told

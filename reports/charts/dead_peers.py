@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from loadtests.results import DeadPeerOutcome, Event
 from reports import quantities
 from reports.charts.canvas import BLUE, INK, MUTED, ORANGE, Chart, Size, new_figure
-from reports.charts.tables import crosstab
+from reports.charts.figures import crosstab
 from reports.run_frames import RunFrames
 
 _NS_PER_S: Final = 1e9

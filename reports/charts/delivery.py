@@ -14,8 +14,8 @@ from loadtests.results import Event, LeakOutcome
 from reports import quantities
 from reports.charts.axes import key_above
 from reports.charts.canvas import BLUE, INK, ORANGE, SKY, SURFACE, Chart, Size, new_figure
-from reports.charts.tables import crosstab
-from reports.metrics import measure
+from reports.charts.figures import crosstab
+from reports.measures.registry import measure
 from reports.run_frames import RunFrames
 
 COUNTS: Final = (

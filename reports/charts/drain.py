@@ -10,7 +10,7 @@ from reports import quantities
 from reports.charts.canvas import BLUE, GREEN, MUTED, Chart, Size, new_figure
 from reports.charts.curves import ArrivalCurve, curve_of, curves_table, draw_curves
 from reports.measures.histograms import EVERY_PHASE, histogram_of
-from reports.metrics import measure
+from reports.measures.registry import measure
 from reports.run_frames import RunFrames
 
 _NS_PER_S = 1e9

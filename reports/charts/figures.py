@@ -14,7 +14,7 @@ from reports import intervals, quantities
 from reports.charts.canvas import MOST_ROWS
 from reports.measures.histograms import EVERY_PHASE, histogram_of
 from reports.measures.latency import SOURCES
-from reports.metrics import measure
+from reports.measures.registry import measure
 from reports.remembering import once_a_run
 from reports.run_frames import RunFrames
 from reports.taint import left_out
@@ -184,3 +184,22 @@ def upper_limit(run: RunFrames, metric: str, statistic: str | None) -> float | N
 def words(metric: str) -> str:
     """Return a metric's name as a chart writes it."""
     return metric.replace("_", " ").replace(".", " ")
+
+
+def crosstab(
+    rows: pd.Series[str], columns: pd.Series[str], heading: str, order: Sequence[str]
+) -> pd.DataFrame:
+    """Return how often each word of ``columns`` stands beside each of ``rows``.
+
+    Args:
+        rows: one word a case.
+        columns: one word a case.
+        heading: the name of the first column.
+        order: the words of ``columns`` in the order to show; one that never came is left out.
+    """
+    counts = pd.crosstab(rows.astype(str), columns.astype(str))
+    known = [word for word in order if word in counts.columns]
+    rest = [word for word in counts.columns if word not in known]
+    found = counts[known + rest].reset_index()
+    found.columns = pd.Index([heading, *known, *rest])
+    return found

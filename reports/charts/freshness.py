@@ -16,7 +16,8 @@ from reports.charts.axes import limit_line, name_lines, span_axis, time_axis
 from reports.charts.canvas import BLUE, INK, MUTED, Chart, Size, new_figure
 from reports.charts.figures import quantiles_over_time, seconds_table, spread_of, upper_limit
 from reports.measures.fairness import client_means
-from reports.metrics import Measurement, measure
+from reports.measures.measurement import Measurement
+from reports.measures.registry import measure
 from reports.run_frames import RunFrames
 
 _BINS: Final = 40

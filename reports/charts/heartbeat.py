@@ -10,7 +10,7 @@ from reports.charts.axes import limit_line, name_lines, span_axis, time_axis
 from reports.charts.canvas import BLUE, Chart, Size, new_figure
 from reports.charts.figures import quantiles_over_time, seconds_table, upper_limit
 from reports.measures.histograms import histogram_of
-from reports.metrics import measure
+from reports.measures.registry import measure
 from reports.run_frames import RunFrames
 
 

@@ -24,7 +24,7 @@ from reports.charts.figures import (
 )
 from reports.measures.histograms import histogram_of, quantile_fraction
 from reports.measures.latency import SOURCES
-from reports.metrics import measure
+from reports.measures.registry import measure
 from reports.run_frames import RunFrames
 from reports.taint import left_out
 

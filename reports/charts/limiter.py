@@ -16,7 +16,7 @@ from loadtests.results import Event, LimitOutcome
 from reports import quantities
 from reports.charts.axes import limit_line, name_lines, time_axis
 from reports.charts.canvas import BLUE, INK, MUTED, ORANGE, PURPLE, Chart, Size, new_figure
-from reports.metrics import measure
+from reports.measures.registry import measure
 from reports.run_frames import Manifest, RunFrames
 
 _LET_THROUGH: Final = (str(LimitOutcome.ACCEPTED), str(LimitOutcome.FALSE_ACCEPT))

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from reports import quantities
-from reports.charts.axes import time_axis
+from reports.charts.axes import mark_commands, time_axis
 from reports.charts.canvas import (
     BLUE,
     INK,
@@ -23,12 +23,11 @@ from reports.charts.canvas import (
     new_figure,
     new_pair,
 )
-from reports.charts.commands import mark_commands
 from reports.lines import Line
 from reports.measures.departure import FEWEST_CYCLES, cycle_levels, cycle_line
 from reports.measures.levels import memory_column
 from reports.measures.memory import memory_levels, memory_line, memory_points
-from reports.metrics import measure
+from reports.measures.registry import measure
 from reports.run_frames import RunFrames
 
 _MB: Final = 1 << 20

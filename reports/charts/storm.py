@@ -9,7 +9,7 @@ from reports import quantities
 from reports.charts.canvas import BLUE, GREEN, Chart, Size, new_figure
 from reports.charts.curves import ArrivalCurve, curve_of, curves_table, draw_curves, told
 from reports.measures.histograms import EVERY_PHASE, histogram_of
-from reports.metrics import measure
+from reports.measures.registry import measure
 from reports.run_frames import RunFrames
 
 

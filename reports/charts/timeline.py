@@ -12,7 +12,14 @@ from matplotlib.figure import Figure
 
 from loadtests.results import Series
 from reports import quantities
-from reports.charts.axes import count_axis, name_lines, shade_seconds, span_axis, time_axis
+from reports.charts.axes import (
+    count_axis,
+    mark_commands,
+    name_lines,
+    shade_seconds,
+    span_axis,
+    time_axis,
+)
 from reports.charts.canvas import (
     BLUE,
     GREEN,
@@ -23,7 +30,6 @@ from reports.charts.canvas import (
     Size,
     new_figure,
 )
-from reports.charts.commands import mark_commands
 from reports.charts.figures import MOST_POINTS, quantiles_over_time
 from reports.charts.generator import cpu_shares
 from reports.run_frames import RunFrames

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from loadtests.results import MANIFEST
 from reports.errors import NotARunError
-from reports.metrics import measure
+from reports.measures.registry import measure
 from reports.run_frames import RunFrames, read_run
 from reports.validity import Check, check_validity
 from scenarios.schema import METRICS, Budget

@@ -28,7 +28,7 @@ from reports.decisions import (
     explain,
     worst,
 )
-from reports.metrics import Measurement
+from reports.measures.measurement import Measurement
 from reports.ratios import judge_ratio, unjudged
 from reports.shifts import FEWEST_PAIRS, Shift, shift_of_pairs, shift_of_samples
 from reports.validity import gateway_died

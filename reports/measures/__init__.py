@@ -1,5 +1,5 @@
 """What is computed from a run's tables, a module for each family of metrics.
 
-``reports.metrics`` holds the table from metric name to function and is the entrance.
+``reports.measures.registry`` holds the table from metric name to function and is the entrance.
 Importing the package imports nothing.
 """

@@ -53,7 +53,7 @@ def _measure_expiry(run: RunFrames, statistic: str) -> Measurement:
     cases = (rows["event"] == str(Event.AUTH)) & rows["outcome"].isin(_EXPIRING)
     never = max(0, int(cases.sum()) - histogram_of(run, Series.EXPIRY, EVERY_PHASE).n)
     nobody = "no connection was closed because its token ran out"
-    return measure_members(run, "auth.expiry", statistic, never=never, nobody=nobody)
+    return measure_members(run, Series.EXPIRY, statistic, never=never, nobody=nobody)
 
 
 QUANTILES: Final[dict[str, MeasureQuantile]] = {"auth.expiry": _measure_expiry}

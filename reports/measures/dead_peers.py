@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from loadtests.results import DeadPeerOutcome, Event
+from loadtests.results import DeadPeerOutcome, Event, Series
 from reports.measures.latency import measure_members
 from reports.measures.measurement import Measure, Measurement, MeasureQuantile, absent, exact
 from reports.run_frames import RunFrames
@@ -15,9 +15,9 @@ _OUTCOMES: Final = {
     "dead_peer.late": (DeadPeerOutcome.LATE, DeadPeerOutcome.UNNOTICED),
 }
 _KINDS: Final = {
-    "dead_peer.mute": "mute",
-    "dead_peer.no_pong": "no-pong",
-    "dead_peer.stalled": "stalled",
+    "dead_peer.mute": ("mute", Series.DEAD_PEER_MUTE),
+    "dead_peer.no_pong": ("no-pong", Series.DEAD_PEER_NO_PONG),
+    "dead_peer.stalled": ("stalled", Series.DEAD_PEER_STALLED),
 }
 
 
@@ -36,7 +36,7 @@ def _count_outcomes(metric: str) -> Measure:
 
 
 def _measure_notice(metric: str) -> MeasureQuantile:
-    kind = _KINDS[metric]
+    kind, series = _KINDS[metric]
 
     def measure(run: RunFrames, statistic: str) -> Measurement:
         peers = run.scenario.users.dead_peer
@@ -48,7 +48,7 @@ def _measure_notice(metric: str) -> MeasureQuantile:
         mine = (rows["event"] == str(Event.DEAD_PEER)) & (rows["detail"] == kind)
         never = int((mine & (rows["outcome"] == str(DeadPeerOutcome.UNNOTICED))).sum())
         return measure_members(
-            run, metric, statistic, never=never, nobody=f"no {kind} peer was noticed"
+            run, series, statistic, never=never, nobody=f"no {kind} peer was noticed"
         )
 
     return measure

@@ -6,7 +6,7 @@ from typing import Final
 
 import pandas as pd
 
-from loadtests.results import EndOutcome, Event
+from loadtests.results import EndOutcome, Event, Series
 from reports.measures.latency import measure_members
 from reports.measures.measurement import Measure, Measurement, MeasureQuantile, absent, exact
 from reports.measures.orders import around, gateway_orders
@@ -67,18 +67,18 @@ def _first(rows: pd.DataFrame, event: Event) -> dict[str, int]:
     return {str(user): int(at_ns) for user, at_ns in found.items()}
 
 
-def _measure_members(metric: str, nobody: str) -> MeasureQuantile:
+def _measure_members(series: Series, nobody: str) -> MeasureQuantile:
     def measure(run: RunFrames, statistic: str) -> Measurement:
         if not gateway_orders(run):
             return absent(run.absences.get("events") or _NOTHING)
-        return measure_members(run, metric, statistic, nobody=nobody)
+        return measure_members(run, series, statistic, nobody=nobody)
 
     return measure
 
 
 QUANTILES: Final[dict[str, MeasureQuantile]] = {
-    "drain.notice": _measure_members("drain.notice", "no client read server:draining"),
-    "drain.close": _measure_members("drain.close", "no connection ended in the drain"),
+    "drain.notice": _measure_members(Series.DRAIN_NOTICE, "no client read server:draining"),
+    "drain.close": _measure_members(Series.DRAIN_CLOSE, "no connection ended in the drain"),
 }
 MEASURES: Final[dict[str, Measure]] = {
     "drain.exit": measure_exit,

@@ -31,7 +31,7 @@ from reports.run_frames import RunFrames
 from reports.taint import left_out
 
 HEARTBEAT_PHASES: Final = (Phase.WARM_UP, Phase.STEADY)
-SOURCES: Final[dict[str, tuple[Series, tuple[Phase, ...]]]] = {
+_STREAMS: Final[dict[str, tuple[Series, tuple[Phase, ...]]]] = {
     "push": (Series.PUSH, STEADY),
     "push_service": (Series.PUSH_SERVICE, STEADY),
     "accept": (Series.ACCEPT, STEADY),
@@ -44,22 +44,16 @@ SOURCES: Final[dict[str, tuple[Series, tuple[Phase, ...]]]] = {
     "connect": (Series.CONNECT, EVERY_PHASE),
     "session": (Series.SESSION, EVERY_PHASE),
     "session_delay": (Series.SESSION_DELAY, EVERY_PHASE),
-    "heartbeat.error": (Series.HEARTBEAT_ERROR, HEARTBEAT_PHASES),
-    "heartbeat.gap": (Series.HEARTBEAT_GAP, HEARTBEAT_PHASES),
-    "dead_peer.mute": (Series.DEAD_PEER_MUTE, EVERY_PHASE),
-    "dead_peer.no_pong": (Series.DEAD_PEER_NO_PONG, EVERY_PHASE),
-    "dead_peer.stalled": (Series.DEAD_PEER_STALLED, EVERY_PHASE),
-    "storm.back": (Series.STORM_BACK, EVERY_PHASE),
-    "storm.fresh": (Series.STORM_FRESH, EVERY_PHASE),
-    "rate_limit.retry_error": (Series.RETRY_ERROR, EVERY_PHASE),
-    "auth.expiry": (Series.EXPIRY, EVERY_PHASE),
-    "drain.notice": (Series.DRAIN_NOTICE, EVERY_PHASE),
-    "drain.close": (Series.DRAIN_CLOSE, EVERY_PHASE),
     "schedule_delay": (Series.SCHEDULE_DELAY, STEADY),
     "publish_delay": (Series.PUBLISH_DELAY, STEADY),
     "publish_ack": (Series.PUBLISH_ACK, STEADY),
 }
-"""Which series and phases each quantile metric is read from."""
+SOURCES: Final[dict[str, tuple[Series, tuple[Phase, ...]]]] = {
+    **_STREAMS,
+    "heartbeat.error": (Series.HEARTBEAT_ERROR, HEARTBEAT_PHASES),
+    "heartbeat.gap": (Series.HEARTBEAT_GAP, HEARTBEAT_PHASES),
+}
+"""The series and phases of each metric whose values arrive throughout a phase."""
 
 _TOGETHER: Final = tuple(
     quantile_fraction(each) for each in ("p50", "p90", "p95", "p99", "p99.9", "p99.99")
@@ -102,21 +96,20 @@ def measure_stream(
 
 
 def measure_members(
-    run: RunFrames, metric: str, statistic: str, *, never: int = 0, nobody: str = ""
+    run: RunFrames, series: Series, statistic: str, *, never: int = 0, nobody: str = ""
 ) -> Measurement:
     """Measure a quantile of values of which each member of a group gives one.
 
     Args:
         run: the run.
-        metric: a name of ``SOURCES``.
+        series: one value for each member, in any phase.
         statistic: ``p50`` to ``p99.99``, or ``max``.
         never: members whose value never came: each is larger than all that did.
         nobody: what to say when there is no value at all.
     """
-    series, phases = SOURCES[metric]
-    histogram = histogram_of(run, series, phases)
+    histogram = histogram_of(run, series, EVERY_PHASE)
     if not histogram.n:
-        return absent(run.absences.get("hist") or nobody or _why_empty(run, series, phases))
+        return absent(run.absences.get("hist") or nobody or _why_empty(run, series, EVERY_PHASE))
     members = histogram.n + never
     if statistic == "max":
         if never:
@@ -201,11 +194,4 @@ def _stream(metric: str) -> MeasureQuantile:
     return lambda run, statistic: measure_stream(run, metric, statistic)
 
 
-QUANTILES: Final[dict[str, MeasureQuantile]] = {
-    metric: _stream(metric)
-    for metric in (
-        *("push", "push_service", "accept", "kernel", "read", "fanout.skew", "staleness"),
-        *("ack", "ack_service", "connect", "session", "session_delay"),
-        *("schedule_delay", "publish_delay", "publish_ack"),
-    )
-}
+QUANTILES: Final[dict[str, MeasureQuantile]] = {metric: _stream(metric) for metric in _STREAMS}

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from loadtests.results import Event, LimitOutcome
+from loadtests.results import Event, LimitOutcome, Series
 from reports.measures.latency import measure_members
 from reports.measures.measurement import Measure, Measurement, MeasureQuantile, absent, exact
 from reports.run_frames import RunFrames
@@ -135,7 +135,7 @@ def _count_retries(metric: str) -> Measure:
 
 def _measure_retry_error(run: RunFrames, statistic: str) -> Measurement:
     nobody = "no refusal named a retryAfter that could be held against the rule"
-    return measure_members(run, "rate_limit.retry_error", statistic, nobody=nobody)
+    return measure_members(run, Series.RETRY_ERROR, statistic, nobody=nobody)
 
 
 QUANTILES: Final[dict[str, MeasureQuantile]] = {"rate_limit.retry_error": _measure_retry_error}

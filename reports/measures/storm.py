@@ -151,7 +151,7 @@ def _measure_back(run: RunFrames, statistic: str) -> Measurement:
     if not storms(run):
         return absent(run.absences.get("events") or _NO_STORM)
     nobody = "no member of the storm came back"
-    return measure_members(run, "storm.back", statistic, never=_never(run), nobody=nobody)
+    return measure_members(run, Series.STORM_BACK, statistic, never=_never(run), nobody=nobody)
 
 
 def _measure_fresh(run: RunFrames, statistic: str) -> Measurement:
@@ -161,7 +161,7 @@ def _measure_fresh(run: RunFrames, statistic: str) -> Measurement:
     fresh = histogram_of(run, Series.STORM_FRESH, EVERY_PHASE).n
     nobody = "no member of the storm had a market event after it came back"
     never = max(0, back + _never(run) - fresh)
-    return measure_members(run, "storm.fresh", statistic, never=never, nobody=nobody)
+    return measure_members(run, Series.STORM_FRESH, statistic, never=never, nobody=nobody)
 
 
 QUANTILES: Final[dict[str, MeasureQuantile]] = {

@@ -35,7 +35,8 @@ from reports.charts.pairs import quantile_ratios
 from reports.charts.timeline import flows
 from reports.measures.fairness import client_means
 from reports.measures.histograms import EVERY_PHASE, histogram_of
-from reports.metrics import measure, storm_times
+from reports.measures.registry import measure
+from reports.measures.storm import storm_times
 from reports.run_frames import RunFrames, read_run
 
 Make = Callable[..., RunFrames]

@@ -12,7 +12,8 @@ from staged_run import Told, make_staged_run
 from synthetic_run import Rows, event_row, span_rows
 
 from loadtests.results import AttemptOutcome, EndOutcome, Event, Phase, Series
-from reports.metrics import measure, storm_times
+from reports.measures.registry import measure
+from reports.measures.storm import storm_times
 from reports.run_frames import RunFrames, read_run
 
 _S = 1_000_000_000

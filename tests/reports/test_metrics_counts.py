@@ -24,7 +24,7 @@ from loadtests.results import (
     Series,
 )
 from reports.measures.limits import surely_in_one_window
-from reports.metrics import measure
+from reports.measures.registry import measure
 from reports.run_frames import RunFrames, read_run
 
 _S = 1_000_000_000

@@ -10,7 +10,7 @@ from synthetic_run import Tables, span_rows
 
 from loadtests.results import Phase, Series
 from reports.measures.histograms import histogram_of
-from reports.metrics import measure
+from reports.measures.registry import measure
 from reports.run_frames import RunFrames
 
 Make = Callable[..., RunFrames]

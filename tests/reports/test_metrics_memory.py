@@ -11,7 +11,8 @@ from staged_run import STEADY_AT_S, Told, make_staged_run
 from synthetic_run import client_row, event_row
 
 from loadtests.results import Event
-from reports.metrics import measure, memory_levels, memory_points
+from reports.measures.memory import memory_levels, memory_points
+from reports.measures.registry import measure
 from reports.run_frames import RunFrames, read_run
 
 IDLE = "[users.idle]\ncount = 100"

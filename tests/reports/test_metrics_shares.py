@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 from synthetic_run import Tables, client_row
 
-from reports.metrics import client_means, measure
+from reports.measures.fairness import client_means
+from reports.measures.registry import measure
 from reports.run_frames import RunFrames
 
 Make = Callable[..., RunFrames]

@@ -9,7 +9,7 @@ import pytest
 from synthetic_run import SMOKE, Tables, span_rows
 
 from loadtests.results import Phase, Series, Verdict
-from reports.metrics import measure
+from reports.measures.registry import measure
 from reports.run_frames import RunFrames
 from reports.validity import Check, check_validity, tainted_seconds
 from reports.verdict import judge

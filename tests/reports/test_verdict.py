@@ -7,7 +7,7 @@ import pytest
 from synthetic_run import SMOKE, Tables, event_row, ledger_row, limit_row, span_rows
 
 from loadtests.results import Event, ExitCode, LimitOutcome, Phase, Series, Verdict
-from reports.metrics import measure
+from reports.measures.registry import measure
 from reports.run_frames import RunFrames
 from reports.verdict import RunVerdict, compare, judge, worst
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from scenarios.foresight import expected_values, foresee, samples_needed
+from scenarios.foresight import foresee, samples_needed
+from scenarios.producers import expected_values
 from scenarios.schema import Scenario, parse_scenario, read_scenario
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"

@@ -232,17 +232,17 @@ def test_a_command_to_a_group_without_users_is_refused() -> None:
 @pytest.mark.parametrize(
     ("budget", "removed", "words"),
     [
-        ("storm.not_back == 0", ["[commands]"], "nobody drops and returns"),
-        ("dead_peer.mute.max <= 1 s", ["users.dead_peer"], "nobody dies so"),
-        ("dead_peer.late == 0", ["users.dead_peer"], "nobody plays dead"),
-        ("auth.false_accepts == 0", ["users.bad_token", "users.expiring"], "every token is good"),
-        ("auth.expiry.p99 <= 1 s", ["users.expiring"], "no token runs out"),
-        ("drain.exit <= 1 s", ["[commands]"], "nothing drains"),
-        ("memory.per_subscription <= 1 KB", ["[commands]"], "nobody joins more"),
-        ("memory.per_message <= 1 B", ["[commands]"], "nobody is told to ask"),
-        ("memory.per_backlog <= 1 KB", ["[commands]"], "nobody stops reading"),
-        ("memory.returned >= 0.9", ["[commands]"], "nobody leaves"),
-        ("memory.left_fds == 0", ["[commands]", "users.churner"], "nobody comes and goes"),
+        ("storm.not_back == 0", ["[commands]"], "no group drops and returns"),
+        ("dead_peer.mute.max <= 1 s", ["users.dead_peer"], "no dead peer is mute"),
+        ("dead_peer.late == 0", ["users.dead_peer"], "no peer plays dead"),
+        ("auth.false_accepts == 0", ["users.bad_token", "users.expiring"], "every token is valid"),
+        ("auth.expiry.p99 <= 1 s", ["users.expiring"], "no token expires"),
+        ("drain.exit <= 1 s", ["[commands]"], "the gateway never drains"),
+        ("memory.per_subscription <= 1 KB", ["[commands]"], "no command says subscribe"),
+        ("memory.per_message <= 1 B", ["[commands]"], "no command says send"),
+        ("memory.per_backlog <= 1 KB", ["[commands]"], "no command says pause"),
+        ("memory.returned >= 0.9", ["[commands]"], "no user leaves"),
+        ("memory.left_fds == 0", ["[commands]", "users.churner"], "no user comes and goes"),
     ],
 )
 def test_a_budget_says_what_would_produce_its_data(

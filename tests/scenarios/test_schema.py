@@ -150,7 +150,7 @@ def without(text: str, table: str) -> str:
         pytest.param(
             ["users.subscriber", "users.trader"], "no user subscribes to a symbol", id="no listener"
         ),
-        pytest.param(["users.abuser"], "nobody exceeds the limit", id="no abuser"),
+        pytest.param(["users.abuser"], "no user exceeds the limit", id="no abuser"),
         pytest.param(
             ["users.subscriber", "users.trader", "users.abuser"], "nobody connects", id="nobody"
         ),
