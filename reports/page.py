@@ -1,4 +1,4 @@
-"""The report: one HTML file that needs no network, no script and no second file."""
+"""The report: one HTML file without network access, scripts or other files."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from reports.verdict import RunVerdict
 _UNIT: Final = re.compile(r"(?<=\d) (?=(?:%|ns|µs|ms|s|B|KB|MB|GB)\b|%)")
 
 ALWAYS: Final = frozenset({"budgets", "health"})
-"""Sections that stand in every report; the others where they have something to show."""
+"""Sections of every report; others appear when they have something to show."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A chart as the page holds it; both sizes are empty when there is nothing to draw."""
+    """A chart in the page; ``wide`` and ``narrow`` are empty without a picture."""
 
     key: str
     title: str
@@ -48,7 +48,13 @@ class Section:
 
 
 def render_page(run: RunFrames, outcome: RunVerdict, baseline: RunFrames | None = None) -> str:
-    """Return ``report.html``: the same bytes for the same run, beside the same baseline."""
+    """Return ``report.html``, the same bytes for the same run and baseline.
+
+    Args:
+        run: the run.
+        outcome: its verdict.
+        baseline: the run to compare with; None without one.
+    """
     environment = Environment(
         loader=PackageLoader("reports"),
         autoescape=True,
@@ -93,9 +99,9 @@ def _draw(
 
 
 def _beside(run: RunFrames, baseline: RunFrames | None) -> list[Chart]:
-    """Return what was compared with the run's baseline, quantile by quantile."""
+    """Return the charts that compare the run with its baseline."""
     if baseline is None:
-        words = "No baseline to stand beside; name one with --baseline RUN"
+        words = "No baseline; name one with --baseline RUN"
         return [Chart("beside", words, "")]
     return [charts.compare_quantiles(baseline, run, metric) for metric in ("push", "ack")]
 
@@ -116,7 +122,7 @@ def _headline(outcome: RunVerdict) -> str:
 
 
 def _sections(drawn: Sequence[tuple[str, str, list[Chart]]]) -> tuple[Section, ...]:
-    """Return the sections that have something to show."""
+    """Return the sections with content."""
     return tuple(
         Section(key, title, tuple(_picture(chart) for chart in shown))
         for key, title, each in drawn
@@ -125,7 +131,7 @@ def _sections(drawn: Sequence[tuple[str, str, list[Chart]]]) -> tuple[Section, .
 
 
 def _absent(drawn: Sequence[tuple[str, str, list[Chart]]]) -> list[str]:
-    """Return one line for each chart that has nothing to show: its title says why."""
+    """Return the titles of charts without content; each says why."""
     return [chart.title for _, _, each in drawn for chart in each if chart.is_absent]
 
 
@@ -134,11 +140,11 @@ def _picture(chart: Chart) -> Picture:
     table = None if chart.table is None else cells_of(chart.table)
     if chart.draw is None:
         return Picture(chart.key, title, note, Markup(), Markup(), table)
-    # The text inside was escaped when the SVG was written.
+    # Texts were escaped when the SVG was written.
     wide, narrow = Markup(chart.svg(WIDE)), Markup(chart.svg(NARROW))  # noqa: S704 - our own SVG
     return Picture(chart.key, title, note, wide, narrow, table)
 
 
 def unbroken(text: str) -> str:
-    """Return a text in which no line breaks between a number and its unit."""
+    """Return a text with no-break spaces between numbers and units."""
     return _UNIT.sub("\N{NO-BREAK SPACE}", text)

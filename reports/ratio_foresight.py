@@ -22,11 +22,11 @@ from scenarios.schema import Budget, ScenarioError, parse_budget
 
 
 def foresee_ratios(baseline: RunFrames, budgets: Sequence[Budget]) -> list[str]:
-    """Return in words each relative budget that a run like its baseline could hardly decide.
+    """Return a message for each relative budget that a run like its baseline could hardly decide.
 
     Args:
-        baseline: the run that will be compared with.
-        budgets: those that are not relative are passed over.
+        baseline: the run to compare with.
+        budgets: absolute ones are ignored.
     """
     found = [(budget, _foresee(baseline, budget)) for budget in budgets if budget.is_relative]
     return [f"{budget.text}: {words}" for budget, words in found if words]
@@ -36,17 +36,17 @@ def _foresee(baseline: RunFrames, budget: Budget) -> str:
     base = measure(baseline, budget.metric, budget.statistic)
     ratio = ratio_of(budget, base, base)
     if ratio.low is None or ratio.high is None:
-        return f"{ratio.why}; it will not be decided"
+        return f"{ratio.why}; this budget cannot be decided"
     if ratio.high / ratio.low <= math.exp(abs(math.log(budget.limit))):
         return ""
     return (
-        f"two runs such as the baseline show no change under {change(ratio.visible)}, and the "
-        f"budget allows {change(budget.limit - 1)}: run longer, or use tidegate compare"
+        f"two runs like the baseline show no change below {change(ratio.visible)}, but the limit "
+        f"is {change(budget.limit - 1)}; run longer, or use tidegate compare"
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print what cannot be decided; the exit code is 2 when baseline or budget cannot be read."""
+    """Print the budgets that cannot be decided; return 2 when the input cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m reports.ratio_foresight")
     parser.add_argument("baseline", type=Path, help="a run directory")
     parser.add_argument("budget", nargs="+", help="such as 'push.p99 ratio <= 1.10'")

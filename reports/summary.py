@@ -1,4 +1,4 @@
-"""The verdict as a page of Markdown: what a pipeline shows beside the change."""
+"""The verdict as Markdown, for a pipeline or a pull request."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def render_summary(run: RunFrames, outcome: RunVerdict) -> str:
 
 
 def _capacity_lines(run: RunFrames) -> list[str]:
-    """Return what a search for capacity came to; nothing where there was none."""
+    """Return the lines about a capacity search; none without one."""
     try:
         answer = read_capacity(run)
     except DamagedCapacityError as error:
         return ["", "## Capacity", "", f"No capacity interval: {_cell(str(error))}"]
     if answer is None:
         return []
-    words = explain_capacity(answer, run.scenario.budgets)
+    words = explain_capacity(answer)
     return [
         "",
         "## Capacity",

@@ -1,4 +1,4 @@
-"""What we run and what we demand: scenario files and the strict schema that reads them."""
+"""Scenario files (what to run, what to demand) and the strict schema that reads them."""
 
 from __future__ import annotations
 

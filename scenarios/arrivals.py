@@ -1,4 +1,4 @@
-"""How things that come at a rate are spread."""
+"""Arrival processes: how events of a given rate are spread over time."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ ARRIVAL_KINDS: Final[tuple[ArrivalKind, ...]] = ("constant", "poisson", "burst")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Arrivals:
-    """How things that come at a rate are spread.
+    """An arrival process.
 
     Attributes:
-        kind: evenly, at random, or ``burst_size`` at once.
-        burst_size: of ``burst``.
+        kind: at equal distances, at random, or in bursts.
+        burst_size: events per burst.
     """
 
     kind: ArrivalKind = "constant"

@@ -1,4 +1,4 @@
-"""The tables ``[users.NAME]`` of a scenario file, read strictly."""
+"""The tables ``[users.NAME]`` of a scenario file."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from scenarios.reading import Source, Table
 
 MAX_USERS: Final = 100_000
 MAX_BURST: Final = 10_000
-MAX_SYMBOLS_HELD: Final = 64  # as many as one subscribe may name
+MAX_SYMBOLS_HELD: Final = 64  # the most that one subscribe may name
 MAX_BUFFER: Final = 16_777_216
 LEAST_BUFFER: Final = 1_152  # socket(7): half of the least SO_RCVBUF, which the kernel doubles
 
 
 def read_users(top: Table) -> Users:
-    """Return the groups of ``[users]``; each table that is there is read whole."""
+    """Return the groups of ``[users]``."""
     table = top.table("users", optional=True) or Table(Source({}), (), {})
     held: dict[str, Group] = {}
     for name, read in _READERS.items():
@@ -46,7 +46,7 @@ def read_users(top: Table) -> Users:
 
 
 def read_arrivals(table: Table) -> Arrivals:
-    """Return how the things of a table arrive."""
+    """Return the arrival process of a table."""
     kind = cast(ArrivalKind, table.text("arrivals", ARRIVAL_KINDS, default="constant"))
     if kind != "burst":
         return Arrivals(kind=kind)

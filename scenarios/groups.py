@@ -1,7 +1,7 @@
-"""The groups of virtual users that a scenario may name: frozen records, units in their names.
+"""The groups of virtual users of a scenario.
 
-The well-behaved ones use the gateway as a customer would. The others ask for trouble on
-purpose, and what they meet is no error.
+Well-behaved groups use the gateway as a customer would. The others break rules on purpose, and
+the gateway's reaction to them is no error.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from scenarios.arrivals import Arrivals
 
 DeadPeerKind = Literal["mute", "no-pong", "stalled"]
 DEAD_PEER_KINDS: Final[tuple[DeadPeerKind, ...]] = ("mute", "no-pong", "stalled")
-"""Neither reads nor writes; reads and answers no ping; reads nothing and still writes pongs."""
+"""Neither reads nor writes; reads but answers no ping; reads nothing but writes pongs."""
 
 
 class Group(Protocol):
-    """Any group."""
+    """Any group of users."""
 
     @property
     def count(self) -> int:
-        """How many virtual users it has."""
+        """The number of virtual users."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SubscriberGroup:
-    """Users that listen to some symbols each.
+    """Users that subscribe to symbols.
 
     Attributes:
-        count: how many there are.
-        symbols: that each holds, drawn by popularity without replacement.
+        count: number of users.
+        symbols: symbols per user, drawn by popularity without replacement.
     """
 
     count: int
@@ -40,14 +40,13 @@ class SubscriberGroup:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TraderGroup:
-    """Users in the trading channel with symbols, that ask something now and then.
+    """Users that subscribe to the trading channel and to symbols, and send requests.
 
     Attributes:
-        count: how many there are.
-        symbols: that each holds, drawn by popularity without replacement.
-        request_every_s: mean time between two requests of one user, which are due whatever
-            the answers do.
-        arrivals: how its requests are spread.
+        count: number of users.
+        symbols: symbols per user, drawn by popularity without replacement.
+        request_every_s: mean time between two requests of a user, independent of the answers.
+        arrivals: how the requests are spread.
     """
 
     count: int
@@ -58,10 +57,10 @@ class TraderGroup:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IdleGroup:
-    """Users that connect and do nothing at all, until a command asks something of them.
+    """Users that connect and do nothing until a command.
 
     Attributes:
-        count: how many there are.
+        count: number of users.
     """
 
     count: int
@@ -69,12 +68,12 @@ class IdleGroup:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChurnerGroup:
-    """Users that listen, leave, and return.
+    """Users that subscribe, leave, and return.
 
     Attributes:
-        count: how many there are.
-        symbols: that each holds, drawn by popularity without replacement.
-        stay_s: mean time from coming to leaving.
+        count: number of users.
+        symbols: symbols per user, drawn by popularity without replacement.
+        stay_s: mean time from joining to leaving.
     """
 
     count: int
@@ -84,11 +83,11 @@ class ChurnerGroup:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StormGroup:
-    """Users that listen, and drop and return together, on command.
+    """Users that subscribe, and drop and return together on command.
 
     Attributes:
-        count: how many there are.
-        symbols: that each holds, drawn by popularity without replacement.
+        count: number of users.
+        symbols: symbols per user, drawn by popularity without replacement.
     """
 
     count: int
@@ -97,13 +96,13 @@ class StormGroup:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SlowReaderGroup:
-    """Users that listen and read slowly.
+    """Users that subscribe and read slowly.
 
     Attributes:
-        count: how many there are.
-        symbols: that each holds, drawn by popularity without replacement.
-        bytes_per_second: the most that one reads.
-        receive_buffer_bytes: asked of the kernel (``SO_RCVBUF``, which doubles it).
+        count: number of users.
+        symbols: symbols per user, drawn by popularity without replacement.
+        bytes_per_second: the most that a user reads.
+        receive_buffer_bytes: ``SO_RCVBUF``, which the kernel doubles.
     """
 
     count: int
@@ -114,12 +113,12 @@ class SlowReaderGroup:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NeverReaderGroup:
-    """Users that subscribe and read nothing from then on.
+    """Users that subscribe and then stop reading.
 
     Attributes:
-        count: how many there are.
-        symbols: that each holds, drawn by popularity without replacement.
-        receive_buffer_bytes: asked of the kernel (``SO_RCVBUF``, which doubles it).
+        count: number of users.
+        symbols: symbols per user, drawn by popularity without replacement.
+        receive_buffer_bytes: ``SO_RCVBUF``, which the kernel doubles.
     """
 
     count: int
@@ -132,9 +131,9 @@ class DeadPeerGroup:
     """Users that play dead.
 
     Attributes:
-        count: how many there are.
-        kinds: of death, dealt to the members in turn.
-        dies_after_s: from the welcome on.
+        count: number of users.
+        kinds: of death, assigned to the users in turn.
+        dies_after_s: from the welcome.
     """
 
     count: int
@@ -142,20 +141,20 @@ class DeadPeerGroup:
     dies_after_s: float
 
     def kind(self, number: int) -> DeadPeerKind:
-        """Return the kind of the group's member ``number``, from 0."""
+        """Return the kind of user ``number``, from 0."""
         return self.kinds[number % len(self.kinds)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AbuserGroup:
-    """Users that send ``burst`` requests at once after the welcome, then one each second.
+    """Users that send ``burst`` requests at once after the welcome, then one per second.
 
     Attributes:
-        count: how many there are.
-        burst: requests at once, over all its connections together.
-        connections: how many connections of the one user each of them holds.
-        reconnects: how often it comes back to see whether that resets the limit.
-        edge: after the burst it sends just before and just after each ``retryAfter`` instead.
+        count: number of users.
+        burst: requests at once, over all connections of a user.
+        connections: connections per user.
+        reconnects: how often a user reconnects, to see whether that resets the limit.
+        edge: after the burst, send just before and just after each ``retryAfter`` instead.
     """
 
     count: int
@@ -167,11 +166,11 @@ class AbuserGroup:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BadTokenGroup:
-    """Users that try a token which the contract refuses.
+    """Users that try tokens that the contract refuses.
 
     Attributes:
-        count: how many there are.
-        every_s: time between two tries, of another kind each.
+        count: number of users.
+        every_s: time between two attempts, each with another kind of token.
     """
 
     count: int
@@ -180,12 +179,12 @@ class BadTokenGroup:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExpiringGroup:
-    """Users whose connection the gateway must end.
+    """Users with a token that expires.
 
     Attributes:
-        count: how many there are.
-        lifetime_s: from their coming to their end: ``exp`` and leeway together.
-        refreshing: share of them that refreshes in time and stays, 0 to 1.
+        count: number of users.
+        lifetime_s: from joining to disconnection: ``exp`` and leeway together.
+        refreshing: share of users that refresh in time and stay, 0 to 1.
     """
 
     count: int
@@ -195,7 +194,7 @@ class ExpiringGroup:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Users:
-    """Who connects; a group that the scenario does not name is None."""
+    """All groups; one that the scenario does not name is None."""
 
     subscriber: SubscriberGroup | None = None
     trader: TraderGroup | None = None
@@ -210,18 +209,18 @@ class Users:
     expiring: ExpiringGroup | None = None
 
     def named(self) -> dict[str, Group]:
-        """Return the groups that there are, by name, in the order of their declaration."""
+        """Return the groups of the scenario by name, in order of declaration."""
         held = {name: getattr(self, name) for name in GROUPS}
         return {name: group for name, group in held.items() if group is not None}
 
     def symbols(self) -> dict[str, int]:
-        """Return how many symbols a user of each group holds, of the groups that hold some."""
+        """Return the symbols per user of each group that has some."""
         held = {name: getattr(group, "symbols", 0) for name, group in self.named().items()}
         return {name: symbols for name, symbols in held.items() if symbols}
 
     @property
     def total(self) -> int:
-        """All virtual users together."""
+        """The number of all virtual users."""
         return sum(group.count for group in self.named().values())
 
 

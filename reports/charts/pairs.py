@@ -1,4 +1,4 @@
-"""Two runs side by side: the same metric, and how much larger it is at each quantile."""
+"""Two runs compared: a metric by percentile, and its ratio."""
 
 from __future__ import annotations
 
@@ -43,18 +43,22 @@ class QuantileRatio:
 
 
 def quantile_ratios(run_base: RunFrames, run_head: RunFrames, metric: str) -> list[QuantileRatio]:
-    """Return head over base at the quantiles that both runs carry.
+    """Return head over base at the quantiles that both runs support.
 
-    The interval is a moving-block bootstrap over the seconds of either run, drawn apart. It
-    knows nothing of what differs between two starts of the same gateway: for a verdict, pairs
-    of runs are compared.
+    The interval is a moving-block bootstrap over the seconds of each run. It does not cover
+    differences between two starts of the same gateway, so a verdict needs pairs of runs.
+
+    Args:
+        run_base: the run to compare with.
+        run_head: the run that is compared.
+        metric: a name of ``reports.measures.latency.SOURCES``.
     """
     base, head = (_judged(run, metric) for run in (run_base, run_head))
     if not base.n or not head.n:
         return []
     carried = [q for q in _AT if min(base.n, head.n) >= intervals.samples_needed(q)]
     drawn = [_drawn(each, carried, seed) for each, seed in ((base, 1), (head, 2))]
-    fewest = min(len(each) for each in drawn)  # a draw of seconds without a value is none
+    fewest = min(len(each) for each in drawn)  # draws without a value are dropped
     found = []
     for place, quantile in enumerate(carried):
         before, after = (intervals.quantile_of(each, quantile) for each in (base, head))
@@ -99,11 +103,20 @@ def compare_quantiles(
     metric: str = "push",
     names: tuple[str, str] = ("base", "head"),
 ) -> Chart:
-    """Return a metric of two runs, one over the other, and head over base by quantile."""
+    """Return a metric of two runs by percentile, and head over base.
+
+    Args:
+        base: the run to compare with.
+        head: the run that is compared.
+        metric: a name of ``reports.measures.latency.SOURCES``.
+        names: of base and head.
+    """
     key = f"pair-{metric.replace('.', '-').replace('_', '-')}"
     ratios = quantile_ratios(base, head, metric)
     if not ratios:
-        return Chart(key, f"No {words(metric)} to compare: one of the runs has too few values", "")
+        return Chart(
+            key, f"No comparison of {words(metric)}: one of the runs has too few values", ""
+        )
     curves = [spectrum_of(_judged(run, metric)) for run in (base, head)]
 
     def draw(size: Size) -> Figure:
@@ -121,8 +134,8 @@ def compare_quantiles(
         return figure
 
     note = (
-        "Above: both runs. Below: their ratio at quantiles that both carry, with a 95 % interval "
-        "of a bootstrap over each run's seconds; two runs do not show what differs between starts."
+        "Above: both runs. Below: their ratio, with a 95 % interval from a bootstrap over each "
+        "run's seconds. Differences between two starts of one gateway are not included."
     )
     return Chart(key, _title(metric, ratios, names), note, draw, _table(ratios, names))
 
@@ -147,9 +160,10 @@ def _title(metric: str, ratios: list[QuantileRatio], names: tuple[str, str]) -> 
     name = f"p{told.quantile * 100:g}"
     spans = f"{quantities.span(told.base_ns)} → {quantities.span(told.head_ns)}"
     interval = f"95 %: {told.low:.2f} to {told.high:.2f}; {spans}"
-    head = f"{words(metric).capitalize()} {name} of {names[1]} is {told.value:.2f} times"
-    unsure = ", no difference that these runs can show" if told.low <= 1 <= told.high else ""
-    return f"{head} {names[0]}'s ({interval}){unsure}"
+    head = f"{words(metric).capitalize()} {name} of {names[1]} is {told.value:.2f} times {names[0]}"
+    if told.low <= 1 <= told.high:
+        head = f"No visible difference: {head[0].lower()}{head[1:]}"
+    return f"{head} ({interval})"
 
 
 def _table(ratios: list[QuantileRatio], names: tuple[str, str]) -> pd.DataFrame:
@@ -160,8 +174,8 @@ def _table(ratios: list[QuantileRatio], names: tuple[str, str]) -> pd.DataFrame:
                 f"{names[0]}_ns": ratio.base_ns,
                 f"{names[1]}_ns": ratio.head_ns,
                 "ratio": ratio.value,
-                "from": ratio.low,
-                "to": ratio.high,
+                "low": ratio.low,
+                "high": ratio.high,
             }
             for ratio in ratios
         ]

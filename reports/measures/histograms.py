@@ -1,4 +1,4 @@
-"""One-second histograms out of a run's ``hist`` table."""
+"""One-second histograms from a run's ``hist`` table."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from reports.run_frames import RunFrames
 
 STEADY: Final = (Phase.STEADY,)
 EVERY_PHASE: Final = tuple(Phase)
-
-
-_MOST_CELLS: Final = 1_000_000  # 8 MB: of a run of hours no histogram is kept
+_MOST_CELLS: Final = 1_000_000  # 8 MB: a larger histogram is not cached
 
 
 def histogram_of(
@@ -28,16 +26,16 @@ def histogram_of(
     without: Collection[int] = (),
     family: str | None = None,
 ) -> intervals.StackedHistogram:
-    """Stack a series' one-second histograms over phases, workers added up.
+    """Return a series' one-second histograms over phases, summed over workers.
 
-    Seconds of those phases without a value are rows of zeros: they are part of the run.
+    A second without values is a row of zeros.
 
     Args:
         run: the run.
         series: what was measured.
-        phases: which phases' seconds are taken.
-        without: seconds that are left out, such as tainted ones.
-        family: one kind of stream alone; None takes all together.
+        phases: the phases whose seconds are included.
+        without: seconds of the run to leave out, such as tainted ones.
+        family: one kind of stream; None for all together.
     """
     key = ("histogram", series, tuple(phases), frozenset(without), family)
     found: intervals.StackedHistogram | None = run.memory.get(key)
@@ -79,7 +77,7 @@ def _stack(
 
 @once_a_run
 def seconds_of(run: RunFrames, phases: tuple[Phase, ...]) -> npt.NDArray[np.int64]:
-    """Return the seconds of phases that any table of the run knows, rising."""
+    """Return the seconds of phases that any table of the run has, in order."""
     names = [str(phase) for phase in phases]
     seconds: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
     for table in ("hist", "timeline"):

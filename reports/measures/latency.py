@@ -1,14 +1,15 @@
-"""Quantiles of spans: pushes on their way, answers, connections, the generator's own.
+"""Quantiles of times: pushes, acknowledgements, connections, and the generator's own delays.
 
 They come from the one-second histograms of the steady phase, without its tainted seconds
-(``reports.taint``). ``connect`` and ``session`` take all phases, because connecting is what
-the ramp does; heartbeats take warm-up too, because they come rarely and every client is there.
+(``reports.taint``). ``connect`` and ``session`` cover all phases, because users connect in the
+ramp. Heartbeats cover the warm-up too, because they are rare.
 
-Intervals are of two kinds. A stream of values that lasts a whole phase has a moving-block
-bootstrap over its seconds; where seconds are left out, those around them count as neighbours.
-Values that come once for each member of a group, all within a few
-seconds of one event (a storm, a drain, a death), have too few seconds for that; there the
-interval is distribution-free, from order statistics over the members (``estimate_by_order``).
+There are two kinds of interval:
+
+- Values that arrive throughout a phase: a moving-block bootstrap over its seconds. Seconds
+  around one that is left out count as neighbours.
+- One value per member of a group, within a few seconds of one event (storm, drain, death): a
+  distribution-free interval from order statistics over the members (``estimate_by_order``).
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ SOURCES: Final[dict[str, tuple[Series, tuple[Phase, ...]]]] = {
 _TOGETHER: Final = tuple(
     quantile_fraction(each) for each in ("p50", "p90", "p95", "p99", "p99.9", "p99.99")
 )
-"""Quantiles that the charts ask for, so that one resampling serves all."""
+"""Quantiles estimated together, so that one resampling serves all."""
 
 ONE_WAY: Final = frozenset({"push", "push_service", "accept", "kernel", "staleness"})
 """Metrics that subtract a stamp of one clock from a stamp of another."""
@@ -72,14 +73,14 @@ def measure_stream(
     without: Collection[int] | None = None,
     besides: frozenset[int] = frozenset(),
 ) -> Measurement:
-    """Measure a quantile of values that came all through a phase.
+    """Measure a quantile of values that arrive throughout a phase.
 
     Args:
         run: the run.
         metric: a name of ``SOURCES``.
         statistic: ``p50`` to ``p99.99``, or ``max``.
-        without: seconds to leave out; None: the run's tainted ones.
-        besides: seconds to leave out besides.
+        without: seconds to leave out; None for the run's tainted ones.
+        besides: more seconds to leave out.
     """
     series, phases = SOURCES[metric]
     excluded = frozenset(_tainted(run, phases) if without is None else without) | besides
@@ -98,14 +99,14 @@ def measure_stream(
 def measure_members(
     run: RunFrames, series: Series, statistic: str, *, never: int = 0, nobody: str = ""
 ) -> Measurement:
-    """Measure a quantile of values of which each member of a group gives one.
+    """Measure a quantile of values that each member of a group gives once.
 
     Args:
         run: the run.
         series: one value for each member, in any phase.
         statistic: ``p50`` to ``p99.99``, or ``max``.
-        never: members whose value never came: each is larger than all that did.
-        nobody: what to say when there is no value at all.
+        never: members without a value; each ranks above all values.
+        nobody: the reason to give when there is no value at all.
     """
     histogram = histogram_of(run, series, EVERY_PHASE)
     if not histogram.n:
@@ -113,20 +114,20 @@ def measure_members(
     members = histogram.n + never
     if statistic == "max":
         if never:
-            return absent(f"{never:,} of {members:,} never came to it", histogram.n)
+            return absent(f"{never:,} of {members:,} members have no value", histogram.n)
         return estimated(intervals.estimate_maximum(histogram), needed=1)
     quantile = quantile_fraction(statistic)
     needed = intervals.samples_needed(quantile)
     found = intervals.estimate_by_order(histogram, quantile, never=never)
     if found is None:
-        why = f"{never:,} of {members:,} never came to it, so the {statistic} is not known"
+        why = f"{never:,} of {members:,} members have no value, so the {statistic} is unknown"
         return absent(why, histogram.n)
-    words = f"of {members:,} members, {never:,} never came to it" if never else ""
+    words = f"{never:,} of {members:,} members have no value" if never else ""
     return estimated(found, words, needed=needed)
 
 
 def _tainted(run: RunFrames, phases: Sequence[Phase]) -> frozenset[int]:
-    """What takes all phases, connecting, is the ramp's business; taint is the steady phase's."""
+    """Return the seconds to leave out; none of metrics that cover all phases."""
     return frozenset() if len(phases) == len(Phase) else left_out(run)
 
 
@@ -146,7 +147,7 @@ def _estimate(
 def _estimates(
     run: RunFrames, metric: str, excluded: frozenset[int], quantiles: tuple[float, ...]
 ) -> dict[float, intervals.Estimate]:
-    """Return quantiles of a metric with their intervals, all from the same draws."""
+    """Return quantiles of a metric with their intervals, from the same draws."""
     series, phases = SOURCES[metric]
     histogram = histogram_of(run, series, phases, without=excluded)
     found = intervals.estimate_quantiles(histogram, quantiles, seed=run.scenario.seed)
@@ -161,27 +162,26 @@ def _why_empty(run: RunFrames, series: Series, phases: Sequence[Phase]) -> str:
 def _too_short(histogram: intervals.StackedHistogram) -> str:
     least = intervals.FEWEST_BLOCKS * intervals.block_length(histogram)
     return (
-        f"{quantities.counted(len(histogram.seconds), 'second')} of data are too few "
-        f"for an interval: at least {least} are needed"
+        f"an interval needs at least {least} seconds, and there are "
+        f"{quantities.count(len(histogram.seconds))}"
     )
 
 
 def _widen(run: RunFrames, found: Measurement) -> Measurement:
     """Add the bound on the clocks' difference to both ends of a one-way interval.
 
-    With one clock there is none. With two whose difference is not bounded there is no
-    interval: the value then says how the clocks differ as much as how long anything took.
+    One clock has no difference. Two clocks with an unbounded difference give no interval.
     """
     clock = run.manifest.part("clock")
     is_one = clock.get("same") is not False
     error_ns = clock.get("error_ns", 0 if is_one else None)
     if error_ns is None:
-        words = "two clocks whose difference nobody bounded"
+        words = "gateway and generator have two clocks with an unknown difference"
         why = f"{words}; {found.why}" if found.why else words
         return replace(found, low=None, high=None, why=why)
     if not error_ns or found.low is None or found.high is None:
         return found
-    words = f"two clocks, each way ± {quantities.span(float(error_ns))}"
+    words = f"two clocks, ± {quantities.span(float(error_ns))}"
     return replace(
         found,
         low=max(0.0, found.low - error_ns),

@@ -183,7 +183,7 @@ def test_every_metric_has_data_in_a_scenario_that_names_everything(metric: objec
         ('kinds = ["mute", "no-pong", "stalled"]', 'kinds = ["mut"]', "did you mean mute?"),
         ('kinds = ["mute", "no-pong", "stalled"]', 'kinds = ["mute", "mute"]', "twice"),
         ('kinds = ["mute", "no-pong", "stalled"]', "kinds = []", "write a list of mute"),
-        ("count = 7", "count = 2", "one for each at least"),
+        ("count = 7", "count = 2", "write at least 3"),
         ("edge = true", "edge = 1", "write true or false"),
         ('bytes_per_second = "1 KB"', "bytes_per_second = 1024", "write a size"),
         ('receive_buffer = "4 KB"\n[users.never', "[users.never", "receive_buffer is missing"),
@@ -209,9 +209,9 @@ def test_what_is_wrong_with_a_group_is_said(right: str, wrong: str, words: str) 
         ('do = "restart"', 'do = "restart"\nwho = "storm"', "unknown key commands.who"),
         ('do = "drop"', 'do = "drop"\ncount = 3', "unknown key commands.count"),
         ("count = 10\n[[commands]]", "[[commands]]", "commands.count is missing"),
-        ('at = "5 s"', 'at = "1 s"', "commands.at falls"),
-        ('at = "40 s"', 'at = "60 s"', "beyond the steady phase"),
-        ('within = "2 s"', 'within = "55 s"', "beyond the steady phase"),
+        ('at = "5 s"', 'at = "1 s"', "commands.at must not fall"),
+        ('at = "40 s"', 'at = "60 s"', "after the steady phase"),
+        ('within = "2 s"', 'within = "55 s"', "after the steady phase"),
         ('do = "drop"\nwho = "storm"', 'do = "pause"\nwho = "storm"', "without a drop of storm"),
         ('do = "resume"', 'do = "pause"', "pause twice for idle"),
         ('do = "restart"', 'do = "terminate"', "comes after terminate"),
@@ -265,5 +265,5 @@ def test_a_longer_steady_phase_stands_in_the_text_too() -> None:
 
 def test_a_steady_phase_that_ends_before_a_command_is_refused() -> None:
     scenario = parse_scenario(EVERYTHING, path="x.toml")
-    with pytest.raises(ScenarioError, match="beyond the steady phase"):
+    with pytest.raises(ScenarioError, match="after the steady phase"):
         lengthen(scenario, 10.0, path="x.toml")
