@@ -50,7 +50,13 @@ def quantity(value: float | None, kind: str) -> str:
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """Return ``1 client`` or ``300 clients``."""
+    """Return ``1 client`` or ``300 clients``.
+
+    Args:
+        number: how many.
+        noun: in the singular.
+        plural: of an irregular noun.
+    """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 

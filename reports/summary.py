@@ -17,7 +17,7 @@ def render_summary(run: RunFrames, outcome: RunVerdict) -> str:
     if run.scenario.question:
         lines += [run.scenario.question, ""]
     if outcome.verdict is not Verdict.PASS:
-        lines += [f"- {_cell(reason)}" for reason in reasons_of(outcome)] + [""]
+        lines += [f"- {cell(reason)}" for reason in reasons_of(outcome)] + [""]
     lines += _budget_lines(outcome)
     lines += _capacity_lines(run)
     lines += ["", "## Can the times be believed?", ""]
@@ -25,7 +25,7 @@ def render_summary(run: RunFrames, outcome: RunVerdict) -> str:
     for title, name in (("Problems", "problems"), ("Not measured", "unmeasured")):
         words = run.manifest.words(name)
         if words:
-            lines += ["", f"## {title}", "", *(f"- {_cell(word)}" for word in words)]
+            lines += ["", f"## {title}", "", *(f"- {cell(word)}" for word in words)]
     lines += [
         "",
         f"Run `{outcome.run_id}`, seed {run.scenario.seed}, status {run.manifest.status}.",
@@ -38,7 +38,7 @@ def _capacity_lines(run: RunFrames) -> list[str]:
     try:
         answer = read_capacity(run)
     except DamagedCapacityError as error:
-        return ["", "## Capacity", "", f"No capacity interval: {_cell(str(error))}"]
+        return ["", "## Capacity", "", f"No capacity interval: {cell(str(error))}"]
     if answer is None:
         return []
     words = explain_capacity(answer)
@@ -46,7 +46,7 @@ def _capacity_lines(run: RunFrames) -> list[str]:
         "",
         "## Capacity",
         "",
-        f"{_cell(words)}; {quantities.counted(len(answer.trials), 'trial')}.",
+        f"{cell(words)}; {quantities.counted(len(answer.trials), 'trial')}.",
     ]
 
 
@@ -64,11 +64,12 @@ def _budget_lines(outcome: RunVerdict) -> list[str]:
             quantities.count(decision.measurement.n),
             decision.why,
         )
-        lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
+        lines.append(f"| {' | '.join(cell(each) for each in cells)} |")
     return lines
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """Return a text for a cell of a Markdown table."""
     return text.replace("|", r"\|").replace("\n", " ")
 
 

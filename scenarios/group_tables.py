@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, cast
 
-from scenarios.arrivals import ARRIVAL_KINDS, ArrivalKind, Arrivals
 from scenarios.groups import (
+    ARRIVAL_KINDS,
     DEAD_PEER_KINDS,
     AbuserGroup,
+    ArrivalKind,
+    Arrivals,
     BadTokenGroup,
     ChurnerGroup,
     DeadPeerGroup,

@@ -9,11 +9,26 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Final, Literal, Protocol
 
-from scenarios.arrivals import Arrivals
-
 DeadPeerKind = Literal["mute", "no-pong", "stalled"]
 DEAD_PEER_KINDS: Final[tuple[DeadPeerKind, ...]] = ("mute", "no-pong", "stalled")
 """Neither reads nor writes; reads but answers no ping; reads nothing but writes pongs."""
+
+
+ArrivalKind = Literal["constant", "poisson", "burst"]
+ARRIVAL_KINDS: Final[tuple[ArrivalKind, ...]] = ("constant", "poisson", "burst")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arrivals:
+    """An arrival process.
+
+    Attributes:
+        kind: at equal distances, at random, or in bursts.
+        burst_size: events per burst.
+    """
+
+    kind: ArrivalKind = "constant"
+    burst_size: int = 1
 
 
 class Group(Protocol):

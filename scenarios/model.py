@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from scenarios.arrivals import Arrivals
 from scenarios.budgets import Budget
 from scenarios.capacity_table import Capacity
-from scenarios.groups import Users
+from scenarios.groups import Arrivals, Users
 
 MARKET_EVENTS: Final = ("price:update", "ticker:update", "orderbook:update")
 TRADING_EVENTS: Final = (

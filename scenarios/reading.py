@@ -85,7 +85,15 @@ class Table:
     def number(
         self, key: str, low: float, high: float, example: float, default: float | None = None
     ) -> float:
-        """Return a number from ``low`` to ``high``; the arguments are those of ``integer``."""
+        """Return a number from ``low`` to ``high``.
+
+        Args:
+            key: of the value.
+            low: the least value.
+            high: the largest value.
+            example: for the message.
+            default: without it the key is required.
+        """
         right = f"write a number from {low:g} to {high:,g}, such as {example:g}"
         value = self._get(key, right, optional=default is not None)
         if value is None:

@@ -12,14 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, cast
 
-from scenarios.arrivals import Arrivals
 from scenarios.budgets import STATISTICS, Budget, parse_budget
 from scenarios.capacity_table import Capacity, read_capacity
 from scenarios.catalogue import METRICS, Metric
 from scenarios.coherence import check_coherence
 from scenarios.commands import read_command
 from scenarios.group_tables import MAX_USERS, read_arrivals, read_users
-from scenarios.groups import GROUPS, AbuserGroup, DeadPeerKind, Group
+from scenarios.groups import GROUPS, AbuserGroup, Arrivals, DeadPeerKind, Group
 from scenarios.health_table import read_health
 from scenarios.locate import locate_keys
 from scenarios.model import (

@@ -79,7 +79,13 @@ def _label_phase(axes: Axes, phase: Phase, middle: float) -> None:
 
 
 def limit_line(axes: Axes, limit: float, label: str) -> None:
-    """Draw a labelled limit across the axes, in data units."""
+    """Draw a labelled limit across the axes.
+
+    Args:
+        axes: to draw in.
+        limit: in data units.
+        label: written at the right end.
+    """
     axes.axhline(limit, color=ORANGE, linewidth=1.1, linestyle=(0, (5, 3)), zorder=2.5)
     axes.annotate(
         label,
@@ -117,7 +123,13 @@ def shade_seconds(axes: Axes, seconds: Iterable[float]) -> None:
 
 
 def count_axis(axes: Axes, label: str, *, whole: bool = False) -> None:
-    """Make y an axis of numbers from zero, with separated thousands."""
+    """Make y an axis of numbers from zero, with separated thousands.
+
+    Args:
+        axes: to change.
+        label: of the axis.
+        whole: whole numbers only.
+    """
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=whole))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _count(value)))
@@ -209,9 +221,12 @@ _CHARACTER: Final = 0.58
 
 
 def mark_commands(axes: Axes, run: RunFrames, *, named: bool) -> None:
-    """Draw a line at each command; ``named`` writes the commands above the axes.
+    """Draw a line at each command.
 
-    A name that would overlap the previous one is left out.
+    Args:
+        axes: with its limits set.
+        run: the run.
+        named: write the commands above the axes, except where names would overlap.
     """
     first, last = axes.get_xlim()
     character = _character_width(axes)

@@ -35,7 +35,7 @@ def dead_peer_times(run: RunFrames) -> Chart:
     rows = rows[rows["event"] == str(Event.DEAD_PEER)]
     key = "dead-peers"
     if rows.empty:
-        why = run.absences.get("events") or "no peer played dead"
+        why = run.absences.get("events") or "no dead peer was recorded"
         return Chart(key, f"No dead peers: {why}", "")
     bands = _bands(run)
 

@@ -69,7 +69,13 @@ def quantiles_over_time(
 def seconds_table(
     run: RunFrames, series: Series, fractions: Sequence[float] = (0.5, 0.99, 1.0)
 ) -> pd.DataFrame:
-    """Return quantiles over time as a table of at most ``MOST_ROWS`` rows."""
+    """Return quantiles over time as a table of at most ``MOST_ROWS`` rows.
+
+    Args:
+        run: the run.
+        series: what was measured.
+        fractions: 0.99 for the p99.
+    """
     frame = quantiles_over_time(run, series, fractions, most=MOST_ROWS)
     return frame.rename(
         columns={fraction: f"{quantile_name(fraction)}_ns" for fraction in fractions}
@@ -173,7 +179,13 @@ def spreads_table(spreads: Sequence[Spread], heading: str) -> pd.DataFrame:
 
 
 def upper_limit(run: RunFrames, metric: str, statistic: str | None) -> float | None:
-    """Return the strictest absolute upper limit (ns) of the scenario on a metric; None without."""
+    """Return the scenario's strictest absolute upper limit on a metric, or None.
+
+    Args:
+        run: the run.
+        metric: a name of ``METRICS``.
+        statistic: such as ``p99``; None for a metric of one number.
+    """
     limits = [
         budget.limit
         for budget in run.scenario.budgets

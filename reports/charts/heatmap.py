@@ -173,4 +173,4 @@ def _title(run: RunFrames, metric: str) -> str:
     if not beyond.any():
         return f"{told}; none took longer than {_FAR} times the median"
     seconds = quantities.counted(int((beyond > 0).sum()), "second")
-    return f"{told}; {int(beyond.sum()):,} in {seconds} took longer than {_FAR} times the median"
+    return f"{told}; {int(beyond.sum()):,} took longer than {_FAR} times the median, in {seconds}"

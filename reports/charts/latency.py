@@ -175,11 +175,11 @@ def _spectrum_title(curves: dict[str, tuple[pd.DataFrame, str, str]]) -> str:
         return quantities.span(float(np.interp(nines, curve["nines"], curve["value_ns"])))
 
     last = curve.iloc[-1]
-    told = f"{words(name).capitalize()}: 50 % within {at(np.log10(2))}"
+    told = f"{words(name).capitalize()} took {at(np.log10(2))} at p50"
     if last["nines"] >= 2:
-        told += f", 99 % within {at(2)}"
+        told += f", {at(2)} at p99"
     count = quantities.count(float(10 ** last["nines"]))
-    return f"{told}, slowest of {count} {quantities.span(float(last['value_ns']))}"
+    return f"{told}; the slowest of {count} took {quantities.span(float(last['value_ns']))}"
 
 
 def _spectrum_table(

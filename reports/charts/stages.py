@@ -60,11 +60,11 @@ def latency_by_stage(run: RunFrames) -> Chart:
 def _stage_title(whole: Spread | None, stages: list[Spread]) -> str:
     slowest = max(stages, key=lambda stage: stage.values_ns.get(0.99, 0.0))
     parts = ", ".join(f"{stage.name} {stage.told(0.5)}" for stage in stages)
-    head = f"p50 of a push is {whole.told(0.5)}" if whole else "p50 of each stage"
+    head = f"at p50: {whole.name} {whole.told(0.5)}, {parts}" if whole else f"at p50: {parts}"
     if 0.99 not in slowest.values_ns:
-        return f"{head}: {parts}"
+        return f"Stages {head}"
     most = f"The slowest stage at p99 is {slowest.name}, {slowest.told(0.99)}"
-    return f"{most} ({slowest.interval()}); {head}: {parts}"
+    return f"{most} ({slowest.interval()}); {head}"
 
 
 def latency_by_family(run: RunFrames) -> Chart:
@@ -95,8 +95,8 @@ def _family_title(rows: list[Spread]) -> str:
     slowest = max(judged, key=lambda row: row.values_ns[0.99])
     quickest = min(judged, key=lambda row: row.values_ns[0.99])
     return (
-        f"At p99 the slowest streams are {slowest.name}, {slowest.told(0.99)} "
-        f"({slowest.interval()}), the quickest {quickest.name}, {quickest.told(0.99)}"
+        f"The slowest streams at p99 are {slowest.name}, {slowest.told(0.99)} "
+        f"({slowest.interval()}), the fastest {quickest.name}, {quickest.told(0.99)}"
     )
 
 

@@ -85,7 +85,7 @@ def run_timeline(run: RunFrames) -> Chart:
 
     note = "One point per second, all processes summed. Latencies have logarithmic scales."
     if len(tainted):
-        note += " Hatched: disturbed seconds, in which the host or the generator spoilt the times."
+        note += " Hatched: seconds disturbed by the host or the generator."
     return Chart(key, _title(run, rows, len(tainted)), note, draw, _table(run))
 
 

@@ -12,6 +12,7 @@ from reports.compare.outcome import Comparison
 from reports.console import MARKS, marked
 from reports.decisions import Decision
 from reports.ratios import change
+from reports.summary import cell
 from scenarios.schema import METRICS
 
 _HOW = {
@@ -75,7 +76,7 @@ def render_comparison(found: Comparison) -> str:
         "",
     ]
     if found.verdict is not Verdict.PASS:
-        lines += [f"- {_cell(reason)}" for reason in found.reasons] + [""]
+        lines += [f"- {cell(reason)}" for reason in found.reasons] + [""]
     lines += [
         "| verdict | budget | base | head | change | 95 % interval | smallest visible change | |",
         "|---|---|--:|--:|--:|--:|--:|---|",
@@ -90,10 +91,10 @@ def render_comparison(found: Comparison) -> str:
             visible(one),
             one.why,
         )
-        lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
+        lines.append(f"| {' | '.join(cell(each) for each in cells)} |")
     lines += ["", f"{found.pairs} {_HOW[found.method]}."]
     if found.excluded:
-        lines.append(f"Left out: {_cell(_excluded(found))}.")
+        lines.append(f"Left out: {cell(_excluded(found))}.")
     return "\n".join(lines) + "\n"
 
 
@@ -109,7 +110,3 @@ def _excluded(found: Comparison) -> str:
     """Return the number of excluded blocks, with the first as an example."""
     run_id, why = found.excluded[0]
     return f"{quantities.counted(len(found.excluded), 'block')}, such as {run_id} ({why})"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", r"\|").replace("\n", " ")

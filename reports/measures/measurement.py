@@ -57,7 +57,13 @@ def absent(why: str, n: int = 0) -> Measurement:
 def estimated(
     found: intervals.Estimate, why: str = "", *, needed: int | None = None
 ) -> Measurement:
-    """Return an estimate with its interval."""
+    """Return the measurement of an estimate.
+
+    Args:
+        found: value, interval and number of values.
+        why: a remark.
+        needed: number of values that a verdict needs.
+    """
     return Measurement(
         value=found.value, low=found.low, high=found.high, n=found.n, needed=needed, why=why
     )

@@ -126,25 +126,24 @@ def _attempts(run: RunFrames) -> pd.Series:
     return rows.loc[tried, "outcome"]
 
 
-def count_attempts(run: RunFrames) -> Measurement:
-    """Count the connection attempts of storm members."""
-    outcomes = _attempts(run)
-    if not storms(run) or outcomes.empty:
-        why = _NO_STORM if not storms(run) else "no storm member tried to connect"
-        return absent(run.absences.get("events") or why)
-    return exact(len(outcomes), len(outcomes))
+def _count_attempts(*wanted: AttemptOutcome) -> Measure:
+    """Return a function that counts the connection attempts of storm members.
 
+    An attempt that found no listening gateway is not ``REFUSED``.
 
-def count_refused(run: RunFrames) -> Measurement:
-    """Count the attempts that the gateway refused.
-
-    An attempt that found no listening gateway does not count.
+    Args:
+        wanted: the outcomes to count; none for all.
     """
-    outcomes = _attempts(run)
-    if not storms(run) or outcomes.empty:
-        why = _NO_STORM if not storms(run) else "no storm member tried to connect"
-        return absent(run.absences.get("events") or why)
-    return exact(int((outcomes == str(AttemptOutcome.REFUSED)).sum()), len(outcomes))
+
+    def measure(run: RunFrames) -> Measurement:
+        outcomes = _attempts(run)
+        if not storms(run) or outcomes.empty:
+            why = "no storm member tried to connect" if storms(run) else _NO_STORM
+            return absent(run.absences.get("events") or why)
+        found = outcomes.isin([str(each) for each in wanted]).sum() if wanted else len(outcomes)
+        return exact(int(found), len(outcomes))
+
+    return measure
 
 
 def _measure_back(run: RunFrames, statistic: str) -> Measurement:
@@ -170,6 +169,6 @@ QUANTILES: Final[dict[str, MeasureQuantile]] = {
 }
 MEASURES: Final[dict[str, Measure]] = {
     "storm.not_back": count_not_back,
-    "storm.attempts": count_attempts,
-    "storm.refused": count_refused,
+    "storm.attempts": _count_attempts(),
+    "storm.refused": _count_attempts(AttemptOutcome.REFUSED),
 }

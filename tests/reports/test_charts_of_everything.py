@@ -76,7 +76,7 @@ def test_the_timeline_counts_every_process_together(
     assert ys(line_named(panels["offered and sent per second"], "offered"))[50] == 16 + 41
     missed = line_named(panels["errors and missed per second"], "missed")
     assert [second for second, count in enumerate(ys(missed)) if count] == list(STOLEN_S)
-    assert "1,500 clients at most" in drawn["timeline"].title
+    assert "Up to 1,500 clients" in drawn["timeline"].title
     assert "0 errors, 6 missed" in drawn["timeline"].title
 
 
@@ -147,14 +147,14 @@ def test_stages_are_told_in_their_order_on_one_scale(drawn: dict[str, Chart]) ->
     (axes,) = chart.figure().axes
     dot = line_named(axes, "_accept p50")
     assert xs(dot) == [chart.table["p50_ns"][1]]
-    assert "most goes to gateway and kernel" in chart.title
+    assert "The slowest stage at p99 is gateway and kernel" in chart.title
 
 
 def test_each_kind_of_stream_has_its_row(drawn: dict[str, Chart]) -> None:
     chart = drawn["latency-by-stream"]
     assert chart.table is not None
     assert list(chart.table["stream"]) == ["price", "ticker", "trading", "user"]
-    assert chart.title.startswith("At p99 the slowest streams are trading")
+    assert chart.title.startswith("The slowest streams at p99 are trading")
 
 
 def test_skew_and_staleness_print_n_and_interval(

@@ -122,7 +122,7 @@ def test_a_section_with_nothing_to_show_is_one_line(passing_page: str) -> None:
     page = read_page(passing_page)
     lines = page.text[page.text.index("Charts left out of this report") :]
     assert "No reconnect storm: no group dropped and returned" in lines
-    assert "No dead peers: no peer played dead" in lines
+    assert "No dead peers: no dead peer was recorded" in lines
     assert "returning" not in page.ids
     assert "authentication" not in page.ids
 

@@ -39,7 +39,7 @@ def test_a_baseline_that_scatters_tells_the_smallest_change_that_it_can_show(
 ) -> None:
     (words,) = told(run_with(change=now_and_then_slow), "push.p99 ratio <= 1.10")
     assert words.startswith("push.p99 ratio <= 1.10: two runs like the baseline show no change")
-    assert words.endswith("the budget allows +10 %: run longer, or use tidegate compare")
+    assert words.endswith("the limit is +10 %; run longer, or use tidegate compare")
 
 
 def test_a_figure_that_the_baseline_does_not_have_is_named(passing_run: RunFrames) -> None:
