@@ -15,7 +15,7 @@ _TELLING: Final = ("burst", "send")
 """Choices with which a table accepts all of its optional keys."""
 _RECORDS: Final[dict[str, type]] = {
     "phases": schema.Phases,
-    "stages": schema.Stage,
+    "stages": schema.LoadStage,
     "commands": schema.Command,
     "capacity": schema.Capacity,
     "market": schema.Market,

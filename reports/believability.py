@@ -28,9 +28,9 @@ import pandas as pd
 
 from loadtests.results import Event, Phase, Series
 from reports import intervals, quantities
-from reports.frames import RunFrames
 from reports.measures.histograms import STEADY, histogram_of
 from reports.remembering import once_a_run
+from reports.run_frames import RunFrames
 from scenarios.schema import GENERATOR_CPU_PERCENT
 
 _MS: Final = 1_000_000

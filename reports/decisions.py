@@ -22,13 +22,14 @@ from typing import Any, Final
 from loadtests.results import Verdict
 from reports import quantities
 from reports.believability import Check, CheckName, check_run, dirty_percent, dirty_seconds
-from reports.frames import RunFrames
 from reports.measures import heartbeat, latency
 from reports.measures.histograms import STEADY
 from reports.measures.latency import measure_stream
-from reports.metrics import Measurement, measure
-from reports.pairs import Shift
+from reports.measures.measurement import Measurement
+from reports.measures.registry import measure
 from reports.ratios import Ratio, change, judge_ratio, unjudged
+from reports.run_frames import RunFrames
+from reports.shifts import Shift
 from scenarios.schema import METRICS, Budget
 
 SEVERITY: Final = (Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.INVALID, Verdict.FAIL)

@@ -32,7 +32,7 @@ from reports.decisions import (
     worst,
 )
 from reports.errors import UnknownBudgetError
-from reports.frames import RunFrames
+from reports.run_frames import RunFrames
 from scenarios.overlay import lay_over, read_overlay
 from scenarios.schema import Budget, ScenarioError
 

@@ -91,19 +91,18 @@ class ListenerGroup(Group):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SubscriberGroup(ListenerGroup):
-    """Users that listen to some symbols each."""
+    """Users that subscribe to symbols."""
 
     count: int = key(lambda table: _count(table, 240))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TraderGroup(ListenerGroup):
-    """Users in the trading channel with symbols, that ask something now and then.
+    """Users that subscribe to the trading channel and to symbols, and send requests.
 
     Attributes:
-        request_every_s: mean time between two requests of one user, which are due whatever
-            the answers do.
-        arrivals: how its requests are spread.
+        request_every_s: mean time between two requests of a user, independent of the answers.
+        arrivals: how the requests are spread.
     """
 
     symbols: int = key(lambda table: _symbols(table, 0))
@@ -115,17 +114,17 @@ class TraderGroup(ListenerGroup):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IdleGroup(Group):
-    """Users that connect and do nothing at all, until a command asks something of them."""
+    """Users that connect and do nothing until a command."""
 
     count: int = key(lambda table: _count(table, 1_000))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChurnerGroup(ListenerGroup):
-    """Users that listen, leave, and return.
+    """Users that subscribe, leave, and return.
 
     Attributes:
-        stay_s: mean time from coming to leaving.
+        stay_s: mean time from joining to leaving.
     """
 
     stay_s: float = key(lambda table: table.duration_s("stay", 0.1, 3_600.0, "2 s"))
@@ -133,18 +132,18 @@ class ChurnerGroup(ListenerGroup):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StormGroup(ListenerGroup):
-    """Users that listen, and drop and return together, on command."""
+    """Users that subscribe, and drop and return together on command."""
 
     count: int = key(lambda table: _count(table, 500))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SlowReaderGroup(ListenerGroup):
-    """Users that listen and read slowly.
+    """Users that subscribe and read slowly.
 
     Attributes:
-        bytes_per_second: the most that one reads.
-        receive_buffer_bytes: asked of the kernel (``SO_RCVBUF``, which doubles it).
+        bytes_per_second: the most that a user reads.
+        receive_buffer_bytes: ``SO_RCVBUF``, which the kernel doubles.
     """
 
     count: int = key(lambda table: _count(table, 5))
@@ -154,10 +153,10 @@ class SlowReaderGroup(ListenerGroup):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NeverReaderGroup(ListenerGroup):
-    """Users that subscribe and read nothing from then on.
+    """Users that subscribe and then stop reading.
 
     Attributes:
-        receive_buffer_bytes: asked of the kernel (``SO_RCVBUF``, which doubles it).
+        receive_buffer_bytes: ``SO_RCVBUF``, which the kernel doubles.
     """
 
     count: int = key(lambda table: _count(table, 5))
@@ -173,8 +172,8 @@ class DeadPeerGroup(Group):
     """Users that play dead.
 
     Attributes:
-        kinds: of death, dealt to the members in turn.
-        dies_after_s: from the welcome on.
+        kinds: of death, assigned to the users in turn.
+        dies_after_s: from the welcome.
     """
 
     takes_commands: ClassVar[bool] = False
@@ -189,13 +188,13 @@ class DeadPeerGroup(Group):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AbuserGroup(Group):
-    """Users that send ``burst`` requests at once after the welcome, then one each second.
+    """Users that send ``burst`` requests at once after the welcome, then one per second.
 
     Attributes:
-        burst: requests at once, over all its connections together.
-        connections: how many connections of the one user each of them holds.
-        reconnects: how often it comes back to see whether that resets the limit.
-        edge: after the burst it sends just before and just after each ``retryAfter`` instead.
+        burst: requests at once, over all connections of a user.
+        connections: connections per user.
+        reconnects: how often a user reconnects, to see whether that resets the limit.
+        edge: after the burst, send just before and just after each ``retryAfter`` instead.
     """
 
     takes_commands: ClassVar[bool] = False
@@ -212,10 +211,10 @@ class AbuserGroup(Group):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BadTokenGroup(Group):
-    """Users that try a token which the contract refuses.
+    """Users that try tokens that the contract refuses.
 
     Attributes:
-        every_s: time between two tries, of another kind each.
+        every_s: time between two attempts, each with another kind of token.
     """
 
     takes_commands: ClassVar[bool] = False
@@ -225,11 +224,11 @@ class BadTokenGroup(Group):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExpiringGroup(Group):
-    """Users whose connection the gateway must end.
+    """Users with a token that expires.
 
     Attributes:
-        lifetime_s: from their coming to their end: ``exp`` and leeway together.
-        refreshing: share of them that refreshes in time and stays, 0 to 1.
+        lifetime_s: from joining to disconnection: ``exp`` and leeway together.
+        refreshing: share of users that refresh in time and stay, 0 to 1.
     """
 
     takes_commands: ClassVar[bool] = False

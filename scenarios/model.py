@@ -1,4 +1,4 @@
-"""A scenario as it is run: frozen records, already checked, with units in their names."""
+"""The records of a scenario, after all checks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, Literal, get_args
 
 from scenarios.arrivals import Arrivals
 from scenarios.budgets import Budget
-from scenarios.capacity import Capacity
+from scenarios.capacity_table import Capacity
 from scenarios.groups import Users
 
 MARKET_EVENTS: Final = ("price:update", "ticker:update", "orderbook:update")
@@ -30,14 +30,14 @@ PUBLISHABLE_EVENTS: Final = (*MARKET_EVENTS, *TRADING_EVENTS, "balance:updated")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Phases:
-    """How the load goes: users come, then warm-up, steady, drain.
+    """The phases of the load: ramp, warm-up, steady, drain.
 
     Attributes:
-        spawn_rate: users a second.
+        spawn_rate: users a second in the ramp.
         arrivals: how the users' sessions are spread over the ramp.
-        warm_up_s: from the last user on; nothing of it is judged.
-        steady_s: what is judged.
-        drain_s: nothing is sent any more; what is under way arrives.
+        warm_up_s: after the last user; times are not judged.
+        steady_s: times are judged.
+        drain_s: nothing is sent; messages under way arrive.
     """
 
     spawn_rate: float
@@ -48,13 +48,13 @@ class Phases:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stage:
-    """A change of load.
+class LoadStage:
+    """A change of the number of users.
 
     Attributes:
-        at_s: from the start of the steady phase; a stage reached late does not move the next.
-        users: in all, towards which it goes from then on.
-        spawn_rate: users a second.
+        at_s: from the start of the steady phase; a late stage does not move the next.
+        users: the new number of all users.
+        spawn_rate: users a second on the way there.
     """
 
     at_s: float
@@ -64,11 +64,11 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Market:
-    """The symbols that are traded.
+    """The traded symbols.
 
     Attributes:
-        symbols: how many there are.
-        zipf: exponent of their popularity, 0 = even.
+        symbols: number of symbols.
+        zipf: exponent of their popularity; 0 is even.
     """
 
     symbols: int
@@ -91,25 +91,24 @@ Deed = Literal[
 ]
 DEEDS: Final[tuple[Deed, ...]] = get_args(Deed)
 GATEWAY_DEEDS: Final[tuple[Deed, ...]] = ("terminate", "restart")
-"""What is done to the gateway and not by a group of users."""
+"""Commands to the gateway, not to a group of users."""
 COUNTED_DEEDS: Final[tuple[Deed, ...]] = ("subscribe", "send")
-"""What has a count: symbols each, requests each."""
+"""Commands with a count: symbols or requests per user."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """What a scenario orders at a moment of the steady phase, which nothing moves.
+    """A command at a fixed time of the steady phase.
 
     Attributes:
         at_s: from the start of the steady phase.
-        do: ``drop``: end the connection without a word, and stay away; ``return``: come back;
-            ``subscribe``: hold ``count`` more symbols; ``unsubscribe``: let go of what such
-            commands gave; ``send``: ``count`` requests; ``pause``, ``resume``: stop reading,
-            read again; ``terminate``: SIGTERM to the gateway; ``restart``: the same, and a
-            new one takes its place.
-        who: the group that carries it out; not for what is done to the gateway.
-        within_s: the users of the group are spread evenly over so long.
-        count: of ``subscribe`` and ``send``, for each user; 0 in others.
+        do: ``drop``: close the connection abruptly and stay away; ``return``: reconnect;
+            ``subscribe``: subscribe to ``count`` more symbols; ``unsubscribe``: undo that;
+            ``send``: send ``count`` requests; ``pause``, ``resume``: stop reading, read again;
+            ``terminate``: SIGTERM to the gateway; ``restart``: the same, and start a new one.
+        who: the group that carries it out; none for a command to the gateway.
+        within_s: the users of the group are spread evenly over this time.
+        count: of ``subscribe`` and ``send``, per user; 0 for others.
     """
 
     at_s: float
@@ -127,8 +126,8 @@ class Publish:
         event: its name.
         rate: publications a second.
         arrivals: how they are spread.
-        payload_bytes: what the event's data come to as JSON at least; without it they stay as
-            they are.
+        payload_bytes: the least size of the event's data as JSON; without it the data are not
+            padded.
     """
 
     event: str
@@ -172,12 +171,12 @@ class Health:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Policy:
-    """What to do about what the budgets leave open.
+    """What follows from undecided and broken budgets.
 
     Attributes:
-        inconclusive: whether an undecided budget ends with 3 (``fail``) or with 0 (``pass``).
-        abort: whether a run that breaks a budget grossly is cut (``gross``) or goes on to
-            its end (``never``); `docs/budgets.md` says what is gross.
+        inconclusive: the exit code of an undecided budget, 3 (``fail``) or 0 (``pass``).
+        abort: whether a gross breach of a budget ends the run early (``gross``) or not
+            (``never``); `docs/budgets.md` says what is gross.
     """
 
     inconclusive: Literal["fail", "pass"] = "fail"
@@ -186,14 +185,14 @@ class Policy:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scenario:
-    """One scenario file; ``gateway`` holds environment names and their values as text."""
+    """One scenario file; ``gateway`` maps environment names to values."""
 
     name: str
     seed: int
     question: str
     budgets: tuple[Budget, ...]
     phases: Phases
-    stages: tuple[Stage, ...]
+    stages: tuple[LoadStage, ...]
     commands: tuple[Command, ...]
     capacity: Capacity | None
     gateway: Mapping[str, str]
@@ -206,16 +205,16 @@ class Scenario:
 
     @property
     def most_users(self) -> int:
-        """The most virtual users there are at a time, stages included."""
+        """The most virtual users at any time, stages included."""
         return max([self.users.total, *(stage.users for stage in self.stages)])
 
     @property
     def ends_gateway(self) -> bool:
-        """Whether it terminates or restarts the gateway, which must then be our own."""
+        """Whether a command ends the gateway, which the run must then have started itself."""
         return any(command.do in GATEWAY_DEEDS for command in self.commands)
 
     def ordered_ns(self, do: Deed, steady_ns: int) -> tuple[int, ...]:
-        """Return when something is ordered, given when the steady phase begins."""
+        """Return the times (ns) of a command, given the start of the steady phase."""
         orders = (command.at_s for command in self.commands if command.do == do)
         return tuple(steady_ns + round(at_s * 1e9) for at_s in orders)
 

@@ -329,7 +329,7 @@ FORBIDDEN_ONCE_LOADED = {
     "scenarios": ("gateway", "loadtests", "reports", "numpy"),
     "scenarios.schema": ("gateway", "loadtests", "reports", "numpy"),
     "reports": ("pandas", "matplotlib", "gevent", "locust"),
-    "reports.frames": ("gevent", "locust", "socketio", "aiohttp", "gateway"),
+    "reports.run_frames": ("gevent", "locust", "socketio", "aiohttp", "gateway"),
 }
 
 

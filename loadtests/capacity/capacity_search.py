@@ -19,7 +19,7 @@ from loadtests.supervision.children import child_environment
 from loadtests.supervision.gateway_command import GatewayCommand
 from loadtests.supervision.judging import judge_run
 from loadtests.supervision.request import RunRefused, RunRequest
-from scenarios.capacity import Capacity
+from scenarios.capacity_table import Capacity
 from scenarios.schema import Scenario, parse_scenario
 
 LONGEST_S: Final = 3_600.0

@@ -17,7 +17,7 @@ from loadtests.capacity.search import Trial
 from loadtests.record.manifest import read_json
 from loadtests.results import VERDICT, ExitCode, Verdict
 from loadtests.supervision.children import PROJECT
-from scenarios.capacity import Capacity
+from scenarios.capacity_table import Capacity
 from scenarios.schema import Scenario
 
 TRIAL_OVERTIME_S: Final = 180.0

@@ -83,7 +83,7 @@ def seconds(text: str | None) -> float | None:
     Raises:
         typer.Exit: the text is not a duration; the exit code is 2.
     """
-    from scenarios.quantities import NANOSECONDS_PER_SECOND, parse_duration_ns
+    from scenarios.units import NANOSECONDS_PER_SECOND, parse_duration_ns
 
     if text is None:
         return None

@@ -53,7 +53,7 @@ def foresee_ratios(baseline: Path, budgets: list[str], environment: Mapping[str,
     """
     try:
         done = subprocess.run(  # noqa: S603 - the project's own command
-            [sys.executable, "-m", "reports.foresight", str(baseline), *budgets],
+            [sys.executable, "-m", "reports.ratio_foresight", str(baseline), *budgets],
             env=child_environment(environment),
             timeout=JUDGE_S,
             check=False,

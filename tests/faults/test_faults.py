@@ -9,7 +9,7 @@ from deadlines import DEADLINE_S
 from gateway.server.app import Gateway
 from gateway.server.context import Context
 from gateway.settings import read_settings
-from scenarios.metrics import METRICS
+from scenarios.catalogue import METRICS
 from scenarios.schema import read_scenario
 from tests.faults.__main__ import CLEAN, SCENARIOS
 from tests.faults.catalogue import FAULTS

@@ -65,7 +65,7 @@ def test_a_gross_breach_ends_the_run_with_1_and_a_profile_or_the_reason_for_none
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--max-duration", "soon"], "is no duration"),
+        (["--max-duration", "soon"], "is not a duration"),
         (["--budgets", "none.toml"], "none.toml:1: cannot be read"),
         (["--baseline", "none"], "none is no run"),
     ],

@@ -99,7 +99,7 @@ def test_a_duration_that_ends_before_a_command_is_refused(tmp_path: Path) -> Non
     path = tmp_path / "ordered.toml"
     path.write_text(ORDERED.replace("500 ms", "5 s").replace("DEED", "terminate"))
     request = RunRequest(scenario=path, runs=tmp_path, duration_s=2.0)
-    with pytest.raises(RunRefused, match="beyond the steady phase"):
+    with pytest.raises(RunRefused, match="after the steady phase"):
         run_supervised(request, {}, Console(file=io.StringIO()))
 
 

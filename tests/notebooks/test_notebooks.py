@@ -55,7 +55,7 @@ def test_a_notebook_begins_with_a_question_and_ends_with_an_answer(name: str) ->
     assert cells[0].source.startswith("# ")
     assert "?" in cells[0].source.splitlines()[0]
     headings = [cell.source for cell in cells if cell.source.startswith("## ")]
-    assert headings[-2:] == ["## The answer", "## What to look at next"]
+    assert headings[-2:] == ["## The answer", "## Next step"]
     assert cells[-1].cell_type == cells[-3].cell_type == "code"
     assert "print(" in cells[-1].source
 
@@ -163,7 +163,7 @@ def show_page(tmp_path_factory: pytest.TempPathFactory) -> ShowPage:
 def test_first_look_names_what_broke_and_the_notebook_that_asks_why(show_page: ShowPage) -> None:
     page = show_page("first_look", losing)
     assert page.answer.startswith("losing: FAIL, exit code 1\ndelivery.lost == 0: 3\n")
-    assert "A client costs 20.0 KB" in page.answer
+    assert "Each client costs 20.0 KB" in page.answer
     assert page.advice.endswith("because of delivery")
     assert page.pictures >= 7
 
@@ -183,7 +183,7 @@ def test_memory_per_client_answers_with_its_interval_and_what_many_would_take(
     show_page: ShowPage,
 ) -> None:
     page = show_page("memory_per_client")
-    assert "A client costs 20.0 KB" in page.answer
+    assert "Each client costs 20.0 KB" in page.answer
     assert re.search(r"5,000 clients (9[6-9]|10[0-2])", page.answer)  # MB: 5,000 of 20 KB are 97.7
 
 

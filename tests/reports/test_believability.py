@@ -10,9 +10,9 @@ from synthetic_run import SMOKE, Tables, span_rows
 
 from loadtests.results import Series, Verdict
 from reports.believability import Check, check_run, dirty_seconds
-from reports.frames import RunFrames
 from reports.measures.histograms import EVERY_PHASE
-from reports.metrics import measure
+from reports.measures.registry import measure
+from reports.run_frames import RunFrames
 from reports.verdict import judge
 
 Make = Callable[..., RunFrames]

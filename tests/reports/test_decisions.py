@@ -8,10 +8,10 @@ from synthetic_run import SMOKE, Change, Tables, client_row, event_row, span_row
 from loadtests.results import Event, Phase, Series, Verdict
 from reports.believability import dirty_seconds
 from reports.decisions import is_timing
-from reports.frames import RunFrames
 from reports.measures.histograms import EVERY_PHASE, STEADY
+from reports.run_frames import RunFrames
 from reports.verdict import RunVerdict, judge
-from scenarios.metrics import METRICS
+from scenarios.catalogue import METRICS
 
 Make = Callable[..., RunFrames]
 BUDGETS = (

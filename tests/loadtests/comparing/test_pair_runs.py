@@ -121,4 +121,4 @@ def test_what_cannot_be_compared_is_refused_before_anything_runs(
 def test_a_ratio_too_near_to_one_is_warned_of_before_anything_runs(tmp_path: Path) -> None:
     bench = Bench(lambda name, place: 1.0, code=int(ExitCode.INTERRUPTED))
     bench.compare(tmp_path, "push.p99 ratio <= 1.01")
-    assert bench.said.startswith("warning: push.p99 ratio <= 1.01: changes under 3% are lost")
+    assert bench.said.startswith("warning: push.p99 ratio <= 1.01: two runs do not resolve")

@@ -1,7 +1,7 @@
-"""``python -m reports.foresight BASELINE BUDGET…``: what ratios to a run can decide, told before.
+"""Say before a run which relative budgets it could hardly decide.
 
-A run that is still to come is taken to scatter as its baseline does. Each relative budget that
-it could then hardly decide is printed in a line; the others are not.
+``python -m reports.ratio_foresight BASELINE BUDGET…`` takes the coming run to scatter as its
+baseline does, and prints a line for each relative budget that is too tight for that scatter.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from pathlib import Path
 from loadtests.results import ExitCode
 from reports.decisions import ratio_of
 from reports.errors import ReportError
-from reports.frames import RunFrames, read_run
-from reports.metrics import measure
+from reports.measures.registry import measure
 from reports.ratios import change
+from reports.run_frames import RunFrames, read_run
 from scenarios.schema import Budget, ScenarioError, parse_budget
 
 
 def foresee_ratios(baseline: RunFrames, budgets: Sequence[Budget]) -> list[str]:
-    """Return in words each relative budget that a run like its baseline could hardly decide.
+    """Return a message for each relative budget that a run like its baseline could hardly decide.
 
     Args:
-        baseline: the run that will be compared with.
-        budgets: those that are not relative are passed over.
+        baseline: the run to compare with.
+        budgets: absolute ones are ignored.
     """
     found = [(budget, _foresee(baseline, budget)) for budget in budgets if budget.is_relative]
     return [f"{budget.text}: {words}" for budget, words in found if words]
@@ -36,18 +36,18 @@ def _foresee(baseline: RunFrames, budget: Budget) -> str:
     base = measure(baseline, budget.metric, budget.statistic)
     ratio = ratio_of(budget, base, base)
     if ratio.low is None or ratio.high is None:
-        return f"{ratio.why}; it will not be decided"
+        return f"{ratio.why}; this budget cannot be decided"
     if ratio.high / ratio.low <= math.exp(abs(math.log(budget.limit))):
         return ""
     return (
-        f"two runs such as the baseline show no change under {change(ratio.visible)}, and the "
-        f"budget allows {change(budget.limit - 1)}: run longer, or use tidegate compare"
+        f"two runs like the baseline show no change below {change(ratio.visible)}, but the limit "
+        f"is {change(budget.limit - 1)}; run longer, or use tidegate compare"
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print what cannot be decided; the exit code is 2 when baseline or budget cannot be read."""
-    parser = argparse.ArgumentParser(prog="python -m reports.foresight")
+    """Print the budgets that cannot be decided; return 2 when the input cannot be read."""
+    parser = argparse.ArgumentParser(prog="python -m reports.ratio_foresight")
     parser.add_argument("baseline", type=Path, help="a run directory")
     parser.add_argument("budget", nargs="+", help="such as 'push.p99 ratio <= 1.10'")
     options = parser.parse_args(arguments)

@@ -1,17 +1,16 @@
-"""How far two gateways are apart, from pairs of blocks: an estimate with an exact interval.
+"""The shift between two gateways from pairs of blocks, with an exact interval.
 
 Requests of one run depend on each other, so the unit is a **block**: a short run on a fresh
-gateway. Blocks of base and head alternate (ABBA), neighbours make a pair, and a pair gives
-one number, ln(head/base): slow drifts of the machine fall out of it.
+gateway. Blocks of base and head alternate (ABBA), neighbours make a pair, and each pair gives
+one number, ln(head/base). Slow drifts of the machine cancel out.
 
 - Estimate: the Hodges–Lehmann shift, the median of all Walsh averages (dᵢ + dⱼ)/2, i ≤ j
   (Hodges and Lehmann 1963).
 - Interval: the k-th smallest and k-th largest Walsh average, with k from the exact null
-  distribution of Wilcoxon's signed-rank statistic (Tukey 1949). It asks of the noise only
-  that a pair's difference is symmetric around the shift, which swapping A and B ensures.
-  Six pairs: the extremes, 96.9 %. Twelve: the 14th, 95.8 %. Fewer than six give no 95 %.
-- Runs that were not made in pairs: all differences headⱼ − baseᵢ, and Mann and Whitney's
-  distribution in place of Wilcoxon's.
+  distribution of Wilcoxon's signed-rank statistic (Tukey 1949). It assumes only that a pair's
+  difference is symmetric around the shift, which swapping A and B ensures. Six pairs: the
+  extremes, 96.9 %. Twelve: the 14th, 95.8 %. Fewer than six give no 95 % interval.
+- Runs without pairs: all differences headⱼ − baseᵢ, with Mann and Whitney's distribution.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ FEWEST_PAIRS: Final = 6
 _Z_CONFIDENCE: Final = 1.959964  # normal quantiles of (1 + CONFIDENCE)/2 and of POWER
 _Z_POWER: Final = 0.841621
 SEEN: Final = (_Z_CONFIDENCE + _Z_POWER) / _Z_CONFIDENCE
-"""How many half-widths of its interval a shift must have to be seen in 80 % of comparisons.
+"""The half-widths of its interval that a shift needs to be seen in 80 % of comparisons.
 
-An estimate with standard error σ has the half-width w = z₀.₉₇₅·σ, and an interval keeps clear
-of zero with probability 80 % when the shift is (z₀.₉₇₅ + z₀.₈)·σ = 1.43·w. The exact
-interval of six normal pairs asks for 1.41 of its mean half-width, that of twelve for 1.39.
+An estimate with standard error σ has the half-width w = z₀.₉₇₅·σ. Its interval excludes zero
+with probability 80 % when the shift is (z₀.₉₇₅ + z₀.₈)·σ = 1.43·w. The exact interval of six
+normal pairs needs 1.41 of its mean half-width, that of twelve 1.39.
 """
 
 Floats = npt.NDArray[np.float64]
@@ -44,14 +43,14 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Shift:
-    """How far something moved, on the scale it was given in (here: natural logarithms).
+    """A shift, on the scale of its input (here natural logarithms).
 
     Attributes:
         value: the Hodges–Lehmann estimate.
-        low: lower end of the interval; None where so few values give none.
+        low: lower end of the interval; None with too few values.
         high: upper end.
-        coverage: how surely the interval holds the shift; None without an interval.
-        n: pairs, or values of the smaller side.
+        coverage: probability that the interval holds the shift; None without one.
+        n: number of pairs, or of values of the smaller side.
     """
 
     value: float
@@ -62,15 +61,15 @@ class Shift:
 
     @property
     def half_width(self) -> float | None:
-        """Half the interval's length."""
+        """Half the length of the interval."""
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
 
 def shift_of_pairs(differences: Sequence[float] | Floats) -> Shift:
-    """Return the shift of one difference for each pair.
+    """Return the shift of pairs, given one difference for each.
 
     Raises:
-        ValueError: there is no difference at all.
+        ValueError: there is no pair.
     """
     values = np.asarray(differences, dtype=float)
     n = len(values)
@@ -82,7 +81,7 @@ def shift_of_pairs(differences: Sequence[float] | Floats) -> Shift:
 
 
 def shift_of_samples(base: Sequence[float] | Floats, head: Sequence[float] | Floats) -> Shift:
-    """Return the shift from one sample to another that was not made in pairs with it.
+    """Return the shift between two samples without pairs.
 
     Raises:
         ValueError: one of the two is empty.
@@ -108,7 +107,7 @@ def _each_two(n: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
 
 def _shift(ordered: Floats, depth: int, coverage: float, n: int) -> Shift:
     middle = len(ordered) // 2
-    value = float(ordered[middle] + ordered[-1 - middle]) / 2  # the median of what is sorted
+    value = float(ordered[middle] + ordered[-1 - middle]) / 2  # the median
     if not depth:
         return Shift(value=value, low=None, high=None, coverage=None, n=n)
     low, high = float(ordered[depth - 1]), float(ordered[-depth])
@@ -120,7 +119,7 @@ def signed_rank_depth(n: int) -> tuple[int, float]:
     """Return which Walsh average from each end bounds the interval, and its exact coverage.
 
     The depth k is the largest with P(W < k) ≤ (1 − CONFIDENCE)/2, where W is the sum of a
-    random subset of the ranks 1 … n. It is 0 where not even the extremes are sure enough.
+    random subset of the ranks 1 … n. It is 0 when even the extremes do not reach CONFIDENCE.
     """
     ways = [1]
     for rank in range(1, n + 1):
@@ -130,7 +129,7 @@ def signed_rank_depth(n: int) -> tuple[int, float]:
 
 @cache
 def rank_sum_depth(first: int, second: int) -> tuple[int, float]:
-    """Return the same for all differences of two samples of these sizes (Mann and Whitney).
+    """Return depth and coverage for two samples of these sizes (Mann and Whitney).
 
     U counts the pairs in which the second is larger; the number of ways to reach U = u is
     the coefficient of q^u in the Gaussian binomial of first + second over first.
@@ -149,7 +148,7 @@ def _added(left: list[int], right: list[int]) -> list[int]:
 
 
 def _divided(ways: list[int], step: int) -> list[int]:
-    """Divide a polynomial by 1 − q^step, which it is a multiple of."""
+    """Return a polynomial divided by 1 − q^step, which divides it exactly."""
     found = list(ways)
     for power in range(step, len(found)):
         found[power] += found[power - step]

@@ -1,7 +1,7 @@
-"""A run directory as DataFrames: every table typed, every absence with its reason.
+"""A run directory as DataFrames, with the reason for every missing table.
 
-Tables keep the columns of ``loadtests.results.TABLES``: whole numbers stay whole (a
-column that may be absent is a nullable ``Int64``), spans stay integer nanoseconds.
+Tables have the columns of ``loadtests.results.TABLES``. Integers stay integers: a column that may
+be absent is a nullable ``Int64``, and times are nanoseconds.
 """
 
 from __future__ import annotations
@@ -26,35 +26,35 @@ from loadtests.results import (
     Phase,
     RunStatus,
 )
-from reports.errors import DamagedTableError, NotARunError, UnknownFormatError
+from reports.errors import DamagedTableError, NotARunError, ReportError, UnknownFormatError
 from scenarios.schema import Scenario, ScenarioError, parse_scenario
 
 _REPEATED: Final = frozenset({"phase", "worker", "series", "family"})
-"""Columns of few words said many times: a histogram of hours has millions of rows."""
+"""Columns with few distinct words, stored as categories: a long run has millions of rows."""
 _KINDS: Final = {"int64": pa.int64(), "int32": pa.int32(), "string": pa.string()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What a run says about itself; what it does not say is empty or None, never guessed."""
+    """The facts that a run recorded about itself; a missing fact is empty or None."""
 
     run_id: str
     status: RunStatus
     facts: Mapping[str, Any] = field(repr=False)
 
     def part(self, name: str) -> Mapping[str, Any]:
-        """Return one object of the manifest, such as ``host``; empty when it is not there."""
+        """Return one object of the manifest, such as ``host``; empty when missing."""
         found = self.facts.get(name)
         return found if isinstance(found, dict) else {}
 
     def words(self, name: str) -> tuple[str, ...]:
-        """Return one list of texts, ``problems`` or ``unmeasured``."""
+        """Return a list of texts, such as ``problems``; empty when missing."""
         found = self.facts.get(name)
         return tuple(str(word) for word in found) if isinstance(found, list) else ()
 
     @property
     def phases(self) -> tuple[tuple[Phase, float, float], ...]:
-        """Phases that began, each with its start and end in seconds of the run."""
+        """Phases that began, with start and end in seconds of the run."""
         return tuple(
             (Phase(row["phase"]), float(row["start_s"]), float(row["end_s"]))
             for row in self.facts.get("phases") or ()
@@ -64,16 +64,16 @@ class Manifest:
 
 @dataclass(frozen=True, kw_only=True)
 class RunFrames:
-    """One run, read.
+    """One run in memory.
 
     Attributes:
-        directory: where it lies.
-        manifest: what it says about itself.
-        scenario: what was run and demanded.
-        tables: a DataFrame for each name of ``loadtests.results.TABLES``, with its
-            columns even when it has no rows.
-        absences: why a table has no rows, by its name.
-        memory: answers already given about it (``reports.remembering``).
+        directory: the run directory.
+        manifest: facts about the run.
+        scenario: what was run, with its budgets.
+        tables: a DataFrame for each name of ``loadtests.results.TABLES``, with its columns even
+            without rows.
+        absences: why a table has no rows, by name.
+        memory: cached results (``reports.remembering``).
     """
 
     directory: Path
@@ -87,16 +87,16 @@ class RunFrames:
         return self.tables[table]
 
     def why_absent(self, table: str) -> str:
-        """Return why a table has nothing to show; for a table with rows, that it has."""
-        return self.absences.get(table, f"{table} has rows, but none of what is asked here")
+        """Return why a table gives no value."""
+        return self.absences.get(table, f"{table} has rows, but none that count here")
 
 
 def read_run(directory: Path | str) -> RunFrames:
-    """Read a run directory, also one that was interrupted.
+    """Return a run directory as frames, also of an interrupted run.
 
     Raises:
-        NotARunError: no such directory, or no readable manifest or scenario in it.
-        UnknownFormatError: another format version wrote it.
+        NotARunError: the directory, its manifest or its scenario is missing or invalid.
+        UnknownFormatError: the run has another format version.
         DamagedTableError: a table breaks the results contract.
     """
     path = Path(directory)
@@ -112,6 +112,20 @@ def read_run(directory: Path | str) -> RunFrames:
     return RunFrames(
         directory=path, manifest=manifest, scenario=scenario, tables=tables, absences=absences
     )
+
+
+def find_baseline(run: RunFrames) -> RunFrames | None:
+    """Return the baseline that the run was started with; None without one.
+
+    A deleted baseline is None too, and leaves relative budgets INCONCLUSIVE.
+    """
+    named = run.manifest.part("files").get("baseline")
+    if not named:
+        return None
+    try:
+        return read_run(Path(str(named)))
+    except ReportError:
+        return None
 
 
 def _read_manifest(path: Path) -> Manifest:
@@ -155,7 +169,7 @@ def _read_table(path: Path, name: str) -> tuple[pd.DataFrame, str]:
     source = path / f"{name}.parquet"
     if not source.exists():
         if any((path / SEGMENTS).glob(f"{name}.*.arrow")):
-            why = f"{name} still lies in {SEGMENTS}/: tidegate report puts the tables together"
+            why = f"{name} is still in segments; run tidegate report to assemble the tables"
         else:
             why = f"the run wrote no {source.name}"
         empty = _schema(columns).empty_table()
@@ -166,14 +180,14 @@ def _read_table(path: Path, name: str) -> tuple[pd.DataFrame, str]:
         raise DamagedTableError(source, f"not a readable Parquet file ({error})") from error
     table = _conformed(table, columns, source)
     values = [table[column.name] for column in columns]
-    del table  # the columns are let go one by one as they become pandas'
+    del table  # columns are freed one by one as they become pandas objects
     frame = _frame(values, columns)
     pa.default_memory_pool().release_unused()
     return frame, "" if len(frame) else f"{source.name} holds no rows"
 
 
 def _schema(columns: tuple[Column, ...], *, repeated: bool = False) -> pa.Schema:
-    """Return the contract's types; ``repeated`` has each different word of _REPEATED once."""
+    """Return the contract's types; ``repeated`` makes ``_REPEATED`` columns categories."""
     words = pa.dictionary(pa.int32(), pa.string())
     return pa.schema(
         [
@@ -188,7 +202,7 @@ def _words_of(columns: tuple[Column, ...]) -> list[str]:
 
 
 def _conformed(table: pa.Table, columns: tuple[Column, ...], source: Path) -> pa.Table:
-    """Cut and cast a table to the contract's columns, or say what it lacks."""
+    """Return a table with the contract's columns and types."""
     missing = [column.name for column in columns if column.name not in table.column_names]
     if missing:
         raise DamagedTableError(source, f"lacks the columns {', '.join(missing)}")
@@ -199,7 +213,9 @@ def _conformed(table: pa.Table, columns: tuple[Column, ...], source: Path) -> pa
         raise DamagedTableError(source, f"holds values of the wrong type ({error})") from error
     for column in columns:
         if conformed[column.name].null_count and not column.may_be_absent:
-            raise DamagedTableError(source, f"{column.name} is empty somewhere and never may be")
+            raise DamagedTableError(
+                source, f"{column.name} has an empty value, which is not allowed"
+            )
     return conformed
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.pairs import (
+from reports.shifts import (
     FEWEST_PAIRS,
     SEEN,
     rank_sum_depth,

@@ -9,8 +9,8 @@ import pytest
 from synthetic_run import Tables, span_rows
 
 from loadtests.results import ExitCode, Series
-from reports.foresight import foresee_ratios, main
-from reports.frames import RunFrames
+from reports.ratio_foresight import foresee_ratios, main
+from reports.run_frames import RunFrames
 from scenarios.schema import parse_budget
 
 Make = Callable[..., RunFrames]
@@ -38,14 +38,14 @@ def test_a_baseline_that_scatters_tells_the_smallest_change_that_it_can_show(
     run_with: Make,
 ) -> None:
     (words,) = told(run_with(change=now_and_then_slow), "push.p99 ratio <= 1.10")
-    assert words.startswith("push.p99 ratio <= 1.10: two runs such as the baseline show no change")
-    assert words.endswith("the budget allows +10 %: run longer, or use tidegate compare")
+    assert words.startswith("push.p99 ratio <= 1.10: two runs like the baseline show no change")
+    assert words.endswith("the limit is +10 %; run longer, or use tidegate compare")
 
 
 def test_a_figure_that_the_baseline_does_not_have_is_named(passing_run: RunFrames) -> None:
     (words,) = told(passing_run, "auth.expiry.p95 ratio <= 1.10")
     assert "the baseline: " in words
-    assert words.endswith("it will not be decided")
+    assert words.endswith("this budget cannot be decided")
 
 
 def test_the_command_prints_a_line_for_each(

@@ -1,4 +1,4 @@
-"""The answer of a search for capacity, as it lies beside the trial that confirmed it."""
+"""The answer of a capacity search, read from the run directory of its last trial."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any, Final, Literal
 
 from loadtests.results import CAPACITY, FORMAT_VERSION, Verdict
 from reports.errors import DamagedCapacityError
-from reports.frames import RunFrames
-from scenarios.schema import Budget
+from reports.run_frames import RunFrames
 
 Bound = Literal["gateway", "generator", "asked"]
 _BOUNDS: Final[tuple[Bound, ...]] = ("gateway", "generator", "asked")
@@ -19,7 +18,7 @@ _PLACES_UP_TO: Final = 10
 
 @dataclass(frozen=True, kw_only=True)
 class CapacityTrial:
-    """One trial: its load, whether it was a long one, what it came to and why."""
+    """One trial of the search: load, length, verdict and its first reason."""
 
     load: float
     is_long: bool
@@ -29,17 +28,18 @@ class CapacityTrial:
 
 @dataclass(frozen=True, kw_only=True)
 class CapacityAnswer:
-    """The largest load within the budgets, and what stood in the way of a larger one.
+    """The largest load within the budgets, and what limited it.
 
     Attributes:
-        unit: of every load, in words: ``publications a second``.
-        low: the largest load that was kept; None when none was.
-        high: the smallest that was not shown to be kept; None when nothing bound it.
-        is_confirmed: whether a long trial kept ``low`` too.
-        bound: who bound it: the gateway, the generator, or nobody asked for more.
-        why: the words of the trial that bound it.
-        at_least: what was demanded; None where nothing was.
-        trials: in the order in which they were made.
+        unit: of every load, such as ``publications a second``.
+        low: the largest load that kept the budgets; None without one.
+        high: the smallest load that did not; None without one.
+        is_confirmed: whether a long trial at ``low`` kept them too.
+        bound: what limited the load: the gateway, the generator, or ``asked`` for the scenario's
+            highest load.
+        why: the first reason of the trial that limited it.
+        at_least: the required load; None without one.
+        trials: in order of time.
     """
 
     unit: str
@@ -53,7 +53,7 @@ class CapacityAnswer:
 
 
 def read_capacity(run: RunFrames) -> CapacityAnswer | None:
-    """Return the answer that lies in a run's directory; None where there is none.
+    """Return the answer in a run's directory; None without one.
 
     Raises:
         DamagedCapacityError: the file breaks the results contract.
@@ -102,7 +102,7 @@ def _answer_of(content: Mapping[str, Any]) -> CapacityAnswer:
 def _load(value: Any) -> float:
     found = float(value)
     if not 0 < found < float("inf"):
-        raise ValueError(f"has a load of {value!r}; a load is a number over 0")
+        raise ValueError(f"has a load of {value!r}, which is not a number over 0")
     return found
 
 
@@ -111,42 +111,28 @@ def _load_or_none(value: Any) -> float | None:
 
 
 def load_words(load: float) -> str:
-    """Return a load as people read it: ``1,240``, and ``3.2`` where it is small."""
+    """Return a load as text: ``1,240``, or ``3.2`` when it is small."""
     is_small = load < _PLACES_UP_TO and not load.is_integer()
     return f"{load:,.2g}" if is_small else f"{load:,.0f}"
 
 
-def explain_capacity(answer: CapacityAnswer, budgets: tuple[Budget, ...] = ()) -> str:
-    """Return the answer in a sentence, with what bound it.
-
-    Args:
-        answer: of the search.
-        budgets: of the scenario; where one of them bound the load, its metric is named.
-    """
-    unit = answer.unit
-    demanded = f"; {load_words(answer.at_least)} were demanded" if answer.at_least else ""
+def explain_capacity(answer: CapacityAnswer) -> str:
+    """Return the answer in a sentence, with what limited the load."""
+    unit, why = answer.unit, answer.why
+    required = f"; at least {load_words(answer.at_least)} required" if answer.at_least else ""
     if answer.low is None:
         if answer.high is None:
-            return f"The capacity is not known: {answer.why}{demanded}"
+            return f"The capacity is unknown: {why}{required}"
         if answer.bound == "generator":
-            told = f"The generator could not measure even {load_words(answer.high)} {unit}"
-            return f"{told}: {answer.why}{demanded}"
-        over = f"Not even {load_words(answer.high)} {unit} were shown to be carried"
-        return f"{over}; bound: {_bound_words(answer.why, budgets)}{demanded}"
+            told = f"The generator cannot measure even {load_words(answer.high)} {unit}"
+        else:
+            told = f"Carries less than {load_words(answer.high)} {unit}"
+        return f"{told}: {why}{required}"
     doubt = "" if answer.is_confirmed else ", not confirmed by a long trial"
     if answer.bound == "gateway" and answer.high is not None:
-        told = f"Carries {load_words(answer.low)} to {load_words(answer.high)} {unit}{doubt}"
-        return f"{told}; bound: {_bound_words(answer.why, budgets)}{demanded}"
+        loads = f"{load_words(answer.low)} to {load_words(answer.high)}"
+        return f"Carries {loads} {unit}{doubt}; limit: {why}{required}"
     told = f"Carries at least {load_words(answer.low)} {unit}{doubt}"
     if answer.bound == "generator":
-        return f"{told}, generator-limited: {answer.why}{demanded}"
-    return f"{told}; more was not asked for{demanded}"
-
-
-def _bound_words(why: str, budgets: tuple[Budget, ...]) -> str:
-    """Return the metric where a budget's words begin the reason, else the reason."""
-    for budget in budgets:
-        if why.startswith(budget.text):
-            parts = (budget.metric, budget.statistic)
-            return ".".join(part for part in parts if part)
-    return why
+        return f"{told}; limit of the generator: {why}{required}"
+    return f"{told}; no higher load was tried{required}"

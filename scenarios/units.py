@@ -1,4 +1,4 @@
-"""Numbers with units, as scenario files write them.
+"""Numbers with units in scenario files.
 
 quantity = number [ " " ] unit
 number   = digits [ "." digits ], with "_" or "," between thousands
@@ -20,7 +20,7 @@ _QUANTITY: Final = re.compile(
 
 
 def split_quantity(text: str) -> tuple[float, str] | None:
-    """Return the number and the unit (empty when there is none) of a text, or None."""
+    """Return the number and the unit (may be empty) of a text; None when it is neither."""
     match = _QUANTITY.fullmatch(text.strip())
     if match is None:
         return None
@@ -31,12 +31,12 @@ def parse_duration_ns(text: str) -> int:
     """Return a duration such as ``"4 s"`` in whole nanoseconds.
 
     Raises:
-        ValueError: the text is no number with a unit of time; the message says what would be.
+        ValueError: the text is not a number with a unit of time.
     """
     found = split_quantity(text)
     if found is None or found[1] not in TIME_UNITS:
         raise ValueError(
-            f'"{text}" is no duration; write a number and one of {", ".join(TIME_UNITS)}, '
+            f'"{text}" is not a duration; write a number and one of {", ".join(TIME_UNITS)}, '
             'such as "4 s"'
         )
     number, unit = found

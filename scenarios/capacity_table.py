@@ -1,4 +1,4 @@
-"""The table ``[capacity]``: what a search for the largest load within the budgets varies."""
+"""The table ``[capacity]``: a search for the largest load within the budgets."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class Capacity:
     """A search: trials of growing load, bisection, a long trial at the end.
 
     Attributes:
-        of: what is scaled: publications a second, or virtual users; the shares of the
-            scenario's events, or groups, among each other stay as they are.
+        of: what is scaled: publications a second, or virtual users. The proportions of events, or
+            of groups, stay the same.
         start: the first load.
-        highest: the largest that is tried.
-        resolution: how close the ends of the interval come, as a share.
+        highest: the largest load that is tried.
+        resolution: relative length of the final interval.
         trial_s: steady phase of a trial.
         confirm_s: steady phase of the long trial.
-        at_least: what the gateway must carry; without it the interval is all that is asked.
+        at_least: the load that the gateway must carry; without it no load is required.
     """
 
     of: Scaled
@@ -36,12 +36,12 @@ class Capacity:
 
     @property
     def unit(self) -> str:
-        """The unit of a load, in words."""
+        """The unit of a load."""
         return "publications a second" if self.of == "publications" else "users"
 
 
 def read_capacity(top: Table) -> Capacity | None:
-    """Return the search that a scenario describes, None where it describes none."""
+    """Return the scenario's capacity search; None without one."""
     table = top.table("capacity", optional=True)
     if table is None:
         return None

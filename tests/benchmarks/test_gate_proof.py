@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from loadtests.results import Verdict
-from reports.compare.proof import (
+from scenarios.schema import parse_budget
+from tests.benchmarks.gate.proof import (
     Comparer,
     Row,
     Share,
@@ -19,9 +20,8 @@ from reports.compare.proof import (
     prove,
     render,
 )
-from scenarios.schema import parse_budget
 
-BLOCKS = Path(__file__).parents[1] / "data" / "aa_blocks.json"
+BLOCKS = Path(__file__).parents[1] / "reports" / "data" / "aa_blocks.json"
 COMPARISONS = 1_000
 """A tenth of what ``make proof`` draws."""
 

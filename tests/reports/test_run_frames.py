@@ -10,7 +10,7 @@ from synthetic_run import make_run
 
 from loadtests.results import FORMAT_VERSION, MANIFEST, SCENARIO, SEGMENTS, TABLES, Phase
 from reports.errors import DamagedTableError, NotARunError, ReportError, UnknownFormatError
-from reports.frames import RunFrames, read_run
+from reports.run_frames import RunFrames, read_run
 
 
 def test_every_table_has_the_columns_of_the_contract(passing_run: RunFrames) -> None:
@@ -94,7 +94,7 @@ def test_a_null_where_none_may_be_is_refused(tmp_path: Path) -> None:
     table = pq.read_table(source)
     nulls = pa.nulls(len(table), pa.int64())
     pq.write_table(table.set_column(table.column_names.index("errors"), "errors", nulls), source)
-    with pytest.raises(DamagedTableError, match="errors is empty somewhere"):
+    with pytest.raises(DamagedTableError, match="errors has an empty value"):
         read_run(directory)
 
 

@@ -1,6 +1,6 @@
 """The gate held against itself: recorded blocks of one gateway, compared over and over.
 
-``python -m reports.compare.proof BLOCKS.json`` draws comparisons from A/A blocks, in which
+``python -m tests.benchmarks.gate.proof BLOCKS.json`` draws comparisons from A/A blocks, in which
 there is nothing to find, and counts what the gate says:
 
 - **false alarms**: A/A comparisons that FAIL. At most 5 % is promised.
@@ -31,9 +31,9 @@ from scipy import stats
 
 from loadtests.results import ExitCode, Verdict
 from reports.files import write_whole
-from reports.pairs import FEWEST_PAIRS, shift_of_pairs
 from reports.quantities import quantity
 from reports.ratios import Ratio, change, judge_ratio
+from reports.shifts import FEWEST_PAIRS, shift_of_pairs
 from scenarios.schema import METRICS, Budget, parse_budget
 
 COMPARISONS: Final = 10_000
@@ -270,7 +270,7 @@ def _named(budget: Mapping[str, Any]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prove it, print the table, and return 1 when a promise is broken."""
-    parser = argparse.ArgumentParser(prog="python -m reports.compare.proof")
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.gate.proof")
     parser.add_argument("blocks", type=Path, help="recorded blocks, as JSON")
     parser.add_argument("--comparisons", type=int, default=COMPARISONS)
     parser.add_argument("--markdown", type=Path, help="write the document here too")
