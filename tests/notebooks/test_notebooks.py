@@ -219,7 +219,7 @@ def test_a_page_needs_no_network_and_shows_code_only_to_who_asks(show_page: Show
 def test_a_wrong_name_is_answered_with_the_right_ones(tmp_path: Path) -> None:
     with pytest.raises(notebook.UnknownNotebookError, match="no notebook nope; known: compare"):
         notebook.render_notebook("nope", tmp_path)
-    with pytest.raises(notebook.UnknownNotebookError, match="none lies in"):
+    with pytest.raises(notebook.UnknownNotebookError, match="has none"):
         notebook.render_notebook("nope", tmp_path, folder=tmp_path)
 
 
