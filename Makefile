@@ -60,7 +60,7 @@ check-style:
 check-types:
 	@$(BIN)/mypy
 check-imports:
-	@$(BIN)/python -m pytest -q tests/test_import_rules.py
+	@$(BIN)/python -m pytest -q tests/test_import_rules.py tests/test_style.py
 check-docs:
 	@$(BIN)/python docs/generate.py --check
 

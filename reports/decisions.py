@@ -219,7 +219,14 @@ def _lacking(budget: Budget, measurement: Measurement) -> str:
 
 
 def compare(comparison: str, limit: float, low: float, high: float) -> Verdict:
-    """Hold an interval against a limit: all of it, none of it, or some."""
+    """Return the verdict on an interval: PASS if all of it keeps the limit, FAIL if none does.
+
+    Args:
+        comparison: ``<=``, ``<``, ``>=``, ``>`` or ``==``.
+        limit: the budget's limit, in the metric's unit.
+        low: lower end of the interval, same unit.
+        high: upper end, same unit.
+    """
     if comparison == "==":
         if low == high == limit:
             return Verdict.PASS
@@ -232,9 +239,9 @@ def compare(comparison: str, limit: float, low: float, high: float) -> Verdict:
 
 
 def is_timing(metric: str) -> bool:
-    """Whether a metric comes from the generator's stamps, so that its bad health spoils it.
+    """Return whether a metric comes from the generator's stamps, which its bad health spoils.
 
-    CPU time is the kernel's own account of the gateway, whoever looks on.
+    CPU time is the kernel's own account of the gateway.
     """
     kind = METRICS[metric].kind
     if kind == "span":
@@ -328,7 +335,13 @@ def _decide_ratio(
 
 
 def ratio_of(budget: Budget, base: Measurement, head: Measurement) -> Ratio:
-    """Return what two runs' measurements of a metric come to under a relative budget."""
+    """Return the ratio of two runs' measurements under a relative budget.
+
+    Args:
+        budget: a budget whose limit is a ratio.
+        base: the baseline's measurement.
+        head: the measurement that is judged.
+    """
     for name, side in (("the baseline: ", base), ("", head)):
         lacking = _lacking(budget, side)
         if lacking:

@@ -75,6 +75,7 @@ def render_notebook(
         folder: of the notebooks.
 
     Raises:
+        UnknownNotebookError: there is no such notebook.
         ReportError: see the top of this module.
     """
     source = folder / f"{name}.ipynb"

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -83,9 +83,73 @@ CHANNEL: Final = {
         '        self.request(ClientEvent.SUBSCRIBE, {"channel": Channel.TRADING})\n',
         '        self.request(ClientEvent.SUBSCRIBE, {"channel": Channel.TRANSFERS})\n',
     ),
-    "reports/measures/isolation.py": ('"trading",), words=', '"transfers", '),
+    "reports/measures/isolation.py": ('"trading",), noun=', '"transfers", '),
 }
 """The same for a channel with two events: one with a public form, one to its room alone."""
+
+
+LABORATORY: Final[Mapping[str, Mapping[str, Any]]] = {
+    "A behaviour": {
+        "loadtests/behaviours/<group>.py": """from loadtests.behaviours import virtual_user
+
+
+class Pinger(virtual_user.VirtualUser):
+    group = "pinger"
+""",
+        "scenarios/groups.py": (
+            (
+                "@dataclass(frozen=True, kw_only=True, slots=True)\nclass Users:",
+                """@dataclass(frozen=True, kw_only=True, slots=True)
+class PingerGroup(Group):
+    every_s: float = key(lambda table: table.duration_s("every", 0.001, 60, "1 s"))
+
+
+""",
+            ),
+            ("    expiring: ExpiringGroup |", "    pinger: PingerGroup | None = None\n"),
+        ),
+        "tests/loadtests/behaviours/test_<group>.py": "",
+    },
+    "A metric": {
+        "scenarios/catalogue.py": (
+            '        "storm.attempts": (',
+            '        "storm.sample": ("count", "storms"),\n',
+        ),
+        "reports/measures/<family>.py": (
+            '    "storm.attempts": _count',
+            '    "storm.sample": lambda run: exact(len(storms(run)), 1),\n',
+        ),
+    },
+    "A chart": {
+        "reports/charts/<chart>.py": """from reports.charts.canvas import Chart
+
+
+def sample_chart(run):
+    return Chart("sample", "A sample", "")
+""",
+        "reports/charts/__init__.py": ('"drain.drain_course"', '"sample.sample_chart", '),
+    },
+}
+"""By section and file: a new file's text, or the text before which, and what, is added."""
+NAMES: Final = {
+    "loadtests/behaviours/<group>.py": "loadtests/behaviours/pinger.py",
+    "tests/loadtests/behaviours/test_<group>.py": "tests/loadtests/behaviours/test_pinger.py",
+    "reports/measures/<family>.py": "reports/measures/storm.py",
+    "reports/charts/<chart>.py": "reports/charts/sample.py",
+}
+LABORATORY_CHECK: Final = """
+import reports.charts
+from reports.measures import registry
+from scenarios.budgets import parse_budget
+from scenarios.groups import PingerGroup
+from scenarios.schema import GROUPS, METRICS
+
+assert GROUPS[-2] == "pinger", GROUPS
+assert "storm.sample" in METRICS and "storm.sample" in registry.MEASURES
+assert parse_budget("storm.sample == 0", 1).metric == "storm.sample"
+assert reports.charts.sample_chart.__module__ == "reports.charts.sample"
+print("found")
+"""
 
 
 def files_of(section: str) -> list[str]:
@@ -104,6 +168,11 @@ def add(tree: Path, edits: Mapping[str, object]) -> None:
             assert text.count(anchor) == 1, f"{name} has no single {anchor!r}"
             text = text.replace(anchor, addition + anchor)
         path.write_text(text, "utf-8")
+
+
+def paths_in(section: str) -> list[Path]:
+    """Return the files of a section; a place holder in a name stands for any file."""
+    return [ROOT / NAMES.get(name, name) for name in files_of(section)]
 
 
 def run(tree: Path, *words: str) -> str:
@@ -176,3 +245,35 @@ def test_a_file_that_was_forgotten_is_found(tree: Path) -> None:
     add(tree, {"gateway/contract.py": EVENT["gateway/contract.py"]})
     with pytest.raises(AssertionError, match="funding:update"):
         run(tree, "-m", "pytest", "-q", "-p", "no:cacheprovider", CHECKS[-1])
+
+
+@pytest.mark.parametrize("section", LABORATORY)
+def test_the_document_names_the_files_of_the_laboratorys_additions(section: str) -> None:
+    assert files_of(section) == list(LABORATORY[section])
+
+
+@pytest.mark.parametrize("section", ["A limit", "A command option"])
+def test_the_files_of_a_section_exist(section: str) -> None:
+    assert files_of(section)
+    assert [path for path in paths_in(section) if not path.is_file()] == []
+
+
+def test_a_behaviour_a_metric_and_a_chart_need_no_other_edit(tree: Path) -> None:
+    for edits in LABORATORY.values():
+        for name, edit in edits.items():
+            if isinstance(edit, str):
+                (tree / NAMES[name]).write_text(edit, "utf-8")
+            else:
+                add(tree, {NAMES.get(name, name): edit})
+    assert run(tree, "-c", LABORATORY_CHECK) == "found\n"
+    found = "from loadtests.behaviours.registry import BEHAVIOURS; print(BEHAVIOURS['pinger'])"
+    assert "pinger.Pinger" in run(tree, "-c", found)
+    run(
+        tree,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "tests/scenarios/test_groups_and_commands.py",
+    )

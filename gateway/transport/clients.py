@@ -79,7 +79,14 @@ class Outgoing(Protocol):
     packet_class: type[Any]
 
     def encode(self, kind: int, data: Any, namespace: str, ack_id: int | None = ...) -> Parcel:
-        """Return the parcel of a packet; see ``SocketServer``."""
+        """Return the parcel of a packet.
+
+        Args:
+            kind: the packet type of the Socket.IO protocol.
+            data: event name and arguments, or the arguments of an acknowledgement.
+            namespace: the client's namespace.
+            ack_id: id of the acknowledgement; None without one.
+        """
 
     def send_parcel(self, session: EngineSession, parcel: Parcel) -> None:
         """Send a parcel to one session; see ``SocketServer``."""

@@ -80,13 +80,32 @@ class SessionOwner(OutboxOwner, Protocol):
         """Hand a message to the application."""
 
     def breach(self, session: EngineSession, what: str, code: int = ...) -> None:
-        """Close a session whose client broke the protocol; see ``Engine``."""
+        """Close a session whose client broke the protocol.
+
+        Args:
+            session: the session.
+            what: what the client did, for the log.
+            code: status code of the WebSocket close frame.
+        """
 
     def close(self, session: EngineSession, reason: str, code: int = ..., text: str = ...) -> None:
-        """Close a session and its socket; see ``Engine``."""
+        """Close a session and its socket.
+
+        Args:
+            session: the session.
+            reason: why it ends, for handlers and metrics.
+            code: status code of the WebSocket close frame.
+            text: reason in the close frame.
+        """
 
     def finish(self, session: EngineSession, reason: str, *, is_lost: bool = ...) -> None:
-        """Remove a session from every table; see ``Engine``."""
+        """Remove a session from every table.
+
+        Args:
+            session: the session.
+            reason: why it ended.
+            is_lost: whether the connection broke without a close.
+        """
 
     def held(self, session: EngineSession, added_bytes: int) -> None:
         """Note that a session's queued bytes have changed."""

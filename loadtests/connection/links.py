@@ -182,6 +182,7 @@ class Link:
         """Send data: now as much as the kernel takes, the rest when it takes more.
 
         Raises:
+            BrokenPipeError: the socket is closed.
             OSError: the connection has ended.
         """
         if self._socket is None:

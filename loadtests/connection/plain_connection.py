@@ -47,7 +47,13 @@ class PlainConnection:
         return welcome
 
     def on_event(self, stamp_ns: int, name: str, arguments: tuple[Any, ...]) -> None:  # noqa: ARG002 - the listener's shape
-        """Take the welcome; part of ``client.Listener``."""
+        """Take the welcome; part of ``client.Listener``.
+
+        Args:
+            stamp_ns: read stamp, monotonic.
+            name: name of the event.
+            arguments: its arguments.
+        """
         if name == ServerEvent.CONNECTED and arguments and isinstance(arguments[0], dict):
             self._welcomed.set(arguments[0])
 

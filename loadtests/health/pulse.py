@@ -26,7 +26,7 @@ NO_SHARE: Final = "generator's own share of a push: no kernel receive stamp was 
 _log = logging.getLogger(__name__)
 
 
-class Readable(Protocol):
+class GatewayProbe(Protocol):
     """A probe of the gateway."""
 
     def read(self) -> tuple[int, dict[str, object]]:
@@ -55,7 +55,7 @@ class Pulse:
     def __init__(
         self,
         recorder: Recorder,
-        server: Readable | None,
+        server: GatewayProbe | None,
         generator: GeneratorProbe | None,
         *,
         on_second: Callable[[SecondSeen], None],

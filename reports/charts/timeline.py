@@ -85,7 +85,7 @@ def run_timeline(run: RunFrames) -> Chart:
 
     note = "One point per second, all processes summed. Latencies have logarithmic scales."
     if len(dirty):
-        note += " Hatched: seconds disturbed by the host or the generator."
+        note += " Hatched: dirty seconds, which the host or the generator disturbed."
     return Chart(key, _title(run, rows, len(dirty)), note, draw, _table(run))
 
 
@@ -191,7 +191,7 @@ def _title(run: RunFrames, rows: pd.DataFrame, dirty: int) -> str:
     errors, missed = (int(run["timeline"][name].sum()) for name in ("errors", "missed"))
     told += f"; {quantities.counted(errors, 'error')}, {missed:,} missed"
     if dirty:
-        told += f", {quantities.counted(dirty, 'second')} disturbed"
+        told += f", {quantities.counted(dirty, 'second')} dirty"
     return told
 
 
