@@ -1,79 +1,82 @@
-"""What of python-socketio's and python-engineio's servers the transport has, by inspection.
+"""Write ``docs/transport.md``: the transport compared with python-socketio and python-engineio.
 
 Every public method and constructor argument of the installed versions is a row: *same*,
-*refused* with an error, or *different*, and then the words are here. A name that is listed
-here and no longer exists, or exists and is not inherited, overridden or listed, fails.
+*refused* with an error, or *different*. This module has the words for the last two. It exits
+with an error for a name that no longer exists, and for a method that is neither listed here,
+nor inherited, nor overridden with the same parameters.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from importlib.metadata import version
 from typing import Any
 
 METHODS: dict[str, dict[str, str]] = {
     "AsyncServer": {
-        "get_environ": "different: a mapping made from the request's head when it is read; no "
-        "`aiohttp.request` in it, and `REMOTE_ADDR` is the peer's address",
-        "emit": "different: never waits for a client; what waits is bounded by `max_send_bytes` "
-        "and `max_send_age`. Extra keywords for a client manager are not taken",
-        "disconnect": "different: closes the transport too when the client has no other "
+        "get_environ": "different: a mapping that parses the request's head on each access, "
+        "without `aiohttp.request`; `REMOTE_ADDR` is the peer's address",
+        "emit": "different: never waits for a client; queued bytes are bounded by "
+        "`max_send_bytes` and `max_send_age`. Extra keywords for a client manager are ignored",
+        "disconnect": "different: also closes the transport if the client has no other "
         "namespace, and aborts it after `close_timeout`",
         "shutdown": "different: closes all clients, and waits until their sockets are closed",
         "instrument": "refused: `NotImplementedError`",
     },
     "EngineServer": {
-        "send_packet": "different: MESSAGE packets alone; others raise `ValueError`",
+        "send_packet": "different: only MESSAGE packets; others raise `ValueError`",
         "disconnect": "different: sends a WebSocket close frame, and aborts after `close_timeout`",
         "shutdown": "different: closes all clients, and waits until their sockets are closed",
     },
 }
-"""Methods that are not simply the same."""
+"""Methods that are not the same."""
 ARGUMENTS: dict[str, dict[str, str]] = {
     "AsyncServer": {
         "client_manager": "different: a `gateway.transport.Rooms`, or a class that mixes one in; "
         "others raise `ValueError`",
-        "json": "different: without it the standard library's, but NaN and infinities are "
-        "neither sent nor taken; a module holds for its server, not for the process",
-        "async_handlers": "different: events of a client are handled in order either way, one "
-        "after the other; acknowledgements overtake, so that `call` works in a handler",
-        "serializer": "refused: `ValueError` for other than the default",
-        "logger": "different: messages at INFO, which carry tokens, are not logged unless a "
-        "logger of one's own is given",
+        "json": "different: the default is the standard library's JSON without NaN and "
+        "infinities; a module applies to its server, not to the process",
+        "async_handlers": "different: events of a client are always handled in order, one after "
+        "the other; acknowledgements overtake them, so that `call` works in a handler",
+        "serializer": "refused: `ValueError` unless it is the default",
+        "logger": "different: INFO messages, which contain tokens, are logged only by a logger "
+        "that you pass",
     },
     "EngineServer": {
-        "async_mode": "refused: `ValueError` for other than `aiohttp`",
-        "async_handlers": "different: messages of a client are handled in order either way",
-        "monitor_clients": "different: always on, by one timer for all",
+        "async_mode": "refused: `ValueError` unless it is `aiohttp`",
+        "async_handlers": "different: messages of a client are always handled in order",
+        "monitor_clients": "different: always on, with one timer for all clients",
         "ping_interval": "different: announced and kept to the millisecond",
-        "max_http_buffer_size": "different: also bounds binary attachments together, and closes "
-        "with 1009 before a frame is buffered",
+        "max_http_buffer_size": "different: also bounds the binary attachments of a packet "
+        "together, and closes with 1009 before a frame is buffered",
     },
 }
-"""Constructor arguments that are not simply the same."""
+"""Constructor arguments that are not the same."""
 
 
 def compatibility() -> str:
-    """Return the document."""
+    """Return the comparison as Markdown."""
     import engineio
     import socketio
 
     from gateway.transport import AsyncServer, EngineServer
+    from gateway.transport.engine import EngineOptions
 
     parts = [
-        "# The transport beside python-socketio\n",
+        "# The transport compared with python-socketio\n",
         (
-            "`gateway.transport.AsyncServer` takes the place of `socketio.AsyncServer`, and\n"
-            "`gateway.transport.EngineServer` that of `engineio.AsyncServer`, on aiohttp. By\n"
-            f"inspection of python-socketio {version('python-socketio')} and python-engineio "
-            f"{version('python-engineio')}.\n\n"
+            "`gateway.transport.AsyncServer` replaces `socketio.AsyncServer`, and\n"
+            "`gateway.transport.EngineServer` replaces `engineio.AsyncServer`, on aiohttp. These\n"
+            f"tables come from inspecting python-socketio {version('python-socketio')} and "
+            f"python-engineio {version('python-engineio')}.\n\n"
             "permessage-deflate is never negotiated: a frame is encoded once for all its\n"
-            "recipients, and compressing it for each would cost more than the network does.\n"
+            "recipients, and compressing it for each client would cost more than the bytes saved.\n"
         ),
     ]
     parts.append(_section(AsyncServer, socketio.AsyncServer))
     parts.append(_section(EngineServer, engineio.AsyncServer))
-    parts.append(_additions(AsyncServer, EngineServer))
+    parts.append(_additions(AsyncServer, EngineOptions))
     return "\n".join(parts)
 
 
@@ -89,7 +92,7 @@ def _section(ours: type[Any], theirs: type[Any]) -> str:
     for argument in _arguments(theirs):
         lines.append(f"| `{argument}` | {arguments.pop(argument, 'same')} |")
     if said or arguments:
-        raise SystemExit(f"{name} has no {sorted([*said, *arguments])}: mend docs/compatibility.py")
+        raise SystemExit(f"{name} has no {sorted([*said, *arguments])}: edit docs/compatibility.py")
     return "\n".join(lines) + "\n"
 
 
@@ -108,7 +111,7 @@ def _compare(ours: type[Any], theirs: type[Any], method: str) -> str:
         return "same"
     raise SystemExit(
         f"{ours.__name__}.{method}({', '.join(own_names)}) differs from the stock "
-        f"({', '.join(stock_names)}): say how in docs/compatibility.py"
+        f"({', '.join(stock_names)}): describe the difference in docs/compatibility.py"
     )
 
 
@@ -124,20 +127,26 @@ def _arguments(server: type[Any]) -> list[str]:
     return list(names)
 
 
-def _additions(*servers: type[Any]) -> str:
-    lines = ["## Beyond them", "", "| argument | default |", "|---|---|"]
-    for server in servers:
-        stock = set(_arguments(server.__mro__[1]))
-        for name, parameter in inspect.signature(server.__init__).parameters.items():
-            if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name not in stock:
-                default = parameter.default
-                shown = (
-                    default if isinstance(default, int | float | None) else "the monotonic clock"
-                )
-                lines.append(f"| `{server.__name__}({name}=…)` | {shown} |")
+def _default(value: object) -> object:
+    return value if isinstance(value, int | float | None) else "the monotonic clock"
+
+
+def _additions(server: type[Any], options: type[Any]) -> str:
+    lines = ["## Additional arguments", "", "| argument | default |", "|---|---|"]
+    own = [
+        (name, parameter.default)
+        for name, parameter in inspect.signature(server.__init__).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    lines += [f"| `AsyncServer({name}=…)` | {_default(default)} |" for name, default in own]
+    lines += [
+        f"| `EngineServer({field.name}=…)` | {_default(field.default)} |"
+        for field in dataclasses.fields(options)
+    ]
     lines += [
         "",
-        "Their docstrings say what each is for. `AsyncServer` hands those of `EngineServer` on.",
+        "The docstrings of `AsyncServer` and `EngineOptions` describe each. `AsyncServer` also",
+        "accepts the arguments of `EngineServer`.",
         "",
     ]
     return "\n".join(lines)

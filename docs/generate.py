@@ -1,6 +1,7 @@
-"""Write the documents that code knows best, or check that they are up to date.
+"""Write the documents that are generated from code, or check that they are up to date.
 
-``python docs/generate.py`` writes; ``--check`` compares, names what differs and exits with 1.
+``python docs/generate.py`` writes them. With ``--check`` it compares them, names those that
+differ and exits with 1.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from gateway.contract import CHANNELS, EVENTS, ChannelRow, Direction, EventRow
 
 DOCS = Path(__file__).resolve().parent
 VERBS = ("serve", "run", "calibrate", "report", "notebook", "gate", "compare", "scenarios", "token")
@@ -22,8 +25,8 @@ def settings() -> str:
 
     return (
         "# Settings of the gateway\n\n"
-        "All come from the environment. An unknown `GATEWAY_` name or a bad value stops the\n"
-        "start, with every problem listed.\n\n" + settings_table()
+        "The gateway reads its settings from the environment. It does not start with an unknown\n"
+        "`GATEWAY_` name or an invalid value, and lists every problem.\n\n" + settings_table()
     )
 
 
@@ -33,21 +36,93 @@ def metrics() -> str:
 
     return (
         "# Metrics of the gateway\n\n"
-        "`GET /metrics`, in Prometheus' text format. This list is closed: no name, and no\n"
-        "label that could carry a user, a symbol, a client or an address, is added at run time.\n\n"
+        "`GET /metrics` returns these in Prometheus' text format. The list is complete: at run\n"
+        "time, the gateway adds no name and no label with a user, symbol, client or address.\n\n"
         + metrics_table()
     )
 
 
+def events() -> str:
+    """Return the tables of the contract's channels, events and subjects."""
+    to_client = [row for row in EVENTS.values() if row.direction is Direction.TO_CLIENT]
+    subjects = {row.subject.key: row.subject for row in to_client if row.subject is not None}
+    lines = [
+        "# Events",
+        "",
+        "From `CHANNELS` and `EVENTS` in `gateway/contract.py`. `docs/extending.md` tells how to",
+        "add a row. A publisher may also use a name of its own: such an event goes to one room,",
+        "one user or one client, and is numbered in the room's or the user's stream.",
+        "",
+        "## Channels",
+        "",
+        "| channel | symbols | lane | events |",
+        "|---|---|---|---|",
+        *(_row(*_channel(row)) for row in CHANNELS.values()),
+        "",
+        "## Client → gateway",
+        "",
+        *(f"- `{name}`" for name, row in EVENTS.items() if row.direction is Direction.TO_GATEWAY),
+        "",
+        "## Gateway → client",
+        "",
+        "A client that reads slowly gets only the newest event for each value of *newest of*.",
+        "",
+        "| event | family | to | stream | lane | newest of | published | about |",
+        "|---|---|---|---|---|---|---|---|",
+        *(_row(*_event(row)) for row in to_client),
+        "",
+        "## What events are about",
+        "",
+        "The public form of an event has the public fields alone, and a keyed hash for `id`.",
+        "",
+        "| about | public fields | private fields |",
+        "|---|---|---|",
+        *(
+            _row(f"`{key}`", _names(subject.public), _names(subject.private))
+            for key, subject in subjects.items()
+            if subject.private
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _channel(channel: ChannelRow) -> tuple[str, ...]:
+    names = [name for name, row in EVENTS.items() if row.channel == channel.name]
+    symbols = "yes" if channel.takes_symbols else ""
+    return f"`{channel.name}`", symbols, channel.lane.lower(), _names(names)
+
+
+def _event(row: EventRow) -> tuple[str, ...]:
+    stream = f"{row.stream.kind}:{row.stream.by}".rstrip(":")
+    return (
+        f"`{row.name}`",
+        row.family,
+        f"{row.audience} (`{row.channel}`)" if row.channel else row.audience,
+        f"`{stream}`" if stream else "",
+        row.lane.lower(),
+        "" if row.conflated_by is None else _names(row.conflated_by or ("event",)),
+        "yes" if row.publishable else "",
+        f"`{row.subject.key}`" if row.subject is not None else "",
+    )
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
 def results() -> str:
-    """Return the files, tables, members and words of a run directory."""
+    """Return the reference of a run directory: files, tables, members and words."""
     from run_directory import describe_run_directory
 
     return describe_run_directory()
 
 
 def scenario_file() -> str:
-    """Return the tables and keys of a scenario file."""
+    """Return the reference of a scenario file: its tables and keys."""
     from scenario_file import describe_scenario_file
 
     return describe_scenario_file()
@@ -72,9 +147,9 @@ def scenarios() -> str:
         "",
         f"A relative budget{examples}".replace("``", "`").strip(),
         "",
-        "What has no data never passes. `docs/gate.md` says how a budget is decided.",
+        "A budget without data never passes. `docs/gate.md` explains how a budget is decided.",
         "",
-        "## A file of its own",
+        "## Separate budget files",
         "",
         (scenarios.overlay.__doc__ or "").replace("``", "`").strip(),
         "",
@@ -85,9 +160,10 @@ def scenarios() -> str:
         "",
         (breach.__doc__ or "").split("Pure. ", 1)[1].replace("``", "`").strip(),
         "",
-        "`--max-duration` cuts the load too. A run that was cut says so, and never passes.",
-        "A visible breach is profiled for ten seconds (py-spy), where that is installed and",
-        "allowed: `logs/gateway-profile.svg`; else the manifest's problems say why not.",
+        "`--max-duration` ends the load early too. A run that ends early says so and never passes.",
+        "When a breach becomes visible, py-spy profiles the gateway for ten seconds into",
+        "`logs/gateway-profile.svg`, if it is installed and permitted. Otherwise the manifest's",
+        "problems say why there is no profile.",
         "",
         "## Metrics",
         "",
@@ -100,7 +176,7 @@ def scenarios() -> str:
 
 def commands() -> str:
     """Return the help of every command."""
-    parts = ["# The command line\n"]
+    parts = ["# The command line\n", _exit_codes()]
     environ = {**os.environ, "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "88"}
     for verb in ("", *VERBS):
         words = [verb] if verb else []
@@ -116,8 +192,20 @@ def commands() -> str:
     return "\n".join(parts)
 
 
+def _exit_codes() -> str:
+    """Return the table of exit codes, and how a verdict becomes an exit code."""
+    from loadtests.results import EXIT_CODES
+
+    rows = "\n".join(f"| {code.value} | {meaning} |" for code, meaning in EXIT_CODES.items())
+    return (
+        f"## Exit codes\n\n| code | meaning |\n|--:|---|\n{rows}\n\n"
+        "The worst verdict decides: FAIL, then INVALID, then INCONCLUSIVE. `make` exits with 2\n"
+        "after every failure, so call `tidegate run` in a pipeline.\n"
+    )
+
+
 def transport() -> str:
-    """Return what the transport has of python-socketio's interface."""
+    """Return the comparison of the transport with python-socketio's interface."""
     from compatibility import compatibility
 
     return compatibility()
@@ -126,6 +214,7 @@ def transport() -> str:
 DOCUMENTS: dict[str, Callable[[], str]] = {
     "settings.md": settings,
     "metrics.md": metrics,
+    "events.md": events,
     "results.md": results,
     "scenarios.md": scenario_file,
     "budgets.md": scenarios,
@@ -138,7 +227,7 @@ def main() -> int:
     """Write or check every document.
 
     Returns:
-        The exit code: 1 when ``--check`` found one that is out of date.
+        The exit code: 1 when ``--check`` found a document that is out of date.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")

@@ -1,7 +1,7 @@
-"""What ``docs/results.md`` says of a run directory: its files, tables, words and members.
+"""Write ``docs/results.md``: the files, tables, words and members of a run directory.
 
-Tables, columns and words come from ``loadtests.results``; the members of the JSON files are
-described here, and a test holds them against what a run really leaves.
+Tables, columns and words come from ``loadtests.results``. The members of the JSON files are
+described here, and a test compares them with the files of a real run.
 """
 
 from __future__ import annotations
@@ -18,145 +18,155 @@ from loadtests.record.gateway_orders import EXITS, ORDERS
 from loadtests.supervision.profiling import PROFILE
 
 FILES: Final[tuple[tuple[str, str, str], ...]] = (
-    (results.MANIFEST, "JSON", "what was run, on what, how far it came; see its members below"),
+    (results.MANIFEST, "JSON", "scenario, machine, status and facts of the run; members below"),
     (results.SCENARIO, "TOML", "the scenario as it was run"),
-    (results.BUDGETS, "TOML", "budgets laid over the scenario's own; absent when there were none"),
-    (*("*.parquet", "Parquet"), "the tables below; put together from the segments at the end"),
-    (f"{results.SEGMENTS}/*.arrow", "Arrow IPC stream", "TABLE.WRITER.arrow: each table, growing"),
-    (results.VERDICT, "JSON", "the verdict: the one source of all other outputs"),
-    (results.JUNIT, "XML", "a test case for each budget; inconclusive skipped, invalid an error"),
+    (results.BUDGETS, "TOML", "the budgets given with `--budgets`; absent without that option"),
+    (*("*.parquet", "Parquet"), "the tables below, written from the segments at the end"),
+    (f"{results.SEGMENTS}/*.arrow", "Arrow IPC stream", "TABLE.WRITER.arrow: a table as it grows"),
+    (results.VERDICT, "JSON", "the verdict; every other output is made from it"),
+    (
+        results.JUNIT,
+        "XML",
+        "a test case for each budget; inconclusive is skipped, invalid an error",
+    ),
     (results.SUMMARY, "Markdown", "the verdict for a terminal or a pull request"),
     (results.REPORT, "HTML", "the report: one page, offline"),
-    (results.COMPARISON, "JSON", "in the folder of a comparison: head against base"),
+    (results.COMPARISON, "JSON", "in the folder of a comparison: head compared with base"),
     (
         results.CAPACITY,
         "JSON",
-        "of a search for capacity: its trials and answer; beside the trial kept last, too",
+        "trials and result of a capacity search; also in the directory of its last passing trial",
     ),
-    ("notebooks/*.html", "HTML", "pages that `tidegate notebook` made"),
-    (f"{results.LOGS}/live.json", "JSON", "the newest second, written anew each second"),
-    (f"{results.LOGS}/publisher.json", "JSON", "the publisher's ledger, written each second"),
-    (f"{results.LOGS}/supervisor.json", "JSON", "what the supervisor saw of its processes"),
-    (f"{results.LOGS}/{ORDERS}", "JSON", "what the run ordered of the embedded gateway, and when"),
-    (f"{results.LOGS}/{EXITS}", "JSON", "when and how each of its processes ended"),
+    ("notebooks/*.html", "HTML", "pages from `tidegate notebook`"),
+    (f"{results.LOGS}/live.json", "JSON", "the newest second, rewritten every second"),
+    (f"{results.LOGS}/publisher.json", "JSON", "the publisher's ledger, rewritten every second"),
+    (f"{results.LOGS}/supervisor.json", "JSON", "what the supervisor observed of its processes"),
+    (f"{results.LOGS}/{ORDERS}", "JSON", "commands of the run to the embedded gateway, with times"),
+    (f"{results.LOGS}/{EXITS}", "JSON", "when and how each gateway process ended"),
     (f"{results.LOGS}/{PROFILE}", "SVG", "flame graph of the gateway, made when a budget breaks"),
-    (f"{results.LOGS}/*.log", "text", "what gateway, load, publisher, watch and profiler said"),
+    (f"{results.LOGS}/*.log", "text", "output of gateway, load, publisher, watch and profiler"),
 )
 """Path in the run directory, format, meaning."""
 
 _SPAN: Final = "integer"
 MANIFEST: Final[tuple[tuple[str, str, str, str], ...]] = (
-    ("format_version", "integer", "", "readers refuse any other than their own"),
+    ("format_version", "integer", "", "readers refuse every version but their own"),
     ("run_id", "text", "", "the directory's name"),
     ("status", "text", "", "see RunStatus"),
-    ("scenario", "text", "", "its name"),
-    ("seed", "integer", "", "of everything drawn by chance"),
+    ("scenario", "text", "", "the scenario's name"),
+    ("seed", "integer", "", "seed of every random choice"),
     ("created", "text", "UTC", "ISO 8601, wall clock, for humans"),
     ("versions", "object", "", "Python and the packages that matter; null where not installed"),
     ("git_commit", "text", "", "null outside a repository"),
     ("git_dirty", "boolean", "", "whether files differed from the commit"),
     ("host", "object", "", "kernel, machine, cpu, cores, memory_bytes (B)"),
     ("placement", "object", "", "gateway, load: lists of cores; null where unknown"),
-    ("target", "object", "", "url, embedded (ours or not), pid (null when not ours)"),
-    ("limits", "object", "", "what the gateway's welcome said that it enforces"),
-    ("heartbeat_interval_ms", "integer", "ms", "as the welcome announced it"),
+    ("target", "object", "", "url, embedded (boolean), pid (null for an external gateway)"),
+    ("limits", "object", "", "limits that the gateway announces in its welcome"),
+    ("heartbeat_interval_ms", "integer", "ms", "as announced in the welcome"),
     ("clock", "object", "", "gateway and generator: ids of their clocks; same; offset and error"),
     ("users", "object", "", "virtual users by group"),
-    ("spawn_rate", "number", "1/s", "users that come a second"),
-    ("load_s", "number", "s", "run time that somebody gave; null when the scenario's phases rule"),
+    ("spawn_rate", "number", "1/s", "users that arrive per second"),
+    ("load_s", "number", "s", "run time from the command line; null when the phases decide"),
     ("command", "list", "", "the command line"),
-    ("files", "object", "", "names of scenario and budgets, as somebody typed them"),
+    ("files", "object", "", "paths of scenario and budgets as typed on the command line"),
     ("t0_monotonic_ns", _SPAN, "ns", "the run's start on the machine's monotonic clock"),
     ("phases", "list", "", "phase, start_s, end_s (s since the start) of each that began"),
-    ("unmeasured", "list", "", "in words: what machine or target did not give"),
-    ("workers", "object", "", "names, lost, facts by name; null when one process did it all"),
+    ("unmeasured", "list", "", "text: what the machine or the target could not provide"),
+    ("workers", "object", "", "names, lost, facts by name; null without workers"),
     ("publisher", "object", "", "status, published, late, missed; null when nothing is published"),
-    ("gateway", "object", "", "status, exit_code, exits of the embedded one; null when not ours"),
-    ("problems", "list", "", "in words: what went wrong"),
+    ("gateway", "object", "", "status, exit_code, exits; null for an external gateway"),
+    ("problems", "list", "", "text: what went wrong"),
 )
 _BUDGET: Final = (
-    ("budgets[].text", "text", "", "as it was written"),
-    ("budgets[].path", "text", "", "the file in which it stands"),
-    ("budgets[].line", "integer", "", "its line there"),
+    ("budgets[].text", "text", "", "the budget as written"),
+    ("budgets[].path", "text", "", "its file"),
+    ("budgets[].line", "integer", "", "its line in that file"),
     ("budgets[].metric", "text", "", "see budgets.md"),
-    ("budgets[].statistic", "text", "", "p50, p99.9, max; null where the metric is one number"),
+    ("budgets[].statistic", "text", "", "p50, p99.9, max; null when the metric is one number"),
     ("budgets[].operator", "text", "", "<=, <, >=, > or =="),
     ("budgets[].limit", "number", "metric's", "ns, B, a count or a ratio"),
-    ("budgets[].unit", "text", "", "as it was written; the numbers beside it are ns, B or counts"),
+    ("budgets[].unit", "text", "", "the unit as written; numbers here are ns, B, counts or ratios"),
     ("budgets[].relative", "boolean", "", "whether the limit is a ratio to a baseline"),
-    ("budgets[].floor", "number", "metric's", "below it a relative budget does not matter"),
-    ("budgets[].value", "number", "metric's", "measured; null when there are no data"),
+    ("budgets[].floor", "number", "metric's", "a relative budget passes below this value"),
+    ("budgets[].value", "number", "metric's", "measured value; null without data"),
     ("budgets[].low", "number", "metric's", "lower end of the 95 % interval"),
-    ("budgets[].high", "number", "metric's", "upper end"),
-    ("budgets[].n", "integer", "", "values that it comes from"),
+    ("budgets[].high", "number", "metric's", "upper end of the 95 % interval"),
+    ("budgets[].n", "integer", "", "number of values behind it"),
     ("budgets[].base", "number", "metric's", "the baseline's value; null without one"),
-    ("budgets[].head", "number", "metric's", "the head's value beside it"),
+    ("budgets[].head", "number", "metric's", "the head's value; null without a baseline"),
     ("budgets[].base_run", "text", "", "the baseline's run_id"),
-    ("budgets[].visible", "number", "ratio", "the smallest change that could be seen"),
+    ("budgets[].visible", "number", "ratio", "the smallest change that would be detected"),
     ("budgets[].verdict", "text", "", "see Verdict"),
     ("budgets[].why", "text", "", "a sentence for a human"),
 )
 VERDICT: Final[tuple[tuple[str, str, str, str], ...]] = (
-    ("format_version", "integer", "", "the run's"),
+    ("format_version", "integer", "", "format version of the run"),
     ("run_id", "text", "", "the run"),
-    ("scenario", "text", "", "its scenario"),
+    ("scenario", "text", "", "the scenario's name"),
     ("verdict", "text", "", "see Verdict"),
     ("exit_code", "integer", "", "0 pass, 1 broken, 3 inconclusive, 4 invalid, 5 gateway died"),
-    ("reasons", "list", "", "in words: why it is no PASS"),
+    ("reasons", "list", "", "text: why the verdict is not PASS"),
     *_BUDGET,
-    ("validity[].name", "text", "", "what of the generator or the machine was looked at"),
-    ("validity[].value", "number", "ns or %", "found; null when there is no number"),
-    ("validity[].limit", "number", "ns or %", "null when it is shown and does not judge"),
-    ("validity[].ok", "boolean", "", "null when it could not be told"),
-    ("validity[].why", "text", "", "in words"),
+    ("validity[].name", "text", "", "the check of the generator or the machine"),
+    ("validity[].value", "number", "ns or %", "measured value; null when there is no number"),
+    ("validity[].limit", "number", "ns or %", "null when there is no number"),
+    ("validity[].ok", "boolean", "", "whether the check passed; null when unknown"),
+    ("validity[].why", "text", "", "text: the reason"),
 )
 COMPARISON: Final[tuple[tuple[str, str, str, str], ...]] = (
-    ("format_version", "integer", "", "the runs'"),
+    ("format_version", "integer", "", "format version of the runs"),
     *VERDICT[2:6],
-    ("method", "text", "", "how the interval was found"),
+    ("method", "text", "", "how the interval was computed: pairs, samples or single"),
     ("pairs", "integer", "", "pairs of blocks that were compared"),
-    ("undecided", "boolean", "", "whether more pairs may decide it"),
+    ("undecided", "boolean", "", "whether more pairs may decide an open budget"),
     ("base", "list", "", "run_id of each block of the base"),
-    ("head", "list", "", "of the head"),
-    ("excluded[].run_id", "text", "", "a block that was left out"),
-    ("excluded[].why", "text", "", "why"),
+    ("head", "list", "", "run_id of each block of the head"),
+    ("excluded[].run_id", "text", "", "a block that does not count"),
+    ("excluded[].why", "text", "", "why it does not count"),
     ("advice", "text", "", "why it only advises, such as another machine; empty when it judges"),
     *_BUDGET,
-    ("budgets[].ratios", "list", "ratio", "head over base of each pair"),
+    ("budgets[].ratios", "list", "ratio", "head divided by base, for each pair"),
 )
 CAPACITY: Final[tuple[tuple[str, str, str, str], ...]] = (
-    ("format_version", "integer", "", "the trials'"),
-    ("scenario", "text", "", "its scenario"),
-    ("of", "text", "", "what was scaled: publications or users"),
-    ("unit", "text", "", "of every load here, in words"),
-    ("low", "number", "unit", "the largest load that was kept; null when none was"),
-    ("high", "number", "unit", "the smallest that was not shown to be kept; null without a bound"),
-    ("is_confirmed", "boolean", "", "whether a long trial kept low too"),
-    ("bound", "text", "", "what bound it: gateway, generator, or asked (nobody asked for more)"),
-    ("why", "text", "", "the words of the trial that bound it"),
-    ("at_least", "number", "unit", "what was demanded; null where nothing was"),
-    ("trials[].load", "number", "unit", "of a trial; they stand in the order they were made"),
-    ("trials[].is_long", "boolean", "", "whether it was one to confirm low"),
+    ("format_version", "integer", "", "format version of the trials"),
+    ("scenario", "text", "", "the scenario's name"),
+    ("of", "text", "", "the scaled load: publications or users"),
+    ("unit", "text", "", "unit of every load in this file"),
+    ("low", "number", "unit", "the highest load that passed; null when none passed"),
+    ("high", "number", "unit", "the lowest load that did not pass; null without a bound"),
+    ("is_confirmed", "boolean", "", "whether a long trial at low passed too"),
+    (
+        "bound",
+        "text",
+        "",
+        "what limits the load: gateway, generator, or asked (the scenario asks for no more)",
+    ),
+    ("why", "text", "", "reason given by the trial at that limit"),
+    ("at_least", "number", "unit", "the capacity demanded; null without a demand"),
+    ("trials[].load", "number", "unit", "load of a trial; trials are in the order of their runs"),
+    ("trials[].is_long", "boolean", "", "whether it is a long trial, which confirms low"),
     ("trials[].verdict", "text", "", "see Verdict"),
-    ("trials[].why", "text", "", "its first reason, in words"),
-    ("trials[].run", "text", "", "its run directory, from the search's folder"),
+    ("trials[].why", "text", "", "text: its first reason"),
+    ("trials[].run", "text", "", "its run directory, relative to the search's folder"),
 )
 PUBLISHER: Final[tuple[tuple[str, str, str, str], ...]] = (
     ("published", "integer", "", "items that the gateway accepted"),
-    ("late", "integer", "", "of those, sent after they were due"),
-    ("missed", "integer", "", "due and never sent"),
-    ("failed", "integer", "", "refused by the gateway, or unanswered"),
-    ("throttled", "integer", "", "answers that asked to wait"),
+    ("late", "integer", "", "of these, items sent after they were due"),
+    ("missed", "integer", "", "items due and never sent"),
+    ("failed", "integer", "", "items refused by the gateway, or unanswered"),
+    ("throttled", "integer", "", "answers that told the publisher to wait"),
     ("streams", "object", "", "last number of each stream"),
     ("counts", "object", "", "publications of each stream"),
 )
 SUPERVISOR: Final[tuple[tuple[str, str, str, str], ...]] = (
-    ("gateway_exit_code", "integer", "", "of the embedded gateway; null while it runs"),
-    ("gateway_died", "boolean", "", "whether it ended unasked"),
-    ("interrupted", "boolean", "", "whether somebody ended the run"),
-    ("cut", "text", "", "why the load was ended early; empty when it was not"),
-    ("files", "object", "", "names of scenario and budgets, as somebody typed them"),
-    ("problems", "list", "", "in words"),
+    ("gateway_exit_code", "integer", "", "exit code of the embedded gateway; null while it runs"),
+    ("gateway_died", "boolean", "", "whether the gateway ended on its own"),
+    ("interrupted", "boolean", "", "whether a person or a signal ended the run"),
+    ("cut", "text", "", "why the load ended early; empty when it did not"),
+    ("cut_by", "text", "", "what ended it early, see CutBy; empty when nothing did"),
+    ("files", "object", "", "paths of scenario and budgets as typed on the command line"),
+    ("problems", "list", "", "text: what went wrong"),
 )
 DOCUMENTS: Final[Mapping[str, tuple[tuple[str, str, str, str], ...]]] = {
     results.MANIFEST: MANIFEST,
@@ -177,19 +187,19 @@ WORDS: Final = tuple(
     for one in vars(results).values()
     if isinstance(one, type) and issubclass(one, Enum) and one.__module__ == results.__name__
 )
-"""Every list of words that tables and files may hold."""
+"""Every enumeration whose words tables and files may hold."""
 
 
 def describe_run_directory() -> str:
-    """Return the document."""
+    """Return the reference of a run directory, as Markdown."""
     lines = [
         "# Files of a run directory",
         "",
-        f"Format version {results.FORMAT_VERSION}; a reader refuses any other by name. A run is",
-        "`runs/<UTC time>_<scenario>_<short id>/`. Spans are integer nanoseconds; a column whose",
-        "meaning says «absent» may hold nulls, and a null is never a zero. While a run goes, its",
-        f"tables grow in `{results.SEGMENTS}/`; what an aborted run left there `tidegate report`",
-        "puts together.",
+        f"This is format version {results.FORMAT_VERSION}; a reader refuses every other version.",
+        "A run is `runs/<UTC time>_<scenario>_<short id>/`. Durations are integer nanoseconds. A",
+        "column whose meaning says when it is absent may hold nulls, and a null is never a zero.",
+        f"During a run, its tables grow in `{results.SEGMENTS}/`. After an aborted run,",
+        "`tidegate report` writes the tables from there.",
         "",
         *_table(("file", "format", "meaning"), ((f"`{a}`", b, c) for a, b, c in FILES)),
     ]
@@ -212,15 +222,15 @@ def _buckets() -> list[str]:
     first, last = results.bucket_range(results.bucket_of(1_000_000))
     return [
         "`hist.bucket` is an index in the layout of HdrHistogram at three significant digits and",
-        "a lowest value of 1 ns: values up to 2,047 ns stand alone, and each doubling after that",
-        "has 1,024 buckets, so a span is known to one part in 1,024. The bucket of 1 ms is",
-        f"{results.bucket_of(1_000_000):,}: {first:,} to {last:,} ns. `loadtests.results` has",
-        "`bucket_of` and `bucket_range`.",
+        "a lowest value of 1 ns. Each value up to 2,047 ns has a bucket of its own. Every doubling",
+        "after that has 1,024 buckets, so a duration is known to one part in 1,024. The bucket of",
+        f"1 ms is {results.bucket_of(1_000_000):,}, which holds {first:,} to {last:,} ns.",
+        "`bucket_of` and `bucket_range` in `loadtests.results` convert both ways.",
     ]
 
 
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
-    """Return a Markdown table; a bar inside a cell would end it."""
+    """Return a Markdown table. A bar inside a cell is escaped, because it would end the cell."""
     escaped = ([cell.replace("|", "\\|") for cell in row] for row in rows)
     return [
         f"| {' | '.join(heads)} |",
@@ -234,15 +244,15 @@ def _first_line(words: type) -> str:
 
 
 def _meanings(words: type) -> Iterator[tuple[str, str]]:
-    """Yield each word of an enumeration with what its source says of it.
+    """Yield each word of an enumeration with its meaning.
 
-    That is the text below the word, or the comment beside it.
+    The meaning is the text below the word in the source, or the comment beside it.
     """
     source = inspect.getsource(words)
     lines = source.splitlines()
     body = ast.parse(source).body[0]
     if not isinstance(body, ast.ClassDef):
-        raise TypeError(f"{words.__name__} is no class")
+        raise TypeError(f"{words.__name__} is not a class")
     for node, after in zip(body.body, [*body.body[1:], None], strict=True):
         if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)):
             continue

@@ -1,4 +1,4 @@
-"""The reference of a scenario file, made by asking the code that reads one what it asks for."""
+"""Write ``docs/scenarios.md`` from the keys that the scenario reader asks for."""
 
 from __future__ import annotations
 
@@ -8,29 +8,26 @@ from dataclasses import dataclass
 from typing import Final
 
 from scenarios import schema
-from scenarios.groups import GROUPS
+from scenarios.groups import GROUP_CLASSES
 from scenarios.reading import Source, Table
 
 _TELLING: Final = ("burst", "send")
-"""Words after which a table takes every key that it may ever take."""
+"""Choices with which a table accepts all of its optional keys."""
 _RECORDS: Final[dict[str, type]] = {
     "phases": schema.Phases,
-    "stages": schema.Stage,
+    "stages": schema.LoadStage,
     "commands": schema.Command,
     "capacity": schema.Capacity,
     "market": schema.Market,
     "publish": schema.Publish,
     "health": schema.Health,
     "policy": schema.Policy,
-    **{
-        f"users.{name}": getattr(schema, "".join(word.title() for word in name.split("_")))
-        for name in GROUPS
-    },
+    **{f"users.{name}": group_class for name, group_class in GROUP_CLASSES.items()},
 }
 _TOP: Final = {
-    "name": "in run directories and reports",
-    "seed": "of all that is drawn: the same file makes the same load",
-    "budgets": "what is demanded: `docs/budgets.md`",
+    "name": "name in run directories and reports",
+    "seed": "seed of every random choice: the same file makes the same load",
+    "budgets": "limits that decide the verdict: `docs/budgets.md`",
 }
 _ARRAYS: Final = ("stages", "commands", "publish")
 _ORDER: Final = (
@@ -41,7 +38,7 @@ _ORDER: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """One key that a reader asked for: what may be written, and what holds without it."""
+    """One key that the reader asked for: its allowed values and its default."""
 
     table: str
     key: str
@@ -50,11 +47,11 @@ class Asked:
 
 
 class AskingTable(Table):
-    """A table that is empty and notes what is asked of it.
+    """An empty table that records every key the reader asks for.
 
     Attributes:
-        asked: keys, in the order of the questions, of all tables of the file.
-        optional: each table's name, and whether it may be left out.
+        asked: keys of all tables of the file, in the order in which the reader asked.
+        optional: for each table's name, whether the table may be left out.
     """
 
     def __init__(self, path: tuple[str, ...] = (), above: AskingTable | None = None) -> None:
@@ -66,27 +63,27 @@ class AskingTable(Table):
     def integer(
         self, key: str, low: int, high: int, example: int, default: int | None = None
     ) -> int:
-        """Note a whole number."""
+        """Record a whole number."""
         self._note(key, f"whole number, {low:,} to {high:,}, such as `{example}`", default)
         return low
 
     def number(
         self, key: str, low: float, high: float, example: float, default: float | None = None
     ) -> float:
-        """Note a number."""
+        """Record a number."""
         told = None if default is None else f"{default:g}"
         self._note(key, f"number, {low:g} to {high:,.0f}, such as `{example:g}`", told)
         return low
 
     def boolean(self, key: str, *, default: bool) -> bool:
-        """Note a truth."""
+        """Record a boolean."""
         self._note(key, "`true` or `false`", str(default).lower())
         return default
 
     def duration_s(
         self, key: str, low_s: float, high_s: float, example: str, default_s: float | None = None
     ) -> float:
-        """Note a duration."""
+        """Record a duration."""
         told = default_s if default_s is None or default_s < 0 else f'"{_span(default_s)}"'
         self._note(key, f'{_span(low_s)} to {_span(high_s)}, such as `"{example}"`', told)
         return low_s
@@ -94,41 +91,41 @@ class AskingTable(Table):
     def size_bytes(
         self, key: str, low: int, high: int, example: str, *, is_required: bool = False
     ) -> int | None:
-        """Note a size."""
+        """Record a size."""
         told = None if is_required else -1
         self._note(key, f'{low:,} B to {high:,} B, such as `"{example}"`', told)
         return low
 
     def text(self, key: str, allowed: Sequence[str], default: str | None = None) -> str:
-        """Note a choice."""
+        """Record a choice."""
         told = None if default is None else f'"{default}"'
         self._note(key, ", ".join(f'`"{word}"`' for word in allowed), told)
         return next((word for word in _TELLING if word in allowed), allowed[0])
 
     def texts(self, key: str, allowed: Sequence[str]) -> tuple[str, ...]:
-        """Note a choice of several."""
+        """Record a choice of several words."""
         words = ", ".join(f'`"{word}"`' for word in allowed)
         self._note(key, f"list of {words}; all without it", -1)
         return tuple(allowed)
 
     def take(self, key: str, right: str) -> object:
-        """Note what the reader looks at by itself."""
+        """Record a value that the reader checks itself."""
         self._note(key, right.removeprefix("write "))
         return None
 
     def table(self, key: str, *, optional: bool = False) -> Table | None:
-        """Note a table."""
+        """Record a table."""
         found = AskingTable((*self.name.split("."), key) if self.name else (key,), self)
         self.optional[found.name] = optional
         return found
 
     def tables(self, key: str) -> Iterable[Table]:
-        """Note an array of tables."""
+        """Record an array of tables."""
         self.optional[key] = True
         return [AskingTable((key,), self)]
 
     def _note(self, key: str, values: str, default: object = None) -> None:
-        """Note a key; ``default`` is None where it must be there, negative where it has none."""
+        """Record a key. ``default`` is None for a required key, negative for one without any."""
         if default is None:
             told = "required with `burst`" if key == "burst_size" else "required"
         else:
@@ -141,37 +138,38 @@ def _span(seconds: float) -> str:
 
 
 def describe_scenario_file() -> str:
-    """Return the reference, a table for each table of the file."""
+    """Return the reference as Markdown, with a table for each table of the file."""
     top = AskingTable()
     schema.read_tables(top, "")
     lines = [
         "# Scenario files",
         "",
-        "TOML. The first line is a comment with the question that the scenario answers: lists,",
-        "screen and report show it. What is not listed here is refused with its line and the",
-        "nearest that is, and every problem is told at once. Durations and sizes are texts with",
-        "their unit. `[users]` names who connects; a group that is not named is not there.",
+        "A scenario is a TOML file. Its first line is a comment with the question that it answers;",
+        "lists, the terminal and the report show this question. A key that is not listed here is",
+        "an error, which names the line and the most similar key. All errors are listed together.",
+        "Durations and sizes are strings with a unit. Each table under `[users]` adds a group of",
+        "virtual users.",
         "",
         *_table_of("", [each for each in top.asked if not each.table]),
     ]
     for name in _ORDER:
         record = _RECORDS[name]
         head = f"[[{name}]]" if name in _ARRAYS else f"[{name}]"
-        needed = "" if top.optional[name] else " Every scenario has it."
-        lines += ["", f"## {head}", "", _first_paragraph(record) + needed, ""]
+        needed = "" if top.optional[name] else " Required."
+        lines += ["", f"## {head}", "", _description(record) + needed, ""]
         lines += _table_of(name, [each for each in top.asked if each.table == name])
     lines += [
         "",
         "## [gateway]",
         "",
-        "Settings of the embedded gateway, by their names in `docs/settings.md`. A secret is",
-        "refused: a run makes its own.",
+        "Settings of the embedded gateway, by their names in `docs/settings.md`. Secrets are",
+        "refused, because each run makes its own.",
     ]
     return "\n".join(lines) + "\n"
 
 
 def _table_of(name: str, asked: Sequence[Asked]) -> list[str]:
-    lines = ["| key | write | without it | meaning |", "|---|---|---|---|"]
+    lines = ["| key | value | default | meaning |", "|---|---|---|---|"]
     for each in asked:
         meaning = _TOP[each.key] if not name else _meaning(_RECORDS[name], each.key)
         lines.append(f"| `{each.key}` | {each.values} | {each.default} | {meaning} |")
@@ -179,12 +177,12 @@ def _table_of(name: str, asked: Sequence[Asked]) -> list[str]:
 
 
 def _meaning(record: type, key: str) -> str:
-    """Return what the record's docstring says of a key, whose attribute may end with its unit."""
+    """Return the record's description of a key. The attribute's name may end with a unit."""
     if key == "burst_size":
-        return "how many come at once"
+        return "how many arrive at once"
     found = [words for name, words in _attributes(record).items() if _is_named(name, key)]
     if len(found) != 1:
-        raise LookupError(f"{record.__name__} says of {key!r} {found or 'nothing'}")
+        raise LookupError(f"{record.__name__} describes {key!r} with {found or 'nothing'}")
     return found[0].removesuffix(".")
 
 
@@ -193,13 +191,17 @@ def _is_named(attribute: str, key: str) -> bool:
 
 
 def _attributes(record: type) -> dict[str, str]:
-    """Return the entries of a docstring's ``Attributes:``, by name, each in one line."""
-    section = (record.__doc__ or "").partition("Attributes:")[2]
+    """Return the entries of the docstrings' ``Attributes:``, by name, each in one line."""
+    documents = (each.__doc__ or "" for each in reversed(record.__mro__))
+    section = "".join(text.partition("Attributes:")[2] for text in documents)
     entries = re.split(r"(?m)^ {8}(\w+): ", section)[1:]
     names, texts = entries[::2], entries[1::2]
     joined = (" ".join(text.split()).replace("``", "`") for text in texts)
     return dict(zip(names, joined, strict=True))
 
 
-def _first_paragraph(record: type) -> str:
-    return " ".join((record.__doc__ or "").partition("\n\n")[0].split()).replace("``", "`")
+def _description(record: type) -> str:
+    """Return what a record's docstring says before its attributes, a paragraph a line."""
+    text = (record.__doc__ or "").partition("Attributes:")[0]
+    paragraphs = (" ".join(each.split()).replace("``", "`") for each in text.split("\n\n"))
+    return "\n\n".join(each for each in paragraphs if each)

@@ -1,4 +1,4 @@
-"""A python-socketio application on Tidegate's transport: only the import is another."""
+"""A python-socketio application on Tidegate's transport: only the import differs."""
 
 import sys
 
@@ -11,7 +11,7 @@ server = AsyncServer(cors_allowed_origins="*")
 
 @server.event
 async def message(_sid: str, data: object) -> object:
-    """Send what came to everybody, and acknowledge it."""
+    """Send the message to all clients and acknowledge it."""
     await server.emit("message", data)
     return data
 

@@ -2,8 +2,8 @@
 
     locust -f examples/locustfile.py --headless -u 100 -r 50 -t 30s -H http://127.0.0.1:3000
 
-A gateway in development (``GATEWAY_ENV=development tidegate serve``) asks for no token;
-for any other give one in ``TOKEN``.
+A development gateway (``GATEWAY_ENV=development tidegate serve``) needs no token. For any other
+gateway, put a token into ``TOKEN``.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ SYMBOLS = ["BTC/USDT", "ETH/USDT"]
 
 
 class Watcher(SocketIOUser):
-    """Listens to two symbols, asks for its subscriptions now and then, and comes back."""
+    """Listens to two symbols, lists its subscriptions from time to time, and reconnects."""
 
     wait_time = between(0.2, 0.6)
 
-    complaints = 0
+    errors = 0
 
     def source_address(self) -> str | None:
-        """Come from an address of one's own on loopback: gateways count by address."""
+        """Return a separate address for each 50 users on loopback: gateways limit each address."""
         host = parse_target(str(self.host)).host
         return source_address(host, self.number) if is_loopback(host) else None
 
     def on_start(self) -> None:
-        """Connect, and say whose events to look into: all others are timed and not decoded."""
-        self.on("error", self.complain)
-        self.come_on()
+        """Connect, and name the events to decode. All others are only timed."""
+        self.on("error", self.count_error)
+        self.connect_and_subscribe()
 
     @task
-    def look(self) -> None:
-        """Ask something; a lost connection is told in Locust's table, and taken up again."""
+    def list_subscriptions(self) -> None:
+        """List the subscriptions, after reconnecting where the connection was lost."""
         if self.ended.ready():
-            self.come_on()
+            self.connect_and_subscribe()
         self.call("get-subscriptions")
 
-    def come_on(self) -> None:
-        """Connect and subscribe; try again as socket.io-client does."""
+    def connect_and_subscribe(self) -> None:
+        """Connect and subscribe, with the retries of socket.io-client."""
         for attempt in range(5):
             try:
                 self.connect({"token": TOKEN} if TOKEN else None)
@@ -60,6 +60,6 @@ class Watcher(SocketIOUser):
                 return
         raise StopUser
 
-    def complain(self, _stamp_ns: int, payload: dict[str, Any]) -> None:
-        """Take an ``error`` event, in the hub: count, append or set, and never block."""
-        type(self).complaints += payload["code"] != "RATE_LIMIT_EXCEEDED"
+    def count_error(self, _stamp_ns: int, payload: dict[str, Any]) -> None:
+        """Count an ``error`` event. This runs in gevent's hub: never block here."""
+        type(self).errors += payload["code"] != "RATE_LIMIT_EXCEEDED"

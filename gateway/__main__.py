@@ -14,10 +14,10 @@ from gateway.settings import Settings, read_settings
 
 
 def main() -> int:
-    """Read the settings, serve until a signal says stop.
+    """Read the settings, and serve until SIGTERM or SIGINT.
 
     Returns:
-        The exit code: 0 stopped as asked, 2 the settings or the address do not do.
+        The exit code: 0 after a signal, 2 for invalid settings or an unusable address.
     """
     try:
         settings = read_settings(os.environ, random_secret=secrets.token_urlsafe(48))

@@ -1,4 +1,4 @@
-"""Authentication: from a token to an identity, at a time that is given."""
+"""Authentication: verifies tokens and returns identities. Pure: the time is an argument."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final
 import jwt
 from jwt.algorithms import Algorithm, HMACAlgorithm
 
-from gateway import strictjson
+from gateway import strict_json
 from gateway.contract import MAX_TOKEN_BYTES, USER_ID_PATTERN, ErrorCode
 from gateway.errors import AuthenticationError, NotAllowed
 from gateway.keys import load_public_key
@@ -22,17 +22,17 @@ _SECONDS_PER_HOUR: Final = 3_600.0
 _FROM_BASE64URL: Final = bytes.maketrans(b"-_", b"+/")
 _TO_BASE64URL: Final = bytes.maketrans(b"+/", b"-_")
 _PLAIN_HEADER: Final = frozenset({"alg", "typ", "kid"})
-_MOST_HEADERS: Final = 16  # an issuer writes one, or one for each of its keys
+_MOST_HEADERS: Final = 16  # cached token headers: an issuer has one, or one per key
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a client is.
+    """The user of a connection or of an HTTP request, as the token names it.
 
     Attributes:
         user_id: the token's ``sub``.
-        email: the token's, where it has one.
-        scopes: what it may do beyond being connected.
+        email: the token's ``email``, ``None`` if it has none.
+        scopes: the token's scopes, for the HTTP routes.
         expires_at: the token's ``exp``, Unix s; ``None`` without a token (development).
     """
 
@@ -45,11 +45,11 @@ class Identity:
 DEVELOPMENT_IDENTITY: Final = Identity(
     user_id="test-user-id", email="test@example.com", scopes=frozenset(), expires_at=None
 )
-"""Who a client without a token is in development."""
+"""The identity of a client without a token, in development."""
 
 
 class _PreparedHmac(HMACAlgorithm):
-    """HMAC with one key, which is looked at once and not for every token."""
+    """HMAC with one key, which is prepared once instead of for every token."""
 
     def __init__(self, algorithm: HMACAlgorithm, key: str) -> None:
         super().__init__(algorithm.hash_alg)
@@ -60,14 +60,14 @@ class _PreparedHmac(HMACAlgorithm):
         return self._prepared
 
     def sign(self, msg: bytes, key: bytes) -> bytes:
-        return hmac.digest(key, msg, self._digest)  # in one call of OpenSSL's
+        return hmac.digest(key, msg, self._digest)  # one call into OpenSSL
 
 
 class Authenticator:
-    """Verifies tokens by the one key and the one kind of algorithm of the settings.
+    """Verifies tokens with the key and the algorithm of the settings.
 
     Args:
-        settings: key, issuer, audience, leeway and longest life of a token.
+        settings: the key, issuer, audience, leeway and longest lifetime of tokens.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -85,14 +85,14 @@ class Authenticator:
         self._known: dict[bytes, Algorithm] = {}
 
     def verify(self, token: str, unix_s: float) -> Identity:
-        """Return whose token it is.
+        """Return the identity of a token.
 
         Args:
             token: a JSON Web Token in compact form.
-            unix_s: the wall clock now.
+            unix_s: the time, Unix s.
 
         Raises:
-            AuthenticationError: AUTH_FAILED, or TOKEN_EXPIRED when nothing else was wrong.
+            AuthenticationError: AUTH_FAILED; or TOKEN_EXPIRED if only its time is wrong.
         """
         claims = self._signed_claims(token)
         identity = Identity(
@@ -106,16 +106,16 @@ class Authenticator:
         return identity
 
     def refresh(self, identity: Identity, token: str, unix_s: float) -> Identity:
-        """Return the identity of a token that takes the place of a connection's.
+        """Return the identity of a connection's new token.
 
         Args:
-            identity: the connection's so far.
+            identity: the connection's current identity.
             token: the new token.
-            unix_s: the wall clock now.
+            unix_s: the time, Unix s.
 
         Raises:
-            AuthenticationError: AUTH_FAILED, an expired token included: it changes nothing.
-            NotAllowed: another user's token.
+            AuthenticationError: AUTH_FAILED, also for an expired token.
+            NotAllowed: the token belongs to another user.
         """
         try:
             renewed = self.verify(token, unix_s)
@@ -133,23 +133,22 @@ class Authenticator:
         if len(encoded) > MAX_TOKEN_BYTES:
             raise AuthenticationError.failed(f"token over {MAX_TOKEN_BYTES} bytes")
         try:
-            claims = strictjson.loads(self._signed_payload(encoded))
+            claims = strict_json.loads(self._signed_payload(encoded))
         except (jwt.PyJWTError, ValueError) as error:
-            # Only the kind: a parser's message may quote its input.
+            # Only the exception's name: its message may quote the token.
             raise AuthenticationError.failed(f"not verified: {type(error).__name__}") from None
         if not isinstance(claims, dict):
             raise AuthenticationError.failed("claims are not an object")
         return claims
 
     def _signed_payload(self, encoded: bytes) -> bytes:
-        """Return what a token's signature vouches for.
+        """Return the payload of a token whose signature is valid.
 
-        The header of a token that PyJWT has accepted is known by its bytes from then on: the
-        next one with the same header needs its signature checked, and nothing else. Whatever
-        is wrong with it, PyJWT is asked and says so.
+        Headers that PyJWT has accepted are cached by their bytes. A token with a cached header
+        needs only its signature checked. PyJWT decides about every other token.
 
         Raises:
-            jwt.PyJWTError: the token is malformed, or not signed by the key.
+            jwt.PyJWTError: the token is malformed, or not signed with the key.
         """
         signed, _, signature = encoded.rpartition(b".")
         header, _, payload = signed.partition(b".")
@@ -159,7 +158,7 @@ class Authenticator:
                 key = algorithm.prepare_key(self._key)
                 if algorithm.verify(signed, key, _decode_segment(signature)):
                     return _decode_segment(payload)
-            except ValueError:  # not base64url: PyJWT finds that too, below
+            except ValueError:  # not base64url: PyJWT refuses it below
                 pass
         verified: bytes = self._jws.decode(encoded, self._key, algorithms=self._algorithms)
         fields = self._jws.get_unverified_header(encoded)
@@ -172,7 +171,7 @@ class Authenticator:
         if issuer is not None and claims.get("iss") != issuer:
             raise AuthenticationError.failed("another issuer")
         if audience is not None:
-            named = claims.get("aud")  # RFC 7519 §4.1.3: one text, or a list of them
+            named = claims.get("aud")  # RFC 7519 §4.1.3: a string, or a list of strings
             if audience not in (named if isinstance(named, list) else [named]):
                 raise AuthenticationError.failed("another audience")
 
@@ -190,14 +189,15 @@ class Authenticator:
 
 
 def handshake_token(auth: object, query_token: str | None) -> str | None:
-    """Return the token of a handshake; absent, null and empty count as none.
+    """Return the token of a handshake, ``None`` if it is absent, null or empty.
 
     Args:
-        auth: what CONNECT carried, any JSON; ``None`` when it carried nothing.
-        query_token: ``token`` of the query.
+        auth: the payload of CONNECT, any JSON; ``None`` without one.
+        query_token: the query parameter ``token``.
 
     Raises:
-        AuthenticationError: ``auth`` is no object, its token no text, or the two tokens differ.
+        AuthenticationError: ``auth`` is not an object, its token is not a string, or the two
+            tokens differ.
     """
     if auth is not None and not isinstance(auth, dict):
         raise AuthenticationError.failed("auth is not an object")
@@ -217,14 +217,14 @@ def authenticate(
     *,
     development: bool,
 ) -> Identity:
-    """Return who a client is that connects.
+    """Return the identity of a client that connects.
 
     Args:
         authenticator: verifies the token.
-        auth: what CONNECT carried.
-        query_token: ``token`` of the query.
-        unix_s: the wall clock now.
-        development: no token is needed; one that is given must be valid all the same.
+        auth: the payload of CONNECT.
+        query_token: the query parameter ``token``.
+        unix_s: the time, Unix s.
+        development: whether a token may be missing. A given token must still be valid.
 
     Raises:
         AuthenticationError: AUTH_MISSING, AUTH_FAILED or TOKEN_EXPIRED.
@@ -241,10 +241,10 @@ def _decode_segment(segment: bytes) -> bytes:
     """Return the bytes of a base64url text (RFC 7515 section 2).
 
     Raises:
-        ValueError: it has padding, other characters, or is not what those bytes are written as.
+        ValueError: the text has padding, other characters, or is not the canonical encoding.
     """
     decoded = a2b_base64(segment.translate(_FROM_BASE64URL) + b"=" * (-len(segment) % 4))
-    # What it does not know it passes over, so only this tells.
+    # a2b_base64 skips unknown characters, so only encoding again finds them.
     if b2a_base64(decoded, newline=False).translate(_TO_BASE64URL).rstrip(b"=") != segment:
         raise ValueError("not base64url")
     return decoded
@@ -256,7 +256,7 @@ def _user_id(claims: Mapping[str, Any]) -> str:
         raise AuthenticationError.failed("no sub")
     user_id = named[0]
     if not isinstance(user_id, str) or not USER_ID_PATTERN.fullmatch(user_id):
-        raise AuthenticationError.failed("sub is not written as user ids are")
+        raise AuthenticationError.failed("sub is not a valid user id")
     if any(other != user_id for other in named):
         raise AuthenticationError.failed("sub and userId differ")
     return user_id
@@ -274,5 +274,5 @@ def _time(claims: Mapping[str, Any], name: str) -> float:
     if type(value) is int:
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise AuthenticationError.failed(f"{name} is missing or no number")
+        raise AuthenticationError.failed(f"{name} is missing or not a number")
     return value

@@ -1,4 +1,4 @@
-"""Channels: what a client asks for, the rooms that deliver it, the streams that number it."""
+"""Channels that clients subscribe to, and the rooms and streams behind each."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.contract import (
+    CHANNELS,
+    EVENTS,
     MAX_SYMBOL_LENGTH,
     MAX_SYMBOLS_PER_CALL,
-    STREAM_PREFIXES,
     SYMBOL_PATTERN,
-    TRADING_STREAM,
+    Audience,
     Channel,
-    MarketEvent,
     Text,
-    market_stream,
+    named_streams,
     room_stream,
     symbol_room,
 )
@@ -24,17 +24,25 @@ from gateway.errors import InvalidChannel, InvalidPayload, InvalidSymbol
 SYMBOL_RULE: Final = (
     f"a symbol is at most {MAX_SYMBOL_LENGTH} characters, such as BTC/USDT, BTC-USD or AAPL"
 )
-_SYMBOL_ROOM_PREFIX: Final = symbol_room("")
-_MARKET_STREAM_PREFIXES: Final = tuple(f"{prefix}:" for prefix in STREAM_PREFIXES.values())
+_SYMBOL_CHANNELS: Final = tuple(row.name.value for row in CHANNELS.values() if row.takes_symbols)
+_SYMBOL_ROOM_PREFIXES: Final = tuple(symbol_room("", channel) for channel in _SYMBOL_CHANNELS)
+_SYMBOL_STREAM_PREFIXES: Final = {
+    channel: tuple(
+        f"{row.stream.kind}:"
+        for row in EVENTS.values()
+        if row.audience is Audience.SYMBOL_ROOMS and row.channel == channel
+    )
+    for channel in _SYMBOL_CHANNELS
+}
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionRequest:
-    """What one ``subscribe`` or ``unsubscribe`` names.
+    """The payload of a ``subscribe`` or ``unsubscribe``.
 
     Attributes:
         channel: the channel.
-        symbols: each once, in the order given; empty for the channel itself.
+        symbols: the symbols, each once and in their order; empty for the whole channel.
     """
 
     channel: Channel
@@ -42,14 +50,14 @@ class SubscriptionRequest:
 
     @property
     def rooms(self) -> tuple[str, ...]:
-        """The rooms that deliver it."""
+        """The rooms of the subscription."""
         if self.symbols:
-            return tuple(symbol_room(symbol) for symbol in self.symbols)
+            return tuple(symbol_room(symbol, self.channel.value) for symbol in self.symbols)
         return (self.channel.value,)
 
 
 def is_symbol(value: object) -> bool:
-    """Return whether a value is written as symbols are (contract: rooms)."""
+    """Return whether a value is a valid symbol (contract: rooms)."""
     return (
         isinstance(value, str)
         and len(value) <= MAX_SYMBOL_LENGTH
@@ -58,17 +66,17 @@ def is_symbol(value: object) -> bool:
 
 
 def parse_subscription(payload: object) -> SubscriptionRequest:
-    """Read the payload of ``subscribe`` and ``unsubscribe``: ``{channel, symbols?}``.
+    """Return the subscription of a payload ``{channel, symbols?}``.
 
     Raises:
-        InvalidPayload: no channel, symbols that are no list, or where they do not belong.
-        InvalidChannel: a channel that does not exist.
-        InvalidSymbol: a symbol that is not written as symbols are.
+        InvalidPayload: the channel is missing, or the symbols are not a list or not allowed.
+        InvalidChannel: the channel does not exist.
+        InvalidSymbol: a symbol is invalid.
     """
     name = payload.get("channel") if isinstance(payload, dict) else None
     if not name:
         raise InvalidPayload(Text.CHANNEL_REQUIRED)
-    if not isinstance(name, str) or name not in Channel.__members__.values():
+    if not isinstance(name, str) or name not in CHANNELS:
         raise InvalidChannel
     channel = Channel(name)
     assert isinstance(payload, dict)  # noqa: S101 - a name came out of it; for the type checker
@@ -80,8 +88,8 @@ def _parse_symbols(channel: Channel, symbols: object) -> tuple[str, ...]:
         return ()
     if not isinstance(symbols, list):
         raise InvalidPayload("symbols must be a list of strings")
-    if channel is not Channel.MARKET_DATA:
-        raise InvalidPayload(f"symbols belong to the channel {Channel.MARKET_DATA.value} only")
+    if not CHANNELS[channel].takes_symbols:
+        raise InvalidPayload(f"symbols belong to the channel {' or '.join(_SYMBOL_CHANNELS)} only")
     for position, symbol in enumerate(symbols):
         if not is_symbol(symbol):
             raise InvalidSymbol(f"Invalid symbol at position {position}: {SYMBOL_RULE}")
@@ -92,40 +100,32 @@ def _parse_symbols(channel: Channel, symbols: object) -> tuple[str, ...]:
 
 
 def channel_of_room(room: str) -> Channel:
-    """Return the channel that a room which a client may join belongs to.
+    """Return the channel of a room.
 
     Raises:
-        ValueError: no client joins such a room.
+        ValueError: clients cannot subscribe to the room.
     """
-    return Channel.MARKET_DATA if is_symbol_room(room) else Channel(room)
+    return Channel(room.partition(":")[0] if is_symbol_room(room) else room)
 
 
 def is_symbol_room(room: str) -> bool:
-    """Return whether a room carries one symbol."""
-    return room.startswith(_SYMBOL_ROOM_PREFIX)
+    """Return whether a room is that of a symbol."""
+    return room.startswith(_SYMBOL_ROOM_PREFIXES)
 
 
 def streams_of(request: SubscriptionRequest, known: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return the ids of the streams that a request's rooms deliver: the keys of ``at``.
+    """Return the ids of the streams of a subscription: the keys of ``at``.
 
     Args:
-        request: what was joined or left.
-        known: streams that have a number, for the channel ``market-data`` as a whole: it
-            delivers every symbol's.
+        request: the subscription.
+        known: the streams that have a number. A channel that takes symbols delivers the streams
+            of every symbol among them when it is subscribed to as a whole.
     """
-    return streams_of_rooms(request.rooms, known)
-
-
-def streams_of_rooms(rooms: Iterable[str], known: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return the ids of the streams that rooms deliver; ``known`` as in ``streams_of``."""
     streams: dict[str, None] = {}
-    for room in rooms:
-        if is_symbol_room(room):
-            symbol = room.removeprefix(_SYMBOL_ROOM_PREFIX)
-            streams.update(dict.fromkeys(market_stream(event, symbol) for event in MarketEvent))
-        elif room == Channel.MARKET_DATA:
-            streams.update(dict.fromkeys(s for s in known if s.startswith(_MARKET_STREAM_PREFIXES)))
-        elif room == Channel.TRADING:
-            streams[TRADING_STREAM] = None
+    for room in request.rooms:
+        streams.update(dict.fromkeys(named_streams(room)))
+        prefixes = _SYMBOL_STREAM_PREFIXES.get(room)
+        if prefixes is not None:
+            streams.update(dict.fromkeys(s for s in known if s.startswith(prefixes)))
         streams[room_stream(room)] = None
     return tuple(streams)

@@ -1,7 +1,7 @@
 """The wire contract: every name, code, text and limit that a client can meet.
 
-This module is the one place where they are declared; the gateway and the load
-laboratory import them from here. It uses the standard library alone.
+The gateway and the load laboratory import them from here. Nothing else declares them. The
+module uses the standard library alone. ``docs/events.md`` shows CHANNELS and EVENTS.
 
 Times on the wire are integers. ``ts``, ``srcTs``, ``received`` and ``sent`` are
 microseconds of the gateway's monotonic clock, which ``clock`` in the welcome
@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import lru_cache
-from typing import Final
+from functools import lru_cache, partial
+from typing import Final, Literal
 
 SOCKETIO_PATH: Final = "/socket.io/"
 NAMESPACE: Final = "/"
@@ -44,7 +46,7 @@ class ClientEvent(StrEnum):
 
 
 class ServerEvent(StrEnum):
-    """Events of the gateway's own protocol; nobody may publish under these names."""
+    """Events of the gateway's own protocol. A publisher may not use these names."""
 
     CONNECTED = "connected"
     SUBSCRIBED = "subscribed"
@@ -62,65 +64,273 @@ class ServerEvent(StrEnum):
     LLM_CANCEL_ACKNOWLEDGED = "llm:stream:cancel:acknowledged"
 
 
-class MarketEvent(StrEnum):
-    """Market data: routed by symbol, numbered for each symbol and event name."""
-
-    PRICE = "price:update"
-    TICKER = "ticker:update"
-    ORDER_BOOK = "orderbook:update"
-
-
-class TradingEvent(StrEnum):
-    """Order flow: owner's form to the user, public form to the trading room."""
-
-    ORDER_CREATED = "order:created"
-    ORDER_SUBMITTED = "order:submitted"
-    ORDER_PARTIALLY_FILLED = "order:partially-filled"
-    ORDER_FILLED = "order:filled"
-    ORDER_CANCELLED = "order:cancelled"
-    ORDER_REJECTED = "order:rejected"
-    POSITION_OPENED = "position:opened"
-    POSITION_UPDATED = "position:updated"
-    POSITION_CLOSED = "position:closed"
-    TRADE_EXECUTED = "trade:executed"
-
-
-BALANCE_EVENT: Final = "balance:updated"  # to the owner only
-
-
-class LlmEvent(StrEnum):
-    """Events of a model's answer."""
-
-    START = "llm:stream:start"
-    TOKEN = "llm:stream:token"  # noqa: S105 - an event's name
-    DONE = "llm:stream:done"
-    CANCELLED = "llm:stream:cancelled"
-    ERROR = "llm:stream:error"
-    CHUNK = "llm:stream"
-
+# The publisher events that code refers to by name; EVENTS has them all.
+PRICE_EVENT: Final = "price:update"
+TICKER_EVENT: Final = "ticker:update"
+ORDER_BOOK_EVENT: Final = "orderbook:update"
+LLM_ERROR_EVENT: Final = "llm:stream:error"
 
 PROTOCOL_NAMES: Final = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
 )
-"""Names that Socket.IO itself reserves: they never reach a handler, and nobody publishes them."""
+"""Names that Socket.IO reserves: they never reach a handler, and a publisher may not use them."""
 
 
 class Channel(StrEnum):
-    """What a client asks for; a room is how it is delivered."""
+    """The names that a client may subscribe to. CHANNELS has a row for each."""
 
     TRADING = "trading"
     MARKET_DATA = "market-data"
     LLM = "llm"
 
 
+LaneName = Literal["LOSSLESS", "MARKET"]
+"""A queue of the transport, as it is named there. Market data wait behind everything else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelRow:
+    """One channel. The room of the whole channel has the channel's name.
+
+    Attributes:
+        name: what a client subscribes to.
+        takes_symbols: whether a client may name symbols, each with a room of its own.
+        lane: the lane of the channel's numbered streams.
+    """
+
+    name: Channel
+    takes_symbols: bool = False
+    lane: LaneName = "LOSSLESS"
+
+
+CHANNELS: Final[Mapping[Channel, ChannelRow]] = {
+    row.name: row
+    for row in (
+        ChannelRow(name=Channel.TRADING),
+        ChannelRow(name=Channel.MARKET_DATA, takes_symbols=True, lane="MARKET"),
+        ChannelRow(name=Channel.LLM),
+    )
+}
+
+
+class Direction(StrEnum):
+    """Which way an event goes."""
+
+    TO_GATEWAY = "client → gateway"
+    TO_CLIENT = "gateway → client"
+
+
+class Family(StrEnum):
+    """The group that an event is counted in: the label ``kind`` of a metric."""
+
+    MARKET = "market"
+    TRADING = "trading"
+    BALANCE = "balance"
+    LLM = "llm"
+    CONTROL = "control"
+    OTHER = "other"
+
+
+class Audience(StrEnum):
+    """Who gets an event."""
+
+    GATEWAY = "the gateway"
+    ASKER = "one client"  # the one that asked, or whose connection the event is about
+    EVERYONE = "every client"
+    SYMBOL_ROOMS = "symbol rooms"  # the room of its symbol, and the room of the whole channel
+    OWNER_AND_PUBLIC = "owner and public"  # the user gets it whole, the room its public form
+    USER = "user"
+    ROOM = "room"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRule:
+    """How the id of an event's stream is made: ``kind``, or ``kind:value``.
+
+    Attributes:
+        kind: the id's first part. Empty: the event is numbered in its room, or not at all.
+        by: the field of the payload whose value is the second part. Empty: all events of the
+            kind are one stream.
+    """
+
+    kind: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What an event is about, and which of its fields only the owner may see.
+
+    Attributes:
+        key: the field of the payload that holds it.
+        public: fields of the public form. Every other field is private.
+        private: fields that only the owner sees. The first holds a text that the publisher
+            chose, so an oracle can mark it. ``id`` is public as a keyed hash.
+        is_payload: whether the fields are the payload's own, not those of an object in it.
+    """
+
+    key: str
+    public: tuple[str, ...] = ()
+    private: tuple[str, ...] = ()
+    is_payload: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    """One event: everything that differs between it and the others.
+
+    Attributes:
+        name: as on the wire.
+        direction: client to gateway, or gateway to client.
+        family: the group that metrics count it in.
+        audience: who gets it.
+        stream: where it is numbered.
+        channel: the channel that delivers it, and its room; empty when none does.
+        lane: the lane that it waits in.
+        conflated_by: a slow client gets only the newest event of those that agree in these
+            fields. Empty: the newest of the name. None: every one.
+        publishable: whether a publisher may send it.
+        subject: what it is about.
+    """
+
+    name: str
+    direction: Direction = Direction.TO_CLIENT
+    family: Family = Family.CONTROL
+    audience: Audience
+    stream: StreamRule = StreamRule()
+    channel: str = ""
+    lane: LaneName = "LOSSLESS"
+    conflated_by: tuple[str, ...] | None = None
+    publishable: bool = False
+    subject: Subject | None = None
+
+
+USER_STREAM: Final = "user"
+_SYMBOL: Final = "symbol"
+
+_request = partial(EventRow, direction=Direction.TO_GATEWAY, audience=Audience.GATEWAY)
+_reply = partial(EventRow, audience=Audience.ASKER)
+_by_symbol = partial(
+    EventRow,
+    family=Family.MARKET,
+    audience=Audience.SYMBOL_ROOMS,
+    channel=Channel.MARKET_DATA.value,
+    lane="MARKET",
+    conflated_by=(_SYMBOL,),
+    publishable=True,
+)
+_of_owner = partial(
+    EventRow,
+    family=Family.TRADING,
+    audience=Audience.OWNER_AND_PUBLIC,
+    stream=StreamRule("trading"),
+    channel=Channel.TRADING.value,
+    publishable=True,
+)
+_of_model = partial(
+    EventRow,
+    family=Family.LLM,
+    audience=Audience.ASKER,
+    stream=StreamRule("llm", by="sessionId"),
+    channel=Channel.LLM.value,
+    publishable=True,
+)
+# fmt: off
+ORDER: Final = Subject(
+    "order",
+    public=(
+        "id", "symbol", "side", "type", "quantity", "price", "status", "filledQuantity",
+        "averagePrice", "timeInForce",
+    ),
+    private=(
+        "clientOrderId", "stopPrice", "exchangeOrderId", "rejectReason", "createdAt",
+        "submittedAt", "filledAt", "cancelledAt",
+    ),
+)
+POSITION: Final = Subject(
+    "position",
+    public=("id", "symbol", "side", "quantity", "status"),
+    private=(
+        "id", "entryPrice", "currentPrice", "unrealizedPnL", "unrealizedPnLPercent",
+        "realizedPnL", "totalPnL", "stopLoss", "takeProfit", "openedAt", "closedAt", "lastUpdated",
+    ),
+)
+TRADE: Final = Subject(
+    "trade",
+    public=("id", "symbol", "side", "quantity", "price", "value", "executedAt"),
+    private=("orderId", "type", "fee", "exchangeOrderId"),
+)
+BALANCE: Final = Subject(
+    "balance", private=("reference", "balance", "currency", "balances"), is_payload=True
+)
+# fmt: on
+
+EVENTS: Final[Mapping[str, EventRow]] = {
+    str(row.name): row
+    for row in (
+        *(_request(name=name) for name in ClientEvent),
+        *(_reply(name=name) for name in ServerEvent),
+        # Three of these go to every client: their rows replace the ones above.
+        EventRow(name=ServerEvent.SERVER_DRAINING, audience=Audience.EVERYONE),
+        # Only the newest matters: a client that missed an older one is not disconnected.
+        EventRow(
+            name=ServerEvent.HEARTBEAT,
+            audience=Audience.EVERYONE,
+            stream=StreamRule("heartbeat"),
+            conflated_by=(),
+        ),
+        EventRow(name=ServerEvent.CONNECTION_COUNT, audience=Audience.EVERYONE, conflated_by=()),
+        _by_symbol(name=PRICE_EVENT, stream=StreamRule("price", _SYMBOL), subject=Subject("price")),
+        _by_symbol(
+            name=TICKER_EVENT, stream=StreamRule("ticker", _SYMBOL), subject=Subject("ticker")
+        ),
+        _by_symbol(
+            name=ORDER_BOOK_EVENT, stream=StreamRule("book", _SYMBOL), subject=Subject("orderBook")
+        ),
+        _of_owner(name="order:created", subject=ORDER),
+        _of_owner(name="order:submitted", subject=ORDER),
+        _of_owner(name="order:partially-filled", subject=ORDER),
+        _of_owner(name="order:filled", subject=ORDER),
+        _of_owner(name="order:cancelled", subject=ORDER),
+        _of_owner(name="order:rejected", subject=ORDER),
+        _of_owner(name="position:opened", subject=POSITION),
+        _of_owner(name="position:updated", subject=POSITION),
+        _of_owner(name="position:closed", subject=POSITION),
+        _of_owner(name="trade:executed", subject=TRADE),
+        EventRow(
+            name="balance:updated",
+            family=Family.BALANCE,
+            audience=Audience.USER,
+            stream=StreamRule(USER_STREAM),
+            publishable=True,
+            subject=BALANCE,
+        ),
+        _of_model(name="llm:stream:start"),
+        _of_model(name="llm:stream:token"),
+        _of_model(name="llm:stream:done"),
+        _of_model(name="llm:stream:cancelled"),
+        _of_model(name=LLM_ERROR_EVENT),
+        _of_model(
+            name="llm:stream",
+            audience=Audience.ROOM,
+            stream=StreamRule("llm-chunk", by="sessionId"),
+        ),
+    )
+}
+"""Every event of the contract, by name: the only list of events."""
+
+UNLISTED: Final = EventRow(name="", family=Family.OTHER, audience=Audience.ROOM, publishable=True)
+"""The row of an event that EVENTS does not have: a publisher may use any name of its own."""
+
+
 def user_room(user_id: str) -> str:
-    """Return the room of one user's connections: joined by the gateway alone, never listed."""
+    """Return the room of one user's connections. Only the gateway joins it; it is not listed."""
     return f"user:{user_id}"
 
 
-def symbol_room(symbol: str) -> str:
-    """Return the room that carries one symbol's market data."""
-    return f"{Channel.MARKET_DATA}:{symbol}"
+def symbol_room(symbol: str, channel: str = Channel.MARKET_DATA.value) -> str:
+    """Return the room that carries one symbol of a channel."""
+    return f"{channel}:{symbol}"
 
 
 _SYMBOL_PART = r"[A-Z0-9][A-Za-z0-9]*(?:[._-][A-Za-z0-9]+)*"
@@ -130,28 +340,39 @@ LEAST_SECRET_BYTES: Final = 32  # RFC 7518 §3.2: as long as HS256's output
 USER_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9._@|+=-]{1,128}", re.ASCII)
 """A token's ``sub`` is a whole match of this."""
 
-STREAM_PREFIXES: Final = {
-    MarketEvent.PRICE: "price",
-    MarketEvent.TICKER: "ticker",
-    MarketEvent.ORDER_BOOK: "book",
-}
-TRADING_STREAM: Final = "trading"
-USER_STREAM: Final = "user"
-HEARTBEAT_STREAM: Final = "heartbeat"
 
-
-def market_stream(event: MarketEvent, symbol: str) -> str:
-    """Return a market stream's id, such as ``price:BTC/USDT``."""
-    return f"{STREAM_PREFIXES[event]}:{symbol}"
+def symbol_stream(event: str, symbol: str) -> str:
+    """Return the id of a market event's stream, such as ``price:BTC/USDT``."""
+    return f"{EVENTS[event].stream.kind}:{symbol}"
 
 
 def room_stream(room: str) -> str:
-    """Return the id of the stream of a room's other events."""
+    """Return the id of the stream of a room's unlisted events."""
     return f"room:{room}"
 
 
+def _kinds(channel: str, by: str) -> tuple[str, ...]:
+    rules = [row.stream for row in EVENTS.values() if row.channel == channel and row.stream.kind]
+    return tuple(dict.fromkeys(rule.kind for rule in rules if rule.by == by))
+
+
+_SYMBOL_KINDS: Final = {name.value: _kinds(name, _SYMBOL) for name in CHANNELS}
+_CHANNEL_KINDS: Final = {name.value: _kinds(name, "") for name in CHANNELS}
+
+
+def named_streams(room: str) -> tuple[str, ...]:
+    """Return the ids of the streams that a subscription's room delivers, as its name tells them.
+
+    The room of a whole channel does not tell the streams of its symbols.
+    """
+    channel, _, symbol = room.partition(":")
+    if symbol:
+        return tuple(f"{kind}:{symbol}" for kind in _SYMBOL_KINDS.get(channel, ()))
+    return _CHANNEL_KINDS.get(channel, ())
+
+
 def user_stream(user_id: str) -> str:
-    """Return one user's stream as ``GET /api/v1/streams`` lists it; to its owner it is ``user``."""
+    """Return one user's stream as ``GET /api/v1/streams`` lists it; its owner calls it ``user``."""
     return f"{USER_STREAM}:{user_id}"
 
 
@@ -207,8 +428,8 @@ class Scope(StrEnum):
     STATS = "stats"
 
 
-# Sizes and counts. Each is a bound of the wire; those that an operator may move
-# are defaults of the settings and are announced in the welcome's ``limits``.
+# Sizes and counts. Those that an operator may change are defaults of the settings; the
+# welcome announces them in ``limits``.
 PING_INTERVAL_MS: Final = 25_000
 PING_TIMEOUT_MS: Final = 20_000
 MAX_PAYLOAD_BYTES: Final = 262_144
@@ -219,7 +440,7 @@ MAX_SYMBOL_LENGTH: Final = 32
 MAX_SYMBOLS_PER_CALL: Final = 64
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 MAX_SEND_BYTES: Final = 1_048_576
-"""Lossless bytes that may wait for one client; more of them, or older ones, close it."""
+"""Lossless bytes that may wait for one client. The gateway closes a client that exceeds it."""
 MAX_SEND_SECONDS: Final = 5.0
 MAX_QUEUE_BYTES: Final = 268_435_456
 """Bytes that may wait for all clients together."""
@@ -249,7 +470,7 @@ USER_RETENTION_SECONDS: Final = 900.0
 
 
 def clock_id(boot_id: str, time_namespace: str) -> str:
-    """Return the id of a monotonic clock: equal ids, one clock, no offset to estimate.
+    """Return the id of a monotonic clock. Two processes with equal ids read one clock.
 
     Args:
         boot_id: the kernel's ``/proc/sys/kernel/random/boot_id``.

@@ -1,4 +1,4 @@
-"""Entitlements: what an identity may do beyond being connected."""
+"""Entitlements: checks what an identity may do, beyond being connected."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from gateway.errors import NotAllowed
 
 
 def require_scope(identity: Identity, scope: Scope) -> None:
-    """Let an identity pass that has a scope.
+    """Check that an identity has a scope.
 
     Raises:
-        NotAllowed: it does not; the message names the scope.
+        NotAllowed: it has not. The message names the scope.
     """
     if scope not in identity.scopes:
         raise NotAllowed(f"The token needs the scope {scope.value!r}")

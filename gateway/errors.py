@@ -3,7 +3,7 @@
 ::
 
     GatewayError
-    ├── ClientError              what a client did: an `error` event, an acknowledgement, a refusal
+    ├── WireError              told to the client: `error` event, acknowledgement, refusal
     │   ├── AuthenticationError    AUTH_MISSING, AUTH_FAILED, TOKEN_EXPIRED
     │   ├── InvalidPayload         INVALID_PAYLOAD
     │   ├── InvalidChannel         INVALID_CHANNEL
@@ -15,9 +15,9 @@
     │   ├── RateLimited            RATE_LIMIT_EXCEEDED
     │   ├── ProviderNotFound       PROVIDER_NOT_FOUND
     │   └── InternalError          INTERNAL_ERROR, never with an exception's text
-    ├── PublicationRejected      what a publisher did, or a gateway that cannot keep up
-    ├── NotStrictJson            text or a value outside strict JSON; also a ValueError
-    └── SettingsError            what an operator did
+    ├── PublicationRejected      an invalid publication, or a gateway that cannot keep up
+    ├── NotStrictJson            a text or value outside strict JSON; also a ValueError
+    └── SettingsError            invalid settings
 """
 
 # ruff: noqa: N818 - the names say what happened, as the codes do
@@ -32,9 +32,9 @@ from gateway.contract import ErrorCode, LimitName, Text
 _LONGEST_ECHO: Final = 64
 _CLOSES: Final[dict[ErrorCode, bool]] = {
     ErrorCode.AUTH_MISSING: True,
-    ErrorCode.AUTH_FAILED: False,  # in a session: a refresh that failed, which changes nothing
+    ErrorCode.AUTH_FAILED: False,  # in a session: a failed refresh, which changes nothing
     ErrorCode.TOKEN_EXPIRED: True,
-    ErrorCode.RATE_LIMIT_EXCEEDED: False,  # too many refusals close; the limiter says when
+    ErrorCode.RATE_LIMIT_EXCEEDED: False,  # the limiter closes after too many refused events
     ErrorCode.INVALID_PAYLOAD: False,
     ErrorCode.INVALID_CHANNEL: False,
     ErrorCode.INVALID_SYMBOL: False,
@@ -50,21 +50,21 @@ _CLOSES: Final[dict[ErrorCode, bool]] = {
     ErrorCode.SERVER_DRAINING: True,
     ErrorCode.INTERNAL_ERROR: False,
 }
-"""Whether an error of this code, met in a session, ends the connection: total over the codes."""
+"""Whether an error of this code ends the connection, for every code."""
 
 
 class GatewayError(Exception):
-    """Root of all that the gateway raises on purpose."""
+    """The root of the gateway's exceptions."""
 
 
-class ClientError(GatewayError):
-    """What a client did wrong, or may not do now, in the words that it is told.
+class WireError(GatewayError):
+    """An error that the client is told.
 
     Args:
-        code: the wire's code.
+        code: the error code of the wire contract.
         message: the text for the client.
-        retry_after_ms: when to try again, where that helps.
-        limit: the rolling limit that was broken.
+        retry_after_ms: ms until the client may try again.
+        limit: the exceeded rolling limit.
     """
 
     def __init__(
@@ -83,17 +83,17 @@ class ClientError(GatewayError):
 
     @property
     def closes(self) -> bool:
-        """Whether the connection ends with this error."""
+        """Whether the error ends the connection."""
         return _CLOSES[self.code]
 
     def payload(self, timestamp: str) -> dict[str, Any]:
         """Return the payload of the ``error`` event: ``{message, code, timestamp, …}``.
 
         Args:
-            timestamp: ISO 8601, as the wire writes it.
+            timestamp: ISO 8601, in the format of the wire.
 
         Returns:
-            With ``retryAfter`` (ms) and ``limit`` where they are known.
+            The payload, with ``retryAfter`` (ms) and ``limit`` if the error has them.
         """
         payload: dict[str, Any] = {
             "message": self.message,
@@ -107,12 +107,12 @@ class ClientError(GatewayError):
         return payload
 
 
-class AuthenticationError(ClientError):
-    """A token that is missing, wrong or out of date.
+class AuthenticationError(WireError):
+    """The token is missing, invalid or expired.
 
     Args:
         code: AUTH_MISSING, AUTH_FAILED or TOKEN_EXPIRED.
-        reason: why, for the log; it never holds any part of the token.
+        reason: the reason for the log, without any part of the token.
     """
 
     def __init__(self, code: ErrorCode, reason: str) -> None:
@@ -122,60 +122,60 @@ class AuthenticationError(ClientError):
 
     @classmethod
     def missing(cls) -> AuthenticationError:
-        """Return the error for a handshake without a token."""
+        """Return the error of a handshake without a token."""
         return cls(ErrorCode.AUTH_MISSING, "no token")
 
     @classmethod
     def failed(cls, reason: str) -> AuthenticationError:
-        """Return the error for a token that is refused, whatever its time."""
+        """Return the error of an invalid token."""
         return cls(ErrorCode.AUTH_FAILED, reason)
 
     @classmethod
     def expired(cls) -> AuthenticationError:
-        """Return the error for a token of which all but the time is right."""
+        """Return the error of a token that is valid except for its time."""
         return cls(ErrorCode.TOKEN_EXPIRED, "token expired")
 
 
-class InvalidPayload(ClientError):
-    """An event whose payload has the wrong shape or size."""
+class InvalidPayload(WireError):
+    """The payload of an event has the wrong shape or size."""
 
     def __init__(self, message: str) -> None:
         super().__init__(ErrorCode.INVALID_PAYLOAD, message)
 
 
-class InvalidChannel(ClientError):
-    """A channel that does not exist."""
+class InvalidChannel(WireError):
+    """The channel does not exist."""
 
     def __init__(self) -> None:
         super().__init__(ErrorCode.INVALID_CHANNEL, Text.INVALID_CHANNEL)
 
 
-class InvalidSymbol(ClientError):
-    """A symbol that is not written as symbols are."""
+class InvalidSymbol(WireError):
+    """The symbol is invalid."""
 
     def __init__(self, message: str) -> None:
         super().__init__(ErrorCode.INVALID_SYMBOL, message)
 
 
-class NotAllowed(ClientError):
-    """Something that this identity may not do."""
+class NotAllowed(WireError):
+    """The identity lacks the permission."""
 
     def __init__(self, message: str) -> None:
         super().__init__(ErrorCode.NOT_ALLOWED, message)
 
 
-class TooManySubscriptions(ClientError):
-    """More rooms than a client may hold, or more symbols than a process carries."""
+class TooManySubscriptions(WireError):
+    """The client has too many rooms, or the process too many symbols."""
 
     def __init__(self, message: str) -> None:
         super().__init__(ErrorCode.TOO_MANY_SUBSCRIPTIONS, message)
 
 
-class TooManyConnections(ClientError):
-    """A user's surplus connection: what the longest-silent one is told.
+class TooManyConnections(WireError):
+    """The user has too many connections. The longest-silent one gets this error.
 
     Args:
-        most: connections that a user may hold.
+        most: how many connections a user may have.
     """
 
     def __init__(self, most: int) -> None:
@@ -185,23 +185,23 @@ class TooManyConnections(ClientError):
         )
 
 
-class UnknownEvent(ClientError):
-    """An event that this gateway does not know.
+class UnknownEvent(WireError):
+    """The event's name is unknown.
 
     Args:
-        name: as the client wrote it; its first characters are said back.
+        name: the name. The message quotes its first 64 characters.
     """
 
     def __init__(self, name: str) -> None:
         super().__init__(ErrorCode.UNKNOWN_EVENT, f"Unknown event: {name[:_LONGEST_ECHO]}")
 
 
-class RateLimited(ClientError):
-    """An event over a rolling limit.
+class RateLimited(WireError):
+    """The event exceeds a rolling limit.
 
     Args:
-        retry_after_ms: until one event would pass.
-        limit: which one.
+        retry_after_ms: ms until an event passes again.
+        limit: the exceeded limit.
     """
 
     def __init__(self, retry_after_ms: int, limit: LimitName) -> None:
@@ -213,27 +213,27 @@ class RateLimited(ClientError):
         )
 
 
-class ProviderNotFound(ClientError):
-    """A model provider that this gateway does not have."""
+class ProviderNotFound(WireError):
+    """The model provider is unknown or not configured."""
 
     def __init__(self, message: str) -> None:
         super().__init__(ErrorCode.PROVIDER_NOT_FOUND, message)
 
 
-class InternalError(ClientError):
-    """A fault of the gateway: the client learns that there was one, the log learns which."""
+class InternalError(WireError):
+    """The gateway failed. Only the log has the details."""
 
     def __init__(self) -> None:
         super().__init__(ErrorCode.INTERNAL_ERROR, "Internal error")
 
 
 class PublicationRejected(GatewayError):
-    """A publish request of which nothing was published.
+    """A publish request was rejected, and nothing was published.
 
     Args:
-        status: HTTP status, 400, 413 or 503.
+        status: the HTTP status, 400, 413 or 503.
         errors: one or more of ``{index, message, code}``.
-        retry_after_s: when to come back, for 503.
+        retry_after_s: seconds until the publisher should try again, for 503.
     """
 
     def __init__(
@@ -250,14 +250,14 @@ class PublicationRejected(GatewayError):
 
 
 class NotStrictJson(GatewayError, ValueError):
-    """JSON that another reader would take for something else, or a value JSON cannot hold."""
+    """JSON that parsers read differently, or a value that JSON cannot hold."""
 
 
 class SettingsError(GatewayError):
-    """Settings that the gateway does not start with.
+    """The settings are invalid, and the gateway does not start.
 
     Args:
-        problems: every one of them, none with a secret in it.
+        problems: one line per problem, without secrets.
     """
 
     def __init__(self, problems: Iterable[str]) -> None:

@@ -1,18 +1,18 @@
-"""When tokens need attention: one entry a connection, found by the second it is due in."""
+"""``ExpiryWheel``: connections by the second in which their token is due."""
 
 from __future__ import annotations
 
 import math
 from typing import Final
 
-_LONGEST_STEP_S: Final = 3_600  # a wall clock that jumps further is met by looking at all seconds
+_LONGEST_STEP_S: Final = 3_600  # after a larger jump of the wall clock, all entries are checked
 
 
 class ExpiryWheel:
-    """Connections by the wall-clock second in which their token is due.
+    """Connections by the wall-clock second in which their token expires, or is to be warned of.
 
     Args:
-        unix_s: the wall clock now.
+        unix_s: the time, Unix s.
     """
 
     def __init__(self, unix_s: float) -> None:
@@ -24,11 +24,11 @@ class ExpiryWheel:
         return len(self._due_second)
 
     def schedule(self, sid: str, due_unix_s: float) -> None:
-        """Make a connection due at a time, in place of the one it had; a past time is due at once.
+        """Set the time at which a connection is due. A past time is due at once.
 
         Args:
             sid: the connection.
-            due_unix_s: when; never reported early, at most a second late.
+            due_unix_s: the time, Unix s. It is reported at most a second late, never early.
         """
         self.cancel(sid)
         second = max(math.ceil(due_unix_s), self._second + 1)
@@ -36,7 +36,7 @@ class ExpiryWheel:
         self._sids.setdefault(second, set()).add(sid)
 
     def cancel(self, sid: str) -> None:
-        """Forget a connection; one that is not there is fine."""
+        """Remove a connection, if it is there."""
         second = self._due_second.pop(sid, None)
         if second is None:
             return
@@ -46,7 +46,7 @@ class ExpiryWheel:
             del self._sids[second]
 
     def take_due(self, unix_s: float) -> list[str]:
-        """Return the connections that are due, each once, and forget them."""
+        """Remove the due connections and return them."""
         now = math.floor(unix_s)
         if now <= self._second:
             return []

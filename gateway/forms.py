@@ -1,4 +1,4 @@
-"""Forms of an order, position or trade event: the owner sees all, the public room this."""
+"""Forms of an order, position or trade event: the owner sees all of it, the room a part."""
 
 from __future__ import annotations
 
@@ -6,53 +6,32 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from gateway.contract import TradingEvent
+from gateway.contract import Subject
 
-_PUBLIC_FIELDS: Final[dict[str, tuple[str, ...]]] = {
-    "order": (
-        "symbol",
-        "side",
-        "type",
-        "quantity",
-        "price",
-        "status",
-        "filledQuantity",
-        "averagePrice",
-        "timeInForce",
-    ),
-    "position": ("symbol", "side", "quantity", "status"),
-    "trade": ("symbol", "side", "quantity", "price", "value", "executedAt"),
-}
 _ID_BYTES: Final = 12
 
 
-def subject_of(event: TradingEvent) -> str:
-    """Return the key under which an event carries what it is about: order, position, trade."""
-    return event.value.partition(":")[0]
-
-
-def public_form(event: str, data: Mapping[str, Any], *, key: bytes) -> dict[str, Any]:
-    """Return what everybody may see of an event (contract: public form, nothing else).
+def public_form(subject: Subject, data: Mapping[str, Any], *, key: bytes) -> dict[str, Any]:
+    """Return the part of an event that everybody may see (contract: public form).
 
     Args:
-        event: a trading event.
+        subject: what the event is about.
         data: the owner's form.
-        key: 1 to 64 bytes, new for each process: an id's hash links events of one process and
-            tells nobody the id.
+        key: 1 to 64 bytes, new for each process. Within a process equal ids have equal hashes;
+            nobody can tell the id from the hash.
 
     Returns:
         The subject with its public fields, as far as the owner's form has them.
 
     Raises:
-        ValueError: not a trading event.
-        KeyError: the data do not carry the event's subject.
+        KeyError: the data do not carry the subject.
     """
-    subject = subject_of(TradingEvent(event))
-    private: Mapping[str, Any] = data[subject]
-    public = {field: private[field] for field in _PUBLIC_FIELDS[subject] if field in private}
-    if private.get("id") is not None:
-        public = {"id": _public_id(subject, private["id"], key), **public}
-    return {subject: public}
+    private: Mapping[str, Any] = data[subject.key]
+    public = {field: private[field] for field in subject.public if field in private}
+    private_id = public.pop("id", None)
+    if private_id is not None:
+        public = {"id": _public_id(subject.key, private_id, key), **public}
+    return {subject.key: public}
 
 
 def _public_id(subject: str, private_id: object, key: bytes) -> str:

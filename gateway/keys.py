@@ -1,4 +1,4 @@
-"""Keys that sign tokens: which secrets are refused, and what a public key can verify."""
+"""Checks of the keys that verify tokens: weak secrets, and kinds of public keys."""
 
 from __future__ import annotations
 
@@ -30,33 +30,33 @@ _PLACEHOLDERS: Final = (
 
 
 def refuse_weak_secret(secret: str) -> None:
-    """Let a secret pass that nobody can guess.
+    """Refuse a secret that is easy to guess.
 
     Raises:
-        ValueError: too short, a known placeholder, or a few characters over and over. The
-            message holds nothing of the secret.
+        ValueError: it is too short, a known placeholder, or repeats a few characters. The
+            message quotes none of it.
     """
     if len(secret.encode("utf-8", "surrogateescape")) < LEAST_SECRET_BYTES:
         raise ValueError(f"must have at least {LEAST_SECRET_BYTES} bytes of random text")
     letters = re.sub(r"[^a-z0-9]", "", secret.lower())
     if any(placeholder in letters for placeholder in _PLACEHOLDERS):
         raise ValueError("is a placeholder; use random text")
-    # A text equals itself moved by its period and by nothing shorter.
+    # The first shift that maps a text onto itself is its period.
     if 0 < (secret + secret).find(secret, 1) <= _LONGEST_PERIOD or len(set(secret)) <= 2:
         raise ValueError("repeats a few characters; use random text")
 
 
 def load_public_key(pem: str) -> tuple[str, RSAPublicKey | EllipticCurvePublicKey]:
-    r"""Return the one algorithm that a public key verifies, and the key.
+    r"""Return the algorithm of a public key, and the key.
 
     Args:
-        pem: PEM text; ``\n`` may stand for line ends, as environment files write them.
+        pem: PEM text. ``\n`` may stand for a line end, as in environment files.
 
     Returns:
         ``("RS256", key)`` or ``("ES256", key)``.
 
     Raises:
-        ValueError: not such a key; the message holds nothing of it.
+        ValueError: the text is no such key. The message quotes none of it.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric import ec, rsa

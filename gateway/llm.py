@@ -1,4 +1,4 @@
-"""Requests for model streams: what a client must send, and which providers have a name."""
+"""Requests for model streams: their payloads, and the names of providers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ALIASES: Final = {"anthropic": "claude", "google": "gemini"}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChatRequest:
-    """A valid ``llm:chat:stream``."""
+    """The valid payload of an ``llm:chat:stream``."""
 
     session_id: str
     provider: str
@@ -23,10 +23,10 @@ class ChatRequest:
 
 
 def parse_chat(payload: object) -> ChatRequest:
-    """Read the payload of ``llm:chat:stream``.
+    """Return the request in the payload of an ``llm:chat:stream``.
 
     Raises:
-        InvalidPayload: a field is missing or has another type; its text says which are needed.
+        InvalidPayload: a field is missing or has the wrong type. The message names them.
     """
     if not isinstance(payload, dict):
         raise InvalidPayload(Text.LLM_FIELDS_REQUIRED)
@@ -48,10 +48,10 @@ def parse_chat(payload: object) -> ChatRequest:
 
 
 def parse_cancel(payload: object) -> str:
-    """Return the ``sessionId`` of ``llm:stream:cancel``.
+    """Return the ``sessionId`` of an ``llm:stream:cancel``.
 
     Raises:
-        InvalidPayload: there is none.
+        InvalidPayload: it is missing or not a string.
     """
     session_id = payload.get("sessionId") if isinstance(payload, dict) else None
     if not isinstance(session_id, str) or not session_id:
@@ -60,7 +60,7 @@ def parse_cancel(payload: object) -> str:
 
 
 def provider_not_found(name: str) -> ProviderNotFound:
-    """Return the error for a provider that this gateway does not serve: so far, any."""
+    """Return the error for a provider. So far the gateway serves none."""
     provider = ALIASES.get(name, name)
     what = "is not configured on this gateway" if provider in PROVIDERS else "is not known"
     return ProviderNotFound(f"Provider {name[:32]!r} {what}")

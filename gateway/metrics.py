@@ -1,7 +1,7 @@
-"""Metrics: one closed list of names, for Prometheus, with nobody's name in any of them.
+"""``GatewayMetrics``: the metrics for Prometheus, a closed list of names without personal data.
 
-Labels come from closed lists too: whatever a client or a publisher can choose is counted
-under ``other``, so that nobody can make series without end.
+Labels come from closed lists too. Names that a client or a publisher invents are counted
+under ``other``, so the number of series is bounded.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
-from gateway.admission import AddressLimit
-from gateway.contract import Channel, ClientEvent, ErrorCode, LimitName, ServerEvent
-from gateway.publication import Kind, kind_of
+from gateway.contract import EVENTS, Channel, Direction, ErrorCode, Family, LimitName
+from gateway.limits.address_admission import AddressLimit
 
 _OTHER: Final = "other"
 _NS_PER_S: Final = 1e9
@@ -23,9 +22,12 @@ _FAST_BUCKETS_S: Final = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
 )  # fmt: skip
 _CONNECTION_BUCKETS_S: Final = (1, 10, 60, 300, 900, 3_600, 14_400, 43_200, 86_400)
-_CONTROL: Final = "control"
-_CLIENT_EVENTS: Final = frozenset(event.value for event in ClientEvent)
-_SERVER_EVENTS: Final = frozenset(event.value for event in ServerEvent)
+_CLIENT_EVENTS: Final = frozenset(
+    name for name, row in EVENTS.items() if row.direction is Direction.TO_GATEWAY
+)
+_FAMILIES: Final = {
+    name: row.family.value for name, row in EVENTS.items() if row.direction is Direction.TO_CLIENT
+}
 _CLOSING_REASONS: Final[dict[str, str]] = {
     "client disconnect": "client",
     "server disconnect": "server",
@@ -39,33 +41,33 @@ _CLOSING_REASONS: Final[dict[str, str]] = {
     "slow consumer": "slow_consumer",
     "draining": "draining",
 }
-"""Reason in the log → label."""
+"""The label of each reason in the log."""
 
 OWN_METRICS: Final[dict[str, str]] = {
-    "tidegate_clients": "Clients that are connected.",
+    "tidegate_clients": "Connected clients.",
     "tidegate_messages_in": "Events from clients, by event.",
-    "tidegate_messages_out": "Events queued for clients, a client each, by kind.",
-    "tidegate_subscriptions": "Subscriptions, by channel; a client counts once a room.",
+    "tidegate_messages_out": "Events queued for clients, once per recipient, by kind.",
+    "tidegate_subscriptions": "Subscriptions by channel; a client counts once per room.",
     "tidegate_limit_violations": "Events refused by a rolling limit, by limit.",
-    "tidegate_address_refusals": "Sessions refused before they existed, by reason.",
-    "tidegate_authentication_failures": "Handshakes and requests refused, by code.",
-    "tidegate_connection_seconds": "How long connections lasted.",
-    "tidegate_closed": "Connections that ended, by reason.",
-    "tidegate_handler_errors": "Handlers that failed by a fault of the gateway.",
-    "tidegate_fanout_seconds": "From the queueing of one event to its last write.",
-    "tidegate_fanout_hold_max_seconds": "The longest that one slice of fan-out held the loop.",
-    "tidegate_queue_bytes": "Bytes that wait for clients which do not keep up.",
-    "tidegate_queue_sends": "Sends, one a client, that wait in the lanes.",
-    "tidegate_conflated": "Events replaced by newer ones of their stream for a slow client.",
+    "tidegate_address_refusals": "Sessions refused by address, by limit.",
+    "tidegate_authentication_failures": "Handshakes and requests with a refused token, by code.",
+    "tidegate_connection_seconds": "Duration of connections.",
+    "tidegate_closed": "Closed connections, by reason.",
+    "tidegate_handler_errors": "Event handlers that failed because of a bug in the gateway.",
+    "tidegate_fanout_seconds": "Time from the queueing of an event to its last write.",
+    "tidegate_fanout_hold_max_seconds": "Longest time that the fan-out held the event loop.",
+    "tidegate_queue_bytes": "Bytes queued for clients that do not keep up.",
+    "tidegate_queue_sends": "Sends queued in the lanes, one per recipient.",
+    "tidegate_conflated": "Events that newer ones of their stream replaced for a slow client.",
     "tidegate_gc_pause_seconds": "Pauses of the garbage collector, by generation.",
-    "tidegate_gc_pause_max_seconds": "The longest pause since the last exposition.",
-    "tidegate_sessions": "Engine.IO sessions, with those that have not said CONNECT.",
-    "tidegate_http_connections": "Connections that speak plain HTTP, polling among them.",
-    "tidegate_tasks": "Tasks of the event loop that are not done.",
-    "tidegate_loop_lag_seconds": "How late the event loop woke a timer.",
-    "tidegate_loop_lag_max_seconds": "The largest loop lag since the last exposition.",
+    "tidegate_gc_pause_max_seconds": "Longest garbage collection since the last scrape.",
+    "tidegate_sessions": "Engine.IO sessions, including those before their CONNECT.",
+    "tidegate_http_connections": "Plain HTTP connections, including polling.",
+    "tidegate_tasks": "Unfinished tasks of the event loop.",
+    "tidegate_loop_lag_seconds": "Delay of timers in the event loop.",
+    "tidegate_loop_lag_max_seconds": "Longest delay of a timer since the last scrape.",
 }
-"""Name of each metric of the gateway's own → what it says."""
+"""Each metric of the gateway and its description."""
 PROCESS_METRICS: Final = (
     "process_cpu_seconds",
     "process_max_fds",
@@ -75,10 +77,10 @@ PROCESS_METRICS: Final = (
     "process_virtual_memory_bytes",
 )
 METRIC_NAMES: Final = frozenset(OWN_METRICS) | frozenset(PROCESS_METRICS)
-"""Every metric that the gateway exposes; a counter's series end with ``_total``."""
+"""All metrics of the gateway. The series of a counter end with ``_total``."""
 
 
-# Finding a series by its label costs as much as counting ten times; all labels are ours, so few.
+# Finding a series by its label costs as much as counting ten times. The labels are few.
 @lru_cache(maxsize=512)
 def _counter_of(metric: Counter, label: str) -> Counter:
     return metric.labels(label)
@@ -90,10 +92,10 @@ def _gauge_of(metric: Gauge, label: str) -> Gauge:
 
 
 class GatewayMetrics:
-    """What the gateway counts and times.
+    """Counts and times the work of the gateway.
 
     Args:
-        registry: where it is registered; one of its own when not given.
+        registry: the Prometheus registry, a new one by default.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
@@ -134,15 +136,15 @@ class GatewayMetrics:
         self._show_zeros()
 
     def client_connected(self) -> None:
-        """Count a client in."""
+        """Count a new client."""
         self._clients.inc()
 
     def client_closed(self, reason: str, seconds: float) -> None:
-        """Count a client out.
+        """Count the end of a client.
 
         Args:
-            reason: as logged.
-            seconds: how long it was connected.
+            reason: the reason, as in the log.
+            seconds: how long the client was connected.
         """
         self._clients.dec()
         _counter_of(self._closed, _CLOSING_REASONS.get(reason, _OTHER)).inc()
@@ -156,18 +158,17 @@ class GatewayMetrics:
         """Count an event queued for clients.
 
         Args:
-            event: its name.
-            recipients: clients that it was queued for.
+            event: the event's name.
+            recipients: the number of clients.
         """
-        kind = _CONTROL if event in _SERVER_EVENTS else kind_of(event).value
-        _counter_of(self._messages_out, kind).inc(recipients)
+        _counter_of(self._messages_out, _FAMILIES.get(event, _OTHER)).inc(recipients)
 
     def fanned_out(self, elapsed_ns: int) -> None:
-        """Note how long an event took from its queueing to its last write, ns."""
+        """Note the time from the queueing of an event to its last write, ns."""
         self._fanout_s.observe(elapsed_ns / _NS_PER_S)
 
     def collected(self, generation: int, seconds: float) -> None:
-        """Note a pause of the garbage collector."""
+        """Note a pause of the garbage collector, s."""
         self._gc_pause_s.labels(str(generation)).observe(seconds)
         self._longest_gc_pause_s = max(self._longest_gc_pause_s, seconds)
 
@@ -182,7 +183,17 @@ class GatewayMetrics:
         http_connections: Callable[[], float],
         tasks: Callable[[], float],
     ) -> None:
-        """Read what the transport and its loop count when somebody asks."""
+        """Set the functions that each scrape reads.
+
+        Args:
+            waiting_bytes: bytes queued for clients.
+            waiting_sends: sends queued in the lanes.
+            conflated: events replaced so far.
+            longest_hold_s: the longest time that the fan-out held the event loop, s.
+            sessions: Engine.IO sessions.
+            http_connections: plain HTTP connections.
+            tasks: unfinished tasks.
+        """
         self._sessions.set_function(sessions)
         self._http_connections.set_function(http_connections)
         self._tasks.set_function(tasks)
@@ -192,7 +203,7 @@ class GatewayMetrics:
         self._conflated = conflated
 
     def set_subscriptions(self, counts: Mapping[Channel, int]) -> None:
-        """Tell how many subscriptions each channel has."""
+        """Set the number of subscriptions of each channel."""
         for channel, count in counts.items():
             _gauge_of(self._subscriptions, channel.value).set(count)
 
@@ -201,24 +212,24 @@ class GatewayMetrics:
         self._limit_violations.labels(limit.value).inc()
 
     def address_refused(self, reason: AddressLimit) -> None:
-        """Count a session refused by address."""
+        """Count a session that was refused by address."""
         self._address_refusals.labels(reason.value).inc()
 
     def authentication_failed(self, code: ErrorCode) -> None:
-        """Count a handshake or a request without a good token."""
+        """Count a handshake or a request with a refused token."""
         self._authentication_failures.labels(code.value).inc()
 
     def handler_failed(self) -> None:
-        """Count a handler that raised what it should not."""
+        """Count an event handler that failed unexpectedly."""
         self._handler_errors.inc()
 
     def loop_lagged(self, seconds: float) -> None:
-        """Note how late the loop woke a timer."""
+        """Note the delay of a timer, s."""
         self._loop_lag_s.observe(seconds)
         self._largest_lag_s = max(self._largest_lag_s, seconds)
 
     def expose(self) -> bytes:
-        """Return the text exposition, and begin new maxima of loop lag and pauses."""
+        """Return the metrics as text, and reset the maxima of loop lag and pauses."""
         if self._conflated is not None:
             conflated = self._conflated()
             self._conflated_events.inc(conflated - self._conflated_told)
@@ -230,11 +241,11 @@ class GatewayMetrics:
         return generate_latest(self.registry)
 
     def _show_zeros(self) -> None:
-        """Make every series of a closed list, so that one that has not happened reads 0."""
+        """Create every series, so that an event that has not happened reads 0."""
         for event in (*_CLIENT_EVENTS, _OTHER):
             self._messages_in.labels(event)
-        for kind in (*Kind, _CONTROL):
-            self._messages_out.labels(str(kind))
+        for family in Family:
+            self._messages_out.labels(family.value)
         for address_limit in AddressLimit:
             self._address_refusals.labels(address_limit.value)
         for limit in LimitName:
@@ -259,9 +270,7 @@ class GatewayMetrics:
 
 def metrics_table() -> str:
     """Return the metrics as the Markdown table of the documentation."""
-    lines = ["| metric | what it says |", "|---|---|"]
+    lines = ["| metric | description |", "|---|---|"]
     lines += [f"| `{name}` | {meaning} |" for name, meaning in OWN_METRICS.items()]
-    lines += [
-        f"| `{name}` | of the process, by the Prometheus client |" for name in PROCESS_METRICS
-    ]
+    lines += [f"| `{name}` | process metric of the Prometheus client |" for name in PROCESS_METRICS]
     return "\n".join(lines) + "\n"

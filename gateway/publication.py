@@ -1,58 +1,39 @@
-"""Publications: what a publisher may say, checked whole before anything of it is numbered."""
+"""Publications: checks all that a publisher sent before any of it is numbered."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
-from gateway import strictjson
+from gateway import strict_json
 from gateway.channels import SYMBOL_RULE, is_symbol
 from gateway.contract import (
-    BALANCE_EVENT,
+    EVENTS,
     MAX_PUBLISH_BYTES,
     MAX_PUBLISH_ITEM_BYTES,
     MAX_PUBLISH_ITEMS,
     PROTOCOL_NAMES,
+    UNLISTED,
     USER_ID_PATTERN,
-    Channel,
-    ClientEvent,
+    Audience,
     ErrorCode,
-    LlmEvent,
-    MarketEvent,
-    ServerEvent,
-    Text,
-    TradingEvent,
+    EventRow,
     symbol_room,
     user_room,
 )
 from gateway.errors import (
-    ClientError,
     InvalidPayload,
     InvalidSymbol,
     NotAllowed,
     NotStrictJson,
     PublicationRejected,
+    WireError,
 )
-from gateway.forms import subject_of
-from gateway.routing import Delivery, plan
-
-__all__ = ["Delivery", "Kind", "Publication", "parse_publication", "parse_publications", "plan"]
 
 _LONGEST_NAME: Final = 256  # characters of an event's name, a room, an id
-_RESERVED: Final = PROTOCOL_NAMES | frozenset(ServerEvent) | frozenset(ClientEvent)
+_RESERVED: Final = PROTOCOL_NAMES | {name for name, row in EVENTS.items() if not row.publishable}
 _USER_ROOM_PREFIX: Final = user_room("")
-
-
-class Kind(StrEnum):
-    """How a publication is routed and numbered."""
-
-    MARKET = "market"
-    TRADING = "trading"
-    BALANCE = "balance"
-    LLM = "llm"
-    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,47 +42,34 @@ class Publication:
 
     Attributes:
         event: its name.
+        row: what the contract says of the event.
         data: the payload's own fields.
         rooms: rooms that it names, each once.
         user_id: the user that it names.
-        client_id: the client that it names, then alone.
+        client_id: the client that it names. Then it names nothing else.
         src_ts: the publisher's time, µs.
-        kind: how it is routed.
     """
 
     event: str
+    row: EventRow
     data: Mapping[str, Any]
     rooms: tuple[str, ...]
     user_id: str | None
     client_id: str | None
     src_ts: int | None
-    kind: Kind
-
-
-def kind_of(event: str) -> Kind:
-    """Return how an event of this name is routed."""
-    return _KINDS.get(event, Kind.OTHER)
-
-
-_KINDS: Final[dict[str, Kind]] = {
-    **dict.fromkeys(MarketEvent, Kind.MARKET),
-    **dict.fromkeys(TradingEvent, Kind.TRADING),
-    **dict.fromkeys(LlmEvent, Kind.LLM),
-    BALANCE_EVENT: Kind.BALANCE,
-}
 
 
 def parse_publications(body: bytes) -> list[Publication]:
-    """Read the body of a publish request: one item or a list, all of it or nothing.
+    """Return the publications in the body of a publish request: one item or a list.
 
     Raises:
-        PublicationRejected: 413 when something is too large, otherwise 400; with every item's
-            error.
+        PublicationRejected: at least one item is wrong. The status is 413 when something is
+            too large, else 400. ``errors`` has an entry for each wrong item.
     """
     if len(body) > MAX_PUBLISH_BYTES:
         raise _rejected(413, 0, f"the body has {len(body)} bytes, at most {MAX_PUBLISH_BYTES}")
     try:
-        document = strictjson.loads(body)
+        document = strict_json.loads(body)
     except NotStrictJson as error:
         raise _rejected(400, 0, str(error)) from None
     items = document if isinstance(document, list) else [document]
@@ -113,7 +81,7 @@ def parse_publications(body: bytes) -> list[Publication]:
     for index, item in enumerate(items):
         try:
             publications.append(_parse(item))
-        except ClientError as error:
+        except WireError as error:
             if isinstance(error, _ItemTooLarge):
                 status = 413
             errors.append(_entry(index, error))
@@ -123,23 +91,23 @@ def parse_publications(body: bytes) -> list[Publication]:
 
 
 def parse_publication(item: object) -> Publication:
-    """Read one item of the shape that the publish route takes.
+    """Return the publication in one item, which has the shape that the publish route takes.
 
     Raises:
-        PublicationRejected: 413 when it is too large, otherwise 400; with what is wrong.
+        PublicationRejected: the item is wrong. The status is 413 when it is too large, else 400.
     """
     try:
         return _parse(item)
-    except ClientError as error:
+    except WireError as error:
         status = 413 if isinstance(error, _ItemTooLarge) else 400
         raise PublicationRejected(status, [_entry(0, error)]) from None
 
 
 class _ItemTooLarge(InvalidPayload):
-    """An item over its bound: the one error that HTTP has a status of its own for."""
+    """An item is over its limit. HTTP has a status of its own for this error alone."""
 
 
-def _entry(index: int, error: ClientError) -> dict[str, Any]:
+def _entry(index: int, error: WireError) -> dict[str, Any]:
     return {"index": index, "message": error.message, "code": error.code}
 
 
@@ -155,24 +123,24 @@ def _parse(item: object) -> Publication:
     event = _parse_event(item.get("event"))
     data = item.get("data")
     if not isinstance(data, Mapping):
-        raise InvalidPayload("data must be there, and an object: {} when there is nothing to say")
+        raise InvalidPayload("data must be an object; send {} when it has no fields")
     publication = Publication(
         event=event,
+        row=EVENTS.get(event, UNLISTED),
         data=data,
         rooms=_parse_rooms(item),
         user_id=_parse_user(item.get("userId")),
         client_id=_parse_client(item.get("clientId")),
         src_ts=_parse_src_ts(item.get("srcTs")),
-        kind=kind_of(event),
     )
     _check_targets(publication)
     return publication
 
 
 def _check_encoding(item: Mapping[str, Any]) -> None:
-    """Refuse what could not be sent, before it is given a number that nobody would receive."""
+    """Refuse an item that cannot be sent, before it gets a number that no client would receive."""
     try:
-        size = len(strictjson.dumps(dict(item)).encode())
+        size = len(strict_json.dumps(dict(item)).encode())
     except NotStrictJson as error:
         raise InvalidPayload(str(error)) from None
     if size > MAX_PUBLISH_ITEM_BYTES:
@@ -227,60 +195,59 @@ def _parse_src_ts(src_ts: object) -> int | None:
 
 
 def _check_targets(publication: Publication) -> None:
-    """Refuse targets that an event of this kind has no meaning for."""
+    """Refuse targets that an event of this audience does not go to."""
     rooms, user_id, client_id = publication.rooms, publication.user_id, publication.client_id
     if not rooms and user_id is None and client_id is None:
         raise InvalidPayload("a target is required: room, rooms, userId or clientId")
     if client_id is not None and (rooms or user_id is not None):
         raise InvalidPayload("clientId goes alone")
-    _CHECKS[publication.kind](publication)
+    _CHECKS[publication.row.audience](publication)
 
 
-def _check_market(publication: Publication) -> None:
+def _check_symbol_rooms(publication: Publication) -> None:
     symbol = publication.data.get("symbol")
     if not is_symbol(symbol):
         raise InvalidSymbol(f"a market event needs its symbol in data: {SYMBOL_RULE}")
     if publication.user_id is not None:
         raise InvalidPayload("market events go to rooms, not to a user")
-    allowed = (Channel.MARKET_DATA.value, symbol_room(str(symbol)))
+    channel = publication.row.channel
+    allowed = (channel, symbol_room(str(symbol), channel))
     for room in publication.rooms:
         if room not in allowed:
             raise InvalidPayload(f"this event goes to {' and '.join(allowed)}, not to {room!r}")
 
 
-def _check_trading(publication: Publication) -> None:
-    subject = subject_of(TradingEvent(publication.event))
-    if not isinstance(publication.data.get(subject), Mapping):
-        raise InvalidPayload(f"data must carry an object {subject!r}")
-    if publication.rooms not in ((), (Channel.TRADING.value,)):
-        raise InvalidPayload("this event goes to userId, to the room trading, or to both")
+def _check_owner_and_public(publication: Publication) -> None:
+    subject, channel = publication.row.subject, publication.row.channel
+    if subject is not None and not isinstance(publication.data.get(subject.key), Mapping):
+        raise InvalidPayload(f"data must carry an object {subject.key!r}")
+    if publication.rooms not in ((), (channel,)):
+        raise InvalidPayload(f"this event goes to userId, to the room {channel}, or to both")
 
 
-def _check_balance(publication: Publication) -> None:
+def _check_user(publication: Publication) -> None:
     if publication.user_id is None or publication.rooms:
-        raise InvalidPayload("a balance goes to its owner alone: userId")
+        raise InvalidPayload("this event goes to its owner alone: userId")
 
 
-def _check_llm(publication: Publication) -> None:
-    session_id = publication.data.get("sessionId")
-    if not isinstance(session_id, str) or not 0 < len(session_id) <= _LONGEST_NAME:
-        raise InvalidPayload(Text.SESSION_ID_REQUIRED)
-    if publication.rooms not in ((), (Channel.LLM.value,)):
-        raise InvalidPayload("this event goes to clientId, to userId or to the room llm")
-    _check_other(publication)
-
-
-def _check_other(publication: Publication) -> None:
-    if len(publication.rooms) > 1:
+def _check_room(publication: Publication) -> None:
+    row, rooms = publication.row, publication.rooms
+    if row.stream.by:
+        value = publication.data.get(row.stream.by)
+        if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_NAME:
+            raise InvalidPayload(f"{row.stream.by} is required")
+    if row.channel and rooms not in ((), (row.channel,)):
+        raise InvalidPayload(f"this event goes to clientId, to userId or to the room {row.channel}")
+    if len(rooms) > 1:
         raise InvalidPayload("such an event goes to one room at a time")
-    if publication.rooms and publication.user_id is not None:
+    if rooms and publication.user_id is not None:
         raise InvalidPayload("such an event goes to one room or to one user, not to both")
 
 
 _CHECKS: Final = {
-    Kind.MARKET: _check_market,
-    Kind.TRADING: _check_trading,
-    Kind.BALANCE: _check_balance,
-    Kind.LLM: _check_llm,
-    Kind.OTHER: _check_other,
+    Audience.SYMBOL_ROOMS: _check_symbol_rooms,
+    Audience.OWNER_AND_PUBLIC: _check_owner_and_public,
+    Audience.USER: _check_user,
+    Audience.ASKER: _check_room,
+    Audience.ROOM: _check_room,
 }

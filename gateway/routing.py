@@ -1,44 +1,32 @@
-"""Routing: where a publication goes, in which form, under which numbers."""
+"""Routing: turns a publication into frames, each with its recipients, form and numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from gateway.contract import (
-    TRADING_STREAM,
-    Channel,
-    LlmEvent,
-    MarketEvent,
-    TradingEvent,
-    market_stream,
-    room_stream,
-    symbol_room,
-    user_stream,
-)
+from gateway.contract import Audience, room_stream, symbol_room, user_stream
 from gateway.forms import public_form
+from gateway.publication import Publication
 from gateway.streams import Streams
 
-if TYPE_CHECKING:
-    from gateway.publication import Publication
-
 _OWN_FIELDS: Final = frozenset({"seq", "prevSeq", "userSeq", "ts", "timestamp"})
-"""Fields that the gateway alone sets; a publisher's are dropped."""
+"""Fields that the gateway sets; those of a publisher are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One frame and whom it is for: the union of rooms and user, or one client.
+    """One frame and its recipients: one client, or the members of the rooms and the user's clients.
 
     Attributes:
         event: its name.
         payload: complete, as it goes on the wire.
-        rooms: rooms that get it, one copy a client.
+        rooms: their members get it, one copy a client.
         user_id: the user whose clients get it.
         client_id: the client that gets it.
-        except_user: the user whose clients do not get it, for they get another form.
-        stream: id of the stream that it was numbered in; ``None`` for an unnumbered one.
+        except_user: the user whose clients do not get it, because they get another form.
+        stream: id of the stream that numbers it; ``None`` when it has no number.
         seq: its number there, where the stream is not a user's.
         user_seq: its number in the user's stream.
     """
@@ -54,12 +42,6 @@ class Delivery:
     user_seq: int | None = None
 
 
-def llm_stream(event: str, session_id: str) -> str:
-    """Return the id of a model session's stream: each event family has numbers of its own."""
-    family = "llm-chunk" if event == LlmEvent.CHUNK else "llm"
-    return f"{family}:{session_id}"
-
-
 def plan(
     publication: Publication,
     streams: Streams,
@@ -69,68 +51,70 @@ def plan(
     key: bytes,
     now_ns: int,
 ) -> list[Delivery]:
-    """Number a publication, once, and return the frames that it becomes, in order.
+    """Number a publication once, and return the frames that it becomes, in order.
 
     Args:
         publication: a valid one.
         streams: gives the numbers.
-        ts_us: the moment, µs of the monotonic clock.
-        timestamp: the moment on the wall clock.
+        ts_us: now, µs of the monotonic clock.
+        timestamp: now, on the wall clock.
         key: for the public form's ids.
-        now_ns: the moment, ns, for the retention of a user's counter.
+        now_ns: now, ns, for the retention of a user's counter.
     """
     stamps: dict[str, Any] = {"ts": ts_us, "timestamp": timestamp}
     if publication.src_ts is not None:
         stamps["srcTs"] = publication.src_ts
-    event = publication.event
     if publication.client_id is not None:
         payload = _stamped(publication.data, {}, stamps)
-        return [Delivery(event, payload, client_id=publication.client_id)]
-    if event in _MARKET_EVENTS:
-        return [_market(publication, streams, stamps)]
-    if event in _TRADING_EVENTS and publication.rooms:
-        return _trading(publication, streams, stamps, key, now_ns)
-    if event in _LLM_EVENTS:
-        return [_llm(publication, streams, stamps)]
+        return [Delivery(publication.event, payload, client_id=publication.client_id)]
+    audience, rule = publication.row.audience, publication.row.stream
+    if audience is _SYMBOL_ROOMS:
+        return [_to_symbol_rooms(publication, streams, stamps)]
+    if audience is _OWNER_AND_PUBLIC and publication.rooms:
+        return _to_owner_and_public(publication, streams, stamps, key, now_ns)
+    if rule.by:
+        stream = f"{rule.kind}:{publication.data[rule.by]}"
+        return [_in_stream(publication, stream, streams, stamps)]
     if publication.user_id is not None:
-        return [_to_user(publication, streams, stamps, now_ns)]
+        return [_to_user(publication, publication.user_id, streams, stamps, now_ns)]
     (room,) = publication.rooms
-    stream = room_stream(room)
-    seq = streams.next(stream)
-    payload = _stamped(publication.data, {"seq": seq}, stamps)
-    return [Delivery(event, payload, rooms=publication.rooms, stream=stream, seq=seq)]
+    return [_in_stream(publication, rule.kind or room_stream(room), streams, stamps)]
 
 
-_MARKET_EVENTS: Final = frozenset(MarketEvent)
-_TRADING_EVENTS: Final = frozenset(TradingEvent)
-_LLM_EVENTS: Final = frozenset(LlmEvent)
+_SYMBOL_ROOMS: Final = Audience.SYMBOL_ROOMS
+_OWNER_AND_PUBLIC: Final = Audience.OWNER_AND_PUBLIC
 
 
-def _market(publication: Publication, streams: Streams, stamps: dict[str, Any]) -> Delivery:
-    symbol = publication.data["symbol"]
-    stream = market_stream(MarketEvent(publication.event), symbol)
+def _to_symbol_rooms(
+    publication: Publication, streams: Streams, stamps: dict[str, Any]
+) -> Delivery:
+    symbol, channel = publication.data["symbol"], publication.row.channel
+    stream = f"{publication.row.stream.kind}:{symbol}"
     seq = streams.next(stream)
     return Delivery(
         publication.event,
         _stamped(publication.data, {"seq": seq, "prevSeq": seq - 1}, stamps),
-        rooms=(Channel.MARKET_DATA.value, symbol_room(symbol)),
+        rooms=(channel, symbol_room(symbol, channel)),
         stream=stream,
         seq=seq,
     )
 
 
-def _trading(
+def _to_owner_and_public(
     publication: Publication, streams: Streams, stamps: dict[str, Any], key: bytes, now_ns: int
 ) -> list[Delivery]:
     """Return the public form, and before it the owner's where an owner is named."""
-    event, user_id = publication.event, publication.user_id
-    seq = streams.next(TRADING_STREAM)
+    event, row, user_id = publication.event, publication.row, publication.user_id
+    if row.subject is None:
+        raise ValueError(f"{event} has no subject, so it has no public form")
+    stream = row.stream.kind
+    seq = streams.next(stream)
     public = Delivery(
         event,
-        _stamped(public_form(event, publication.data, key=key), {"seq": seq}, stamps),
-        rooms=(Channel.TRADING.value,),
+        _stamped(public_form(row.subject, publication.data, key=key), {"seq": seq}, stamps),
+        rooms=(row.channel,),
         except_user=user_id,
-        stream=TRADING_STREAM,
+        stream=stream,
         seq=seq,
     )
     if user_id is None:
@@ -140,15 +124,16 @@ def _trading(
         event,
         _stamped(publication.data, {"seq": seq, "userSeq": user_seq}, stamps),
         user_id=user_id,
-        stream=TRADING_STREAM,
+        stream=stream,
         seq=seq,
         user_seq=user_seq,
     )
     return [owner, public]
 
 
-def _llm(publication: Publication, streams: Streams, stamps: dict[str, Any]) -> Delivery:
-    stream = llm_stream(publication.event, publication.data["sessionId"])
+def _in_stream(
+    publication: Publication, stream: str, streams: Streams, stamps: dict[str, Any]
+) -> Delivery:
     seq = streams.next(stream)
     return Delivery(
         publication.event,
@@ -161,10 +146,12 @@ def _llm(publication: Publication, streams: Streams, stamps: dict[str, Any]) -> 
 
 
 def _to_user(
-    publication: Publication, streams: Streams, stamps: dict[str, Any], now_ns: int
+    publication: Publication,
+    user_id: str,
+    streams: Streams,
+    stamps: dict[str, Any],
+    now_ns: int,
 ) -> Delivery:
-    user_id = publication.user_id
-    assert user_id is not None  # noqa: S101 - the caller asked; for the type checker
     user_seq = streams.next_user(user_id, now_ns)
     return Delivery(
         publication.event,

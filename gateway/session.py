@@ -1,4 +1,4 @@
-"""Sessions: the connected clients, each with its identity and its limits."""
+"""``Sessions``: the connected clients, each with its identity and its limits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway.auth import Identity
-from gateway.ratelimit import EventLimiter
+from gateway.limits.event_limiter import EventLimiter
 
 
 @dataclass(slots=True)
@@ -15,13 +15,13 @@ class Session:
     """One connected client.
 
     Attributes:
-        sid: its id, which the client knows as ``socket.id``.
-        identity: who it is; a refreshed token replaces it.
-        address: the client's, as the front door found it.
-        connected_at_ns: monotonic, ns.
-        limiter: decides about its events.
-        expiring_told: it was told that this token is about to expire.
-        closing_reason: why the gateway is closing it, once it is.
+        sid: its id, the client's ``socket.id``.
+        identity: the identity of its token.
+        address: the client's address, as the front door found it.
+        connected_at_ns: the time of its connection, monotonic ns.
+        limiter: the limits of its events.
+        expiring_told: it was told that this token expires soon.
+        closing_reason: why the gateway is closing it, ``None`` if it is not.
     """
 
     sid: str
@@ -34,7 +34,7 @@ class Session:
 
 
 class Sessions:
-    """The table of connected clients. ``UserConnections`` knows them by user."""
+    """The connected clients by id. ``UserConnections`` has them by user."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
@@ -46,7 +46,7 @@ class Sessions:
         return iter(self._sessions.values())
 
     def add(self, session: Session) -> None:
-        """Enter a client.
+        """Add a client.
 
         Raises:
             ValueError: its id is in the table already.
@@ -56,24 +56,24 @@ class Sessions:
         self._sessions[session.sid] = session
 
     def get(self, sid: str) -> Session | None:
-        """Return a client, ``None`` when it is not connected."""
+        """Return a client, ``None`` if it is not connected."""
         return self._sessions.get(sid)
 
     def remove(self, sid: str) -> Session | None:
-        """Take a client out and return it, ``None`` when it was not there."""
+        """Remove a client and return it, ``None`` if it was not connected."""
         return self._sessions.pop(sid, None)
 
     def page(self, limit: int, cursor: str | None = None) -> tuple[list[Session], str | None]:
-        """Return clients in the order of their ids, and where the next page begins.
+        """Return a page of clients in the order of their ids, and the cursor of the next page.
 
-        Who stays connected while the pages are read is on exactly one of them.
+        A client that stays connected while all pages are read is on exactly one of them.
 
         Args:
-            limit: clients a page, at least 1.
-            cursor: what the page before returned; ``None`` for the first.
+            limit: how many clients, at least 1.
+            cursor: the cursor that the previous page returned, ``None`` for the first page.
 
         Returns:
-            The page, and the cursor of the next one, ``None`` after the last.
+            The page, and the cursor of the next one, ``None`` after the last page.
         """
         after = cursor or ""
         sids = heapq.nsmallest(limit + 1, (sid for sid in self._sessions if sid > after))

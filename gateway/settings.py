@@ -1,4 +1,4 @@
-"""Settings: read from the environment once, every problem reported at once, no secret printed."""
+"""``Settings``: reads the environment and reports every problem at once, without secrets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _INJECTED: Final = "GATEWAY_PORT"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """What a gateway enforces; ``SETTINGS`` says what each is for."""
+    """The settings of a gateway. ``SETTINGS`` describes each."""
 
     environment: Literal["production", "development", "test"]
     host: str
@@ -70,14 +70,14 @@ class Settings:
 
 
 def read_settings(environ: Mapping[str, str], *, random_secret: str) -> Settings:
-    """Read the settings from an environment; an empty variable counts as unset.
+    """Return the settings of an environment. An empty variable counts as unset.
 
     Args:
         environ: the environment.
-        random_secret: the secret where none is given and none is required.
+        random_secret: the secret to use if none is given and none is required.
 
     Raises:
-        SettingsError: with every problem; no secret in any.
+        SettingsError: a setting is invalid. It lists every problem, without secrets.
     """
     given = {name: value.strip() for name, value in environ.items() if value.strip()}
     problems = _unknown_names(given)
@@ -86,9 +86,7 @@ def read_settings(environ: Mapping[str, str], *, random_secret: str) -> Settings
         if setting.parse is not None:
             _read(setting, given.get(setting.variable, setting.default), values, problems)
     if "REDIS_URL" in given:
-        problems.append(
-            "REDIS_URL: this gateway runs as one process and cannot scale out; unset it"
-        )
+        problems.append("REDIS_URL: this gateway runs only as one process; unset the variable")
     values["environment"] = _environment(given, problems)
     values["client_urls"] = _client_urls(given, values["environment"], problems)
     values |= _keys(given, values["environment"], random_secret, problems)
@@ -99,7 +97,7 @@ def read_settings(environ: Mapping[str, str], *, random_secret: str) -> Settings
 
 
 def _read(setting: Setting, value: str, values: dict[str, Any], problems: list[str]) -> None:
-    assert setting.parse is not None  # noqa: S101 - the caller asked; for the type checker
+    assert setting.parse is not None  # noqa: S101 - the caller checked it; for the type checker
     try:
         values[setting.field] = setting.parse(value)
     except ValueError as error:
@@ -139,7 +137,7 @@ def _client_urls(
     if value is None:
         if environment == "production":
             problems.append(
-                "CLIENT_URL: required in production; the origins of your pages, "
+                "CLIENT_URL: required in production; set the origins of your pages, "
                 "such as https://app.example.com"
             )
         value = DEFAULT_CLIENT_URL
@@ -156,10 +154,10 @@ def _keys(
     secret, public_key = given.get("JWT_SECRET"), given.get("JWT_PUBLIC_KEY")
     algorithms: tuple[str, ...] = ("HS256",)
     if secret is not None and public_key is not None:
-        problems.append("JWT_SECRET, JWT_PUBLIC_KEY: set one of them, never both")
+        problems.append("JWT_SECRET, JWT_PUBLIC_KEY: set only one of them")
     elif secret is None and public_key is None:
         if environment == "production":
-            problems.append("JWT_SECRET: required in production, or JWT_PUBLIC_KEY in its place")
+            problems.append("JWT_SECRET: required in production; set it or JWT_PUBLIC_KEY")
         secret = random_secret
     if secret is not None:
         _note("JWT_SECRET", lambda: refuse_weak_secret(secret), problems)
@@ -186,7 +184,7 @@ def _host(given: Mapping[str, str], values: Mapping[str, Any], problems: list[st
     host = given.get("HOST", "127.0.0.1" if development else "0.0.0.0")  # noqa: S104 - documented
     if development and not values.get("development_anywhere") and not _is_loopback(host):
         problems.append(
-            "HOST: development needs no token, so it listens on loopback addresses only; "
+            "HOST: in development no token is needed, so only loopback addresses are allowed; "
             "use 127.0.0.1, or set GATEWAY_DEVELOPMENT_ANYWHERE=1"
         )
     return host

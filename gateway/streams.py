@@ -1,4 +1,4 @@
-"""Streams: the one authority that numbers what is published, each stream from 1 without a gap."""
+"""Streams: numbers every publication; each stream counts from 1 without a gap."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _RETENTION_NS = round(USER_RETENTION_SECONDS * 1e9)
 class Streams:
     """The last number of every stream, of rooms and of users.
 
-    A user's counter lives while the user is connected, and for the retention after the last
-    connection or the last publication, whichever is later.
+    A user's counter is kept while the user is connected. After the last connection or the last
+    publication, whichever is later, it is kept for the retention.
 
     Args:
-        epoch: random for each process; numbers compare within it.
+        epoch: random for each process. Numbers compare only within an epoch.
         retention_ns: how long an idle user's counter is kept, ns.
     """
 
@@ -28,7 +28,7 @@ class Streams:
         self._idle_since_ns: dict[str, int] = {}  # longest idle first
 
     def next(self, stream: str) -> int:
-        """Give a stream's next number."""
+        """Return a stream's next number, which is given from then on."""
         number = self._last.get(stream, 0) + 1
         self._last[stream] = number
         return number
@@ -38,7 +38,12 @@ class Streams:
         return self._last.get(stream, 0)
 
     def next_user(self, user_id: str, now_ns: int) -> int:
-        """Give the next number of a user's own stream, connected or not."""
+        """Return the next number of a user's stream, whether the user is connected or not.
+
+        Args:
+            user_id: the user.
+            now_ns: now, ns; the retention of an idle user starts here.
+        """
         number = self._last_user.get(user_id, 0) + 1
         self._last_user[user_id] = number
         if user_id not in self._holders:
@@ -55,10 +60,10 @@ class Streams:
         self._holders[user_id] = self._holders.get(user_id, 0) + 1
 
     def release(self, user_id: str, now_ns: int) -> None:
-        """Note that a connection of a user has gone.
+        """Stop keeping a user's counter for one connection, which has ended.
 
         Raises:
-            KeyError: it held none.
+            KeyError: the user holds no connection.
         """
         self._holders[user_id] -= 1
         if self._holders[user_id] == 0:
@@ -79,11 +84,11 @@ class Streams:
         return len(self._last_user.keys() | self._holders.keys())
 
     def marks(self, request: SubscriptionRequest) -> dict[str, int]:
-        """Return ``at`` of a subscription's answer: the last number of each of its streams."""
+        """Return ``at`` of a subscription: the last number of each of its streams."""
         return {stream: self.last(stream) for stream in streams_of(request, self._last)}
 
     def snapshot(self) -> dict[str, int]:
-        """Return the last number of every stream; users' as ``user:ID``."""
+        """Return the last number of every stream; a user's stream is named ``user:ID``."""
         users = {user_stream(user_id): last for user_id, last in self._last_user.items()}
         return self._last | users
 

@@ -1,4 +1,4 @@
-"""Subscriptions: which rooms each client joined, within the limits of client and process."""
+"""``Subscriptions``: the rooms of each client, within the limits of client and process."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from gateway.errors import TooManySubscriptions
 
 
 class Subscriptions:
-    """The rooms that clients joined by themselves.
+    """The rooms that clients have subscribed to.
 
     Args:
-        max_rooms_per_client: rooms that a client may hold.
-        max_symbols_per_process: distinct symbols over all clients.
+        max_rooms_per_client: how many rooms a client may have.
+        max_symbols_per_process: how many distinct symbols all clients together may have.
     """
 
     def __init__(
@@ -24,7 +24,7 @@ class Subscriptions:
     ) -> None:
         self._max_rooms = max_rooms_per_client
         self._max_symbols = max_symbols_per_process
-        self._rooms: dict[str, tuple[str, ...]] = {}  # a tuple is a quarter of a small set
+        self._rooms: dict[str, tuple[str, ...]] = {}  # a tuple takes a quarter of a set's memory
         self._symbol_holders: dict[str, int] = {}
         self._counts = dict.fromkeys(Channel, 0)
 
@@ -32,17 +32,18 @@ class Subscriptions:
         return len(self._rooms)
 
     def join(self, sid: str, rooms: Sequence[str]) -> tuple[str, ...]:
-        """Add rooms to a client's: all that are new to it, or none.
+        """Add rooms to a client, either all new ones or none.
 
         Args:
             sid: the client.
-            rooms: each once.
+            rooms: the rooms, each once.
 
         Returns:
-            The rooms that it did not hold before, in the order given.
+            The rooms that the client did not have before, in the given order.
 
         Raises:
-            TooManySubscriptions: it would hold too many rooms, or the process too many symbols.
+            TooManySubscriptions: the client would have too many rooms, or the process too many
+                symbols.
         """
         held = self._rooms.get(sid, ())
         joined = tuple(room for room in rooms if room not in held)
@@ -63,10 +64,10 @@ class Subscriptions:
         return joined
 
     def leave(self, sid: str, rooms: Sequence[str]) -> tuple[str, ...]:
-        """Take rooms from a client's.
+        """Remove rooms from a client.
 
         Returns:
-            The rooms that it held, in the order given.
+            The rooms that the client had, in the given order.
         """
         held = self._rooms.get(sid, ())
         left = tuple(room for room in rooms if room in held)
@@ -79,23 +80,23 @@ class Subscriptions:
         return left
 
     def drop(self, sid: str) -> None:
-        """Forget a client that has gone."""
+        """Forget a client that has disconnected."""
         self._let_go(self._rooms.pop(sid, ()))
 
     def of(self, sid: str) -> tuple[str, ...]:
-        """Return a client's rooms in the order in which it joined them."""
+        """Return a client's rooms, in the order of its subscriptions."""
         return self._rooms.get(sid, ())
 
     def counts(self) -> dict[Channel, int]:
-        """Return how many subscriptions each channel has: a client counts once a room."""
+        """Return the number of subscriptions of each channel. A client counts once per room."""
         return dict(self._counts)
 
     def total(self) -> int:
-        """Return how many subscriptions there are."""
+        """Return the number of subscriptions."""
         return sum(self._counts.values())
 
     def symbol_count(self) -> int:
-        """Return how many distinct symbols are subscribed to."""
+        """Return the number of distinct symbols."""
         return len(self._symbol_holders)
 
     def _let_go(self, rooms: Sequence[str]) -> None:

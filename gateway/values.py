@@ -1,7 +1,7 @@
-"""Values: the texts of environment variables, read strictly.
+"""Strict parsers of environment variables.
 
-Every reader takes a text and returns a value or raises ValueError with what would be right;
-no message repeats the text, which may be a secret in the wrong place.
+Every parser takes a text and returns a value, or raises ValueError with what would be right.
+No message quotes the text: it may be a secret in the wrong variable.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def whole(least: int, most: int = 10_000_000) -> Callable[[str], int]:
-    """Return a reader of whole numbers within bounds, both included."""
+    """Return a parser of whole numbers within bounds, both included."""
 
     def read(value: str) -> int:
         number = int(value) if value.isascii() and value.isdecimal() else least - 1
@@ -28,7 +28,7 @@ def whole(least: int, most: int = 10_000_000) -> Callable[[str], int]:
 
 
 def decimal(least: float, most: float = 10_000_000) -> Callable[[str], float]:
-    """Return a reader of decimal numbers within bounds, both included."""
+    """Return a parser of decimal numbers within bounds, both included."""
 
     def read(value: str) -> float:
         try:
@@ -43,7 +43,7 @@ def decimal(least: float, most: float = 10_000_000) -> Callable[[str], float]:
 
 
 def one_of(*names: str) -> Callable[[str], str]:
-    """Return a reader of names, in either case."""
+    """Return a parser of names, in upper or lower case."""
     by_lower = {name.lower(): name for name in names}
 
     def read(value: str) -> str:
@@ -55,19 +55,27 @@ def one_of(*names: str) -> Callable[[str], str]:
 
 
 def flag(value: str) -> bool:
-    """Read 0 or 1."""
+    """Return whether the text is 1.
+
+    Raises:
+        ValueError: it is neither 0 nor 1.
+    """
     if value not in ("0", "1"):
         raise ValueError("must be 0 or 1")
     return value == "1"
 
 
 def text(value: str) -> str | None:
-    """Read any text; an empty one is none."""
+    """Return the text, ``None`` if it is empty."""
     return value or None
 
 
 def networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    """Read addresses and networks, comma-separated; ``none`` is no network."""
+    """Return comma-separated addresses and networks; ``none`` is no network.
+
+    Raises:
+        ValueError: a part is neither an address nor a network.
+    """
     if value.lower() == "none":
         return ()
     try:
@@ -79,14 +87,18 @@ def networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
 
 
 def origins(value: str) -> tuple[str, ...]:
-    """Read origins as browsers write them, comma-separated."""
+    """Return comma-separated origins, in the form that browsers send.
+
+    Raises:
+        ValueError: a part is not an origin.
+    """
     return tuple(dict.fromkeys(_origin(part.strip()) for part in value.split(",")))
 
 
 def _origin(value: str) -> str:
     refusal = ValueError(
-        "must be origins, comma-separated: scheme, host and port alone, such as "
-        "https://app.example.com; * is none, for credentials are allowed"
+        "must be comma-separated origins of scheme, host and optional port, such as "
+        "https://app.example.com; * is not allowed, because credentials are"
     )
     try:
         url = urlsplit(value)

@@ -1,4 +1,4 @@
-"""Variables: every setting's name in the environment, default, unit and consequence."""
+"""The environment variable, default, unit and consequence of every setting."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ DEFAULT_CLIENT_URL: Final = "http://localhost:5173"
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One variable of the environment.
+    """One environment variable.
 
     Attributes:
         variable: its name.
         field: the field of ``Settings``.
-        default: as the variable would write it; empty for none.
-        unit: of the value.
-        consequence: what it does.
-        parse: text → value, raises ValueError saying what would be right; ``None`` where other
-            variables have a say.
+        default: the default as text, empty for none.
+        unit: the unit of the value.
+        consequence: its effect, for the documentation.
+        parse: returns the value of a text, or raises ValueError with what would be right.
+            ``None`` if the value depends on other variables.
     """
 
     variable: str
@@ -54,14 +54,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "environment",
         "NODE_ENV, else production",
         "name",
-        "production, development (no token needed) or test",
+        "production, development (clients need no token) or test",
     ),
     Setting(
         "CLIENT_URL",
         "client_urls",
         f"{DEFAULT_CLIENT_URL}; required in production",
         "origins",
-        "browsers from these origins, comma-separated, may connect",
+        "comma-separated origins whose pages may connect",
     ),
     Setting(
         "JWT_SECRET",
@@ -75,86 +75,120 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "jwt_public_key",
         "",
         "PEM",
-        "verifies RS256 or ES256 tokens, in place of JWT_SECRET",
+        "verifies RS256 or ES256 tokens; replaces JWT_SECRET",
     ),
     Setting(
         "HOST",
         "host",
         "127.0.0.1 in development, else 0.0.0.0",
         "address",
-        "where the gateway listens",
+        "the gateway listens on this address",
     ),
-    Setting("PORT", "port", "3000", "port", "0 picks a free one", whole(0, 65_535)),
-    Setting("GATEWAY_JWT_ISSUER", "jwt_issuer", "", "text", "a token's iss must equal it", text),
-    Setting("GATEWAY_JWT_AUDIENCE", "jwt_audience", "", "text", "a token's aud must name it", text),
+    Setting(
+        "PORT",
+        "port",
+        "3000",
+        "port",
+        "the gateway listens on this port; 0 chooses a free one",
+        whole(0, 65_535),
+    ),
+    Setting(
+        "GATEWAY_JWT_ISSUER", "jwt_issuer", "", "text", "a token's iss must equal this text", text
+    ),
+    Setting(
+        "GATEWAY_JWT_AUDIENCE",
+        "jwt_audience",
+        "",
+        "text",
+        "a token's aud must contain this text",
+        text,
+    ),
     Setting(
         "GATEWAY_MAX_TOKEN_HOURS",
         "max_token_hours",
         str(contract.MAX_TOKEN_HOURS),
         "h",
-        "a token whose exp lies further ahead is refused",
+        "a token whose exp is further ahead is refused",
         decimal(0.001),
     ),
     _seconds(
         "TOKEN_LEEWAY_SECONDS",
         contract.TOKEN_LEEWAY_SECONDS,
-        "how far clocks may differ for exp, nbf, iat",
+        "tolerance for clock differences in exp, nbf and iat",
         0,
     ),
     _seconds(
         "TOKEN_EXPIRING_SECONDS",
         contract.TOKEN_EXPIRING_SECONDS,
-        "how long before exp a client is told",
+        "a client is warned this long before its token expires",
         0,
     ),
-    _seconds("HEARTBEAT_SECONDS", contract.HEARTBEAT_SECONDS, "every client, one tick"),
+    _seconds(
+        "HEARTBEAT_SECONDS", contract.HEARTBEAT_SECONDS, "interval of the heartbeat to all clients"
+    ),
     _seconds(
         "CONNECTION_COUNT_SECONDS",
         contract.CONNECTION_COUNT_SECONDS,
-        "least time between two counts; 0 turns them off",
+        "shortest time between two connection counts; 0 turns them off",
         0,
     ),
-    _event_limit("RATE_LIMIT", contract.RATE_LIMIT, "accepted of a connection in a window"),
+    _event_limit(
+        "RATE_LIMIT", contract.RATE_LIMIT, "accepted per connection in a window; more are refused"
+    ),
     _seconds(
         "RATE_WINDOW_SECONDS",
         contract.RATE_WINDOW_SECONDS,
-        "length of the rolling window of connections and users",
+        "length of the rolling window of the connection and user limits",
     ),
     _event_limit(
         "USER_RATE_LIMIT",
         contract.USER_RATE_LIMIT,
-        "accepted of a user in a window, over all connections",
+        "accepted per user in a window, over all connections; more are refused",
     ),
-    _event_limit("PING_LIMIT", contract.PING_LIMIT, "pings accepted of a connection"),
-    _seconds("PING_WINDOW_SECONDS", contract.PING_WINDOW_SECONDS, "length of the pings' window"),
-    _event_limit("TOKEN_REFRESH_LIMIT", contract.TOKEN_REFRESH_LIMIT, "refreshes a minute"),
-    _event_limit("LLM_STREAM_CANCEL_LIMIT", contract.LLM_STREAM_CANCEL_LIMIT, "cancels a minute"),
+    _event_limit(
+        "PING_LIMIT",
+        contract.PING_LIMIT,
+        "pings accepted per connection in their window; more are refused",
+    ),
+    _seconds(
+        "PING_WINDOW_SECONDS", contract.PING_WINDOW_SECONDS, "length of the rolling window of pings"
+    ),
+    _event_limit(
+        "TOKEN_REFRESH_LIMIT",
+        contract.TOKEN_REFRESH_LIMIT,
+        "token refreshes accepted per connection and minute; more are refused",
+    ),
+    _event_limit(
+        "LLM_STREAM_CANCEL_LIMIT",
+        contract.LLM_STREAM_CANCEL_LIMIT,
+        "cancels accepted per connection and minute; more are refused",
+    ),
     _event_limit(
         "MAX_REFUSED_EVENTS",
         contract.MAX_REFUSED_EVENTS,
-        "refused in a minute; one more closes the connection",
+        "refused events per connection and minute; one more closes the connection",
     ),
     _count(
         "MAX_CONNECTIONS_PER_USER",
         contract.MAX_CONNECTIONS_PER_USER,
-        "one more closes the user's longest-silent",
+        "connections of a user; one more closes the longest-silent one",
     ),
     _count(
         "MAX_CONNECTIONS_PER_ADDRESS",
         contract.MAX_CONNECTIONS_PER_ADDRESS,
-        "one more is refused with 429",
+        "sessions of an address at once; one more is refused with 429",
     ),
     _count(
         "MAX_CONNECTS_PER_MINUTE_PER_ADDRESS",
         contract.MAX_CONNECTS_PER_MINUTE_PER_ADDRESS,
-        "one more is refused with 429",
+        "new sessions of an address per minute; one more is refused with 429",
     ),
     Setting(
         "GATEWAY_ADDRESS_LIMIT_EXEMPT",
         "address_limit_exempt",
         "127.0.0.0/8,::1/128",
         "networks",
-        "not limited by address; none for nobody",
+        "exempt from the limits by address; none for no exemption",
         networks,
     ),
     Setting(
@@ -162,7 +196,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "trusted_proxies",
         "none",
         "networks",
-        "their X-Forwarded-For is believed",
+        "proxies whose X-Forwarded-For is believed",
         networks,
     ),
     Setting(
@@ -170,21 +204,23 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "max_event_bytes",
         str(contract.MAX_EVENT_BYTES),
         "bytes",
-        "a larger event is INVALID_PAYLOAD",
+        "a larger event is refused with INVALID_PAYLOAD",
         whole(256, contract.MAX_PAYLOAD_BYTES),
     ),
     _count(
-        "MAX_ROOMS_PER_CLIENT", contract.MAX_ROOMS_PER_CLIENT, "one more is TOO_MANY_SUBSCRIPTIONS"
+        "MAX_ROOMS_PER_CLIENT",
+        contract.MAX_ROOMS_PER_CLIENT,
+        "rooms of a client; one more is refused with TOO_MANY_SUBSCRIPTIONS",
     ),
     _count(
         "MAX_SYMBOLS_PER_PROCESS",
         contract.MAX_SYMBOLS_PER_PROCESS,
-        "distinct symbols; one more is TOO_MANY_SUBSCRIPTIONS",
+        "distinct symbols; one more is refused with TOO_MANY_SUBSCRIPTIONS",
     ),
     _seconds(
         "USER_RETENTION_SECONDS",
         contract.USER_RETENTION_SECONDS,
-        "how long a user's counter and limit outlive the last connection",
+        "a user's counter and limit are kept this long after the last connection",
         0,
     ),
     Setting(
@@ -192,7 +228,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "metrics_token",
         "",
         "text",
-        "GET /metrics needs it as a bearer token",
+        "bearer token that GET /metrics requires",
         text,
     ),
     Setting(
@@ -200,7 +236,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "development_anywhere",
         "0",
         "0 or 1",
-        "development may listen on other than loopback addresses",
+        "1 lets development listen on addresses other than loopback",
         flag,
     ),
     Setting(
@@ -208,7 +244,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "ping_interval_ms",
         str(contract.PING_INTERVAL_MS),
         "ms",
-        "Engine.IO pings",
+        "interval of Engine.IO pings",
         whole(1),
     ),
     Setting(
@@ -216,34 +252,34 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "ping_timeout_ms",
         str(contract.PING_TIMEOUT_MS),
         "ms",
-        "a client that does not answer a ping for longer is closed",
+        "a client that does not answer a ping within this time is closed",
         whole(1),
     ),
     _seconds(
         "HEAD_TIMEOUT_SECONDS",
         contract.CONNECT_TIMEOUT_SECONDS,
-        "a connection that has not sent its first request by then is closed",
+        "a connection that has not sent its first request within this time is closed",
     ),
     _seconds(
         "CONNECT_TIMEOUT_SECONDS",
         contract.CONNECT_TIMEOUT_SECONDS,
-        "a transport whose client has not sent CONNECT by then is closed",
+        "a transport whose client has not sent CONNECT within this time is closed",
     ),
     _count(
         "MAX_SEND_BYTES",
         contract.MAX_SEND_BYTES,
-        "lossless bytes that may wait for one client; more close it",
+        "lossless bytes queued for one client; more close it",
         most=1_000_000_000,
     ),
     _seconds(
         "MAX_SEND_SECONDS",
         contract.MAX_SEND_SECONDS,
-        "lossless bytes that wait longer for one client close it",
+        "a client whose lossless bytes are queued for longer is closed",
     ),
     _count(
         "MAX_QUEUE_BYTES",
         contract.MAX_QUEUE_BYTES,
-        "bytes that may wait for all clients; then the largest waiters are closed",
+        "bytes queued for all clients; more close the clients with the longest queues",
         most=1_000_000_000_000,
     ),
     Setting(
@@ -251,7 +287,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "log_level",
         "INFO",
         "name",
-        "least level that is logged",
+        "lowest level that is logged",
         one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
     ),
     Setting(
@@ -259,15 +295,15 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "log_format",
         "json",
         "name",
-        "json or console",
+        "json for machines, console for people",
         one_of("json", "console"),
     ),
-    _seconds("SHUTDOWN_SECONDS", 30.0, "a stop takes no longer, whoever is connected"),
+    _seconds("SHUTDOWN_SECONDS", 30.0, "longest time that a shutdown takes"),
 )
 
 
 def settings_table() -> str:
-    """Return ``SETTINGS`` as the Markdown table of the documentation."""
+    """Return ``SETTINGS`` as a Markdown table for the documentation."""
     lines = ["| variable | default | unit | consequence |", "|---|---|---|---|"]
     for setting in SETTINGS:
         default = f"`{setting.default}`" if setting.default else "–"

@@ -1,5 +1,5 @@
-"""The load laboratory: scenarios driven with Locust, every delivery and every answer accounted for.
+"""The load laboratory: it drives scenarios with Locust and accounts for every delivery and answer.
 
-Importing this package imports nothing else. People who write their own Locust
-files start at ``loadtests.user``.
+Importing this package imports nothing else. To write your own Locust file,
+start at ``loadtests.user``.
 """

@@ -1,8 +1,8 @@
-"""The gateway's HTTP routes, as the laboratory asks them.
+"""Requests to the gateway's HTTP routes.
 
-OSError (urllib.error.URLError)      nobody answered, or not in time
-└── urllib.error.HTTPError           the gateway refused; ``code`` says how
-ValueError                           the answer is not what the contract promises
+OSError (urllib.error.URLError)      no answer, or not in time
+└── urllib.error.HTTPError           the gateway refused; ``code`` is the status
+ValueError                           the answer breaks the contract
 """
 
 from __future__ import annotations
@@ -17,14 +17,19 @@ MAX_ANSWER_BYTES = 16 * 1_048_576
 
 
 def fetch(url: str, *, token: str | None = None, timeout_s: float) -> str:
-    """Return the text of a GET answer. No proxy is used: it would be measured with the target.
+    """Return the body of a GET request. It uses no proxy, whose delay would be measured too.
+
+    Args:
+        url: an http or https URL.
+        token: the bearer token; None sends none.
+        timeout_s: for the connection and for each read, seconds.
 
     Raises:
-        OSError: nobody answered in ``timeout_s``, or the status was none of 200 to 299.
-        ValueError: the address is no http or https URL.
+        OSError: no answer within ``timeout_s``, or a status outside 200 to 299.
+        ValueError: the URL is neither http nor https.
     """
     if urlsplit(url).scheme not in ("http", "https"):
-        raise ValueError(f"{url} is no http or https address")
+        raise ValueError(f"{url} is not an http or https URL")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     request = Request(url, headers=headers)  # noqa: S310 - the scheme was checked above
     with build_opener(ProxyHandler({})).open(request, timeout=timeout_s) as answer:
@@ -33,26 +38,36 @@ def fetch(url: str, *, token: str | None = None, timeout_s: float) -> str:
 
 
 def fetch_streams(url: str, token: str, *, timeout_s: float) -> dict[str, int]:
-    """Return the last number of every stream of a gateway.
+    """Return the last sequence number of every stream of a gateway.
+
+    Args:
+        url: of the gateway, without a path.
+        token: a bearer token that may read streams.
+        timeout_s: as for ``fetch``.
 
     Raises:
         OSError: as ``fetch``.
-        ValueError: the answer is no list of streams.
+        ValueError: the answer has no object of streams.
     """
     content = json.loads(fetch(url + STREAMS_PATH, token=token, timeout_s=timeout_s))
     streams = content.get("streams") if isinstance(content, dict) else None
     if not isinstance(streams, dict):
-        raise ValueError(f"{STREAMS_PATH} answered no object of streams")
+        raise ValueError(f"the answer of {STREAMS_PATH} has no object of streams")
     return {str(name): int(number) for name, number in streams.items()}
 
 
 def fetch_metrics(url: str, *, timeout_s: float) -> dict[str, float]:
-    """Return the gateway's metrics, each the sum over its labels. Raises as ``fetch``."""
+    """Return the gateway's metrics by name, summed over labels.
+
+    Raises:
+        OSError: as ``fetch``.
+        ValueError: as ``fetch``.
+    """
     return parse_metrics(fetch(url + METRICS_PATH, timeout_s=timeout_s))
 
 
 def parse_metrics(text: str) -> dict[str, float]:
-    """Return the samples of a Prometheus text by name, summed over labels.
+    """Return the samples of a Prometheus page by name, summed over labels.
 
     The text format: ``name{label="value",…} number [timestamp]``; ``#`` begins a comment.
     """
@@ -64,7 +79,7 @@ def parse_metrics(text: str) -> dict[str, float]:
         try:
             value = float(rest.split()[0])
         except (ValueError, IndexError):
-            continue  # a line of a later format is no reason to lose the others
+            continue  # a line of a newer format: keep the other lines
         found[name] = found.get(name, 0.0) + value
     return found
 

@@ -1,36 +1,38 @@
-# ruff: noqa: N818 - the names are the states a caller meets, as in gateway.errors; the tree says they are errors
-"""What can go wrong with a client connection, as one tree.
+# ruff: noqa: N818 - names of states, as in gateway.errors; the tree shows that they are errors
+"""The errors of a client connection, as one tree.
 
 ::
 
     ClientError
-    ├── InvalidTarget        the URL is none that a client can connect to: the caller's mistake
-    ├── NotConnected         a verb was used while there is no connection: the caller's mistake
-    ├── Unreachable          no TCP connection, or none in time
-    ├── Refused              the HTTP answer was not 101: status, Retry-After, the body's start
-    ├── ConnectRefused       Socket.IO CONNECT_ERROR: message, code
-    ├── ProtocolViolation    the server broke RFC 6455, Engine.IO or Socket.IO: close code, reason
-    ├── ConnectionClosed     the connection ended: close code, reason
-    └── TimedOut             what did not come within its time
+    ├── InvalidTarget        the caller's mistake: no client can connect to this URL
+    ├── NotConnected         the caller's mistake: there is no connection
+    ├── Unreachable          no TCP connection, or not in time
+    ├── Refused              the server answered the upgrade with another status than 101
+    ├── ConnectRefused       the server answered CONNECT with CONNECT_ERROR
+    ├── ProtocolViolation    the server broke RFC 6455, Engine.IO or Socket.IO
+    ├── ConnectionClosed     the connection ended
+    └── TimedOut             an answer did not come in time
 """
 
 from __future__ import annotations
 
 
 class ClientError(Exception):
-    """The root of everything in this module."""
+    """The root of every error in this module."""
 
 
 class InvalidTarget(ClientError):
-    """A URL that is none of ``http``, ``https``, ``ws``, ``wss`` with a host."""
+    """The URL has no host, or its scheme is not ``http``, ``https``, ``ws`` or ``wss``."""
 
     def __init__(self, url: str, why: str) -> None:
-        super().__init__(f"{url!r} is no target: {why}; it looks like http://127.0.0.1:3000")
+        super().__init__(
+            f"{url!r} is not a valid target: {why}; write it like http://127.0.0.1:3000"
+        )
         self.url = url
 
 
 class NotConnected(ClientError):
-    """A verb needs a connection and there is none."""
+    """The call needs a connection and there is none."""
 
 
 class Unreachable(ClientError):
@@ -42,11 +44,11 @@ class Unreachable(ClientError):
 
 
 class Refused(ClientError):
-    """The server answered the upgrade with something other than 101.
+    """The server answered the upgrade with another status than 101.
 
     Attributes:
         status: the HTTP status.
-        retry_after_s: the ``Retry-After`` header in seconds, None when absent or a date.
+        retry_after_s: the ``Retry-After`` header in seconds; None when it is absent or a date.
         body: the start of the answer's body, as text.
     """
 
@@ -62,8 +64,8 @@ class ConnectRefused(ClientError):
     """The server answered CONNECT with CONNECT_ERROR.
 
     Attributes:
-        message: the server's words.
-        code: ``data.code`` where the server gave one, such as ``AUTH_FAILED``; empty otherwise.
+        message: the server's message.
+        code: ``data.code`` such as ``AUTH_FAILED``; empty when the server sent none.
     """
 
     def __init__(self, message: str, code: str = "") -> None:
@@ -73,11 +75,11 @@ class ConnectRefused(ClientError):
 
 
 class ProtocolViolation(ClientError):
-    """The server sent what its protocol forbids.
+    """The server broke its protocol.
 
     Attributes:
-        close_code: the RFC 6455 §7.4.1 status that answers it.
-        reason: what was wrong.
+        close_code: the status of the client's close frame (RFC 6455 §7.4.1).
+        reason: which rule the server broke.
     """
 
     def __init__(self, reason: str, close_code: int = 1002) -> None:
@@ -91,7 +93,7 @@ class ConnectionClosed(ClientError):
 
     Attributes:
         close_code: the WebSocket status; 1005 when a close frame had none, 1006 without a frame.
-        reason: whose end and why, in words.
+        reason: which side closed, and why.
     """
 
     def __init__(self, reason: str, close_code: int = 1006) -> None:
@@ -101,7 +103,7 @@ class ConnectionClosed(ClientError):
 
 
 class TimedOut(ClientError):
-    """Something did not come within its time."""
+    """An answer did not come in time."""
 
     def __init__(self, what: str, timeout_s: float) -> None:
         super().__init__(f"{what} did not come within {timeout_s:g} s")

@@ -1,18 +1,19 @@
 """The results contract: the files and columns of a run directory.
 
-The load laboratory writes these, the reports read them; the two share this
-module and nothing else. It uses the standard library alone.
+The load laboratory writes these files and the reports read them. The two
+packages share this module and nothing else. It imports only the standard library.
 
-A run directory is ``runs/<UTC time>_<scenario>_<short id>/``. While a run goes,
+A run directory is ``runs/<UTC time>_<scenario>_<short id>/``. During a run,
 each table grows as Arrow IPC streams, ``segments/<table>.<writer>.arrow``,
-flushed each second; at the end they become ``<table>.parquet``. All spans are
-integer nanoseconds; ``t_s`` is whole seconds of the monotonic clock since the
-run's start. The module is long because every name is declared here once, and
+flushed every second. At the end they become ``<table>.parquet``. All durations
+are integer nanoseconds. ``t_s`` is whole seconds of the monotonic clock since
+the start of the run. The module is long because it declares every name once;
 most of it is the list of columns.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum, StrEnum
 from typing import Final
 
@@ -20,7 +21,7 @@ FORMAT_VERSION: Final = 3
 
 MANIFEST: Final = "manifest.json"
 SCENARIO: Final = "scenario.toml"
-BUDGETS: Final = "budgets.toml"  # what was laid over the scenario's own; absent when nothing was
+BUDGETS: Final = "budgets.toml"  # the file given with --budgets; absent without one
 VERDICT: Final = "verdict.json"
 JUNIT: Final = "junit.xml"
 SUMMARY: Final = "summary.md"
@@ -30,12 +31,9 @@ COMPARISON: Final = "compare.json"
 LOGS: Final = "logs"
 SEGMENTS: Final = "segments"
 
-GROSS_BREACH: Final = "a budget was broken grossly"
-"""How ``cut`` in a manifest begins when that is why the load was ended early: it is a FAIL."""
-
 
 class RunStatus(StrEnum):
-    """How far a run came; ``running`` in a manifest that nobody writes any more is a crash."""
+    """How far a run got. A run that ended with ``running`` in its manifest has crashed."""
 
     RUNNING = "running"
     COMPLETE = "complete"
@@ -43,8 +41,25 @@ class RunStatus(StrEnum):
     ABORTED = "aborted"
 
 
+class CutBy(StrEnum):
+    """What ended the load early: ``cut_by`` in a manifest; its ``cut`` has the words."""
+
+    GROSS_BREACH = "gross-breach"  # a budget was broken grossly, which is a FAIL
+    MAX_DURATION = "max-duration"  # the command allowed no more time
+
+
+class Strain(StrEnum):
+    """Which limit the generator broke in a second: ``strains`` in ``logs/live.json``."""
+
+    SHARE = "own-share"  # its own share of a push, p99
+    CPU = "cpu"  # of its busiest process
+    CORE_WAIT = "core-wait"  # longer than the gateway ran
+    STEAL = "steal"  # by the host, of the machine
+    COLLECTION = "garbage-collection"  # the longest
+
+
 class Verdict(StrEnum):
-    """What a run or one budget came to (``design``: verdicts)."""
+    """The verdict on a run or on one budget."""
 
     PASS = "PASS"  # noqa: S105 - a verdict
     FAIL = "FAIL"
@@ -53,7 +68,7 @@ class Verdict(StrEnum):
 
 
 class ExitCode(IntEnum):
-    """The exit code of every command that judges."""
+    """Exit codes of every command that gives a verdict."""
 
     PASS = 0
     BUDGET_BROKEN = 1
@@ -64,8 +79,21 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+EXIT_CODES: Final[Mapping[ExitCode, str]] = {
+    ExitCode.PASS: "every budget passes",
+    ExitCode.BUDGET_BROKEN: "a budget is broken",
+    ExitCode.USAGE: "the scenario, a setting or the command line is wrong; every problem is listed",
+    ExitCode.INCONCLUSIVE: "a budget is undecided, and the scenario's policy makes that a failure",
+    ExitCode.INVALID: "the figures cannot be trusted: the generator was saturated, or the "
+    "publisher, a worker or an external target was lost",
+    ExitCode.GATEWAY_FAILED: "the embedded gateway did not start, or died",
+    ExitCode.INTERRUPTED: "interrupted; the run is kept",
+}
+"""The meaning of each exit code, for the documents."""
+
+
 class Phase(StrEnum):
-    """Where in a run a second lies. Budgets judge the steady phase; counts judge all of them."""
+    """The phase of a second. Times are judged in the steady phase, counts in every phase."""
 
     RAMP = "ramp"
     WARM_UP = "warm-up"
@@ -74,12 +102,12 @@ class Phase(StrEnum):
 
 
 class Series(StrEnum):
-    """What a histogram measures. Every value is a span in nanoseconds, never negative."""
+    """What a histogram measures. Every value is a duration in nanoseconds, never negative."""
 
     PUSH = "push"
     """Push one-way, response: read stamp − ``srcTs`` (the publisher's intended time)."""
     PUSH_SERVICE = "push_service"
-    """Push one-way, service: read stamp − ``ts`` (the moment the number was given)."""
+    """Push one-way, service: read stamp − ``ts`` (when the gateway assigned the number)."""
     ACK = "ack"
     """Acknowledgement round trip, response: done − intended."""
     ACK_SERVICE = "ack_service"
@@ -89,87 +117,76 @@ class Series(StrEnum):
     SESSION = "session"
     """A virtual user's first connection, response: welcome − intended arrival."""
     SESSION_DELAY = "session_delay"
-    """A virtual user's arrival: begun − intended. The generator's, not the gateway's."""
+    """Delay of a virtual user's arrival: started − intended. The generator causes it."""
     HEARTBEAT_GAP = "heartbeat_gap"
-    """Between two heartbeats in a row at one client."""
+    """Time between two consecutive heartbeats at one client."""
     HEARTBEAT_ERROR = "heartbeat_error"
     """|gap − the interval the welcome announced|."""
     SCHEDULE_DELAY = "schedule_delay"
-    """A virtual user's request: sent − intended. The generator's, not the gateway's."""
+    """Delay of a virtual user's request: sent − intended. The generator causes it."""
     PUBLISH_DELAY = "publish_delay"
-    """A publication: sent − intended. The publisher's, not the gateway's."""
+    """Delay of a publication: sent − intended. The publisher causes it."""
     PUBLISH_ACK = "publish_ack"
-    """A publish request: answered − intended."""
+    """Response time of a publish request: answered − intended."""
     LOOP_LAG = "loop_lag"
-    """How late the generator's loop ran a tick due each 10 ms; skipped ticks filled in."""
+    """How late the generator's loop ran a tick due every 10 ms, with skipped ticks filled in."""
     GENERATOR_SHARE = "generator_share"
-    """The generator's own share: read stamp − kernel stamp of what was read last, on a sample."""
+    """Delay in the generator, sampled: read stamp − kernel receive stamp of the newest bytes."""
     ACCEPT = "accept"
-    """A publication on its way in: ``ts`` − ``srcTs``, once for each publication."""
+    """From a publication's intended time to its numbering, once each: ``ts`` − ``srcTs``."""
     KERNEL = "kernel"
-    """Push from numbering to the client's kernel: kernel receive stamp − ``ts``, on a sample."""
+    """From numbering to the client's kernel, sampled: kernel receive stamp − ``ts``."""
     FANOUT_SKEW = "fanout_skew"
     """From the first to the last read stamp of one publication within one process."""
     STALENESS = "staleness"
-    """Age of the newest price held, now − ``ts``, asked once a second of a sample of users."""
+    """Age of the newest price held, now − ``ts``, recorded every second for a sample of users."""
     DEAD_PEER_MUTE = "dead_peer_mute"
     """From the death of a peer that neither reads nor writes to the end of its connection."""
     DEAD_PEER_NO_PONG = "dead_peer_no_pong"
-    """From the last pong of a peer that reads and asks, but answers no ping, to its end."""
+    """From the last pong of a peer that reads and sends requests, but no pongs, to its end."""
     DEAD_PEER_STALLED = "dead_peer_stalled"
-    """From the last read of a peer that writes pongs by the clock to the end of its connection."""
+    """From the last read of a peer that sends pongs on schedule to the end of its connection."""
     STORM_BACK = "storm_back"
-    """From the command or the loss that ended a member's connection to its next welcome."""
+    """From the command or the loss that ended a client's connection to its next welcome."""
     STORM_FRESH = "storm_fresh"
     """From the same moment to the first market event after that welcome."""
     RETRY_ERROR = "retry_error"
-    """|``retryAfter`` − the time after which the rule would let one event pass|."""
+    """|``retryAfter`` − the time until the rule accepts one more event|."""
     EXPIRY = "expiry"
-    """A connection closed for its token: close − (``exp`` + leeway); one before that is counted."""
+    """Close of an expired connection − (``exp`` + leeway). Earlier closes are only counted."""
     DRAIN_NOTICE = "drain_notice"
-    """From the command to terminate to ``server:draining`` at a client."""
+    """From the terminate command to ``server:draining`` at a client."""
     DRAIN_CLOSE = "drain_close"
-    """From the command to terminate to the end of a client's connection."""
-
-
-class Family(StrEnum):
-    """What kind of stream a push belongs to: the column ``family`` of ``hist``."""
-
-    PRICE = "price"
-    TICKER = "ticker"
-    BOOK = "book"
-    TRADING = "trading"
-    USER = "user"
-    LLM = "llm"
+    """From the terminate command to the end of a client's connection."""
 
 
 class Event(StrEnum):
-    """What ``events`` records whole: the rare things."""
+    """Rare events, which have a row each in ``events``."""
 
     PHASE = "phase"
     CONNECT = "connect"
     REFUSE = "refuse"
     DISCONNECT = "disconnect"
     RECONNECT = "reconnect"
-    LIMIT = "limit"  # a decision about an abuser's event; detail: «connection 0», then the limit
-    HEARTBEAT_MISSED = "heartbeat-missed"  # one heartbeat that did not come; value: the gap, ns
-    COMMAND = "command"  # one of the scenario's commands; outcome: what, group: to whom
-    ATTEMPT = "attempt"  # a connection tried after a drop; outcome: see AttemptOutcome
+    LIMIT = "limit"  # a decision on an abuser's event; detail: «connection 0», then the limit
+    HEARTBEAT_MISSED = "heartbeat-missed"  # one missing heartbeat; value: the gap
+    COMMAND = "command"  # a command of the scenario; outcome: its name; group: its target
+    ATTEMPT = "attempt"  # a connection attempt after a drop; outcome: see AttemptOutcome
     DEAD_PEER = "dead-peer"  # outcome: see DeadPeerOutcome; value: time to notice; detail: kind
     DEAD_PEER_BAND = "dead-peer-band"  # sent: death; value: earliest end; t: latest end
     LEAK = "leak"  # an event that this user must not see; outcome: see LeakOutcome
-    AUTH = "auth"  # one case of authentication; outcome: see AuthOutcome; detail: the case
+    AUTH = "auth"  # one authentication case; outcome: see AuthOutcome; detail: the case
     RETRY = "retry"  # a request after retryAfter; outcome: accepted, refused
-    DRAINING = "draining"  # server:draining came; value: reconnectAfter
+    DRAINING = "draining"  # server:draining arrived; value: reconnectAfter
     ERROR = "error"
     LOST_PROCESS = "lost-process"
 
 
 class LimitOutcome(StrEnum):
-    """What a ``limit`` event came to: the decision, held against the rule's exact window.
+    """The decision of a ``limit`` event, compared with the rule's exact window.
 
-    The first two are right decisions, the next two wrong ones. A decision that is
-    right for one possible arrival time and wrong for another is ``undecidable``.
+    The first two are right, the next two wrong. A decision that is right for one
+    possible arrival time and wrong for another is ``undecidable``.
     """
 
     ACCEPTED = "accepted"
@@ -177,76 +194,80 @@ class LimitOutcome(StrEnum):
     FALSE_ACCEPT = "false-accept"
     FALSE_REFUSAL = "false-refusal"
     UNDECIDABLE = "undecidable"
-    NEIGHBOUR_REFUSED = "neighbour-refused"  # somebody who kept to the limit was refused
+    NEIGHBOUR_REFUSED = "neighbour-refused"  # a client that kept to the limit was refused
 
 
 class DeadPeerOutcome(StrEnum):
-    """What became of a peer that played dead, against the band that its handshake predicts."""
+    """When the gateway closed a dead peer, compared with the band that its handshake predicts."""
 
     IN_BAND = "in-band"
     EARLY = "early"
     LATE = "late"
-    UNNOTICED = "unnoticed"  # still connected at the end, and its band was over
+    UNNOTICED = "unnoticed"  # still connected at the end of the run, after its band
 
 
 class AttemptOutcome(StrEnum):
-    """What came of a connection that was tried after a drop or in a drain."""
+    """Result of a connection attempt after a drop or during a drain."""
 
     WELCOME = "welcome"
-    REFUSED = "refused"  # by the gateway, with an HTTP status; detail: which
-    UNREACHABLE = "unreachable"  # nobody listens
+    REFUSED = "refused"  # by the gateway; detail: the HTTP status and its reason
+    UNREACHABLE = "unreachable"  # nothing listens at the address
     LATE = "late"  # no welcome in time
-    ENDED = "ended"  # it ended before the welcome
+    ENDED = "ended"  # the connection ended before the welcome
 
 
 class EndOutcome(StrEnum):
-    """Why a ``disconnect`` was in order; any other outcome is the error that ended it."""
+    """Why a ``disconnect`` was expected. Any other outcome is the error that caused it."""
 
-    DROPPED = "dropped"  # the user did it, by command
+    DROPPED = "dropped"  # a command told the user to disconnect
     DRAINED = "drained"  # the gateway had been told to terminate
 
 
 class LeakOutcome(StrEnum):
-    """What an event that a user must not see was."""
+    """Why the user must not see an event."""
 
     FOREIGN = "foreign"  # it names another owner
-    PRIVATE_FIELD = "private-field"  # a public form with a field that is the owner's
-    UNSUBSCRIBED = "unsubscribed"  # of a room or symbol that the user does not hold
+    PRIVATE_FIELD = "private-field"  # a public form with a field that only the owner may see
+    UNSUBSCRIBED = "unsubscribed"  # of a room or symbol that the user is not subscribed to
 
 
 class AuthOutcome(StrEnum):
-    """What came of one case of authentication; the first three are right."""
+    """Result of one authentication case; the first three are right."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
     EXPIRED = "expired"  # closed at exp + leeway, with TOKEN_EXPIRED
     FALSE_ACCEPT = "false-accept"
     FALSE_REFUSAL = "false-refusal"
-    WRONG_CODE = "wrong-code"  # refused, with another code than the contract's
-    EARLY_EVENT = "early-event"  # something was received before authentication
-    OVERSTAYED = "overstayed"  # served after exp + leeway + what a tick takes
+    WRONG_CODE = "wrong-code"  # refused with a code that differs from the contract's
+    EARLY_EVENT = "early-event"  # an event arrived before authentication
+    OVERSTAYED = "overstayed"  # still served at exp + leeway + one tick + the close timeout
 
 
 class Column:
-    """One column of a table: its Arrow type, its unit and its meaning."""
+    """One column of a table.
 
-    __slots__ = ("kind", "meaning", "name", "unit")
+    Args:
+        name: of the column.
+        kind: its Arrow type.
+        unit: of its values; empty where they have none.
+        meaning: in words.
+        absent: when a row lacks the value; empty where none may.
+    """
 
-    def __init__(self, name: str, kind: str, unit: str, meaning: str) -> None:
+    __slots__ = ("kind", "may_be_absent", "meaning", "name", "unit")
+
+    def __init__(self, name: str, kind: str, unit: str, meaning: str, absent: str = "") -> None:
         self.name = name
         self.kind = kind
         self.unit = unit
-        self.meaning = meaning
-
-    @property
-    def may_be_absent(self) -> bool:
-        """Whether a row may lack it: where that is so, its meaning says when it is absent."""
-        return "absent" in self.meaning
+        self.meaning = f"{meaning}; absent {absent}" if absent else meaning
+        self.may_be_absent = bool(absent)
 
 
 _T_S = Column("t_s", "int64", "s", "second of the run, from its start, monotonic")
 _PHASE = Column("phase", "string", "", "ramp, warm-up, steady or drain")
-_WORKER = Column("worker", "string", "", "which process wrote the row")
+_WORKER = Column("worker", "string", "", "the process that wrote the row")
 
 TABLES: Final[dict[str, tuple[Column, ...]]] = {
     "hist": (
@@ -254,66 +275,78 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         _PHASE,
         _WORKER,
         Column("series", "string", "", "what was measured; see Series"),
-        Column("family", "string", "", "push series: kind of stream; see Family; else empty"),
+        Column(
+            "family",
+            "string",
+            "",
+            "push series: how the stream's id begins, as `price`; else empty",
+        ),
         Column("bucket", "int32", "", "index in the HDR layout; see bucket_range"),
-        Column("count", "int64", "", "values that fell into the bucket in this second"),
+        Column("count", "int64", "", "values in the bucket in this second"),
     ),
     "timeline": (
         _T_S,
         _PHASE,
         _WORKER,
-        Column("clients", "int64", "", "virtual users of this process that hold a welcome"),
-        Column("offered", "int64", "", "publications, requests and sessions whose time came"),
-        Column("sent", "int64", "", "publications, requests and sessions that began"),
+        Column("clients", "int64", "", "virtual users of this process, connected and welcomed"),
+        Column("offered", "int64", "", "publications, requests and sessions that were due"),
+        Column("sent", "int64", "", "publications, requests and sessions that started"),
         Column("received", "int64", "", "events received by virtual users"),
         Column("bytes_received", "int64", "B", "bytes read by virtual users"),
-        Column("errors", "int64", "", "failures that no scenario asked for"),
-        Column(
-            "missed", "int64", "", "intended publications, requests and sessions that never were"
-        ),
+        Column("errors", "int64", "", "failures that the scenario does not ask for"),
+        Column("missed", "int64", "", "due publications, requests and sessions that never started"),
     ),
     "server": (
         _T_S,
         _PHASE,
         Column(
-            "clients", "int64", "", "connections that the gateway counts; absent without /metrics"
+            "clients",
+            "int64",
+            "",
+            "connections as the gateway counts them",
+            "without /metrics",
         ),
-        Column("cpu_ns", "int64", "ns", "CPU time since the process began; absent when not ours"),
+        Column("cpu_ns", "int64", "ns", "CPU time so far", "for an external gateway"),
         Column(
             "core_wait_ns",
             "int64",
             "ns",
-            "that it waited in the second for a core that others had; absent when unknown",
+            "time that the process waited for a core in this second",
+            "when unknown",
         ),
-        Column("rss_bytes", "int64", "B", "resident memory; absent without /metrics"),
-        Column("pss_anon_bytes", "int64", "B", "private anonymous memory; absent when not ours"),
+        Column("rss_bytes", "int64", "B", "resident memory", "without /metrics"),
+        Column("pss_anon_bytes", "int64", "B", "anonymous PSS", "for an external gateway"),
         Column(
             "fds",
             "int64",
             "",
-            "open file descriptors, without those of plain HTTP that it tells; absent when unknown",
+            "open file descriptors, less the plain HTTP connections that the gateway reports",
+            "when unknown",
         ),
-        Column("messages_out", "int64", "", "messages sent so far; absent without /metrics"),
+        Column("messages_out", "int64", "", "messages sent so far", "without /metrics"),
         Column(
             "loop_lag_ns",
             "int64",
             "ns",
-            "its loop lag, worst of the second; absent without /metrics",
+            "worst loop lag of the second",
+            "without /metrics",
         ),
-        Column("sessions", "int64", "", "Engine.IO sessions; absent without /metrics"),
-        Column("queue_bytes", "int64", "B", "bytes that wait for clients; absent without /metrics"),
-        Column("tasks", "int64", "", "asyncio tasks alive; absent without /metrics"),
+        Column("sessions", "int64", "", "Engine.IO sessions", "without /metrics"),
+        Column("queue_bytes", "int64", "B", "bytes queued for clients", "without /metrics"),
+        Column("tasks", "int64", "", "asyncio tasks alive", "without /metrics"),
         Column(
             "gc_pause_max_ns",
             "int64",
             "ns",
-            "longest garbage collection of the second; absent without /metrics",
+            "longest garbage collection of the second",
+            "without /metrics",
         ),
         Column(
             "kernel_bytes",
             "int64",
             "B",
-            "TCP memory of the network namespace, both sides' sockets; absent when unknown",
+            "TCP memory of the network namespace, sockets of both sides",
+            "when unknown",
         ),
     ),
     "generator": (
@@ -321,40 +354,40 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         _PHASE,
         _WORKER,
         Column("cpu_ns", "int64", "ns", "CPU time of the process in this second"),
-        Column("run_queue_ns", "int64", "ns", "time it waited for a core; absent when unknown"),
-        Column("steal_ns", "int64", "ns", "time the machine's host took; absent when unknown"),
+        Column("run_queue_ns", "int64", "ns", "time waiting for a core", "when unknown"),
+        Column("steal_ns", "int64", "ns", "host steal in this second", "when unknown"),
         Column(
-            "loop_lag_max_ns",
-            "int64",
-            "ns",
-            "worst loop lag of the second; absent when no tick ran",
+            "loop_lag_max_ns", "int64", "ns", "worst loop lag of the second", "when no tick ran"
         ),
-        Column("schedule_delay_max_ns", "int64", "ns", "worst sent − intended; absent when idle"),
+        Column("schedule_delay_max_ns", "int64", "ns", "worst sent − intended", "when idle"),
         Column(
             "share_max_ns",
             "int64",
             "ns",
-            "worst read stamp − kernel receive stamp; absent when none was taken",
+            "worst read stamp − kernel receive stamp",
+            "when none was sampled",
         ),
         Column("gc_pause_ns", "int64", "ns", "time in garbage collections in this second"),
-        Column(
-            "gc_pause_max_ns", "int64", "ns", "its longest collection; absent when there was none"
-        ),
+        Column("gc_pause_max_ns", "int64", "ns", "longest collection of the second", "if none"),
     ),
     "ledger": (
         _WORKER,
         Column("stream", "string", "", "stream id, as in the contract"),
         Column("group", "string", "", "behaviour of the clients: subscriber, trader, …"),
-        Column("clients", "int64", "", "how many of them were owed something"),
-        Column("owed", "int64", "", "deliveries owed: numbers between join and leave, summed"),
+        Column("clients", "int64", "", "how many of these clients were owed deliveries"),
+        Column(
+            "owed", "int64", "", "deliveries owed: numbers from join to leave, over all clients"
+        ),
         Column("received", "int64", "", "deliveries received, each number once"),
-        Column("conflated", "int64", "", "owed and replaced by a newer one, as prevSeq said"),
+        Column(
+            "conflated", "int64", "", "owed, but replaced by a newer one that prevSeq accounts for"
+        ),
         Column("lost", "int64", "", "owed, not conflated and never received"),
         Column("duplicate", "int64", "", "numbers received again"),
         Column("reordered", "int64", "", "numbers received after a later one"),
-        Column("late", "int64", "", "owed and received, but after the answer that ended the stay"),
+        Column("late", "int64", "", "owed and received, but after the answer to the unsubscribe"),
         Column(
-            "leaked", "int64", "", "received and not owed: another's, or outside join and leave"
+            "leaked", "int64", "", "received, not owed: another user's, or outside join and leave"
         ),
     ),
     "clients": (
@@ -362,31 +395,28 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         Column("user", "string", "", "the virtual user"),
         Column("group", "string", "", "its behaviour"),
         Column("place", "int64", "", "its place in the order of arrival, from 0"),
-        Column(
-            "welcome_ns", "int64", "ns", "first welcome, since the run's start; absent if never"
-        ),
-        Column("connects", "int64", "", "welcomes that it got"),
+        Column("welcome_ns", "int64", "ns", "first welcome, since the run's start", "if never"),
+        Column("connects", "int64", "", "welcomes that it received"),
         Column("pushes", "int64", "", "pushes timed in the steady phase"),
-        Column("push_sum_ns", "int64", "ns", "their sum; see push, or push_service without srcTs"),
-        Column("push_max_ns", "int64", "ns", "their largest; absent when there was none"),
+        Column("push_sum_ns", "int64", "ns", "sum of push, or of push_service without srcTs"),
+        Column("push_max_ns", "int64", "ns", "largest of these", "when there was none"),
     ),
     "events": (
         Column("t_ns", "int64", "ns", "since the run's start, monotonic"),
         _WORKER,
         Column("event", "string", "", "what happened; see Event"),
-        Column("user", "string", "", "the virtual user, empty when none"),
+        Column("user", "string", "", "the virtual user; empty when there is none"),
         Column("group", "string", "", "its behaviour"),
         Column("outcome", "string", "", "accepted, refused, an error code, a phase's name, …"),
-        Column(
-            "sent_ns", "int64", "ns", "when it was sent, since the run's start; absent if unsent"
-        ),
+        Column("sent_ns", "int64", "ns", "when it was sent, since the run's start", "if unsent"),
         Column(
             "value_ns",
             "int64",
             "ns",
-            "a span that belongs to it, such as retryAfter; absent if none",
+            "a duration that belongs to it, such as retryAfter",
+            "if none",
         ),
-        Column("detail", "string", "", "words for a human"),
+        Column("detail", "string", "", "text for a human"),
     ),
     "sample": (
         Column("t_ns", "int64", "ns", "read stamp, since the run's start"),
@@ -394,35 +424,35 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         Column("user", "string", "", "the virtual user"),
         Column("stream", "string", "", "stream id"),
         Column("number", "int64", "", "seq or userSeq"),
-        Column("push_ns", "int64", "ns", "read stamp − srcTs; absent without srcTs"),
+        Column("push_ns", "int64", "ns", "read stamp − srcTs", "without srcTs"),
         Column("push_service_ns", "int64", "ns", "read stamp − ts"),
         Column("why", "string", "", "hash (1 in 1,000) or slow (the slowest of its second)"),
     ),
 }
-"""Every table of a run directory. A column whose meaning says «absent» may hold nulls."""
+"""Every table of a run directory. Only a column that ``may_be_absent`` may hold nulls."""
 
 COMPARISON_FIELDS: Final = (
-    Column("format_version", "int64", "", "of all files here"),
-    Column("scenario", "string", "", "what every block ran"),
-    Column("verdict", "string", "", "the worst of the budgets and of the circumstances"),
-    Column("exit_code", "int64", "", "of the command"),
-    Column("reasons", "list", "", "why it is not PASS, worst first"),
+    Column("format_version", "int64", "", "format version of the runs"),
+    Column("scenario", "string", "", "scenario of every block"),
+    Column("verdict", "string", "", "the worst verdict of the budgets and of the conditions"),
+    Column("exit_code", "int64", "", "exit code of the command"),
+    Column("reasons", "list", "", "why the verdict is not PASS, worst first"),
     Column("method", "string", "", "pairs, samples (blocks did not alternate) or single"),
-    Column("pairs", "int64", "", "that count; blocks of the smaller side where not in pairs"),
-    Column("undecided", "bool", "", "whether more pairs could decide what is open"),
-    Column("base", "list", "", "run ids, in the order of time"),
-    Column("head", "list", "", "run ids, in the order of time"),
+    Column("pairs", "int64", "", "pairs that count; without pairs, blocks of the smaller side"),
+    Column("undecided", "bool", "", "whether more pairs could decide an open budget"),
+    Column("base", "list", "", "run ids of the base, in order of time"),
+    Column("head", "list", "", "run ids of the head, in order of time"),
     Column("excluded", "list", "", "blocks that do not count: run_id and why"),
-    Column("advice", "string", "", "why it only advises; empty when it decides"),
+    Column("advice", "string", "", "why the comparison only advises; empty when it decides"),
     Column(
         "budgets",
         "list",
         "",
-        "as in verdict.json; base and head are medians over blocks, value is head/base, visible "
-        "the smallest visible change (0.18 is +18 %), ratios that of each pair",
+        "as in verdict.json; base and head are medians over blocks; value is head/base; visible is "
+        "the smallest visible change (0.18 is +18 %); ratios has head/base of each pair",
     ),
 )
-"""The members of ``compare.json``, in their order."""
+"""The members of ``compare.json``, in order."""
 
 # Buckets: the layout of HdrHistogram (Gil Tene) at three significant digits and a
 # lowest discernible value of 1 ns: 2,048 sub-buckets in the first bucket, 1,024 in
@@ -433,10 +463,10 @@ MAX_VALUE_NS: Final = (1 << 42) - 1  # about 73 minutes
 
 
 def bucket_of(value_ns: int) -> int:
-    """Return the bucket of a span.
+    """Return the histogram bucket of a duration.
 
     Raises:
-        ValueError: the span is negative or over ``MAX_VALUE_NS``; it is never clamped.
+        ValueError: the duration is negative or over ``MAX_VALUE_NS``; it is never clamped.
     """
     if not 0 <= value_ns <= MAX_VALUE_NS:
         raise ValueError(f"a span of {value_ns} ns is outside 0 to {MAX_VALUE_NS} ns")
@@ -445,10 +475,10 @@ def bucket_of(value_ns: int) -> int:
 
 
 def bucket_range(bucket: int) -> tuple[int, int]:
-    """Return the first and the last span (ns, both inside) of a bucket.
+    """Return the shortest and the longest duration (ns, both included) of a bucket.
 
     Raises:
-        ValueError: no span falls into such a bucket.
+        ValueError: there is no such bucket.
     """
     if not 0 <= bucket <= bucket_of(MAX_VALUE_NS):
         raise ValueError(f"bucket {bucket} is outside 0 to {bucket_of(MAX_VALUE_NS)}")

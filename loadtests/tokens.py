@@ -1,4 +1,4 @@
-"""Tokens for virtual users: what an identity provider would give them."""
+"""Tokens for virtual users, as an identity provider would issue them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def mint(
     scopes: Iterable[str] = (),
     unix_s: float | None = None,
 ) -> str:
-    """Return a signed token (JWT, HS256) of one user.
+    """Return a user's signed token (JWT, HS256).
 
     Args:
         secret: the gateway's ``JWT_SECRET``.
-        user_id: becomes ``sub``.
+        user_id: the claim ``sub``.
         lifetime_s: seconds from now to ``exp``.
-        scopes: become ``scope``, separated by spaces; none, and the claim is absent.
-        unix_s: wall-clock seconds taken for now; by default the machine's.
+        scopes: the claim ``scope``, joined by spaces; without any the claim is absent.
+        unix_s: the current time in wall-clock seconds; None reads the clock.
     """
     issued_s = int(time.time() if unix_s is None else unix_s)
     claims: dict[str, object] = {"sub": user_id, "iat": issued_s, "exp": issued_s + lifetime_s}
@@ -39,12 +39,12 @@ def mint(
 def forge(
     key: str, claims: Mapping[str, object], *, algorithm: str = "HS256", digest: str = "sha256"
 ) -> str:
-    """Return a token as no library would sign it: an HMAC whatever its header says.
+    """Return a token that no library would sign: always an HMAC, whatever the header claims.
 
     Args:
-        key: what signs it; empty leaves the signature out, as ``none`` has it (RFC 7519 §6.1).
-        claims: its payload, sound or not.
-        algorithm: what its header claims.
+        key: the signing key; empty omits the signature, as for ``none`` (RFC 7519 §6.1).
+        claims: the payload, valid or not.
+        algorithm: the header's ``alg``.
         digest: the hash of the HMAC.
     """
     header = {"alg": algorithm, "typ": "JWT"}

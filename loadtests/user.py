@@ -1,4 +1,4 @@
-"""The face for people who write Locust files: a Socket.IO user.
+"""``SocketIOUser``: a Socket.IO user for Locust files of your own.
 
 ::
 
@@ -14,21 +14,20 @@
             self.call("subscribe", {"channel": "market-data", "symbols": ["BTC/USDT"]})
 
         @task
-        def look(self):
+        def list_subscriptions(self):
             self.call("get-subscriptions")
 
         def price(self, stamp_ns, payload):
             ...  # in the hub: do not block
 
-Locust's table then has a line ``CONNECT``, one ``ACK`` for each event that was
-called, and one ``PUSH`` for each event that carries ``ts`` and was published on
-this machine's clock. Its figures are rounded and nothing judges them; a latency
-that cannot be measured is absent, not zero. The connection is closed when the
-user ends, however it ends.
+Locust's table then has a line ``CONNECT``, one ``ACK`` for each event that was called, and one
+``PUSH`` for each pushed event whose ``ts`` is of this machine's clock. Its figures are rounded
+and not used for a verdict. A latency that cannot be measured is absent, not zero. The
+connection closes when the user ends, for whatever reason.
 
-A push that continues its stream is timed and counted without being decoded for the user,
-unless a handler waits for it: a user costs a socket and no greenlet of its own beside
-Locust's. ``examples/locustfile.py`` is a whole file, and a test runs it.
+A push that continues its stream is timed and counted without being decoded, unless the user
+has a handler for it. A user needs a socket and Locust's greenlet, and no greenlet of its own.
+``examples/locustfile.py`` is a complete file, and a test runs it.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ from gateway.contract import USER_STREAM, ServerEvent
 from loadtests.connection.calls import CALL_TIMEOUT_S, Reply
 from loadtests.connection.client import CONNECT_TIMEOUT_S, Client
 from loadtests.errors import ClientError, NotConnected, TimedOut
-from loadtests.health.clocks import is_one_clock, read_clock_id
+from loadtests.health.clock_id import is_one_clock, read_clock_id
 from loadtests.reading.fast_path import FastPath
 from loadtests.reading.intake import place_of
 from loadtests.reading.pushes import PushTable
@@ -61,9 +60,9 @@ CONNECT: Final = "CONNECT"
 ACK: Final = "ACK"
 LOST: Final = "lost"
 STAMPED_EACH: Final = 50
-"""One user in so many has its reads stamped by the kernel too."""
+"""The kernel stamps the reads of one user in this many."""
 STAMPED_FIRST: Final = 64
-"""So many users have it at least: a small run's quantiles need samples as well."""
+"""The kernel stamps the reads of the first users: small runs need samples too."""
 _NS_PER_MS: Final = 1_000_000
 
 
@@ -78,8 +77,8 @@ class SocketIOUser(User):
         welcome: the payload of the last ``connected`` event; empty before it.
         welcome_ns: its read stamp.
         ended: holds what ended the connection once it is over.
-        tls: whom to trust with https and wss; None takes the machine's authorities.
-        receive_buffer_bytes: of the socket (``SO_RCVBUF``); None leaves it to the kernel.
+        tls: what to trust with https and wss; None trusts the machine's authorities.
+        receive_buffer_bytes: of the socket (``SO_RCVBUF``); None keeps the kernel's default.
     """
 
     abstract = True
@@ -102,23 +101,23 @@ class SocketIOUser(User):
         self._fast_path = FastPath(self._pushes.intake, self.number)
 
     def source_address(self) -> str | None:
-        """Return the address to connect from; None, the default, leaves it to the kernel."""
+        """Return the address to connect from. None, the default, lets the kernel choose."""
         return None
 
     def start(self, group: Group) -> Any:
-        """Start the user's greenlet; its connection ends with it, whatever ends it.
+        """Start the user's greenlet. The connection closes when the greenlet ends.
 
-        Locust calls ``on_stop`` neither when ``on_start`` raised nor when a task ended the user.
+        Locust does not call ``on_stop`` when ``on_start`` raised or a task ended the user.
         """
         greenlet = super().start(group)
         greenlet.link(self._close_with_greenlet)
         return greenlet
 
     def connect(self, auth: object = None) -> dict[str, Any]:
-        """Connect and return the welcome; a line ``CONNECT`` in Locust's table either way.
+        """Connect and return the welcome. Locust's table counts success and failure.
 
         Raises:
-            ClientError: refused, unreachable or too late; ``loadtests.errors`` has the tree.
+            ClientError: refused, unreachable or too late; see ``loadtests.errors``.
         """
         if self.client is None:
             self.client = Client(
@@ -146,7 +145,7 @@ class SocketIOUser(User):
         return self.welcome
 
     def emit(self, event: str, *arguments: object) -> int:
-        """Send an event without asking for an answer, and return when it was sent, in ns.
+        """Send an event without an acknowledgement. Returns when it was sent, monotonic ns.
 
         Raises:
             ClientError: there is no connection.
@@ -154,12 +153,13 @@ class SocketIOUser(User):
         return self._require().emit(event, *arguments)
 
     def call(self, event: str, payload: object = None, *, intended_ns: int | None = None) -> Reply:
-        """Send an event and wait for its acknowledgement; a line ``ACK`` in Locust's table.
+        """Send an event and wait for its acknowledgement, a line ``ACK`` in Locust's table.
 
         Args:
             event: its name.
             payload: None sends none.
-            intended_ns: when it should have been sent; the response time counts from then.
+            intended_ns: when it was due, monotonic. The response time counts from then; None
+                means from the sending.
 
         Raises:
             ClientError: no answer in ``call_timeout_s``, or no connection.
@@ -175,12 +175,12 @@ class SocketIOUser(User):
         return reply
 
     def on(self, event: str, handler: Callable[[int, Any], None]) -> None:
-        """Have ``handler(stamp_ns, payload)`` called for an event; it must not block."""
+        """Call ``handler(stamp_ns, payload)`` for each such event. It must not block."""
         self._handlers[event] = handler
         self._fast_path.wanted |= {event}
 
     def close(self) -> None:
-        """Close the connection; idempotent."""
+        """Close the connection. Idempotent."""
         if self.client is not None:
             self.client.close()
 
@@ -189,7 +189,13 @@ class SocketIOUser(User):
         self.close()
 
     def on_event(self, stamp_ns: int, name: str, arguments: tuple[Any, ...]) -> None:
-        """Take an event; part of ``loadtests.connection.client.Listener``."""
+        """Handle an event; part of ``loadtests.connection.client.Listener``.
+
+        Args:
+            stamp_ns: read stamp, monotonic.
+            name: of the event.
+            arguments: its payload, and what follows it.
+        """
         payload = arguments[0] if arguments else None
         if name == ServerEvent.CONNECTED and isinstance(payload, dict):
             self.welcome, self.welcome_ns = self._pushes.share_limits(payload), stamp_ns
@@ -210,7 +216,7 @@ class SocketIOUser(User):
             handler(stamp_ns, payload)
 
     def on_end(self, stamp_ns: int, error: Exception) -> None:
-        """Take the end of the connection; part of ``loadtests.connection.client.Listener``."""
+        """Handle the end of the connection; part of ``loadtests.connection.client.Listener``."""
         try:
             if not self._welcomed.ready():
                 self._welcomed.set_exception(error)
@@ -221,19 +227,25 @@ class SocketIOUser(User):
             self.ended.set(error)
 
     def welcomed(self, stamp_ns: int, payload: dict[str, Any]) -> None:
-        """Take the welcome, before :meth:`connect` returns; for subclasses. Must not block."""
+        """Handle the welcome, before :meth:`connect` returns; for subclasses. Must not block."""
 
     def received(self, stamp_ns: int, name: str, payload: Any) -> None:
-        """Take an event that the fast path did not; for subclasses. In the hub: must not block."""
+        """Handle an event that the fast path left; for subclasses. Must not block.
+
+        Args:
+            stamp_ns: read stamp, monotonic.
+            name: of the event.
+            payload: its first argument.
+        """
 
     def lost(self, stamp_ns: int, error: Exception) -> None:
-        """Take the loss of an established connection; for subclasses. Must not block."""
+        """Handle the loss of an established connection; for subclasses. Must not block."""
 
     def is_push(self, name: str, payload: dict[str, Any]) -> bool:  # noqa: ARG002 - for subclasses
-        """Return whether an event's latency is to be measured.
+        """Return whether an event's latency is measured.
 
-        Snapshots and replays are never timed, nor is anything on another clock than ours
-        whose offset nobody knows.
+        Snapshots and replays are never timed, nor is an event stamped by a clock whose offset
+        from ours is unknown.
         """
         return (
             self._fast_path.is_timed
@@ -243,7 +255,7 @@ class SocketIOUser(User):
         )
 
     def follow(self, name: str, payload: Any) -> None:
-        """Let the fast path take what continues an event's stream; for subclasses with a ledger."""
+        """Let the fast path follow an event's stream; for subclasses with a ledger."""
         if isinstance(payload, dict) and "seq" in payload and "snapshot" not in payload:
             place = place_of(name, payload)
             if place is not None and place.stream != USER_STREAM:

@@ -1,6 +1,6 @@
-"""Read a run directory and say what it came to: verdict, charts, one offline page.
+"""Judge a run directory and explain it: verdict, charts, one offline page.
 
-Reads files, talks to nothing. ``python -m reports RUN`` judges a run; a notebook asks::
+Reads files and opens no socket. ``python -m reports RUN`` judges a run. A notebook calls::
 
     import reports
 
@@ -8,42 +8,32 @@ Reads files, talks to nothing. ``python -m reports RUN`` judges a run; a noteboo
     reports.judge(run).verdict
     reports.charts.latency_heatmap(run)
 
-Importing the package imports nothing; each name resolves on first use.
+Importing the package loads nothing; each name is imported on first use.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from reports import charts as charts
-    from reports.frames import RunFrames as RunFrames
-    from reports.frames import read_run as read_run
-    from reports.metrics import measure as measure
-    from reports.page import render_page as render_page
-    from reports.verdict import RunVerdict as RunVerdict
-    from reports.verdict import judge as judge
-
-_HOMES = {
-    "RunFrames": "frames",
+_MODULES = {
+    "RunFrames": "run_frames",
     "RunVerdict": "verdict",
     "judge": "verdict",
-    "measure": "metrics",
-    "read_run": "frames",
+    "measure": "measures.registry",
+    "read_run": "run_frames",
     "render_page": "page",
 }
-_MODULES = frozenset({"charts"})
 
 __all__ = ["RunFrames", "RunVerdict", "charts", "judge", "measure", "read_run", "render_page"]
 
 
-def __getattr__(name: str) -> object:
-    if name in _MODULES:
-        return import_module(f"reports.{name}")
-    if name in _HOMES:
-        return getattr(import_module(f"reports.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __getattr__(name: str) -> Any:
+    if name == "charts":
+        return import_module("reports.charts")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"reports.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -1,8 +1,8 @@
-"""``python -m reports RUN``: judge a run, write its report, say the verdict.
+"""``python -m reports RUN``: judge a run, write its report, print the verdict.
 
 Writes ``verdict.json``, ``junit.xml``, ``summary.md`` and ``report.html`` into the run
-directory and prints the verdict; in a step of GitHub Actions it annotates the budgets and
-adds the summary to the step's. The exit code is ``loadtests.results.ExitCode``.
+directory. In a GitHub Actions step it also annotates the budgets and adds to the step summary.
+The exit code is a ``loadtests.results.ExitCode``.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ from pathlib import Path
 from rich.console import Console
 
 from loadtests.results import JUNIT, REPORT, SUMMARY, VERDICT, ExitCode
-from reports.baselines import find_baseline
 from reports.console import print_verdict
 from reports.errors import ReportError
 from reports.files import write_whole
-from reports.frames import read_run
 from reports.gate import Judged, tell_github
 from reports.junit import render_junit
 from reports.page import render_page
+from reports.run_frames import find_baseline, read_run
 from reports.summary import render_summary
 from reports.verdict import judge
 
@@ -46,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def report(directory: Path) -> int:
-    """Write a run's verdict and report beside its data, print the verdict, return the exit code.
+    """Write a run's verdict and report into its directory, print the verdict, return the exit code.
 
     Raises:
         ReportError: the directory holds no run that can be read.
@@ -58,7 +57,7 @@ def report(directory: Path) -> int:
     write_whole(directory / JUNIT, render_junit(outcome))
     write_whole(directory / SUMMARY, render_summary(run, outcome))
     write_whole(directory / REPORT, render_page(run, outcome, baseline))
-    # Last: whoever sees a fresh verdict knows that nothing broke on the way to it.
+    # Last, so that a fresh verdict means a complete report.
     write_whole(directory / VERDICT, verdict)
     print_verdict(outcome, Console())
     tell_github([Judged(run=run, outcome=outcome)], os.environ)

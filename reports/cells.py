@@ -1,7 +1,7 @@
-"""A DataFrame as cells of text: what a page or a terminal shows of the figures behind a chart.
+"""A DataFrame as text cells, for a page.
 
-A column's name carries its unit, as everywhere: ``p99_ns`` is shown as ``p99`` with spans such
-as ``9.31 ms``, ``memory_bytes`` as sizes, ``t_s`` as seconds. What is absent is a dash.
+A column's name carries its unit: ``p99_ns`` is shown as ``p99`` with times such as ``9.31 ms``,
+``memory_bytes`` as sizes, ``t_s`` as seconds. An absent value is a dash.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Cells:
     """A table as text.
 
     Attributes:
-        heads: the columns' names, with the unit of those whose cells do not carry one.
-        is_number: for each column, whether it holds numbers.
-        rows: the cells, one text a column.
+        heads: column names, with the unit where the cells have none.
+        is_number: whether each column holds numbers.
+        rows: the cells, one text per column.
     """
 
     heads: tuple[str, ...]
@@ -38,7 +38,7 @@ class Cells:
 
 
 def cells_of(table: pd.DataFrame) -> Cells:
-    """Return a table as text, its columns shown as their units ask for."""
+    """Return a table as text, with each column in its unit."""
     names = [str(name) for name in table.columns]
     columns = [_column(name, table[name]) for name in table.columns]
     return Cells(

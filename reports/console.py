@@ -1,7 +1,7 @@
-"""The verdict on a terminal: words and shapes, and colour only where there is one.
+"""The verdict on a terminal.
 
-Readable in 80 columns, without a terminal and with ``NO_COLOR``: a verdict is its word
-and its mark, and no column is cut.
+It is readable in 80 columns, without a terminal and with ``NO_COLOR``: a verdict has a word and a
+mark besides its colour, and no column is cut.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MARKS: Final = {
     Verdict.INCONCLUSIVE: "◆",
     Verdict.INVALID: "□",
 }
-"""One shape a verdict, the same on the terminal, in the summary and in the charts."""
+"""The mark of each verdict, on the terminal, in the summary and in the charts."""
 
 _ROOMY_COLUMNS: Final = 100
 
@@ -35,7 +35,7 @@ _STYLES: Final = {
 
 
 def print_verdict(outcome: RunVerdict, console: Console) -> None:
-    """Print the verdict, a table of the budgets, and what stands in the way of a PASS."""
+    """Print a table of the budgets, the verdict, and the reasons why it is not PASS."""
     console.print(table_of(outcome, counted=console.width >= _ROOMY_COLUMNS))
     console.print(Text.assemble(marked(outcome.verdict), f"  {outcome.run_id}"))
     for reason in reasons_of(outcome):
@@ -43,7 +43,7 @@ def print_verdict(outcome: RunVerdict, console: Console) -> None:
 
 
 def table_of(outcome: RunVerdict, *, counted: bool) -> Table:
-    """Return the budgets as a table, in the scenario's order; ``counted`` adds how many values."""
+    """Return the budgets as a table; ``counted`` adds the number of values."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("verdict", no_wrap=True)
     table.add_column("budget", overflow="fold")
@@ -60,13 +60,13 @@ def table_of(outcome: RunVerdict, *, counted: bool) -> Table:
 
 
 def measured(decision: Decision) -> str:
-    """Return the measured value with its unit, or words for none."""
+    """Return the measured value with its unit, or ``no data``."""
     found = decision.measurement.value
     return "no data" if found is None else quantities.quantity(found, decision.kind)
 
 
 def interval(decision: Decision) -> str:
-    """Return ``9.02 – 9.71 ms``; ``exact`` for a count, a dash where there is none."""
+    """Return ``9.02 – 9.71 ms``; ``exact`` for a count, a dash without an interval."""
     found = decision.measurement
     if found.low is None or found.high is None:
         return quantities.ABSENT
@@ -80,7 +80,7 @@ def interval(decision: Decision) -> str:
 def reasons_of(outcome: RunVerdict) -> tuple[str, ...]:
     """Return why a run is not PASS, worst first, each cause once.
 
-    A broken check makes every time invalid: it is told once, with the budgets that it spoils.
+    A broken check is one cause, followed by the budgets that it makes invalid.
     """
     broken = {check.words for check in outcome.checks if check.ok is False}
     spoilt: dict[str, list[str]] = {}
@@ -91,7 +91,7 @@ def reasons_of(outcome: RunVerdict) -> tuple[str, ...]:
             cause_of[explain(decision)] = decision.why
     told = dict.fromkeys(cause_of.get(reason, reason) for reason in outcome.reasons)
     return tuple(
-        f"{reason}; invalid for it: {', '.join(spoilt[reason])}" if reason in spoilt else reason
+        f"{reason}; makes invalid: {', '.join(spoilt[reason])}" if reason in spoilt else reason
         for reason in told
     )
 

@@ -3,14 +3,7 @@
     every value of the interval keeps the limit      PASS
     none does                                        FAIL
     some do, or the data are too few, or absent      INCONCLUSIVE
-    a time, measured by a generator in bad health    INVALID
-
-A host that takes the machine away makes a time longer than the gateway made it, and never
-shorter. So a time that keeps an upper limit with all of that in it keeps it, and is a PASS that
-names what was in it; only where it does not is the host to be asked first, second by second
-(``reports.standing``). That is no excuse for a generator in trouble of its own: one that has no
-CPU time left, reads late or publishes late may have made less load than was asked for, and
-spoils a PASS too.
+    a time that cannot be believed                   INVALID (``reports.believability``)
 
 Counts are exact, so they pass or fail. A relative budget is decided by
 ``reports.ratios`` from this run and one other: the interval of the ratio reaches from the
@@ -28,12 +21,15 @@ from typing import Any, Final
 
 from loadtests.results import Verdict
 from reports import quantities
-from reports.frames import RunFrames
-from reports.metrics import Measurement, measure
-from reports.pairs import Shift
+from reports.believability import Check, CheckName, check_run, dirty_percent, dirty_seconds
+from reports.measures import heartbeat, latency
+from reports.measures.histograms import STEADY
+from reports.measures.latency import measure_stream
+from reports.measures.measurement import Measurement
+from reports.measures.registry import measure
 from reports.ratios import Ratio, change, judge_ratio, unjudged
-from reports.standing import can_stand, disturbed_seconds, measure_undisturbed, weigh_disturbance
-from reports.validity import Check, check_validity
+from reports.run_frames import RunFrames
+from reports.shifts import Shift
 from scenarios.schema import METRICS, Budget
 
 SEVERITY: Final = (Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.INVALID, Verdict.FAIL)
@@ -66,7 +62,7 @@ class Baseline:
 
     Attributes:
         run: as it was read.
-        checks: its validity.
+        checks: whether its times can be believed.
         advice: why it only advises, such as another machine; empty when it may judge.
     """
 
@@ -77,7 +73,7 @@ class Baseline:
     @classmethod
     def of(cls, run: RunFrames, judged: RunFrames) -> Baseline:
         """Return the baseline for a run that is judged."""
-        return cls(run=run, checks=check_validity(run), advice=advise(run, judged))
+        return cls(run=run, checks=check_run(run), advice=advise(run, judged))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,25 +139,65 @@ def worst(verdicts: Sequence[Verdict]) -> Verdict:
 def decide(
     run: RunFrames, budget: Budget, checks: Sequence[Check], baseline: Baseline | None = None
 ) -> Decision:
-    """Decide one budget, given the run's validity and the baseline of its relative ones."""
+    """Decide one budget.
+
+    Args:
+        run: the run.
+        budget: of its scenario, or laid over it.
+        checks: of the run (``reports.believability.check_run``).
+        baseline: what a relative budget compares with.
+    """
     measurement = measure(run, budget.metric, budget.statistic)
     if budget.is_relative:
         return _decide_ratio(budget, measurement, checks, baseline)
     verdict, why = _judge_measurement(budget, measurement)
-    if verdict is Verdict.FAIL and can_stand(budget) and disturbed_seconds(run, budget):
-        undisturbed, _ = _judge_measurement(budget, measure_undisturbed(run, budget))
-        if undisturbed is not Verdict.FAIL:
-            verdict, why = weigh_disturbance(run, budget, undisturbed)
     if is_timing(budget.metric) and measurement.value is not None:
-        verdict, why = weigh_validity(verdict, why, checks, budget)
+        if verdict is Verdict.FAIL and budget.is_upper_limit and _time_limit(budget) is not None:
+            verdict, why = _confirm_failure(run, budget, why)
+        verdict, why = weigh_checks(verdict, why, checks, budget)
     return Decision(budget=budget, measurement=measurement, verdict=verdict, why=why)
+
+
+def _confirm_failure(run: RunFrames, budget: Budget, why: str) -> Finding:
+    """Return what a broken upper limit comes to without the seconds that lost more than it.
+
+    Such a second can have broken the limit by itself. Times that came all through a phase are
+    measured anew. Others have too few values for that, so only the number of such seconds counts.
+    """
+    is_stream = _is_stream(budget)
+    phases = latency.SOURCES[budget.metric][1] if is_stream else STEADY
+    dirty = dirty_seconds(run, phases, limit_ns=budget.limit)
+    if not dirty:
+        return Verdict.FAIL, why
+    without = (
+        f"without the {quantities.counted(len(dirty), 'second')} that are dirty or lost more than "
+        f"{quantities.limit_span(budget.limit)}"
+    )
+    if not is_stream:
+        too_many = dirty_percent(run, dirty) > run.scenario.health.dirty_seconds_percent
+        unknown = Verdict.INVALID, f"broken, but nothing can be told {without}"
+        return unknown if too_many else (Verdict.FAIL, why)
+    anew = heartbeat.measure_gaps if budget.metric in heartbeat.QUANTILES else measure_stream
+    found = anew(run, budget.metric, budget.statistic or "", without=frozenset(dirty))
+    verdict, _ = _judge_measurement(budget, found)
+    if verdict is Verdict.PASS:
+        return Verdict.INVALID, f"broken, but kept {without}"
+    if verdict is Verdict.INCONCLUSIVE:
+        return verdict, f"broken, but too little is left to tell {without}"
+    return Verdict.FAIL, why
+
+
+def _is_stream(budget: Budget) -> bool:
+    """Return whether a metric has values all through a phase, so that seconds can be left out."""
+    return budget.metric in latency.QUANTILES or budget.metric in heartbeat.QUANTILES
 
 
 def _judge_measurement(budget: Budget, measurement: Measurement) -> Finding:
     kind = METRICS[budget.metric].kind
     lacking = _lacking(budget, measurement)
     if lacking:
-        return Verdict.INCONCLUSIVE, lacking
+        words = f"no data: {lacking}" if measurement.value is None else lacking
+        return Verdict.INCONCLUSIVE, words
     if measurement.low is None or measurement.high is None:
         return Verdict.INCONCLUSIVE, measurement.why
     verdict = compare(budget.operator, budget.limit, measurement.low, measurement.high)
@@ -176,7 +212,7 @@ def _judge_measurement(budget: Budget, measurement: Measurement) -> Finding:
 def _lacking(budget: Budget, measurement: Measurement) -> str:
     """Return why a measurement cannot be judged at all; empty when it can."""
     if measurement.value is None:
-        return f"no data: {measurement.why}"
+        return measurement.why or "no data"
     if measurement.needed and (measurement.n or 0) < measurement.needed:
         return f"{measurement.n:,} values; {budget.statistic} needs {measurement.needed:,}"
     return ""
@@ -206,16 +242,14 @@ def is_timing(metric: str) -> bool:
     return kind == "quantiles" or metric.startswith(_TIMED_RATIOS)
 
 
-def weigh_validity(verdict: Verdict, why: str, checks: Sequence[Check], budget: Budget) -> Finding:
-    """Return what a time is worth, which is what the generator's health is worth.
+def weigh_checks(verdict: Verdict, why: str, checks: Sequence[Check], budget: Budget) -> Finding:
+    """Return what a time is worth: see ``reports.believability``.
 
     A delay of the generator is an error of what was timed. Where it is at most a tenth of the
-    limit it decides nothing: 15 ms say nothing against a drain that may take 25 s. And what the
-    host did can only have lengthened a time: it takes nothing from its keeping an upper limit, nor
-    from its breaking one in the seconds that the host left alone.
+    limit it decides nothing: 15 ms say nothing against a drain that may take 25 s.
 
     Args:
-        verdict: by the interval alone; a FAIL that ``can_stand`` does so already.
+        verdict: by the interval alone; a FAIL of an upper limit is confirmed already.
         why: in words.
         checks: of the run.
         budget: about a time, or a ratio of times.
@@ -228,9 +262,9 @@ def weigh_validity(verdict: Verdict, why: str, checks: Sequence[Check], budget: 
     if unknown and verdict is Verdict.PASS:
         return Verdict.INCONCLUSIVE, f"{unknown[0].name} is not known: {unknown[0].why}"
     if broken:
-        names = ", ".join(check.name for check in broken)
-        told = "kept with" if verdict is Verdict.PASS else "broken without"
-        why = f"{told} what the host held up in it ({names})" + (f"; {why}" if why else "")
+        told = "kept over all seconds" if verdict is Verdict.PASS else "broken in clean seconds too"
+        told = f"{told}, though many are dirty"
+        why = f"{told}; {why}" if why else told
     return verdict, why
 
 
@@ -245,12 +279,12 @@ def spoils(check: Check, budget: Budget) -> bool:
 
 
 def _is_withstood(check: Check, verdict: Verdict, budget: Budget) -> bool:
-    """Return whether a verdict holds whatever the host did: a PASS with it, a FAIL without."""
+    """Return whether a verdict holds however many seconds are dirty."""
+    if check.name is not CheckName.DIRTY or _time_limit(budget) is None:
+        return False
     if verdict is Verdict.FAIL:
-        return check.lies_in_seconds and can_stand(budget)
-    is_limit = _time_limit(budget) is not None and budget.is_upper_limit
-    is_kept = verdict is Verdict.PASS and is_limit and budget.metric not in _SHRINK
-    return is_kept and check.only_lengthens
+        return budget.is_upper_limit and _is_stream(budget)
+    return verdict is Verdict.PASS and budget.is_upper_limit and budget.metric not in _SHRINK
 
 
 def _time_limit(budget: Budget) -> float | None:
@@ -278,7 +312,7 @@ def _decide_ratio(
     found = _decided(budget, ratio, head, base, run_id)
     verdict, why = found.verdict, found.why
     if is_timing(budget.metric) and ratio.value is not None:
-        verdict, why = weigh_validity(verdict, why, checks, budget)
+        verdict, why = weigh_checks(verdict, why, checks, budget)
         if any(check.ok is False for check in baseline.checks):
             verdict, why = Verdict.INVALID, "the baseline's generator was in bad health"
     if baseline.advice and verdict in (Verdict.FAIL, Verdict.PASS):
@@ -298,7 +332,7 @@ def ratio_of(budget: Budget, base: Measurement, head: Measurement) -> Ratio:
     for name, side in (("the baseline: ", base), ("", head)):
         lacking = _lacking(budget, side)
         if lacking:
-            return unjudged(f"{name}{lacking.removeprefix('no data: ')}")
+            return unjudged(f"{name}{lacking}")
         if side.low is None or side.high is None:
             return unjudged(f"{name}{side.why}")
         if side.low <= 0:

@@ -1,15 +1,15 @@
-"""What can be wrong with what a report is asked to read.
+"""Errors in the input of a report.
 
 ::
 
-    ReportError            the caller can mend it; ends a command with exit code 2
-    ├── NotARunError        no directory, no manifest, or a manifest that is not one
-    ├── UnknownFormatError  written in a format version that this one does not read
-    ├── DamagedTableError   a table whose columns or values break the results contract
-    ├── DamagedCapacityError  a capacity.json that breaks the results contract
-    └── UnknownBudgetError  a budget that was laid over a run does not fit its scenario
+    ReportError               the caller can fix it; a command exits with 2
+    ├── NotARunError          no directory, no manifest, or an invalid manifest
+    ├── UnknownFormatError    written in another format version
+    ├── DamagedTableError     a table breaks the results contract
+    ├── DamagedCapacityError  capacity.json breaks the results contract
+    └── UnknownBudgetError    an added budget does not fit the run's scenario
 
-A table that is missing or empty is no error: its part of the report says why it is not there.
+A missing or empty table is not an error: the report says why the table is missing.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from loadtests.results import FORMAT_VERSION
 
 
 class ReportError(Exception):
-    """What was asked for cannot be reported; the text says what would be right."""
+    """The input cannot be reported; the message says what would be right."""
 
 
 class NotARunError(ReportError):
-    """The path holds no run."""
+    """The path is not a run directory."""
 
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(
@@ -34,19 +34,19 @@ class NotARunError(ReportError):
 
 
 class UnknownFormatError(ReportError):
-    """The run's format version is not the one that this version reads."""
+    """The run has a format version that this version does not read."""
 
     def __init__(self, path: Path, version: object, written_by: str) -> None:
         super().__init__(
             f"{path}: run format version {version!r}, written by {written_by}; "
-            f"this version reads {FORMAT_VERSION}: report it with the version that wrote it"
+            f"this version reads {FORMAT_VERSION}; use the version that wrote it"
         )
         self.path = path
         self.version = version
 
 
 class DamagedTableError(ReportError):
-    """A table does not hold what the results contract promises."""
+    """A table breaks the results contract."""
 
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(f"{path}: {what}")
@@ -54,15 +54,15 @@ class DamagedTableError(ReportError):
 
 
 class DamagedCapacityError(ReportError):
-    """The answer of a search for capacity cannot be read."""
+    """The answer of a capacity search cannot be read."""
 
     def __init__(self, path: Path, what: str) -> None:
-        super().__init__(f"{path.name} {what}; a search with tidegate run writes a whole one")
+        super().__init__(f"{path.name} {what}; run the capacity search again with tidegate run")
         self.path = path
 
 
 class UnknownBudgetError(ReportError):
-    """A budget that was laid over a run cannot be judged in it."""
+    """An added budget cannot be judged in this run."""
 
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(f"{what} (run {path.name})")

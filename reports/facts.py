@@ -1,4 +1,4 @@
-"""What was run and on what, in words."""
+"""The facts of a run for the report: scenario, target, host, versions."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from reports import quantities
-from reports.frames import Manifest, RunFrames
+from reports.run_frames import Manifest, RunFrames
 
 
 def facts_of(run: RunFrames) -> list[tuple[str, str]]:
-    """Return what was run and on what, as pairs of name and words; unknown ones say so."""
+    """Return the facts of a run as pairs of name and text; a missing one is ``unknown``."""
     manifest = run.manifest
     host, target, clock = (manifest.part(name) for name in ("host", "target", "clock"))
     users = ", ".join(f"{number:,} {group}" for group, number in manifest.part("users").items())
@@ -38,15 +38,15 @@ def facts_of(run: RunFrames) -> list[tuple[str, str]]:
 def _target_words(target: Mapping[str, Any]) -> str:
     if not target.get("url"):
         return ""
-    return f"{target['url']}, {'embedded' if target.get('embedded') else 'running by itself'}"
+    return f"{target['url']}, {'embedded' if target.get('embedded') else 'external'}"
 
 
 def _clock_words(clock: Mapping[str, Any]) -> str:
     if clock.get("same") is None:
         return ""
     if clock["same"]:
-        return "one clock on both sides: one-way times are subtractions"
-    return "two clocks: one-way times are not comparable without an error bound"
+        return "one clock on both sides, so one-way times are exact"
+    return "two clocks, so one-way times carry the error of their difference"
 
 
 def _host_words(host: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Write a file whole, so that nobody reads half of it."""
+"""Atomic writing of text files."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Replace a file's content; its folder is made where it is missing.
+    """Replace a file's content in one step; create its folder when missing.
 
     Raises:
-        OSError: the place cannot be written to.
+        OSError: the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.part")

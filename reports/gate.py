@@ -1,9 +1,7 @@
-"""``python -m reports.gate RUN…``: judge stored runs again, offline.
+"""``python -m reports.gate RUN…``: judge stored runs again.
 
-Under their own budgets, or with others laid over them. The run directories stay as they
-are: their ``verdict.json`` says what they came to when they ran. What is asked for is written
-where ``--junit`` and ``--json`` say. The exit code is the worst of the runs':
-5 over 1 over 4 over 3 over 0.
+Budgets are the runs' own, or a file laid over them. The run directories do not change. Outputs go
+where ``--junit`` and ``--json`` say. The exit code is the worst of the runs: 5, 1, 4, 3, 0.
 """
 
 from __future__ import annotations
@@ -20,13 +18,12 @@ from typing import Final
 from rich.console import Console
 
 from loadtests.results import ExitCode
-from reports.baselines import find_baseline
 from reports.console import print_verdict
 from reports.errors import ReportError
 from reports.files import write_whole
-from reports.frames import RunFrames, read_run
 from reports.github import annotate_run, append_summary, is_github
 from reports.junit import render_junit
+from reports.run_frames import RunFrames, find_baseline, read_run
 from reports.summary import render_summary
 from reports.verdict import RunVerdict, judge
 from scenarios.overlay import read_overlay
@@ -39,12 +36,12 @@ SEVERITY: Final = (
     ExitCode.BUDGET_BROKEN,
     ExitCode.GATEWAY_FAILED,
 )
-"""Exit codes of judged runs, from the mildest to the worst."""
+"""Exit codes of judged runs, from mildest to worst."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """One run and what it came to."""
+    """One run and its verdict."""
 
     run: RunFrames
     outcome: RunVerdict
@@ -71,27 +68,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def judge_runs(
     directories: Sequence[Path], over: Sequence[Budget], baseline: Path | None
 ) -> list[Judged]:
-    """Judge each run directory.
+    """Return the verdict of each run directory.
+
+    Args:
+        directories: run directories.
+        over: budgets laid over the runs' own.
+        baseline: run directory for relative budgets; None for the one that each run names.
 
     Raises:
-        ReportError: a directory holds no run that can be read, or a budget does not fit one.
+        ReportError: a directory is not a readable run, or a budget does not fit its scenario.
     """
-    beside = None if baseline is None else read_run(baseline)
+    base_run = None if baseline is None else read_run(baseline)
     judged = []
     for directory in directories:
         run = read_run(directory)
-        outcome = judge(run, over=over, baseline=beside or find_baseline(run))
+        outcome = judge(run, over=over, baseline=base_run or find_baseline(run))
         judged.append(Judged(run=run, outcome=outcome))
     return judged
 
 
 def worst_code(codes: Sequence[ExitCode]) -> ExitCode:
-    """Return the worst of several runs' exit codes; of none, that nothing was decided."""
+    """Return the worst of several exit codes; INCONCLUSIVE for none."""
     return max(codes, key=SEVERITY.index, default=ExitCode.INCONCLUSIVE)
 
 
 def tell_github(judged: Sequence[Judged], environment: Mapping[str, str]) -> None:
-    """Annotate the budgets and add the summaries, where a step of GitHub Actions runs us."""
+    """Annotate the budgets and add the summaries when running in GitHub Actions."""
     if not is_github(environment):
         return
     for one in judged:
@@ -113,10 +115,14 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m reports.gate", description="Judge stored runs again."
     )
     parser.add_argument("runs", type=Path, nargs="+", help="run directories")
-    parser.add_argument("--budgets", type=Path, help="TOML file laid over the runs' budgets")
-    parser.add_argument("--baseline", type=Path, help="the run that ratios compare with")
+    parser.add_argument(
+        "--budgets", type=Path, help="TOML file of budgets to lay over the runs' own"
+    )
+    parser.add_argument(
+        "--baseline", type=Path, help="run directory that relative budgets compare with"
+    )
     parser.add_argument("--junit", type=Path, help="write JUnit XML here")
-    parser.add_argument("--json", type=Path, help="write the verdicts here, as a list")
+    parser.add_argument("--json", type=Path, help="write the verdicts here")
     return parser
 
 

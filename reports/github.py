@@ -1,4 +1,4 @@
-"""A verdict where GitHub Actions shows it: annotations at the budgets' lines, a step summary.
+"""A verdict in GitHub Actions: annotations at the budgets' lines, and a step summary.
 
 A workflow command is a line ``::error file=F,line=N,title=T::message`` on standard output.
 In the message ``%``, CR and LF are escaped, in a property ``:`` and ``,`` too (GitHub's
@@ -13,13 +13,13 @@ from typing import Final
 
 from loadtests.results import SCENARIO, Verdict
 from reports.decisions import Decision, explain
-from reports.frames import RunFrames
+from reports.run_frames import RunFrames
 from reports.verdict import RunVerdict
 
 SUMMARY_VARIABLE: Final = "GITHUB_STEP_SUMMARY"
 ACTIONS_VARIABLE: Final = "GITHUB_ACTIONS"
 _WORKSPACE: Final = "GITHUB_WORKSPACE"
-_MOST_BYTES: Final = 1_000_000  # GitHub takes 1 MiB of summary from a step
+_MOST_BYTES: Final = 1_000_000  # GitHub's limit is 1 MiB per step
 _LEVELS: Final = {
     Verdict.FAIL: "error",
     Verdict.INVALID: "error",
@@ -28,12 +28,18 @@ _LEVELS: Final = {
 
 
 def is_github(environment: Mapping[str, str]) -> bool:
-    """Tell whether a step of GitHub Actions runs us."""
+    """Return whether this is a GitHub Actions step."""
     return environment.get(ACTIONS_VARIABLE) == "true"
 
 
 def annotate_run(run: RunFrames, outcome: RunVerdict, environment: Mapping[str, str]) -> list[str]:
-    """Return one workflow command for each budget that was not kept, and for the rest."""
+    """Return a workflow command for each budget and circumstance that is not PASS.
+
+    Args:
+        run: the run.
+        outcome: its verdict.
+        environment: of the process; names the workspace.
+    """
     scenario = str(run.manifest.part("files").get("scenario") or run.directory / SCENARIO)
     lines = annotate(outcome.decisions, scenario, environment)
     for verdict, words in outcome.circumstances:
@@ -45,12 +51,12 @@ def annotate_run(run: RunFrames, outcome: RunVerdict, environment: Mapping[str, 
 def annotate(
     decisions: Iterable[Decision], scenario: str, environment: Mapping[str, str]
 ) -> list[str]:
-    """Return one workflow command for each budget that was not kept, at its line.
+    """Return a workflow command for each budget that is not PASS, at its line.
 
     Args:
         decisions: of a run or a comparison.
-        scenario: the file of those budgets that name none.
-        environment: names the workspace, which paths are relative to.
+        scenario: the file of budgets without a path.
+        environment: of the process; names the workspace that paths are relative to.
     """
     return [
         _command(
@@ -66,14 +72,14 @@ def annotate(
 
 
 def append_summary(text: str, environment: Mapping[str, str]) -> bool:
-    """Add Markdown to the step's summary; returns whether there is one and it took the text."""
+    """Add Markdown to the step summary; return whether it was added."""
     name = environment.get(SUMMARY_VARIABLE)
     if not name:
         return False
     path = Path(name)
     held = path.stat().st_size if path.exists() else 0
     if held + len(text.encode("utf-8")) > _MOST_BYTES:
-        return False  # GitHub would drop the whole summary of the step
+        return False  # a larger summary is dropped as a whole
     with path.open("a", encoding="utf-8") as file:
         file.write(text + "\n")
     return True
@@ -93,7 +99,7 @@ def _escape_property(text: str) -> str:
 
 
 def _relative(name: str, environment: Mapping[str, str]) -> str:
-    """Return a path as the pull request knows it: from the workspace, where it lies in it."""
+    """Return a path relative to the workspace when it is inside."""
     workspace = Path(environment.get(_WORKSPACE) or Path.cwd()).resolve()
     path = Path(name).resolve()
     return path.relative_to(workspace).as_posix() if path.is_relative_to(workspace) else name

@@ -1,13 +1,12 @@
-"""Values with the interval that holds them: quantiles of a histogram, a ratio of sums.
+"""Estimates with 95 % intervals: quantiles of a histogram, ratios of sums.
 
-Seconds of one run depend on each other: a stall lasts, a queue drains. So a
-quantile's interval is a moving-block bootstrap (Künsch 1989; Liu and Singh 1992)
-over one-second histograms, which add up: whole runs of seconds are drawn, as many as
-the run had, and the quantile is read from each drawn sum. A ratio of two sums over seconds
-is drawn the same way.
+Seconds of one run depend on each other: a stall lasts, a queue drains. So the interval of a
+quantile is a moving-block bootstrap (Künsch 1989; Liu and Singh 1992) over one-second
+histograms: blocks of seconds are drawn, as many seconds as the run had, and the quantile is read
+from each drawn sum. A ratio of two sums over seconds is resampled in the same way.
 
-One burst has too few seconds to draw from. Of values that each member of a group gives once,
-order statistics bound a quantile without any assumption about their distribution.
+A burst has too few seconds for that. For one value per member of a group, order statistics bound
+a quantile without an assumption about the distribution.
 """
 
 from __future__ import annotations
@@ -39,9 +38,9 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A value, the interval that holds it with 95 % confidence, and how many values it is from.
+    """A value, its 95 % interval, and the number of values behind it.
 
-    ``low`` and ``high`` are None where the data cannot give an interval.
+    ``low`` and ``high`` are None when the data give no interval.
     """
 
     value: float
@@ -51,13 +50,13 @@ class Estimate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Histogram:
+class StackedHistogram:
     """One-second histograms of a series, stacked.
 
     Attributes:
-        seconds: every second of the phase, in order, also those without a value.
-        buckets: buckets that hold anything, rising (``loadtests.results.bucket_range``).
-        counts: one row a second, one column a bucket.
+        seconds: every second of the phase, in order, also those without values.
+        buckets: non-empty buckets, in order (``loadtests.results.bucket_range``).
+        counts: one row per second, one column per bucket.
     """
 
     seconds: npt.NDArray[np.int64]
@@ -66,24 +65,24 @@ class Histogram:
 
     @cached_property
     def n(self) -> int:
-        """How many values there are."""
+        """The number of values."""
         return int(self.counts.sum())
 
     @cached_property
     def tops(self) -> Floats:
-        """The highest span (ns) of each bucket: what a bucket is reported as, as HDR does."""
+        """The upper end (ns) of each bucket; a value is reported as this, as HDR histograms do."""
         return np.array([_ends_of(int(bucket))[1] for bucket in self.buckets], dtype=float)
 
     @cached_property
     def floors(self) -> Floats:
-        """The lowest span (ns) of each bucket."""
+        """The lower end (ns) of each bucket."""
         return np.array([_ends_of(int(bucket))[0] for bucket in self.buckets], dtype=float)
 
 
-def quantile_of(histogram: Histogram, quantile: float) -> float:
+def quantile_of(histogram: StackedHistogram, quantile: float) -> float:
     """Return the quantile (ns): the top of the bucket that holds the ⌈n·quantile⌉-th value.
 
-    It is never below the exact value, and above it by less than one part in 1,024.
+    It is at least the exact value, and less than one part in 1,024 above it.
 
     Raises:
         ValueError: the histogram is empty.
@@ -94,8 +93,8 @@ def quantile_of(histogram: Histogram, quantile: float) -> float:
     return float(histogram.tops[column])
 
 
-def quantiles_by_second(histogram: Histogram, quantiles: Sequence[float]) -> Floats:
-    """Return quantiles (ns, columns) of each second (rows), NaN where it has no value."""
+def quantiles_by_second(histogram: StackedHistogram, quantiles: Sequence[float]) -> Floats:
+    """Return quantiles (ns, columns) of each second (rows); NaN without values."""
     running = np.cumsum(histogram.counts, axis=1)
     found = np.full((len(running), len(quantiles)), np.nan)
     if not histogram.n:
@@ -107,15 +106,19 @@ def quantiles_by_second(histogram: Histogram, quantiles: Sequence[float]) -> Flo
 
 
 def _columns(running: npt.NDArray[Any], quantile: float) -> npt.NDArray[np.intp]:
-    """Return for each row of running counts the first column that reaches the quantile."""
+    """Return the first column of each row of running counts that reaches the quantile."""
     return np.asarray((running >= _rank(running[:, -1:], quantile)).argmax(axis=1))
 
 
-def estimate_quantile(histogram: Histogram, quantile: float, *, seed: int) -> Estimate:
+def estimate_quantile(histogram: StackedHistogram, quantile: float, *, seed: int) -> Estimate:
     """Return a quantile with its bootstrap interval, the same for the same seed.
 
-    The interval is widened to the whole buckets at its ends. It is absent when the
-    values fill fewer than three blocks: then the run is too short to tell.
+    The interval is widened to whole buckets. A run of fewer than three blocks gives no interval.
+
+    Args:
+        histogram: the values.
+        quantile: between 0 and 1.
+        seed: of the draws.
 
     Raises:
         ValueError: the histogram is empty.
@@ -124,9 +127,14 @@ def estimate_quantile(histogram: Histogram, quantile: float, *, seed: int) -> Es
 
 
 def estimate_quantiles(
-    histogram: Histogram, quantiles: Sequence[float], *, seed: int
+    histogram: StackedHistogram, quantiles: Sequence[float], *, seed: int
 ) -> list[Estimate]:
-    """Return what ``estimate_quantile`` does for several quantiles, from the same draws.
+    """Return several quantiles with their intervals, from the same draws.
+
+    Args:
+        histogram: the values.
+        quantiles: between 0 and 1.
+        seed: of the draws.
 
     Raises:
         ValueError: the histogram is empty.
@@ -151,8 +159,8 @@ def estimate_quantiles(
     ]
 
 
-def estimate_maximum(histogram: Histogram) -> Estimate:
-    """Return the largest value seen; its interval is the bucket that it fell into.
+def estimate_maximum(histogram: StackedHistogram) -> Estimate:
+    """Return the largest value; its interval is its bucket.
 
     Raises:
         ValueError: the histogram is empty.
@@ -164,25 +172,27 @@ def estimate_maximum(histogram: Histogram) -> Estimate:
     return Estimate(value=top, low=float(histogram.floors[last]), high=top, n=histogram.n)
 
 
-def estimate_by_order(histogram: Histogram, quantile: float, *, never: int = 0) -> Estimate | None:
+def estimate_by_order(
+    histogram: StackedHistogram, quantile: float, *, never: int = 0
+) -> Estimate | None:
     """Return a quantile over members with a distribution-free interval.
 
     Of n members the number below the quantile is binomial (n, quantile), whatever their
     distribution, so the quantile lies between two order statistics whose ranks are the
-    binomial's 2.5 % points (David and Nagaraja 2003, §7.1). Where n is too small for an upper
-    rank at 2.5 % and enough for one at 5 % (``samples_needed``), the largest value is it.
+    binomial's 2.5 % points (David and Nagaraja 2003, §7.1). When n is too small for an upper rank
+    at 2.5 % but not at 5 % (``samples_needed``), the upper rank is the largest value.
 
-    The members of one burst share their fate. The interval holds for another member of this
-    burst; how another burst would go, one burst cannot tell.
+    Members of one burst depend on each other. The interval holds for another member of this
+    burst, not for another burst.
 
     Args:
         histogram: the members' values.
         quantile: between 0 and 1.
-        never: members whose value never came; they rank above all others.
+        never: members without a value; they rank above all values.
 
     Returns:
-        The estimate; ``high`` is None where the upper rank is beyond the values that came.
-        None when the quantile itself falls among those that never came.
+        The estimate; ``high`` is None when the upper rank has no value. None when the quantile
+        itself has no value.
     """
     members = histogram.n + never
     rank = max(1, math.ceil(members * quantile - 1e-9))
@@ -206,10 +216,10 @@ def estimate_by_order(histogram: Histogram, quantile: float, *, never: int = 0) 
 
 
 def _binomial_point(probability: float, trials: int, chance: float) -> int:
-    """Return the least number of successes that is reached with at least ``probability``."""
+    """Return the least number of successes with a cumulative probability of ``probability``."""
     point = math.ceil(special.bdtrik(probability, trials, chance))
     below = max(point - 1, 0)
-    # The inverse is continuous and may land a hair above a whole number.
+    # The inverse is continuous and may lie slightly above a whole number.
     return below if special.bdtr(below, trials, chance) >= probability else point
 
 
@@ -217,12 +227,12 @@ def estimate_ratio(upper: Floats, lower: Floats, *, seed: int) -> Estimate | Non
     """Return Σ upper ÷ Σ lower over seconds, with a moving-block bootstrap interval.
 
     Args:
-        upper: one value a second.
-        lower: one value a second, never negative.
+        upper: one value per second.
+        lower: one value per second, not negative.
         seed: of the draws.
 
     Returns:
-        The estimate, with the number of seconds as ``n``; None when ``lower`` sums to nothing.
+        The estimate, with the number of seconds as ``n``; None when ``lower`` sums to 0.
     """
     if not lower.sum():
         return None
@@ -245,19 +255,19 @@ def percentiles(drawn: Floats) -> tuple[float, float]:
 
 
 def resample_medians(values: Floats, generator: np.random.Generator) -> Floats:
-    """Return the median of each of ``RESAMPLES`` draws with replacement (Efron 1979).
+    """Return the medians of ``RESAMPLES`` draws with replacement (Efron 1979).
 
-    For a level: seconds in which nothing changes and the value only trembles.
+    It is for a level, whose seconds are independent.
     """
     drawn = generator.integers(0, len(values), size=(RESAMPLES, len(values)))
     return np.asarray(np.median(values[drawn], axis=1), dtype=np.float64)
 
 
-def block_length(histogram: Histogram) -> int:
+def block_length(histogram: StackedHistogram) -> int:
     """Return how many seconds are drawn together.
 
-    The cube root of the run's length, and at least the usual distance between two
-    seconds that hold values, so that a heartbeat each 5 s is drawn whole.
+    It is the cube root of the run's length, and at least the usual distance between two seconds
+    with values, so that a heartbeat every 5 s is drawn whole.
     """
     filled = histogram.seconds[histogram.counts.sum(axis=1) > 0]
     distance = int(np.median(np.diff(filled))) if len(filled) > 1 else 1
@@ -265,18 +275,17 @@ def block_length(histogram: Histogram) -> int:
 
 
 def _resampled_columns(
-    histogram: Histogram, quantiles: Sequence[float], *, length: int, seed: int
+    histogram: StackedHistogram, quantiles: Sequence[float], *, length: int, seed: int
 ) -> npt.NDArray[np.intp]:
-    """Return for each draw (rows) the column that holds each quantile (columns).
+    """Return the column that holds each quantile (columns) in each draw (rows).
 
-    A draw's running count at a column is a sum over seconds of theirs, so a column is found by
-    halving: a few of them are added up for each draw, never all.
+    A draw's running count at a column is a sum over seconds. Bisection needs few such sums.
     """
     seconds, cells = len(histogram.seconds), histogram.counts.size
     weights = _block_weights(seconds, length, cells, seed).T
     running = np.cumsum(histogram.counts, axis=1, dtype=float)
     totals = running[:, -1] @ weights
-    # A draw of seconds that all were empty says nothing about the values.
+    # A draw of empty seconds has no quantile.
     weights, totals = weights[:, totals > 0], totals[totals > 0]
     found = np.empty((len(totals), len(quantiles)), dtype=np.intp)
     for place, quantile in enumerate(quantiles):
@@ -293,13 +302,13 @@ def _resampled_columns(
 
 
 def _rank(counts: Floats, quantile: float) -> Floats:
-    """Return which value in order is the quantile of so many: the first at least."""
-    # The product may land a hair above a whole number (0.07 * 100): rank 7, not 8.
+    """Return the rank of a quantile among so many values, at least 1."""
+    # The product may lie slightly above a whole number (0.07 * 100): rank 7, not 8.
     return np.asarray(np.maximum(np.ceil(counts * quantile - 1e-9), 1), dtype=np.float64)
 
 
 def _block_weights(seconds: int, length: int, cells: int, seed: int) -> Floats:
-    """Return how often each second is drawn (columns) in each resample (rows)."""
+    """Return how often each second (columns) is drawn in each resample (rows)."""
     resamples = int(np.clip(_WORK_BUDGET / cells, FEWEST_RESAMPLES, RESAMPLES))
     generator = np.random.default_rng(seed)
     blocks = math.ceil(seconds / length)

@@ -1,8 +1,7 @@
-"""Verdicts as JUnit XML, one suite a run and one test case a budget, for a pipeline to show.
+"""Verdicts as JUnit XML: one suite per run, one test case per budget.
 
-FAIL is a failure, INVALID an error, INCONCLUSIVE skipped with its reason. What is no
-budget and still decides (an interrupted run, a lost process) is a case of its own, so
-that no pipeline shows green for a run that did not pass.
+FAIL is a failure, INVALID an error, INCONCLUSIVE skipped with its reason. Circumstances such as an
+interrupted run are one more case, so that a pipeline is never green for a run that did not pass.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ _TAGS: Final = {
     Verdict.INVALID: "error",
     Verdict.INCONCLUSIVE: "skipped",
 }
-# What XML 1.0 §2.2 has no character for; a gateway's last words may hold such bytes.
-_UNSPEAKABLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Characters that XML 1.0 §2.2 forbids; a log line may hold them.
+_FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render_junit(*outcomes: RunVerdict) -> str:
-    """Return the XML text of one test suite a run."""
+    """Return the XML text, with one suite per run."""
     root = ET.Element("testsuites")
     for outcome in outcomes:
         name = f"tidegate.{outcome.scenario}"
@@ -41,7 +40,14 @@ def add_suite(
     decisions: Sequence[Decision],
     circumstances: Sequence[Finding],
 ) -> ET.Element:
-    """Add a suite with a case for each budget, and one for everything else together."""
+    """Add a suite with a case for each budget, and one for all circumstances.
+
+    Args:
+        root: the ``testsuites`` element.
+        name: of the suite.
+        decisions: the budgets.
+        circumstances: other findings.
+    """
     suite = ET.SubElement(root, "testsuite", name=name)
     for decision in decisions:
         text = decision.budget.text
@@ -57,13 +63,13 @@ def add_suite(
 
 
 def as_text(root: ET.Element) -> str:
-    """Return a whole document."""
+    """Return the document as text."""
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
 def _add_case(suite: ET.Element, name: str, verdict: Verdict, words: str, classname: str) -> None:
-    words = _UNSPEAKABLE.sub("\N{REPLACEMENT CHARACTER}", words)
+    words = _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", words)
     case = ET.SubElement(suite, "testcase", classname=classname, name=name)
     if verdict in _TAGS:
         ET.SubElement(case, _TAGS[verdict], message=words).text = words

@@ -1,6 +1,6 @@
-"""A straight line through points, with the interval that holds its slope.
+"""Straight lines with an interval for the slope.
 
-Points may be independent (``fit_line``) or the course of one quantity (``fit_walk``).
+Points are independent (``fit_line``) or a random walk (``fit_walk``).
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from reports.intervals import CONFIDENCE, Floats, percentiles
 
 FEWEST_LEVELS: Final = 4
 STRETCHES: Final = 20
-"""Into how many levels a long course is cut: what lies between two is a step of it."""
+"""The number of levels of a long course; a step is the difference of two neighbours."""
 _RESAMPLES: Final = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A straight line through points, fitted in more than one way.
+    """A straight line through points.
 
     Attributes:
         slope: least squares, y units per x unit.
         intercept: of the least-squares line.
         robust_slope: Theil–Sen, the median slope over all pairs.
-        low: the lower end of what any of the methods' 95 % intervals admits.
-        high: the upper end.
+        low: lower end of the union of all methods' 95 % intervals of the slope.
+        high: upper end.
         n: number of points.
     """
 
@@ -45,11 +45,11 @@ class Line:
 def fit_line(x: Sequence[float] | Floats, y: Sequence[float] | Floats) -> Line | None:
     """Fit y against x by least squares (Student's t interval) and Theil–Sen (Sen 1968).
 
-    Both intervals take the points for independent. Points of one ramp are not quite, so
-    the wider hull of the two is given, and it still is the least that one should doubt.
+    Both intervals assume independent points. Points of one ramp are not quite independent, so the
+    interval is the union of the two, and the true one may be wider.
 
     Returns:
-        The line, or None with fewer than four different x: no interval worth the name.
+        The line; None with fewer than four different x.
     """
     if len(set(x)) < FEWEST_LEVELS:
         return None
@@ -67,25 +67,22 @@ def fit_line(x: Sequence[float] | Floats, y: Sequence[float] | Floats) -> Line |
 
 
 def fit_walk(x: Sequence[float] | Floats, y: Sequence[float] | Floats, *, seed: int) -> Line | None:
-    """Fit the course of one quantity, such as a process's memory, whose steps stay.
+    """Fit a random walk, such as a process's memory, whose steps stay.
 
-    An allocator asks for memory in pieces and keeps them, so two neighbours of a course share
-    everything but the last step: they are no two observations, and ``fit_line`` alone is sure
-    of far too much. Here the steps are what is drawn from: the course is cut into
-    ``STRETCHES`` levels (medians; every point where there are few), the differences of
-    neighbouring levels are resampled to courses of the same length (Efron and Tibshirani 1993,
-    §8.5), and the slopes of those widen the interval. A handful of steps in the whole course
-    is still doubted a little too little. Readings that scatter about a line without staying are
-    doubted too much, and the more so the shorter the course: the error is on the careful side.
+    An allocator takes memory in pieces and keeps them, so neighbouring points share all earlier
+    steps. The interval of ``fit_line`` is then far too narrow. Here the steps are resampled: the
+    course is cut into ``STRETCHES`` levels (medians), their differences are drawn to courses of
+    the same length (Efron and Tibshirani 1993, §8.5), and the slopes of those widen the interval.
+    With very few steps it is slightly too narrow. With scatter around a line it is too wide.
 
     Args:
-        x: rising.
-        y: at each x.
+        x: in order.
+        y: one for each x.
         seed: of the draws.
 
     Returns:
-        The line of ``fit_line`` with the wider interval; None where that gives none, or where
-        x moves in no more than one of the stretches.
+        The line of ``fit_line`` with the wider interval; None where ``fit_line`` gives None, or
+        where x changes in at most one stretch.
     """
     line = fit_line(x, y)
     if line is None:
@@ -107,7 +104,7 @@ def _levels(course: Floats) -> Floats:
 
 
 def _slopes(x: Floats, y: Floats) -> Floats:
-    """Return the least-squares slope of each row in which x moves at all."""
+    """Return the least-squares slope of each row in which x changes."""
     across = x - x.mean(axis=1, keepdims=True)
     spread = (across * across).sum(axis=1)
     moves = spread > 0
@@ -136,7 +133,7 @@ def _theil_sen(x: Floats, y: Floats) -> tuple[float, float, float]:
         float((repeats * (repeats - 1) * (2 * repeats + 5)).sum())
         for repeats in (np.unique(each, return_counts=True)[1] for each in (x, y))
     )
-    # Where most of both x and y are ties, the ties' share is taken off twice.
+    # With mostly ties in both x and y, the ties are subtracted twice.
     variance = max((n * (n - 1) * (2 * n + 5) - ties) / 18, 0.0)
     reach = float(special.ndtri((1 + CONFIDENCE) / 2)) * math.sqrt(variance)
     low = max(round((len(slopes) - reach) / 2) - 1, 0)

@@ -1,12 +1,12 @@
-"""``python -m reports.notebook NAME RUN``: execute a notebook on a run, as one offline page.
+"""``python -m reports.notebook NAME RUN``: execute a notebook on a run, into one offline page.
 
-The notebook is executed by a kernel of its own and stays as it is; its page has every answer,
-and its code folded away. What can go wrong (``reports.errors`` has the tree)::
+The notebook file does not change. The page shows every result, with the code folded away.
+Errors (``reports.errors`` has the tree)::
 
     ReportError
     ├── UnknownNotebookError   no notebook has this name
-    ├── WrongBaseError         a notebook needs a second run and got none, or the other way round
-    └── BrokenNotebookError    a cell raised; the text names it
+    ├── WrongBaseError         a second run is missing, or not wanted
+    └── BrokenNotebookError    a cell raised
 """
 
 from __future__ import annotations
@@ -29,32 +29,32 @@ from loadtests.results import ExitCode
 from reports.errors import ReportError
 
 NOTEBOOKS: Final = Path(__file__).resolve().parent.parent / "notebooks"
-"""A clone has them; an installed package does not."""
+"""They are in a clone, not in an installed package."""
 CELL_S: Final = 120
 _TEMPLATES: Final = Path(__file__).resolve().parent / "templates"
 _RUN: Final = "run"
 _BASE: Final = "base"
 _FORMS: Final = ("hint", "parameters", "injected-parameters")
-"""Cells for who opens the notebook; a page has no use for them."""
+"""Tags of cells that a page leaves out."""
 
 
 class UnknownNotebookError(ReportError):
     """No notebook has this name."""
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
-        right = f"there are {', '.join(known)}" if known else f"none lies in {NOTEBOOKS}"
+        right = f"known: {', '.join(known)}" if known else f"{NOTEBOOKS} has none"
         super().__init__(f"no notebook {name}; {right}")
 
 
 class WrongBaseError(ReportError):
-    """The number of runs is not what the notebook asks for."""
+    """The number of runs does not fit the notebook."""
 
 
 class BrokenNotebookError(ReportError):
     """A cell raised."""
 
     def __init__(self, name: str, error: PapermillExecutionError) -> None:
-        # Papermill counts cells from 1 in the order of execution.
+        # Papermill counts cells from 1, in the order of execution.
         super().__init__(f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}")
 
 
@@ -69,13 +69,13 @@ def render_notebook(
     """Execute a notebook and return its page.
 
     Args:
-        name: of the notebook, without its ending.
+        name: of the notebook, without its extension.
         run: a run directory.
-        base: a second one, where the notebook compares two.
-        folder: where the notebooks are.
+        base: a second run directory, for a notebook that compares two.
+        folder: of the notebooks.
 
     Raises:
-        ReportError: see the head of this module.
+        ReportError: see the top of this module.
     """
     source = folder / f"{name}.ipynb"
     if name not in list_notebooks(folder):
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("name", help="of the notebook, such as first_look")
     parser.add_argument("run", type=Path, help="a run directory")
-    parser.add_argument("--base", type=Path, help="a second one, to compare with")
+    parser.add_argument("--base", type=Path, help="run directory to compare with")
     parser.add_argument("--out", type=Path, required=True, help="the page to write")
     options = parser.parse_args(arguments)
     try:
@@ -114,7 +114,7 @@ def _page_writer() -> Any:
         extra_template_paths=[str(_TEMPLATES)],
         config=Config(
             {
-                # What a cell prints comes in pieces, as the kernel happened to send them.
+                # The kernel sends a cell's prints in pieces.
                 "CoalesceStreamsPreprocessor": {"enabled": True},
                 "TagRemovePreprocessor": {"enabled": True, "remove_cell_tags": set(_FORMS)},
             }
@@ -125,17 +125,17 @@ def _page_writer() -> Any:
 def _parameters(name: str, source: Path, run: Path, base: Path | None) -> dict[str, str]:
     known = papermill.inspect_notebook(str(source))
     if _BASE in known and base is None:
-        raise WrongBaseError(f"{name} compares two runs; name the other one with --base RUN")
+        raise WrongBaseError(f"{name} compares two runs; name the other with --base RUN")
     if _BASE not in known and base is not None:
-        raise WrongBaseError(f"{name} looks at one run; leave --base out")
+        raise WrongBaseError(f"{name} reads one run; leave out --base")
     found = {_RUN: str(run.resolve())}
     return found if base is None else {**found, _BASE: str(base.resolve())}
 
 
 def _execute(name: str, source: Path, parameters: Mapping[str, str]) -> Any:
-    """Return the executed notebook; the one in the folder is not touched."""
+    """Return the executed notebook; the file does not change."""
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
-        # The kernel machinery warns of its own future; whoever reads a run cannot help it.
+        # Deprecation warnings of the kernel packages do not concern the user.
         warnings.simplefilter("ignore")
         try:
             return papermill.execute_notebook(
@@ -145,7 +145,7 @@ def _execute(name: str, source: Path, parameters: Mapping[str, str]) -> Any:
                 cwd=str(source.parent),
                 progress_bar=False,
                 log_output=False,
-                # It warns that its loopback sockets are not encrypted; they are signed.
+                # The kernel warns about unencrypted loopback sockets; they are signed.
                 extra_arguments=["--log-level=ERROR"],
                 execution_timeout=CELL_S,
             )

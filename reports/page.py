@@ -1,9 +1,9 @@
-"""The report: one HTML file that needs no network, no script and no second file."""
+"""The report: one HTML file without network access, scripts or other files."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,66 +13,22 @@ from markupsafe import Markup
 from loadtests.results import Verdict
 from reports import charts, quantities
 from reports.cells import Cells, cells_of
-from reports.charts.canvas import NARROW, WIDE
+from reports.charts.canvas import NARROW, WIDE, Chart
 from reports.charts.delivery import worst_streams
 from reports.console import MARKS, interval, measured, reasons_of
 from reports.facts import facts_of
-from reports.frames import RunFrames
+from reports.run_frames import RunFrames
 from reports.verdict import RunVerdict
 
 _UNIT: Final = re.compile(r"(?<=\d) (?=(?:%|ns|µs|ms|s|B|KB|MB|GB)\b|%)")
 
-Draw = Callable[[RunFrames, RunVerdict], charts.Chart]
-
-
-def _of_run(draw: Callable[[RunFrames], charts.Chart]) -> Draw:
-    return lambda run, _: draw(run)
-
-
-SECTIONS: Final[tuple[tuple[str, str, tuple[Draw, ...]], ...]] = (
-    ("budgets", "Budgets", (lambda _, outcome: charts.verdict_forest(outcome),)),
-    ("carried", "Capacity", (_of_run(charts.capacity_search),)),
-    ("course", "The run", (_of_run(charts.run_timeline),)),
-    (
-        "latency",
-        "Latency",
-        (
-            _of_run(charts.latency_heatmap),
-            _of_run(charts.percentile_spectrum),
-            _of_run(charts.latency_by_stage),
-            _of_run(charts.latency_by_family),
-            _of_run(charts.fanout_skew),
-        ),
-    ),
-    (
-        "freshness",
-        "Freshness and fairness",
-        (_of_run(charts.staleness_over_time), _of_run(charts.fairness_by_arrival)),
-    ),
-    (
-        "heartbeats",
-        "Heartbeat",
-        (_of_run(charts.heartbeat_error), _of_run(charts.dead_peer_times)),
-    ),
-    ("limits", "Rate limit", (_of_run(charts.limiter_decisions),)),
-    ("authentication", "Authentication", (_of_run(charts.auth_cases),)),
-    ("memories", "Memory", (_of_run(charts.memory_per_client), _of_run(charts.leak_cycles))),
-    ("delivery", "Delivery", (_of_run(charts.delivery_ledger), _of_run(charts.isolation))),
-    (
-        "returning",
-        "Storm and drain",
-        (_of_run(charts.storm_recovery), _of_run(charts.drain_course)),
-    ),
-    ("health", "Can the times be believed?", (charts.generator_health,)),
-)
-"""Each section of the page: its id, its title, its charts in their order."""
 ALWAYS: Final = frozenset({"budgets", "health"})
-"""Sections that stand in every report; the others where they have something to show."""
+"""Sections of every report; others appear when they have something to show."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A chart as the page holds it; both sizes are empty when there is nothing to draw."""
+    """A chart in the page; ``wide`` and ``narrow`` are empty without a picture."""
 
     key: str
     title: str
@@ -92,7 +48,13 @@ class Section:
 
 
 def render_page(run: RunFrames, outcome: RunVerdict, baseline: RunFrames | None = None) -> str:
-    """Return ``report.html``: the same bytes for the same run, beside the same baseline."""
+    """Return ``report.html``, the same bytes for the same run and baseline.
+
+    Args:
+        run: the run.
+        outcome: its verdict.
+        baseline: the run to compare with; None without one.
+    """
     environment = Environment(
         loader=PackageLoader("reports"),
         autoescape=True,
@@ -101,8 +63,7 @@ def render_page(run: RunFrames, outcome: RunVerdict, baseline: RunFrames | None 
         lstrip_blocks=True,
     )
     template = environment.get_template("report.html")
-    drawn = [(key, title, [draw(run, outcome) for draw in draws]) for key, title, draws in SECTIONS]
-    drawn.insert(1, ("beside", "Beside the baseline", _beside(run, baseline)))
+    drawn = _draw(run, outcome, baseline)
     wrong = worst_streams(run)
     return template.render(
         run=run,
@@ -122,11 +83,26 @@ def render_page(run: RunFrames, outcome: RunVerdict, baseline: RunFrames | None 
     )
 
 
-def _beside(run: RunFrames, baseline: RunFrames | None) -> list[charts.Chart]:
-    """Return what was compared with the run's baseline, quantile by quantile."""
+def _draw(
+    run: RunFrames, outcome: RunVerdict, baseline: RunFrames | None
+) -> list[tuple[str, str, list[Chart]]]:
+    """Return each section's id, title and charts."""
+    return [
+        ("budgets", "Budgets", [charts.verdict_forest(outcome)]),
+        ("beside", "Comparison with the baseline", _beside(run, baseline)),
+        *(
+            (key, title, [getattr(charts, path.split(".")[1])(run) for path in paths])
+            for key, title, paths in charts.SECTIONS
+        ),
+        ("health", "Can the times be believed?", [charts.generator_health(run, outcome)]),
+    ]
+
+
+def _beside(run: RunFrames, baseline: RunFrames | None) -> list[Chart]:
+    """Return the charts that compare the run with its baseline."""
     if baseline is None:
-        words = "No baseline to stand beside; name one with --baseline RUN"
-        return [charts.Chart("beside", words, "")]
+        words = "No baseline; name one with --baseline RUN"
+        return [Chart("beside", words, "")]
     return [charts.compare_quantiles(baseline, run, metric) for metric in ("push", "ack")]
 
 
@@ -145,8 +121,8 @@ def _headline(outcome: RunVerdict) -> str:
     return f"{quantities.counted(len(decided), 'budget')}: {', '.join(parts)}" if parts else ""
 
 
-def _sections(drawn: Sequence[tuple[str, str, list[charts.Chart]]]) -> tuple[Section, ...]:
-    """Return the sections that have something to show."""
+def _sections(drawn: Sequence[tuple[str, str, list[Chart]]]) -> tuple[Section, ...]:
+    """Return the sections with content."""
     return tuple(
         Section(key, title, tuple(_picture(chart) for chart in shown))
         for key, title, each in drawn
@@ -154,21 +130,21 @@ def _sections(drawn: Sequence[tuple[str, str, list[charts.Chart]]]) -> tuple[Sec
     )
 
 
-def _absent(drawn: Sequence[tuple[str, str, list[charts.Chart]]]) -> list[str]:
-    """Return one line for each chart that has nothing to show: its title says why."""
+def _absent(drawn: Sequence[tuple[str, str, list[Chart]]]) -> list[str]:
+    """Return the titles of charts without content; each says why."""
     return [chart.title for _, _, each in drawn for chart in each if chart.is_absent]
 
 
-def _picture(chart: charts.Chart) -> Picture:
+def _picture(chart: Chart) -> Picture:
     title, note = unbroken(chart.title), unbroken(chart.note)
     table = None if chart.table is None else cells_of(chart.table)
     if chart.draw is None:
         return Picture(chart.key, title, note, Markup(), Markup(), table)
-    # The text inside was escaped when the SVG was written.
+    # Texts were escaped when the SVG was written.
     wide, narrow = Markup(chart.svg(WIDE)), Markup(chart.svg(NARROW))  # noqa: S704 - our own SVG
     return Picture(chart.key, title, note, wide, narrow, table)
 
 
 def unbroken(text: str) -> str:
-    """Return a text in which no line breaks between a number and its unit."""
+    """Return a text with no-break spaces between numbers and units."""
     return _UNIT.sub("\N{NO-BREAK SPACE}", text)

@@ -1,4 +1,4 @@
-"""Numbers as people read them: a span, a size, a count, each with a unit that fits."""
+"""Numbers as text with a fitting unit: times, sizes, counts, ratios."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ABSENT: Final = "–"
 
 
 def _digits(number: float) -> str:
-    """Three significant digits, never an exponent, thousands separated."""
+    """Return three significant digits without an exponent, with separated thousands."""
     size = abs(number)
     places = 0 if size >= 100 or float(number).is_integer() else 1 if size >= 10 else 2
     return f"{number:,.{places}f}"
@@ -25,37 +25,43 @@ def _scaled(number: float, scale: tuple[tuple[str, int], ...]) -> str:
 
 
 def span(value_ns: float | None) -> str:
-    """Return a span in ns as ``9.31 ms``; absent as a dash, never as zero."""
+    """Return ns as ``9.31 ms``; None as a dash, never as zero."""
     return ABSENT if value_ns is None else _scaled(value_ns, SPANS)
 
 
 def size(value_bytes: float | None) -> str:
-    """Return bytes as ``18.2 KB`` (1 KB is 1,024 B, as in a budget); absent as a dash."""
+    """Return bytes as ``18.2 KB`` (1 KB is 1,024 B, as in a budget); None as a dash."""
     return ABSENT if value_bytes is None else _scaled(value_bytes, SIZES)
 
 
 def count(value: float | None) -> str:
-    """Return a count with separated thousands; absent as a dash."""
+    """Return a count with separated thousands; None as a dash."""
     return ABSENT if value is None else f"{value:,.0f}"
 
 
 def ratio(value: float | None) -> str:
-    """Return a ratio to three digits: ``1.08``; absent as a dash."""
+    """Return a ratio to three digits: ``1.08``; None as a dash."""
     return ABSENT if value is None else f"{value:,.3g}"
 
 
 def quantity(value: float | None, kind: str) -> str:
-    """Return a value of a metric of this kind (``scenarios.metrics.Kind``)."""
+    """Return a value of a metric as text, by its kind (``scenarios.catalogue.Kind``)."""
     return {"quantiles": span, "span": span, "bytes": size, "ratio": ratio}.get(kind, count)(value)
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """Return ``1 client`` or ``300 clients``."""
+    """Return ``1 client`` or ``300 clients``.
+
+    Args:
+        number: how many.
+        noun: in the singular.
+        plural: of an irregular noun.
+    """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def limit_span(value_ns: float) -> str:
-    """Return a span that somebody chose: ``10 ms``, not ``10.0 ms``."""
+    """Return a limit in ns without trailing zeros: ``10 ms``, not ``10.0 ms``."""
     for unit, step in SPANS:
         if abs(value_ns) >= step:
             return f"{value_ns / step:,.4g} {unit}"

@@ -5,16 +5,15 @@
     is no longer than what the budget allows
     anything else                                                 INCONCLUSIVE
 
-A PASS asks for more than a FAIL, so that a comparison that sees little waves no real change
-through: a gate that cannot tell −15 % from +15 % has nothing to say about 10 %, and of six
-noisy pairs some lie close together by chance. An interval of length 2w keeps clear of a change
-that is 2w away in 97.5 % of comparisons (z₀.₉₇₅·σ on either side); widened by 1.43 it is one
-of 99.5 %. A limit that demands an improvement (ratio <= 0.95) asks for an estimate that is 2w
-better.
+A PASS needs more than a FAIL, so that an imprecise comparison does not pass a real change: a gate
+that cannot tell −15 % from +15 % cannot judge 10 %, and six noisy pairs may agree by chance. An
+interval of length 2w excludes a change that is 2w away in 97.5 % of comparisons (z₀.₉₇₅·σ on
+either side); widened by 1.43 it is a 99.5 % interval. A limit that requires an improvement
+(ratio <= 0.95) needs an estimate that is 2w better.
 
-The **smallest visible change** v = L · exp(1.43 · w) − 1, with the limit L and the interval's
-half-width w on the logarithm of the ratio, is the smallest change that breaks the budget in
-80 % of comparisons (``reports.pairs.SEEN`` has the derivation). It is printed beside each.
+The **smallest visible change** is v = L · exp(1.43 · w) − 1, with the limit L and the interval's
+half-width w of the log ratio. It is the smallest change that breaks the budget in 80 % of
+comparisons (derivation: ``reports.shifts.SEEN``).
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from loadtests.results import Verdict
-from reports.pairs import FEWEST_PAIRS, SEEN, Shift
+from reports.shifts import FEWEST_PAIRS, SEEN, Shift
 from scenarios.schema import Budget
 
 _MOST_PAIRS: Final = 200
@@ -32,16 +31,16 @@ _MOST_PAIRS: Final = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Ratio:
-    """What a relative budget came to.
+    """The result of a relative budget.
 
     Attributes:
-        value: head over base; None when there is none.
-        low: lower end of its interval; None where there is none.
+        value: head over base; None without data.
+        low: lower end of its interval; None without one.
         high: upper end.
-        visible: the smallest change that would break the budget in 80 % of comparisons, as
-            a share: 0.18 is 18 % more, −0.18 is 18 % less; None without an interval.
-        verdict: what it came to.
-        why: in words; empty for a PASS that needs none.
+        visible: the smallest visible change as a fraction: 0.18 is +18 %; None without an
+            interval.
+        verdict: the decision.
+        why: the reason; may be empty for a PASS or FAIL.
     """
 
     value: float | None
@@ -62,10 +61,10 @@ def judge_ratio(budget: Budget, shift: Shift) -> Ratio:
     value = math.exp(shift.value)
     half = shift.half_width
     if shift.low is None or shift.high is None or half is None:
-        words = f"{shift.n} of {FEWEST_PAIRS} pairs that an interval needs"
+        words = f"{shift.n} pairs; an interval needs {FEWEST_PAIRS}"
         return _ratio(value, Verdict.INCONCLUSIVE, words)
     keeps_below = budget.operator.startswith("<")
-    # Seen from the limit, a change for the worse is positive whichever way it points.
+    # A change for the worse is positive, for upper and lower limits.
     worse = 1.0 if keeps_below else -1.0
     limit = worse * math.log(budget.limit)
     low, high = sorted((worse * shift.low, worse * shift.high))
@@ -94,7 +93,7 @@ def judge_ratio(budget: Budget, shift: Shift) -> Ratio:
 
 
 def unjudged(why: str) -> Ratio:
-    """Return a ratio that could not be made."""
+    """Return the INCONCLUSIVE result of a ratio without data."""
     return _ratio(None, Verdict.INCONCLUSIVE, f"no data: {why}")
 
 
@@ -111,23 +110,23 @@ def _straddling(shift: Shift, visible: float, *, distance: float) -> str:
 def _unresolved(budget: Budget, half: float, visible: float) -> str:
     length, allowed = math.exp(2 * half) - 1, abs(budget.limit - 1)
     return (
-        f"cannot be told: the interval is {change(length)[1:]} long and the budget allows "
+        f"too imprecise: the interval is {change(length)[1:]} long, and the budget allows "
         f"{change(allowed)[1:]}; smallest visible change {change(visible)}"
     )
 
 
 def _pairs_needed(shift: Shift, distance: float) -> str:
-    """Say how many pairs would decide: an interval shrinks with the root of their number."""
+    """Return how many pairs would decide; an interval shrinks with the root of their number."""
     if shift.coverage is None or not shift.half_width or shift.n < FEWEST_PAIRS:
         return ""
     needed = shift.n * (SEEN * shift.half_width / max(distance, 1e-9)) ** 2
     if needed > _MOST_PAIRS:
-        return f"more than {_MOST_PAIRS} pairs would be needed"
-    return f"about {max(shift.n + 1, math.ceil(needed))} pairs would be needed"
+        return f"a decision needs more than {_MOST_PAIRS} pairs"
+    return f"a decision needs about {max(shift.n + 1, math.ceil(needed))} pairs"
 
 
 def change(share: float | None) -> str:
-    """Return a change as people read it: ``+18 %``, ``−4.2 %``; absent as a dash."""
+    """Return a change as ``+18 %`` or ``−4.2 %``; None as a dash."""
     if share is None:
         return "–"
     size = abs(share) * 100

@@ -1,4 +1,4 @@
-"""What was once measured of a run is not measured again: a run that was read never changes."""
+"""A cache of results per run; a run in memory never changes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 
 import pandas as pd
 
-from reports.frames import RunFrames
+from reports.run_frames import RunFrames
 
 Asked = ParamSpec("Asked")
 Answer = TypeVar("Answer")
@@ -17,11 +17,10 @@ Answer = TypeVar("Answer")
 def once_a_run(
     function: Callable[Concatenate[RunFrames, Asked], Answer],
 ) -> Callable[Concatenate[RunFrames, Asked], Answer]:
-    """Return a function of a run that works once for each run and arguments.
+    """Return a function that computes its result once for each run and arguments.
 
-    The answer lives with the run (``RunFrames.memory``) and goes with it, so only small ones
-    may be kept. A frame is handed out as a copy on write; nothing else may be changed by who
-    gets it. Arguments must be hashable.
+    The result is kept in ``RunFrames.memory``, so it should be small. A DataFrame is returned as
+    a copy on write; callers must not change any other result. Arguments must be hashable.
     """
     name = f"{function.__module__}.{function.__qualname__}"
 

@@ -1,13 +1,13 @@
-"""The verdict as a page of Markdown: what a pipeline shows beside the change."""
+"""The verdict as Markdown, for a pipeline or a pull request."""
 
 from __future__ import annotations
 
 from loadtests.results import Verdict
 from reports import quantities
-from reports.capacity import explain_capacity, read_capacity
+from reports.capacity_answer import explain_capacity, read_capacity
 from reports.console import MARKS, interval, measured, reasons_of
 from reports.errors import DamagedCapacityError
-from reports.frames import RunFrames
+from reports.run_frames import RunFrames
 from reports.verdict import RunVerdict
 
 
@@ -17,7 +17,7 @@ def render_summary(run: RunFrames, outcome: RunVerdict) -> str:
     if run.scenario.question:
         lines += [run.scenario.question, ""]
     if outcome.verdict is not Verdict.PASS:
-        lines += [f"- {_cell(reason)}" for reason in reasons_of(outcome)] + [""]
+        lines += [f"- {cell(reason)}" for reason in reasons_of(outcome)] + [""]
     lines += _budget_lines(outcome)
     lines += _capacity_lines(run)
     lines += ["", "## Can the times be believed?", ""]
@@ -25,7 +25,7 @@ def render_summary(run: RunFrames, outcome: RunVerdict) -> str:
     for title, name in (("Problems", "problems"), ("Not measured", "unmeasured")):
         words = run.manifest.words(name)
         if words:
-            lines += ["", f"## {title}", "", *(f"- {_cell(word)}" for word in words)]
+            lines += ["", f"## {title}", "", *(f"- {cell(word)}" for word in words)]
     lines += [
         "",
         f"Run `{outcome.run_id}`, seed {run.scenario.seed}, status {run.manifest.status}.",
@@ -34,19 +34,19 @@ def render_summary(run: RunFrames, outcome: RunVerdict) -> str:
 
 
 def _capacity_lines(run: RunFrames) -> list[str]:
-    """Return what a search for capacity came to; nothing where there was none."""
+    """Return the lines about a capacity search; none without one."""
     try:
         answer = read_capacity(run)
     except DamagedCapacityError as error:
-        return ["", "## Capacity", "", f"No capacity interval: {_cell(str(error))}"]
+        return ["", "## Capacity", "", f"No capacity interval: {cell(str(error))}"]
     if answer is None:
         return []
-    words = explain_capacity(answer, run.scenario.budgets)
+    words = explain_capacity(answer)
     return [
         "",
         "## Capacity",
         "",
-        f"{_cell(words)}; {quantities.counted(len(answer.trials), 'trial')}.",
+        f"{cell(words)}; {quantities.counted(len(answer.trials), 'trial')}.",
     ]
 
 
@@ -64,11 +64,12 @@ def _budget_lines(outcome: RunVerdict) -> list[str]:
             quantities.count(decision.measurement.n),
             decision.why,
         )
-        lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
+        lines.append(f"| {' | '.join(cell(each) for each in cells)} |")
     return lines
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """Return a text for a cell of a Markdown table."""
     return text.replace("|", r"\|").replace("\n", " ")
 
 

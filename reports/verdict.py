@@ -13,12 +13,13 @@ from typing import Any
 from loadtests.results import (
     BUDGETS,
     FORMAT_VERSION,
-    GROSS_BREACH,
+    CutBy,
     ExitCode,
     RunStatus,
     Verdict,
 )
 from reports import quantities
+from reports.believability import Check, check_run, gateway_died
 from reports.decisions import (
     SEVERITY,
     Baseline,
@@ -31,8 +32,7 @@ from reports.decisions import (
     worst,
 )
 from reports.errors import UnknownBudgetError
-from reports.frames import RunFrames
-from reports.validity import Check, check_validity, gateway_died
+from reports.run_frames import RunFrames
 from scenarios.overlay import lay_over, read_overlay
 from scenarios.schema import Budget, ScenarioError
 
@@ -60,7 +60,7 @@ class RunVerdict:
         reasons: why it is not PASS, worst first; for a PASS, what it rests on.
         scenario: the scenario's name.
         decisions: each budget, in the scenario's order, then those laid over it.
-        checks: the conditions of validity.
+        checks: whether the run's times can be believed.
         circumstances: what else bears on the verdict: a broken check, an early end.
     """
 
@@ -129,7 +129,7 @@ def judge(
     Raises:
         UnknownBudgetError: see ``demanded``.
     """
-    checks = check_validity(run)
+    checks = check_run(run)
     beside = None if baseline is None else Baseline.of(baseline, run)
     budgets = demanded(run, over)
     decisions = tuple(decide(run, budget, checks, beside) for budget in budgets)
@@ -172,10 +172,11 @@ def _circumstances(
         RunStatus.INTERRUPTED: (Verdict.INCONCLUSIVE, "the run was interrupted before its end"),
         RunStatus.ABORTED: (Verdict.INVALID, "a process of the run was lost before its end"),
     }.get(run.manifest.status)
-    cut = str(run.manifest.facts.get("cut") or "")
-    if cut:
-        worth = Verdict.FAIL if cut.startswith(GROSS_BREACH) else Verdict.INCONCLUSIVE
-        ending = (worth, f"the run was cut: {cut}")
+    facts = run.manifest.facts
+    if facts.get("cut"):
+        is_breach = facts.get("cut_by") == CutBy.GROSS_BREACH
+        worth = Verdict.FAIL if is_breach else Verdict.INCONCLUSIVE
+        ending = (worth, f"the run was cut: {facts['cut']}")
     if ending:
         findings.append(ending)
     if not budgets:

@@ -1,37 +1,17 @@
-"""What we run and what we demand: scenario files and the strict schema that reads them."""
+"""Scenario files (what to run, what to demand) and the strict schema that reads them.
+
+The names are those of ``scenarios.schema``, imported on first use.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import Any
 
-if TYPE_CHECKING:
-    from scenarios.schema import (
-        METRICS,
-        Budget,
-        Metric,
-        Scenario,
-        ScenarioError,
-        parse_budget,
-        parse_scenario,
-        read_scenario,
-    )
-
-__all__ = [
-    "METRICS",
-    "Budget",
-    "Metric",
-    "Scenario",
-    "ScenarioError",
-    "parse_budget",
-    "parse_scenario",
-    "read_scenario",
-]
+_NAMES = "METRICS Budget Metric Scenario ScenarioError parse_budget parse_scenario read_scenario"
 
 
-def __getattr__(name: str) -> object:
-    """Resolve the public face on first use, so that importing the package loads nothing."""
-    if name not in __all__:
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES.split():
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
     return getattr(import_module("scenarios.schema"), name)

@@ -1,4 +1,4 @@
-"""What a scenario demands: the grammar of a budget.
+"""Budgets: what a scenario demands of its metrics.
 
     budget    = metric [ "." statistic ] ( absolute | relative )
     absolute  = operator number [ unit ]
@@ -11,8 +11,8 @@
               | "B" | "KB" | "MB"            bytes, required
               | nothing                      counts, which are whole, and ratios
 
-A relative budget judges the run's value over a baseline's. Where the run's value is not
-above what ``above`` names, the ratio does not matter and the budget is kept.
+A relative budget judges the ratio of the run's value to a baseline's. A value that is not above
+the limit after ``above`` keeps the budget, whatever the ratio.
 
 Examples, one of a kind: ``push.p99 <= 10 ms`` (absolute), ``delivery.lost == 0`` (count),
 ``memory.per_client <= 6 KB`` (slope), ``cost.per_message <= 20 us`` (cost),
@@ -25,9 +25,9 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal, cast
 
-from scenarios.metrics import METRICS, Metric
+from scenarios.catalogue import METRICS, Metric
 from scenarios.problems import Problem, ScenarioError, suggest
-from scenarios.quantities import BYTE_UNITS, TIME_UNITS, split_quantity
+from scenarios.units import BYTE_UNITS, TIME_UNITS, split_quantity
 
 Operator = Literal["<=", "<", ">=", ">", "=="]
 
@@ -38,21 +38,21 @@ _EXAMPLES: Final = {"quantiles": "10 ms", "span": "20 us", "bytes": "40 KB", "ra
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Budget:
-    """One demand.
+    """One budget.
 
     Attributes:
-        text: as it was written.
+        text: as written.
         metric: a name of ``METRICS``.
-        statistic: of a quantile metric; None for every other.
+        statistic: of a quantile metric; None for any other.
         operator: between the value and the limit.
-        limit: in the metric's own unit (ns, B, or a plain number); of a relative budget
-            the ratio of the run's value to the baseline's.
-        unit: as it was written.
-        line: where it stands in its file, from 1.
+        limit: in the metric's unit (ns, B, or a plain number); for a relative budget, the ratio
+            of the run's value to the baseline's.
+        unit: as written.
+        line: in its file, from 1.
         is_relative: whether it judges the ratio to a baseline.
-        floor: of a relative budget, in the metric's own unit: a value that is not above
-            it is fine, whatever the ratio; None where there is no such value.
-        path: the file that it stands in when that is not the scenario's own; else empty.
+        floor: of a relative budget, in the metric's unit: a value not above it keeps the budget;
+            None without one.
+        path: its file, when it is not the scenario's own; else empty.
     """
 
     text: str
@@ -68,12 +68,12 @@ class Budget:
 
     @property
     def is_upper_limit(self) -> bool:
-        """Whether it demands that a value be no larger than its limit."""
+        """Whether the value must not exceed the limit."""
         return self.operator in ("<=", "<")
 
     @property
     def subject(self) -> tuple[str, str | None, bool]:
-        """What it judges: two budgets of one subject are about the same figure."""
+        """Metric, statistic, is_relative: an added budget replaces those with the same."""
         return self.metric, self.statistic, self.is_relative
 
 
@@ -84,15 +84,15 @@ _BUDGET: Final = re.compile(
 
 
 def parse_budget(text: str, line: int, path: str = "") -> Budget:
-    """Return the budget that a text states.
+    """Return the budget of a text.
 
     Args:
         text: such as ``push.p99 <= 10 ms``.
-        line: where it stands, for messages and annotations.
-        path: its file when that is not the scenario's own.
+        line: in its file, for messages and annotations.
+        path: its file, when it is not the scenario's own.
 
     Raises:
-        ScenarioError: with one problem, on ``line``, that says what would be right.
+        ScenarioError: the text is not a budget.
     """
     try:
         return _parse(text, line, path)
@@ -106,7 +106,9 @@ def _parse(text: str, line: int, path: str) -> Budget:
     if match is None:
         raise ValueError('write metric, operator, number and unit, such as "push.p99 <= 10 ms"')
     if match["operator"] not in OPERATORS:
-        raise ValueError(f"{match['operator']} is no operator; use one of {', '.join(OPERATORS)}")
+        raise ValueError(
+            f"{match['operator']} is not an operator; use one of {', '.join(OPERATORS)}"
+        )
     metric, statistic = _split_name(match["name"])
     is_relative = match["ratio"] is not None
     if is_relative:
@@ -134,7 +136,7 @@ def _split_name(name: str) -> tuple[Metric, str | None]:
     metric = METRICS[max(held, key=len)]
     statistic = name[len(metric.name) + 1 :] or None
     if metric.kind == "quantiles" and statistic not in STATISTICS:
-        said = f"{statistic} is no statistic" if statistic else "a statistic is missing"
+        said = f"{statistic} is not a statistic" if statistic else "the statistic is missing"
         allowed = ", ".join(STATISTICS)
         raise ValueError(f"{said}; use one of {allowed}, such as {metric.name}.p99")
     if metric.kind != "quantiles" and statistic:
@@ -151,14 +153,14 @@ def _suggest_metric(name: str) -> str:
 def _ratio(text: str, operator: str, metric: Metric) -> float:
     if metric.kind in ("count", "ratio"):
         raise ValueError(
-            f"{metric.name} is a {metric.kind}: a ratio to a baseline judges spans and bytes"
+            f"{metric.name} is a {metric.kind}; only times and bytes take a ratio to a baseline"
         )
     if operator == "==":
-        raise ValueError("no two runs are equal: a ratio takes one of <=, <, >=, >")
+        raise ValueError("no two runs are equal; a ratio takes one of <=, <, >=, >")
     found = split_quantity(text)
     if found is None or found[1] or not found[0]:
         raise ValueError(
-            f"{text} is no ratio; write a number over 0 without a unit, such as ratio <= 1.10"
+            f"{text} is not a ratio; write a number over 0 without a unit, such as ratio <= 1.10"
         )
     return found[0]
 
@@ -167,28 +169,30 @@ def _floor(text: str | None, metric: Metric, *, is_relative: bool) -> float | No
     if text is None:
         return None
     if not is_relative:
-        raise ValueError(f'"above" belongs to a ratio: {metric.name} ratio <= 1.10 above {text}')
+        raise ValueError(
+            f'"above" needs a ratio; write such as {metric.name} ratio <= 1.10 above {text}'
+        )
     return _limit(text, metric)[0]
 
 
 def _limit(text: str, metric: Metric) -> tuple[float, str]:
     found = split_quantity(text)
     if found is None:
-        raise ValueError(
-            f"{text} is no number with an optional unit; write such as {_example(metric)}"
-        )
+        raise ValueError(f"{text} is not a number with a unit; write such as {_example(metric)}")
     number, unit = found
     if metric.kind == "count":
         if unit or number != int(number):
-            raise ValueError(f"{metric.name} counts: its limit is a whole number without a unit")
+            raise ValueError(
+                f"{metric.name} is a count; its limit is a whole number without a unit"
+            )
         return number, ""
     if metric.kind == "ratio":
         if unit:
-            raise ValueError(f"{metric.name} is a ratio: its limit is a number without a unit")
+            raise ValueError(f"{metric.name} is a ratio; its limit is a number without a unit")
         return number, ""
     units = BYTE_UNITS if metric.kind == "bytes" else TIME_UNITS
     if unit not in units:
-        said = f"{unit} is no unit of it" if unit else "a unit is missing"
+        said = f"{unit} is not a unit of {metric.name}" if unit else "the unit is missing"
         raise ValueError(f"{said}; use one of {', '.join(units)}, such as {_example(metric)}")
     return number * units[unit], unit
 

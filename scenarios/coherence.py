@@ -1,7 +1,7 @@
-"""Whether the parts of a scenario belong together.
+"""Checks that the parts of a scenario fit together.
 
-A scenario in which nobody could hear what is published, or whose budgets could never
-have data, would run for minutes and prove nothing: it is refused before it starts.
+A scenario whose events have no receiver, or whose budgets never have data, would run for minutes
+and prove nothing. It is refused before it starts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from scenarios.reading import Source
 
 
 def check_coherence(scenario: Scenario, source: Source) -> None:
-    """Report everything in a well-formed scenario that contradicts something else in it."""
+    """Report every contradiction in a well-formed scenario."""
     _check_users(scenario, source)
     _check_stages(scenario, source)
     check_commands(scenario, source)
@@ -26,15 +26,15 @@ def check_coherence(scenario: Scenario, source: Source) -> None:
 def _check_users(scenario: Scenario, source: Source) -> None:
     users, held = scenario.users, scenario.market.symbols
     if not users.total:
-        source.report(("users",), "nobody connects; add such as [users.subscriber]")
+        source.report(("users",), "the scenario has no users; add [users.subscriber]")
     for name, symbols in users.symbols().items():
         if symbols > held:
             words = f"users.{name}.symbols = {symbols}, but market.symbols is {held}"
             source.report(("users", name, "symbols"), f"{words}; write at most {held}")
     dead = users.dead_peer
     if dead is not None and dead.count < len(dead.kinds):
-        words = f"users.dead_peer.count = {dead.count} for {len(dead.kinds)} kinds"
-        source.report(("users", "dead_peer", "count"), f"{words}; write one for each at least")
+        words = f"users.dead_peer.count = {dead.count}, but there are {len(dead.kinds)} kinds"
+        source.report(("users", "dead_peer", "count"), f"{words}; write at least {len(dead.kinds)}")
 
 
 def _check_stages(scenario: Scenario, source: Source) -> None:
@@ -42,10 +42,10 @@ def _check_stages(scenario: Scenario, source: Source) -> None:
     for index, stage in enumerate(scenario.stages):
         path = ("stages", index, "at")
         if stage.at_s <= before_s:
-            source.report(path, "stages.at does not rise; write the stages in the order of time")
+            source.report(path, "stages.at must rise; write the stages in order of time")
         if stage.at_s >= scenario.phases.steady_s:
             end = f"phases.steady is {scenario.phases.steady_s:g} s"
-            source.report(path, f"stages.at lies beyond the steady phase: {end}")
+            source.report(path, f"stages.at is after the steady phase: {end}")
         before_s = stage.at_s
 
 
@@ -56,10 +56,10 @@ def _check_publications(scenario: Scenario, source: Source) -> None:
     for index, publish in enumerate(scenario.publish):
         path = ("publish", index, "event")
         if publish.event in MARKET_EVENTS and not listens:
-            words = f"{publish.event} is published and no user subscribes to a symbol"
+            words = f"{publish.event} is published, but no user subscribes to a symbol"
             source.report(path, f"{words}; add [users.subscriber]")
         if publish.event not in MARKET_EVENTS and users.trader is None:
-            words = f"{publish.event} is published and no user is in the trading channel"
+            words = f"{publish.event} is published, but no user is in the trading channel"
             source.report(path, f"{words}; add [users.trader]")
 
 
@@ -69,4 +69,4 @@ def _check_budget(budget: Budget, scenario: Scenario, source: Source, index: int
     if words is not None:
         source.report(path, f'budget "{budget.text}" would never have data: {words}')
     if any(other.text == budget.text for other in scenario.budgets[:index]):
-        source.report(path, f'budget "{budget.text}" stands here twice; remove one')
+        source.report(path, f'budget "{budget.text}" is written twice; remove one')

@@ -1,7 +1,6 @@
-"""The commands of a scenario file: read strictly, and held against one another.
+"""The commands of a scenario file: strict reading, and checks of their order.
 
-A command that could not do anything, such as a return of those who never dropped, is a
-mistake of the file and is said before anything runs.
+A command without an effect, such as a return without a drop, is reported before the run.
 """
 
 from __future__ import annotations
@@ -9,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, cast
 
-from scenarios.groups import GROUPS
+from scenarios.groups import GROUP_CLASSES, GROUPS
 from scenarios.model import COUNTED_DEEDS, DEEDS, GATEWAY_DEEDS, Command, Deed, Scenario
 from scenarios.reading import Source, Table
 
 MAX_EACH: Final = 1_000
-SELF_WILLED: Final = ("abuser", "bad_token", "expiring", "dead_peer")
-"""These follow a schedule of their own and take no commands."""
 _NEEDS_BEFORE: Final[Mapping[Deed, Deed]] = {
     "return": "drop",
     "resume": "pause",
@@ -25,7 +22,7 @@ _NOT_TWICE: Final[Mapping[Deed, Deed]] = {"drop": "return", "pause": "resume"}
 
 
 def read_command(table: Table) -> Command:
-    """Return one command."""
+    """Return the command of a table."""
     deed = cast(Deed, table.text("do", DEEDS))
     is_for_users = deed not in GATEWAY_DEEDS
     command = Command(
@@ -42,17 +39,17 @@ def read_command(table: Table) -> Command:
 
 
 def check_commands(scenario: Scenario, source: Source) -> None:
-    """Report every command that contradicts the scenario or the commands before it."""
+    """Report every command that contradicts the scenario or an earlier command."""
     before_s = 0.0
     for index, command in enumerate(scenario.commands):
         if command.at_s < before_s:
-            words = "commands.at falls; write the commands in the order of time"
+            words = "commands.at must not fall; write the commands in order of time"
             source.report(("commands", index, "at"), words)
         before_s = command.at_s
         end_s = command.at_s + command.within_s
         if end_s >= scenario.phases.steady_s:
             end = f"phases.steady is {scenario.phases.steady_s:g} s"
-            words = f"this command is carried out until {end_s:g} s, beyond the steady phase: {end}"
+            words = f"this command lasts until {end_s:g} s, after the steady phase: {end}"
             source.report(("commands", index, "at"), words)
         _check_group(command, index, scenario, source)
         _check_order(command, index, scenario, source)
@@ -62,11 +59,11 @@ def _check_group(command: Command, index: int, scenario: Scenario, source: Sourc
     path = ("commands", index, "who")
     if command.do in GATEWAY_DEEDS:
         return
-    if command.who in SELF_WILLED:
-        words = f"{command.who} follows a schedule of its own and takes no commands"
-        source.report(path, f"{words}; command such as storm or idle")
+    if not GROUP_CLASSES[command.who].takes_commands:
+        words = f"{command.who} has a schedule of its own and takes no commands"
+        source.report(path, f"{words}; name another group, such as storm or idle")
     elif command.who not in scenario.users.named():
-        words = f"the command is for {command.who}, and nobody is; add [users.{command.who}]"
+        words = f"the group {command.who} has no users; add [users.{command.who}]"
         source.report(path, words)
     elif command.do == "subscribe" and command.count > scenario.market.symbols:
         held = scenario.market.symbols
@@ -78,13 +75,13 @@ def _check_order(command: Command, index: int, scenario: Scenario, source: Sourc
     path = ("commands", index, "do")
     earlier = scenario.commands[:index]
     if any(other.do == "terminate" for other in earlier):
-        source.report(path, f"{command.do} comes after terminate, when no gateway is there")
+        source.report(path, f"{command.do} comes after terminate, when the gateway is gone")
     own = [other.do for other in earlier if other.who == command.who]
     needed = _NEEDS_BEFORE.get(command.do)
     if needed is not None and own.count(needed) <= own.count(command.do):
         words = f"{command.do} without a {needed} of {command.who} before it"
-        source.report(path, f"{words}; write one, or leave this out")
+        source.report(path, f"{words}; add one, or remove this command")
     undone = _NOT_TWICE.get(command.do)
     if undone is not None and own.count(undone) < own.count(command.do):
-        words = f"{command.do} twice for {command.who} without {undone} between"
-        source.report(path, f"{words}; write one, or leave this out")
+        words = f"{command.do} twice for {command.who} without a {undone} between"
+        source.report(path, f"{words}; add one, or remove this command")

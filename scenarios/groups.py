@@ -6,140 +6,180 @@ purpose, and what they meet is no error.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Final, Literal, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar, Final, Literal, Self, TypeVar, cast, get_args, get_type_hints
 
-from scenarios.arrivals import Arrivals
+from scenarios.arrivals import MAX_BURST, Arrivals, read_arrivals
+from scenarios.reading import Source, Table
+
+MAX_USERS: Final = 100_000
+MAX_SYMBOLS_HELD: Final = 64
+"""One subscribe request may name this many symbols."""
+MAX_BUFFER_BYTES: Final = 16_777_216
+MIN_BUFFER_BYTES: Final = 1_152
+"""Half of the smallest ``SO_RCVBUF``: the kernel doubles what it is asked for (socket(7))."""
 
 DeadPeerKind = Literal["mute", "no-pong", "stalled"]
 DEAD_PEER_KINDS: Final[tuple[DeadPeerKind, ...]] = ("mute", "no-pong", "stalled")
 """Neither reads nor writes; reads and answers no ping; reads nothing and still writes pongs."""
 
+_Group = TypeVar("_Group", bound="Group")
+_Value = TypeVar("_Value")
 
-class Group(Protocol):
-    """Any group."""
 
-    @property
-    def count(self) -> int:
-        """How many virtual users it has."""
-        ...
+def key(read: Callable[[Table], _Value], default: _Value | None = None) -> _Value:
+    """Return the field of a group whose value ``read`` takes from the group's table.
+
+    Args:
+        read: asks the table for the key, with what may be written there and an example.
+        default: of the field, for a group that is made in a program.
+    """
+    stated: Any = MISSING if default is None else default
+    found: _Value = field(default=stated, metadata={"read": read})
+    return found
+
+
+def _count(table: Table, example: int = 60, most: int = MAX_USERS) -> int:
+    return table.integer("count", 1, most, example)
+
+
+def _symbols(table: Table, least: int = 1) -> int:
+    return table.integer("symbols", least, MAX_SYMBOLS_HELD, 2)
+
+
+def _size(table: Table, name: str, least: int, example: str) -> int:
+    found = table.size_bytes(name, least, MAX_BUFFER_BYTES, example, is_required=True)
+    return least if found is None else found
+
+
+def _buffer(table: Table) -> int:
+    return _size(table, "receive_buffer", MIN_BUFFER_BYTES, "4 KB")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Subscriber:
-    """Users that listen to some symbols each.
+class Group:
+    """Any group. A subclass adds its keys, and ``Users`` has a field of the group's name.
 
     Attributes:
+        takes_commands: whether ``[[commands]]`` may name it. A group with a schedule of its own
+            takes none.
         count: how many there are.
+    """
+
+    takes_commands: ClassVar[bool] = True
+    count: int = key(_count)
+
+    @classmethod
+    def read(cls, table: Table) -> Self:
+        """Return the group that ``[users.NAME]`` states, and report what is wrong with it."""
+        found = cls(**{each.name: each.metadata["read"](table) for each in fields(cls)})
+        table.finish()
+        return found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListenerGroup(Group):
+    """Any group that subscribes to symbols.
+
+    Attributes:
         symbols: that each holds, drawn by popularity without replacement.
     """
 
-    count: int
-    symbols: int
+    symbols: int = key(_symbols)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Trader:
-    """Users in the trading channel with symbols, that ask something now and then.
+class SubscriberGroup(ListenerGroup):
+    """Users that subscribe to symbols."""
+
+    count: int = key(lambda table: _count(table, 240))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TraderGroup(ListenerGroup):
+    """Users that subscribe to the trading channel and to symbols, and send requests.
 
     Attributes:
-        count: how many there are.
-        symbols: that each holds, drawn by popularity without replacement.
-        request_every_s: mean time between two requests of one user, which are due whatever
-            the answers do.
-        arrivals: how its requests are spread.
+        request_every_s: mean time between two requests of a user, independent of the answers.
+        arrivals: how the requests are spread.
     """
 
-    count: int
-    symbols: int
-    request_every_s: float
-    arrivals: Arrivals
+    symbols: int = key(lambda table: _symbols(table, 0))
+    request_every_s: float = key(
+        lambda table: table.duration_s("request_every", 0.01, 3_600.0, "4 s")
+    )
+    arrivals: Arrivals = key(read_arrivals)  # noqa: RUF009 - the call makes a field
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Idle:
-    """Users that connect and do nothing at all, until a command asks something of them.
+class IdleGroup(Group):
+    """Users that connect and do nothing until a command."""
+
+    count: int = key(lambda table: _count(table, 1_000))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChurnerGroup(ListenerGroup):
+    """Users that subscribe, leave, and return.
 
     Attributes:
-        count: how many there are.
+        stay_s: mean time from joining to leaving.
     """
 
-    count: int
+    stay_s: float = key(lambda table: table.duration_s("stay", 0.1, 3_600.0, "2 s"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Churner:
-    """Users that listen, leave, and return.
+class StormGroup(ListenerGroup):
+    """Users that subscribe, and drop and return together on command."""
+
+    count: int = key(lambda table: _count(table, 500))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SlowReaderGroup(ListenerGroup):
+    """Users that subscribe and read slowly.
 
     Attributes:
-        count: how many there are.
-        symbols: that each holds, drawn by popularity without replacement.
-        stay_s: mean time from coming to leaving.
+        bytes_per_second: the most that a user reads.
+        receive_buffer_bytes: ``SO_RCVBUF``, which the kernel doubles.
     """
 
-    count: int
-    symbols: int
-    stay_s: float
+    count: int = key(lambda table: _count(table, 5))
+    bytes_per_second: int = key(lambda table: _size(table, "bytes_per_second", 1, "1 KB"))
+    receive_buffer_bytes: int = key(_buffer)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Storm:
-    """Users that listen, and drop and return together, on command.
+class NeverReaderGroup(ListenerGroup):
+    """Users that subscribe and then stop reading.
 
     Attributes:
-        count: how many there are.
-        symbols: that each holds, drawn by popularity without replacement.
+        receive_buffer_bytes: ``SO_RCVBUF``, which the kernel doubles.
     """
 
-    count: int
-    symbols: int
+    count: int = key(lambda table: _count(table, 5))
+    receive_buffer_bytes: int = key(_buffer)
+
+
+def _dead_peer_kinds(table: Table) -> tuple[DeadPeerKind, ...]:
+    return cast(tuple[DeadPeerKind, ...], table.texts("kinds", DEAD_PEER_KINDS))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SlowReader:
-    """Users that listen and read slowly.
-
-    Attributes:
-        count: how many there are.
-        symbols: that each holds, drawn by popularity without replacement.
-        bytes_per_second: the most that one reads.
-        receive_buffer_bytes: asked of the kernel (``SO_RCVBUF``, which doubles it).
-    """
-
-    count: int
-    symbols: int
-    bytes_per_second: int
-    receive_buffer_bytes: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NeverReader:
-    """Users that subscribe and read nothing from then on.
-
-    Attributes:
-        count: how many there are.
-        symbols: that each holds, drawn by popularity without replacement.
-        receive_buffer_bytes: asked of the kernel (``SO_RCVBUF``, which doubles it).
-    """
-
-    count: int
-    symbols: int
-    receive_buffer_bytes: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DeadPeer:
+class DeadPeerGroup(Group):
     """Users that play dead.
 
     Attributes:
-        count: how many there are.
-        kinds: of death, dealt to the members in turn.
-        dies_after_s: from the welcome on.
+        kinds: of death, assigned to the users in turn.
+        dies_after_s: from the welcome.
     """
 
-    count: int
-    kinds: tuple[DeadPeerKind, ...]
-    dies_after_s: float
+    takes_commands: ClassVar[bool] = False
+    count: int = key(lambda table: _count(table, 6, 1_000))
+    kinds: tuple[DeadPeerKind, ...] = key(_dead_peer_kinds)
+    dies_after_s: float = key(lambda table: table.duration_s("dies_after", 0.0, 3_600.0, "1 s"))
 
     def kind(self, number: int) -> DeadPeerKind:
         """Return the kind of the group's member ``number``, from 0."""
@@ -147,67 +187,82 @@ class DeadPeer:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Abuser:
-    """Users that send ``burst`` requests at once after the welcome, then one each second.
+class AbuserGroup(Group):
+    """Users that send ``burst`` requests at once after the welcome, then one per second.
 
     Attributes:
-        count: how many there are.
-        burst: requests at once, over all its connections together.
-        connections: how many connections of the one user each of them holds.
-        reconnects: how often it comes back to see whether that resets the limit.
-        edge: after the burst it sends just before and just after each ``retryAfter`` instead.
+        burst: requests at once, over all connections of a user.
+        connections: connections per user.
+        reconnects: how often a user reconnects, to see whether that resets the limit.
+        edge: after the burst, send just before and just after each ``retryAfter`` instead.
     """
 
-    count: int
-    burst: int
-    connections: int = 1
-    reconnects: int = 0
-    edge: bool = False
+    takes_commands: ClassVar[bool] = False
+    count: int = key(lambda table: _count(table, 1, 1_000))
+    burst: int = key(lambda table: table.integer("burst", 1, MAX_BURST, 70))
+    connections: int = key(
+        lambda table: table.integer("connections", 1, 64, 3, default=1), default=1
+    )
+    reconnects: int = key(
+        lambda table: table.integer("reconnects", 0, 100, 2, default=0), default=0
+    )
+    edge: bool = key(lambda table: table.boolean("edge", default=False), default=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BadToken:
-    """Users that try a token which the contract refuses.
+class BadTokenGroup(Group):
+    """Users that try tokens that the contract refuses.
 
     Attributes:
-        count: how many there are.
-        every_s: time between two tries, of another kind each.
+        every_s: time between two attempts, each with another kind of token.
     """
 
-    count: int
-    every_s: float
+    takes_commands: ClassVar[bool] = False
+    count: int = key(lambda table: _count(table, 5, 1_000))
+    every_s: float = key(lambda table: table.duration_s("every", 0.01, 3_600.0, "1 s"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Expiring:
-    """Users whose connection the gateway must end.
+class ExpiringGroup(Group):
+    """Users with a token that expires.
 
     Attributes:
-        count: how many there are.
-        lifetime_s: from their coming to their end: ``exp`` and leeway together.
-        refreshing: share of them that refreshes in time and stays, 0 to 1.
+        lifetime_s: from joining to disconnection: ``exp`` and leeway together.
+        refreshing: share of users that refresh in time and stay, 0 to 1.
     """
 
-    count: int
-    lifetime_s: float
-    refreshing: float
+    takes_commands: ClassVar[bool] = False
+    count: int = key(lambda table: _count(table, 20, 10_000))
+    lifetime_s: float = key(lambda table: table.duration_s("lifetime", 1.0, 82_800.0, "5 s"))
+    refreshing: float = key(lambda table: table.number("refreshing", 0.0, 1.0, 0.5))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Users:
     """Who connects; a group that the scenario does not name is None."""
 
-    subscriber: Subscriber | None = None
-    trader: Trader | None = None
-    idle: Idle | None = None
-    churner: Churner | None = None
-    storm: Storm | None = None
-    slow_reader: SlowReader | None = None
-    never_reader: NeverReader | None = None
-    dead_peer: DeadPeer | None = None
-    abuser: Abuser | None = None
-    bad_token: BadToken | None = None
-    expiring: Expiring | None = None
+    subscriber: SubscriberGroup | None = None
+    trader: TraderGroup | None = None
+    idle: IdleGroup | None = None
+    churner: ChurnerGroup | None = None
+    storm: StormGroup | None = None
+    slow_reader: SlowReaderGroup | None = None
+    never_reader: NeverReaderGroup | None = None
+    dead_peer: DeadPeerGroup | None = None
+    abuser: AbuserGroup | None = None
+    bad_token: BadTokenGroup | None = None
+    expiring: ExpiringGroup | None = None
+
+    def of(self, kind: type[_Group]) -> _Group:
+        """Return the group of a class.
+
+        Raises:
+            LookupError: the scenario does not name it.
+        """
+        found = next((each for each in self.named().values() if isinstance(each, kind)), None)
+        if found is None:
+            raise LookupError(f"the scenario has no {kind.__name__}")
+        return found
 
     def named(self) -> dict[str, Group]:
         """Return the groups that there are, by name, in the order of their declaration."""
@@ -225,5 +280,21 @@ class Users:
         return sum(group.count for group in self.named().values())
 
 
-GROUPS: Final = tuple(field.name for field in fields(Users))
+GROUP_CLASSES: Final[Mapping[str, type[Group]]] = {
+    name: get_args(hint)[0] for name, hint in get_type_hints(Users).items()
+}
+"""The class of each group's table, by the group's name."""
+GROUPS: Final = tuple(GROUP_CLASSES)
 """Every group that a scenario may name."""
+
+
+def read_users(top: Table) -> Users:
+    """Return the groups that the tables ``[users.NAME]`` of a scenario file state."""
+    table = top.table("users", optional=True) or Table(Source({}), (), {})
+    held: dict[str, Group] = {}
+    for name, group_class in GROUP_CLASSES.items():
+        found = table.table(name, optional=True)
+        if found is not None:
+            held[name] = group_class.read(found)
+    table.finish()
+    return Users(**held)  # type: ignore[arg-type]  # each class reads its own field's type

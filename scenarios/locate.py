@@ -1,8 +1,7 @@
-"""Where in a TOML text each key stands.
+"""The line of each key in a TOML text.
 
-The standard library's reader gives values and forgets lines. This walks the same
-text again, after that reader accepted it, so it may trust the syntax: it only has
-to skip strings and comments correctly.
+The standard library's reader gives values without lines. This walks a text that the reader has
+accepted, so it can trust the syntax and only has to skip strings and comments correctly.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ class _Walker:
         return (*path, index)
 
     def _resolve(self, keys: list[str]) -> KeyPath:
-        """Lead a header's keys through the last element of each array of tables on the way."""
+        """Return a header's path through the last element of each array of tables."""
         path: KeyPath = ()
         for place, key in enumerate(keys):
             path = (*path, key)
@@ -123,7 +122,7 @@ class _Walker:
 
     def _run(self, pattern: re.Pattern[str]) -> str:
         match = pattern.match(self.text, self.at)
-        # A character that nothing expects is stepped over, so that no text can hold the walk up.
+        # An unexpected character is skipped, so that the walk always ends.
         self.at = match.end() if match is not None else self.at + 1
         return match[0] if match is not None else ""
 

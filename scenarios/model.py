@@ -1,4 +1,4 @@
-"""A scenario as it is run: frozen records, already checked, with units in their names."""
+"""The records of a scenario, after all checks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, Literal, get_args
 
 from scenarios.arrivals import Arrivals
 from scenarios.budgets import Budget
-from scenarios.capacity import Capacity
+from scenarios.capacity_table import Capacity
 from scenarios.groups import Users
 
 MARKET_EVENTS: Final = ("price:update", "ticker:update", "orderbook:update")
@@ -24,21 +24,20 @@ TRADING_EVENTS: Final = (
     "position:closed",
     "trade:executed",
 )
-BALANCE_EVENT: Final = "balance:updated"  # to its owner alone
-PUBLISHABLE_EVENTS: Final = (*MARKET_EVENTS, *TRADING_EVENTS, BALANCE_EVENT)
-"""What a scenario may publish; a test compares the names with the wire contract."""
+PUBLISHABLE_EVENTS: Final = (*MARKET_EVENTS, *TRADING_EVENTS, "balance:updated")
+"""Events that a scenario may publish; a test compares the names with the wire contract."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Phases:
-    """How the load goes: users come, then warm-up, steady, drain.
+    """The phases of the load: ramp, warm-up, steady, drain.
 
     Attributes:
-        spawn_rate: users a second.
+        spawn_rate: users a second in the ramp.
         arrivals: how the users' sessions are spread over the ramp.
-        warm_up_s: from the last user on; nothing of it is judged.
-        steady_s: what is judged.
-        drain_s: nothing is sent any more; what is under way arrives.
+        warm_up_s: after the last user; times are not judged.
+        steady_s: times are judged.
+        drain_s: nothing is sent; messages under way arrive.
     """
 
     spawn_rate: float
@@ -49,13 +48,13 @@ class Phases:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stage:
-    """A change of load.
+class LoadStage:
+    """A change of the number of users.
 
     Attributes:
-        at_s: from the start of the steady phase; a stage reached late does not move the next.
-        users: in all, towards which it goes from then on.
-        spawn_rate: users a second.
+        at_s: from the start of the steady phase; a late stage does not move the next.
+        users: the new number of all users.
+        spawn_rate: users a second on the way there.
     """
 
     at_s: float
@@ -65,11 +64,11 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Market:
-    """The symbols that are traded.
+    """The traded symbols.
 
     Attributes:
-        symbols: how many there are.
-        zipf: exponent of their popularity, 0 = even.
+        symbols: number of symbols.
+        zipf: exponent of their popularity; 0 is even.
     """
 
     symbols: int
@@ -92,25 +91,24 @@ Deed = Literal[
 ]
 DEEDS: Final[tuple[Deed, ...]] = get_args(Deed)
 GATEWAY_DEEDS: Final[tuple[Deed, ...]] = ("terminate", "restart")
-"""What is done to the gateway and not by a group of users."""
+"""Commands to the gateway, not to a group of users."""
 COUNTED_DEEDS: Final[tuple[Deed, ...]] = ("subscribe", "send")
-"""What has a count: symbols each, requests each."""
+"""Commands with a count: symbols or requests per user."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """What a scenario orders at a moment of the steady phase, which nothing moves.
+    """A command at a fixed time of the steady phase.
 
     Attributes:
         at_s: from the start of the steady phase.
-        do: ``drop``: end the connection without a word, and stay away; ``return``: come back;
-            ``subscribe``: hold ``count`` more symbols; ``unsubscribe``: let go of what such
-            commands gave; ``send``: ``count`` requests; ``pause``, ``resume``: stop reading,
-            read again; ``terminate``: SIGTERM to the gateway; ``restart``: the same, and a
-            new one takes its place.
-        who: the group that carries it out; not for what is done to the gateway.
-        within_s: the users of the group are spread evenly over so long.
-        count: of ``subscribe`` and ``send``, for each user; 0 in others.
+        do: ``drop``: close the connection abruptly and stay away; ``return``: reconnect;
+            ``subscribe``: subscribe to ``count`` more symbols; ``unsubscribe``: undo that;
+            ``send``: send ``count`` requests; ``pause``, ``resume``: stop reading, read again;
+            ``terminate``: SIGTERM to the gateway; ``restart``: the same, and start a new one.
+        who: the group that carries it out; none for a command to the gateway.
+        within_s: the users of the group are spread evenly over this time.
+        count: of ``subscribe`` and ``send``, per user; 0 for others.
     """
 
     at_s: float
@@ -128,8 +126,8 @@ class Publish:
         event: its name.
         rate: publications a second.
         arrivals: how they are spread.
-        payload_bytes: what the event's data come to as JSON at least; without it they stay as
-            they are.
+        payload_bytes: the least size of the event's data as JSON; without it the data are not
+            padded.
     """
 
     event: str
@@ -138,73 +136,47 @@ class Publish:
     payload_bytes: int | None
 
 
+GENERATOR_CPU_PERCENT: Final = 95.0
+"""The most of a core that the busiest process of the generator may use."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Health:
-    """What the generator must keep, or the run's timing is INVALID.
+    """When times can be believed.
 
-    A limit that is None judges nothing; what it would hold is shown all the same.
+    A second is dirty when the host took more of the machine than `second_lost_percent`, when the
+    gateway or the generator waited that long for a core that others had, or when the generator
+    collected garbage that long. The second after it is dirty too. Times are judged over the clean
+    seconds. With more than `dirty_seconds_percent` of them dirty, a time is INVALID unless it
+    keeps its upper limit over all seconds, because losses only lengthen times. A broken upper
+    limit is a FAIL only if the seconds that lost less than the limit break it too. A generator or
+    publisher that is late by its own doing makes times INVALID: over 95 % of a core, or over the
+    limits below in the clean seconds. Counts are never touched.
 
     Attributes:
-        generator_share_p99_ms: its own share of a push, from kernel receive stamps.
-        generator_loop_lag_p99_ms: how late its loop runs. Without it 250 ms, or 50 ms where the
-            own share could not be measured.
-        generator_cpu_percent: of one core, mean of the steady phase, each worker.
-        generator_run_queue_percent: of the steady phase that it waited for a core.
-        generator_steal_percent: of the machine's time that its host took.
-        generator_gc_pause_ms: its longest garbage collection.
-        gateway_core_wait_ms: of each second, in the mean of the steady phase, that the gateway
-            waited for a core that others had. Not its own threads, so no gateway brings it
-            about: 0 to 3 ms where it had the core alone, 15 ms beside two busy strangers.
-        schedule_delay_p99_ms: requests sent after they were due. A user that waits for a slow
-            answer sends its next request late, so it judges only where a scenario sets it.
+        generator_share_p99_ms: its own share of a push, from the kernel's receive stamp to the
+            callback. Its loop may be as late, and 250 ms in any case (50 ms where the own share
+            could not be measured).
         publisher_delay_p99_ms: publications sent after they were due.
-        second_steal_percent: of the machine's time in one second that its host took. Over this,
-            or what follows, or over ``generator_gc_pause``, the second is tainted.
-        second_core_wait_ms: of one second that the gateway waited for a core.
-        second_loop_lag_ms: the worst lag of its loop in one second. Over this or what follows
-            the second is tainted where the gateway is shown to have been in time.
-        second_share_ms: the worst of its own share in one second.
-        second_run_queue_percent: of one second that it waited for a core.
-        tainted_percent: of the steady phase that may be tainted and left out of what is timed.
-            With more the run is INVALID.
+        second_lost_percent: of one second that may be lost before the second is dirty. The time
+            that the gateway itself ran is no loss.
+        dirty_seconds_percent: of the steady phase that may be dirty and is left out of times.
     """
 
     generator_share_p99_ms: float = 10.0
-    generator_loop_lag_p99_ms: float | None = None
-    generator_cpu_percent: float = 95.0
-    generator_run_queue_percent: float = 25.0
-    generator_steal_percent: float = 10.0
-    generator_gc_pause_ms: float = 100.0
-    gateway_core_wait_ms: float = 10.0
-    schedule_delay_p99_ms: float | None = None
     publisher_delay_p99_ms: float = 50.0
-    second_steal_percent: float = 10.0
-    second_core_wait_ms: float = 30.0
-    second_loop_lag_ms: float = 100.0
-    second_share_ms: float = 50.0
-    second_run_queue_percent: float = 50.0
-    tainted_percent: float = 20.0
-
-
-LOOP_LAG_BESIDE_SHARE_MS: Final = 250.0
-"""The loop lag p99 that a run must keep beside its own share.
-
-A burst to many users makes every loop late, so this is wide. It is there for a generator that
-stood still: one read then takes all that waited, and its kernel stamp is the last segment's,
-so the own share of two lost seconds is read as a few milliseconds.
-"""
-LOOP_LAG_STANDS_IN_MS: Final = 50.0
-"""The loop lag p99 that a run must keep when nothing better tells of the generator."""
+    second_lost_percent: float = 10.0
+    dirty_seconds_percent: float = 20.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Policy:
-    """What to do about what the budgets leave open.
+    """What follows from undecided and broken budgets.
 
     Attributes:
-        inconclusive: whether an undecided budget ends with 3 (``fail``) or with 0 (``pass``).
-        abort: whether a run that breaks a budget grossly is cut (``gross``) or goes on to
-            its end (``never``); `docs/budgets.md` says what is gross.
+        inconclusive: the exit code of an undecided budget, 3 (``fail``) or 0 (``pass``).
+        abort: whether a gross breach of a budget ends the run early (``gross``) or not
+            (``never``); `docs/budgets.md` says what is gross.
     """
 
     inconclusive: Literal["fail", "pass"] = "fail"
@@ -213,14 +185,14 @@ class Policy:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scenario:
-    """One scenario file; ``gateway`` holds environment names and their values as text."""
+    """One scenario file; ``gateway`` maps environment names to values."""
 
     name: str
     seed: int
     question: str
     budgets: tuple[Budget, ...]
     phases: Phases
-    stages: tuple[Stage, ...]
+    stages: tuple[LoadStage, ...]
     commands: tuple[Command, ...]
     capacity: Capacity | None
     gateway: Mapping[str, str]
@@ -233,16 +205,16 @@ class Scenario:
 
     @property
     def most_users(self) -> int:
-        """The most virtual users there are at a time, stages included."""
+        """The most virtual users at any time, stages included."""
         return max([self.users.total, *(stage.users for stage in self.stages)])
 
     @property
     def ends_gateway(self) -> bool:
-        """Whether it terminates or restarts the gateway, which must then be our own."""
+        """Whether a command ends the gateway, which the run must then have started itself."""
         return any(command.do in GATEWAY_DEEDS for command in self.commands)
 
     def ordered_ns(self, do: Deed, steady_ns: int) -> tuple[int, ...]:
-        """Return when something is ordered, given when the steady phase begins."""
+        """Return the times (ns) of a command, given the start of the steady phase."""
         orders = (command.at_s for command in self.commands if command.do == do)
         return tuple(steady_ns + round(at_s * 1e9) for at_s in orders)
 

@@ -1,8 +1,8 @@
 """Budgets in a file of their own, laid over a scenario's: TOML with ``budgets = [...]``.
 
-A budget of the file takes the place of the scenario's budgets about the same figure (metric,
-statistic, absolute or relative); the others stay. So a pipeline can be stricter, or judge a
-ratio that only makes sense beside its baseline, without a copy of the scenario.
+A budget of the file replaces the scenario's budgets with the same metric and statistic, absolute
+or relative. The others stay. So a pipeline can be stricter, or add a ratio to a baseline, without
+a copy of the scenario.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _RIGHT = 'write at least one, such as budgets = ["push.p99 <= 10 ms"]'
 
 
 def read_overlay(path: Path, name: str = "") -> tuple[Budget, ...]:
-    """Return the budgets of a file; each knows the file and its line.
+    """Return the budgets of a file, each with its path and line.
 
     Args:
         path: the file.
-        name: what budgets and messages call it; its path when not given.
+        name: of the file in budgets and messages; its path when empty.
 
     Raises:
-        ScenarioError: with every problem of the file, or the one that it cannot be read.
+        ScenarioError: the file cannot be read or is not valid; it lists every problem.
     """
     called = name or str(path)
     try:
@@ -39,7 +39,7 @@ def read_overlay(path: Path, name: str = "") -> tuple[Budget, ...]:
         words = f"cannot be read: {error.strerror}; name a TOML file with budgets = [...]"
         raise ScenarioError(called, [Problem(1, words)]) from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ScenarioError(called, [Problem(1, f"is no TOML: {error}")]) from None
+        raise ScenarioError(called, [Problem(1, f"is not valid TOML: {error}")]) from None
     lines = locate_keys(text)
     problems = [
         Problem(lines.get((key,), 1), f"unknown key {key}; {suggest(key, ['budgets'])}")
@@ -48,13 +48,13 @@ def read_overlay(path: Path, name: str = "") -> tuple[Budget, ...]:
     ]
     texts = content.get("budgets")
     if not isinstance(texts, list) or not texts:
-        problems.append(Problem(lines.get(("budgets",), 1), f"budgets is no list; {_RIGHT}"))
+        problems.append(Problem(lines.get(("budgets",), 1), f"budgets is not a list; {_RIGHT}"))
         texts = []
     found: list[Budget] = []
     for index, words in enumerate(texts):
         line = lines.get(("budgets", index), 1)
         if not isinstance(words, str):
-            problems.append(Problem(line, f"budget {words!r} is no text; {_RIGHT}"))
+            problems.append(Problem(line, f"budget {words!r} is not a text; {_RIGHT}"))
             continue
         try:
             found.append(parse_budget(words, line, called))
@@ -66,11 +66,10 @@ def read_overlay(path: Path, name: str = "") -> tuple[Budget, ...]:
 
 
 def lay_over(scenario: Scenario, over: Sequence[Budget]) -> Scenario:
-    """Return the scenario with these budgets over its own.
+    """Return the scenario with these budgets laid over its own.
 
     Raises:
-        ScenarioError: a budget of the file could never have data in this scenario, or stands
-            there twice.
+        ScenarioError: a budget could never have data in this scenario, or is written twice.
     """
     problems = []
     for index, budget in enumerate(over):
@@ -79,7 +78,7 @@ def lay_over(scenario: Scenario, over: Sequence[Budget]) -> Scenario:
             words = f'budget "{budget.text}" would never have data in {scenario.name}: {lacking}'
             problems.append(Problem(budget.line, words))
         if any(other.text == budget.text for other in over[:index]):
-            problems.append(Problem(budget.line, f'budget "{budget.text}" stands here twice'))
+            problems.append(Problem(budget.line, f'budget "{budget.text}" is written twice'))
     if problems:
         raise ScenarioError(over[0].path or "budgets", problems)
     replaced = {budget.subject for budget in over}

@@ -1,7 +1,7 @@
-"""What can be wrong with a scenario file.
+"""Problems of a scenario file.
 
 ValueError
-└── ScenarioError       every problem of one file, reported at once
+└── ScenarioError       all problems of one file
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from difflib import get_close_matches
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing that is wrong: the line it is on (from 1) and what would be right."""
+    """One problem: its line (from 1), and a message that says what would be right."""
 
     line: int
     message: str
 
 
 class ScenarioError(ValueError):
-    """A scenario that cannot be run; ``problems`` holds all of them, in the order of lines."""
+    """A scenario that cannot be run; ``problems`` has all problems in order of lines."""
 
     def __init__(self, path: str, problems: Iterable[Problem]) -> None:
         self.path = path
@@ -29,7 +29,7 @@ class ScenarioError(ValueError):
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return words that lead from an unknown name to the nearest known one, or to all of them."""
+    """Return a hint from an unknown name to the nearest known one, or to all known names."""
     names = list(known)
     near = get_close_matches(name, names, n=1, cutoff=0.6)
     return f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}"

@@ -1,32 +1,46 @@
-"""What of a scenario produces each metric: a budget on a metric without it never has data."""
+"""What each producer of metric values needs in a scenario, and how many values it gives.
+
+A budget on a metric whose producer is missing would never have data. A scenario is refused then.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from scenarios.catalogue import METRICS
 from scenarios.groups import DeadPeerKind
 from scenarios.model import MARKET_EVENTS, TRADING_EVENTS, Deed, Scenario
 
+_HEARTBEAT_S: Final = 30.0  # the contract's default
+
 
 @dataclass(frozen=True, slots=True)
-class Need:
-    """Something that a scenario must have.
+class _Need:
+    """What a producer needs.
 
     Attributes:
-        is_met: by a scenario, or not.
-        words: what is wrong without it, and what would be right.
+        is_met: whether a scenario has it.
+        message: what is missing and what to add.
+        expected: about how many values a run of the scenario gives; None where unknown.
     """
 
     is_met: Callable[[Scenario], bool]
-    words: str
+    message: str
+    expected: Callable[[Scenario], float] | None = None
 
 
 def missing_producer(metric: str, scenario: Scenario) -> str | None:
-    """Return in words what a scenario lacks to have data for a metric; None when nothing."""
-    found = _OF_METRICS.get(metric) or _OF_FAMILIES.get(metric.split(".", maxsplit=1)[0])
-    return None if found is None or found.is_met(scenario) else found.words
+    """Return what a scenario lacks to have values of a metric; None when nothing."""
+    need = NEEDS[METRICS[metric].producer]
+    return None if need.is_met(scenario) else need.message
+
+
+def expected_values(metric: str, scenario: Scenario) -> float | None:
+    """Return about how many values of a metric a run will have; None where it is unknown."""
+    expected = NEEDS[METRICS[metric].producer].expected
+    return None if expected is None else expected(scenario)
 
 
 def _publishes(*events: str) -> Callable[[Scenario], bool]:
@@ -49,18 +63,26 @@ def _drops_and_returns(times: int) -> Callable[[Scenario], bool]:
     return is_met
 
 
-def _dies(kind: DeadPeerKind) -> Need:
-    def is_met(scenario: Scenario) -> bool:
-        return scenario.users.dead_peer is not None and kind in scenario.users.dead_peer.kinds
+def _dies(kind: DeadPeerKind) -> _Need:
+    return _Need(
+        lambda scenario: kind in getattr(scenario.users.dead_peer, "kinds", ()),
+        f'no dead peer is {kind}; add [users.dead_peer] with "{kind}" in kinds',
+    )
 
-    return Need(is_met, f'nobody dies so; add [users.dead_peer] with "{kind}" in kinds')
+
+def _commands(deed: Deed) -> _Need:
+    return _Need(_orders(deed), f'no command says {deed}; add [[commands]] with do = "{deed}"')
 
 
-def _asks(scenario: Scenario) -> bool:
+def _sends_requests(scenario: Scenario) -> bool:
     return _has("trader", "abuser")(scenario) or _orders("subscribe", "send")(scenario)
 
 
-def _expires(scenario: Scenario) -> bool:
+def _has_prices(scenario: Scenario) -> bool:
+    return bool(scenario.users.symbols()) and _publishes(*MARKET_EVENTS)(scenario)
+
+
+def _has_expiry(scenario: Scenario) -> bool:
     expiring = scenario.users.expiring
     return expiring is not None and expiring.refreshing < 1
 
@@ -73,75 +95,101 @@ def _has_cycles(scenario: Scenario) -> bool:
     return scenario.users.churner is not None or _drops_and_returns(2)(scenario)
 
 
-def _empties(scenario: Scenario) -> bool:
+def _has_departure(scenario: Scenario) -> bool:
     falls = any(stage.users < scenario.most_users for stage in scenario.stages[1:])
     return falls or _orders("drop")(scenario)
 
 
-_PUBLISHED: Final = Need(
-    lambda scenario: bool(scenario.publish), "nothing is published; add [[publish]]"
-)
-_ASKED: Final = Need(_asks, "no user asks; add [users.trader]")
-_DRAINED: Final = Need(
-    _orders("terminate", "restart"), 'nothing drains; add [[commands]] with do = "terminate"'
-)
-_TRADED: Final = Need(
-    _publishes(*TRADING_EVENTS),
-    "no trading event has an owner; add [[publish]] with such as order:created",
-)
-_CYCLED: Final = Need(
-    _has_cycles,
-    'nobody comes and goes; add [users.churner], or [[commands]] "drop" and "return" twice',
-)
+def _publications(scenario: Scenario) -> float:
+    return scenario.phases.steady_s * sum(publish.rate for publish in scenario.publish)
 
-_OF_FAMILIES: Final[Mapping[str, Need]] = {
-    **dict.fromkeys(
-        (
-            *("push", "push_service", "accept", "kernel", "read", "fanout", "publish_delay"),
-            *("publish_ack", "delivery", "isolation", "fairness"),
-        ),
-        _PUBLISHED,
+
+def _pushes(scenario: Scenario) -> float:
+    return scenario.phases.steady_s * sum(
+        publish.rate * _receivers(publish.event, scenario) for publish in scenario.publish
+    )
+
+
+def _receivers(event: str, scenario: Scenario) -> float:
+    """Return about how many users one publication reaches.
+
+    A fraction w of the publications is about a symbol of weight w. A user that holds k symbols
+    holds this one with a probability of about min(1, k·w).
+    """
+    users = scenario.users.named()
+    if event not in MARKET_EVENTS:
+        return float(users["trader"].count) if "trader" in users else 0.0
+    weights = scenario.market.weights()
+    return sum(
+        weight * users[name].count * min(1.0, symbols * weight)
+        for name, symbols in scenario.users.symbols().items()
+        for weight in weights
+    )
+
+
+def _requests(scenario: Scenario) -> float:
+    steady_s, users = scenario.phases.steady_s, scenario.users
+    trader, abuser = users.trader, users.abuser
+    asked = trader.count * steady_s / trader.request_every_s if trader else 0.0
+    return asked + (abuser.count * steady_s if abuser else 0.0)
+
+
+def _heartbeats(scenario: Scenario) -> float:
+    every_s = float(scenario.gateway.get("GATEWAY_HEARTBEAT_SECONDS", _HEARTBEAT_S))
+    heard_s = scenario.phases.warm_up_s + scenario.phases.steady_s
+    return scenario.users.total * max(0.0, heard_s / every_s - 1)
+
+
+_ALWAYS: Final = _Need(lambda _: True, "")
+_PUBLISHED: Final = _Need(
+    lambda scenario: bool(scenario.publish), "no event is published; add [[publish]]"
+)
+NEEDS: Final[Mapping[str, _Need]] = {
+    "any run": _ALWAYS,
+    "users": replace(_ALWAYS, expected=lambda scenario: float(scenario.users.total)),
+    "heartbeats": replace(_ALWAYS, expected=_heartbeats),
+    "publications": replace(_PUBLISHED, expected=_publications),
+    "pushes": replace(_PUBLISHED, expected=_pushes),
+    "publishing": _PUBLISHED,
+    "trading events": _Need(
+        _publishes(*TRADING_EVENTS),
+        "no trading event is published; add [[publish]] with an event such as order:created",
     ),
-    **dict.fromkeys(("ack", "ack_service", "schedule_delay"), _ASKED),
-    "staleness": Need(
-        lambda scenario: bool(scenario.users.symbols()) and _publishes(*MARKET_EVENTS)(scenario),
-        "nobody holds a price; add [users.subscriber] and [[publish]] with price:update",
+    "prices": _Need(
+        _has_prices,
+        "no user holds a price; add [users.subscriber] and [[publish]] with price:update",
     ),
-    "dead_peer": Need(_has("dead_peer"), "nobody plays dead; add [users.dead_peer]"),
-    "storm": Need(
-        _has_storm, 'nobody drops and returns; add [[commands]] "drop" and "return", or "restart"'
+    "requests": _Need(_sends_requests, "no user sends requests; add [users.trader]", _requests),
+    "dead peers": _Need(_has("dead_peer"), "no peer plays dead; add [users.dead_peer]"),
+    "mute peers": _dies("mute"),
+    "no pong peers": _dies("no-pong"),
+    "stalled peers": _dies("stalled"),
+    "storms": _Need(
+        _has_storm,
+        'no group drops and returns; add [[commands]] "drop" and "return", or "restart"',
     ),
-    "rate_limit": Need(_has("abuser"), "nobody exceeds the limit; add [users.abuser]"),
-    "auth": Need(
+    "abusers": _Need(_has("abuser"), "no user exceeds the limit; add [users.abuser]"),
+    "tokens": _Need(
         _has("bad_token", "expiring"),
-        "every token is good; add [users.bad_token] or [users.expiring]",
+        "every token is valid; add [users.bad_token] or [users.expiring]",
     ),
-    "drain": _DRAINED,
-}
-
-_OF_METRICS: Final[Mapping[str, Need]] = {
-    "dead_peer.mute": _dies("mute"),
-    "dead_peer.no_pong": _dies("no-pong"),
-    "dead_peer.stalled": _dies("stalled"),
-    "auth.expiry": Need(
-        _expires, "no token runs out; add [users.expiring] with refreshing below 1"
+    "expiring tokens": _Need(_has("expiring"), "no token expires; add [users.expiring]"),
+    "expired tokens": _Need(
+        _has_expiry, "no token expires; add [users.expiring] with refreshing below 1"
     ),
-    "auth.overstayed": Need(_has("expiring"), "no token runs out; add [users.expiring]"),
-    "isolation.foreign": _TRADED,
-    "isolation.private_fields": _TRADED,
-    "memory.per_subscription": Need(
-        _orders("subscribe"), 'nobody joins more; add [[commands]] with do = "subscribe"'
+    "drains": _Need(
+        _orders("terminate", "restart"),
+        'the gateway never drains; add [[commands]] with do = "terminate"',
     ),
-    "memory.per_message": Need(
-        _orders("send"), 'nobody is told to ask; add [[commands]] with do = "send"'
+    "subscribe commands": _commands("subscribe"),
+    "send commands": _commands("send"),
+    "pause commands": _commands("pause"),
+    "departures": _Need(
+        _has_departure,
+        'no user leaves; add [[commands]] with do = "drop", or a stage with fewer users',
     ),
-    "memory.per_backlog": Need(
-        _orders("pause"), 'nobody stops reading; add [[commands]] with do = "pause"'
+    "cycles": _Need(
+        _has_cycles,
+        'no user comes and goes; add [users.churner], or [[commands]] "drop" and "return" twice',
     ),
-    "memory.returned": Need(
-        _empties, 'nobody leaves; add [[commands]] with do = "drop", or a stage of fewer users'
-    ),
-    "memory.per_cycle": _CYCLED,
-    "memory.left_sessions": _CYCLED,
-    "memory.left_fds": _CYCLED,
 }

@@ -1,7 +1,7 @@
-"""The scenario contract: reads a scenario file strictly and says everything that is wrong.
+"""The scenario contract: reads a scenario file strictly and reports every problem.
 
-The one entrance for those who run or judge scenarios. It uses the standard library
-alone and touches nothing but the file it is given.
+Import scenarios from here. The module uses the standard library only, and reads only the given
+file.
 """
 
 from __future__ import annotations
@@ -12,97 +12,60 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, cast
 
-from scenarios.arrivals import ARRIVAL_KINDS, ArrivalKind, Arrivals
+from scenarios.arrivals import Arrivals, read_arrivals
 from scenarios.budgets import STATISTICS, Budget, parse_budget
-from scenarios.capacity import Capacity, read_capacity
+from scenarios.capacity_table import Capacity, read_capacity
+from scenarios.catalogue import METRICS, Metric
 from scenarios.coherence import check_coherence
 from scenarios.commands import read_command
-from scenarios.group_tables import MAX_USERS, read_arrivals, read_users
-from scenarios.groups import (
-    DEAD_PEER_KINDS,
-    GROUPS,
-    Abuser,
-    BadToken,
-    Churner,
-    DeadPeer,
-    DeadPeerKind,
-    Expiring,
-    Group,
-    Idle,
-    NeverReader,
-    SlowReader,
-    Storm,
-    Subscriber,
-    Trader,
-    Users,
-)
+from scenarios.groups import GROUPS, MAX_USERS, DeadPeerKind, read_users
 from scenarios.health_table import read_health
 from scenarios.locate import locate_keys
-from scenarios.metrics import METRICS, Metric
 from scenarios.model import (
     DEEDS,
     GATEWAY_DEEDS,
-    LOOP_LAG_BESIDE_SHARE_MS,
-    LOOP_LAG_STANDS_IN_MS,
+    GENERATOR_CPU_PERCENT,
     MARKET_EVENTS,
     PUBLISHABLE_EVENTS,
     TRADING_EVENTS,
     Command,
     Deed,
     Health,
+    LoadStage,
     Market,
     Phases,
     Policy,
     Publish,
     Scenario,
-    Stage,
 )
 from scenarios.problems import Problem, ScenarioError
 from scenarios.reading import Source, Table
 
 __all__ = [
-    "ARRIVAL_KINDS",
-    "DEAD_PEER_KINDS",
     "DEEDS",
     "GATEWAY_DEEDS",
+    "GENERATOR_CPU_PERCENT",
     "GROUPS",
-    "LOOP_LAG_BESIDE_SHARE_MS",
-    "LOOP_LAG_STANDS_IN_MS",
     "MARKET_EVENTS",
     "METRICS",
     "PUBLISHABLE_EVENTS",
     "STATISTICS",
     "TRADING_EVENTS",
-    "Abuser",
-    "ArrivalKind",
     "Arrivals",
-    "BadToken",
     "Budget",
     "Capacity",
-    "Churner",
     "Command",
-    "DeadPeer",
     "DeadPeerKind",
     "Deed",
-    "Expiring",
-    "Group",
     "Health",
-    "Idle",
+    "LoadStage",
     "Market",
     "Metric",
-    "NeverReader",
     "Phases",
     "Policy",
-    "Problem",
     "Publish",
     "Scenario",
     "ScenarioError",
-    "SlowReader",
-    "Stage",
-    "Storm",
-    "Subscriber",
-    "Trader",
-    "Users",
     "lengthen",
     "parse_budget",
     "parse_scenario",
@@ -119,10 +82,10 @@ _SYNTAX_LINE: Final = re.compile(r"\s*\(at (?:line (?P<line>\d+), column \d+|end
 
 
 def read_scenario(path: Path) -> Scenario:
-    """Return the scenario that a file states.
+    """Return the scenario of a file.
 
     Raises:
-        ScenarioError: with every problem of the file, or the one that it cannot be read.
+        ScenarioError: the file cannot be read or is not valid; it lists every problem.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -130,15 +93,15 @@ def read_scenario(path: Path) -> Scenario:
         words = f"cannot be read: {error.strerror}; name a scenario file such as smoke.toml"
         raise ScenarioError(str(path), [Problem(1, words)]) from None
     except UnicodeDecodeError:
-        raise ScenarioError(str(path), [Problem(1, "is no UTF-8 text")]) from None
+        raise ScenarioError(str(path), [Problem(1, "is not UTF-8 text")]) from None
     return parse_scenario(text, path=str(path))
 
 
 def parse_scenario(text: str, *, path: str) -> Scenario:
-    """Return the scenario that a TOML text states; ``path`` names it in messages.
+    """Return the scenario of a TOML text; ``path`` names it in messages.
 
     Raises:
-        ScenarioError: with every problem of the text.
+        ScenarioError: the text is not valid; it lists every problem.
     """
     try:
         content = tomllib.loads(text)
@@ -154,10 +117,15 @@ def parse_scenario(text: str, *, path: str) -> Scenario:
 
 
 def lengthen(scenario: Scenario, steady_s: float, *, path: str) -> Scenario:
-    """Return a scenario with a steady phase of another length, in its text too.
+    """Return a scenario with another steady phase, also in its source text.
+
+    Args:
+        scenario: the scenario.
+        steady_s: the new length, s.
+        path: names the result in messages.
 
     Raises:
-        ScenarioError: the length contradicts the rest, such as a stage beyond it.
+        ScenarioError: the length contradicts the rest, such as a later stage.
     """
     lines = scenario.source.splitlines(keepends=True)
     at = locate_keys(scenario.source)[("phases", "steady")] - 1
@@ -169,15 +137,15 @@ def _syntax_problem(message: str, text: str) -> Problem:
     match = _SYNTAX_LINE.search(message)
     last = text.count("\n") + 1
     line = int(match["line"]) if match and match["line"] else last
-    return Problem(line, f"is no TOML: {_SYNTAX_LINE.sub('', message)}")
+    return Problem(line, f"is not valid TOML: {_SYNTAX_LINE.sub('', message)}")
 
 
 def read_tables(top: Table, text: str) -> Scenario:
-    """Return what a file's tables state; what is wrong with them is in the table's source.
+    """Return the scenario of a file's tables; problems are in the table's source.
 
     Args:
         top: the whole file.
-        text: the same as it was written.
+        text: its source.
     """
     scenario = Scenario(
         name=_name(top),
@@ -221,13 +189,13 @@ def _budgets(top: Table) -> tuple[Budget, ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or not value:
-        top.report("budgets", f"budgets is no list of texts; {right}")
+        top.report("budgets", f"budgets is not a list of texts; {right}")
         return ()
     found: list[Budget] = []
     for index, text in enumerate(value):
         path = ("budgets", index)
         if not isinstance(text, str):
-            top.source.report(path, f"budget {text!r} is no text; {right}")
+            top.source.report(path, f"budget {text!r} is not a text; {right}")
             continue
         try:
             found.append(parse_budget(text, top.source.line(path)))
@@ -249,8 +217,8 @@ def _phases(top: Table) -> Phases:
     return phases
 
 
-def _stage(table: Table) -> Stage:
-    found = Stage(
+def _stage(table: Table) -> LoadStage:
+    found = LoadStage(
         at_s=table.duration_s("at", 0.0, 86_400.0, "10 s"),
         users=table.integer("users", 1, MAX_USERS, 300),
         spawn_rate=table.number("spawn_rate", 0.1, MAX_SPAWN_RATE, 60.0),
@@ -266,17 +234,17 @@ def _gateway(top: Table) -> Mapping[str, str]:
     settings: dict[str, str] = {}
     for key, value in table.content.items():
         if not _SETTING.fullmatch(key):
-            table.report(key, f"{key} is no gateway setting; its names start with GATEWAY_")
+            table.report(key, f"{key} is not a gateway setting; their names start with GATEWAY_")
         elif key.endswith(_SECRETS):
             table.report(
-                key, f"{key} is a secret and has no place in a scenario; a run makes its own"
+                key, f"{key} is a secret, which a scenario must not hold; a run makes its own"
             )
         elif isinstance(value, bool):
             settings[key] = "1" if value else "0"
         elif isinstance(value, int | float | str):
             settings[key] = str(value)
         else:
-            table.report(key, f"{key} is no text, number or boolean; write such as {key} = 5")
+            table.report(key, f"{key} is not a text, number or boolean; write such as {key} = 5")
     return settings
 
 

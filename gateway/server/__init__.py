@@ -1,4 +1,4 @@
-"""Composition: the parts of the gateway put together around aiohttp and the transport."""
+"""The gateway's server: its parts, put together around aiohttp and the transport."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``Gateway``: every part made once, put together, started and stopped."""
+"""``Gateway``: makes all parts of the gateway, and starts and stops them."""
 
 from __future__ import annotations
 
@@ -12,28 +12,31 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from gateway import strictjson
-from gateway.admission import AddressAdmission, UserConnections
+from gateway import strict_json
 from gateway.auth import Authenticator
 from gateway.contract import (
     CLOSE_TIMEOUT_SECONDS,
     MAX_PAYLOAD_BYTES,
     MAX_PUBLISH_BYTES,
+    LimitName,
     ServerEvent,
 )
 from gateway.expiry import ExpiryWheel
+from gateway.limits.address_admission import AddressAdmission
+from gateway.limits.quota import EventQuotas
+from gateway.limits.user_connections import UserConnections
+from gateway.limits.user_windows import UserWindows
 from gateway.metrics import GatewayMetrics
-from gateway.ratelimit import UserLimiters
 from gateway.server.broadcast import Broadcaster
 from gateway.server.clock import Clock, SystemClock
 from gateway.server.connections import Connections
+from gateway.server.context import Context
 from gateway.server.flows import FLOWS
 from gateway.server.front_door import FrontDoor
 from gateway.server.garbage import GarbageCollection
 from gateway.server.handlers import Handlers
 from gateway.server.log import get_logger
 from gateway.server.routes import Routes
-from gateway.server.tables import Tables
 from gateway.server.ticks import Ticks
 from gateway.server.welcome import enforced_limits
 from gateway.session import Sessions
@@ -43,21 +46,21 @@ from gateway.subscriptions import Subscriptions
 from gateway.transport import AsyncServer, Door, bound_accepted
 
 _BACKLOG: Final = 4_096
-_RECONNECT_AFTER_MS: Final = (1_000, 5_000)  # jitter: not all at once onto the next process
+_RECONNECT_AFTER_MS: Final = (1_000, 5_000)  # jitter: clients must not reconnect all at once
 _KEEP_ALIVE_S: Final = 30.0  # between two HTTP requests of one connection
 _TOLD_A_TURN: Final = 100
 _PACE_S: Final = 0.1  # between two closes of a drain
-_PACED_SHARE: Final = 0.4  # of the time to stop, that the closes may take together
+_PACED_SHARE: Final = 0.4  # share of the shutdown time for all closes together
 
 log = get_logger(__name__)
 
 
 class Gateway:
-    """A gateway that can be started in any asyncio process.
+    """A gateway that runs in any asyncio process.
 
     Args:
-        settings: what is enforced.
-        clock: where its times come from; the machine's when not given.
+        settings: the settings.
+        clock: the clock, the system's by default.
     """
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
@@ -70,58 +73,57 @@ class Gateway:
         metrics = GatewayMetrics()
         addresses = AddressAdmission(settings)
         self._door = FrontDoor(settings, addresses, self.clock, metrics, lambda: self.is_ready)
-        self.tables = self._make_tables(metrics, addresses)
-        self.connections = Connections(self.tables, self._authenticator, self._door.address_of)
-        self._handlers = Handlers(self.tables, self.connections)
-        self._ticks = Ticks(self.tables, self.connections)
+        self.transport = self._make_transport(metrics)
+        self.context = self._make_context(metrics, addresses)
+        self.connections = Connections(self.context, self._authenticator, self._door.address_of)
+        self._handlers = Handlers(self.context, self.connections)
+        self._ticks = Ticks(self.context, self.connections)
         self._garbage = GarbageCollection(metrics, self._is_idle)
-        self._routes = Routes(self.tables, self._authenticator, lambda: self.is_ready)
-        transport = self.tables.transport
-        transport.on("connect", self.connections.connect)
-        transport.on("disconnect", self.connections.disconnect)
-        self.publish = self.tables.broadcaster.publish_one
-        self.broadcast_to_room = self.tables.broadcaster.broadcast_to_room
-        self.send_to_user = self.tables.broadcaster.send_to_user
-        self.send_to_client = self.tables.broadcaster.send_to_client
+        self._routes = Routes(self.context, self._authenticator, lambda: self.is_ready)
+        self.transport.on("connect", self.connections.connect)
+        self.transport.on("disconnect", self.connections.disconnect)
+        self.publish = self.context.broadcaster.publish_one
+        self.broadcast_to_room = self.context.broadcaster.broadcast_to_room
+        self.send_to_user = self.context.broadcaster.send_to_user
+        self.send_to_client = self.context.broadcaster.send_to_client
 
-    def _make_tables(self, metrics: GatewayMetrics, addresses: AddressAdmission) -> Tables:
+    def _make_context(self, metrics: GatewayMetrics, addresses: AddressAdmission) -> Context:
         settings = self.settings
-        streams = Streams(
-            epoch=secrets.token_hex(8),
-            retention_ns=round(settings.user_retention_seconds * 1e9),
-        )
+        quotas = EventQuotas.of(settings)
+        retention_ns = round(settings.user_retention_seconds * 1e9)
+        streams = Streams(epoch=secrets.token_hex(8), retention_ns=retention_ns)
         user_connections = UserConnections(settings.max_connections_per_user)
-        transport = self._make_transport(metrics)
         broadcaster = Broadcaster(
-            transport,
+            self.transport,
             streams,
             user_connections.of,
             self.clock,
             metrics,
             key=secrets.token_bytes(16),
         )
-        return Tables(
+        return Context(
             settings=settings,
             clock=self.clock,
             metrics=metrics,
-            transport=transport,
+            transport=self.transport,
             broadcaster=broadcaster,
             sessions=Sessions(),
             subscriptions=Subscriptions(
                 settings.max_rooms_per_client, settings.max_symbols_per_process
             ),
             user_connections=user_connections,
-            user_limiters=UserLimiters(settings),
+            quotas=quotas,
+            user_windows=UserWindows(quotas.by_limit[LimitName.USER], retention_ns),
             addresses=addresses,
             streams=streams,
             expiries=ExpiryWheel(self.clock.unix_s()),
-            limits=enforced_limits(settings),
+            limits=enforced_limits(settings, quotas),
         )
 
     def _make_transport(self, metrics: GatewayMetrics) -> AsyncServer:
         settings = self.settings
         transport = AsyncServer(
-            json=strictjson,
+            json=strict_json,
             flows=FLOWS,
             on_event=self._on_event,
             on_welcome=self._on_welcome,
@@ -139,7 +141,7 @@ class Gateway:
             max_waiting_bytes=settings.max_queue_bytes,
             close_timeout=CLOSE_TIMEOUT_SECONDS,
         )
-        engine, fanout = transport.eio, transport.fanout
+        engine, fanout = transport.engine, transport.fanout
         metrics.watch_transport(
             waiting_bytes=lambda: engine.waiting_bytes,
             waiting_sends=lambda: sum(fanout.waiting),
@@ -163,12 +165,12 @@ class Gateway:
 
     def _on_breach(self, sid: str | None, what: str) -> None:
         log.warning("protocol breach", client=sid, what=what)
-        session = None if sid is None else self.tables.sessions.get(sid)
+        session = None if sid is None else self.context.sessions.get(sid)
         if session is not None:
             session.closing_reason = "protocol breach"
 
     def _is_idle(self) -> bool:
-        return not any(self.tables.transport.fanout.waiting)
+        return not any(self.transport.fanout.waiting)
 
     def get_stats(self, limit: int = 100, cursor: str | None = None) -> dict[str, Any]:
         """Return a page of ``{connectedClients, totalSubscriptions, clients, next?}``."""
@@ -178,15 +180,15 @@ class Gateway:
         """Listen, start the timers, and become ready.
 
         Returns:
-            The URL that it listens on; a port of 0 has become a real one.
+            The URL, with the real port if the setting was 0.
 
         Raises:
-            OSError: the address is taken or not this machine's.
+            OSError: the address is in use, or not one of this machine.
+            RuntimeError: aiohttp did not set up its server.
         """
         app = web.Application(client_max_size=MAX_PUBLISH_BYTES)
         self._routes.add_to(app)
-        transport = self.tables.transport
-        transport.attach(app)
+        self.transport.attach(app)
         self._runner = web.AppRunner(
             app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=_KEEP_ALIVE_S
         )
@@ -196,7 +198,7 @@ class Gateway:
             raise RuntimeError("aiohttp's runner has no server after its setup")
         listener = _listen(self.settings.host, self.settings.port)
         self._server = await asyncio.get_running_loop().create_server(
-            partial(Door, transport.eio, serve, is_bounded=bound_accepted(listener)),
+            partial(Door, self.transport.engine, serve, is_bounded=bound_accepted(listener)),
             sock=listener,
             backlog=_BACKLOG,
         )
@@ -207,25 +209,24 @@ class Gateway:
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def stop(self) -> None:
-        """Turn new clients away, tell the others, close every transport, and stop listening."""
+        """Refuse new clients, tell the others, close every transport, and stop listening."""
         self.is_ready = False
         await self._ticks.stop()
-        transport = self.tables.transport
-        sessions = list(self.tables.sessions)
+        sessions = list(self.context.sessions)
         for position, session in enumerate(sessions, start=1):
             session.closing_reason = "draining"
-            transport.reply(
+            self.transport.reply(
                 session.sid,
                 ServerEvent.SERVER_DRAINING,
                 {
                     "reconnectAfter": random.randint(*_RECONNECT_AFTER_MS),  # noqa: S311 - jitter
-                    "timestamp": self.tables.broadcaster.timestamp(),
+                    "timestamp": self.context.broadcaster.timestamp(),
                 },
             )
             if not position % _TOLD_A_TURN:
                 await asyncio.sleep(0)
         await self._close_in_turn([session.sid for session in sessions])
-        await transport.shutdown()
+        await self.transport.shutdown()
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -235,7 +236,7 @@ class Gateway:
         self._garbage.stop()
 
     async def _close_in_turn(self, sids: list[str]) -> None:
-        """Close clients one after the other, so that they do not all return at once."""
+        """Close clients one after the other, so that they do not all reconnect at once."""
         pace_s = min(_PACE_S, _PACED_SHARE * self.settings.shutdown_seconds / max(1, len(sids)))
         loop = asyncio.get_running_loop()
         began_s = loop.time()
@@ -243,21 +244,21 @@ class Gateway:
             ahead_s = began_s + position * pace_s - loop.time()
             if ahead_s > 0:
                 await asyncio.sleep(ahead_s)
-            self.tables.transport.close_transport(sid, "draining")
+            self.transport.close_transport(sid, "draining")
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; dual-stack where the host is an IPv6 wildcard."""
+    """Return a listening socket, dual-stack if the host is an IPv6 wildcard."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=_BACKLOG)
 
 
 async def run(gateway: Gateway, stopping: asyncio.Event, report: Callable[[str], None]) -> None:
-    """Start a gateway, report its URL, and stop it when asked, in bounded time.
+    """Start a gateway, report its URL, and stop it within ``shutdown_seconds`` when asked.
 
     Args:
-        gateway: not started yet.
-        stopping: set when it shall stop.
+        gateway: the gateway, not started yet.
+        stopping: the event that asks it to stop.
         report: called with the URL once it is ready.
     """
     report(await gateway.start())
@@ -265,4 +266,4 @@ async def run(gateway: Gateway, stopping: asyncio.Event, report: Callable[[str],
     try:
         await asyncio.wait_for(gateway.stop(), gateway.settings.shutdown_seconds)
     except TimeoutError:
-        log.warning("stopped with clients that did not close in time")
+        log.warning("stopped before all clients were closed")

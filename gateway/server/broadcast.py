@@ -1,8 +1,8 @@
-"""Broadcast: numbers are given and frames are queued here, one publication after the other.
+"""``Broadcaster``: numbers publications and queues them for their recipients.
 
-Nothing here awaits: a publication is numbered, its recipients are counted and it stands in
-its lane before anything else happens. So order within a stream is the order of its numbers,
-and the ``at`` of a subscription's answer, which goes through the same lane, is exact.
+Nothing here awaits. A publication is numbered, its recipients are chosen and it is queued in
+its lane in one step. So events of a stream arrive in the order of their numbers, and the
+``at`` of a subscription's answer, which takes the same lane, is exact.
 """
 
 from __future__ import annotations
@@ -13,32 +13,33 @@ from typing import Any, Final
 from gateway.contract import ErrorCode, iso_timestamp, user_room
 from gateway.errors import PublicationRejected
 from gateway.metrics import GatewayMetrics
-from gateway.publication import Delivery, Publication, parse_publication, plan
+from gateway.publication import Publication, parse_publication
+from gateway.routing import Delivery, plan
 from gateway.server.clock import Clock
 from gateway.streams import Streams
-from gateway.transport import AsyncServer
+from gateway.transport import SocketServer
 
 _MOST_WAITING_SENDS: Final = 250_000
-"""Sends, one a recipient, that may wait in a lane; a publisher is told to come back when more
-do. It is two to three seconds of work."""
+"""Queued sends of a lane above which a publication is refused. A publication counts once per
+recipient. It is two to three seconds of work."""
 _RETRY_AFTER_S: Final = 1.0
 
 
 class Broadcaster:
-    """The only way by which events reach more than the client that asked.
+    """Sends events to rooms, users and clients. Only replies do not pass through it.
 
     Args:
-        transport: queues frames.
-        streams: the numbers.
-        user_sids: ``user id -> sids`` of a user's connections.
-        clock: for ``ts`` and ``timestamp``.
-        metrics: messages out, fan-out time.
-        key: for the public form's ids; new for each process.
+        transport: sends the events.
+        streams: gives the numbers.
+        user_sids: returns the ids of a user's connections.
+        clock: the clock of ``ts`` and ``timestamp``.
+        metrics: counts messages, and times the fan-out.
+        key: the hash key of the public form's ids, new for each process.
     """
 
     def __init__(
         self,
-        transport: AsyncServer,
+        transport: SocketServer,
         streams: Streams,
         user_sids: Callable[[str], Collection[str]],
         clock: Clock,
@@ -53,21 +54,21 @@ class Broadcaster:
         self._key = key
 
     def ts_us(self) -> int:
-        """Return the gateway's monotonic clock in µs: what ``ts`` carries."""
+        """Return the monotonic clock in µs, the unit of ``ts``."""
         return self._clock.monotonic_ns() // 1_000
 
     def timestamp(self) -> str:
-        """Return the wall clock as the wire writes it."""
+        """Return the wall clock in the format of ``timestamp``."""
         return iso_timestamp(self._clock.unix_s())
 
     def publish(self, publications: Sequence[Publication]) -> list[dict[str, Any]]:
         """Number and queue publications, in order.
 
         Returns:
-            For each: ``{stream, seq?, userSeq?, ts}``.
+            For each publication: ``{stream, seq?, userSeq?, ts}``.
 
         Raises:
-            PublicationRejected: 503, too much waits in a lane already; nothing was published.
+            PublicationRejected: 503: a lane is full, and nothing was published.
         """
         if max(self._transport.fanout.waiting) >= _MOST_WAITING_SENDS:
             raise PublicationRejected(
@@ -118,7 +119,7 @@ class Broadcaster:
 
     def to_everyone(self, event: str, data: Mapping[str, Any]) -> None:
         """Queue one of the gateway's own events, encoded once, for every client."""
-        # No subscription's answer names its number, so that answers need not wait for it.
+        # It is in no stream that a subscription's answer names, so answers may overtake it.
         sent = self._transport.broadcast(
             event, data, on_done=self._metrics.fanned_out, is_passable=True
         )
@@ -129,23 +130,43 @@ class Broadcaster:
     ) -> dict[str, Any]:
         """Publish an event to one room, or a market event to rooms of its symbol.
 
+        Args:
+            room_or_rooms: the room or the rooms.
+            event: the event's name.
+            data: its payload.
+
+        Returns:
+            ``{stream, seq?, userSeq?, ts}``.
+
         Raises:
-            PublicationRejected: the event may not be published so; its errors say why.
+            PublicationRejected: the publication is invalid. The errors say why.
         """
         if isinstance(room_or_rooms, str):
             return self.publish_one({"room": room_or_rooms, "event": event, "data": data})
         return self.publish_one({"rooms": list(room_or_rooms), "event": event, "data": data})
 
     def send_to_user(self, user_id: str, event: str, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Publish an event to all of one user's clients, numbered in the user's stream."""
+        """Publish an event to all clients of a user, numbered in the user's stream.
+
+        Args:
+            user_id: the user.
+            event: the event's name.
+            data: its payload.
+        """
         return self.publish_one({"userId": user_id, "event": event, "data": data})
 
     def send_to_client(self, client_id: str, event: str, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Send an event to one client, unnumbered."""
+        """Send an event to one client, without a number.
+
+        Args:
+            client_id: the client.
+            event: the event's name.
+            data: its payload.
+        """
         return self.publish_one({"clientId": client_id, "event": event, "data": data})
 
     def publish_one(self, item: Mapping[str, Any]) -> dict[str, Any]:
-        """Publish one item of the shape that ``POST /api/v1/publish`` takes."""
+        """Publish one item of the form that ``POST /api/v1/publish`` takes."""
         return self.publish([parse_publication(item)])[0]
 
 

@@ -1,4 +1,4 @@
-"""The clocks: one for the machine, one that a test winds by hand."""
+"""The gateway's clock: the system's, or one that tests set."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from gateway.contract import clock_id
 
 
 class Clock(Protocol):
-    """Where the gateway's shells get the time from; decisions are handed it as an argument."""
+    """The source of the time. Pure modules get the time as an argument."""
 
     id: str
-    """What the welcome event calls ``clock``."""
+    """The ``clock`` of the welcome event."""
 
     def monotonic_ns(self) -> int:
-        """Return nanoseconds of the monotonic clock: spans, limits, ``ts``."""
+        """Return the monotonic clock in ns, for durations, limits and ``ts``."""
         ...
 
     def unix_s(self) -> float:
-        """Return seconds of the wall clock: ``timestamp``, a token's ``exp``, nothing else."""
+        """Return the wall clock in s, only for ``timestamp`` and a token's ``exp``."""
         ...
 
 
 class SystemClock:
-    """The machine's clocks."""
+    """The system's clocks."""
 
     def __init__(self) -> None:
         self.id = read_clock_id()
@@ -41,11 +41,11 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that stands still until it is told: both of its times move together.
+    """A clock for tests, which moves only by ``advance``.
 
     Args:
-        monotonic_ns: where the monotonic clock starts.
-        unix_s: where the wall clock starts.
+        monotonic_ns: the start of the monotonic clock, ns.
+        unix_s: the start of the wall clock, s.
     """
 
     def __init__(self, monotonic_ns: int = 1_000_000_000, unix_s: float = 1_800_000_000.0) -> None:
@@ -54,23 +54,24 @@ class ManualClock:
         self._unix_s = unix_s
 
     def monotonic_ns(self) -> int:
-        """Return the time it was wound to."""
+        """Return the monotonic time."""
         return self._monotonic_ns
 
     def unix_s(self) -> float:
-        """Return the wall time it was wound to."""
+        """Return the wall time."""
         return self._unix_s
 
     def advance(self, seconds: float) -> None:
-        """Wind both clocks forward."""
+        """Move both clocks forward."""
         self._monotonic_ns += round(seconds * 1e9)
         self._unix_s += seconds
 
 
 def read_clock_id() -> str:
-    """Return the id of this machine's monotonic clock, or a random one where the kernel has none.
+    """Return the id of this machine's monotonic clock, random if the kernel has none.
 
-    A random id equals nobody's, so a client estimates the offset: right, if not as sharp.
+    A client compares the id with its own. With a random id it estimates the clock offset,
+    which is correct but less precise.
     """
     try:
         boot_id = Path("/proc/sys/kernel/random/boot_id").read_text("ascii")

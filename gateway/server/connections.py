@@ -1,67 +1,70 @@
-"""Connections: from the handshake to the last table that a client is taken out of."""
+"""``Connections``: authenticates, welcomes, watches and closes clients."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from socketio.exceptions import ConnectionRefusedError as Refused
-
 from gateway.auth import Authenticator, Identity, authenticate
 from gateway.contract import ErrorCode, ServerEvent, Text, iso_timestamp, user_room
-from gateway.errors import AuthenticationError, ClientError, TooManyConnections
+from gateway.errors import AuthenticationError, TooManyConnections, WireError
+from gateway.server.context import Context
 from gateway.server.log import get_logger
-from gateway.server.tables import Tables
 from gateway.server.welcome import welcome_payload
 from gateway.session import Session
-from gateway.transport import RequestEnviron
+from gateway.transport import ConnectRejected, RequestEnviron
 
 log = get_logger(__name__)
 
 
 class Connections:
-    """Opens, greets, watches over and closes the clients.
+    """The life of a client, from its handshake to its removal from the last table.
 
     Args:
-        tables: the gateway's state.
+        context: the parts of the gateway.
         authenticator: verifies tokens.
-        address_of: where a request came from.
+        address_of: returns the client's address of a request.
     """
 
     def __init__(
         self,
-        tables: Tables,
+        context: Context,
         authenticator: Authenticator,
         address_of: Callable[[RequestEnviron], str],
     ) -> None:
-        self._tables = tables
+        self._context = context
         self._authenticator = authenticator
         self._address_of = address_of
 
     def connect(self, sid: str, environ: RequestEnviron, auth: object) -> None:
-        """Authenticate a CONNECT; the transport's connect handler.
+        """Authenticate a client; the transport's connect handler.
+
+        Args:
+            sid: the client.
+            environ: the request that opened its session.
+            auth: the payload of its CONNECT packet.
 
         Raises:
-            Refused: becomes a CONNECT_ERROR packet; no table has heard of the client.
+            ConnectRejected: the token is missing or refused. The client gets a CONNECT_ERROR.
         """
-        tables = self._tables
-        now_ns = tables.clock.monotonic_ns()
+        context = self._context
+        now_ns = context.clock.monotonic_ns()
         try:
             identity = authenticate(
                 self._authenticator,
                 auth,
                 environ.head.parameter("token"),
-                tables.clock.unix_s(),
-                development=tables.settings.environment == "development",
+                context.clock.unix_s(),
+                development=context.settings.environment == "development",
             )
         except AuthenticationError as error:
-            tables.metrics.authentication_failed(error.code)
+            context.metrics.authentication_failed(error.code)
             log.warning("authentication refused", client=sid, code=error.code, reason=error.reason)
-            raise Refused(error.message, {"code": error.code}) from None
+            raise ConnectRejected(error.message, {"code": error.code}) from None
         except Exception:
             log.exception("connect handler failed", client=sid)
-            raise Refused(Text.AUTH_FAILED, {"code": ErrorCode.AUTH_FAILED}) from None
-        limiter = tables.limiter_for(identity.user_id)
-        tables.sessions.add(
+            raise ConnectRejected(Text.AUTH_FAILED, {"code": ErrorCode.AUTH_FAILED}) from None
+        limiter = context.limiter_for(identity.user_id)
+        context.sessions.add(
             Session(
                 sid=sid,
                 identity=identity,
@@ -70,105 +73,113 @@ class Connections:
                 limiter=limiter,
             )
         )
-        tables.streams.hold(identity.user_id)
+        context.streams.hold(identity.user_id)
 
     def welcome(self, sid: str) -> None:
-        """Greet a client that has its CONNECT, and let it into its user's room."""
-        tables = self._tables
-        session = tables.sessions.get(sid)
+        """Send the welcome event to a connected client, and add it to its user's room."""
+        context = self._context
+        session = context.sessions.get(sid)
         if session is None:
             return
         user_id = session.identity.user_id
-        now_ns = tables.clock.monotonic_ns()
-        surplus = tables.user_connections.add(user_id, sid, now_ns)
-        tables.transport.reply(sid, ServerEvent.CONNECTED, welcome_payload(tables, session))
-        tables.transport.enter_rooms(sid, (user_room(user_id),))
-        tables.metrics.client_connected()
-        tables.count_changed = True
+        now_ns = context.clock.monotonic_ns()
+        surplus = context.user_connections.add(user_id, sid, now_ns)
+        context.transport.reply(sid, ServerEvent.CONNECTED, welcome_payload(context, session))
+        context.transport.enter_rooms(sid, (user_room(user_id),))
+        context.metrics.client_connected()
+        context.count_changed = True
         self._watch(session)
         log.info("client connected", client=sid, user=user_id)
         if surplus is not None:
             self.close(
                 surplus,
-                TooManyConnections(tables.settings.max_connections_per_user),
+                TooManyConnections(context.settings.max_connections_per_user),
                 reason="too many connections",
             )
 
     def disconnect(self, sid: str, reason: str) -> None:
-        """Take a client out of every table; the transport's disconnect handler."""
-        tables = self._tables
-        session = tables.sessions.remove(sid)
+        """Remove a client from every table; the transport's disconnect handler."""
+        context = self._context
+        session = context.sessions.remove(sid)
         if session is None:
             return
-        now_ns = tables.clock.monotonic_ns()
+        now_ns = context.clock.monotonic_ns()
         user_id = session.identity.user_id
-        tables.expiries.cancel(sid)
-        tables.subscriptions.drop(sid)
-        tables.user_connections.remove(sid)
-        tables.user_limiters.release(user_id, now_ns)
-        tables.streams.release(user_id, now_ns)
-        tables.metrics.client_closed(
+        context.expiries.cancel(sid)
+        context.subscriptions.drop(sid)
+        context.user_connections.remove(sid)
+        context.user_windows.release(user_id, now_ns)
+        context.streams.release(user_id, now_ns)
+        context.metrics.client_closed(
             session.closing_reason or reason, (now_ns - session.connected_at_ns) / 1e9
         )
-        tables.metrics.set_subscriptions(tables.subscriptions.counts())
-        tables.count_changed = True
+        context.metrics.set_subscriptions(context.subscriptions.counts())
+        context.count_changed = True
         log.info("client closed", client=sid, user=user_id, reason=session.closing_reason or reason)
 
     def refresh(self, session: Session, token: str) -> Identity:
-        """Put a new token of the same user in place of a connection's.
+        """Replace the token of a connection by a new one of the same user.
 
         Raises:
-            ClientError: AUTH_FAILED or NOT_ALLOWED; nothing has changed.
+            WireError: AUTH_FAILED or NOT_ALLOWED. The connection keeps its token.
         """
-        identity = self._authenticator.refresh(session.identity, token, self._tables.clock.unix_s())
+        identity = self._authenticator.refresh(
+            session.identity, token, self._context.clock.unix_s()
+        )
         session.identity = identity
         session.expiring_told = False
         self._watch(session)
         return identity
 
     def watch_expiries(self) -> None:
-        """Tell clients whose token is about to expire; close those whose token did."""
-        tables = self._tables
-        for sid in tables.expiries.take_due(tables.clock.unix_s()):
-            session = tables.sessions.get(sid)
+        """Warn clients whose token expires soon, and close those whose token has expired."""
+        context = self._context
+        for sid in context.expiries.take_due(context.clock.unix_s()):
+            session = context.sessions.get(sid)
             if session is None or session.identity.expires_at is None:
                 continue
             expires_at = session.identity.expires_at
             if not session.expiring_told:
                 session.expiring_told = True
-                tables.transport.reply(
+                context.transport.reply(
                     sid,
                     ServerEvent.TOKEN_EXPIRING,
                     {
                         "expiresAt": iso_timestamp(expires_at),
-                        "timestamp": tables.broadcaster.timestamp(),
+                        "timestamp": context.broadcaster.timestamp(),
                     },
                 )
                 self._watch(session)
             else:
                 self.close(sid, AuthenticationError.expired(), reason="token expired")
 
-    def close(self, sid: str, error: ClientError | None, *, reason: str) -> None:
-        """Close a client, the error first; the reason goes to log and metrics."""
-        tables = self._tables
-        session = tables.sessions.get(sid)
+    def close(self, sid: str, error: WireError | None, *, reason: str) -> None:
+        """Send an error to a client and close it.
+
+        Args:
+            sid: the client.
+            error: the error, ``None`` for none.
+            reason: the reason for the log and the metrics.
+        """
+        context = self._context
+        session = context.sessions.get(sid)
         if session is None:
             return
         session.closing_reason = reason
         if error is not None:
-            tables.transport.reply(
-                sid, ServerEvent.ERROR, error.payload(tables.broadcaster.timestamp())
+            context.transport.reply(
+                sid, ServerEvent.ERROR, error.payload(context.broadcaster.timestamp())
             )
-        tables.transport.kick(sid)
+        context.transport.kick(sid)
 
     def _watch(self, session: Session) -> None:
         expires_at = session.identity.expires_at
         if expires_at is None:
             return
-        settings = self._tables.settings
+        settings = self._context.settings
         lead_s = (
             settings.token_leeway_seconds
             if session.expiring_told
             else -settings.token_expiring_seconds
         )
-        self._tables.expiries.schedule(session.sid, expires_at + lead_s)
+        self._context.expiries.schedule(session.sid, expires_at + lead_s)

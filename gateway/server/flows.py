@@ -1,26 +1,20 @@
-"""Flows: in which lane each of the gateway's events leaves, and what may be conflated."""
+"""Flows: the lane in which each event leaves, and whether it may be conflated there."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from gateway.contract import Channel, MarketEvent, ServerEvent
+from gateway.contract import CHANNELS, EVENTS, Audience, Channel, EventRow
 from gateway.transport import Flow, Lane
 
-FLOWS: Final = {
-    event.value: Flow(lane=Lane.MARKET, conflate_by=("symbol",), previous="prevSeq")
-    for event in MarketEvent
-} | {
-    # Only the last one matters: nobody is closed for not having read an older one.
-    ServerEvent.CONNECTION_COUNT.value: Flow(conflate_by=()),
-    ServerEvent.HEARTBEAT.value: Flow(conflate_by=()),
-}
-"""Market data wait behind everything else; of a symbol, of the connection count and
-of the heartbeat a slow client gets the newest alone."""
 
-LANES: Final = {
-    Channel.TRADING: Lane.LOSSLESS,
-    Channel.LLM: Lane.LOSSLESS,
-    Channel.MARKET_DATA: Lane.MARKET,
-}
+def _flow(row: EventRow) -> Flow:
+    previous = "prevSeq" if row.audience is Audience.SYMBOL_ROOMS else None
+    return Flow(lane=Lane[row.lane], conflate_by=row.conflated_by, previous=previous)
+
+
+FLOWS: Final = {name: flow for name, row in EVENTS.items() if (flow := _flow(row)) != Flow()}
+"""Events that the transport does not simply send in order and whole."""
+
+LANES: Final[dict[Channel, Lane]] = {name: Lane[row.lane] for name, row in CHANNELS.items()}
 """The lane of each channel's numbered streams."""

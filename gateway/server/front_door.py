@@ -1,7 +1,7 @@
-"""The front door: who may open an Engine.IO session, decided before there is one.
+"""``FrontDoor``: admits or refuses a request before it gets an Engine.IO session.
 
-A refusal here is an HTTP answer with ``Retry-After``, so that the back-off of a stock
-client brings it back (contract: handshake).
+A refused request gets an HTTP answer with ``Retry-After``, so a stock client tries again by
+itself (contract: handshake).
 """
 
 from __future__ import annotations
@@ -9,27 +9,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from gateway.admission import AddressAdmission, client_address
+from gateway.client_address import client_address
+from gateway.limits.address_admission import AddressAdmission
 from gateway.metrics import GatewayMetrics
 from gateway.server.clock import Clock
 from gateway.server.log import get_logger
 from gateway.settings import Settings
-from gateway.transport import Refusal, RequestEnviron
+from gateway.transport import HandshakeRefusal, RequestEnviron
 
 _RETRY_WHILE_DRAINING_S: Final = 5
+_TOO_MANY_REQUESTS: Final = 429
 
 log = get_logger(__name__)
 
 
 class FrontDoor:
-    """Admission by address, and the answer while the gateway starts or drains.
+    """Admits requests by address, unless the gateway is starting or draining.
 
     Args:
-        settings: limits by address, trusted proxies.
-        admission: the counts.
-        clock: for the rolling minute.
-        metrics: where refusals are counted.
-        is_ready: whether new clients are welcome.
+        settings: the settings, for the trusted proxies.
+        admission: the limits by address.
+        clock: the clock.
+        metrics: counts refusals.
+        is_ready: returns whether the gateway accepts new clients.
     """
 
     def __init__(
@@ -46,23 +48,23 @@ class FrontDoor:
         self._metrics = metrics
         self._is_ready = is_ready
 
-    def admit(self, environ: RequestEnviron) -> Refusal | None:
-        """Give a session its place, or say why not; the transport's ``admit``."""
+    def admit(self, environ: RequestEnviron) -> HandshakeRefusal | None:
+        """Admit a request, or return its refusal; the transport's ``admit``."""
         if not self._is_ready():
-            return Refusal(503, "not accepting new clients", _RETRY_WHILE_DRAINING_S)
+            return HandshakeRefusal(503, "not accepting new clients", _RETRY_WHILE_DRAINING_S)
         refusal = self._admission.admit(self.address_of(environ), self._clock.monotonic_ns())
         if refusal is None:
             return None
-        self._metrics.address_refused(refusal.reason)
-        log.warning("session refused", reason=refusal.reason, status=refusal.status)
-        return Refusal(refusal.status, refusal.reason, refusal.retry_after_s)
+        self._metrics.address_refused(refusal.limit)
+        log.warning("session refused", reason=refusal.limit, status=_TOO_MANY_REQUESTS)
+        return HandshakeRefusal(_TOO_MANY_REQUESTS, refusal.limit, refusal.retry_after_s)
 
     def session_closed(self, environ: RequestEnviron) -> None:
-        """Give the place of a session back."""
+        """Release the place of a session; the transport's ``on_session_close``."""
         self._admission.release(self.address_of(environ))
 
     def address_of(self, environ: RequestEnviron) -> str:
-        """Return the client's address: the peer's, or what a trusted proxy says it is."""
+        """Return the client's address: the peer's, or the one that a trusted proxy names."""
         proxies = self._settings.trusted_proxies
         if not proxies:
             return client_address(environ.peer, None, proxies)

@@ -1,9 +1,9 @@
-"""Garbage collection, tamed: what lives long is not looked at again and again.
+"""Garbage collection without long pauses: long-lived objects are not scanned again.
 
 A full collection takes tens of milliseconds with thousands of clients. Young objects are
-collected as ever, in small portions; what survives is frozen, so that it is not scanned
-again (a frozen object is still freed when nobody refers to it any more). Only cycles among
-frozen objects need a full collection: seldom, and while nothing waits to be sent.
+collected as usual, in short pauses. Survivors are frozen: the collector skips them, and
+reference counting still frees them. Only cycles of frozen objects need a full collection,
+which is rare and runs while no send is queued.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from typing import Any, Final
 from gateway.metrics import GatewayMetrics
 
 _THRESHOLDS: Final = (2_000, 10, 1_000_000)
-"""Allocations to a young collection, young ones to a middle one; full ones are our own."""
+"""Allocations per young collection, young collections per middle one, and practically no
+automatic full collection."""
 _LEAST_S: Final = 600.0
 _MOST_S: Final = 3_600.0
 _NS_PER_S: Final = 1e9
 
 
 class GarbageCollection:
-    """Freezes, collects and times.
+    """Freezes long-lived objects, runs full collections and measures all pauses.
 
     Args:
-        metrics: where pauses are noted.
-        is_idle: whether nothing waits to be sent.
+        metrics: counts the pauses.
+        is_idle: returns whether no send is queued.
     """
 
     def __init__(self, metrics: GatewayMetrics, is_idle: Callable[[], bool]) -> None:
@@ -38,7 +39,7 @@ class GarbageCollection:
         self._thresholds_before: tuple[int, int, int] | None = None
 
     def start(self) -> None:
-        """Freeze what the start has made, and take the full collections over."""
+        """Freeze the objects made so far, and replace the automatic full collections."""
         gc.collect()
         gc.freeze()
         self._thresholds_before = gc.get_threshold()
@@ -47,7 +48,7 @@ class GarbageCollection:
         self._collected_s = time.monotonic()
 
     def stop(self) -> None:
-        """Leave the process as it was."""
+        """Restore the collector's settings."""
         if self._thresholds_before is not None:
             gc.callbacks.remove(self._time)
             gc.set_threshold(*self._thresholds_before)
@@ -55,7 +56,7 @@ class GarbageCollection:
             self._thresholds_before = None
 
     def tick(self) -> None:
-        """Freeze what has survived; collect fully where it is time and nothing waits."""
+        """Freeze survivors, or collect fully if that is due and no send is queued."""
         since_s = time.monotonic() - self._collected_s
         if since_s >= _MOST_S or (since_s >= _LEAST_S and self._is_idle()):
             gc.unfreeze()

@@ -1,4 +1,4 @@
-"""Handlers: what each event of a client does, and how its errors are answered."""
+"""``Handlers``: handles the events of clients, and answers their errors."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from typing import Any, Final
 
 from gateway.channels import SubscriptionRequest, parse_subscription
 from gateway.contract import (
+    LLM_ERROR_EVENT,
     MAX_LLM_EVENT_BYTES,
     ClientEvent,
-    LlmEvent,
     ServerEvent,
     iso_timestamp,
 )
 from gateway.errors import (
-    ClientError,
     InternalError,
     InvalidPayload,
     RateLimited,
     UnknownEvent,
+    WireError,
 )
+from gateway.limits.event_limiter import EventRefusal
 from gateway.llm import parse_cancel, parse_chat, provider_not_found
 from gateway.server.connections import Connections
+from gateway.server.context import Context
 from gateway.server.flows import LANES
 from gateway.server.log import get_logger
-from gateway.server.tables import Tables
 from gateway.session import Session
 from gateway.transport import Lane
 
@@ -36,13 +37,13 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
-    """What goes back: an event, and the acknowledgement where it is not the event's payload."""
+    """The reply to an event, and its acknowledgement if that is not the reply's payload."""
 
     event: str
     payload: dict[str, Any]
     acknowledgement: dict[str, Any] | None = None
     lane: Lane | None = None
-    """The lane that it must not overtake, for it names numbers of streams that leave there."""
+    """The lane that the reply must not overtake: it names numbers of that lane's streams."""
 
 
 _Handler = Callable[[Session, Any], _Reply]
@@ -52,15 +53,15 @@ _LARGE_EVENTS: Final = frozenset({ClientEvent.LLM_CHAT_STREAM, ClientEvent.LLM_S
 
 
 class Handlers:
-    """Answers client events; an error is answered, never lets go of the client.
+    """Handles client events. Errors are answered; they never disconnect the client.
 
     Args:
-        tables: the gateway's state.
-        connections: closes those who go too far, takes new tokens.
+        context: the parts of the gateway.
+        connections: closes clients that exceed a limit, and refreshes tokens.
     """
 
-    def __init__(self, tables: Tables, connections: Connections) -> None:
-        self._tables = tables
+    def __init__(self, context: Context, connections: Connections) -> None:
+        self._context = context
         self._connections = connections
         self._handlers: dict[str, _Handler] = {
             ClientEvent.SUBSCRIBE: self._subscribe,
@@ -79,33 +80,33 @@ class Handlers:
         """Handle one event; the transport's ``on_event``.
 
         Args:
-            sid: whose.
-            name: what the client sent in a name's place.
-            arguments: what followed; the first is the payload.
-            size: of the packet, in bytes.
+            sid: the client.
+            name: the event's name, of any JSON type.
+            arguments: the event's arguments. The first is the payload.
+            size: the bytes of the packet.
 
         Returns:
-            The acknowledgement: the reply event's payload, or ``{"error": …}``; an awaitable of
-            it where the reply has to wait behind events that it names.
+            The acknowledgement: the reply's payload, or ``{"error": …}``. It is an awaitable
+            if the reply is queued in a lane.
         """
-        tables = self._tables
-        session = tables.sessions.get(sid)
+        context = self._context
+        session = context.sessions.get(sid)
         if session is None:
             return None
-        now_ns = tables.clock.monotonic_ns()
-        tables.user_connections.touch(sid, now_ns)
+        now_ns = context.clock.monotonic_ns()
+        context.user_connections.touch(sid, now_ns)
         known = name if isinstance(name, str) and name in self._handlers else None
-        tables.metrics.message_in(known or "unknown")
-        decision = session.limiter.decide(known or "", now_ns)
-        if not decision.accepted:
-            return self._refuse(session, decision)
+        context.metrics.message_in(known or "unknown")
+        refusal = session.limiter.admit(known or "", now_ns)
+        if refusal is not None:
+            return self._refuse(session, refusal)
         try:
             return self._perform(session, known, name, arguments, size, now_ns)
-        except ClientError as error:
+        except WireError as error:
             return self._answer_error(session, error)
         except Exception:
             log.exception("handler failed", client=sid, event_name=known)
-            tables.metrics.handler_failed()
+            context.metrics.handler_failed()
             return self._answer_error(session, InternalError())
 
     def _perform(
@@ -120,7 +121,9 @@ class Handlers:
         if known is None:
             raise UnknownEvent(name if isinstance(name, str) else repr(name))
         largest = (
-            MAX_LLM_EVENT_BYTES if known in _LARGE_EVENTS else self._tables.settings.max_event_bytes
+            MAX_LLM_EVENT_BYTES
+            if known in _LARGE_EVENTS
+            else self._context.settings.max_event_bytes
         )
         if size > largest:
             raise InvalidPayload(f"Event of {size} bytes; at most {largest} are allowed")
@@ -129,7 +132,7 @@ class Handlers:
             payload = now_ns
         reply = self._handlers[known](session, payload)
         acknowledgement = reply.payload if reply.acknowledgement is None else reply.acknowledgement
-        transport = self._tables.transport
+        transport = self._context.transport
         if reply.lane is None:
             transport.reply(session.sid, reply.event, reply.payload)
             return acknowledgement
@@ -144,20 +147,20 @@ class Handlers:
             return acknowledgement
         return _acknowledge_after(sent, acknowledgement)
 
-    def _refuse(self, session: Session, decision: Any) -> dict[str, Any]:
-        tables = self._tables
-        tables.metrics.limit_violated(decision.limit)
-        error = RateLimited(decision.retry_after_ms, decision.limit)
-        payload = error.payload(tables.broadcaster.timestamp())
-        if decision.first_of_breach:
-            tables.transport.reply(session.sid, ServerEvent.ERROR, payload)
-        if decision.close:
+    def _refuse(self, session: Session, refusal: EventRefusal) -> dict[str, Any]:
+        context = self._context
+        context.metrics.limit_violated(refusal.limit)
+        error = RateLimited(refusal.retry_after_ms, refusal.limit)
+        payload = error.payload(context.broadcaster.timestamp())
+        if refusal.first_of_breach:
+            context.transport.reply(session.sid, ServerEvent.ERROR, payload)
+        if refusal.close:
             self._connections.close(session.sid, None, reason="too many refused events")
         return {"error": payload}
 
-    def _answer_error(self, session: Session, error: ClientError) -> dict[str, Any]:
-        payload = error.payload(self._tables.broadcaster.timestamp())
-        self._tables.transport.reply(session.sid, ServerEvent.ERROR, payload)
+    def _answer_error(self, session: Session, error: WireError) -> dict[str, Any]:
+        payload = error.payload(self._context.broadcaster.timestamp())
+        self._context.transport.reply(session.sid, ServerEvent.ERROR, payload)
         log.info("event refused", client=session.sid, code=error.code, reason=error.message)
         if error.closes:
             self._connections.close(session.sid, None, reason=error.code)
@@ -165,51 +168,51 @@ class Handlers:
 
     def _subscribe(self, session: Session, payload: object) -> _Reply:
         request = parse_subscription(payload)
-        tables = self._tables
-        tables.subscriptions.join(session.sid, request.rooms)
-        tables.transport.enter_rooms(session.sid, request.rooms)
+        context = self._context
+        context.subscriptions.join(session.sid, request.rooms)
+        context.transport.enter_rooms(session.sid, request.rooms)
         return self._subscription_reply(ServerEvent.SUBSCRIBED, request)
 
     def _unsubscribe(self, session: Session, payload: object) -> _Reply:
         request = parse_subscription(payload)
-        tables = self._tables
-        tables.subscriptions.leave(session.sid, request.rooms)
-        tables.transport.leave_rooms(session.sid, request.rooms)
+        context = self._context
+        context.subscriptions.leave(session.sid, request.rooms)
+        context.transport.leave_rooms(session.sid, request.rooms)
         return self._subscription_reply(ServerEvent.UNSUBSCRIBED, request)
 
     def _subscription_reply(self, event: ServerEvent, request: SubscriptionRequest) -> _Reply:
-        """Return the answer, which goes out behind the events whose numbers it names."""
-        tables = self._tables
+        """Return the answer to a subscription, to be sent after the events that it names."""
+        context = self._context
         payload: dict[str, Any] = {"channel": request.channel}
         if request.symbols:
             payload["symbols"] = list(request.symbols)
         else:
             payload["room"] = request.rooms[0]
         payload["rooms"] = list(request.rooms)
-        payload["at"] = tables.streams.marks(request)
-        payload["timestamp"] = tables.broadcaster.timestamp()
-        tables.metrics.set_subscriptions(tables.subscriptions.counts())
+        payload["at"] = context.streams.marks(request)
+        payload["timestamp"] = context.broadcaster.timestamp()
+        context.metrics.set_subscriptions(context.subscriptions.counts())
         return _Reply(event, payload, lane=LANES[request.channel])
 
     def _get_subscriptions(self, session: Session, _payload: object) -> _Reply:
-        rooms = list(self._tables.subscriptions.of(session.sid))
+        rooms = list(self._context.subscriptions.of(session.sid))
         return _Reply(
             ServerEvent.SUBSCRIPTIONS,
             {
                 "subscriptions": rooms,
                 "count": len(rooms),
-                "timestamp": self._tables.broadcaster.timestamp(),
+                "timestamp": self._context.broadcaster.timestamp(),
             },
         )
 
     def _ping(self, _session: Session, received_ns: int) -> _Reply:
-        tables = self._tables
+        context = self._context
         return _Reply(
             ServerEvent.PONG,
             {
-                "timestamp": tables.broadcaster.timestamp(),
+                "timestamp": context.broadcaster.timestamp(),
                 "received": received_ns // 1_000,
-                "sent": tables.broadcaster.ts_us(),
+                "sent": context.broadcaster.ts_us(),
             },
         )
 
@@ -222,23 +225,23 @@ class Handlers:
             ServerEvent.TOKEN_REFRESHED,
             {
                 "expiresAt": iso_timestamp(identity.expires_at or 0),
-                "timestamp": self._tables.broadcaster.timestamp(),
+                "timestamp": self._context.broadcaster.timestamp(),
             },
         )
 
     def _llm_chat(self, session: Session, payload: object) -> _Reply:
         request = parse_chat(payload)
         error = provider_not_found(request.provider)
-        broadcaster = self._tables.broadcaster
+        broadcaster = self._context.broadcaster
         log.info("stream refused", client=session.sid, code=error.code, reason=error.message)
         return _Reply(
-            LlmEvent.ERROR,
+            LLM_ERROR_EVENT,
             {
                 "sessionId": request.session_id,
                 "provider": request.provider,
                 "error": error.message,
                 "code": error.code,
-                "seq": 1,  # the first and only event of a stream that never began
+                "seq": 1,  # the only event of a stream that does not start
                 "ts": broadcaster.ts_us(),
                 "timestamp": broadcaster.timestamp(),
             },
@@ -247,13 +250,13 @@ class Handlers:
 
     def _llm_cancel(self, _session: Session, payload: object) -> _Reply:
         session_id = parse_cancel(payload)
-        # No provider is served, so no stream can be the client's own.
+        # No provider is configured, so the client has no stream.
         return _Reply(
             ServerEvent.LLM_CANCEL_ACKNOWLEDGED,
             {
                 "sessionId": session_id,
                 "cancelled": False,
-                "timestamp": self._tables.broadcaster.timestamp(),
+                "timestamp": self._context.broadcaster.timestamp(),
             },
         )
 
@@ -264,5 +267,5 @@ async def _acknowledge_after(sent: asyncio.Future[None], acknowledgement: _Answe
 
 
 def _note_sent(sent: asyncio.Future[None]) -> None:
-    if not sent.done():  # who awaits it may have been cancelled
+    if not sent.done():  # the awaiting task may have been cancelled
         sent.set_result(None)

@@ -1,7 +1,7 @@
-"""Structured logs on standard error: one line an event, and no secret in any of them.
+"""Structured logs on standard error: one line per event, without secrets.
 
-The gateway's own lines are made in one step and written by one call, for a line is written
-at every connect; what libraries log goes through the standard library, in the same shape.
+A line is written at every connect, so the gateway's own lines take one encoding and one
+write. Lines of libraries pass through ``logging`` and have the same form.
 """
 
 from __future__ import annotations
@@ -19,20 +19,26 @@ import orjson
 import structlog
 
 _SECRET_KEYS: Final = frozenset({"token", "secret", "authorization", "password", "key"})
-# A JSON Web Token in compact form, wherever it stands: three base64url parts.
+# A JSON Web Token in compact form, anywhere in a text: three base64url parts.
 _JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*")
 _JWT_BEGINS: Final = "eyJ"
 _JWT_BYTES: Final = re.compile(_JWT.pattern.encode())
 _MASK: Final = "[redacted]"
-_DELETE: Final = b"\x7f"  # the one control character that JSON takes as it is
-# A dataclass is said as its own text, which may leave a secret out.
+_DELETE: Final = b"\x7f"  # the one control character that JSON does not escape
+# A dataclass is logged as its repr, which may leave out a secret.
 _JSON: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATACLASS
 _NS_PER_S: Final = 1_000_000_000
 _NS_PER_US: Final = 1_000
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Mask what looks like a secret: by its key, and JSON Web Tokens in any text."""
+    """Mask values with the key of a secret, and JSON Web Tokens in any text.
+
+    Args:
+        _logger: ignored, as ``_method``: structlog's processor interface.
+        _method: ignored.
+        event: the fields of the line, which are changed in place.
+    """
     for key, value in event.items():
         if key.lower() in _SECRET_KEYS:
             event[key] = _MASK
@@ -42,7 +48,13 @@ def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Ma
 
 
 def escape(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Write out what would move a terminal's cursor; a stack, which is ours, keeps its lines."""
+    """Escape characters that a terminal would act on, except in a stack trace.
+
+    Args:
+        _logger: ignored, as ``_method``: structlog's processor interface.
+        _method: ignored.
+        event: the fields of the line, which are changed in place.
+    """
     for key, value in event.items():
         if isinstance(value, str) and not value.isprintable() and key != "exception":
             event[key] = value.encode("unicode_escape").decode("ascii")
@@ -50,10 +62,10 @@ def escape(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Ma
 
 
 def configure_logs(level: str, style: Literal["json", "console"]) -> None:
-    """Send the gateway's own log, and what its libraries log, to standard error in one shape.
+    """Write the logs of the gateway and its libraries to standard error, in one form.
 
     Args:
-        level: least level that is written, such as ``INFO``.
+        level: the lowest level that is written, such as ``INFO``.
         style: ``json`` for machines, ``console`` for people.
     """
     shared: list[Any] = [
@@ -92,15 +104,15 @@ def configure_logs(level: str, style: Literal["json", "console"]) -> None:
 
 
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
-    """Return the logger of one module; bind what every line of it shall carry."""
+    """Return the logger of a module."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(name)
     return logger
 
 
 class JsonLine:
-    """A structlog processor that makes an event's line, all in one.
+    """A structlog processor that returns the complete JSON line of an event.
 
-    It adds ``level``, ``logger``, ``timestamp`` (ISO 8601 UTC, µs) and the stack of an
+    It adds ``level``, ``logger``, ``timestamp`` (ISO 8601 UTC, µs) and the stack trace of an
     exception, and masks secrets.
     """
 
@@ -117,7 +129,7 @@ class JsonLine:
         event["logger"] = logger.name
         event["timestamp"] = self._timestamp(time.time_ns())
         line = _encode_json(event)
-        if b"eyJ" in line:  # in a value that is no text
+        if b"eyJ" in line:  # in a value that is not a string
             line = _JWT_BYTES.sub(_MASK.encode(), line)
         return line
 
@@ -130,11 +142,11 @@ class JsonLine:
 
 
 class _Lines:
-    """Writes lines, one a call; what structlog hands them to.
+    """Writes lines for structlog, with one write per line.
 
     Args:
-        stream: where to.
-        name: of the module that logs.
+        stream: the stream to write to.
+        name: the name of the module that logs.
     """
 
     def __init__(self, stream: BinaryIO, name: str = "") -> None:
@@ -147,21 +159,21 @@ class _Lines:
             self._stream.write(line)
             self._stream.flush()
         except (OSError, ValueError):
-            # Whoever closed standard error, or filled its disk, cannot be told there, and a
-            # client must not be refused for it.
+            # Standard error is closed, or its disk is full. There is nowhere to report it, and
+            # a client must not be refused because of it.
             return
 
     debug = info = warning = error = critical = msg
 
 
 def _encode_json(event: Mapping[str, Any]) -> bytes:
-    """Return a line of printable ASCII, so that nothing in it looks like the end of a line."""
+    """Return a line of printable ASCII, so that no value can end the line."""
     try:
         line = orjson.dumps(event, default=repr, option=_JSON)
         if line.isascii() and _DELETE not in line:
             return line
         text = json.dumps(orjson.loads(line), separators=(",", ":"))
-    except TypeError:  # an integer over 64 bits, a lone surrogate, a key that is no text
+    except TypeError:  # an integer over 64 bits, a lone surrogate, a key that is not a string
         text = json.dumps(event, default=repr)
     return text.encode().replace(_DELETE, b"\\u007f") + b"\n"
 

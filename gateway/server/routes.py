@@ -1,4 +1,4 @@
-"""The HTTP routes beside Socket.IO: health, metrics, publish, streams, statistics."""
+"""``Routes``: the HTTP routes beside Socket.IO: health, metrics, publish, streams, statistics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from gateway import strictjson
+from gateway import strict_json
 from gateway.auth import Authenticator, Identity
 from gateway.contract import (
     API_PREFIX,
@@ -23,9 +23,9 @@ from gateway.contract import (
     Scope,
 )
 from gateway.entitlements import require_scope
-from gateway.errors import AuthenticationError, ClientError, PublicationRejected
+from gateway.errors import AuthenticationError, PublicationRejected, WireError
 from gateway.publication import parse_publications
-from gateway.server.tables import Tables
+from gateway.server.context import Context
 from gateway.session import Session
 
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -36,23 +36,23 @@ _METRICS_CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Routes:
-    """Answers HTTP.
+    """Answers HTTP requests.
 
     Args:
-        tables: the gateway's state.
+        context: the parts of the gateway.
         authenticator: verifies bearer tokens.
-        is_ready: whether new clients are welcome.
+        is_ready: returns whether the gateway accepts new clients.
     """
 
     def __init__(
-        self, tables: Tables, authenticator: Authenticator, is_ready: Callable[[], bool]
+        self, context: Context, authenticator: Authenticator, is_ready: Callable[[], bool]
     ) -> None:
-        self._tables = tables
+        self._context = context
         self._authenticator = authenticator
         self._is_ready = is_ready
 
     def add_to(self, app: web.Application) -> None:
-        """Add every route; health answers under ``/api/v1`` too."""
+        """Add all routes. The health routes answer under ``/api/v1`` too."""
         for prefix in ("", API_PREFIX):
             app.router.add_get(f"{prefix}{HEALTH_PATH}/live", self.live)
             app.router.add_get(f"{prefix}{HEALTH_PATH}/ready", self.ready)
@@ -63,32 +63,32 @@ class Routes:
         app.router.add_get(STREAMS_PATH, self.streams)
 
     async def live(self, _request: web.Request) -> web.Response:
-        """Say that the process answers."""
-        return _json({"status": "ok", "timestamp": self._tables.broadcaster.timestamp()})
+        """Answer that the process is alive."""
+        return _json({"status": "ok", "timestamp": self._context.broadcaster.timestamp()})
 
     async def ready(self, _request: web.Request) -> web.Response:
-        """Say whether new clients are welcome: 503 while starting or draining."""
+        """Answer whether the gateway accepts new clients: 503 while starting or draining."""
         is_ready = self._is_ready()
         return _json(
             {
                 "status": "ready" if is_ready else "not ready",
-                "timestamp": self._tables.broadcaster.timestamp(),
+                "timestamp": self._context.broadcaster.timestamp(),
             },
             status=200 if is_ready else 503,
         )
 
     async def websocket(self, _request: web.Request) -> web.Response:
-        """Say how the Socket.IO side is, without a word about anybody."""
+        """Answer with the state of the Socket.IO side, without personal data."""
         return _json(
             {
                 "status": "ok" if self._is_ready() else "draining",
-                "connectedClients": len(self._tables.sessions),
-                "timestamp": self._tables.broadcaster.timestamp(),
+                "connectedClients": len(self._context.sessions),
+                "timestamp": self._context.broadcaster.timestamp(),
             }
         )
 
     async def stats(self, request: web.Request) -> web.Response:
-        """List the clients and what they subscribed to, for who holds the scope ``stats``."""
+        """Answer with the clients and their subscriptions; needs the scope ``stats``."""
         refusal = self._refuse_without(request, Scope.STATS)
         if refusal is not None:
             return refusal
@@ -104,11 +104,11 @@ class Routes:
 
     def statistics(self, limit: int, cursor: str | None) -> dict[str, Any]:
         """Return a page of ``{connectedClients, totalSubscriptions, clients, next?}``."""
-        tables = self._tables
-        page, following = tables.sessions.page(limit, cursor)
+        context = self._context
+        page, following = context.sessions.page(limit, cursor)
         answer: dict[str, Any] = {
-            "connectedClients": len(tables.sessions),
-            "totalSubscriptions": tables.subscriptions.total(),
+            "connectedClients": len(context.sessions),
+            "totalSubscriptions": context.subscriptions.total(),
             "clients": [self._client(session) for session in page],
         }
         if following is not None:
@@ -120,22 +120,22 @@ class Routes:
             "id": session.sid,
             "userId": session.identity.user_id,
             "email": session.identity.email,
-            "subscriptions": list(self._tables.subscriptions.of(session.sid)),
+            "subscriptions": list(self._context.subscriptions.of(session.sid)),
         }
 
     async def metrics(self, request: web.Request) -> web.Response:
-        """Expose the metrics for Prometheus."""
-        expected = self._tables.settings.metrics_token
+        """Answer with the metrics in Prometheus's text format."""
+        expected = self._context.settings.metrics_token
         if expected is not None:
             given = _bearer(request) or ""
             if not secrets.compare_digest(given.encode(), expected.encode()):
                 return _error(401, "The metrics need their bearer token", ErrorCode.AUTH_FAILED)
         return web.Response(
-            body=self._tables.metrics.expose(), headers={"Content-Type": _METRICS_CONTENT_TYPE}
+            body=self._context.metrics.expose(), headers={"Content-Type": _METRICS_CONTENT_TYPE}
         )
 
     async def publish(self, request: web.Request) -> web.Response:
-        """Publish one item or a list: all of it or nothing."""
+        """Publish one item or a list, either all items or none."""
         refusal = self._refuse_without(request, Scope.PUBLISH)
         if refusal is not None:
             return refusal
@@ -149,7 +149,7 @@ class Routes:
                 413, f"The body is larger than {MAX_PUBLISH_BYTES} bytes", "INVALID_PAYLOAD"
             )
         try:
-            receipts = self._tables.broadcaster.publish(parse_publications(body))
+            receipts = self._context.broadcaster.publish(parse_publications(body))
         except PublicationRejected as error:
             headers = {}
             answer: dict[str, Any] = {"errors": error.errors}
@@ -160,12 +160,12 @@ class Routes:
         return _json({"accepted": len(receipts), "published": receipts}, status=202)
 
     async def streams(self, request: web.Request) -> web.Response:
-        """Tell the last number of every stream."""
+        """Answer with the last number of every stream."""
         refusal = self._refuse_without(request, Scope.PUBLISH)
         if refusal is not None:
             return refusal
-        tables = self._tables
-        return _json({"epoch": tables.streams.epoch, "streams": tables.streams.snapshot()})
+        context = self._context
+        return _json({"epoch": context.streams.epoch, "streams": context.streams.snapshot()})
 
     def _refuse_without(self, request: web.Request, scope: Scope) -> web.Response | None:
         token = _bearer(request)
@@ -177,12 +177,12 @@ class Routes:
                 headers={"WWW-Authenticate": "Bearer"},
             )
         try:
-            identity: Identity = self._authenticator.verify(token, self._tables.clock.unix_s())
+            identity: Identity = self._authenticator.verify(token, self._context.clock.unix_s())
             require_scope(identity, scope)
         except AuthenticationError as error:
-            self._tables.metrics.authentication_failed(error.code)
+            self._context.metrics.authentication_failed(error.code)
             return _rejected(401, error.message, error.code, headers={"WWW-Authenticate": "Bearer"})
-        except ClientError as error:
+        except WireError as error:
             return _rejected(403, error.message, error.code)
         return None
 
@@ -196,7 +196,7 @@ def _json(
     payload: object, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> web.Response:
     return web.Response(
-        text=strictjson.dumps(payload),
+        text=strict_json.dumps(payload),
         status=status,
         headers=headers,
         content_type="application/json",

@@ -1,4 +1,4 @@
-"""What happens by itself: heartbeats, the connection count, expiries, sweeps, loop lag."""
+"""``Ticks``: periodic tasks: heartbeat, connection count, expiries, sweeps, loop lag."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from typing import Final
 
 from gateway.contract import ServerEvent
 from gateway.server.connections import Connections
+from gateway.server.context import Context
 from gateway.server.log import get_logger
-from gateway.server.tables import Tables
 
 log = get_logger(__name__)
 
 _LAG_PROBE_S: Final = 0.1
-_EXPIRY_S: Final = 0.1  # a look at the wall clock, and no more while no second has passed
+_EXPIRY_S: Final = 0.1  # cheap: it only reads the wall clock until the next second
 _SWEEP_S: Final = 10.0
 _COLLECT_S: Final = 1.0
 
 
 class Ticks:
-    """The gateway's own timers, each a loop with absolute deadlines, none for a client.
+    """The gateway's periodic tasks, each with absolute deadlines; none belongs to one client.
 
     Args:
-        tables: the gateway's state.
-        connections: watches the expiries.
+        context: the parts of the gateway.
+        connections: handles expiring tokens.
     """
 
-    def __init__(self, tables: Tables, connections: Connections) -> None:
-        self._tables = tables
+    def __init__(self, context: Context, connections: Connections) -> None:
+        self._context = context
         self._connections = connections
         self._heartbeats = 0
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, collect: Callable[[], None]) -> None:
-        """Start every timer on the running loop.
+        """Start all tasks on the running event loop.
 
         Args:
-            collect: looks whether it is time to collect garbage.
+            collect: the tick of the garbage collection.
         """
-        settings = self._tables.settings
+        settings = self._context.settings
         self._every(settings.heartbeat_seconds, self.beat)
         if settings.connection_count_seconds > 0:
             self._every(settings.connection_count_seconds, self.tell_count)
@@ -49,16 +49,16 @@ class Ticks:
         self._tasks.append(asyncio.create_task(self._probe_lag(), name="loop lag"))
 
     async def stop(self) -> None:
-        """Stop them all."""
+        """Stop all tasks."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
 
     def beat(self) -> None:
-        """Send one heartbeat to every client: one counter, one encoding."""
+        """Send one heartbeat to every client, encoded once."""
         self._heartbeats += 1
-        broadcaster = self._tables.broadcaster
+        broadcaster = self._context.broadcaster
         broadcaster.to_everyone(
             ServerEvent.HEARTBEAT,
             {
@@ -69,18 +69,18 @@ class Ticks:
         )
 
     def tell_count(self) -> None:
-        """Tell every client how many there are, when that changed since it was last told."""
-        tables = self._tables
-        if not tables.count_changed:
+        """Send the number of clients to every client, if it has changed."""
+        context = self._context
+        if not context.count_changed:
             return
-        tables.count_changed = False
-        tables.broadcaster.to_everyone(
+        context.count_changed = False
+        context.broadcaster.to_everyone(
             ServerEvent.CONNECTION_COUNT,
-            {"count": len(tables.sessions), "timestamp": tables.broadcaster.timestamp()},
+            {"count": len(context.sessions), "timestamp": context.broadcaster.timestamp()},
         )
 
     def _sweep(self) -> None:
-        self._tables.sweep()
+        self._context.sweep()
 
     def _every(self, seconds: float, action: Callable[[], None]) -> None:
         name = getattr(action, "__name__", "tick")
@@ -93,9 +93,9 @@ class Ticks:
             await asyncio.sleep(due - loop.time())
             try:
                 action()
-            except Exception:  # one bad tick must not end all later ones
+            except Exception:  # one failing tick must not stop the later ones
                 log.exception("tick failed", tick=name)
-            # A deadline that has passed already is skipped, not made up for in a burst.
+            # Skip deadlines that have passed, so that they do not run in a burst.
             missed = max(0, int((loop.time() - due) // seconds))
             due += seconds * (missed + 1)
 
@@ -104,4 +104,4 @@ class Ticks:
         while True:
             due = loop.time() + _LAG_PROBE_S
             await asyncio.sleep(_LAG_PROBE_S)
-            self._tables.metrics.loop_lagged(max(0.0, loop.time() - due))
+            self._context.metrics.loop_lagged(max(0.0, loop.time() - due))

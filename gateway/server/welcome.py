@@ -1,42 +1,26 @@
-"""The welcome event: who the client is, whose clock it reads, what is enforced."""
+"""The welcome event: the client's identity, the gateway's clock and the enforced limits."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gateway import contract
-from gateway.contract import LimitName
+from gateway.limits.quota import EventQuotas
+from gateway.server.context import Context
 from gateway.session import Session
 from gateway.settings import Settings
 
-if TYPE_CHECKING:
-    from gateway.server.tables import Tables
 
-
-def enforced_limits(settings: Settings) -> dict[str, Any]:
-    """Return what ``limits`` lists: every limit that is enforced, and no other.
+def enforced_limits(settings: Settings, quotas: EventQuotas) -> dict[str, Any]:
+    """Return the enforced limits, as ``limits`` of the welcome event lists them.
 
     Returns:
-        Under ``events``, for each rolling limit ``{limit, windowMs}``; counts and sizes beside it.
+        ``events`` with ``{limit, windowMs}`` for each rolling limit; counts and sizes beside it.
     """
-    minute_ms = 60_000
-    window_ms = round(settings.rate_window_seconds * 1_000)
     return {
         "events": {
-            LimitName.CONNECTION.value: {"limit": settings.rate_limit, "windowMs": window_ms},
-            LimitName.USER.value: {"limit": settings.user_rate_limit, "windowMs": window_ms},
-            LimitName.PING.value: {
-                "limit": settings.ping_limit,
-                "windowMs": round(settings.ping_window_seconds * 1_000),
-            },
-            LimitName.TOKEN_REFRESH.value: {
-                "limit": settings.token_refresh_limit,
-                "windowMs": minute_ms,
-            },
-            LimitName.LLM_STREAM_CANCEL.value: {
-                "limit": settings.llm_stream_cancel_limit,
-                "windowMs": minute_ms,
-            },
+            limit.value: {"limit": quota.limit, "windowMs": quota.window_ms}
+            for limit, quota in quotas.by_limit.items()
         },
         "refusedEventsPerMinute": settings.max_refused_events,
         "connectionsPerUser": settings.max_connections_per_user,
@@ -54,17 +38,17 @@ def enforced_limits(settings: Settings) -> dict[str, Any]:
     }
 
 
-def welcome_payload(tables: Tables, session: Session) -> dict[str, Any]:
-    """Return the payload of ``connected`` for a client."""
+def welcome_payload(context: Context, session: Session) -> dict[str, Any]:
+    """Return the payload of a client's ``connected`` event."""
     user_id = session.identity.user_id
     return {
         "message": contract.WELCOME_TEXT,
         "clientId": session.sid,
         "userId": user_id,
-        "timestamp": tables.broadcaster.timestamp(),
-        "clock": tables.clock.id,
-        "epoch": tables.streams.epoch,
-        "userSeq": tables.streams.last_user(user_id),
-        "heartbeatInterval": round(tables.settings.heartbeat_seconds * 1_000),
-        "limits": tables.limits,
+        "timestamp": context.broadcaster.timestamp(),
+        "clock": context.clock.id,
+        "epoch": context.streams.epoch,
+        "userSeq": context.streams.last_user(user_id),
+        "heartbeatInterval": round(context.settings.heartbeat_seconds * 1_000),
+        "limits": context.limits,
     }

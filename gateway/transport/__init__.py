@@ -1,4 +1,4 @@
-"""Sockets, frames and fan-out: Socket.IO 5 on asyncio and aiohttp. Knows nothing of trading."""
+"""Socket.IO 5 on asyncio and aiohttp: sockets, frames and fan-out, for any application."""
 
 from __future__ import annotations
 
@@ -7,35 +7,41 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gateway.transport.door import Door
-    from gateway.transport.engine import EngineServer
+    from gateway.transport.dropin.engine import EngineServer
+    from gateway.transport.dropin.handlers import ConnectRejected
+    from gateway.transport.dropin.rooms import Rooms
+    from gateway.transport.dropin.server import AsyncServer
     from gateway.transport.environ import RequestEnviron
     from gateway.transport.parcels import Flow, Lane
-    from gateway.transport.refusals import Refusal
-    from gateway.transport.rooms import Rooms
-    from gateway.transport.server import AsyncServer
+    from gateway.transport.refusals import HandshakeRefusal
+    from gateway.transport.server import SocketServer
     from gateway.transport.sockets import bound_accepted
 
 __all__ = [
     "AsyncServer",
+    "ConnectRejected",
     "Door",
     "EngineServer",
     "Flow",
+    "HandshakeRefusal",
     "Lane",
-    "Refusal",
     "RequestEnviron",
     "Rooms",
+    "SocketServer",
     "bound_accepted",
 ]
 
 _HOMES = {
-    "AsyncServer": "server",
+    "AsyncServer": "dropin.server",
+    "ConnectRejected": "dropin.handlers",
     "Door": "door",
-    "EngineServer": "engine",
+    "EngineServer": "dropin.engine",
     "Flow": "parcels",
+    "HandshakeRefusal": "refusals",
     "Lane": "parcels",
-    "Refusal": "refusals",
     "RequestEnviron": "environ",
-    "Rooms": "rooms",
+    "Rooms": "dropin.rooms",
+    "SocketServer": "server",
     "bound_accepted": "sockets",
 }
 

@@ -1,7 +1,7 @@
-"""``Backlog``: what one client has not taken yet, and how much of it that may be.
+"""``Backlog``: the parcels that are queued for one client.
 
-Lossless parcels wait in order and are counted; of a stream that may be conflated only the
-newest waits, with the number of the last one that the client did get. Pure.
+Lossless parcels are queued in order, and their bytes are counted. A conflated stream keeps
+only its newest parcel and the number of the last one that the client received. Pure.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from gateway.transport.parcels import Parcel
 
 
 class Backlog:
-    """The parcels that wait for one client.
+    """The parcels that are queued for one client.
 
     Attributes:
-        lossless_bytes: of what must reach it.
-        conflated: how many parcels were replaced by newer ones.
+        lossless_bytes: queued bytes that must reach the client.
+        market_bytes: queued bytes that newer ones may replace.
+        conflated: parcels replaced by newer ones so far.
     """
 
     __slots__ = ("_latest", "_lossless", "conflated", "lossless_bytes", "market_bytes")
@@ -33,11 +34,11 @@ class Backlog:
 
     @property
     def size(self) -> int:
-        """Bytes that wait, of either kind."""
+        """Queued bytes of both kinds."""
         return self.lossless_bytes + self.market_bytes
 
     def add(self, parcel: Parcel, now_ns: int) -> None:
-        """Let a parcel wait, in place of an older one of its stream where it has one."""
+        """Queue a parcel, in place of the older one of its stream if there is one."""
         key = parcel.key
         if key is None:
             self._lossless.append((parcel, now_ns))
@@ -53,7 +54,7 @@ class Backlog:
         self.market_bytes += len(parcel.frame)
 
     def settle(self, now_ns: int) -> None:
-        """Make what may be conflated lossless, so that a parcel added next comes behind it."""
+        """Make the conflated parcels lossless, so that the next parcel cannot overtake them."""
         for parcel, previous in self._latest.values():
             final = parcel.after(previous)
             self._lossless.append((final, now_ns))
@@ -62,14 +63,14 @@ class Backlog:
         self.market_bytes = 0
 
     def since_ns(self) -> int | None:
-        """Return since when the oldest lossless parcel waits, ``None`` when none does."""
+        """Return when the oldest lossless parcel was queued, ``None`` when there is none."""
         return self._lossless[0][1] if self._lossless else None
 
     def take(self, most_bytes: int) -> list[Parcel]:
-        """Return what is next, lossless first, at least one parcel where one waits.
+        """Return the next parcels, lossless first; at least one unless the queue is empty.
 
         Args:
-            most_bytes: of frames, together.
+            most_bytes: bytes of frames after which to stop.
         """
         taken: list[Parcel] = []
         size = 0

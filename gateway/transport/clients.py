@@ -1,7 +1,7 @@
-"""``Clients``: the Socket.IO clients on Engine.IO sessions, from CONNECT to the last event.
+"""``Clients``: handles the packets of Socket.IO clients, from CONNECT to the last event.
 
-Packets of a client are handled in the order in which they came; only acknowledgements
-overtake a handler that awaits, for it may be what awaits them.
+Packets of a client are handled in the order of their arrival. Only acknowledgements overtake
+a handler that is awaiting, because it may be awaiting them.
 """
 
 from __future__ import annotations
@@ -10,78 +10,135 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
-from socketio import packet as packets
-from socketio.exceptions import ConnectionRefusedError as Refused
-
-from gateway.transport.application import takes
+from gateway.transport import decoding
+from gateway.transport.counts import EndReason
 from gateway.transport.decoding import MalformedPacket, Reassembly, decode
-from gateway.transport.rooms import Member, member_of
-from gateway.transport.session import EngineSession
-
-if TYPE_CHECKING:
-    from gateway.transport.server import AsyncServer
+from gateway.transport.engine import Engine
+from gateway.transport.engine_session import EngineSession, Participant
+from gateway.transport.parcels import Parcel
+from gateway.transport.participants import Participants, participant_of
 
 OnEvent = Callable[[str, object, tuple[object, ...], int], Any]
 OnWelcome = Callable[[str], None]
 OnBreach = Callable[[str | None, str], None]
 
-_REJECTED: Final = {"message": "Connection rejected by server"}
+NOT_HANDLED: Final = object()
+"""The answer of ``dispatch`` to an event without a handler, which is not acknowledged."""
 _RESERVED: Final = frozenset({"connect", "disconnect"})
 
 log = logging.getLogger("gateway.transport")
 
 
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Callbacks of a gateway, as ``AsyncServer`` describes them; ``None`` for none."""
+
+    on_event: OnEvent | None
+    on_welcome: OnWelcome | None
+    on_breach: OnBreach | None
+
+
+class ApplicationHandlers(Protocol):
+    """An application's handlers."""
+
+    @property
+    def always_connect(self) -> bool:
+        """Whether CONNECT is answered before its handler is called."""
+
+    def prepare(self) -> None:
+        """Prepare for clients. Called for every new session."""
+
+    def serves(self, namespace: str) -> bool:
+        """Return whether clients may connect to a namespace."""
+
+    def connect(self, participant: Participant, auth: Any) -> Any:
+        """Call the connect handler and return its answer, or an awaitable of it."""
+
+    def disconnect(self, participant: Participant, reason: str) -> Any:
+        """Call the disconnect handler and return its awaitable, ``None`` if it has ended."""
+
+    def dispatch(self, participant: Participant, name: str, arguments: list[Any]) -> Any:
+        """Call an event's handler and return its answer, an awaitable of it, or ``NOT_HANDLED``.
+
+        Args:
+            participant: the client.
+            name: the event's name.
+            arguments: the event's arguments.
+        """
+
+    def refusal(self, outcome: object) -> Any:
+        """Return the CONNECT_ERROR payload for a connect handler's answer or exception."""
+
+
+class Outgoing(Protocol):
+    """What ``Clients`` needs from its server."""
+
+    packet_class: type[Any]
+
+    def encode(self, kind: int, data: Any, namespace: str, ack_id: int | None = ...) -> Parcel:
+        """Return the parcel of a packet; see ``SocketServer``."""
+
+    def send_parcel(self, session: EngineSession, parcel: Parcel) -> None:
+        """Send a parcel to one session; see ``SocketServer``."""
+
+
 class Clients:
-    """The application that a Socket.IO server is, to its Engine.IO server.
+    """Socket.IO as the application of an engine.
 
     Args:
-        server: whose handlers are called.
-        on_event: as ``AsyncServer`` says.
-        on_welcome: the same.
-        on_breach: the same.
+        engine: the sessions.
+        participants: the clients and their rooms.
+        handlers: the application's handlers.
+        hooks: callbacks of a gateway.
+        outgoing: encodes and sends packets.
     """
 
     def __init__(
         self,
-        server: AsyncServer,
-        on_event: OnEvent | None,
-        on_welcome: OnWelcome | None,
-        on_breach: OnBreach | None,
+        engine: Engine,
+        participants: Participants,
+        handlers: ApplicationHandlers,
+        hooks: Hooks,
+        outgoing: Outgoing,
     ) -> None:
-        self._server = server
-        self._on_event = on_event
-        self._on_welcome = on_welcome
-        self._on_breach = on_breach
-        self._reassembly = Reassembly(server.eio.max_http_buffer_size)
+        self._engine = engine
+        self._participants = participants
+        self._handlers = handlers
+        self._outgoing = outgoing
+        self._on_event = hooks.on_event
+        self._on_welcome = hooks.on_welcome
+        self._on_breach = hooks.on_breach
+        self._reassembly = Reassembly(engine.max_message_bytes)
 
     def opened(self, _session: EngineSession) -> None:
         """Note a new session."""
-        if not self._server.manager_initialized:
-            self._server.manager_initialized = True
-            self._server.manager.initialize()
+        self._handlers.prepare()
 
     def closed(self, session: EngineSession, reason: str) -> None:
-        """Take the clients of a session that has ended out of every table."""
+        """Remove the clients of an ended session from every table."""
         self._reassembly.drop(session)
-        for member in session.members:
-            if not member.is_leaving:
-                self._spawn(self.part(member, reason))
+        for participant in session.participants:
+            if not participant.is_leaving:
+                self._spawn(self.part(participant, reason))
 
     def breached(self, session: EngineSession, what: str) -> None:
-        """Say goodbye to the clients of a session that is closed for a breach."""
+        """Send DISCONNECT to the clients of a session that is closed for a breach."""
         if self._on_breach is not None:
-            member = member_of(session, "/")
-            self._on_breach(None if member is None else member.sid, what)
+            participant = participant_of(session, "/")
+            self._on_breach(None if participant is None else participant.sid, what)
         else:
             log.warning("protocol breach: %s", what)
-        for member in session.members:
-            if member.is_connected:
-                session.send(self._server.encode(packets.DISCONNECT, None, member.namespace))
+        for participant in session.participants:
+            if participant.is_connected:
+                session.send(
+                    self._outgoing.encode(decoding.DISCONNECT, None, participant.namespace)
+                )
 
     def received(self, session: EngineSession, data: str | bytes) -> None:
-        """Take one message: a packet, or a binary part of one."""
+        """Handle one message: a packet, or a binary part of one."""
         try:
             if isinstance(data, bytes):
                 complete = self._reassembly.add(session, data)
@@ -90,244 +147,203 @@ class Clients:
                 packet, size = complete
             else:
                 self._reassembly.expect_none(session)
-                packet = decode(data, self._server.packet_class)
+                packet = decode(data, self._outgoing.packet_class)
                 size = len(data) if data.isascii() else len(data.encode())
                 if packet.attachment_count:
                     self._expect_parts(session, packet, size)
                     return
             self._take(session, packet, size)
         except MalformedPacket as error:
-            self._server.eio.breach(session, str(error))
+            self._engine.breach(session, str(error))
 
     def _expect_parts(self, session: EngineSession, packet: Any, size: int) -> None:
-        if member_of(session, packet.namespace or "/") is None:
+        if participant_of(session, packet.namespace or "/") is None:
             raise MalformedPacket("a binary event before CONNECT")
         if self._on_event is not None:
             raise MalformedPacket("binary event")
         self._reassembly.begin(session, packet, size)
-        due_ns = self._server.eio.now_ns() + self._server.eio.body_timeout_ns
+        due_ns = self._engine.now_ns() + self._engine.body_timeout_ns
         session.attachments_due_ns = due_ns
-        self._server.eio.wake_at(session, due_ns)
+        self._engine.wake_at(session, due_ns)
 
     def _take(self, session: EngineSession, packet: Any, size: int) -> None:
         session.attachments_due_ns = 0
         kind = packet.packet_type
         namespace = packet.namespace or "/"
-        if kind == packets.CONNECT:
+        if kind == decoding.CONNECT:
             session.in_order(lambda: self._connect(session, namespace, packet.data))
-        elif kind in (packets.ACK, packets.BINARY_ACK):
-            self._acknowledge(session, namespace, packet)  # a handler may await it
+        elif kind in (decoding.ACK, decoding.BINARY_ACK):
+            self._acknowledge(session, namespace, packet)  # a handler may be awaiting it
         else:
-            if kind in (packets.EVENT, packets.BINARY_EVENT) and self._on_event is None:
+            if kind in (decoding.EVENT, decoding.BINARY_EVENT) and self._on_event is None:
                 name = packet.data[0]
                 if not isinstance(name, str) or name in _RESERVED:
                     raise MalformedPacket("an event with a reserved name, or none")
             session.in_order(lambda: self._perform(session, namespace, packet, size))
 
     def _perform(self, session: EngineSession, namespace: str, packet: Any, size: int) -> Any:
-        member = member_of(session, namespace)
-        if member is None:
+        participant = participant_of(session, namespace)
+        if participant is None:
             if session.is_open:
-                self._server.eio.breach(session, "a packet before CONNECT")
+                self._engine.breach(session, "a packet before CONNECT")
             return None
-        if packet.packet_type == packets.DISCONNECT:
-            return self._leave(member)
-        return self._handle(member, packet, size)
+        if packet.packet_type == decoding.DISCONNECT:
+            return self._leave(participant)
+        return self._handle(participant, packet, size)
 
     # Connecting
 
     def _connect(self, session: EngineSession, namespace: str, auth: Any) -> Any:
-        if member_of(session, namespace) is not None:
-            self._server.eio.breach(session, "a second CONNECT")
+        if participant_of(session, namespace) is not None:
+            self._engine.breach(session, "a second CONNECT")
             return None
-        member = self._server.manager.join(session, namespace) if self._serves(namespace) else None
-        if member is None:
+        if self._handlers.serves(namespace):
+            sid = self._engine.generate_id()
+            participant = self._participants.join(session, namespace, sid)
+        else:
+            participant = None
+        if participant is None:
             self._refuse(session, namespace, {"message": "Invalid namespace"})
             return None
-        if self._server.always_connect:
-            self._accept(member)
+        if self._handlers.always_connect:
+            self._accept(participant)
         try:
-            answer = self._call_connect(member, auth)
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises refuses the client
-            self._connected(member, error)
+            answer = self._handlers.connect(participant, auth)
+        except Exception as error:  # noqa: BLE001 - any exception of a handler refuses the client
+            self._connected(participant, error)
             return None
         if answer is not None and inspect.isawaitable(answer):
-            return self._connect_later(member, answer)
-        self._connected(member, answer)
+            return self._connect_later(participant, answer)
+        self._connected(participant, answer)
         return None
 
-    def _serves(self, namespace: str) -> bool:
-        return (
-            namespace in self._server.handlers
-            or namespace in self._server.namespace_handlers
-            or self._server.namespaces == "*"
-            or namespace in self._server.namespaces
-        )
-
-    def _call_connect(self, member: Member, auth: Any) -> Any:
-        arguments: tuple[Any, ...] = (member.sid, member.session.environ)
-        handler, prefixed = self._server.event_handler(
-            "connect", member.namespace, (*arguments, auth or None)
-        )
-        if handler is not None:
-            # The older signature has no auth.
-            return handler(*(prefixed if takes(handler, len(prefixed)) else prefixed[:-1]))
-        handler, prefixed = self._server.namespace_handler(
-            member.namespace, (*arguments, auth or None)
-        )
-        if handler is None:
-            return None
-        method = getattr(handler, "on_connect", None)
-        if method is not None and not takes(method, len(prefixed)):
-            prefixed = prefixed[:-1]
-        return handler.trigger_event("connect", *prefixed)
-
-    async def _connect_later(self, member: Member, answer: Awaitable[Any]) -> None:
+    async def _connect_later(self, participant: Participant, answer: Awaitable[Any]) -> None:
         try:
             outcome = await answer
         except asyncio.CancelledError as error:
-            self._connected(member, error)
+            self._connected(participant, error)
             raise
         except Exception as error:  # noqa: BLE001 - as above
             outcome = error
-        self._connected(member, outcome)
+        self._connected(participant, outcome)
 
-    def _connected(self, member: Member, outcome: object) -> None:
-        """Answer a CONNECT with what its handler returned or raised."""
-        session = member.session
-        if member not in session.members or member.is_leaving:
-            return  # it left while the handler ran
+    def _connected(self, participant: Participant, outcome: object) -> None:
+        """Answer a CONNECT by its handler's answer or exception."""
+        session = participant.session
+        if participant not in session.participants or participant.is_leaving:
+            return  # it left while the handler was running
         if isinstance(outcome, BaseException) or outcome is False:
-            reason = _refusal_of(outcome)
-            self._server.manager.part(member)
-            self._refuse(session, member.namespace, reason)
-        elif not self._server.always_connect:
-            self._accept(member)
+            reason = self._handlers.refusal(outcome)
+            self._participants.part(participant)
+            self._refuse(session, participant.namespace, reason)
+        elif not self._handlers.always_connect:
+            self._accept(participant)
 
-    def _accept(self, member: Member) -> None:
-        session = member.session
+    def _accept(self, participant: Participant) -> None:
+        session = participant.session
         session.admission_due_ns = 0
-        session.send(self._server.encode(packets.CONNECT, {"sid": member.sid}, member.namespace))
-        early = self._server.manager.admit(member)
-        if self._on_welcome is not None and member.namespace == "/":
-            self._on_welcome(member.sid)
+        session.send(
+            self._outgoing.encode(decoding.CONNECT, {"sid": participant.sid}, participant.namespace)
+        )
+        early = self._participants.admit(participant)
+        if self._on_welcome is not None and participant.namespace == "/":
+            self._on_welcome(participant.sid)
         for parcel in early:
             session.send(parcel)
 
     def _refuse(self, session: EngineSession, namespace: str, reason: Any) -> None:
-        kind = packets.DISCONNECT if self._server.always_connect else packets.CONNECT_ERROR
-        session.send(self._server.encode(kind, reason, namespace))
+        kind = decoding.DISCONNECT if self._handlers.always_connect else decoding.CONNECT_ERROR
+        session.send(self._outgoing.encode(kind, reason, namespace))
 
     # Leaving
 
-    def _leave(self, member: Member) -> Any:
-        session = member.session
-        waiting = self.part(member, self._server.reason.CLIENT_DISCONNECT)
-        engine = self._server.eio
+    def _leave(self, participant: Participant) -> Any:
+        session = participant.session
+        waiting = self.part(participant, EndReason.CLIENT_DISCONNECT)
+        engine = self._engine
         if session.is_open and engine.connect_timeout_ns and not _connected_members(session):
-            # The client may connect again; a transport without a client is not kept for ever.
+            # The client may connect again, but a transport without a client has a deadline.
             session.admission_due_ns = engine.now_ns() + engine.connect_timeout_ns
             engine.wake_at(session, session.admission_due_ns)
         return waiting
 
-    def part(self, member: Member, reason: str) -> Any:
-        """Take a client out of its rooms, and call its disconnect handler.
+    def part(self, participant: Participant, reason: str) -> Any:
+        """Remove a client from its rooms, and call its disconnect handler.
 
         Returns:
-            An awaitable that ends with the handler, ``None`` where it has ended already.
+            An awaitable that ends with the handler, ``None`` if it has already ended.
         """
-        was_connected = member.is_connected
+        was_connected = participant.is_connected
         if not was_connected:
-            self._server.manager.part(member)
+            self._participants.part(participant)
             return None
-        self._server.manager.mute(member)
+        self._participants.mute(participant)
         try:
-            waiting = self._call_disconnect(member, reason)
+            waiting = self._handlers.disconnect(participant, reason)
         except Exception:
             log.exception("disconnect handler failed")
             waiting = None
         if waiting is not None:
-            return self._part_later(member, waiting)
-        self._server.manager.part(member)
+            return self._part_later(participant, waiting)
+        self._participants.part(participant)
         return None
 
-    async def _part_later(self, member: Member, waiting: Awaitable[Any]) -> None:
+    async def _part_later(self, participant: Participant, waiting: Awaitable[Any]) -> None:
         try:
             await waiting
         except Exception:
             log.exception("disconnect handler failed")
         finally:
-            self._server.manager.part(member)
+            self._participants.part(participant)
 
     def _spawn(self, waiting: Any) -> None:
         if waiting is not None:
-            self._server.eio.spawn(waiting)
-
-    def _call_disconnect(self, member: Member, reason: str) -> Any:
-        arguments = (member.sid, reason)
-        handler, prefixed = self._server.event_handler("disconnect", member.namespace, arguments)
-        if handler is not None:
-            answer = handler(*(prefixed if takes(handler, len(prefixed)) else prefixed[:-1]))
-        else:
-            handler, prefixed = self._server.namespace_handler(member.namespace, arguments)
-            answer = None if handler is None else handler.trigger_event("disconnect", *prefixed)
-        return answer if answer is not None and inspect.isawaitable(answer) else None
+            self._engine.spawn(waiting)
 
     # Events
 
-    def _handle(self, member: Member, packet: Any, size: int) -> Any:
-        if not member.is_connected:
+    def _handle(self, participant: Participant, packet: Any, size: int) -> Any:
+        if not participant.is_connected:
             return None
         name, *arguments = packet.data
         try:
             if self._on_event is not None:
-                answer = self._on_event(member.sid, name, tuple(arguments), size)
+                answer = self._on_event(participant.sid, name, tuple(arguments), size)
             else:
-                answer = self._dispatch(member, name, arguments)
+                answer = self._handlers.dispatch(participant, name, arguments)
             if answer is not None and inspect.isawaitable(answer):
-                return self._answer_later(member, packet.id, answer)
-            self._answer(member, packet.id, answer)
+                return self._answer_later(participant, packet.id, answer)
+            self._answer(participant, packet.id, answer)
         except Exception:
             log.exception("event handler failed")
         return None
 
-    def _dispatch(self, member: Member, name: str, arguments: list[Any]) -> Any:
-        handler, prefixed = self._server.event_handler(
-            name, member.namespace, (member.sid, *arguments)
-        )
-        if handler is not None:
-            return handler(*prefixed)
-        handler, prefixed = self._server.namespace_handler(
-            member.namespace, (member.sid, *arguments)
-        )
-        return (
-            self._server.not_handled if handler is None else handler.trigger_event(name, *prefixed)
-        )
-
-    async def _answer_later(self, member: Member, ack_id: int | None, waiting: Any) -> None:
+    async def _answer_later(
+        self, participant: Participant, ack_id: int | None, waiting: Any
+    ) -> None:
         try:
-            self._answer(member, ack_id, await waiting)
+            self._answer(participant, ack_id, await waiting)
         except Exception:
             log.exception("event handler failed")
 
-    def _answer(self, member: Member, ack_id: int | None, answer: Any) -> None:
-        if ack_id is None or answer is self._server.not_handled or not member.is_connected:
+    def _answer(self, participant: Participant, ack_id: int | None, answer: Any) -> None:
+        if ack_id is None or answer is NOT_HANDLED or not participant.is_connected:
             return
         data = [] if answer is None else list(answer) if isinstance(answer, tuple) else [answer]
-        parcel = self._server.encode(packets.ACK, data, member.namespace, ack_id)
+        parcel = self._outgoing.encode(decoding.ACK, data, participant.namespace, ack_id)
         if self._on_event is not None:
-            member.session.send(parcel)
+            participant.session.send(parcel)
         else:
-            self._server.send_parcel(member.session, parcel)
+            self._outgoing.send_parcel(participant.session, parcel)
 
     def _acknowledge(self, session: EngineSession, namespace: str, packet: Any) -> None:
-        member = member_of(session, namespace)
-        if member is None:
+        participant = participant_of(session, namespace)
+        if participant is None:
             raise MalformedPacket("a packet before CONNECT")
-        callback = (member.callbacks or {}).pop(packet.id, None)
+        callback = (participant.callbacks or {}).pop(packet.id, None)
         if callback is None:
-            if member.callbacks is None:
-                self._server.eio.breach(session, "an acknowledgement that nobody asked for")
+            if participant.callbacks is None:
+                self._engine.breach(session, "an acknowledgement that was not requested")
             return
         try:
             answer = callback(*packet.data)
@@ -338,18 +354,9 @@ class Clients:
             self._spawn(_await(answer))
 
 
-def _connected_members(session: EngineSession) -> list[Member]:
-    return [member for member in session.members if member.is_connected]
+def _connected_members(session: EngineSession) -> list[Participant]:
+    return [participant for participant in session.participants if participant.is_connected]
 
 
 async def _await(waiting: Awaitable[Any]) -> None:
     await waiting
-
-
-def _refusal_of(outcome: object) -> Any:
-    """Return what a refused client is told: what the handler said, never an error's text."""
-    if isinstance(outcome, Refused):
-        return outcome.error_args
-    if isinstance(outcome, BaseException) and not isinstance(outcome, ConnectionRefusedError):
-        log.error("connect handler failed", exc_info=outcome)
-    return _REJECTED

@@ -1,6 +1,7 @@
-"""Reading Socket.IO packets, strictly: what is not a packet of the protocol is a breach.
+"""Strict decoding of Socket.IO packets.
 
-python-socketio decodes; what it lets through is refused here, in one place.
+python-socketio's packet class decodes. This module refuses the invalid packets that the
+class accepts.
 
 ::
 
@@ -10,22 +11,27 @@ python-socketio decodes; what it lets through is refused here, in one place.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Hashable
+from typing import Any, Final
 
-from socketio import packet as packets
-
-if TYPE_CHECKING:
-    from gateway.transport.session import EngineSession
+# Socket.IO protocol 5, "Packet types".
+CONNECT: Final = 0
+DISCONNECT: Final = 1
+EVENT: Final = 2
+ACK: Final = 3
+CONNECT_ERROR: Final = 4
+BINARY_EVENT: Final = 5
+BINARY_ACK: Final = 6
 
 _KINDS: Final = "0123456"
-_BINARY: Final = (packets.BINARY_EVENT, packets.BINARY_ACK)
+_BINARY: Final = (BINARY_EVENT, BINARY_ACK)
 _MOST_ATTACHMENTS: Final = 10  # as socket.io-parser has it
 
 
 class PlainPacket:
     """A CONNECT or an EVENT of the default namespace that asks for no acknowledgement.
 
-    Nearly every packet of a client's is one: its payload stands right behind its type.
+    Nearly every packet of a client is one. Its payload follows the packet type directly.
     """
 
     __slots__ = ("data", "packet_type")
@@ -40,18 +46,18 @@ class PlainPacket:
 
 
 class MalformedPacket(ValueError):  # noqa: N818 - the name says what it is
-    """A packet that a conforming client does not send; the text has nothing of its content."""
+    """A packet that a conforming client does not send. The message quotes none of it."""
 
 
 def decode(text: str, packet_class: type[Any]) -> Any:
     """Return the packet of a text message.
 
     Args:
-        text: without the Engine.IO type.
-        packet_class: python-socketio's, or one like it.
+        text: the message without its Engine.IO type.
+        packet_class: python-socketio's packet class, or one with the same interface.
 
     Raises:
-        MalformedPacket: it is none, or not a client's to send.
+        MalformedPacket: the text is no packet, or only a server may send it.
     """
     if text[:1] not in _KINDS or not text:
         raise MalformedPacket("malformed packet (unknown type)")
@@ -68,19 +74,19 @@ def decode(text: str, packet_class: type[Any]) -> Any:
 
 
 def _check(packet: Any) -> None:
-    """Refuse what the decoder accepts and the protocol does not."""
+    """Refuse packets that the packet class accepts and the protocol does not."""
     kind, data = packet.packet_type, packet.data
     if (packet.attachment_count > 0) != (kind in _BINARY):
         raise MalformedPacket("malformed packet (attachments)")
     if packet.attachment_count > _MOST_ATTACHMENTS:
         raise MalformedPacket("malformed packet (too many attachments)")
-    if kind == packets.CONNECT:
+    if kind == CONNECT:
         is_valid = data is None or isinstance(data, dict)
-    elif kind == packets.DISCONNECT:
+    elif kind == DISCONNECT:
         is_valid = data is None
-    elif kind in (packets.EVENT, packets.BINARY_EVENT):
+    elif kind in (EVENT, BINARY_EVENT):
         is_valid = isinstance(data, list) and len(data) > 0
-    elif kind in (packets.ACK, packets.BINARY_ACK):
+    elif kind in (ACK, BINARY_ACK):
         is_valid = isinstance(data, list) and packet.id is not None
     else:  # CONNECT_ERROR is the server's
         is_valid = False
@@ -89,33 +95,43 @@ def _check(packet: Any) -> None:
 
 
 class Reassembly:
-    """Packets whose binary parts are still on their way, one a session at most.
+    """Packets whose binary parts have not all arrived, at most one per session.
 
     Args:
-        most_bytes: of a packet and its parts together.
+        most_bytes: bytes allowed for a packet and its parts together.
     """
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
-        self._waiting: dict[EngineSession, tuple[Any, int]] = {}
+        self._waiting: dict[Hashable, tuple[Any, int]] = {}
 
-    def begin(self, session: EngineSession, packet: Any, size: int) -> None:
-        """Wait for a packet's parts."""
+    def begin(self, session: Hashable, packet: Any, size: int) -> None:
+        """Keep a packet until its parts have arrived.
+
+        Args:
+            session: the session that sent it.
+            packet: the decoded packet.
+            size: its bytes.
+        """
         self._waiting[session] = (packet, size)
 
-    def expect_none(self, session: EngineSession) -> None:
-        """Raise ``MalformedPacket`` where a part is due and a text came."""
+    def expect_none(self, session: Hashable) -> None:
+        """Refuse a text message of a session that owes a binary part.
+
+        Raises:
+            MalformedPacket: a part is missing.
+        """
         if self._waiting and session in self._waiting:
             raise MalformedPacket("a text in place of a binary part")
 
-    def add(self, session: EngineSession, data: bytes) -> tuple[Any, int] | None:
-        """Take one part.
+    def add(self, session: Hashable, data: bytes) -> tuple[Any, int] | None:
+        """Add one binary part.
 
         Returns:
             The complete packet and its size in bytes, ``None`` while parts are missing.
 
         Raises:
-            MalformedPacket: nobody waits for a part, or they are too large together.
+            MalformedPacket: no packet needs a part, or packet and parts are too large.
         """
         waiting = self._waiting.pop(session, None)
         if waiting is None:
@@ -134,8 +150,8 @@ class Reassembly:
         self._waiting[session] = (packet, size)
         return None
 
-    def drop(self, session: EngineSession) -> None:
-        """Forget a session's parts."""
+    def drop(self, session: Hashable) -> None:
+        """Forget the packet and the parts of a session."""
         if self._waiting:
             self._waiting.pop(session, None)
 

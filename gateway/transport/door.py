@@ -1,7 +1,7 @@
-"""``Door``: reads the first head of a connection and decides who has it from there.
+"""``Door``: reads the first request head of a connection and chooses its protocol.
 
-A WebSocket for our path is adopted at once; everything else gets aiohttp's own protocol,
-which answers as if it had accepted the connection itself.
+A WebSocket upgrade for the engine's path is adopted at once. Every other connection gets
+aiohttp's protocol, which answers as if it had accepted the connection itself.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from gateway.transport.engine import EngineServer
+from gateway.transport.adoption import adopt
+from gateway.transport.engine import Engine
 from gateway.transport.requests import (
     BadRequest,
     is_websocket_upgrade,
@@ -24,19 +25,17 @@ MakeProtocol = Callable[[], asyncio.Protocol]
 
 
 class Door(asyncio.Protocol):
-    """The protocol of a connection that has not said yet what it wants.
+    """The protocol of a connection until its first request head is complete.
 
     Args:
-        engine: adopts WebSockets, and wakes connections that stay silent.
-        serve: makes the protocol for everything else; ``AppRunner.server``.
-        is_bounded: the listener went through ``bound_accepted``, so its sockets need not.
+        engine: adopts WebSockets, and keeps the deadline of the head.
+        serve: makes the protocol of every other connection: ``AppRunner.server``.
+        is_bounded: whether ``bound_accepted`` bounded the listener's sockets.
     """
 
     __slots__ = ("_data", "_due_ns", "_engine", "_is_bounded", "_serve", "_transport", "wake_tick")
 
-    def __init__(
-        self, engine: EngineServer, serve: MakeProtocol, *, is_bounded: bool = False
-    ) -> None:
+    def __init__(self, engine: Engine, serve: MakeProtocol, *, is_bounded: bool = False) -> None:
         self._engine = engine
         self._is_bounded = is_bounded
         self._serve = serve
@@ -46,17 +45,17 @@ class Door(asyncio.Protocol):
         self.wake_tick = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Give the connection its time to speak."""
+        """Start the deadline of the request head."""
         if self._engine.is_stopping:
             transport.abort()  # type: ignore[attr-defined]  # a socket's
             return
         self._transport = transport  # type: ignore[assignment]  # a socket's
         self._engine.doors.add(self)
-        self._due_ns = self._engine.now_ns() + round(self._engine.head_timeout_s * 1e9)
+        self._due_ns = self._engine.now_ns() + self._engine.head_timeout_ns
         self._engine.wake_at(self, self._due_ns)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, until the head is whole or hopeless."""
+        """Read until the head is complete or invalid."""
         transport = self._transport
         if transport is None:
             return
@@ -75,7 +74,7 @@ class Door(asyncio.Protocol):
         head, tail = found
         if is_websocket_upgrade(head) and f"{head.path.rstrip('/')}/" == self._engine.path:
             self._leave()
-            self._engine.adopt(transport, head, tail, is_bounded=self._is_bounded)
+            adopt(self._engine, transport, head, tail, is_bounded=self._is_bounded)
         else:
             self._hand_on(transport)
 
@@ -88,23 +87,27 @@ class Door(asyncio.Protocol):
         protocol.data_received(data)
 
     def _leave(self) -> None:
-        """Let go of the connection and of what it said."""
+        """Forget the connection and its bytes."""
         self._transport = None
         self._data = b""
         self._engine.doors.discard(self)
         self._engine.forget_deadline(self)
 
     def abort(self) -> None:
-        """Close the connection without a word."""
+        """Close the connection without an answer."""
         if self._transport is not None:
             self._transport.abort()
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        """Forget it."""
+        """Forget the connection."""
         self._leave()
 
     def wake(self, now_ns: int) -> int:
-        """Abort a connection whose head took too long."""
+        """Abort the connection if its head took too long.
+
+        Returns:
+            The deadline in ns if it has not passed, else 0.
+        """
         if self._transport is None:
             return 0
         if now_ns < self._due_ns:

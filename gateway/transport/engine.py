@@ -1,9 +1,7 @@
-"""``EngineServer``: Engine.IO 4 on asyncio sockets, in the place of ``engineio.AsyncServer``.
+"""``Engine``: the Engine.IO 4 sessions of a server, on asyncio sockets.
 
-python-engineio's server is kept for its settings and its CORS rules; sessions, WebSocket,
-polling and timers are this package's. The module is long because a session's life, from the
-tables that it enters to the ones that it is taken out of, is read best in one place, and
-python-engineio's verbs stand beside it.
+It does not depend on python-engineio: ``dropin.EngineServer`` adds that interface. The module
+is long because it holds the whole life of a session, from its first to its last table.
 """
 
 from __future__ import annotations
@@ -16,117 +14,141 @@ import os
 import time
 from binascii import b2a_base64
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import Any, Final
-
-import engineio
-from aiohttp import web
-from engineio import packet as stock_packet
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 from gateway.transport import frames
-from gateway.transport.adoption import Adoption
-from gateway.transport.application import Application, Counts, EngineHandlers
-from gateway.transport.clockwork import Clockwork
+from gateway.transport.counts import Counts, EndReason
+from gateway.transport.engine_session import EngineSession
 from gateway.transport.environ import RequestEnviron
-from gateway.transport.parcels import Parcel
 from gateway.transport.payloads import PacketType
-from gateway.transport.polling import Polling
-from gateway.transport.refusals import Refusal
-from gateway.transport.requests import RequestHead
-from gateway.transport.session import SLOW_CONSUMER, EngineSession
+from gateway.transport.refusals import HandshakeRefusal
+from gateway.transport.wheel import Sleeper, WheelTimer
 
 _CLEANUP_SLICE_NS: Final = 5_000_000
 _NS_PER_S: Final = 1_000_000_000
 _SHORTEST_TICK_NS: Final = 4_000_000
 _LONGEST_TICK_NS: Final = 100_000_000
-_LEAST_DISMISSED: Final = 64  # closed sockets remembered before those that are gone are not
+_LEAST_DISMISSED: Final = 64  # closing sockets above which closed ones are pruned
 _CLOSES_A_TURN: Final = 100
 _SHUTDOWN_POLL_S: Final = 0.01
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
-PROTOCOL_BREACH: Final = "protocol breach"
-
 log = logging.getLogger("gateway.transport")
 
 
-class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio ships no types
-    """An Engine.IO 4 server for aiohttp.
+class Application(Protocol):
+    """The user of the sessions: Engine.IO handlers, or a Socket.IO server."""
 
-    Args:
-        connect_timeout: s that a session may take until its application admits it; ``None``
-            for ever.
-        max_send_bytes: of what must reach it, that may wait for one client; more closes it.
-        max_send_age: s that it may wait; longer closes it.
-        max_waiting_bytes: that may wait for all together; the largest waiters are closed.
-        close_timeout: s that a close may take before the socket is aborted.
-        head_timeout: s that the first head of a connection may take.
-        body_timeout: s that a polling body may take.
-        upgrade_timeout: s that a client may take to decide on an upgrade.
-        max_fragments: of one WebSocket message.
-        admit: asked before a session exists; a ``Refusal`` becomes the HTTP answer.
+    def opened(self, session: EngineSession) -> Any:
+        """Admit a new session: return ``None`` or true, or an awaitable of that."""
+
+    def received(self, session: EngineSession, data: str | bytes) -> None:
+        """Handle one message."""
+
+    def breached(self, session: EngineSession, what: str) -> None:
+        """Note a breach of the protocol. The engine closes the session afterwards."""
+
+    def closed(self, session: EngineSession, reason: str) -> None:
+        """Note the end of a session, before the engine forgets it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """Limits and hooks of an engine: keyword arguments of ``AsyncServer`` and ``EngineServer``.
+
+    Attributes:
+        connect_timeout: seconds until the application must have admitted a session, or it is
+            closed. ``None`` for no limit.
+        max_send_bytes: lossless bytes queued for one client above which it is closed.
+        max_send_age: seconds that lossless bytes may be queued before the client is closed.
+        max_waiting_bytes: bytes queued for all clients above which those with the most are
+            closed.
+        close_timeout: seconds until a closing socket is aborted.
+        head_timeout: seconds until the first request head must be complete, or the connection
+            is aborted.
+        body_timeout: seconds until a polling body must be complete, or its session is closed.
+        upgrade_timeout: seconds until a client must complete an upgrade, or its WebSocket is
+            closed.
+        max_fragments: fragments of a WebSocket message above which the session is closed.
+        admit: called before a session exists. A ``HandshakeRefusal`` becomes the HTTP answer.
         on_session_close: called once for each admitted session, with its environ.
-        clock: monotonic ns.
-        **options: as ``engineio.AsyncServer`` takes them; ``async_mode`` is "aiohttp".
-
-    Raises:
-        ValueError: an option that this transport does not have.
+        clock: returns monotonic ns.
     """
 
-    sequence_number: int
+    connect_timeout: float | None = None
+    max_send_bytes: int = 1_048_576
+    max_send_age: float = 5.0
+    max_waiting_bytes: int = 268_435_456
+    close_timeout: float = 2.0
+    head_timeout: float = 10.0
+    body_timeout: float = 10.0
+    upgrade_timeout: float = 10.0
+    max_fragments: int = 1_024
+    admit: Callable[[RequestEnviron], HandshakeRefusal | None] | None = None
+    on_session_close: Callable[[RequestEnviron], None] | None = None
+    clock: Callable[[], int] = time.monotonic_ns
+
+
+class Engine:
+    """The sessions of an Engine.IO 4 server.
+
+    Args:
+        options: limits and hooks.
+        application: the user of the sessions.
+        ping_interval: seconds between two pings of a client.
+        ping_timeout: seconds that a client may take to answer a ping.
+        max_message_bytes: bytes of a message or polling body.
+        transports: the served transports, of ``polling`` and ``websocket``.
+        allow_upgrades: whether a polling session may move to a WebSocket.
+    """
+
+    sequence_number: int = 0
 
     def __init__(
         self,
+        options: EngineOptions,
+        application: Application,
         *,
-        connect_timeout: float | None = None,
-        max_send_bytes: int = 1_048_576,
-        max_send_age: float = 5.0,
-        max_waiting_bytes: int = 268_435_456,
-        close_timeout: float = 2.0,
-        head_timeout: float = 10.0,
-        body_timeout: float = 10.0,
-        upgrade_timeout: float = 10.0,
-        max_fragments: int = 1_024,
-        admit: Callable[[RequestEnviron], Refusal | None] | None = None,
-        on_session_close: Callable[[RequestEnviron], None] | None = None,
-        clock: Callable[[], int] = time.monotonic_ns,
-        **options: Any,
+        ping_interval: float,
+        ping_timeout: float,
+        max_message_bytes: int,
+        transports: Sequence[str],
+        allow_upgrades: bool,
     ) -> None:
-        mode = options.setdefault("async_mode", "aiohttp")
-        if mode != "aiohttp":
-            raise ValueError(f"async_mode is {mode!r}; this transport has 'aiohttp' alone")
-        options["monitor_clients"] = False  # the timer wheel does
-        super().__init__(**options)
+        clock = options.clock
         self.now_ns = clock
-        self.application: Application = EngineHandlers(self)
+        self.application = application
+        self.sockets: dict[str, EngineSession] = {}
         self.frame_limits = frames.FrameLimits(
-            max_message_bytes=self.max_http_buffer_size, max_fragments=max_fragments
+            max_message_bytes=max_message_bytes, max_fragments=options.max_fragments
         )
-        self.connect_timeout_ns = round((connect_timeout or 0) * _NS_PER_S)
-        self.max_send_bytes = max_send_bytes
-        self.max_send_age_ns = round(max_send_age * _NS_PER_S)
-        self.max_waiting_bytes = max_waiting_bytes
-        self.ping_interval_ns = round(
-            (self.ping_interval + self.ping_interval_grace_period) * _NS_PER_S
-        )
-        self.ping_timeout_ns = round(self.ping_timeout * _NS_PER_S)
+        self.max_message_bytes = max_message_bytes
+        self.transports = list(transports)
+        self.allow_upgrades = allow_upgrades
+        self.connect_timeout_ns = round((options.connect_timeout or 0) * _NS_PER_S)
+        self.max_send_bytes = options.max_send_bytes
+        self.max_send_age_ns = round(options.max_send_age * _NS_PER_S)
+        self.max_waiting_bytes = options.max_waiting_bytes
+        self.ping_interval_ns = round(ping_interval * _NS_PER_S)
+        self.ping_timeout_ns = round(ping_timeout * _NS_PER_S)
         self.most_blocked_ns = self.ping_interval_ns + self.ping_timeout_ns
-        self.head_timeout_s = head_timeout
-        self.body_timeout_s = body_timeout
-        self.body_timeout_ns = round(body_timeout * _NS_PER_S)
+        self.head_timeout_ns = round(options.head_timeout * _NS_PER_S)
+        self.body_timeout_s = options.body_timeout
+        self.body_timeout_ns = round(options.body_timeout * _NS_PER_S)
+        self.upgrade_timeout_ns = round(options.upgrade_timeout * _NS_PER_S)
         self.path = "/engine.io/"
         self.counts = Counts()
         self.waiting_bytes = 0
-        self._close_timeout_ns = round(close_timeout * _NS_PER_S)
-        self.upgrade_timeout_ns = round(upgrade_timeout * _NS_PER_S)
-        self._admit = admit
-        self._on_session_close = on_session_close
+        self._close_timeout_ns = round(options.close_timeout * _NS_PER_S)
+        self._admit = options.admit
+        self._on_session_close = options.on_session_close
         self._openings = {name: self._opening(name) for name in ("polling", "websocket")}
-        self._polling = Polling(self)
         tick_ns = min(_LONGEST_TICK_NS, max(_SHORTEST_TICK_NS, self.ping_interval_ns // 250))
-        self._clockwork = Clockwork(clock, tick_ns)
-        self.wake_at = self._clockwork.wake_at
-        self.forget_deadline = self._clockwork.wheel.forget
-        self._adoption = Adoption(self)
+        self._timer = WheelTimer(clock, tick_ns)
+        self.wake_at: Callable[[Sleeper, int], None] = self._timer.wake_at
+        self.forget_deadline = self._timer.wheel.forget
         self._lost: deque[EngineSession] = deque()
         self._behind: set[EngineSession] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -136,37 +158,38 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         self._most_dismissed = _LEAST_DISMISSED
         self._is_evicting = False
         self.doors: set[Any] = set()
-        """Connections that have not said yet what they want."""
-        self.departing: dict[str, EngineSession] = {}
-        """Closed sessions whose ``disconnect`` handler still runs."""
+        """Connections whose first request head is incomplete."""
         self.leaving: dict[str, EngineSession] = {}
-        """Closed polling sessions whose client may still fetch what waited for it."""
+        """Closed polling sessions whose client may still fetch its queued packets."""
 
-    # HTTP
+    # HTTP rules, which a subclass implements
 
-    def attach(self, app: web.Application, engineio_path: str = "engine.io") -> None:
-        """Answer under a path of an aiohttp application."""
-        self.path = f"/{engineio_path.strip('/')}/"
-        app.router.add_route("*", self.path, self.handle_request)
-        app.on_shutdown.append(self._shut_down_with)
+    def allows_origin(self, origin: str, environ: RequestEnviron) -> bool:
+        """Return whether a page of this origin may connect."""
+        raise NotImplementedError
 
-    async def _shut_down_with(self, _app: web.Application) -> None:
-        await self.shutdown()
+    def cors_headers(self, environ: RequestEnviron) -> list[tuple[str, str]]:
+        """Return the CORS headers of an answer."""
+        raise NotImplementedError
 
-    async def handle_request(self, request: web.Request) -> web.StreamResponse:
-        """Answer an HTTP request for the path: a poll, a packet, an upgrade."""
-        return await self._polling.answer(request)
+    def cookie_for(self, sid: str) -> str | None:
+        """Return the ``Set-Cookie`` header of a new polling session, ``None`` for none."""
+        raise NotImplementedError
+
+    def compress(self, body: bytes, accepted: str) -> tuple[bytes, str | None]:
+        """Return a polling body, compressed if the client accepts it, and its encoding."""
+        raise NotImplementedError
 
     # Sessions
 
     def generate_id(self) -> str:
-        """Return an id as python-engineio makes them: 12 random bytes and 3 that count."""
+        """Return an id of python-engineio's form: 12 random bytes and a counter of 3 bytes."""
         self.sequence_number = (self.sequence_number + 1) & 0xFFFFFF
         raw = os.urandom(12) + self.sequence_number.to_bytes(3)
         return b2a_base64(raw, newline=False).translate(_URL_SAFE).decode("ascii")
 
     def open_session(self, environ: RequestEnviron) -> EngineSession:
-        """Make a session for an admitted request."""
+        """Return the new session of an admitted request."""
         session = EngineSession(self, self.generate_id(), environ)
         self.sockets[session.sid] = session
         if self.connect_timeout_ns:
@@ -174,10 +197,10 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
             self.wake_at(session, session.admission_due_ns)
         return session
 
-    def admission(self, environ: RequestEnviron) -> Refusal | None:
-        """Return why a new session is refused, ``None`` when it is not."""
+    def admission(self, environ: RequestEnviron) -> HandshakeRefusal | None:
+        """Return why a request gets no session, ``None`` if it does."""
         if self.is_stopping:
-            return Refusal(503, "The server is stopping", 1.0)
+            return HandshakeRefusal(503, "The server is stopping", 1.0)
         return None if self._admit is None else self._admit(environ)
 
     def handshake(self, session: EngineSession, transport: str) -> str:
@@ -185,31 +208,20 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         return self._openings[transport] % session.sid
 
     def _opening(self, transport: str) -> str:
-        """Return the OPEN packet with a place for the session's id."""
+        """Return the OPEN packet with a placeholder for the session's id."""
         can_upgrade = (
             transport == "polling" and self.allow_upgrades and "websocket" in self.transports
         )
         facts = {
             "upgrades": ["websocket"] if can_upgrade else [],
-            "pingTimeout": round(self.ping_timeout * 1_000),
+            "pingTimeout": round(self.ping_timeout_ns / 1_000_000),
             "pingInterval": self.ping_interval_ns // 1_000_000,
-            "maxPayload": self.max_http_buffer_size,
+            "maxPayload": self.max_message_bytes,
         }
         return f'{PacketType.OPEN}{{"sid":"%s",{json.dumps(facts, separators=(",", ":"))[1:]}'
 
-    def adopt(
-        self,
-        transport: asyncio.Transport,
-        head: RequestHead,
-        tail: bytes,
-        *,
-        is_bounded: bool = False,
-    ) -> None:
-        """Take over a socket whose client asks for a WebSocket; see ``Adoption``."""
-        self._adoption.adopt(transport, head, tail, is_bounded=is_bounded)
-
     async def answer_of(self, answer: Any) -> object:
-        """Return what a connect handler answered; one that fails refuses."""
+        """Return a connect handler's answer, awaited if need be; ``False`` if it raises."""
         try:
             return await answer if inspect.isawaitable(answer) else answer
         except Exception:
@@ -223,11 +235,17 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
     def breach(
         self, session: EngineSession, what: str, code: int = frames.CloseCode.POLICY_VIOLATION
     ) -> None:
-        """Close a session whose client broke the protocol."""
+        """Close a session whose client broke the protocol.
+
+        Args:
+            session: the session.
+            what: the breach, for the application, the log and the close frame.
+            code: of the WebSocket's close frame.
+        """
         if session.is_open:
             session.is_broken = True
             self.application.breached(session, what)
-            self.close(session, PROTOCOL_BREACH, code, what)
+            self.close(session, EndReason.PROTOCOL_BREACH, code, what)
 
     def close(
         self,
@@ -236,13 +254,13 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         code: int = frames.CloseCode.NORMAL,
         text: str = "",
     ) -> None:
-        """Close a session and its socket, which is aborted when that takes too long.
+        """Close a session and its socket. The socket is aborted after ``close_timeout``.
 
         Args:
-            session: open or not.
-            reason: for the application, the log and the counts.
-            code: of the WebSocket's close frame.
-            text: of the same.
+            session: the session, open or not.
+            reason: the reason for the application, the log and the counts.
+            code: the code of the WebSocket's close frame.
+            text: its text.
         """
         self.finish(session, reason)
         session.close_transport(
@@ -250,16 +268,16 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         )
 
     def finish(self, session: EngineSession, reason: str, *, is_lost: bool = False) -> None:
-        """Take a session out of every table, once, and tell the application.
+        """Remove a session from every table, once, and tell the application.
 
         Args:
-            session: open or not.
-            reason: for the application, the log and the counts.
-            is_lost: nobody is there any more to fetch what waits.
+            session: the session, open or not.
+            reason: the reason for the application, the log and the counts.
+            is_lost: whether the client is gone and cannot fetch its queued packets.
         """
         if not session.is_open:
             return
-        session.is_open = False  # first: what is uncorked must not evict who is closed already
+        session.is_open = False  # first: uncorking must not evict a session that is closing
         session.uncork()
         session.is_clear = False
         if session.upgrade is not None:
@@ -275,8 +293,8 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         try:
             self.application.closed(session, reason)
         except Exception:
-            log.exception("the end of a session was not told")
-        session.members = ()
+            log.exception("application failed to close a session")
+        session.participants = ()
         self.sockets.pop(session.sid, None)
         if self._on_session_close is not None:
             try:
@@ -285,7 +303,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
                 log.exception("on_session_close failed")
 
     def dismiss(self, transport: asyncio.Transport) -> None:
-        """Close a socket that belongs to no session; one that does not close goes with us."""
+        """Close a socket that belongs to no session. ``shutdown`` aborts it if it stays open."""
         if len(self._dismissed) >= self._most_dismissed:
             self._dismissed = {other for other in self._dismissed if not _is_gone(other)}
             self._most_dismissed = max(_LEAST_DISMISSED, 2 * len(self._dismissed))
@@ -293,24 +311,26 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
         transport.close()
 
     def forget(self, session: EngineSession) -> None:
-        """Drop what a closed session's client did not fetch in time."""
+        """Drop a closed polling session and its queue."""
         if self.leaving.pop(session.sid, None) is not None:
             session.drop_waiting()
 
     def evict(self, session: EngineSession) -> None:
-        """Close a client that does not read: without a word of Socket.IO's, so that it returns."""
+        """Close a client that does not read, without a DISCONNECT, so that it reconnects."""
         session.drop_waiting()
-        self.close(session, SLOW_CONSUMER, frames.CloseCode.TRY_AGAIN_LATER, "SLOW_CONSUMER")
+        self.close(
+            session, EndReason.SLOW_CONSUMER, frames.CloseCode.TRY_AGAIN_LATER, "SLOW_CONSUMER"
+        )
 
     def overdue(self, session: EngineSession, why: str) -> None:
         """Close a session whose deadline has passed."""
-        if why == SLOW_CONSUMER:
+        if why == EndReason.SLOW_CONSUMER:
             self.evict(session)
         else:
             self.close(session, why)
 
     def lost(self, session: EngineSession) -> None:
-        """Note a socket that is gone; its session is cleaned up in a slice of its own."""
+        """Note that a session has lost its socket. It is cleaned up in a later slice."""
         self._closing.discard(session)
         if not session.is_open:
             self.forget_deadline(session)
@@ -322,16 +342,16 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
     def _clean_up(self) -> None:
         ends_ns = time.monotonic_ns() + _CLEANUP_SLICE_NS
         while self._lost:
-            self.finish(self._lost.popleft(), self.reason.TRANSPORT_CLOSE, is_lost=True)
+            self.finish(self._lost.popleft(), EndReason.TRANSPORT_CLOSE, is_lost=True)
             if time.monotonic_ns() >= ends_ns:
                 break
         if self._lost:
             asyncio.get_running_loop().call_soon(self._clean_up)
 
-    # What waits
+    # Queued bytes
 
     def held(self, session: EngineSession, added_bytes: int) -> None:
-        """Note that more, or less, waits for a session."""
+        """Note that a session's queued bytes have changed, and evict if all together exceed."""
         self.waiting_bytes += added_bytes
         if session.waiting_bytes:
             self._behind.add(session)
@@ -349,7 +369,7 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
     # Tasks
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Run a coroutine; what it raises is logged."""
+        """Run a coroutine. An exception is logged."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -357,95 +377,34 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            log.error("a handler failed", exc_info=task.exception())
+            log.error("handler failed", exc_info=task.exception())
 
-    # python-engineio's verbs
+    # The end
 
-    async def send(self, sid: str, data: str | bytes | list[Any] | dict[str, Any]) -> None:
-        """Send a message to a client; one that is gone is ignored."""
-        if isinstance(data, list | dict):
-            self._send_message(sid, stock_packet.Packet.json.dumps(data, separators=(",", ":")))
-        else:
-            self._send_message(sid, data)
-
-    async def send_packet(self, sid: str, pkt: Any) -> None:
-        """Send a MESSAGE packet of python-engineio's to a client.
-
-        Raises:
-            ValueError: a packet of another type.
-        """
-        if pkt.packet_type != stock_packet.MESSAGE:
-            raise ValueError(f"packet type {pkt.packet_type}: messages alone can be sent")
-        await self.send(sid, pkt.data)
-
-    def _send_message(self, sid: str, data: str | bytes) -> None:
-        session = self.sockets.get(sid)
-        if session is None:
-            log.warning("nobody to send to", extra={"sid": sid})
-        else:
-            session.send(Parcel(data))
-
-    async def get_session(self, sid: str) -> dict[str, Any]:
-        """Return what an application saved for a client.
-
-        Raises:
-            KeyError: there is no such session.
-        """
-        session: EngineSession = self._get_socket(sid)
-        if session.application is None:
-            session.application = {}
-        return session.application
-
-    async def save_session(self, sid: str, session: dict[str, Any]) -> None:
-        """Save an application's data for a client.
-
-        Raises:
-            KeyError: there is no such session.
-        """
-        self._get_socket(sid).application = session
-
-    async def disconnect(self, sid: str | None = None) -> None:
-        """Close a client, or all of them."""
-        found = self.sockets.get(sid) if sid is not None else None
-        sessions = list(self.sockets.values()) if sid is None else [found] if found else []
-        for position, session in enumerate(sessions, start=1):
-            self.close(session, self.reason.SERVER_DISCONNECT)
+    async def close_all(self) -> None:
+        """Close every session, a batch per turn of the event loop."""
+        for position, session in enumerate(list(self.sockets.values()), start=1):
+            self.close(session, EndReason.SERVER_DISCONNECT)
             if not position % _CLOSES_A_TURN:
                 await asyncio.sleep(0)
 
-    def transport(self, sid: str) -> str:
-        """Return "polling" or "websocket".
-
-        Raises:
-            KeyError: there is no such session.
-        """
-        session: EngineSession = self._get_socket(sid)
-        is_websocket = session.transport is not None and session.upgrade is None
-        return "websocket" if is_websocket else "polling"
-
-    def _get_socket(self, sid: str) -> EngineSession:
-        session: EngineSession | None = self.sockets.get(sid, self.departing.get(sid))
-        if session is None:
-            raise KeyError("Session not found")
-        return session
-
     async def shutdown(self) -> None:
-        """Close every client, wait until all sockets are closed or aborted, stop the timer."""
+        """Close every client, wait until all sockets are closed or aborted, and stop the timer."""
         self.is_stopping = True
         for door in list(self.doors):
             door.abort()
         for transport in self._dismissed:
             transport.abort()
         self._dismissed.clear()
-        await self.disconnect()
+        await self.close_all()
         ends_ns = time.monotonic_ns() + self._close_timeout_ns + _NS_PER_S
-        while self._closing and time.monotonic_ns() < ends_ns:  # noqa: ASYNC110 - once in a life
+        while self._closing and time.monotonic_ns() < ends_ns:  # noqa: ASYNC110 - only once
             await asyncio.sleep(_SHUTDOWN_POLL_S)
         for session in self._closing:
             if session.transport is not None:
                 session.transport.abort()
-        await asyncio.sleep(_SHUTDOWN_POLL_S)  # an aborted socket is closed a turn later
-        self._clockwork.stop()
+        await asyncio.sleep(_SHUTDOWN_POLL_S)  # an aborted socket closes one turn later
+        self._timer.stop()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._close_timeout_ns / _NS_PER_S)
         for task in list(self._tasks):
@@ -454,5 +413,5 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # python-engine
 
 
 def _is_gone(transport: asyncio.Transport) -> bool:
-    """Return whether a closed socket has nothing left to write."""
+    """Return whether a closing socket has written all its bytes."""
     return transport.is_closing() and not transport.get_write_buffer_size()

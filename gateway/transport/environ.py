@@ -1,4 +1,4 @@
-"""``RequestEnviron``: the WSGI view of a request, made from its kept head when somebody looks."""
+"""``RequestEnviron``: the WSGI environ of a request, parsed from its head on each access."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from gateway.transport.requests import RequestHead
 
 
 class RequestEnviron(MutableMapping[str, Any]):
-    """What a connect handler is given as ``environ``.
+    """The ``environ`` argument of a connect handler.
 
-    It keeps the bytes of the request's head and parses them at each look; what an
-    application writes into it is kept beside them.
+    It keeps only the bytes of the request's head and parses them on each access. Keys that
+    an application sets are stored beside them.
 
     Args:
-        head: of the request that opened the session.
-        peer: address of the other end of the socket, "" where it has none.
+        head: the head of the request that opened the session.
+        peer: the address of the other end of the socket, "" when it has none.
         scheme: ``http`` or ``https``.
     """
 
@@ -30,7 +30,7 @@ class RequestEnviron(MutableMapping[str, Any]):
 
     @property
     def peer(self) -> str:
-        """Address of the other end of the socket."""
+        """The address of the other end of the socket."""
         return self._peer
 
     def _parse(self) -> dict[str, Any]:

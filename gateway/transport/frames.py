@@ -1,8 +1,8 @@
 """WebSocket frames as a server reads and writes them: RFC 6455 without a socket.
 
-Bytes and what was left of the last read come in, events and what is left now go out.
-A connection between two frames needs no state at all: a `Partial` exists only while a
-frame or a fragmented message is incomplete. No extension is ever negotiated.
+`read_frames` takes bytes and the `Partial` of the last read, and returns events and the next
+`Partial`. A `Partial` exists only while a frame or a fragmented message is incomplete, so a
+connection between two frames needs no state. No extension is negotiated.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FIN: Final = 0x80
 _RSV: Final = 0x70
 _MASKED: Final = 0x80
 _WHOLE_TEXT: Final = _FIN | TEXT
-_LONGEST_CONTROL: Final = 125  # and the longest payload whose length is in the second byte
+_LONGEST_CONTROL: Final = 125  # also the longest payload whose length fits the second byte
 _IN_16_BITS: Final = 126
 _IN_64_BITS: Final = 127
 _LEAST_BYTES: Final = 2
@@ -33,7 +33,7 @@ _LONG_HEAD_BYTES: Final = {_IN_16_BITS: _HEAD_BYTES + 2, _IN_64_BITS: _HEAD_BYTE
 
 
 class CloseCode(IntEnum):
-    """Why a connection ends: RFC 6455 7.4.1 and the registry that it set up (11.7)."""
+    """Codes of a close frame: RFC 6455 7.4.1, and its registry (11.7)."""
 
     NORMAL = 1000
     GOING_AWAY = 1001
@@ -52,38 +52,39 @@ _FREE_CODES: Final = range(3000, 5000)
 
 
 class Message(NamedTuple):
-    """A whole message or a ping or pong: `str` for `TEXT`, `bytes` for the others."""
+    """A complete message, ping or pong; `data` is `str` for `TEXT`, else `bytes`."""
 
     opcode: int
     data: str | bytes
 
 
 class Close(NamedTuple):
-    """The peer's close frame; `code` is None when it gave none. Answer it, then close."""
+    """The peer's close frame. Answer it, then close. `code` is None if the frame has none."""
 
     code: int | None
     reason: str
 
 
 class Violation(NamedTuple):
-    """What must end the connection: send a close frame with this code, then close."""
+    """A breach of the protocol. Send a close frame with this code, then close."""
 
     code: int
     reason: str
 
 
 FrameEvent: TypeAlias = Message | Close | Violation
-"""What reading gives."""
+"""An event of `read_frames`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameLimits:
-    """What one client may make the reader keep.
+    """Limits of one client's messages.
 
     Attributes:
-        max_message_bytes: bytes of payload in one message, all its fragments together;
-            more closes with 1009 as soon as a header announces it.
-        max_fragments: frames of one message, empty ones too (1,024); more closes with 1008.
+        max_message_bytes: payload bytes of one message, all fragments together. A header
+            that announces more closes with 1009.
+        max_fragments: frames of one message, empty ones included (1,024). More close with
+            1008.
     """
 
     max_message_bytes: int
@@ -91,29 +92,29 @@ class FrameLimits:
 
 
 class Partial:
-    """What a connection owes to the next read: an incomplete frame, an unfinished message.
+    """The state of a connection between two reads: an incomplete frame or message.
 
-    Hand it back with the next bytes; it is changed in place and nobody else's to change.
-    It holds at most `max_message_bytes`, a header and one control frame of 131 bytes.
+    Pass it to the next call of `read_frames`, which changes it in place. It holds at most
+    `max_message_bytes`, a header and one control frame of 131 bytes.
     """
 
     __slots__ = ("fragments", "frame", "message", "needed_bytes", "opcode")
 
     def __init__(self) -> None:
         self.frame = bytearray()
-        self.needed_bytes = 0  # of the frame, before more can be said about it
-        self.opcode = 0  # of the fragmented message; 0 between messages
+        self.needed_bytes = 0  # bytes of the frame needed for the next step
+        self.opcode = 0  # opcode of the fragmented message, 0 between messages
         self.message = bytearray()  # unmasked payloads so far
         self.fragments = 0
 
     @property
     def held_bytes(self) -> int:
-        """How many received bytes are kept."""
+        """Received bytes that it holds."""
         return len(self.frame) + len(self.message)
 
 
 class _BrokenRule(Exception):  # noqa: N818 - it never leaves this module
-    """A rule of the protocol or a limit that the peer broke."""
+    """The peer broke a rule of the protocol or a limit."""
 
     def __init__(self, code: CloseCode, reason: str) -> None:
         super().__init__(reason)
@@ -121,16 +122,16 @@ class _BrokenRule(Exception):  # noqa: N818 - it never leaves this module
 
 
 def read_text(data: bytes, limits: FrameLimits) -> str | None:
-    """Return the text of a read that is one whole text frame and nothing else.
+    """Return the text of a read that is exactly one complete text frame.
 
-    Nearly every read is one, between two frames; what it costs is what an event costs.
+    Nearly every read is one, so this short path sets the cost of an event.
 
     Args:
-        data: the bytes of one read, where the last one left no `Partial`.
+        data: the bytes of one read. The last read must have left no `Partial`.
         limits: as for `read_frames`.
 
     Returns:
-        The text; ``None`` for anything else, and for what breaks a rule: `read_frames` says.
+        The text, ``None`` for any other read. Then call `read_frames`.
     """
     if len(data) <= _HEAD_BYTES or data[0] != _WHOLE_TEXT:
         return None
@@ -141,7 +142,7 @@ def read_text(data: bytes, limits: FrameLimits) -> str | None:
         if length != _IN_16_BITS or int.from_bytes(data[2:4], "big") != len(data) - head:
             return None
         length = len(data) - head
-        if length <= _LONGEST_CONTROL:  # not in its shortest form
+        if length <= _LONGEST_CONTROL:  # the length is not in its shortest form
             return None
     if length > limits.max_message_bytes:
         return None
@@ -157,16 +158,16 @@ def read_text(data: bytes, limits: FrameLimits) -> str | None:
 def read_frames(
     data: bytes, partial: Partial | None, limits: FrameLimits
 ) -> tuple[list[FrameEvent], Partial | None]:
-    """Read everything that is complete once `data` have arrived.
+    """Return the events that `data` complete.
 
     Args:
         data: the bytes of one read.
-        partial: what the last call returned.
-        limits: the same for every call of a connection.
+        partial: the `Partial` of the last call.
+        limits: the limits, the same for every call of a connection.
 
     Returns:
-        The events in the order of the bytes, and what the next call needs. After a `Close`
-        or a `Violation`, always the last event, nothing more is read: do not call again.
+        The events in the order of the bytes, and the `Partial` for the next call. A `Close`
+        or a `Violation` is the last event: do not call again.
     """
     events: list[FrameEvent] = []
     try:
@@ -178,10 +179,10 @@ def read_frames(
 
 
 def encode_frame(opcode: int, payload: bytes) -> bytes:
-    """Return one final, unmasked frame: a server masks nothing (5.1).
+    """Return one final, unmasked frame. A server does not mask (5.1).
 
     Raises:
-        ValueError: for an opcode that does not exist or a control frame over 125 bytes.
+        ValueError: the opcode does not exist, or a control frame is over 125 bytes.
     """
     if opcode not in _OPCODES:
         raise ValueError(f"no such opcode: {opcode}; there are {sorted(_OPCODES)}")
@@ -196,10 +197,10 @@ def encode_frame(opcode: int, payload: bytes) -> bytes:
 
 
 def encode_close(code: int, reason: str = "") -> bytes:
-    """Return a close frame; the reason is cut to 123 bytes, between two characters.
+    """Return a close frame. The reason is cut to 123 bytes, between two characters.
 
     Raises:
-        ValueError: for a code that must not be sent (7.4).
+        ValueError: the code must not be sent (7.4).
     """
     if not _is_valid_code(code):
         raise ValueError(
@@ -238,9 +239,9 @@ def _read_all(
 
 
 def _complete_frame(data: bytes, partial: Partial, limits: FrameLimits) -> int:
-    """Move bytes to the incomplete frame, none beyond its end; return how many.
+    """Append bytes to the incomplete frame, up to its end; return how many.
 
-    A bytearray grows in place, so that a frame that comes byte by byte costs linear time.
+    A bytearray grows in place, so a frame that arrives byte by byte costs linear time.
     """
     frame = partial.frame
     at = 0
@@ -312,7 +313,7 @@ def _check_first_byte(first: int, partial: Partial | None, limits: FrameLimits) 
 
 
 def _read_long_length(field: bytes | bytearray) -> int:
-    """Return the length in 2 or 8 bytes; 5.2 wants the shortest form and no top bit."""
+    """Return the length in 2 or 8 bytes. 5.2 requires the shortest form and no top bit."""
     length = int.from_bytes(field, "big")
     if length >> 63:
         raise _BrokenRule(CloseCode.PROTOCOL_ERROR, "top bit of a 64-bit length is set")
@@ -328,7 +329,7 @@ def _take_frame(
     partial: Partial | None,
     events: list[FrameEvent],
 ) -> Partial | None:
-    """Append what a whole, checked frame completes; return what is unfinished after it."""
+    """Append the event of a complete, checked frame; return the `Partial` after it."""
     first = data[start]
     opcode = first & 15
     payload = _unmask(data, start, end)
@@ -351,8 +352,8 @@ def _take_frame(
 def _unmask(data: bytes | bytearray, start: int, end: int) -> bytes:
     """Return the payload of the frame at `start` (5.3).
 
-    One exclusive or over two large integers: linear, and the fastest that plain Python has
-    from 1 byte to 64 KiB; beyond, four translated strides would win a third.
+    It computes one exclusive or of two large integers: linear, and the fastest way in plain
+    Python from 1 byte to 64 KiB. Above, four translated strides would save a third.
     """
     start += _LONG_HEAD_BYTES.get(data[start + 1] & 0x7F, _HEAD_BYTES)
     length = end - start

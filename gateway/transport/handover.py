@@ -1,7 +1,7 @@
-"""Taking a WebSocket's socket from aiohttp, where aiohttp was the one that received it.
+"""Taking a WebSocket's socket from aiohttp when aiohttp received the request.
 
-That is so under ``web.run_app``, and on a keep-alive connection that carried another
-request before. aiohttp has no public way; the private names are all here.
+This happens under ``web.run_app``, and on a keep-alive connection whose first request was
+another one. aiohttp has no public interface for it. This module alone uses private names.
 """
 
 from __future__ import annotations
@@ -12,58 +12,62 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.transport.refusals import Reject
+from gateway.transport.refusals import RequestRejected
 from gateway.transport.requests import RequestHead, plain_response
 
 Adopt = Callable[[asyncio.Transport, RequestHead, bytes], None]
 
 
 class _Collector:
-    """Stands in for aiohttp's payload parser: takes the bytes behind the head."""
+    """Replaces aiohttp's payload parser and collects the bytes after the head."""
 
     def __init__(self) -> None:
         self.data = bytearray()
 
     def set_exception(self, *_: Any) -> None:
-        """Ignore: the connection's end reaches its new protocol."""
+        """Do nothing: the new protocol learns of the connection's end."""
 
     def feed_eof(self) -> None:
-        """Ignore: as above."""
+        """Do nothing, as above."""
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        """Keep bytes; never done."""
+        """Collect bytes, and ask for more."""
         self.data += data
         return False, b""
 
 
 async def take_over(request: web.Request, head: RequestHead, adopt: Adopt) -> web.StreamResponse:
-    """Give a request's socket to ``adopt`` and let aiohttp forget it.
+    """Give a request's socket to ``adopt`` and detach it from aiohttp.
 
     Args:
-        request: as its handler got it.
+        request: the request.
         head: its head.
-        adopt: ``(transport, head, bytes behind the head)``; answers and owns the socket.
+        adopt: called with transport, head and the bytes after the head. It answers the
+            request and owns the socket.
 
     Returns:
-        A response that aiohttp does not write, because its connection is gone for it.
+        A response that aiohttp does not write.
+
+    Raises:
+        ConnectionResetError: the client has disconnected.
     """
     protocol: Any = request.protocol
     transport = request.transport
     if transport is None:
-        raise ConnectionResetError("the client went away")
+        raise ConnectionResetError("the client has disconnected")
     collector = _Collector()
-    protocol.set_parser(collector)  # hands over what was read ahead
+    protocol.set_parser(collector)  # receives the bytes that aiohttp has read ahead
     protocol.transport = None
     asyncio.get_running_loop().call_soon(protocol.connection_lost, None)
     adopt(transport, head, bytes(collector.data))
     return _Gone()
 
 
-def answer_and_close(request: web.Request, reject: Reject) -> web.StreamResponse:
-    """Answer a request whose body is not read to its end, and close its connection.
+def answer_and_close(request: web.Request, reject: RequestRejected) -> web.StreamResponse:
+    """Answer a request without reading the rest of its body, and close the connection.
 
     Returns:
-        A response that aiohttp does not write; it would wait for the rest of the body first.
+        A response that aiohttp does not write: it would read the rest of the body first.
     """
     transport = request.transport
     if transport is not None:
@@ -75,12 +79,12 @@ def answer_and_close(request: web.Request, reject: Reject) -> web.StreamResponse
 
 
 def answer_nobody() -> web.StreamResponse:
-    """Return a response to a client that has gone."""
+    """Return a response for a client that has disconnected."""
     return _Gone()
 
 
 class _Gone(web.Response):
-    """A response to nobody."""
+    """A response that is not written."""
 
     async def prepare(self, _request: web.BaseRequest) -> Any:
         """Write nothing."""

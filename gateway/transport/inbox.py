@@ -1,4 +1,4 @@
-"""``Inbox``: what a client sent while a handler of its awaits. It exists only so long."""
+"""``Inbox``: the messages of a client that arrive while one of its handlers is awaiting."""
 
 from __future__ import annotations
 
@@ -8,78 +8,78 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-_MOST: Final = 64  # messages that wait for a handler before reading stops
+_MOST: Final = 64  # queued messages above which reading stops
 _POLL_S: Final = 0.01
 
 Work = Callable[[], Any]
-"""One message's handling; returns an awaitable where it has to wait."""
+"""Handles one message. It returns an awaitable if the handler is asynchronous, else ``None``."""
 
 log = logging.getLogger("gateway.transport")
 
 
-class Client(Protocol):
-    """Whose messages wait."""
+class InboxOwner(Protocol):
+    """What an inbox needs from its session."""
 
     def pause_reading(self) -> None:
-        """Take no more from the client for now."""
+        """Stop reading from the client."""
 
     def resume_reading(self) -> None:
-        """Take more from the client, where that was stopped."""
+        """Read from the client again."""
 
     def emptied(self) -> None:
-        """Note that nothing waits any more."""
+        """Note that no message is queued any more."""
 
 
 class Inbox:
-    """Messages in the order in which they came, each handled when the one before is.
+    """Handles messages one after the other, in the order of their arrival.
 
     Args:
-        client: told to stop and to go on reading.
+        owner: the session, which stops and resumes reading.
     """
 
-    __slots__ = ("_client", "_waiting")
+    __slots__ = ("_owner", "_waiting")
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, owner: InboxOwner) -> None:
+        self._owner = owner
         self._waiting: deque[Work] = deque()
 
     def add(self, work: Work) -> None:
-        """Let one more wait."""
+        """Queue one message."""
         self._waiting.append(work)
         if len(self._waiting) > _MOST:
-            self._client.pause_reading()
+            self._owner.pause_reading()
 
     def clear(self) -> None:
-        """Forget what waits."""
+        """Drop the queued messages."""
         self._waiting.clear()
 
     async def work_off(self, handling: Any) -> None:
-        """Await one handler after the other until none waits.
+        """Await one handler after the other until the queue is empty.
 
         Args:
-            handling: the first, begun already.
+            handling: the awaitable of the first handler, which has already been called.
         """
         try:
             await self._finish(lambda: handling)
             while self._waiting:
                 await self._finish(self._waiting.popleft())
                 if len(self._waiting) <= _MOST // 2:
-                    self._client.resume_reading()
+                    self._owner.resume_reading()
         finally:
             self._waiting.clear()
-            self._client.emptied()
+            self._owner.emptied()
 
     async def _finish(self, work: Work) -> None:
-        """Do one piece of work to its end; what it raises does not stop the next."""
+        """Handle one message to its end. An exception is logged and does not stop the next."""
         try:
             handling = work()
             if handling is not None:
                 await handling
         except Exception:
-            log.exception("a handler failed")
+            log.exception("handler failed")
 
     async def shortened(self) -> None:
-        """Wait until less waits than stops the reading."""
-        # Seldom, and over in a moment: not worth an event of every inbox's own.
+        """Wait until the queue is short enough for reading to continue."""
+        # Rare and short, so not worth an asyncio.Event for every inbox.
         while len(self._waiting) > _MOST:  # noqa: ASYNC110
             await asyncio.sleep(_POLL_S)

@@ -1,81 +1,89 @@
-"""``Outbox``: what leaves for one client: at once, gathered for one write, or when it can.
+"""``Outbox``: sends to one client at once, joined into one write, or through a backlog.
 
 A backlog exists only while the client does not read.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final, Protocol
 
 from gateway.transport.backlog import Backlog
+from gateway.transport.counts import Counts
 from gateway.transport.parcels import Parcel
 from gateway.transport.websocket import WebSocket
 
-if TYPE_CHECKING:
-    from gateway.transport.engine import EngineServer
-
 MOST_BYTES_A_WRITE: Final = 65_536
+
+
+class OutboxOwner(Protocol):
+    """What an outbox needs from its engine: limits, counts and the clock."""
+
+    max_send_bytes: int
+    max_send_age_ns: int
+    counts: Counts
+    now_ns: Callable[[], int]
 
 
 class Outbox(WebSocket):
     """The sending half of a session.
 
     Args:
-        engine: whose limits hold, and who counts what waits.
+        owner: the engine, which has the limits and counts conflated parcels.
 
     Attributes:
-        is_clear: a frame may be written at once: there is an open WebSocket, and nothing waits.
-        is_open: it has not been closed, by whom ever.
+        is_clear: a frame may be written at once: the WebSocket is open and nothing is queued.
+        is_open: neither side has closed the session.
     """
 
-    __slots__ = ("_backlog", "_corked", "_corked_bytes", "_engine", "is_open")
+    __slots__ = ("_backlog", "_corked", "_corked_bytes", "_owner", "is_open")
 
-    def __init__(self, engine: EngineServer) -> None:
+    def __init__(self, owner: OutboxOwner) -> None:
         super().__init__()
-        self._engine = engine
+        self._owner = owner
         self.is_open = True
         self._backlog: Backlog | None = None
         self._corked: list[Parcel] | None = None
         self._corked_bytes = 0
 
     def answer_poll(self, packet: bytes | None = None) -> None:
-        """Let the poll that waits be answered: with a packet, or with what waits."""
+        """Answer the open poll with a packet, or with the queued packets."""
         raise NotImplementedError
 
     def held(self, added_bytes: int) -> None:
-        """Note that more, or less, waits."""
+        """Note that the queued bytes have grown, or shrunk if negative."""
         raise NotImplementedError
 
     def outgrown(self) -> None:
-        """Give up a client for which too much waits."""
+        """Close a client that has too many queued bytes."""
         raise NotImplementedError
 
     def wake_by(self, due_ns: int) -> None:
-        """Look at what waits at that time, or before."""
+        """Check the queue at that time or earlier, monotonic ns."""
         raise NotImplementedError
 
     def send(self, parcel: Parcel) -> None:
-        """Send a parcel now, or behind what waits."""
+        """Send a parcel now, or after the queued ones."""
         if self.is_clear:
             self.write(parcel.frame)
         elif self._corked is not None:
             self._corked.append(parcel)
             self._corked_bytes += len(parcel.frame)
             if self._corked_bytes >= MOST_BYTES_A_WRITE:
-                # What the kernel does not take must be seen, and bounded, while more is sent.
+                # Write now, to see whether the kernel takes it, and bound the rest.
                 self.uncork()
                 self.cork()
         else:
             self.hold(parcel)
 
     def cork(self) -> bool:
-        """Keep what is sent from now on, so that it leaves in one write; until ``uncork``.
+        """Collect parcels until ``uncork``, to send them in one write.
 
-        More than one write may carry leaves before, and once the client cannot take it, waits.
-        Both within one step that never awaits. Nothing is kept for who cannot be written to.
+        Call both within one step that never awaits. Parcels are written earlier when they
+        exceed one write. A client that cannot be written to is not corked.
 
         Returns:
-            Whether it is for the caller to uncork.
+            Whether the caller must call ``uncork``.
         """
         if not self.is_clear:
             return False
@@ -85,7 +93,7 @@ class Outbox(WebSocket):
         return True
 
     def uncork(self) -> None:
-        """Write at once what was sent since ``cork``; a session that is closing holds nothing."""
+        """Write the parcels since ``cork`` at once; a closing session does not queue them."""
         parcels, self._corked = self._corked, None
         if parcels is None:
             return
@@ -100,11 +108,11 @@ class Outbox(WebSocket):
             self.write(b"".join([parcel.frame for parcel in parcels]))
 
     def hold(self, parcel: Parcel) -> None:
-        """Let a parcel wait until it can be written; a closed session forgets it."""
+        """Queue a parcel until it can be written. A closed session drops it."""
         if not self.is_open:
             return
-        engine = self._engine
-        now_ns = engine.now_ns()
+        owner = self._owner
+        now_ns = owner.now_ns()
         if parcel.follows_all:
             self.settle()
         backlog = self._backlog
@@ -112,31 +120,35 @@ class Outbox(WebSocket):
             backlog = self._backlog = Backlog()
         before, conflated = backlog.size, backlog.conflated
         backlog.add(parcel, now_ns)
-        engine.counts.conflated += backlog.conflated - conflated
+        owner.counts.conflated += backlog.conflated - conflated
         self.held(backlog.size - before)
-        if backlog.lossless_bytes > engine.max_send_bytes:
+        if backlog.lossless_bytes > owner.max_send_bytes:
             self.outgrown()
             return
         self.is_clear = False
         self.answer_poll()
-        self.wake_by(now_ns + engine.max_send_age_ns)
+        self.wake_by(now_ns + owner.max_send_age_ns)
 
     def settle(self) -> None:
-        """Fix what waits: a parcel sent next comes behind it."""
+        """Make the queued parcels lossless: the next parcel cannot overtake them."""
         backlog = self._backlog
         if backlog:
             before = backlog.size
-            backlog.settle(self._engine.now_ns())
+            backlog.settle(self._owner.now_ns())
             self.held(backlog.size - before)
 
     @property
     def waiting_bytes(self) -> int:
-        """Bytes that wait for the client."""
+        """Bytes that are queued for the client."""
         backlog = self._backlog
         return 0 if backlog is None else backlog.size
 
     def take(self, most_bytes: int) -> list[Parcel]:
-        """Return what waits, to be written by the caller; fewer where they are large."""
+        """Remove queued parcels and return them for the caller to write.
+
+        Args:
+            most_bytes: bytes of frames after which to stop.
+        """
         backlog = self._backlog
         if backlog is None:
             return []
@@ -148,7 +160,7 @@ class Outbox(WebSocket):
         return taken
 
     def drop_waiting(self) -> None:
-        """Forget all that waits."""
+        """Drop all queued parcels."""
         waiting_bytes = self.waiting_bytes
         self._backlog = None
         if waiting_bytes:

@@ -1,7 +1,7 @@
-"""Parcels: a packet encoded once for everybody, and what tells how it may be treated.
+"""Parcels: packets encoded once for all recipients, and how each event is delivered.
 
-A :class:`Flow` says for an event name in which lane it leaves and whether a client that
-cannot keep up may be given the newest alone; the transport knows nothing else of events.
+A :class:`Flow` names the lane of an event, and whether a client that cannot keep up gets only
+the newest one. The transport knows nothing else about events.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gateway.transport import frames, payloads
 
 
 class Lane(IntEnum):
-    """The order in which what waits leaves; within a lane first come, first served."""
+    """Queues of the fan-out. The lossless lane goes first; within a lane, order is kept."""
 
     LOSSLESS = 0
     MARKET = 1
@@ -24,15 +24,15 @@ class Lane(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """How events of one name are treated.
+    """How events of one name are delivered.
 
     Attributes:
-        lane: where they wait.
-        conflate_by: fields of the payload that name a stream; of each stream a client that
-            cannot keep up is kept the newest alone. Empty: all of the name are one stream.
-            ``None``: never conflated.
-        previous: field with the number of the event before in the stream; it is put right
-            for who missed some.
+        lane: the lane that they are queued in.
+        conflate_by: payload fields that identify a stream. A client that cannot keep up gets
+            only the newest event of each stream. Empty: all events of the name are one
+            stream. ``None``: never conflated.
+        previous: payload field with the number of the stream's previous event. It is
+            corrected for a client that missed events.
     """
 
     lane: Lane = Lane.LOSSLESS
@@ -46,13 +46,13 @@ Encode = Callable[[Any], "Parcel"]
 
 
 class Parcel:
-    """One Socket.IO packet on its way to any number of clients: encoded once, sent whole.
+    """One Socket.IO packet, encoded once for any number of clients.
 
     Attributes:
-        frame: its WebSocket frames, one and one more for each binary part.
-        key: the stream it may be conflated in, ``None`` for never.
-        previous: what ``Flow.previous`` names has this value.
-        follows_all: it must not overtake what may be conflated.
+        frame: its WebSocket frames: one, and one more for each binary part.
+        key: the stream in which it may be conflated, ``None`` for never.
+        previous: the value of the field that ``Flow.previous`` names.
+        follows_all: it must not overtake conflated parcels.
     """
 
     __slots__ = ("_encode", "_parts", "_previous_field", "follows_all", "frame", "key", "previous")
@@ -61,7 +61,7 @@ class Parcel:
         """Encode a packet.
 
         Args:
-            *parts: its text, then its binary parts; or a binary message alone.
+            *parts: the text, followed by the binary parts; or one binary message.
         """
         self._parts: tuple[bytes, ...] | bytes
         if len(parts) == 1 and isinstance(parts[0], str):
@@ -79,13 +79,13 @@ class Parcel:
     def conflatable(
         self, name: tuple[str, ...], payload: Mapping[str, Any], flow: Flow, encode: Encode
     ) -> None:
-        """Let it be replaced by a newer one of its stream.
+        """Allow a newer parcel of its stream to replace it.
 
         Args:
-            name: of its namespace and event, part of the stream's.
-            payload: what it was made from; a payload without all fields is left alone.
-            flow: what names the stream.
-            encode: makes the parcel of a payload that differs in ``flow.previous``.
+            name: namespace and event, the first part of the stream's key.
+            payload: the payload. It is not conflated if it lacks a field of the key.
+            flow: names the fields of the key.
+            encode: returns the parcel of a payload with another ``flow.previous``.
         """
         try:
             key = (*name, *(payload[field] for field in flow.conflate_by or ()))
@@ -99,15 +99,15 @@ class Parcel:
             self._encode = encode
 
     def after(self, previous: Any) -> Parcel:
-        """Return it as it reads for a client whose last event of the stream was another one."""
+        """Return the parcel for a client whose last event of the stream has this number."""
         if self._encode is None or self.previous == previous or not isinstance(self._parts, bytes):
             return self
-        # From its own bytes: the application may have changed the payload since.
+        # Decode its own bytes: the application may have changed the payload since.
         payload = json.loads(self._parts[self._parts.index(b"[") :])[1]
         return self._encode({**payload, self._previous_field: previous})
 
     def polled(self) -> bytes:
-        """Return it as an HTTP polling body carries it."""
+        """Return the packet in the form of an HTTP polling body."""
         if isinstance(self._parts, bytes):
             return b"4" + self._parts
         return payloads.encode_payload(self._parts)

@@ -1,8 +1,8 @@
-"""Engine.IO v4 packets as text, and the payloads of HTTP polling that join them.
+"""Engine.IO v4 packets as text, and the HTTP polling bodies that join them.
 
-https://github.com/socketio/engine.io-protocol is the source ("Packet encoding", "HTTP
-long-polling", "WebSocket"). A binary WebSocket frame is a message whose data are its bytes
-and needs no function; base64 exists on polling alone.
+Source: https://github.com/socketio/engine.io-protocol ("Packet encoding", "HTTP
+long-polling", "WebSocket"). A binary WebSocket frame is a message as it stands. Only polling
+uses base64.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _BINARY_PREFIX: Final = "b"
 
 
 class PayloadError(ValueError):
-    """What a client sent is no packet, or no payload of packets."""
+    """The client sent no valid packet, or no valid polling body."""
 
 
 class PacketType(StrEnum):
@@ -38,17 +38,17 @@ _TYPES: Final[dict[str, PacketType]] = {member.value: member for member in Packe
 
 
 class Packet(NamedTuple):
-    """One packet; `data` are `bytes` in a binary message and text in everything else."""
+    """One packet. `data` is `bytes` in a binary message, else `str`."""
 
     type: PacketType
     data: str | bytes
 
 
 def decode_packet(text: str) -> Packet:
-    """Return the packet that a text WebSocket frame carries.
+    """Return the packet of a text WebSocket frame.
 
     Raises:
-        PayloadError: for an empty frame or a type that does not exist.
+        PayloadError: the frame is empty, or the type does not exist.
     """
     kind = _TYPES.get(text[:1])
     if kind is None:
@@ -57,23 +57,23 @@ def decode_packet(text: str) -> Packet:
 
 
 def decode_payload(body: bytes, max_packets: int = 1_000) -> list[Packet]:
-    r"""Return all packets of a polling request's body, in order; at least one.
+    r"""Return the packets of a polling request's body, in order.
 
-    The body is UTF-8, packets stand between ``\x1e``, and ``b`` starts the base64 of a
-    binary message. A body with one bad packet gives none.
+    The body is UTF-8. ``\x1e`` separates the packets, and ``b`` starts a binary message in
+    base64. One invalid packet makes the whole body invalid.
 
     Args:
-        body: the request's body, already bounded in bytes.
-        max_packets: more are refused before any is decoded.
+        body: the request's body, with its size already checked.
+        max_packets: how many packets are allowed. The count is checked before decoding.
 
     Raises:
-        PayloadError: naming the first packet that is wrong, by its number from 1.
+        PayloadError: names the first invalid packet by its number, from 1.
     """
     if not body:
-        raise PayloadError("payload is empty; at least one packet is needed")
+        raise PayloadError("payload is empty: it needs at least one packet")
     count = body.count(_SEPARATOR_BYTES) + 1
     if count > max_packets:
-        raise PayloadError(f"payload has {count} packets; at most {max_packets} are taken")
+        raise PayloadError(f"payload has {count} packets; at most {max_packets} are allowed")
     try:
         texts = body.decode().split(_SEPARATOR)
     except UnicodeDecodeError:
@@ -89,19 +89,19 @@ def decode_payload(body: bytes, max_packets: int = 1_000) -> list[Packet]:
 
 
 def encode_packet(packet: Packet) -> str:
-    """Return a packet as text: for a binary message the base64 form that polling takes."""
+    """Return a packet as text; a binary message in base64, as polling needs it."""
     if isinstance(packet.data, bytes):
         return encode_binary_packet(packet.data).decode()
     return packet.type.value + packet.data
 
 
 def encode_binary_packet(data: bytes) -> bytes:
-    """Return a binary message as polling takes it: ``b`` and base64."""
+    """Return a binary message for polling: ``b`` and base64."""
     return b"b" + b2a_base64(data, newline=False)
 
 
 def encode_payload(packets: Iterable[bytes]) -> bytes:
-    """Join packets that are encoded already, as UTF-8 bytes, to a polling response's body."""
+    """Return the polling body of encoded packets (UTF-8)."""
     return _SEPARATOR_BYTES.join(packets)
 
 
@@ -109,10 +109,10 @@ def _decode_binary(text: str) -> Packet:
     try:
         return Packet(PacketType.MESSAGE, a2b_base64(text[1:], strict_mode=True))
     except (Base64Error, ValueError):  # ValueError: characters beyond ASCII
-        raise PayloadError("binary message is not base64 with its padding") from None
+        raise PayloadError("binary message is not base64 with padding") from None
 
 
 def _describe_type(text: str) -> str:
     if not text:
-        return "packet is empty; its type, 0 to 6, is needed"
-    return f"no such packet type: {text[0]!r}; there are 0 to 6"
+        return "packet is empty: it needs a type from 0 to 6"
+    return f"no such packet type: {text[0]!r}; use 0 to 6"

@@ -1,42 +1,43 @@
-"""HTTP long polling over aiohttp, and the hand-over of a WebSocket that aiohttp received."""
+"""HTTP long polling over aiohttp, and WebSocket upgrades that aiohttp received."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import Any, Final
 
 from aiohttp import web
 
 from gateway.transport import handover, payloads
+from gateway.transport.adoption import adopt, refuse_handshake
+from gateway.transport.counts import EndReason
+from gateway.transport.engine import Engine
+from gateway.transport.engine_session import EngineSession
 from gateway.transport.environ import RequestEnviron
 from gateway.transport.payloads import PacketType, PayloadError
-from gateway.transport.refusals import Reject, refuse_handshake
+from gateway.transport.refusals import RequestRejected
 from gateway.transport.requests import RequestHead, is_websocket_upgrade
 
-if TYPE_CHECKING:
-    from gateway.transport.engine import EngineServer
-    from gateway.transport.session import EngineSession
-
 _TEXT: Final = "text/plain; charset=UTF-8"
-_ABORT_CHECK_S: Final = 0.25  # between two looks whether the client of a poll is still there
+_ABORT_CHECK_S: Final = 0.25  # between two checks whether a polling client has disconnected
 
 
 class Polling:
     """Answers the requests of polling clients.
 
     Args:
-        engine: whose sessions they are.
+        engine: the engine that owns the sessions.
     """
 
-    def __init__(self, engine: EngineServer) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Answer one request, whatever it is."""
+        """Answer one request for the engine's path."""
         environ = RequestEnviron(_head_of(request), request.remote or "", request.scheme)
         head = environ.head
         if request.method == "GET" and is_websocket_upgrade(head):
-            return await handover.take_over(request, head, self._engine.adopt)
+            return await handover.take_over(request, head, partial(adopt, self._engine))
         try:
             if request.method == "OPTIONS":
                 response: web.Response = web.Response()
@@ -45,7 +46,7 @@ class Polling:
                 response = await self._serve(request, environ)
         except ConnectionResetError:
             return handover.answer_nobody()
-        except Reject as error:
+        except RequestRejected as error:
             if error.ends_connection:
                 return handover.answer_and_close(request, error)
             response = web.Response(
@@ -54,7 +55,7 @@ class Polling:
                 content_type="application/json",
                 headers=dict(error.headers),
             )
-        for name, value in self._engine._cors_headers(environ):  # noqa: SLF001 - python-engineio's
+        for name, value in self._engine.cors_headers(environ):
             response.headers.add(name, value)
         return response
 
@@ -63,60 +64,51 @@ class Polling:
         sid = environ.head.parameter("sid")
         if sid is None:
             if request.method != "GET":
-                raise Reject(400, 2, "Bad handshake method")
+                raise RequestRejected(400, 2, "Bad handshake method")
             return await self._open(environ)
         session = engine.sockets.get(sid)
         if session is not None:
-            session.wake(engine.now_ns())  # a deadline that has passed counts before the request
+            session.wake(engine.now_ns())  # a passed deadline counts before the request
             session = engine.sockets.get(sid)
         if session is None:
             leaving = engine.leaving.get(sid)
             if leaving is None or request.method != "GET":
-                raise Reject.unknown_session()
+                raise RequestRejected.unknown_session()
             return self._farewell(leaving, environ)
         if session.transport is not None and session.upgrade is None:
-            raise Reject.bad_request("The session has gone over to a WebSocket")
+            raise RequestRejected.bad_request("The session has moved to a WebSocket")
         if request.method == "GET":
             return await self._poll(session, request, environ)
         if request.method == "POST":
             return await self._receive(session, request)
-        raise Reject.bad_request("GET and POST alone are served")
+        raise RequestRejected.bad_request("Use GET or POST")
 
     async def _open(self, environ: RequestEnviron) -> web.Response:
         engine = self._engine
         refusal = engine.admission(environ)
         if refusal is not None:
-            raise Reject.refused(refusal)
+            raise RequestRejected.refused(refusal)
         session = engine.open_session(environ)
         answer = await engine.answer_of(engine.application.opened(session))
         if answer is not None and answer is not True:
-            engine.finish(session, engine.reason.SERVER_DISCONNECT)
-            raise Reject(401, 4, answer if isinstance(answer, str) else "Unauthorized")
+            engine.finish(session, EndReason.SERVER_DISCONNECT)
+            raise RequestRejected(401, 4, answer if isinstance(answer, str) else "Unauthorized")
         session.begin_pings(engine.now_ns())
         response = web.Response(
             body=engine.handshake(session, "polling").encode(), headers={"Content-Type": _TEXT}
         )
-        self._set_cookie(response, session)
+        cookie = engine.cookie_for(session.sid)
+        if cookie is not None:
+            response.headers.add("Set-Cookie", cookie)
         return response
-
-    def _set_cookie(self, response: web.Response, session: EngineSession) -> None:
-        cookie = self._engine.cookie
-        if cookie is None:
-            return
-        if not isinstance(cookie, dict):
-            cookie = {"name": cookie, "path": "/", "SameSite": "Lax"}
-        response.headers.add(
-            "Set-Cookie",
-            self._engine._generate_sid_cookie(session.sid, cookie),  # noqa: SLF001 - python-engineio's
-        )
 
     async def _poll(
         self, session: EngineSession, request: web.Request, environ: RequestEnviron
     ) -> web.Response:
         engine = self._engine
         if session.poll is not None:
-            engine.close(session, engine.reason.TRANSPORT_ERROR)
-            raise Reject.bad_request("Another poll of the session is open")
+            engine.close(session, EndReason.TRANSPORT_ERROR)
+            raise RequestRejected.bad_request("The session has another open poll")
         if session.upgrade is not None and session.upgrade.is_probed:
             return self._packets([PacketType.NOOP.encode()], environ)
         if not session.has_packets:
@@ -127,18 +119,18 @@ class Polling:
             return self._packets([PacketType.NOOP.encode()], environ)
         if not session.is_open:
             return self._farewell(session, environ)
-        packets = session.take_packets(engine.max_http_buffer_size)
+        packets = session.take_packets(engine.max_message_bytes)
         return self._packets(packets or [PacketType.NOOP.encode()], environ)
 
     async def _wait(self, session: EngineSession, request: web.Request) -> bytes | None:
-        """Wait until there is something to answer a poll with.
+        """Wait until a poll can be answered.
 
         Returns:
-            The packet to answer with, ``None`` for what waits in the session.
+            The packet to answer with, ``None`` for the session's queued packets.
 
         Raises:
-            ConnectionResetError: the client has gone; what it would have got is lost, and so
-                the session is closed.
+            ConnectionResetError: the client has disconnected. Its session is closed, because
+                packets of this answer would be lost.
         """
         poll: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         session.poll = poll
@@ -147,43 +139,38 @@ class Polling:
                 await asyncio.wait((poll,), timeout=_ABORT_CHECK_S)
                 if poll.done():
                     return poll.result()
-                # aiohttp tells a handler in no other way.
+                # aiohttp has no other way to tell a handler.
                 if request.transport is None or request.transport.is_closing():
-                    raise ConnectionResetError("the client left in the middle of a poll")
+                    raise ConnectionResetError("the client disconnected during a poll")
         except (asyncio.CancelledError, ConnectionResetError):
-            self._engine.finish(session, self._engine.reason.TRANSPORT_CLOSE)
+            self._engine.finish(session, EndReason.TRANSPORT_CLOSE)
             raise
         finally:
             session.poll = None
 
     def _farewell(self, session: EngineSession, environ: RequestEnviron) -> web.Response:
-        """Answer a poll of a closed session: what waited for it, and CLOSE by the next one.
+        """Answer a poll of a closed session: first its queued packets, then CLOSE.
 
-        A stock client acts on CLOSE at once and would never see what came with it.
+        A stock client acts on CLOSE at once and drops the packets of the same answer.
         """
-        packets = session.take_packets(self._engine.max_http_buffer_size)
+        packets = session.take_packets(self._engine.max_message_bytes)
         if not packets:
             self._engine.forget(session)
             packets = [PacketType.CLOSE.encode()]
         return self._packets(packets, environ)
 
     def _packets(self, packets: list[bytes], environ: RequestEnviron) -> web.Response:
-        engine = self._engine
-        body = payloads.encode_payload(packets)
+        accepted = environ.head.header("accept-encoding") or ""
+        body, encoding = self._engine.compress(payloads.encode_payload(packets), accepted)
         headers = {"Content-Type": _TEXT, "Cache-Control": "no-store"}
-        if engine.http_compression and len(body) >= engine.compression_threshold:
-            accepted = (environ.head.header("accept-encoding") or "").split(",")
-            for encoding in (entry.split(";")[0].strip() for entry in accepted):
-                if encoding in engine.compression_methods:
-                    body = getattr(engine, f"_{encoding}")(body)
-                    headers["Content-Encoding"] = encoding
-                    break
+        if encoding is not None:
+            headers["Content-Encoding"] = encoding
         return web.Response(body=body, headers=headers)
 
     async def _receive(self, session: EngineSession, request: web.Request) -> web.Response:
         if session.is_receiving:
-            self._engine.close(session, self._engine.reason.TRANSPORT_ERROR)
-            raise Reject.bad_request("Another body of the session is being read")
+            self._engine.close(session, EndReason.TRANSPORT_ERROR)
+            raise RequestRejected.bad_request("The session has another open POST request")
         session.is_receiving = True
         try:
             return await self._take_body(session, request)
@@ -197,52 +184,52 @@ class Polling:
             packets = payloads.decode_payload(body)
         except PayloadError as error:
             engine.breach(session, "malformed polling body")
-            raise Reject.bad_request(str(error)) from None
+            raise RequestRejected.bad_request(str(error)) from None
         for packet in packets:
             if not session.is_open:
                 break
             if packet.type is PacketType.MESSAGE:
                 engine.receive(session, packet.data)
                 if session.is_broken:
-                    raise Reject.bad_request("A packet of the body is malformed")
+                    raise RequestRejected.bad_request("The body has a malformed packet")
             elif packet.type is PacketType.PONG:
                 session.receive_pong()
             elif packet.type is PacketType.CLOSE:
                 session.answer_poll(PacketType.NOOP.encode())
-                engine.close(session, engine.reason.CLIENT_DISCONNECT)
+                engine.close(session, EndReason.CLIENT_DISCONNECT)
             else:
                 engine.breach(session, "malformed packet (Engine.IO)")
-                raise Reject.bad_request("A packet of this type is not a client's to send")
+                raise RequestRejected.bad_request("A client may not send a packet of this type")
         await session.worked_off()
         return web.Response(text="ok", content_type="text/html")
 
     async def _read_body(self, session: EngineSession, request: web.Request) -> bytes:
         engine = self._engine
-        most = engine.max_http_buffer_size
+        most = engine.max_message_bytes
         if (request.content_length or 0) > most:
-            engine.close(session, engine.reason.TRANSPORT_ERROR)
-            raise Reject(413, 3, f"A body has at most {most} bytes", ends_connection=True)
+            engine.close(session, EndReason.TRANSPORT_ERROR)
+            raise RequestRejected(413, 3, f"A body has at most {most} bytes", ends_connection=True)
         body = bytearray()
         try:
             async with asyncio.timeout(engine.body_timeout_s):
                 async for chunk in request.content.iter_any():
                     body += chunk
                     if len(body) > most:
-                        engine.close(session, engine.reason.TRANSPORT_ERROR)
-                        raise Reject(
+                        engine.close(session, EndReason.TRANSPORT_ERROR)
+                        raise RequestRejected(
                             413, 3, f"A body has at most {most} bytes", ends_connection=True
                         )
         except TimeoutError:
-            engine.close(session, engine.reason.TRANSPORT_ERROR)
-            raise Reject(408, 3, "The body took too long", ends_connection=True) from None
+            engine.close(session, EndReason.TRANSPORT_ERROR)
+            raise RequestRejected(408, 3, "The body took too long", ends_connection=True) from None
         except ConnectionError:
-            engine.finish(session, engine.reason.TRANSPORT_CLOSE)
-            raise Reject.bad_request("The client left in the middle of its body") from None
+            engine.finish(session, EndReason.TRANSPORT_CLOSE)
+            raise RequestRejected.bad_request("The client disconnected during its body") from None
         return bytes(body)
 
 
 def _head_of(request: web.Request) -> RequestHead:
-    """Return the head that aiohttp parsed, as bytes."""
+    """Return the request head, rebuilt from aiohttp's parsed fields."""
     version = request.version
     lines: list[Any] = [
         f"{request.method} {request.raw_path} HTTP/{version.major}.{version.minor}".encode()

@@ -1,13 +1,13 @@
-"""The first head of an HTTP/1.1 connection, and the few answers that need no HTTP server.
+"""The first request head of an HTTP/1.1 connection, and answers without an HTTP server.
 
-RFC 9112 says what a head is, RFC 6455 section 4.2 what an upgrade to WebSocket must carry.
-A head is kept as its bytes alone, checked once. What is asked of it is read from them anew,
-but for the last ones, as one connection's questions come together.
+Sources: RFC 9112 for the head, RFC 6455 section 4.2 for the upgrade to WebSocket. A head is
+checked once and kept as bytes. Its fields are parsed on each access, with a small cache,
+because the accesses of one connection come together.
 
 ::
 
     Exception
-    └── BadRequest    what a client's head did wrong, with the status to answer
+    └── BadRequest    the head is invalid; carries the status to answer with
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _HEADER_LINE: Final = re.compile(_TOKEN + rb":[\t\x20-\x7e\x80-\xff]*")  # RFC 9
 _HEADER_LINES: Final = re.compile(rb"(?:" + _HEADER_LINE.pattern + rb"\r\n)*\r\n")
 _CONTROL_CHARACTER: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _HOST: Final = re.compile(r"[A-Za-z0-9\-._~!$&'()*+;=%:\[\]]*")  # RFC 3986 3.2.2, 3.2.3
-_KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")  # base64 of 16 bytes
+_KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")  # 16 bytes in base64
 _NAME: Final = re.compile(_TOKEN.decode())
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _ACCEPT_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 1.3
 _WEBSOCKET_VERSION: Final = "13"  # RFC 6455 4.1
-_HEADS_READ: Final = 128  # whose fields are remembered: of those that are opening a session
+_HEADS_READ: Final = 128  # cached heads: those of connections that are opening a session
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 _OUR_HEADERS: Final = frozenset({"connection", "content-length", "transfer-encoding"})
 _OUR_UPGRADE_HEADERS: Final = _OUR_HEADERS | {
@@ -49,12 +49,12 @@ _OUR_UPGRADE_HEADERS: Final = _OUR_HEADERS | {
 
 
 class BadRequest(Exception):  # noqa: N818 - the name says what happened, as the status does
-    """A head that is not served.
+    """The request head is invalid.
 
-    Attributes:
-        status: the HTTP status to answer.
-        message: what is wrong and what would be right; no value of the client's in it.
-        headers: what the answer must carry beyond the message.
+    Args:
+        status: the HTTP status to answer with.
+        message: what is wrong and what would be right, without any value of the client.
+        headers: headers that the answer needs.
     """
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] = _NO_HEADERS) -> None:
@@ -65,10 +65,13 @@ class BadRequest(Exception):  # noqa: N818 - the name says what happened, as the
 
 
 class RequestHead:
-    """A request's line and headers: `raw`, the bytes with the blank line, and views of them.
+    """The request line and headers, as bytes with views of their fields.
 
-    Nothing but the bytes is kept, so that thousands of connections may keep their head.
-    `read_head` makes it from bytes that it has checked.
+    It keeps only the bytes, so that thousands of connections can keep their heads. Only
+    `read_head` and aiohttp's checked fields may make one.
+
+    Attributes:
+        raw: the bytes, with the blank line.
     """
 
     __slots__ = ("raw",)
@@ -78,42 +81,42 @@ class RequestHead:
 
     @property
     def method(self) -> str:
-        """The method as sent; case matters."""
+        """The method as sent. Case matters."""
         return self.raw[: self.raw.index(b" ")].decode()
 
     @property
     def target(self) -> str:
-        """The target as sent; its query may hold a secret."""
+        """The target as sent. Its query may hold a secret."""
         start = self.raw.index(b" ") + 1
         return self.raw[start : self.raw.index(b" ", start)].decode()
 
     @property
     def version(self) -> tuple[int, int]:
-        """HTTP's version, major and minor."""
+        """The HTTP version, major and minor."""
         end = self.raw.index(_LINE_END)
         return self.raw[end - 3] - 0x30, self.raw[end - 1] - 0x30
 
     @property
     def path(self) -> str:
-        """The path without query, percent-escapes decoded."""
+        """The path without the query, percent-decoded."""
         return _read_target(self.raw)[0]
 
     @property
     def query(self) -> str:
-        """What follows the first question mark, as sent; empty without one."""
+        """The query as sent, without its question mark; empty if there is none."""
         return self.target.partition("?")[2]
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """All headers by lower-case name; repeated ones joined with ``", "``."""
+        """The headers by lower-case name, repeated ones joined with ``", "``."""
         return _read_headers(self.raw)
 
     def header(self, name: str) -> str | None:
-        """Return a header by its name in any case, repeated ones joined with ``", "``."""
+        """Return a header by name, in any case, repeated ones joined with ``", "``."""
         return _read_headers(self.raw).get(name.lower())
 
     def header_values(self, name: str) -> list[str]:
-        """Return the value of each line of a header, in order."""
+        """Return the value of each line of a header, in their order."""
         lowered = self.raw.lower()
         prefix = b"\r\n%s:" % name.lower().encode("latin-1")
         values: list[str] = []
@@ -126,7 +129,7 @@ class RequestHead:
         return values
 
     def parameter(self, name: str) -> str | None:
-        """Return the first value of a parameter of the query, decoded; "" when it has none."""
+        """Return the first value of a query parameter, decoded; ``None`` if it is absent."""
         return _read_target(self.raw)[1].get(name)
 
 
@@ -142,7 +145,7 @@ def _read_headers(raw: bytes) -> Mapping[str, str]:
 
 @lru_cache(maxsize=_HEADS_READ)
 def _read_target(raw: bytes) -> tuple[str, Mapping[str, str]]:
-    """Return the path and the first value of each of the query's parameters, all decoded."""
+    """Return the path, and the first value of each query parameter, all decoded."""
     target, _, query = RequestHead(raw).target.partition("?")
     path = _strip_authority(target)
     found: dict[str, str] = {}
@@ -155,17 +158,17 @@ def _read_target(raw: bytes) -> tuple[str, Mapping[str, str]]:
 
 
 def read_head(data: bytes | bytearray, max_bytes: int) -> tuple[RequestHead, bytes] | None:
-    """Return the head that `data` start with and the bytes after it; None while incomplete.
+    """Return the request head of `data` and the bytes after it, None while it is incomplete.
 
     Empty lines before the request line are skipped (RFC 9112 2.2).
 
     Args:
         data: all bytes of the connection so far.
-        max_bytes: of the head, its blank line and empty lines before it included.
+        max_bytes: bytes of the head, with its blank line and the empty lines before it.
 
     Raises:
-        BadRequest: 431 over `max_bytes`; 400 for a malformed line or Host; 505 for a version
-            other than HTTP/1.x.
+        BadRequest: 431 for a head over `max_bytes`, 400 for a malformed line or Host, 505
+            for a version other than HTTP/1.x.
     """
     start = 0
     while start < max_bytes and data.startswith(_LINE_END, start):
@@ -186,7 +189,7 @@ def read_head(data: bytes | bytearray, max_bytes: int) -> tuple[RequestHead, byt
 
 
 def is_websocket_upgrade(head: RequestHead) -> bool:
-    """Return whether the client asks for WebSocket, well or badly (`check_upgrade` tells)."""
+    """Return whether the client asks for WebSocket. `check_upgrade` checks the details."""
     wanted = head.header("upgrade")
     return (
         wanted is not None
@@ -196,11 +199,11 @@ def is_websocket_upgrade(head: RequestHead) -> bool:
 
 
 def check_upgrade(head: RequestHead) -> None:
-    """Check what RFC 6455 4.2.1 asks of an upgrade, Origin excepted.
+    """Check an upgrade by RFC 6455 4.2.1, except its Origin.
 
     Raises:
-        BadRequest: 405 for a method other than GET; 426 for a version other than 13; 400 for
-            HTTP/1.0, a body, a missing or wrong key, or no upgrade at all.
+        BadRequest: 405 for a method other than GET, 426 for a version other than 13, 400 for
+            HTTP/1.0, a body, a missing or wrong key, or no upgrade.
     """
     if head.method != "GET":
         raise BadRequest(
@@ -217,7 +220,7 @@ def check_upgrade(head: RequestHead) -> None:
     if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
         raise _malformed("an upgrade to WebSocket has no body")
     if headers.get("sec-websocket-version") != _WEBSOCKET_VERSION:
-        raise BadRequest(  # RFC 6455 4.4: the answer names the version that would do
+        raise BadRequest(  # RFC 6455 4.4: the answer names the supported version
             HTTPStatus.UPGRADE_REQUIRED,
             "Sec-WebSocket-Version 13 is needed",
             {"Sec-WebSocket-Version": _WEBSOCKET_VERSION, "Upgrade": "websocket"},
@@ -227,13 +230,13 @@ def check_upgrade(head: RequestHead) -> None:
 
 
 def switching_protocols(head: RequestHead, headers: Mapping[str, str] = _NO_HEADERS) -> bytes:
-    """Return the 101 for a checked upgrade; no extension and no subprotocol is ever chosen.
+    """Return the 101 response to a checked upgrade, without extension and subprotocol.
 
     Raises:
-        ValueError: for a header that is malformed or not the caller's to give.
+        ValueError: a header is malformed, or set by this function itself.
     """
     key = (head.header("sec-websocket-key") or "").encode("latin-1")
-    # RFC 6455 4.2.2 prescribes SHA-1; it protects nothing here.
+    # RFC 6455 4.2.2 requires SHA-1. It protects nothing here.
     accept = b64encode(sha1(key + _ACCEPT_GUID, usedforsecurity=False).digest())
     return (
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -244,13 +247,19 @@ def switching_protocols(head: RequestHead, headers: Mapping[str, str] = _NO_HEAD
 def plain_response(
     status: int, body: bytes, content_type: str, headers: Mapping[str, str] = _NO_HEADERS
 ) -> bytes:
-    """Return a whole response after which the connection is closed.
+    """Return a complete response that closes the connection.
 
-    An ``Upgrade`` among the headers is named in ``Connection`` too (RFC 9110 7.8).
+    ``Connection`` also names an ``Upgrade`` among the headers (RFC 9110 7.8).
+
+    Args:
+        status: the HTTP status.
+        body: the body.
+        content_type: its type.
+        headers: additional headers.
 
     Raises:
-        ValueError: for a status that does not exist, or a header that is malformed or not the
-            caller's to give.
+        ValueError: the status does not exist, or a header is malformed or set by this function
+            itself.
     """
     phrase = HTTPStatus(status).phrase
     is_offer = any(name.lower() == "upgrade" for name in headers)
@@ -339,7 +348,7 @@ def _encode_headers(headers: Mapping[str, str], forbidden: frozenset[str]) -> by
     lines: list[str] = []
     for name, value in headers.items():
         if not _NAME.fullmatch(name) or name.lower() in forbidden:
-            raise ValueError(f"header {name!r} is malformed or not the caller's to give")
+            raise ValueError(f"header {name!r} is malformed, or set by the server itself")
         if not _VALUE.fullmatch(value):
             raise ValueError(f"header {name} has a control or non-latin-1 character in its value")
         lines.append(f"{name}: {value}\r\n")

@@ -1,4 +1,4 @@
-"""What is asked of, and set on, an asyncio transport of a socket."""
+"""Facts and options of the socket under an asyncio transport."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TCP_NOTSENT_LOWAT: Final = 25  # Linux, <netinet/tcp.h>; the socket module of 3
 
 
 def peer_of(transport: asyncio.BaseTransport) -> str:
-    """Return the address of the other end, "" where it has none."""
+    """Return the address of the other end, "" if it has none."""
     peer = transport.get_extra_info("peername")
     return str(peer[0]) if isinstance(peer, tuple) and peer else ""
 
@@ -22,10 +22,10 @@ def scheme_of(transport: asyncio.BaseTransport) -> str:
 
 
 def bound_accepted(listener: socket.socket) -> bool:
-    """Do for every socket that a listener will accept what ``bound_kernel`` does for one.
+    """Bound the unsent bytes in the kernel for every socket that a listener accepts.
 
     Returns:
-        Whether they inherit it; otherwise each needs ``bound_kernel``.
+        Whether the sockets inherit the option. Otherwise each needs ``bound_kernel``.
     """
     try:
         listener.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _NOTSENT_LOWAT)
@@ -35,11 +35,11 @@ def bound_accepted(listener: socket.socket) -> bool:
 
 
 def bound_kernel(transport: asyncio.BaseTransport) -> None:
-    """Let the kernel take little that is not sent yet; the rest waits here, and is bounded."""
+    """Bound the unsent bytes in the kernel. The rest is queued, and bounded, in this process."""
     connection = transport.get_extra_info("socket")
     if connection is None:
         return
     try:
         connection.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _NOTSENT_LOWAT)
-    except OSError:  # not TCP, or not Linux: a small send buffer does nearly the same
+    except OSError:  # not TCP, or not Linux: a small send buffer has nearly the same effect
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * _NOTSENT_LOWAT)

@@ -1,6 +1,6 @@
-"""``WebSocket``: an asyncio protocol that reads and writes frames, whatever they mean.
+"""``WebSocket``: an asyncio protocol that reads and writes frames.
 
-It keeps state only for a frame that is not complete, and knows whether the kernel takes more.
+It keeps state only for an incomplete frame, and knows whether the kernel takes more bytes.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from typing import Final
 
 from gateway.transport import frames
 
-_MOST_CONTROL_BYTES: Final = 4_096  # answers that may wait in the transport of who does not read
-_MOST_BYTES_A_TURN: Final = 16_384  # of a client's, between two turns of the loop
+_MOST_CONTROL_BYTES: Final = 4_096  # control bytes queued for a peer that is not reading
+_MOST_BYTES_A_TURN: Final = 16_384  # bytes of one client read in one turn of the event loop
 
 
 class WebSocket(asyncio.Protocol):
-    """The server's end of a WebSocket whose handshake is done.
+    """The server's end of a WebSocket after its handshake.
 
     Attributes:
-        transport: its socket's, ``None`` before and after.
-        is_clear: a frame may be written at once; a subclass says what must not wait for that.
+        transport: the transport of the socket, ``None`` without one.
+        is_clear: a frame may be written at once. Subclasses set it.
     """
 
     __slots__ = (
@@ -41,28 +41,28 @@ class WebSocket(asyncio.Protocol):
 
     @property
     def frame_limits(self) -> frames.FrameLimits:
-        """What a client's messages may be."""
+        """Limits of a client's messages."""
         raise NotImplementedError
 
     def received_text(self, text: str) -> None:
-        """Take one text message."""
+        """Handle one text message."""
         raise NotImplementedError
 
     def received_bytes(self, data: bytes) -> None:
-        """Take one binary message."""
+        """Handle one binary message."""
         raise NotImplementedError
 
     def ended(self, message: frames.Close | frames.Violation) -> None:
-        """Take the peer's close, or what it did wrong; no message follows."""
+        """Handle the peer's close frame or violation. No message follows."""
         raise NotImplementedError
 
     def flow(self) -> None:
-        """Write what waits, as far as the kernel takes it."""
+        """Write queued parcels while the kernel takes them."""
         raise NotImplementedError
 
     def adopt(self, transport: asyncio.Transport) -> None:
-        """Become a socket's protocol."""
-        # Not 0: a TLS transport takes that as always full.
+        """Become the protocol of a socket."""
+        # A TLS transport would treat 0 as always full.
         transport.set_write_buffer_limits(high=1, low=0)
         transport.set_protocol(self)
         self.transport = transport
@@ -70,17 +70,17 @@ class WebSocket(asyncio.Protocol):
         self._is_reading_paused = False
 
     def write(self, frame: bytes) -> None:
-        """Hand a frame to the socket, whatever waits."""
+        """Write a frame to the socket, before any queued parcels."""
         transport = self.transport
         if transport is None:
             return
         try:
             transport.write(frame)
-        except RuntimeError:  # uvloop's, between a reset and its connection_lost
+        except RuntimeError:  # from uvloop, between a reset and connection_lost
             self.is_clear = False
 
     def data_received(self, data: bytes) -> None:
-        """Read frames; the asyncio protocol's. Much at once is read in turns of the loop."""
+        """Read frames (asyncio protocol). A large read takes several turns of the event loop."""
         if self._unread is not None:
             self._unread += data
         elif len(data) <= _MOST_BYTES_A_TURN:
@@ -125,10 +125,10 @@ class WebSocket(asyncio.Protocol):
                 self.control(frames.encode_frame(frames.PONG, content))  # type: ignore[arg-type]
 
     def control(self, frame: bytes) -> bool:
-        """Write an answer of the protocol's ahead of what waits.
+        """Write a control frame before any queued parcels.
 
         Returns:
-            Whether it was written; where many wait already it is not.
+            Whether it was written. It is not if too many control bytes are queued already.
         """
         transport = self.transport
         if transport is None or transport.is_closing():
@@ -139,34 +139,34 @@ class WebSocket(asyncio.Protocol):
         return True
 
     def pause_writing(self) -> None:
-        """The kernel takes no more; the asyncio protocol's."""
+        """Note that the kernel takes no more bytes (asyncio protocol)."""
         self._is_blocked = True
         self.is_clear = False
 
     def resume_writing(self) -> None:
-        """The kernel takes more; the asyncio protocol's."""
+        """Note that the kernel takes bytes again (asyncio protocol)."""
         self._is_blocked = False
         self.flow()
 
     def eof_received(self) -> bool:
-        """The client sends no more; the asyncio protocol's: close."""
+        """Close the socket: the client sends no more (asyncio protocol)."""
         return False
 
     @property
     def may_read(self) -> bool:
-        """Whether nothing else than its own length has stopped the reading."""
+        """Whether reading may continue after a large read."""
         return True
 
     def pause_reading(self) -> None:
-        """Take no more from the client for now."""
+        """Stop reading from the client."""
         transport = self.transport
         if transport is not None and not transport.is_closing() and not self._is_reading_paused:
             self._is_reading_paused = True
             transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Take more from the client, where that was stopped."""
-        # What was read and not looked at comes first: newer bytes must not overtake it.
+        """Read from the client again."""
+        # Bytes already read are handled first: newer ones must not overtake them.
         if self._is_reading_paused and self._unread is None:
             self._is_reading_paused = False
             if self.transport is not None and not self.transport.is_closing():

@@ -1,4 +1,5 @@
-"""What virtual users do, one class a module; ``users.VirtualUser`` is what all are.
+"""What virtual users do: one behaviour a module, which has the name of its scenario group.
 
-``cast`` names the class of each group of a scenario.
+Every behaviour is a ``virtual_user.VirtualUser``, and ``registry`` finds them all.
+``docs/extending.md`` says how to add one.
 """

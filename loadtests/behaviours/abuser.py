@@ -10,30 +10,29 @@ import gevent
 from locust.env import Environment
 
 from gateway.contract import ClientEvent, ErrorCode, LimitName
-from loadtests.behaviours.extra import ExtraConnection
-from loadtests.behaviours.users import VirtualUser
-from loadtests.behaviours.witness import refusal_of
+from loadtests.behaviours.measured_user import refusal_of
+from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.connection.calls import Call, Reply
 from loadtests.connection.client import Client
+from loadtests.connection.plain_connection import PlainConnection
 from loadtests.errors import ConnectionClosed, NotConnected, TimedOut
 from loadtests.oracles.rolling import Judgement, RateLimitOracle, Rule, Sent
 from loadtests.plan.preflight import event_limit
 from loadtests.results import Event, Series
-from scenarios.schema import Abuser as Settings
+from scenarios.groups import AbuserGroup
 
 _NS_PER_MS: Final = 1_000_000
 _NS_PER_S: Final = 1_000_000_000
 MARGIN_NS: Final = 100 * _NS_PER_MS
-"""«Just before» is so long before ``retryAfter`` is over; later than half of it is not before."""
+""""Just before" is this long before ``retryAfter`` is over. Later than half of it is too late."""
 LEAST_WAIT_NS: Final = 50 * _NS_PER_MS
-"""After a refusal that ``retryAfter`` did not announce: a gateway may say 0 each time."""
+"""The shortest wait after a second refusal in a row: ``retryAfter`` may be 0 each time."""
 NO_LIMIT: Final = Rule(1 << 30, _NS_PER_S)
-"""What a gateway that announces no limit keeps."""
-_NONE: Final = Settings(count=0, burst=1)
+"""Stands for the limit of a gateway that announces none."""
 
 
 class _Way(NamedTuple):
-    """One connection of the user, under a number that no other ever has."""
+    """One connection of the user, with a number of its own."""
 
     number: int
     client: Client
@@ -44,7 +43,7 @@ class _Way(NamedTuple):
 
 
 class _Asked(NamedTuple):
-    """A request under way, for the oracle that judges it."""
+    """A request under way, and the oracle that judges it."""
 
     way: _Way
     call: Call
@@ -53,23 +52,24 @@ class _Asked(NamedTuple):
 
 
 class Abuser(VirtualUser):
-    """Sends a burst over all its connections, comes back and does so again, then goes on.
+    """Sends a burst over all its connections, reconnects and repeats it, then keeps sending.
 
-    After that it sends one event a second, its connections in turn; or, where the scenario
-    says ``edge``, one just before and one just after each ``retryAfter``, and another burst
-    whenever it was let in again; and more pings than their own limit allows. None of it
-    enters ``ack``. Every decision is held against the rolling windows of its connection and
-    of its user, which outlive its connections, and recorded as a ``limit`` event.
+    After that it sends one event a second, over its connections in turn. With ``edge`` it sends
+    one event just before and one just after each ``retryAfter``, another burst after each
+    event that was accepted again, and more pings than their own limit allows. None of them
+    enters ``ack``. The rolling windows of the connection and of the user judge every decision,
+    which is recorded as a ``limit`` event. The user's window outlives its connections.
     """
 
     group = "abuser"
     is_well_behaved: ClassVar[bool] = False
+    has_fixed_count = True
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self._settings = self.stage.scenario.users.abuser or _NONE
+        self._settings = self.run_context.scenario.users.of(AbuserGroup)
         self._extras = [
-            ExtraConnection(str(self.host), self.source_address(), self.tls)
+            PlainConnection(str(self.host), self.source_address(), self.tls)
             for _ in range(self._settings.connections - 1)
         ]
         self._ways: list[_Way] = []
@@ -80,10 +80,10 @@ class Abuser(VirtualUser):
         self._is_returning = False
         self._burst_ns = 0
         self._refused: tuple[_Way, Sent] | None = None
-        self._is_let_in_since = False  # something of its own may stand in the window since then
+        self._was_accepted_since = False  # whether an event of its own was accepted since then
 
     def behave(self) -> bool:
-        """Send the burst, come back as often as the scenario says, then keep asking."""
+        """Send the burst, reconnect as often as the scenario says, then keep sending."""
         self._open_ways()
         self._burst()
         if self._returns < self._settings.reconnects:
@@ -91,20 +91,20 @@ class Abuser(VirtualUser):
             self._is_returning = True
             return True
         if self._settings.edge:
-            self._live_on_the_edge()
+            self._send_at_the_edge()
         else:
-            self._ask_each_second()
+            self._send_each_second()
         return super().behave()
 
     def close(self) -> None:
-        """Close every connection; the others stay while it only comes back on its own."""
+        """Close every connection. The extra ones stay open while the user only reconnects."""
         if not self._is_returning:
             for extra in self._extras:
                 extra.client.close()
         super().close()
 
     def _open_ways(self) -> None:
-        """Give the new connection a number, and open the others where they are not."""
+        """Give the new connection a number, and open the extra ones that are closed."""
         self._is_returning = False
         if not self._number:
             self._oracle = self._oracle_of(LimitName.CONNECTION, LimitName.USER)
@@ -122,16 +122,16 @@ class Abuser(VirtualUser):
         return _Way(self._number - 1, client)
 
     def _oracle_of(self, own: LimitName, shared: LimitName | None = None) -> RateLimitOracle:
-        """Return an oracle of what the welcome announces; a refusal where it does not is wrong."""
+        """Return an oracle of the announced limit. Without one, every refusal is wrong."""
         rule = event_limit(self.welcome, own)
         if rule is None:
-            self.note_error("no limit announced", f"the welcome's limits name no {own} limit")
+            self.note_error("no limit announced", f"the welcome lists no {own} limit")
             return RateLimitOracle(NO_LIMIT)
         users = None if shared is None else event_limit(self.welcome, shared)
         return RateLimitOracle(Rule(*rule), None if users is None else Rule(*users))
 
     def _burst(self) -> None:
-        """Send a burst at once over all connections, and look at the pings' own limit."""
+        """Send a burst at once over all connections, and try the pings' own limit."""
         self._refused = None
         begun_ns = time.monotonic_ns()
         ways, count = self._ways, self._settings.burst
@@ -142,10 +142,10 @@ class Abuser(VirtualUser):
             self._ask_all([(ways[0], True)] * (rule[0] + 2))
 
     def _ask_all(self, wanted: Sequence[tuple[_Way, bool]]) -> None:
-        """Send on each way, a ping or not, and judge the answers.
+        """Send over each given connection, a ping or not, and judge the answers.
 
         Raises:
-            ConnectionClosed: the user's own connection ended; of another, it is passed over.
+            ConnectionClosed: the user's own connection ended. Extra ones are skipped.
         """
         asked: list[_Asked] = []
         try:
@@ -155,45 +155,45 @@ class Abuser(VirtualUser):
         finally:
             self._judge_all(asked)
 
-    def _ask_each_second(self) -> None:
+    def _send_each_second(self) -> None:
         first_ns, number = time.monotonic_ns(), 0
-        while not self.stage.is_over():
+        while not self.run_context.is_over():
             number += 1
             self._wait_until(first_ns + number * _NS_PER_S)
-            if not self.stage.is_over():
+            if not self.run_context.is_over():
                 self._ask_all([(self._ways[number % len(self._ways)], False)])
 
-    def _live_on_the_edge(self) -> None:
-        """Ask just before and just after each ``retryAfter``, on the way that was told it."""
-        while not self.stage.is_over() and self._refused is not None:
+    def _send_at_the_edge(self) -> None:
+        """Send just before and just after each ``retryAfter``, on the connection it was for."""
+        while not self.run_context.is_over() and self._refused is not None:
             way, refused = self._refused
-            # Whole milliseconds, rounded up: it may pass so much earlier than it says.
+            # ``retryAfter`` is rounded up to whole ms: the event may pass that much earlier.
             early_ns = refused.sent_ns + (refused.retry_after_ns or 0) - _NS_PER_MS - MARGIN_NS
             refused = self._ask_at(way, early_ns, early_ns + MARGIN_NS // 2) or refused
-            if refused.is_accepted:  # which the oracle has judged
+            if refused.is_accepted:  # the oracle has judged it
                 self._burst_again(refused.latest_ns)
                 continue
-            is_spoilt = self._is_let_in_since
+            is_spoilt = self._was_accepted_since
             answered = self._ask_at(way, refused.latest_ns + (refused.retry_after_ns or 0))
             if answered is not None:
                 self._note_retry(answered, is_spoilt=is_spoilt)
-        self._ask_each_second()
+        self._send_each_second()
 
     def _burst_again(self, now_ns: int) -> None:
-        """Send the next burst once the one before has left its windows for certain.
+        """Send the next burst once the last one has certainly left its windows.
 
-        A window's edge is as wide as the burst that filled it took: within that, what is
-        accepted and what is refused depends on arrivals that nobody sees.
+        A window's edge is as wide as its burst was long. Within it, decisions depend on arrival
+        times that cannot be seen from here.
         """
         self._wait_until(now_ns + self._burst_ns)
-        if not self.stage.is_over():
+        if not self.run_context.is_over():
             self._burst()
 
     def _note_retry(self, answered: Sent, *, is_spoilt: bool) -> None:
-        """Record a request that honoured its ``retryAfter``, and go on from what it came to.
+        """Record a request that honoured its ``retryAfter``, and continue from its outcome.
 
-        Where another request of its own was let in after the refusal that said when to come
-        back, that one has the place: a refusal then says nothing of ``retryAfter``.
+        Where another request was accepted after the refusal, that one took the place. A second
+        refusal then says nothing about ``retryAfter``.
         """
         outcome = "accepted" if answered.is_accepted else "refused"
         at_ns = answered.latest_ns
@@ -205,14 +205,14 @@ class Abuser(VirtualUser):
             self._wait_until(at_ns + LEAST_WAIT_NS)
 
     def _ask_at(self, way: _Way, due_ns: int, until_ns: int | None = None) -> Sent | None:
-        """Ask once when it is due.
+        """Send once when it is due.
 
         Returns:
-            None where no answer came, requests had ended, or ``until_ns`` was over.
+            None when no answer came, requests had ended, or ``until_ns`` was over.
         """
         self._wait_until(due_ns)
         is_late = until_ns is not None and time.monotonic_ns() > until_ns
-        if is_late or self.stage.is_over():
+        if is_late or self.run_context.is_over():
             return None
         asked = self._send(way)
         self._judge_all([asked])
@@ -230,10 +230,10 @@ class Abuser(VirtualUser):
         return _Asked(way, call, oracle.send(way.key(is_ping=is_ping), call.sent_ns), oracle)
 
     def _judge_all(self, asked: Sequence[_Asked]) -> None:
-        """Wait for every answer, and record what can be judged of them.
+        """Wait for every answer, and record all that can be judged.
 
         Raises:
-            ConnectionClosed: the user's own connection ended; of another, the way is closed.
+            ConnectionClosed: the user's own connection ended. An extra one is closed.
         """
         ended: ConnectionClosed | None = None
         for each in asked:
@@ -242,9 +242,9 @@ class Abuser(VirtualUser):
             except TimedOut as error:
                 self.note_error("TimedOut", str(error))
                 self._note_judged(each.oracle.give_up(each.event))
-                self._is_let_in_since = True  # nobody knows
+                self._was_accepted_since = True  # unknown, so assume it
             except ConnectionClosed as error:
-                # Answers come in order: what follows on this connection has none either.
+                # Answers come in order: later requests on this connection have none either.
                 self._end_way(each.way, time.monotonic_ns())
                 if each.way is self._ways[0]:
                     ended = error
@@ -254,7 +254,7 @@ class Abuser(VirtualUser):
             while ready := oracle.take_judged():
                 for judged in ready:
                     self._note_judged(judged)
-                gevent.sleep(0)  # a burst's judgements must not hold up anybody's reads
+                gevent.sleep(0)  # a burst's judgements must not delay reads
         if ended is not None:
             raise ended
 
@@ -266,7 +266,7 @@ class Abuser(VirtualUser):
             self.note_error(str(code), str(refusal.get("message")))
         told_ms = refusal.get("retryAfter") if is_refused else None
         if is_refused and not isinstance(told_ms, int | float):
-            self.note_error("no retryAfter", "a refusal that does not say when to come back")
+            self.note_error("no retryAfter", "a refusal does not say when to retry")
             told_ms = None
         asked.event.limit = str(refusal.get("limit", "")) if is_refused else ""
         asked.oracle.answer(
@@ -278,12 +278,12 @@ class Abuser(VirtualUser):
         if asked.oracle is not self._oracle:
             return
         if not is_refused:
-            self._is_let_in_since = True
+            self._was_accepted_since = True
         elif told_ms is not None:
-            self._refused, self._is_let_in_since = (asked.way, asked.event), False
+            self._refused, self._was_accepted_since = (asked.way, asked.event), False
 
     def _end_way(self, way: _Way, at_ns: int) -> None:
-        """Take the end of a connection: what was under way on it has no answer; idempotent."""
+        """Take the end of a connection: requests under way on it have no answer. Idempotent."""
         for oracle, is_ping in ((self._oracle, False), (self._pings, True)):
             for judged in oracle.end(way.key(is_ping=is_ping), at_ns):
                 self._note_judged(judged)

@@ -1,57 +1,59 @@
-"""The virtual user that knocks with every kind of token, sound or not, and judges the answers."""
+"""The virtual user that tries every kind of token, good or bad, and judges the answers."""
 
 from __future__ import annotations
 
 import time
 from typing import ClassVar, Final
 
-from loadtests.behaviours.terms import leeway_s, longest_token_s
-from loadtests.behaviours.users import VirtualUser
+from gateway.contract import MAX_TOKEN_HOURS
+from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.connection.attempts import Attempt
 from loadtests.errors import ClientError
 from loadtests.oracles.auth_cases import CASES, AuthCase, Issuer, judge
 from loadtests.plan.schedule import ArrivalPlan, count_missed, user_arrivals
 from loadtests.results import AuthOutcome, Event
+from scenarios.groups import BadTokenGroup
 
 LISTEN_S: Final = 1.0
-"""How long somebody who was refused listens at most: nothing may come."""
+"""The longest time that a refused user listens, in s: nothing may arrive."""
 
-_FEW: Final = 5  # names of what came too early; they are for a human
+_SECONDS_PER_HOUR: Final = 3_600
+_FEW: Final = 5  # event names in a message for people
 
 
 class BadToken(VirtualUser):
-    """Tries one case of authentication at each intended time; holds no connection beside it.
+    """Tries one case of authentication at each intended time, and holds no other connection.
 
-    Cases are taken in turn, each user beginning with another, so that a few users go through
-    all of them soon. Whoever was refused stays and listens for half of the time to the next.
+    Users take the cases in turn and begin with different ones, so that a few users soon try
+    all of them. A refused user stays and listens for half of the time to the next case.
     """
 
     group = "bad_token"
     is_well_behaved: ClassVar[bool] = False
+    has_fixed_count = True
     _plan: ArrivalPlan | None = None
     _tried = 0
 
     def come_on(self) -> None:
-        """Hold nothing: an attempt is a connection of its own."""
+        """Hold no connection: each attempt makes its own."""
 
     def behave(self) -> bool:
-        """Try a case whenever one is due, until requests end."""
-        settings = self.stage.scenario.users.bad_token
-        every_s = settings.every_s if settings is not None else 1.0
+        """Try each case when it is due, until requests end."""
+        every_s = self.run_context.scenario.users.of(BadTokenGroup).every_s
         if self._plan is None:
             self._plan = user_arrivals(
-                self.stage.scenario.seed, self.user_id, time.monotonic_ns(), every_s
+                self.run_context.scenario.seed, self.user_id, time.monotonic_ns(), every_s
             )
-        while not self.stage.is_over():
+        while not self.run_context.is_over():
             self._wait_until(self._plan.due_ns(self._tried))
-            if not self.stage.is_over():
+            if not self.run_context.is_over():
                 case = CASES[(self.index + self._tried) % len(CASES)]
                 self._tried += 1
                 self._try(case, min(LISTEN_S, every_s / 2))
         return super().behave()
 
     def stop_requests(self, now_ns: int) -> None:
-        """Count what was due and not tried."""
+        """Count the cases that were due and not tried."""
         if self._plan is not None:
             missed = count_missed(self._plan, self._tried, now_ns)
             self._recorder.count("offered", missed)
@@ -59,13 +61,13 @@ class BadToken(VirtualUser):
 
     def _try(self, case: AuthCase, listen_s: float) -> None:
         self._recorder.count("offered")
-        scenario = self.stage.scenario
+        longest_h = self.run_context.gateway_setting("GATEWAY_MAX_TOKEN_HOURS", MAX_TOKEN_HOURS)
         issuer = Issuer(
-            secret=self.stage.secret,
+            secret=self.run_context.secret,
             user_id=self.user_id,
             unix_s=int(time.time()),
-            leeway_s=leeway_s(scenario),
-            longest_s=longest_token_s(scenario),
+            leeway_s=self.run_context.token_leeway_s(),
+            longest_s=int(longest_h * _SECONDS_PER_HOUR),
         )
         attempt = Attempt(
             str(self.host),
@@ -80,7 +82,7 @@ class BadToken(VirtualUser):
             if attempt.exchange.refusal is not None:
                 attempt.listen(listen_s)
         except ClientError as error:
-            # No answer is no judgement of the token.
+            # Without an answer the gateway has not judged the token.
             self.note_error(type(error).__name__, f"{case.name}: {error}")
             return
         finally:

@@ -1,4 +1,4 @@
-"""The virtual user that comes and goes."""
+"""The virtual user that disconnects and returns."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ from locust.env import Environment
 
 from loadtests.behaviours.subscriber import Subscriber
 from loadtests.results import Series
+from scenarios.groups import ChurnerGroup
 
 _NS_PER_S: Final = 1_000_000_000
 SHORTEST: Final = 0.5
-"""A stay, and an absence, lasts from this to ``LONGEST`` of the mean."""
+"""The shortest stay or absence, as a share of the mean; ``LONGEST`` is the longest."""
 LONGEST: Final = 1.5
 
 
 class Churner(Subscriber):
-    """Listens for a while, leaves in order, stays away as long, and returns.
+    """Listens for a while, closes its connection, stays away as long, and returns.
 
-    When it leaves and returns is fixed by the scenario's seed before it comes on, and counts
-    from its first session's intended time: a late welcome does not move what follows. A
-    return that was due and never began is missed.
+    The scenario's seed fixes the times of leaving and returning. They count from the intended
+    time of the first session, so a late welcome does not move them. A return that was due and
+    never began is counted as missed.
     """
 
     group = "churner"
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        settings = self.stage.scenario.users.churner
-        self._stay_s = settings.stay_s if settings is not None else 2.0
-        self._chance = random.Random(f"{self.stage.scenario.seed}:{self.user_id}:churn")  # noqa: S311 - repeatable by its seed
+        self._stay_s = self.run_context.scenario.users.of(ChurnerGroup).stay_s
+        self._chance = random.Random(f"{self.run_context.scenario.seed}:{self.user_id}:churn")  # noqa: S311 - repeatable by its seed
         self._leave_ns = 0
         self._return_ns = 0
         self._returns = 0
 
     def behave(self) -> bool:
-        """Listen until it is time to leave, leave, and return when that is due."""
+        """Listen until the time to leave, leave, and return when due."""
         if not self._leave_ns:
             self._plan_after(time.monotonic_ns() if self.due_ns is None else self.due_ns)
         self._wait_until(self._leave_ns)
-        if self.stage.is_over():
+        if self.run_context.is_over():
             return super().behave()
         self.close()
         gevent.sleep(max(0, self._return_ns - time.monotonic_ns()) / _NS_PER_S)
-        if self.stage.is_over():
-            return False  # it does not come back any more
+        if self.run_context.is_over():
+            return False  # requests have ended: it stays away
         self._begin_again()
         return True
 
     def stop_requests(self, now_ns: int) -> None:
-        """Count a return that was due and has not begun."""
+        """Count a return that was due and has not begun as missed."""
         if not self.is_on and self._leave_ns < self._return_ns <= now_ns:
             self._recorder.count("offered")
             self._recorder.count("missed")

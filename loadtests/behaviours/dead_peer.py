@@ -1,4 +1,4 @@
-"""The virtual user that plays dead, and sees when the gateway notices."""
+"""The virtual user that stops answering, and measures when the gateway notices."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Final
 from locust.env import Environment
 
 from gateway.contract import MAX_SEND_SECONDS, Channel, ClientEvent
-from loadtests.behaviours.users import VirtualUser
+from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.errors import ClientError
 from loadtests.oracles.dead_peers import Band, predict_band
 from loadtests.results import DeadPeerOutcome, Event, Series
-from scenarios.schema import DeadPeerKind
+from scenarios.groups import DeadPeerGroup, DeadPeerKind
 
 SMALL_BUFFER_BYTES: Final = 4_096
-"""What a stalled peer's kernel holds for it, before it doubles that."""
-_ASKS: Final = 50  # at once, of the 60 events that a connection has in a minute
+"""The receive buffer of a stalled peer; the kernel doubles it."""
+_ASKS: Final = 50  # requests at once, of the 60 events a minute that a connection has
 _HELD: Final = tuple(f"STALLED{number:025d}" for number in range(64))
-"""Symbols that nobody trades: with them each answer is 6 KB, twice; 50 are over 64 KiB by far."""
+"""Symbols without trades. They make each answer 6 KB, sent twice: 50 answers far exceed 64 KiB."""
 _PONG_EACH_NS: Final = 100_000_000
 _ASK_EACH_NS: Final = 1_100_000_000  # a connection has 60 events a minute
 _SERIES: Final[Mapping[DeadPeerKind, Series]] = {
@@ -31,36 +31,36 @@ _SERIES: Final[Mapping[DeadPeerKind, Series]] = {
 
 
 class DeadPeer(VirtualUser):
-    """Plays dead some time after its welcome, and waits for the end of its connection.
+    """Stops answering some time after its welcome, and waits for the end of its connection.
 
-    The end is held against the band that its handshake predicts (``loadtests.oracles.dead_peers``).
-    Then it comes back and dies again.
+    The end is judged by the band that its handshake predicts (``loadtests.oracles.dead_peers``).
+    Then it reconnects and stops answering again.
     """
 
     group = "dead_peer"
     is_well_behaved = False
+    has_fixed_count = True
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        settings = self.stage.scenario.users.dead_peer
-        number = self.stage.places.newest(self.group)
-        self.kind: DeadPeerKind = "mute" if settings is None else settings.kind(number)
-        self._dies_after_ns = 0 if settings is None else round(settings.dies_after_s * 1e9)
-        wait_s = self.stage.scenario.gateway.get("GATEWAY_MAX_SEND_SECONDS", MAX_SEND_SECONDS)
-        self._max_send_ns = round(float(wait_s) * 1e9)
+        settings = self.run_context.scenario.users.of(DeadPeerGroup)
+        self.kind: DeadPeerKind = settings.kind(self.run_context.places.newest(self.group))
+        self._dies_after_ns = round(settings.dies_after_s * 1e9)
+        wait_s = self.run_context.gateway_setting("GATEWAY_MAX_SEND_SECONDS", MAX_SEND_SECONDS)
+        self._max_send_ns = round(wait_s * 1e9)
         self._died_ns: int | None = None
         self._band = Band(0, 0)
         if self.kind == "stalled":
             self.receive_buffer_bytes = SMALL_BUFFER_BYTES
 
     def subscribe_all(self) -> None:
-        """Hold what makes a stalled peer's answers long."""
+        """Hold symbols that make a stalled peer's answers long."""
         if self.kind == "stalled":
             payload = {"channel": Channel.MARKET_DATA, "symbols": list(_HELD)}
             self.request(ClientEvent.SUBSCRIBE, payload)
 
     def behave(self) -> bool:
-        """Die, and lie dead until the connection ends."""
+        """Stop answering, and wait until the connection ends."""
         self._wait_until(self.welcome_ns + self._dies_after_ns)
         self._die()
         if self.kind == "no-pong":
@@ -70,7 +70,7 @@ class DeadPeer(VirtualUser):
         return super().behave()
 
     def lost(self, stamp_ns: int, error: Exception) -> None:
-        """Judge when the end came."""
+        """Judge the time of the end."""
         super().lost(stamp_ns, error)
         died_ns, self._died_ns = self._died_ns, None
         if died_ns is not None and self.absence.since_ns is None:
@@ -79,7 +79,7 @@ class DeadPeer(VirtualUser):
             self._note_end(self._band.judge(stamp_ns), stamp_ns, span_ns)
 
     def stop_requests(self, now_ns: int) -> None:
-        """Tell of an end that should have come by now."""
+        """Record a dead connection that the gateway should have ended by now."""
         died_ns, self._died_ns = self._died_ns, None
         if died_ns is not None and now_ns > self._band.end_ns:
             self._note_end(DeadPeerOutcome.UNNOTICED, now_ns, now_ns - died_ns)
@@ -115,13 +115,13 @@ class DeadPeer(VirtualUser):
         )
 
     def _repeat(self, act: Callable[[], None], each_ns: int) -> None:
-        """Do something at fixed intervals until the connection ends; raises then."""
+        """Call ``act`` at fixed intervals until the connection ends, which raises."""
         begin_ns = time.monotonic_ns()
         turn = 0
         while True:
             turn += 1
             self._wait_until(begin_ns + turn * each_ns)
-            with suppress(ClientError):  # the reactor sees that end too, and lost() hears of it
+            with suppress(ClientError):  # the reactor sees that end too and calls lost()
                 act()
 
     def _ask(self) -> None:

@@ -1,4 +1,4 @@
-"""The virtual user whose token runs out: it is closed at the right time, or refreshes and stays."""
+"""The virtual user whose token expires: it is closed in time, or refreshes and stays."""
 
 from __future__ import annotations
 
@@ -6,64 +6,73 @@ import math
 import time
 from typing import Any, Final
 
-from gateway.contract import ClientEvent, ErrorCode, ServerEvent
-from loadtests.behaviours.terms import expiring_s, leeway_s
-from loadtests.behaviours.users import VirtualUser
-from loadtests.behaviours.witness import refusal_of
+from gateway.contract import TOKEN_EXPIRING_SECONDS, ClientEvent, ErrorCode, ServerEvent
+from loadtests.behaviours.measured_user import refusal_of
+from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.oracles.expiry import ExpiryOracle
 from loadtests.results import AuthOutcome, Event, Series
 from loadtests.tokens import mint
+from scenarios.groups import ExpiringGroup
 
 _NS_PER_S: Final = 1_000_000_000
 REFRESHED_S: Final = 12.0
-"""The least that a refreshed token lasts: ten refreshes a minute are allowed, and half is used."""
+"""The shortest life of a refreshed token: five of the ten refreshes allowed a minute."""
 MARGIN_S: Final = 1.0
-"""So long before its end at most a connection is refreshed."""
-_NO_TOKEN: Final = "no.token.atall"  # noqa: S105 - what a refresh must refuse
+"""The longest time before a token's end at which it is refreshed."""
+_NO_TOKEN: Final = "no.token.atall"  # noqa: S105 - a refresh must refuse it
 
 _RAN_OUT: Final = "token ran out"
 _REFRESH_CODES: Final = frozenset({ErrorCode.AUTH_FAILED, ErrorCode.NOT_ALLOWED})
 
 
 class Expiring(VirtualUser):
-    """Connects with a token that ends soon; a share of them refreshes it in time.
+    """Connects with a token that expires soon. A share of these users refreshes it in time.
 
-    Who does not refresh tries one refresh that must be refused, which must change nothing: a
-    text that is no token, or another user's token, in turn.
+    A user that does not refresh tries one refresh that the gateway must refuse: a text that is
+    no token, or another user's token, in turn. The refusal must change nothing.
     """
 
     group = "expiring"
+    has_fixed_count = True
     _oracle: ExpiryOracle | None = None
     _expires_unix_s = 0
     _is_judged = False
 
     @property
+    def _settings(self) -> ExpiringGroup:
+        return self.run_context.scenario.users.of(ExpiringGroup)
+
+    @property
     def is_refreshing(self) -> bool:
-        """Whether it is of the share that refreshes: spread evenly over the places."""
-        settings = self.stage.scenario.users.expiring
-        share = settings.refreshing if settings is not None else 0.0
+        """Whether it belongs to the share that refreshes, spread evenly over the places."""
+        share = self._settings.refreshing
         return math.floor((self.index + 1) * share) > math.floor(self.index * share)
 
     def token(self) -> str:
         """Return a token whose ``exp`` and leeway are over after the scenario's lifetime."""
-        settings = self.stage.scenario.users.expiring
-        return self._mint(settings.lifetime_s if settings is not None else 5.0)
+        return self._mint(self._settings.lifetime_s)
 
     def welcomed(self, stamp_ns: int, payload: dict[str, Any]) -> None:
-        """Begin to watch the token's times."""
+        """Predict the token's end from the welcome."""
         super().welcomed(stamp_ns, payload)
-        scenario = self.stage.scenario
         self._is_judged = False
         self._oracle = ExpiryOracle(
             expires_unix_s=self._expires_unix_s,
-            leeway_s=leeway_s(scenario),
-            warning_s=expiring_s(scenario),
+            leeway_s=self.run_context.token_leeway_s(),
+            warning_s=self.run_context.gateway_setting(
+                "GATEWAY_TOKEN_EXPIRING_SECONDS", TOKEN_EXPIRING_SECONDS
+            ),
             welcome_timestamp=str(payload["timestamp"]),
             welcome_ns=stamp_ns,
         )
 
     def behave(self) -> bool:
-        """Wait for the end of the token, or refresh it before, time and again."""
+        """Wait for the token's end, or refresh it before each end.
+
+        Raises:
+            ClientError: the connection ended, as it should at the token's end.
+            RuntimeError: the user has no welcome.
+        """
         if self._oracle is None:
             raise RuntimeError("behave() without a welcome")
         if self.is_refreshing:
@@ -73,7 +82,13 @@ class Expiring(VirtualUser):
         return True
 
     def received(self, stamp_ns: int, name: str, payload: Any) -> None:
-        """Take what belongs to the token's times."""
+        """Take the events about the token, and leave the others to the account.
+
+        Args:
+            stamp_ns: read stamp, monotonic.
+            name: of the event.
+            payload: its first argument.
+        """
         oracle = self._oracle
         if oracle is not None and name == ServerEvent.TOKEN_EXPIRING:
             self._note_problem(oracle.take_warning(stamp_ns), stamp_ns)
@@ -86,7 +101,7 @@ class Expiring(VirtualUser):
             super().received(stamp_ns, name, payload)
 
     def lost(self, stamp_ns: int, error: Exception) -> None:
-        """Judge the end: at the token's end it is what the scenario asked for."""
+        """Judge the end: at the token's end the scenario asked for it."""
         oracle = self._oracle
         if oracle is None or self._is_judged:
             super().lost(stamp_ns, error)
@@ -105,7 +120,7 @@ class Expiring(VirtualUser):
 
     def _run_out(self, oracle: ExpiryOracle) -> None:
         self._wait_until((self.welcome_ns + oracle.deadline_ns) // 2)
-        if not self.stage.is_over():
+        if not self.run_context.is_over():
             self._try_refusable()
         self._wait_until(oracle.overdue_ns)
         self._is_judged = True
@@ -119,13 +134,13 @@ class Expiring(VirtualUser):
         )
 
     def _keep_fresh(self, oracle: ExpiryOracle) -> None:
-        """Refresh before each end; who was refreshed must still be there after it."""
+        """Refresh before each end, and check that the connection outlives it."""
         while True:
             span_ns = oracle.deadline_ns - time.monotonic_ns()
             self._wait_until(oracle.deadline_ns - min(round(MARGIN_S * _NS_PER_S), span_ns // 4))
             self._note_problem(oracle.missing_warning(time.monotonic_ns()), time.monotonic_ns())
             former_overdue_ns = oracle.overdue_ns
-            outcome, code = self._refresh(self._mint(self._lifetime_s()))
+            outcome, code = self._refresh(self._mint(max(REFRESHED_S, self._settings.lifetime_s)))
             if outcome is not AuthOutcome.ACCEPTED:
                 self._note_refresh("refresh in time", AuthOutcome.FALSE_REFUSAL, code)
                 self._run_out(oracle)
@@ -134,16 +149,12 @@ class Expiring(VirtualUser):
             self._wait_until(former_overdue_ns)
             self._note_refresh("refreshed in time", AuthOutcome.ACCEPTED, "")
 
-    def _lifetime_s(self) -> float:
-        settings = self.stage.scenario.users.expiring
-        return max(REFRESHED_S, settings.lifetime_s if settings is not None else 0.0)
-
     def _try_refusable(self) -> None:
-        """Try a refresh that must be refused."""
+        """Try a refresh that the gateway must refuse."""
         if self.connects % 2:
             case, token, due = "refresh with no token", _NO_TOKEN, ErrorCode.AUTH_FAILED
         else:
-            another = mint(self.stage.secret, f"{self.user_id}x", lifetime_s=60)
+            another = mint(self.run_context.secret, f"{self.user_id}x", lifetime_s=60)
             case, token, due = "refresh of another user", another, ErrorCode.NOT_ALLOWED
         outcome, code = self._refresh(token)
         if outcome is AuthOutcome.ACCEPTED:
@@ -153,7 +164,7 @@ class Expiring(VirtualUser):
         self._note_refresh(case, outcome, code)
 
     def _refresh(self, token: str) -> tuple[AuthOutcome, str]:
-        """Ask for a refresh; return whether it was done, and the code where it was not."""
+        """Ask for a refresh. Returns its outcome, and the error code of a refusal."""
         self._recorder.count("offered")
         reply = self.call(ClientEvent.TOKEN_REFRESH, {"token": token})
         self._recorder.count("sent")
@@ -164,9 +175,9 @@ class Expiring(VirtualUser):
 
     def _mint(self, lifetime_s: float) -> str:
         unix_s = time.time()
-        self._expires_unix_s = math.ceil(unix_s + lifetime_s - leeway_s(self.stage.scenario))
+        self._expires_unix_s = math.ceil(unix_s + lifetime_s - self.run_context.token_leeway_s())
         lasts_s = self._expires_unix_s - int(unix_s)
-        return mint(self.stage.secret, self.user_id, lifetime_s=lasts_s, unix_s=unix_s)
+        return mint(self.run_context.secret, self.user_id, lifetime_s=lasts_s, unix_s=unix_s)
 
     def _note_refresh(self, case: str, outcome: AuthOutcome, code: str) -> None:
         is_right = outcome in (AuthOutcome.ACCEPTED, AuthOutcome.REFUSED)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from loadtests.behaviours.users import VirtualUser
+from loadtests.behaviours.virtual_user import VirtualUser
 
 
 class Idle(VirtualUser):
-    """Is connected, and does what commands say; without one, nothing at all."""
+    """Stays connected, and does only what commands say."""
 
     group = "idle"

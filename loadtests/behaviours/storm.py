@@ -6,6 +6,6 @@ from loadtests.behaviours.subscriber import Subscriber
 
 
 class StormMember(Subscriber):
-    """Listens to its symbols until a command drops it, and comes back when one says so."""
+    """Listens to its symbols. Commands disconnect it and let it return."""
 
     group = "storm"

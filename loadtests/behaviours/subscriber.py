@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.contract import Channel, ClientEvent
-from loadtests.behaviours.users import VirtualUser
+from loadtests.behaviours.virtual_user import VirtualUser
 
 
 class Subscriber(VirtualUser):
@@ -13,6 +13,6 @@ class Subscriber(VirtualUser):
 
     def subscribe_all(self) -> None:
         """Subscribe to the scenario's number of symbols."""
-        count = self.stage.scenario.users.symbols().get(self.group, 1)
-        symbols = self.stage.symbols_of(self.user_id, count)
+        count = self.run_context.scenario.users.symbols().get(self.group, 1)
+        symbols = self.run_context.symbols_of(self.user_id, count)
         self.request(ClientEvent.SUBSCRIBE, {"channel": Channel.MARKET_DATA, "symbols": symbols})

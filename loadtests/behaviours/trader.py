@@ -7,59 +7,58 @@ import time
 from locust.env import Environment
 
 from gateway.contract import Channel, ClientEvent
-from loadtests.behaviours.users import VirtualUser
+from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.plan.schedule import ArrivalPlan, count_missed, user_arrivals
-from scenarios.schema import Arrivals
+from scenarios.groups import TraderGroup
 
 
 class Trader(VirtualUser):
-    """Listens to trading and its symbols, and asks for something at intended times.
+    """Listens to the trading channel and its symbols, and sends requests at intended times.
 
-    In turn: its subscriptions, one more symbol, a ping, that symbol no more. The
-    plan is fixed when the user comes on: late requests are sent late, and what was
-    never sent is missed.
+    The requests in turn: its subscriptions, one more symbol, a ping, that symbol no more. The
+    plan is fixed when the user connects. A late request is sent late, and a request that was
+    never sent is counted as missed.
     """
 
     group = "trader"
+    own_symbols = 1
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        settings = self.stage.scenario.users.trader
-        self._every_s = settings.request_every_s if settings is not None else 4.0
-        self._arrivals = settings.arrivals if settings is not None else Arrivals()
-        count = settings.symbols if settings is not None else 1
-        symbols = self.stage.symbols_of(self.user_id, count + 1)
+        self._settings = self.run_context.scenario.users.of(TraderGroup)
+        count = self._settings.symbols
+        symbols = self.run_context.symbols_of(self.user_id, count + self.own_symbols)
         self._symbols, self._extra = symbols[:count], symbols[count:]
         self._plan: ArrivalPlan | None = None
         self._sent = 0
 
     def subscribe_all(self) -> None:
-        """Subscribe to trading and to the scenario's number of symbols."""
+        """Subscribe to the trading channel and to the scenario's number of symbols."""
         self.request(ClientEvent.SUBSCRIBE, {"channel": Channel.TRADING})
         if self._symbols:
             self.change(ClientEvent.SUBSCRIBE, self._symbols)
 
     def behave(self) -> bool:
-        """Send each request when it is due, or as soon after as can be."""
+        """Send each request when it is due, or as soon as possible after that."""
         if self._plan is None:
             self._plan = user_arrivals(
-                self.stage.scenario.seed,
+                self.run_context.scenario.seed,
                 self.user_id,
                 time.monotonic_ns(),
-                self._every_s,
-                self._arrivals,
+                self._settings.request_every_s,
+                self._settings.arrivals,
             )
-        while not self.stage.is_over():
+        while not self.run_context.is_over():
             intended_ns = self._plan.due_ns(self._sent)
             self._wait_until(intended_ns)
-            if self.stage.is_over():
+            if self.run_context.is_over():
                 break
             self._sent += 1
             self._ask(self._sent % 4, intended_ns)
         return super().behave()
 
     def stop_requests(self, now_ns: int) -> None:
-        """Count what was due and not sent."""
+        """Count the requests that were due and not sent."""
         if self._plan is not None:
             missed = count_missed(self._plan, self._sent, now_ns)
             self._recorder.count("offered", missed)

@@ -1,3 +1,3 @@
-"""Calibration: the ruler held against faults of known size, through the fault proxy."""
+"""Calibration: the laboratory measures faults of known size, injected through the fault proxy."""
 
 from __future__ import annotations

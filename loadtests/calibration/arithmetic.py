@@ -1,9 +1,9 @@
-"""What a true ruler must read, as arithmetic. Pure.
+"""The readings that a calibration must find, as arithmetic. Pure.
 
-A gateway that is frozen for ``F`` of a steady phase of ``S``, with publications due at even
-intervals all the while, delivers nothing for ``F`` and then everything. What was due at ``u``
-into the freeze waited ``F − u``, so the share ``f = F / S`` of all messages has latencies even
-over 0 … F, and the rest keep the base latency:
+Publications are due at even intervals while the gateway is frozen for ``F`` of a steady phase
+of ``S``. It delivers nothing for ``F``, then everything. A message due at ``u`` into the freeze
+waits ``F − u``. So the share ``f = F / S`` of all messages has latencies spread evenly over
+0 … F, and the rest keep the base latency:
 
     quantile(q) = base                           q ≤ 1 − f
     quantile(q) = base + F × (q − (1 − f)) / f   q > 1 − f
@@ -20,15 +20,15 @@ SLOPE_ERROR: Final = 0.02
 
 
 def allowed_error_ns(delay_ns: float) -> float:
-    """Return how far a delay may be read from what it is: max(0.3 ms, 3 %)."""
+    """Return the error that a reading of a delay may have, ns: max(0.3 ms, 3 %)."""
     return max(ABSOLUTE_NS, RELATIVE * delay_ns)
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:
-    """Return the slope of the least-squares line through ``(demanded, read)``.
+    """Return the slope of the least-squares line through ``(set, read)`` points.
 
     Raises:
-        ValueError: fewer than two different demands.
+        ValueError: fewer than two different values were set.
     """
     mean_x = sum(x for x, _ in points) / max(1, len(points))
     mean_y = sum(y for _, y in points) / max(1, len(points))
@@ -39,13 +39,19 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
 
 
 def frozen_quantile_ns(q: float, *, frozen_ns: float, steady_ns: float, base_ns: float) -> float:
-    """Return the latency quantile that a freeze inside a steady phase demands.
+    """Return the latency quantile after a freeze inside the steady phase, ns.
+
+    Args:
+        q: the quantile, 0 to 1.
+        frozen_ns: length of the freeze.
+        steady_ns: length of the steady phase.
+        base_ns: the latency without a freeze.
 
     Raises:
-        ValueError: the freeze does not lie inside the phase.
+        ValueError: the freeze is not shorter than the phase.
     """
     if not 0 < frozen_ns < steady_ns:
-        raise ValueError(f"a freeze of {frozen_ns:g} ns inside {steady_ns:g} ns")
+        raise ValueError(f"a freeze of {frozen_ns:g} ns does not fit into {steady_ns:g} ns")
     share = frozen_ns / steady_ns
     beyond = q - (1 - share)
     return base_ns if beyond <= 0 else base_ns + frozen_ns * beyond / share

@@ -1,13 +1,14 @@
-"""The whole of a calibration: every trial on one rig, a row for each thing that was read."""
+"""Run every calibration trial, each on its own rig, and write the table of readings."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
+from rich.table import Table
 
 from gateway.contract import iso_timestamp
 from loadtests.calibration.delays import try_delays
@@ -16,7 +17,6 @@ from loadtests.calibration.losses import try_drops, try_slow_readers
 from loadtests.calibration.pace import FULL, QUICK, Pace
 from loadtests.calibration.rig import Rig, RigFailed
 from loadtests.calibration.rows import CalibrationRow
-from loadtests.calibration.table import markdown, screen_table
 from loadtests.record.manifest import describe_commit, describe_host
 from loadtests.results import ExitCode
 
@@ -38,15 +38,15 @@ def calibrate(
     only: tuple[str, ...] = (),
     document: Path | None = None,
 ) -> ExitCode:
-    """Try everything, print the table, and return 0 when every row is true, else 1.
+    """Run the trials, print the table, and return 0 when every reading is right, else 1.
 
     Args:
-        directory: a new one, for scenarios, logs and runs.
-        environment: of the processes that are started.
-        console: is told how far it is.
-        quick: a short subset of each trial.
-        only: names of ``TRIALS``; all of them when empty.
-        document: where to write the table as Markdown.
+        directory: a new directory for scenarios, logs and runs.
+        environment: the environment of the processes it starts.
+        console: shows progress.
+        quick: run a short version of each trial.
+        only: names from ``TRIALS``; empty means all.
+        document: the Markdown file for the table; None writes none.
     """
     begun_s, unix_s = time.monotonic(), time.time()
     rows: list[CalibrationRow] = []
@@ -56,15 +56,15 @@ def calibrate(
         rows += _try(name, directory / name, environment, QUICK if quick else FULL)
     took_s = time.monotonic() - begun_s
     Console().print(screen_table(rows))
-    told = sum(row.ok for row in rows)
-    console.print(f"{told} of {len(rows)} rows true, {took_s:.0f} s; runs under {directory}")
+    correct = sum(row.ok for row in rows)
+    console.print(f"{correct} of {len(rows)} rows true, {took_s:.0f} s; runs are in {directory}")
     if document is not None:
         document.write_text(markdown(rows, _facts(unix_s, took_s, quick)), encoding="utf-8")
-    return ExitCode.PASS if rows and told == len(rows) else ExitCode.BUDGET_BROKEN
+    return ExitCode.PASS if rows and correct == len(rows) else ExitCode.BUDGET_BROKEN
 
 
 def new_directory(runs: Path) -> Path:
-    """Return a name for a calibration's directory among the runs, from the time in UTC."""
+    """Return the directory for a new calibration, named by the current UTC time."""
     stamp = iso_timestamp(time.time()).translate(str.maketrans("", "", "-:"))
     return runs / "calibration" / stamp.replace(".", "")
 
@@ -72,7 +72,7 @@ def new_directory(runs: Path) -> Path:
 def _try(
     name: str, directory: Path, environment: Mapping[str, str], pace: Pace
 ) -> list[CalibrationRow]:
-    """Try one thing on a fresh rig; a rig that fails is a row that is not true."""
+    """Run one trial on a fresh rig; a rig that fails gives a failed row."""
     try:
         with Rig(directory, environment) as rig:
             return TRIALS[name](rig, pace)
@@ -93,3 +93,35 @@ def _facts(unix_s: float, took_s: float, quick: bool) -> dict[str, object]:
         "machine": f"{host['cpu']}, {host['cores']} cores, {host['kernel']}",
         "took": f"{took_s:.0f} s{', the short subset' if quick else ''}",
     }
+
+
+def screen_table(rows: Sequence[CalibrationRow]) -> Table:
+    """Return the rows as a table for the terminal."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("", "trial", "what", "demanded", "read"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        sign = "[green]● true[/]" if row.ok else "[red]✗ false[/]"
+        table.add_row(sign, row.trial, row.what, row.demanded, row.read)
+    return table
+
+
+def markdown(rows: Sequence[CalibrationRow], facts: Mapping[str, object]) -> str:
+    """Return the rows as a Markdown page, with the facts of the measurement first."""
+    lines = [
+        "# Calibration",
+        "",
+        "The laboratory measures faults of known size: small real runs through the fault proxy",
+        "(`loadtests/faults`). Written by `tidegate calibrate --docs docs/calibration.md`.",
+        "",
+        *(f"- {name}: {value}" for name, value in facts.items()),
+        "",
+        "| | trial | what | demanded | read |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {'●' if row.ok else '✗'} | {row.trial} | {row.what} | {row.demanded} | {row.read} |"
+        for row in rows
+    ]
+    correct = sum(row.ok for row in rows)
+    return "\n".join([*lines, "", f"{correct} of {len(rows)} rows true.", ""])

@@ -1,4 +1,4 @@
-"""Known delays, read back."""
+"""The trial of known delays: set them in the fault proxy, read them in the run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from gateway.contract import MarketEvent
+from gateway.contract import PRICE_EVENT
 from loadtests.calibration.arithmetic import SLOPE_ERROR, allowed_error_ns, slope
 from loadtests.calibration.loads import Load
 from loadtests.calibration.pace import SEED, Pace
@@ -20,24 +20,23 @@ from loadtests.faults.toxics import Latency
 from loadtests.results import Series
 
 STEP_S: Final = 2
-"""Of each delay: one second to settle, one to measure."""
+"""How long each delay is set: one second to settle, one to measure."""
 _READ_AHEAD_NS: Final = 20_000_000
 
 
 def try_delays(rig: Rig, pace: Pace) -> list[CalibrationRow]:
-    """Read known delays back, all in one run.
+    """Set known delays in one run and compare the readings.
 
-    The delay changes each ``STEP_S`` in an order that is drawn anew each round, the baseline
-    of 0 among them: a machine that slows down for a while slows all of them alike, which it
-    would not do to runs one after the other. The proxy says how late it was itself: by so much
-    the delay was longer than what was set.
+    The delay changes each ``STEP_S``, in a new random order each round that includes the
+    baseline of 0. So a machine that slows down for a while affects all delays alike, unlike one
+    run for each delay. The proxy's own lateness is part of the delay and is subtracted.
     """
     levels = (0.0, *pace.delays_ms)
     steps = _shuffled(levels, pace.rounds)
-    # Two clients: what the gateway and the proxy spend on the others of a broadcast is no delay.
+    # Two clients only: time spent on a broadcast's other receivers would add to the delay.
     load = Load(
         steady_s=len(steps) * STEP_S + pace.starting_s,
-        rates={MarketEvent.PRICE: 60.0},
+        rates={PRICE_EVENT: 60.0},
         subscribers=2,
     )
     run = rig.begin_run("delays", load.text())
@@ -62,11 +61,11 @@ def try_delays(rig: Rig, pace: Pace) -> list[CalibrationRow]:
 def _walk(
     rig: Rig, run: RigRun, steps: Sequence[float], round_size: int
 ) -> list[dict[float, tuple[int, float]]]:
-    """Set one delay after the other.
+    """Set one delay after another.
 
     Returns:
-        For each round, by delay: the second of the run that measures it, and how late the
-        proxy itself was in what it held back (ns, p50).
+        For each round, by delay: the second of the run that measures it, and the median
+        lateness of the proxy itself (ns).
     """
     t0_ns, _ = run.wait_until_steady()
     first_s = math.ceil((time.monotonic_ns() - t0_ns) / NS_PER_S)
@@ -76,12 +75,12 @@ def _walk(
         sleep_until(t0_ns + begin_s * NS_PER_S)
         toxics = [Latency(latency_ms=level)] if level else []
         at_ns = rig.control.set(toxics)["at_ns"]
-        # Said again, it changes nothing, but lateness counts from here: in the second measured.
+        # Setting the same toxics changes no delay; it restarts the lateness count for this second.
         sleep_until(t0_ns + (begin_s + STEP_S - 1) * NS_PER_S)
         rig.control.set(toxics)
         sleep_until(t0_ns + (begin_s + STEP_S) * NS_PER_S - _READ_AHEAD_NS)
         late_ns = rig.control.read()["late_p50_ns"] or 0.0
-        # Half a second is left for what was on its way under the delay before.
+        # Half a second lets messages under the previous delay arrive.
         if at_ns - t0_ns < (begin_s + 0.4) * NS_PER_S:
             rounds[index // round_size][level] = begin_s + STEP_S - 1, late_ns
     return rounds
@@ -112,26 +111,26 @@ def delay_rows(
     pace: Pace,
     late_ns: Mapping[float, float],
 ) -> list[CalibrationRow]:
-    """Hold each delay against its round's baseline: the median of those differences is read.
+    """Return a row for each delay: the median difference to the baseline of the same round.
 
-    Of ``push_service`` each delay is judged: its way begins where the gateway gave the number,
-    and the proxy is all that is on it. ``push`` begins in the publisher, whose own moments of
-    waiting are no delay of the proxy's; of it the slope is judged.
+    Each delay of ``push_service`` is judged: it starts where the gateway numbers the message, so
+    the proxy is the only delay. ``push`` starts in the publisher, which may wait by itself, so
+    only its slope is judged.
 
     Args:
-        name: of the series.
-        by_round: p50 (ns) by delay (ms), the proxy's lateness taken off.
-        pace: which delays, and how many rounds there were.
+        name: the series.
+        by_round: p50 (ns) by delay (ms), without the proxy's lateness.
+        pace: the delays and the number of rounds.
         late_ns: that lateness by delay, to be shown.
 
     Raises:
-        RigFailed: too few rounds have both a delay and their baseline.
+        RigFailed: too few rounds have both a delay and its baseline.
     """
     rows, points = [], [(0.0, 0.0)]
     for level in pace.delays_ms:
         more_ns = [found[level] - found[0.0] for found in by_round if {level, 0.0} <= found.keys()]
         if 2 * len(more_ns) <= pace.rounds:
-            words = f"{level:g} ms was set in time in {len(more_ns)} rounds only"
+            words = f"only {len(more_ns)} rounds measured {level:g} ms in time"
             raise RigFailed(f"{words}: this machine is too busy; try again")
         points.append((level * NS_PER_MS, statistics.median(more_ns)))
         if name == Series.PUSH_SERVICE:
@@ -159,6 +158,6 @@ def _delay_row(name: str, level: float, more_ns: Sequence[float], late_ns: float
         what=f"{name}: p50 at {level:g} ms more",
         demanded=f"{level:g} ± {say_ms(allowed_ns)} ms",
         read=f"{say_ms(read_ns)} ms (rounds {say_ms(min(more_ns))} to {say_ms(max(more_ns))}; "
-        f"the proxy's own lateness of {say_ms(late_ns)} taken off)",
+        f"less {say_ms(late_ns)} of the proxy's own lateness)",
         ok=abs(read_ns - demanded_ns) <= allowed_ns,
     )

@@ -1,11 +1,11 @@
-"""A gateway that stands still is slow, a load generator that stands still is no ruler."""
+"""Trials of freezes: a frozen gateway is slow, a frozen load generator makes times INVALID."""
 
 from __future__ import annotations
 
 import time
 from typing import Final
 
-from gateway.contract import MarketEvent
+from gateway.contract import PRICE_EVENT
 from loadtests.calibration.arithmetic import frozen_quantile_ns
 from loadtests.calibration.loads import Load
 from loadtests.calibration.pace import Pace
@@ -17,20 +17,22 @@ from loadtests.results import ExitCode, Phase, Series, Verdict
 _FROZEN_QUANTILES: Final = (0.40, 0.60, 0.75, 0.90, 0.99)
 _FREEZE_ERROR: Final = 0.03
 _RATE: Final = 20.0
-_CATCH_UP_NS: Final = 100_000_000  # what has piled up is read by then, and counts where it is read
+_CATCH_UP_NS: Final = (
+    100_000_000  # the backlog is read by then, and counts in the second of its read
+)
 _LOOP_LAG: Final = "generator loop lag p99"  # a check's name in verdict.json
 
 
 def try_frozen_gateway(rig: Rig, pace: Pace) -> list[CalibrationRow]:
-    """Stop the gateway for half of the steady phase: the quantiles are known beforehand."""
+    """Freeze the gateway for half of the steady phase, which gives known quantiles."""
     load = Load(
         steady_s=2 * pace.freeze_s,
-        # Few deliveries: the time to send what has piled up is not in the arithmetic.
-        rates={MarketEvent.PRICE: _RATE},
+        # Few deliveries: the arithmetic leaves out the time to send the backlog.
+        rates={PRICE_EVENT: _RATE},
         subscribers=2,
         budgets=("push.p99 <= 50 ms",),
-        # What waits in the publisher waits for the gateway, and is measured as its. The own
-        # share of so few messages is that of one bad moment of a busy machine.
+        # The publisher waits for the gateway, which is part of the measured delay. With so few
+        # messages, one bad moment of a busy machine decides the generator's own share.
         health=('publisher_delay_p99 = "60 s"', 'generator_share_p99 = "100 ms"'),
     )
     run = rig.begin_run("frozen-gateway", load.text())
@@ -46,7 +48,7 @@ def try_frozen_gateway(rig: Rig, pace: Pace) -> list[CalibrationRow]:
     start_ns, end_ns = reading.span_ns(Phase.STEADY)
     require_within_steady(thawed_ns, end_ns)
     found = reading.histogram(Series.PUSH)
-    # Half of the messages are not touched: their middle is the base.
+    # Half of the messages are unaffected: their median is the base.
     base_ns = float(found.quantile_ns(0.25) or 0)
     rows = []
     for q in _FROZEN_QUANTILES:
@@ -78,21 +80,29 @@ def try_frozen_gateway(rig: Rig, pace: Pace) -> list[CalibrationRow]:
 
 
 def require_within_steady(thawed_ns: int, steady_end_ns: int) -> None:
-    """Raise RigFailed for a freeze that the steady phase did not outlive: it says nothing."""
+    """Check that the freeze ended well before the steady phase.
+
+    Args:
+        thawed_ns: when the freeze ended, monotonic.
+        steady_end_ns: when the steady phase ended.
+
+    Raises:
+        RigFailed: it did not, so that the phase did not measure all of it.
+    """
     spare_ns = steady_end_ns - thawed_ns
     if spare_ns < _CATCH_UP_NS:
         raise RigFailed(
-            f"the gateway stood until {spare_ns / NS_PER_S:.2f} s before the end of the steady "
-            "phase that should have measured it: this process was told too late that the phase "
-            "had begun; try again on a quieter machine"
+            f"the gateway was frozen until {spare_ns / NS_PER_S:.2f} s before the end of the "
+            "steady phase, as this process learned too late that the phase had begun; "
+            "try again on a quieter machine"
         )
 
 
 def try_frozen_worker(rig: Rig, pace: Pace) -> list[CalibrationRow]:
-    """Stop the load generator for a while: the ruler is at fault, and must say so."""
+    """Freeze the load generator; the run must blame the generator, not the gateway."""
     load = Load(
         steady_s=4 * pace.worker_freeze_s,
-        rates={MarketEvent.PRICE: 40.0},
+        rates={PRICE_EVENT: 40.0},
         subscribers=10,
         budgets=("push.p99 <= 50 ms",),
     )

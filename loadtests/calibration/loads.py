@@ -1,30 +1,28 @@
-"""The small loads of a calibration, as scenario files."""
+"""The small scenarios that calibration trials run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.contract import MarketEvent
-
 SYMBOLS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """Subscribers that all hold every symbol, so that each publication is owed to each of them.
+    """A load whose subscribers hold every symbol, so each is owed each publication.
 
     Attributes:
-        steady_s: length of the steady phase.
+        steady_s: length of the steady phase, seconds.
         rates: publications a second, by event.
-        subscribers: how many listen.
-        budgets: beside the two that every load has: nothing lost, no error.
+        subscribers: number of subscribers.
+        budgets: budgets beside ``delivery.lost == 0``.
         health: lines of ``[health]``.
-        drain: how long what is owed may take after the end.
+        drain: length of the drain, such as ``2 s``.
     """
 
     steady_s: float
-    rates: Mapping[MarketEvent, float]
+    rates: Mapping[str, float]
     subscribers: int
     budgets: tuple[str, ...] = ()
     health: tuple[str, ...] = ()
@@ -38,7 +36,7 @@ class Load:
             for event, rate in self.rates.items()
         )
         health = "\n".join(self.health)
-        return f"""# Does the ruler read what is known beforehand?
+        return f"""# Does the laboratory measure a known fault correctly?
 name = "calibration"
 seed = 20
 budgets = [{budgets}]

@@ -1,10 +1,10 @@
-"""Messages that are taken on their way, and readers that cannot keep up: the books must balance."""
+"""Trials of the ledger: messages removed on the way, and readers that cannot keep up."""
 
 from __future__ import annotations
 
 import time
 
-from gateway.contract import STREAM_PREFIXES, MarketEvent
+from gateway.contract import EVENTS, ORDER_BOOK_EVENT
 from loadtests.calibration.loads import Load
 from loadtests.calibration.pace import SEED, Pace
 from loadtests.calibration.readings import TrialReading
@@ -15,7 +15,7 @@ from loadtests.results import ExitCode, Verdict
 
 
 def try_drops(rig: Rig, pace: Pace) -> list[CalibrationRow]:
-    """Remove messages on their way: just as many are reported lost."""
+    """Remove a known number of messages; the run must report the same number lost."""
     load = Load(
         steady_s=pace.drop_s,
         rates={event: 1.25 * of / 20 / pace.drop_s for event, _, of in pace.drops},
@@ -39,7 +39,7 @@ def try_drops(rig: Rig, pace: Pace) -> list[CalibrationRow]:
     total = CalibrationRow(
         trial="messages removed",
         what="all streams",
-        demanded=f"{removed} lost, as many as the proxy took",
+        demanded=f"{removed} lost, as many as the proxy removed",
         read=f"{lost} lost",
         ok=removed == lost == sum(drop.count for drop in drops.values()),
     )
@@ -55,28 +55,28 @@ def _counts(figures: dict[str, object], drop: Drop) -> tuple[int, int]:
 
 
 def _drop_row(
-    reading: TrialReading, event: MarketEvent, drop: Drop, counts: tuple[int, int]
+    reading: TrialReading, event: str, drop: Drop, counts: tuple[int, int]
 ) -> CalibrationRow:
     seen, dropped = counts
-    prefix = f"{STREAM_PREFIXES[event]}:"
+    prefix = f"{EVENTS[event].stream.kind}:"
     lost = reading.ledger_sum("lost", stream=lambda name: name.startswith(prefix))
     return CalibrationRow(
         trial="messages removed",
         what=f"{event}: {drop.count} of {seen:,}",
         demanded=f"exactly {drop.count} lost",
-        read=f"{lost} lost, the proxy took {dropped}",
+        read=f"{lost} lost, the proxy removed {dropped}",
         ok=lost == dropped == drop.count,
     )
 
 
 def try_slow_readers(rig: Rig, pace: Pace) -> list[CalibrationRow]:
-    """Let some clients read slowly: what they miss is conflated, and nothing is lost."""
+    """Slow some clients down; the run must report conflated messages and none lost."""
     load = Load(
         steady_s=pace.drop_s,
-        rates={MarketEvent.ORDER_BOOK: 80.0},
+        rates={ORDER_BOOK_EVENT: 80.0},
         subscribers=20,
         drain="8 s",
-        # Slow readers make times that judge nothing here; the books do.
+        # Slow readers lengthen times; this trial judges counts alone.
         health=('publisher_delay_p99 = "60 s"',),
     )
     run = rig.begin_run("slow-readers", load.text())

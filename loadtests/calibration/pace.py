@@ -1,30 +1,30 @@
-"""How much a calibration measures."""
+"""The lengths of the calibration's trials: full and quick."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.contract import MarketEvent
+from gateway.contract import ORDER_BOOK_EVENT, PRICE_EVENT, TICKER_EVENT
 
 SEED: Final = 20
-"""Of everything that is drawn."""
+"""Of every random draw."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How much is measured: all of it, or a short subset for a test.
+    """The lengths of all trials.
 
     Attributes:
-        delays_ms: read back; 0 is added as the baseline.
+        delays_ms: the delays to set; 0 is added as the baseline.
         rounds: how often each delay is set.
-        starting_s: what a run may take of its steady phase before everybody is there.
-        freeze_s: how long the gateway stands, from a quarter to three quarters of a steady phase
-            of twice that; a quarter has to be longer than ``rig.TOLD_LATE_S``.
-        worker_freeze_s: how long the load generator stands.
-        drop_s: the steady phase in which messages are removed.
-        drop_drain_s: how long what was removed is waited for.
-        drops: how many of how many are removed, by event.
+        starting_s: part of the steady phase that a run may need to start up.
+        freeze_s: how long the gateway is frozen, in the middle half of a steady phase of twice
+            that length; a quarter of the phase must exceed ``rig.TOLD_LATE_S``.
+        worker_freeze_s: how long the load generator is frozen.
+        drop_s: length of the steady phase in which messages are removed.
+        drop_drain_s: length of the drain in that trial.
+        drops: event, number of messages to remove, and out of how many.
     """
 
     delays_ms: tuple[float, ...]
@@ -34,7 +34,7 @@ class Pace:
     worker_freeze_s: float
     drop_s: float
     drop_drain_s: float
-    drops: tuple[tuple[MarketEvent, int, int], ...]
+    drops: tuple[tuple[str, int, int], ...]
 
 
 FULL: Final = Pace(
@@ -46,9 +46,9 @@ FULL: Final = Pace(
     drop_s=12.0,
     drop_drain_s=3.0,
     drops=(
-        (MarketEvent.PRICE, 1, 2_000),
-        (MarketEvent.TICKER, 7, 2_000),
-        (MarketEvent.ORDER_BOOK, 10, 10_000),
+        (PRICE_EVENT, 1, 2_000),
+        (TICKER_EVENT, 7, 2_000),
+        (ORDER_BOOK_EVENT, 10, 10_000),
     ),
 )
 QUICK: Final = Pace(
@@ -59,5 +59,5 @@ QUICK: Final = Pace(
     worker_freeze_s=1.0,
     drop_s=2.0,
     drop_drain_s=1.0,
-    drops=((MarketEvent.PRICE, 7, 400),),
+    drops=((PRICE_EVENT, 7, 400),),
 )

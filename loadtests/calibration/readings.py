@@ -1,4 +1,4 @@
-"""What a run says, read from its directory: the files of ``loadtests.results`` and nothing else."""
+"""Read a finished run's directory: the files of ``loadtests.results`` and nothing else."""
 
 from __future__ import annotations
 
@@ -27,16 +27,20 @@ class TrialReading:
 
     @property
     def t0_ns(self) -> int:
-        """The run's start, monotonic."""
+        """The run's start, monotonic ns."""
         return int(self.manifest["t0_monotonic_ns"])
 
     @property
     def published(self) -> int:
-        """How many publications the gateway accepted, as the publisher's ledger says."""
+        """The number of publications that the gateway accepted, from the publisher's ledger."""
         return int(self.manifest["publisher"]["published"])
 
     def span_ns(self, phase: Phase) -> tuple[int, int]:
-        """Return when a phase began and ended, monotonic. Raises KeyError: it never began."""
+        """Return when a phase began and ended, monotonic ns.
+
+        Raises:
+            KeyError: the run has no such phase.
+        """
         for found in self.manifest["phases"]:
             if found["phase"] == phase:
                 start_ns, end_ns = (round(found[name] * NS_PER_S) for name in ("start_s", "end_s"))
@@ -46,7 +50,13 @@ class TrialReading:
     def histogram(
         self, series: Series, phase: Phase = Phase.STEADY, seconds: frozenset[int] | None = None
     ) -> Histogram:
-        """Return a series of a phase, of some seconds of the run alone when they are given."""
+        """Return the histogram of a series.
+
+        Args:
+            series: the series.
+            phase: the only phase to count.
+            seconds: the only seconds of the run to count; None counts all.
+        """
         rows = pq.read_table(self.directory / "hist.parquet")
         wanted = pc.and_(pc.equal(rows["series"], str(series)), pc.equal(rows["phase"], str(phase)))
         rows = rows.filter(wanted)
@@ -61,7 +71,13 @@ class TrialReading:
     def ledger_sum(
         self, column: str, *, group: str | None = None, stream: Callable[[str], bool] | None = None
     ) -> int:
-        """Return a column of the ledger, summed over the rows of a group and of some streams."""
+        """Return the sum of a column of the ledger.
+
+        Args:
+            column: such as ``lost``.
+            group: the only group to count; None counts all.
+            stream: whether to count a stream, by its name; None counts all.
+        """
         rows = pq.read_table(self.directory / "ledger.parquet").to_pylist()
         return sum(
             int(row[column])
@@ -71,7 +87,11 @@ class TrialReading:
         )
 
     def budget(self, metric: str) -> dict[str, Any]:
-        """Return what the verdict says of the first budget on a metric. Raises KeyError."""
+        """Return the verdict's entry for the first budget on a metric.
+
+        Raises:
+            KeyError: the run has no such budget.
+        """
         for found in self.verdict["budgets"]:
             if found["metric"] == metric:
                 return dict(found)

@@ -1,7 +1,7 @@
-"""The rig: a gateway of our own, the fault proxy before it, and real runs through both.
+"""The rig of a calibration: an embedded gateway behind the fault proxy, and runs through both.
 
 RuntimeError
-└── RigFailed        a part of the rig did not do what it must, so nothing was measured
+└── RigFailed        a part of the rig failed, so nothing was measured
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ LIVE: Final = (
 )
 _POLL_S: Final = 0.02
 TOLD_LATE_S: Final = 1.0
-"""A run says once a second in which phase it is, so a phase is known by so much too late."""
+"""A run writes its phase once a second, so that a change is seen this much later."""
 
 
 class RigFailed(RuntimeError):  # noqa: N818 - the state of the rig, said in words
-    """A part of the rig is not there."""
+    """A part of the rig failed."""
 
 
 class Rig:
-    """A gateway and a proxy that live as long as the ``with`` block.
+    """A gateway and a proxy that run as long as the ``with`` block.
 
     Attributes:
-        control: tells the proxy what to do.
-        directory: where scenarios, logs and runs go.
+        control: sets the proxy's toxics.
+        directory: holds scenarios, logs and runs.
     """
 
     def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
@@ -84,14 +84,22 @@ class Rig:
 
     @property
     def control(self) -> ProxyControl:
-        """The proxy's control."""
+        """The proxy's control connection.
+
+        Raises:
+            RigFailed: the proxy is not running.
+        """
         if self._control is None:
             raise RigFailed("the fault proxy is not running")
         return self._control
 
     @property
     def gateway_pid(self) -> int:
-        """The gateway's process."""
+        """The gateway's process id.
+
+        Raises:
+            RigFailed: the gateway is not running.
+        """
         if self._gateway is None or self._gateway.exit_code is not None:
             raise RigFailed("the gateway is not running")
         return self._gateway.pid
@@ -148,12 +156,12 @@ class Rig:
             self._control.close()
         for child in (self._proxy, self._gateway):
             if child is not None and child.exit_code is None:
-                child.ask_to_stop(signal.SIGCONT)  # a trial that broke may have left it frozen
+                child.ask_to_stop(signal.SIGCONT)  # a failed trial may have left it frozen
                 child.stop(STOP_S)
 
 
 class RigRun:
-    """One ``tidegate run`` that goes on."""
+    """One ``tidegate run`` in progress."""
 
     def __init__(self, child: Child, runs: Path, scenario: Scenario) -> None:
         self.scenario = scenario
@@ -162,33 +170,37 @@ class RigRun:
         self._deadline_s = time.monotonic() + START_S + scenario.load_s + JUDGED_S
 
     def wait_until_steady(self) -> tuple[int, int]:
-        """Wait until the run tells that its steady phase has begun, some ``TOLD_LATE_S`` ago.
+        """Wait until the run reports its steady phase, up to ``TOLD_LATE_S`` after its start.
 
         Returns:
-            When the run and when the steady phase began, monotonic ns.
+            When the run began and when its steady phase began, monotonic ns.
 
         Raises:
-            RigFailed: the load never came so far.
+            RigFailed: the run ended before, or did not get there in time.
         """
         while (from_s := self._steady_from_s()) is None:
             if self._child.exit_code is not None or time.monotonic() > self._deadline_s:
-                raise RigFailed(f"the load never began:\n{self._child.last_lines(20)}")
+                raise RigFailed(f"the steady phase never began:\n{self._child.last_lines(20)}")
             time.sleep(_POLL_S)
         t0_ns = int((read_json(self._directory() / MANIFEST) or {})["t0_monotonic_ns"])
         return t0_ns, t0_ns + round(from_s * NS_PER_S)
 
     def load_pid(self) -> int:
-        """Return the process of the load generator. Raises RigFailed: there is none."""
+        """Return the load generator's process id.
+
+        Raises:
+            RigFailed: there is no such process.
+        """
         for process in psutil.Process(self._child.pid).children(recursive=True):
             if "locust" in process.cmdline():
                 return int(process.pid)
-        raise RigFailed("the load generator's process cannot be found")
+        raise RigFailed("the load generator's process was not found")
 
     def end(self) -> tuple[Path, ExitCode]:
         """Wait for the end, and return the run directory and the exit code.
 
         Raises:
-            RigFailed: it did not end, or made no verdict.
+            RigFailed: it did not end in time, or made no verdict.
         """
         if not self._child.wait(self._deadline_s - time.monotonic()):
             self._child.stop(STOP_S)
@@ -199,7 +211,7 @@ class RigRun:
         return self._directory(), ExitCode(code)
 
     def stop(self) -> None:
-        """End it when it still goes on."""
+        """Stop the run if it is still in progress."""
         if self._child.exit_code is None:
             self._child.stop(STOP_S)
 
@@ -217,12 +229,12 @@ class RigRun:
 
 
 def sleep_until(due_ns: int) -> None:
-    """Sleep until a moment of the monotonic clock; one that is past returns at once."""
+    """Sleep until a time of the monotonic clock; return at once when it has passed."""
     time.sleep(max(0, due_ns - time.monotonic_ns()) / NS_PER_S)
 
 
 def freeze(pid: int, span_ns: int) -> int:
-    """Stop a process of ours for a while, and return for how long it really stood (ns)."""
+    """Stop one of the rig's processes for a while; return how long it really stood still (ns)."""
     os.kill(pid, signal.SIGSTOP)
     begun_ns = time.monotonic_ns()
     try:

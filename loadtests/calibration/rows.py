@@ -1,4 +1,4 @@
-"""The rows of the table: what was demanded, and what was read."""
+"""The rows of the calibration table: the demanded value and the reading."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ NS_PER_MS: Final = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationRow:
-    """One thing that a true ruler must read.
+    """One reading of a calibration.
 
     Attributes:
-        trial: what was done.
-        what: what was read.
-        demanded: what it must be, and how far off it may be.
-        read: what it was.
-        ok: whether that is so.
+        trial: the trial's title.
+        what: the quantity.
+        demanded: its known value and the allowed error.
+        read: the reading.
+        ok: whether the reading is within the allowed error.
     """
 
     trial: str
@@ -34,7 +34,14 @@ class CalibrationRow:
 def books_row(
     trial: str, reading: TrialReading, load: Load, *, may_lose: bool = False
 ) -> CalibrationRow:
-    """Return whether every publication was accounted for at every subscriber, to the last one."""
+    """Return the row on the ledger: each publication is accounted for at each subscriber.
+
+    Args:
+        trial: the trial's title.
+        reading: the finished run.
+        load: the run's load.
+        may_lose: whether messages were removed on purpose.
+    """
     owed = reading.published * load.subscribers
     received, conflated, lost = (
         reading.ledger_sum(name, group="subscriber") for name in ("received", "conflated", "lost")
@@ -53,7 +60,15 @@ def books_row(
 def verdict_row(
     trial: str, reading: TrialReading, code: ExitCode, verdict: Verdict, wanted: ExitCode
 ) -> CalibrationRow:
-    """Return whether a run came to the verdict and the exit code that it must."""
+    """Return the row on a run's verdict and exit code.
+
+    Args:
+        trial: the trial's title.
+        reading: the finished run.
+        code: the run's exit code.
+        verdict: the verdict it must have.
+        wanted: the exit code it must have.
+    """
     found, why = reading.verdict["verdict"], reading.verdict["reasons"][0]
     return CalibrationRow(
         trial=trial,
@@ -65,6 +80,6 @@ def verdict_row(
 
 
 def say_ms(value_ns: float) -> str:
-    """Return a span in ms, without the unit, as exact as it is measured."""
+    """Return a span in ms as text without its unit, two digits after the point below 100 ms."""
     value_ms = value_ns / NS_PER_MS
     return f"{value_ms:.2f}" if abs(value_ms) < 100 else f"{value_ms:.1f}"

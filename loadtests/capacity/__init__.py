@@ -1,1 +1,1 @@
-"""Capacity: the largest load within a scenario's budgets, as an interval, and what bound it."""
+"""Capacity: the highest load within a scenario's budgets, as an interval, and its limit."""

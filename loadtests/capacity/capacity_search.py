@@ -1,4 +1,4 @@
-"""``tidegate run`` of a scenario with ``[capacity]``: trial by trial, and the answer."""
+"""``tidegate run`` of a scenario with ``[capacity]``: run the trials and report the capacity."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from loadtests.supervision.children import child_environment
 from loadtests.supervision.gateway_command import GatewayCommand
 from loadtests.supervision.judging import judge_run
 from loadtests.supervision.request import RunRefused, RunRequest
-from scenarios.capacity import Capacity
+from scenarios.capacity_table import Capacity
 from scenarios.schema import Scenario, parse_scenario
 
 LONGEST_S: Final = 3_600.0
@@ -28,16 +28,16 @@ LONGEST_S: Final = 3_600.0
 def search_capacity(
     scenario: Scenario, request: RunRequest, environment: Mapping[str, str], console: Console
 ) -> int:
-    """Search for the capacity and return the exit code; each trial is a run of its own.
+    """Search for the capacity and return the exit code; each trial is a separate run.
 
     Args:
-        scenario: one with a ``[capacity]`` table.
-        request: what was asked for on the command line.
-        environment: the caller's.
-        console: shows the progress.
+        scenario: has a ``[capacity]`` table.
+        request: the options of the command line.
+        environment: this process's environment.
+        console: shows progress.
 
     Raises:
-        RunRefused: the request has options that a search cannot take.
+        RunRefused: the request has options that a search does not accept.
     """
     unfit = {
         "--target": request.target,
@@ -49,8 +49,8 @@ def search_capacity(
     }
     given = [name for name, value in unfit.items() if value is not None]
     if given:
-        words = f"{scenario.name} is a search for the capacity, whose trials differ by the load"
-        raise RunRefused(f"{words} alone; leave {' and '.join(given)} out")
+        words = f"{scenario.name} searches for the capacity and changes only the load"
+        raise RunRefused(f"{words}; leave out {' and '.join(given)}")
     search = CapacitySearch(
         scenario,
         request.runs,
@@ -65,14 +65,17 @@ def search_capacity(
 
 
 class CapacitySearch:
-    """One search: makes the trials that ``Search`` wants, and keeps what came of them.
+    """Runs the trials that a ``Search`` asks for, and keeps their outcomes.
 
     Args:
-        scenario: with a ``capacity``.
-        runs: the search gets a folder of its own in there.
-        environment: of the caller.
-        console: is told how it goes.
-        options: of ``tidegate run``, for every trial.
+        scenario: has a ``capacity``.
+        runs: the folder in which the search creates its own.
+        environment: this process's environment.
+        console: shows progress.
+        options: options of ``tidegate run`` for every trial.
+
+    Raises:
+        ValueError: the scenario has no ``capacity``.
     """
 
     def __init__(
@@ -164,7 +167,7 @@ class CapacitySearch:
         write_json(self.folder / CAPACITY, content)
 
     def _report(self) -> None:
-        """Give the answer to the last trial that was kept, and report that one again with it."""
+        """Copy the result into the last run that passed, and write its report again."""
         kept = [run for tried, run in self._outcomes if tried.verdict is Verdict.PASS]
         if not kept:
             self._say(f"every trial: {self.folder}")
@@ -178,7 +181,7 @@ class CapacitySearch:
 
 
 def describe(found: Found, capacity: Capacity) -> str:
-    """Return the answer in a sentence, with what bound it."""
+    """Return the capacity and its bound as a sentence."""
     unit = capacity.unit
     if found.low is None:
         if found.high is None:
@@ -198,7 +201,7 @@ def describe(found: Found, capacity: Capacity) -> str:
 
 
 def judge(found: Found, capacity: Capacity) -> int:
-    """Return the exit code: the interval held against what was demanded, as any budget is."""
+    """Return the exit code: compare the interval with ``at_least``, as for any budget."""
     if found.low is None:
         return ExitCode.BUDGET_BROKEN if found.bound is Bound.GATEWAY else ExitCode.INVALID
     if capacity.at_least is None:

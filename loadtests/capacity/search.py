@@ -1,15 +1,14 @@
-"""The search for the largest load that keeps every budget. Pure: it asks for trials.
+"""Find the largest load that keeps every budget. Pure: the caller runs the trials.
 
-    ramp        start, start x 2, x 4 … until a trial is no PASS, or the highest load
-    bisection   between the last PASS and the first other, in ratios, until they are close
-    confirm     one long trial at the lower end; when that is no PASS, a step down, again:
-                a narrow one where the gateway was over, half the load where the generator was,
-                as its limit need not be found, only left behind
+    ramp        start, 2 x start, 4 x start … until a trial does not PASS, or the highest load
+    bisection   between the last PASS and the first failure, in ratios, until they are close
+    confirm     one long trial at the lower end. If it does not PASS, the load goes down and the
+                long trial is repeated: by the resolution when the gateway failed, by half when
+                the generator did, whose limit need not be known
 
-What is not shown to be within is not within: an undecided trial is tried once more and then
-counts as over. A trial that the generator spoiled (INVALID) is tried once more too, and then
-bounds the search from above without blaming the gateway: the answer is "at least",
-unless the gateway itself was over at a larger load, which then is the upper end.
+An undecided trial is repeated once and then counts as failed. So is a trial that the generator
+spoiled (INVALID), but it does not blame the gateway: the capacity is then "at least" the lower
+end, unless the gateway itself failed at a larger load, which then is the upper end.
 """
 
 from __future__ import annotations
@@ -26,16 +25,16 @@ MOST_TRIALS: Final = 40
 
 
 class Bound(StrEnum):
-    """What kept the load from being larger."""
+    """The reason why the capacity is not larger."""
 
-    GATEWAY = "gateway"  # a budget was broken, or could not be shown to be kept
-    GENERATOR = "generator"  # the laboratory could not make or measure more
-    ASKED = "asked"  # nobody asked for more
+    GATEWAY = "gateway"  # a budget was broken or undecided
+    GENERATOR = "generator"  # the laboratory could not generate or measure more
+    ASKED = "asked"  # the highest load passed
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One trial that is wanted: a load, for a short time or for a long one."""
+    """A trial to run: a load, for a short or a long time."""
 
     load: float
     is_long: bool
@@ -43,7 +42,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A trial and what came of it; ``why`` is in words."""
+    """A finished trial: its verdict and the reason."""
 
     trial: Trial
     verdict: Verdict
@@ -52,15 +51,15 @@ class Tried:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
-    """The answer.
+    """The capacity as an interval of loads.
 
     Attributes:
-        low: the largest load that a trial kept; None when none did.
-        high: the smallest that was not shown to be kept, by the gateway's own fault where one is
-            known and some load is kept; None when nothing bound it.
-        is_confirmed: whether the long trial at ``low`` kept it too.
-        bound: what bound it.
-        why: the words of the trial at ``high``; of the last one when there is none.
+        low: the largest load that passed; None when none did.
+        high: the smallest load that did not pass, by the gateway's fault if any did and some load
+            passed; None when every load passed.
+        is_confirmed: whether the long trial at ``low`` passed too.
+        bound: the reason for the upper end.
+        why: the reason of the trial at ``high``, or of the last trial.
     """
 
     low: float | None
@@ -71,52 +70,54 @@ class Found:
 
 
 class Search:
-    """Asks for one trial after the other.
+    """Chooses one trial after another.
 
     Args:
         start: the first load, over 0.
-        highest: the largest load that is tried.
-        resolution: how close the ends of the interval come, as a share: 0.1 is 10 %.
+        highest: the largest load to try.
+        resolution: the width of the final interval as a share: 0.1 is 10 %.
 
     Raises:
-        ValueError: the three make no search.
+        ValueError: an argument is out of range.
     """
 
     def __init__(self, start: float, highest: float, resolution: float) -> None:
         if not 0 < start <= highest:
-            raise ValueError(f"a search from {start:g} to {highest:g}: write 0 < start <= highest")
+            raise ValueError(
+                f"the search goes from {start:g} to {highest:g}; write 0 < start <= highest"
+            )
         if resolution <= 0:
-            raise ValueError(f"a resolution of {resolution:g}; it is over 0, such as 0.1")
+            raise ValueError(f"the resolution is {resolution:g}; write a share over 0, such as 0.1")
         self.tried: list[Tried] = []
         self._highest = highest
         self._resolution = resolution
         self._next = start
         self._low: float | None = None
         self._high: Tried | None = None
-        self._over_itself: Tried | None = None  # the smallest that the gateway did not keep
+        self._over_itself: Tried | None = None  # the smallest that the gateway failed
         self._confirmations = 0
         self._is_confirmed = False
 
     def next_trial(self) -> Trial | None:
-        """Return the trial that is wanted now, None when the search is over."""
+        """Return the next trial to run; None when the search is over."""
         if self._is_over() or len(self.tried) >= MOST_TRIALS:
             return None
         return Trial(self._next, self._is_confirming())
 
     def tell(self, verdict: Verdict, why: str) -> None:
-        """Tell what came of the trial that was wanted.
+        """Take the verdict on the trial that ``next_trial`` returned.
 
         Raises:
-            RuntimeError: none was.
+            RuntimeError: the search is over.
         """
         trial = self.next_trial()
         if trial is None:
-            raise RuntimeError("the search is over; nobody asked for a trial")
+            raise RuntimeError("the search is over; no trial is expected")
         told = Tried(trial, verdict, why)
         is_second = bool(self.tried) and self.tried[-1].trial == trial
         self.tried.append(told)
         if verdict in (Verdict.INCONCLUSIVE, Verdict.INVALID) and not is_second:
-            return  # once more
+            return  # the same trial again
         if trial.is_long:
             self._confirmations += 1
         if verdict is Verdict.PASS:
@@ -125,9 +126,9 @@ class Search:
             self._take_over(told)
 
     def found(self) -> Found:
-        """Return what is known so far; the answer once ``next_trial`` gives None."""
+        """Return the interval so far; it is final once ``next_trial`` returns None."""
         if self._high is None:
-            bound, why = Bound.ASKED, self.tried[-1].why if self.tried else "nothing was tried"
+            bound, why = Bound.ASKED, self.tried[-1].why if self.tried else "no trial was run"
             return Found(
                 low=self._low, high=None, is_confirmed=self._is_confirmed, bound=bound, why=why
             )
@@ -157,7 +158,7 @@ class Search:
         if not spoiled:
             self._over_itself = told
         if told.trial.is_long:
-            self._low = None  # not kept for long: the short trial below it is no proof either
+            self._low = None  # the long trial failed here, so the short one proves nothing
             self._next = told.trial.load / (GROWTH if spoiled else 1 + self._resolution)
         elif self._low is not None:
             self._bisect()

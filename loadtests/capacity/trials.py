@@ -1,4 +1,4 @@
-"""One trial of a search: the scenario at another load, run by a process, and what came of it."""
+"""One trial of a search: the scenario at another load, run by a process of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from loadtests.capacity.search import Trial
 from loadtests.record.manifest import read_json
 from loadtests.results import VERDICT, ExitCode, Verdict
 from loadtests.supervision.children import PROJECT
-from scenarios.capacity import Capacity
+from scenarios.capacity_table import Capacity
 from scenarios.schema import Scenario
 
 TRIAL_OVERTIME_S: Final = 180.0
@@ -25,12 +25,12 @@ _UNFIT: Final = (ExitCode.USAGE, ExitCode.GATEWAY_FAILED, ExitCode.INTERRUPTED)
 
 
 class TrialFailed(RuntimeError):  # noqa: N818 - the state, said in words
-    """A trial that could not be made at all: no load would have helped."""
+    """A trial could not run, and would not at any load."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a trial came to, in words why, and its run directory."""
+    """A trial's verdict, its first reason and its run directory."""
 
     verdict: Verdict
     why: str
@@ -40,8 +40,13 @@ class Outcome:
 def scenario_at(scenario: Scenario, capacity: Capacity, trial: Trial) -> str:
     """Return the text of the scenario at a trial's load.
 
-    The rates of all publications, or the counts of all groups, are multiplied by the same
-    factor; a group keeps at least one user. What is undecided fails: it was not shown.
+    All publication rates, or all group counts, are multiplied by the same factor; a group keeps
+    at least one user. An undecided budget fails.
+
+    Args:
+        scenario: the scenario of the search.
+        capacity: its ``[capacity]`` table.
+        trial: the load, in ``capacity.unit``, and whether the trial is long.
     """
     content: dict[str, Any] = tomllib.loads(scenario.source)
     del content["capacity"]
@@ -71,18 +76,18 @@ def run_trial(
     options: Sequence[str],
     span_s: float,
 ) -> Outcome:
-    """Run a trial with a fresh gateway, and wait for its verdict.
+    """Run a trial with a new gateway and return its outcome.
 
     Args:
-        text: of its scenario.
-        number: of the trial, for its name.
-        folder: where its file and its run directory go.
-        environment: of the processes.
-        options: of ``tidegate run``, beyond the file and the folder.
-        span_s: how long it takes by its phases.
+        text: the scenario's TOML.
+        number: of the trial, from 1; it names its files.
+        folder: holds its scenario file, log and run directory.
+        environment: the process's environment.
+        options: further options of ``tidegate run``.
+        span_s: length of its phases, seconds.
 
     Raises:
-        TrialFailed: it made no verdict; the words are the process's last.
+        TrialFailed: it made no verdict; the message ends with the last lines of its log.
     """
     file = folder / f"trial-{number:02d}.toml"
     file.write_text(text, encoding="utf-8")
@@ -103,11 +108,11 @@ def run_trial(
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise TrialFailed(f"the trial did not end; {log} says how far it came") from None
+            raise TrialFailed(f"the trial did not end in time; see {log}") from None
     run = (runs / "latest").resolve()
     verdict = read_json(run / VERDICT)
     if done.returncode in _UNFIT or verdict is None:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        words = "; ".join(lines[-3:]) or "it said nothing"
+        words = "; ".join(lines[-3:]) or "its log is empty"
         raise TrialFailed(f"the trial ended with exit code {done.returncode}: {words}")
     return Outcome(Verdict(verdict["verdict"]), str(verdict["reasons"][0]), run)

@@ -1,1 +1,1 @@
-"""The command line: options and commands, nothing else."""
+"""The command line: options and commands only."""

@@ -1,34 +1,79 @@
-"""``tidegate gate`` and ``tidegate compare``: the commands that judge what is there."""
+"""The commands that read stored runs: ``report``, ``notebook``, ``gate`` and ``compare``."""
 
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 from pathlib import Path
 from subprocess import TimeoutExpired
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from loadtests.cli.options import (
+    RUNS,
+    BaselineOption,
+    BudgetsOption,
+    JsonOption,
+    JunitOption,
+    RunsOption,
+    find,
+    need,
+    refuse,
+)
 from loadtests.results import ExitCode
 
 if TYPE_CHECKING:
     from loadtests.comparing.pair_runs import Outputs
 
-RUNS: Final = Path("runs")
 _FIRST_PAIRS: Final = 6
 _MOST_PAIRS: Final = 100
 
-BudgetsOption = Annotated[
-    Path | None,
-    typer.Option("--budgets", help="A TOML file with budgets = [...], laid over the scenario's."),
-]
-BaselineOption = Annotated[
-    str | None, typer.Option("--baseline", metavar="RUN", help="What ratios compare with.")
-]
-JunitOption = Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML here.")]
-JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the outcome here.")]
-RunsOption = Annotated[Path, typer.Option("--runs", help="Where run directories live.")]
+
+def report(
+    name: Annotated[str, typer.Argument(metavar="RUN", help="A run directory, or latest.")],
+    runs: RunsOption = RUNS,
+) -> None:
+    """Judge a run again and rewrite its report. An aborted run is finished first."""
+    need("report")
+    from loadtests.supervision.children import child_environment
+    from loadtests.supervision.judging import judge_run
+
+    directory = find(name, runs)
+    code = judge_run(
+        directory, child_environment(os.environ), lambda words: typer.echo(words, err=True)
+    )
+    if code is None:
+        raise typer.Exit(ExitCode.INVALID)
+    typer.echo(f"report: {directory / 'report.html'}", err=True)
+    raise typer.Exit(code)
+
+
+def notebook(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A notebook, such as first_look.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory, or latest.")],
+    base: Annotated[
+        str | None, typer.Option("--base", metavar="RUN", help="The run to compare it with.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The page to write. Default: RUN/notebooks/NAME.html."),
+    ] = None,
+    runs: RunsOption = RUNS,
+) -> None:
+    """Run a notebook on a run and write one offline page. Exit codes: 0 2."""
+    need("notebook")
+    from loadtests.supervision.children import child_environment
+    from loadtests.supervision.judging import make_page
+
+    directory = find(run, runs)
+    other = None if base is None else find(base, runs)
+    try:
+        page = make_page(name, directory, child_environment(os.environ), base=other, out=out)
+    except TimeoutExpired as error:
+        refuse(f"tidegate notebook: {name} did not end within {error.timeout:g} s")
+    if page is None:
+        raise typer.Exit(ExitCode.USAGE)
+    typer.echo(f"page: {page}", err=True)
 
 
 def gate(
@@ -39,18 +84,18 @@ def gate(
     json: JsonOption = None,
     runs: RunsOption = RUNS,
 ) -> None:
-    """Judge stored runs again, and change nothing in them. The exit code is the worst one's."""
-    _need("gate")
+    """Judge stored runs without changing them. The exit code is that of the worst run."""
+    need("gate")
     from loadtests.supervision.children import child_environment
     from loadtests.supervision.judging import JUDGE_S, start_module
 
     options = {
         "--budgets": budgets,
-        "--baseline": None if baseline is None else found(baseline, runs),
+        "--baseline": None if baseline is None else find(baseline, runs),
         "--junit": junit,
         "--json": json,
     }
-    arguments = [str(found(name, runs)) for name in names]
+    arguments = [str(find(name, runs)) for name in names]
     arguments += [word for name, value in options.items() if value for word in (name, str(value))]
     try:
         code = start_module("reports.gate", arguments, child_environment(os.environ))
@@ -62,33 +107,40 @@ def gate(
 
 def compare(
     base: Annotated[
-        str | None, typer.Argument(help="A run, or a directory of runs.", show_default=False)
+        str | None, typer.Argument(help="A run, or a folder of runs.", show_default=False)
     ] = None,
     head: Annotated[
-        str | None, typer.Argument(help="A run, or a directory of runs.", show_default=False)
+        str | None, typer.Argument(help="A run, or a folder of runs.", show_default=False)
     ] = None,
     more_base: Annotated[
         list[str] | None,
-        typer.Option("--base", help="More runs; with --pairs a checkout, a wheel or a command."),
+        typer.Option(
+            "--base", help="Another base run. With --pairs: a checkout, a wheel or a command."
+        ),
     ] = None,
     more_head: Annotated[
-        list[str] | None, typer.Option("--head", help="More runs; with --pairs as --base.")
+        list[str] | None,
+        typer.Option(
+            "--head", help="Another head run. With --pairs: a checkout, a wheel or a command."
+        ),
     ] = None,
     pairs: Annotated[
         int | None,
-        typer.Option(min=_FIRST_PAIRS, max=_MOST_PAIRS, help="Run so many pairs now, ABBA."),
+        typer.Option(
+            min=_FIRST_PAIRS, max=_MOST_PAIRS, help="Run this many pairs now, in ABBA order."
+        ),
     ] = None,
     scenario: Annotated[
-        Path | None, typer.Option(help="With --pairs: what each block runs.")
+        Path | None, typer.Option(help="With --pairs: the scenario of every block.")
     ] = None,
     budgets: BudgetsOption = None,
     junit: JunitOption = None,
-    summary: Annotated[Path | None, typer.Option(help="Write Markdown here.")] = None,
+    summary: Annotated[Path | None, typer.Option(help="Write Markdown to this file.")] = None,
     json: JsonOption = None,
     runs: RunsOption = RUNS,
 ) -> None:
-    """Compare HEAD with BASE: stored runs, or two gateways run in turn now (--pairs)."""
-    _need("compare")
+    """Compare HEAD with BASE. Both are stored runs, or gateways run in turn (--pairs)."""
+    need("compare")
     from loadtests.comparing.pair_runs import Outputs, compare_runs
 
     sides = tuple(
@@ -103,8 +155,8 @@ def compare(
     try:
         named = [[_run_or_folder(name, runs) for name in side] for side in sides]
         code = compare_runs(named[0], named[1], budgets, outputs, os.environ)
-    except TimeoutExpired:
-        refuse("the runs were not compared in time")
+    except TimeoutExpired as error:
+        refuse(f"the runs were not compared within {error.timeout:g} s")
     raise typer.Exit(code)
 
 
@@ -123,9 +175,9 @@ def _contest(
     from loadtests.supervision.request import RunRefused
 
     if scenario is None:
-        refuse("--pairs needs --scenario FILE: what each block runs")
+        refuse("--pairs needs --scenario FILE: the scenario of every block")
     if any(len(side) != 1 for side in sides):
-        refuse("--pairs takes one gateway a side: --base X --head Y")
+        refuse("--pairs takes one gateway for each side: --base X --head Y")
     try:
         contest = Contest(
             scenario=scenario,
@@ -140,39 +192,6 @@ def _contest(
         refuse(str(error))
 
 
-def found(name: str, runs: Path) -> Path:
-    """Return the run that a name means, or end the command with 2."""
-    from loadtests.record.manifest import find_run
-
-    try:
-        return find_run(name, runs)
-    except FileNotFoundError as error:
-        refuse(str(error))
-
-
 def _run_or_folder(name: str, runs: Path) -> Path:
     path = Path(name)
-    return path if path.is_dir() else found(name, runs)
-
-
-def seconds(text: str | None) -> float | None:
-    """Return a duration such as ``90 s`` or ``90`` in seconds, or end the command with 2."""
-    from scenarios.quantities import NANOSECONDS_PER_SECOND, parse_duration_ns
-
-    if text is None:
-        return None
-    try:
-        return parse_duration_ns(f"{text} s" if text.isdigit() else text) / NANOSECONDS_PER_SECOND
-    except ValueError as error:
-        refuse(str(error))
-
-
-def _need(command: str) -> None:
-    if any(find_spec(name) is None for name in ("pandas", "pyarrow", "rich", "scipy")):
-        refuse(f'tidegate {command} needs more: pip install "tidegate[loadtests,reports]"')
-
-
-def refuse(words: str) -> NoReturn:
-    """End the command with 2."""
-    typer.echo(words, err=True)
-    raise typer.Exit(ExitCode.USAGE)
+    return path if path.is_dir() else find(name, runs)

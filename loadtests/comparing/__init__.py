@@ -1,4 +1,4 @@
-"""Two gateways compared: who runs the blocks, in which order, and when it is enough.
+"""Comparing two gateways: the order of the blocks, and when there are enough of them.
 
-Importing the package imports nothing; ``program`` is the entrance, for ``tidegate compare``.
+Importing the package imports nothing. ``pair_runs`` is the entry point of ``tidegate compare``.
 """

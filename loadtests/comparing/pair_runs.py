@@ -1,22 +1,21 @@
-"""``tidegate compare``: stored runs, or two gateways run in turn now.
+"""``tidegate compare``: compare stored runs, or run two gateways in turn and compare them.
 
-Blocks are supervised runs that are not judged; ``python -m reports.compare`` judges them
-together. What six pairs leave open is extended once, by as many again.
+A block is a supervised run without a verdict; ``python -m reports.compare`` judges all blocks
+together. If six pairs decide nothing, as many again follow, once.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import TimeoutExpired
-from typing import Final
+from typing import Final, Literal
 
 from rich.console import Console
 
-from loadtests.comparing.order import FIRST_PAIRS, Side, abba
 from loadtests.record.manifest import read_json, write_json
 from loadtests.results import COMPARISON, JUNIT, MANIFEST, SUMMARY, ExitCode
 from loadtests.supervision.children import child_environment
@@ -27,35 +26,38 @@ from loadtests.supervision.supervisor import run_supervised
 from scenarios.foresight import foresee
 
 PLAN: Final = "plan.json"
+FIRST_PAIRS: Final = 6
+"""The fewest pairs that give a 95 % interval (``docs/gate.md``)."""
+Side = Literal["base", "head"]
 RunBlock = Callable[[RunRequest, Mapping[str, str], Console], int]
 _FATAL: Final = (ExitCode.USAGE, ExitCode.INTERRUPTED)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """Where a comparison is written, beside the screen; None where it is not."""
+    """The files that a comparison writes; None writes none."""
 
     junit: Path | None = None
     summary: Path | None = None
     json: Path | None = None
 
     def arguments(self) -> list[str]:
-        """Return them as arguments of ``python -m reports.compare``."""
+        """Return the files as arguments of ``python -m reports.compare``."""
         named = {"--junit": self.junit, "--summary": self.summary, "--json": self.json}
         return [word for name, path in named.items() if path for word in (name, str(path))]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contest:
-    """Two gateways to be run in turn.
+    """A comparison of two gateways that run in turn.
 
     Attributes:
-        scenario: of every block.
-        runs: where the comparison's folder is made.
-        gateways: what to start, by side.
-        pairs: of the first look; as many again follow when it is undecided.
-        budgets: a file laid over the scenario's budgets.
-        outputs: copies of the outcome, beside those in the comparison's folder.
+        scenario: the scenario file of every block.
+        runs: the folder in which the comparison creates its own.
+        gateways: the gateway to start, by side.
+        pairs: pairs of the first stage; as many again follow when it is undecided.
+        budgets: a file that overrides the scenario's budgets.
+        outputs: copies of the result files in the comparison's folder.
     """
 
     scenario: Path
@@ -73,7 +75,18 @@ def compare_runs(
     outputs: Outputs,
     environment: Mapping[str, str],
 ) -> int:
-    """Judge stored runs and return the exit code."""
+    """Compare stored runs and return the exit code.
+
+    Args:
+        base: run directories, or folders of them.
+        head: run directories, or folders of them.
+        budgets: a file that overrides the scenario's budgets.
+        outputs: files to write.
+        environment: this process's environment.
+
+    Raises:
+        subprocess.TimeoutExpired: it did not end within ``judging.JUDGE_S``.
+    """
     arguments = [
         *("--base", *(str(path) for path in base), "--head", *(str(path) for path in head)),
         *(("--budgets", str(budgets)) if budgets else ()),
@@ -91,13 +104,13 @@ def run_contest(
     """Run the pairs, judge them, extend once when undecided, and return the exit code.
 
     Args:
-        contest: what is run.
-        environment: of everything that is started.
-        console: where progress is told.
+        contest: the gateways and their scenario.
+        environment: the environment of every process it starts.
+        console: shows progress.
         run: runs one block and returns its exit code.
 
     Raises:
-        RunRefused: nothing was started.
+        RunRefused: the scenario is not valid, or the blocks were not judged in time.
     """
     _check(contest, console)
     directory = _new_directory(contest.runs)
@@ -108,28 +121,40 @@ def run_contest(
     def say(words: str) -> None:
         console.print(words, markup=False, highlight=False, soft_wrap=True)
 
-    say(f"comparison {directory}: {contest.pairs} pairs, ABBA, a fresh gateway for each block")
+    say(f"comparing in {directory}: {contest.pairs} pairs, ABBA, a new gateway for each block")
     done, code = 0, int(ExitCode.INCONCLUSIVE)
     for pairs in (contest.pairs, 2 * contest.pairs):
         order = abba(pairs, done=done)
         stopped = _run_blocks(contest, directory, order, environment, console, run)
         if stopped is not None:
-            say(f"the comparison was ended: a block ended with exit code {stopped}")
+            say(f"the comparison stopped: a block ended with exit code {stopped}")
             return stopped
         done = pairs
         code, is_open = _judge(contest, directory, environment)
         if not is_open or pairs > contest.pairs:
             break
-        say(f"undecided after {done} pairs: extended once, by {contest.pairs} more")
+        say(f"undecided after {done} pairs: running {contest.pairs} more, once")
     say(f"compare: {directory / COMPARISON}")
     return code
+
+
+def abba(pairs: int, *, done: int = 0) -> Iterator[tuple[int, Side]]:
+    """Yield pair (from 1) and side of each block, A B B A …, for pairs ``done`` + 1 to ``pairs``.
+
+    The second block of a pair meets a machine that is warmer or busier. Base and head take
+    turns in that place, so that a drift favours neither.
+    """
+    for pair in range(done + 1, pairs + 1):
+        sides: tuple[Side, Side] = ("base", "head") if pair % 2 else ("head", "base")
+        for side in sides:
+            yield pair, side
 
 
 def _check(contest: Contest, console: Console) -> None:
     asked = RunRequest(scenario=contest.scenario, runs=contest.runs, budgets=contest.budgets)
     scenario = asked.read()
     if contest.pairs < FIRST_PAIRS:
-        words = f"{contest.pairs} pairs give no 95 % interval; {FIRST_PAIRS} are the fewest"
+        words = f"{contest.pairs} pairs give no 95 % interval; use at least {FIRST_PAIRS}"
         raise RunRefused(words)
     kept = tuple(budget for budget in scenario.budgets if budget.is_relative)
     for words in foresee(replace(scenario, budgets=kept), has_baseline=True):
@@ -142,8 +167,8 @@ def _new_directory(runs: Path) -> Path:
     try:
         directory.mkdir(parents=True)
     except OSError as error:
-        words = f"no comparison can be written under {runs}: {error.strerror or error}"
-        raise RunRefused(f"{words}; name another folder with --runs") from None
+        words = f"{runs} is not writable: {error.strerror or error}"
+        raise RunRefused(f"{words}; choose another folder with --runs") from None
     return directory
 
 
@@ -155,7 +180,7 @@ def _run_blocks(
     console: Console,
     run: RunBlock,
 ) -> int | None:
-    """Run blocks one after the other; return the exit code that ends all, None when none did."""
+    """Run the blocks in order; return the exit code that stops them, None after the last."""
     for pair, side in order:
         console.print(f"pair {pair}: {side}", markup=False, highlight=False)
         request = RunRequest(
@@ -168,12 +193,12 @@ def _run_blocks(
         if code in _FATAL:
             return code
         if not list((directory / side).glob(f"*/{MANIFEST}")):
-            return code  # the first one already never began: the rest would not either
+            return code  # this block did not start, so the others would not either
     return None
 
 
 def _judge(contest: Contest, directory: Path, environment: Mapping[str, str]) -> tuple[int, bool]:
-    """Judge what there is; return the exit code and whether more pairs could decide more."""
+    """Judge the blocks so far; return the exit code and whether a metric is undecided."""
     own = Outputs(json=directory / COMPARISON, junit=directory / JUNIT, summary=directory / SUMMARY)
     (directory / COMPARISON).unlink(missing_ok=True)
     try:

@@ -1,1 +1,1 @@
-"""Conducting: a scenario under Locust, from the opening to the drain."""
+"""Conducting: running a scenario under Locust, from the opening to the drain."""

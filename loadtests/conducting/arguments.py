@@ -1,4 +1,4 @@
-"""The laboratory's arguments to Locust's command line."""
+"""The laboratory's arguments to Locust's command line, and what they give a run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Final, NoReturn
 
 import gevent
 from locust.argument_parser import LocustArgumentParser
+from locust.env import Environment
 
 from gateway.contract import LISTENING_LINE
 from loadtests.results import ExitCode
+from scenarios.schema import Scenario, ScenarioError, read_scenario
 
 SECRET_VARIABLE: Final = "JWT_SECRET"  # noqa: S105 - a variable's name
 GATEWAY_START_S: Final = 15.0
@@ -19,13 +21,13 @@ _POLL_S: Final = 0.02
 _ARGUMENTS: Final = (
     ("--scenario", "LOCUST_SCENARIO", str, "scenario file, such as scenarios/smoke.toml"),
     ("--run-dir", "LOCUST_RUN_DIR", str, "run directory; by default a new one under runs/"),
-    ("--gateway-pid", "LOCUST_GATEWAY_PID", int, "the gateway's process when it is our own"),
-    ("--gateway-log", "LOCUST_GATEWAY_LOG", str, "its log, which names the host when it listens"),
+    ("--gateway-pid", "LOCUST_GATEWAY_PID", int, "process id of an embedded gateway"),
+    ("--gateway-log", "LOCUST_GATEWAY_LOG", str, "its log, which names its address"),
 )
 
 
 def add_arguments(parser: LocustArgumentParser, **_facts: object) -> None:
-    """Add our arguments. The secret is none of them: a command line is public."""
+    """Add our arguments. The secret is not one of them: command lines are public."""
     for name, variable, kind, words in _ARGUMENTS:
         parser.add_argument(
             name,
@@ -37,10 +39,33 @@ def add_arguments(parser: LocustArgumentParser, **_facts: object) -> None:
         )
 
 
-def await_host(log: Path, timeout_s: float) -> str:
-    """Return the address that a gateway's log names as soon as it listens.
+def read_arguments(environment: Environment) -> Scenario:
+    """Return the scenario of ``--scenario``, and set the host that ``--gateway-log`` names.
 
-    So a gateway and Locust can start side by side. Locust's loop goes on meanwhile.
+    Raises:
+        SystemExit: an argument is missing or wrong; see ``refuse``.
+    """
+    options = environment.parsed_options
+    if options is None or not options.scenario:
+        refuse("--scenario is missing; try --scenario scenarios/smoke.toml")
+    try:
+        scenario = read_scenario(Path(options.scenario))
+    except ScenarioError as error:
+        refuse(str(error))
+    except OSError as error:
+        refuse(f"--scenario {options.scenario}: {error.strerror}")
+    if options.gateway_log:
+        environment.host = await_host(Path(options.gateway_log), GATEWAY_START_S)
+    return scenario
+
+
+def await_host(log: Path, timeout_s: float) -> str:
+    """Return the address that a gateway's log names once the gateway listens.
+
+    So the gateway and Locust can start side by side. Other greenlets run meanwhile.
+
+    Raises:
+        SystemExit: the log names none in time; see ``refuse``.
     """
     deadline_s = time.monotonic() + timeout_s
     while time.monotonic() < deadline_s:
@@ -48,10 +73,14 @@ def await_host(log: Path, timeout_s: float) -> str:
             if line.startswith(LISTENING_LINE):
                 return line.removeprefix(LISTENING_LINE).strip()
         gevent.sleep(_POLL_S)
-    return refuse(f"{log} names no host after {timeout_s:g} s: the gateway did not start")
+    return refuse(f"{log} names no address after {timeout_s:g} s: the gateway did not start")
 
 
-def refuse(words: str) -> NoReturn:
-    """End the program with 2: Locust swallows each Exception of a listener, but not this."""
-    sys.stderr.write(f"tidegate: {words}\n")
+def refuse(message: str) -> NoReturn:
+    """End the program with 2. Locust swallows every ``Exception`` of a listener, but not this.
+
+    Raises:
+        SystemExit: always.
+    """
+    sys.stderr.write(f"tidegate: {message}\n")
     raise SystemExit(int(ExitCode.USAGE))

@@ -1,4 +1,4 @@
-"""A worker under Locust: takes the run that its master begins, and plays its part in it."""
+"""``WorkerPart``: listens to Locust and the master, and runs the worker's part of each run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ctypes
 import logging
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -17,9 +17,9 @@ from locust.event import Events
 from locust.rpc import Message
 from locust.runners import WorkerRunner
 
-from loadtests.behaviours.users import VirtualUser
-from loadtests.conducting.member import CrewMember, MasterClock
-from loadtests.conducting.shipments import load_packer
+from loadtests.behaviours.virtual_user import VirtualUser
+from loadtests.conducting.worker_parcels import load_packer
+from loadtests.conducting.worker_run import MasterClock, WorkerRun
 from loadtests.plan.messages import CLOCK, CLOSE, PHASES, RUN_OPTION, TAKEN, Assignment
 
 REPORT_EACH_S: Final = 1.0
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 class WorkerPart:
-    """Listens to Locust and to the master for one worker, run after run.
+    """A worker's part of every run that its master begins.
 
     Args:
         runner: the worker's.
@@ -45,9 +45,9 @@ class WorkerPart:
         self._behaviours = behaviours
         self._secret = secret
         self._clock = MasterClock(runner)
-        self._member: CrewMember | None = None
+        self._run: WorkerRun | None = None
         self._is_interrupted = False
-        # Locust's own three seconds would make a run's live figures three seconds old.
+        # With Locust's default the live figures of a run would be three seconds old.
         runners.WORKER_REPORT_INTERVAL = REPORT_EACH_S
         remember_default_options()
         load_packer()
@@ -61,13 +61,10 @@ class WorkerPart:
             (events.quitting, self.finish),
         ):
             hook.add_listener(listener)  # type: ignore[no-untyped-call]  # Locust's own gap
-        for name, take in (
-            (CLOCK, self._take_clock),
-            (PHASES, self._take_phases),
-            (TAKEN, self._take_receipt),
-        ):
-            self._runner.register_message(name, take)
-        self._runner.register_message(CLOSE, self._close, concurrent=True)
+        self._runner.register_message(CLOCK, lambda msg, **_facts: self._clock.take(msg.data))
+        self._runner.register_message(PHASES, self._pass(WorkerRun.take_phases))
+        self._runner.register_message(TAKEN, self._pass(WorkerRun.take_receipt))
+        self._runner.register_message(CLOSE, self._pass(WorkerRun.close), concurrent=True)
         gevent.signal_handler(signal.SIGINT, self._interrupt)
         options = self._runner.environment.parsed_options
         if options is not None and options.processes:
@@ -75,42 +72,35 @@ class WorkerPart:
         self._clock.start()
 
     def start(self, environment: Environment, **_facts: object) -> None:
-        """Take the run that came with the first users."""
+        """Begin the run that came with the first users."""
         assignment = Assignment.unpacked(getattr(environment.parsed_options, RUN_OPTION))
-        self._member = CrewMember(self._runner, assignment, self._clock, self._secret)
+        self._run = WorkerRun(self._runner, assignment, self._clock, self._secret)
         for user_class in self._behaviours.values():
-            user_class.stage = self._member.stage
+            user_class.run_context = self._run.run_context
 
     def report(self, client_id: str, data: dict[str, Any], **_facts: object) -> None:  # noqa: ARG002 - Locust's shape
-        """Add what was measured to Locust's report."""
-        if self._member is not None:
-            self._member.report(data)
+        """Add this worker's rows to Locust's report."""
+        if self._run is not None:
+            self._run.report(data)
 
     def finish(self, **_facts: object) -> None:
-        """Leave the run when it has not closed yet, and let go of what users left."""
-        member = self._member
-        if member is not None:
-            member.leave()
-            member.stage.sweep()
+        """Leave a run that is not closed, and close the connections that users left open."""
+        if self._run is not None:
+            self._run.leave()
+            self._run.run_context.sweep()
 
-    def _close(self, msg: Message, **_facts: object) -> None:
-        if self._member is not None:
-            self._member.close(msg.data["last_numbers"], msg.data["drain_s"])
+    def _pass(self, take: Callable[[WorkerRun, Any], None]) -> Callable[..., None]:
+        """Return a listener that passes a message's content to the current run."""
 
-    def _take_clock(self, msg: Message, **_facts: object) -> None:
-        self._clock.take(msg.data)
+        def listener(msg: Message, **_facts: object) -> None:
+            if self._run is not None:
+                take(self._run, msg.data)
 
-    def _take_phases(self, msg: Message, **_facts: object) -> None:
-        if self._member is not None:
-            self._member.take_phases(msg.data)
-
-    def _take_receipt(self, msg: Message, **_facts: object) -> None:
-        if self._member is not None:
-            self._member.take_receipt(int(msg.data["number"]))
+        return listener
 
     def _interrupt(self) -> None:
-        """Leave a Ctrl-C to the master, which gets it too; a second one ends this process."""
-        if self._is_interrupted or self._member is None:
+        """Leave a first Ctrl-C to the master, which gets it too. A second one ends this process."""
+        if self._is_interrupted or self._run is None:
             self._runner.quit()
             return
         self._is_interrupted = True
@@ -118,10 +108,10 @@ class WorkerPart:
 
 
 def remember_default_options() -> None:
-    """Have Locust find out once which options are its own (2.47, ``WorkerRunner``).
+    """Cache which options are Locust's own (Locust 2.47, ``WorkerRunner``).
 
-    It makes a whole parser, 4 ms, for each of some 80 options of each message that brings
-    users, one a second while they come on: a third of a core, in which nothing is read.
+    Locust builds a parser, 4 ms, for each of about 80 options of each spawn message, and gets
+    one message a second during the ramp. That is a third of a core in which nothing is read.
     """
     argument_parser.default_args_dict = lru_cache(maxsize=1)(_default_options)
 
@@ -130,6 +120,6 @@ _default_options: Final = argument_parser.default_args_dict
 
 
 def _die_with_parent() -> None:
-    """End with the process that forked this one, however that ends (Linux)."""
+    """End this process when its parent ends, for whatever reason (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,1 +1,1 @@
-"""A connection: a Socket.IO client over the reactor, protocol without I/O at its core."""
+"""A connection: a Socket.IO client over the reactor, with protocols that do no I/O."""

@@ -1,4 +1,4 @@
-"""An attempt: one handshake over a link, watched until whoever began it has enough."""
+"""An attempt: one handshake over a link, watched until the caller closes it."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from loadtests.errors import ConnectionClosed, TimedOut, Unreachable
 from loadtests.oracles.auth_cases import Offer
 
 ANSWER_S: Final = 5.0
-"""From the first SYN to what a handshake comes to."""
+"""From the first SYN to the gateway's answer."""
 
 
 class Attempt:
-    """Offers a token to a gateway and listens; close it in the end.
+    """Offers a token to a gateway and listens; the caller must close it.
 
     Args:
         url: of the gateway.
-        offer: what is brought.
-        source_address: to connect from; None lets the kernel choose.
-        tls: whom to trust with https and wss.
+        offer: the token and where to put it.
+        source_address: the local address; None lets the kernel choose.
+        tls: the trust settings for https and wss.
 
     Attributes:
-        exchange: what has come so far.
+        exchange: everything that the gateway sent.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class Attempt:
         self.exchange = Exchange(self._target, offer)
 
     def make(self, timeout_s: float = ANSWER_S) -> None:
-        """Begin, and wait until the gateway has answered.
+        """Connect and wait until the gateway has answered.
 
         Raises:
-            ClientError: no answer came; what did come says nothing of the token.
+            ClientError: no answer, or one that does not concern the token.
         """
         with gevent.Timeout(timeout_s, TimedOut("an answer to CONNECT", timeout_s)):
             try:
@@ -76,7 +76,7 @@ class Attempt:
             raise self.exchange.failure
 
     def listen(self, span_s: float) -> None:
-        """Go on listening for so long, or until the gateway closes."""
+        """Listen for ``span_s`` more, or until the gateway closes."""
         with gevent.Timeout(max(0.0, span_s), False):
             while not self.exchange.is_over:
                 self._changed.wait()
@@ -89,11 +89,11 @@ class Attempt:
             link.close()
 
     def on_open(self) -> None:
-        """Ask for the upgrade; part of ``links.LinkHolder``."""
+        """Send the upgrade request; part of ``links.LinkHolder``."""
         self._write()
 
     def on_data(self, stamp_ns: int, data: bytes) -> None:  # noqa: ARG002 - the holder's shape
-        """Take what was read; part of ``links.LinkHolder``."""
+        """Take the bytes of a read; part of ``links.LinkHolder``."""
         self.exchange.receive(data)
         self._write()
         if not data:
@@ -101,7 +101,7 @@ class Attempt:
         self._changed.set()
 
     def on_kernel_stamp(self, stamp_ns: int, share_ns: int) -> None:
-        """Nothing is stamped here; part of ``links.LinkHolder``."""
+        """Ignore kernel stamps; part of ``links.LinkHolder``."""
 
     def on_failure(self, error: Exception) -> None:
         """Take the end of the link; part of ``links.LinkHolder``."""

@@ -1,4 +1,4 @@
-"""A request under way, and its answer with its three times."""
+"""A request that waits for its acknowledgement, and the reply with its three times."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gevent.event import AsyncResult
 from loadtests.errors import TimedOut
 
 CALL_TIMEOUT_S: Final = 10.0
-"""For an acknowledgement. Default of :meth:`Call.wait`."""
+"""How long to wait for an acknowledgement. Default of :meth:`Call.wait`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,9 @@ class Reply:
 
     Attributes:
         payload: the first argument of the acknowledgement; None when it has none.
-        intended_ns: when the request should have been sent.
-        sent_ns: when it was handed to the kernel.
-        done_ns: the stamp of the read that brought the answer.
+        intended_ns: the request's intended time.
+        sent_ns: when the kernel took it.
+        done_ns: stamp of the read that brought the answer.
     """
 
     payload: Any
@@ -32,7 +32,7 @@ class Reply:
 
     @property
     def response_ns(self) -> int:
-        """Done − intended: what budgets judge."""
+        """Done − intended, which budgets judge."""
         return self.done_ns - self.intended_ns
 
     @property
@@ -42,12 +42,12 @@ class Reply:
 
     @property
     def schedule_delay_ns(self) -> int:
-        """Sent − intended: how late the generator was."""
+        """Sent − intended, the lateness of the generator."""
         return self.sent_ns - self.intended_ns
 
 
 class Call:
-    """A request under way."""
+    """A request that waits for its acknowledgement."""
 
     __slots__ = ("_result", "event", "intended_ns", "sent_ns")
 
@@ -61,7 +61,7 @@ class Call:
         """Wait for the answer.
 
         Raises:
-            TimedOut: it did not come.
+            TimedOut: no answer within ``timeout_s``.
             ClientError: the connection ended first.
         """
         try:
@@ -71,9 +71,9 @@ class Call:
         return Reply(payload, self.intended_ns, self.sent_ns, done_ns)
 
     def resolve(self, payload: Any, done_ns: int) -> None:
-        """Hand over the answer: the client does that."""
+        """Deliver the answer; the client calls this."""
         self._result.set((payload, done_ns))
 
     def fail(self, error: Exception) -> None:
-        """Say that no answer will come: the client does that."""
+        """Fail the request; the client calls this."""
         self._result.set_exception(error)

@@ -1,13 +1,13 @@
 """The load client: the protocol core over a link of the reactor.
 
-A client holds one socket and no greenlet. What comes in is handled in the hub: each read
-is stamped once, before anything is decoded; pushes go down the user's fast path, and whatever
-the fast path leaves is decoded and told to the listener. The verbs belong to the user's own
-greenlet, which sleeps while it waits. Stamps are nanoseconds of CLOCK_MONOTONIC.
+A client holds one socket and no greenlet. The hub handles all reads: it stamps each read once,
+before decoding. Pushes take the user's fast path; everything else is decoded and passed to the
+listener. The user's own greenlet calls the other methods and sleeps while it waits. Stamps are
+nanoseconds of CLOCK_MONOTONIC.
 
-Nothing fails in silence: a verb raises, and a connection that ends by itself, by the
-server's doing or by a listener's mistake, is reported to :meth:`Listener.on_end`, once. The
-module is long because every verb and every callback moves the one state of a connection.
+Every failure is reported. A method raises; an end that the client did not ask for goes to
+:meth:`Listener.on_end`, once. The module is long because every method and every callback
+changes the same state of a connection.
 """
 
 from __future__ import annotations
@@ -44,14 +44,20 @@ _NS_PER_MS: Final = 1_000_000
 
 
 class Listener(Protocol):
-    """Who hears of what a client reads. Called in the hub: it must not block."""
+    """Receives a client's events. Called in the hub, so it must not block."""
 
     def on_event(self, stamp_ns: int, name: str, arguments: tuple[Any, ...]) -> None:
-        """An event came, and the fast path did not take it."""
+        """Take an event that the fast path did not.
+
+        Args:
+            stamp_ns: of its read.
+            name: of the event.
+            arguments: its payload.
+        """
         ...
 
     def on_end(self, stamp_ns: int, error: Exception) -> None:
-        """The connection ended, and not by :meth:`Client.close`. Called once."""
+        """Take the end of the connection, unless :meth:`Client.close` caused it. Called once."""
         ...
 
 
@@ -60,24 +66,24 @@ class Client:
 
     Args:
         url: of the server.
-        listener: who hears of what comes in.
-        fast_path: takes the pushes that continue their streams; without one all are events.
-        is_stamped: whether the fast path's intake is told the kernel's stamps beside ours.
-        source_address: to connect from; None lets the kernel choose.
+        listener: receives the events.
+        fast_path: takes the pushes that continue their streams; None makes all of them events.
+        is_stamped: whether the intake also gets the kernel's receive stamps.
+        source_address: the local address; None lets the kernel choose.
         connect_timeout_s: from the first SYN to the answer to CONNECT.
         receive_buffer_bytes: of the socket; None leaves it to the kernel.
         headers: of the upgrade request.
-        tls: whom to trust with https and wss; None takes the machine's authorities.
-        clock: nanoseconds, monotonic; a test winds its own.
+        tls: the trust settings for https and wss; None uses the machine's authorities.
+        clock: the monotonic clock, ns.
 
     Attributes:
         sid: the ``socket.id``.
-        started_ns: the moment of the SYN.
-        opened: what the server announced of its pings; None before.
-        pinged_ns: when its last ping was read, or the announcement before the first.
+        started_ns: when the SYN was sent.
+        opened: the server's Engine.IO handshake; None before it.
+        pinged_ns: when the last ping was read, or the handshake before the first.
 
     Raises:
-        InvalidTarget: the URL is none to connect to.
+        InvalidTarget: the URL is not valid.
     """
 
     __slots__ = (
@@ -141,30 +147,30 @@ class Client:
 
     @property
     def is_connected(self) -> bool:
-        """Whether events may be emitted."""
+        """Whether events can be emitted."""
         return self._connection is not None and self._connection.is_connected
 
     @property
     def is_closed(self) -> bool:
-        """Whether no socket is held."""
+        """Whether it holds no socket."""
         return self._link is None
 
     @property
     def is_waiting(self) -> bool:
-        """Whether a request is under way."""
+        """Whether a request waits for its acknowledgement."""
         return bool(self._calls)
 
     def connect(self, auth: object = None) -> str:
-        """Connect and return the ``socket.id``; :attr:`started_ns` is the moment of the SYN.
+        """Connect and return the ``socket.id``.
 
-        A client that was connected before may connect again once its connection is over.
+        A client can connect again after its connection has ended.
 
         Raises:
             Unreachable: no TCP or TLS connection.
-            Refused: the upgrade was refused.
-            ConnectRefused: CONNECT was refused.
-            TimedOut: not all of it within the connect timeout.
-            ClientError: the connection ended meanwhile, or broke the protocol.
+            Refused: the server refused the upgrade.
+            ConnectRefused: the server refused CONNECT.
+            TimedOut: the connect timeout passed.
+            ClientError: the connection ended, or the server broke the protocol.
         """
         self.close()
         self._is_closing = False
@@ -195,7 +201,7 @@ class Client:
         return self.sid
 
     def emit(self, event: str, *arguments: object) -> int:
-        """Send an event without asking for an answer, and return when it was sent.
+        """Send an event without an acknowledgement; return when it was sent, ns.
 
         Raises:
             ClientError: there is no connection.
@@ -204,12 +210,12 @@ class Client:
         return self._flush()
 
     def begin_call(self, event: str, *arguments: object, intended_ns: int | None = None) -> Call:
-        """Send an event that asks for an acknowledgement; do not wait for it.
+        """Send an event with an acknowledgement, without waiting for it.
 
         Args:
             event: its name.
             arguments: its payload.
-            intended_ns: when it should have been sent; None means now.
+            intended_ns: its intended time; None means now.
 
         Raises:
             ClientError: there is no connection.
@@ -230,19 +236,25 @@ class Client:
         timeout_s: float = CALL_TIMEOUT_S,
         intended_ns: int | None = None,
     ) -> Reply:
-        """Send an event and wait for its acknowledgement.
+        """Send an event and return its acknowledgement.
+
+        Args:
+            event: its name.
+            payload: its only argument; None sends none.
+            timeout_s: how long to wait.
+            intended_ns: its intended time; None means now.
 
         Raises:
-            TimedOut: it did not come.
+            TimedOut: no answer within ``timeout_s``.
             ClientError: there is no connection, or it ended first.
         """
         arguments = () if payload is None else (payload,)
         return self.begin_call(event, *arguments, intended_ns=intended_ns).wait(timeout_s)
 
     def close(self) -> None:
-        """Leave and close the socket; idempotent, never raises for the network.
+        """Disconnect and close the socket; idempotent, raises no network error.
 
-        The farewell is a courtesy: what the kernel does not take of it at once is not sent.
+        Closing frames that the kernel does not take at once are not sent.
         """
         self._is_closing = True
         if self._link is not None and self._connection is not None:
@@ -252,7 +264,7 @@ class Client:
         self._fail_calls(ConnectionClosed("closed by the client"))
 
     def drop(self) -> None:
-        """End the connection as a broken line would, with a reset and no word; idempotent."""
+        """Reset the connection without a close frame, as a network failure would; idempotent."""
         self._is_closing = True
         link, self._link = self._link, None
         if link is not None:
@@ -263,9 +275,9 @@ class Client:
             self._entered.set_exception(error)
 
     def pause(self) -> None:
-        """Read nothing any more; the end of the connection is still noticed.
+        """Stop reading; the end of the connection is still noticed.
 
-        The kernel's stamps are of no use from then on: the delay is the user's own.
+        Kernel stamps stop too: from now on the delay is the user's own.
         """
         self._is_stamped = False
         if self._link is not None:
@@ -277,16 +289,16 @@ class Client:
             self._link.resume()
 
     def read(self, most_bytes: int) -> int:
-        """Read at most so much now, paused or not; return how much was there."""
+        """Read up to ``most_bytes`` now, even while paused; return how many bytes came."""
         return 0 if self._link is None else self._link.take(most_bytes)
 
     def ignore_pings(self) -> None:
-        """Answer no ping of the server's from now on."""
+        """Stop answering the server's pings."""
         if self._connection is not None:
             self._connection.answers_pings = False
 
     def pong(self) -> None:
-        """Send a pong that nobody asked for.
+        """Send an unsolicited pong.
 
         Raises:
             ClientError: there is no connection.
@@ -295,11 +307,11 @@ class Client:
         self._flush()
 
     def on_open(self) -> None:
-        """Ask for the upgrade; part of ``links.LinkHolder``."""
+        """Send the upgrade request; part of ``links.LinkHolder``."""
         self._flush()
 
     def on_data(self, stamp_ns: int, data: bytes) -> None:
-        """Take one read: first the fast path, then event by event (``links.LinkHolder``)."""
+        """Take one read: the fast path first, then events; part of ``links.LinkHolder``."""
         size, offset = len(data), 0
         if self._fast_path is not None:
             self._fast_path.intake.bytes_read += size
@@ -313,7 +325,7 @@ class Client:
             self._take_beside(stamp_ns, data, offset)
 
     def _take_beside(self, stamp_ns: int, data: bytes, offset: int) -> None:
-        """Take what the fast path does not, and let it go on after each frame of that kind."""
+        """Take the frames that the fast path does not; it continues after each of them."""
         connection, fast_path = self._connection, self._fast_path
         if connection is None:
             return
@@ -336,14 +348,14 @@ class Client:
         self._open_fast_path = fast_path if connection.is_between_messages else None
 
     def on_kernel_stamp(self, stamp_ns: int, share_ns: int) -> None:
-        """Pass the generator's own share on; part of ``links.LinkHolder``."""
+        """Record the generator's own share of a latency; part of ``links.LinkHolder``."""
         if self._fast_path is not None and self._is_stamped:
             self._fast_path.intake.take_share(stamp_ns, share_ns, self._fast_path.owner)
 
     def on_failure(self, error: Exception) -> None:
         """End the connection; part of ``links.LinkHolder``."""
         if not isinstance(error, OSError):
-            self._finish(error)  # a listener's mistake, as it is
+            self._finish(error)  # an error in a listener
         elif self._connection is not None and self._connection.has_output:
             self._finish(_unreachable(self.url, error))  # the upgrade request never left
         else:
@@ -355,7 +367,7 @@ class Client:
         return self._connection
 
     def _flush(self) -> int:
-        """Write what the core has to say in one write; return when it was begun."""
+        """Send the protocol core's output in one write; return when it began."""
         connection, link = self._connection, self._link
         sent_ns = self._clock()
         data = connection.bytes_to_send() if connection is not None else b""
@@ -378,7 +390,7 @@ class Client:
                 return
             self._dispatch(stamp_ns, event)
             if self._connection is not connection or self._is_closing:
-                return  # a listener has closed it
+                return  # a listener closed the connection
         if connection.has_output:
             self._flush()
 
@@ -390,10 +402,10 @@ class Client:
         elif isinstance(event, Acknowledged):
             call = self._calls.pop(event.ack_id, None)
             if call is None:
-                raise ConnectionClosed(f"an answer to a call never made: {event.ack_id}")
+                raise ConnectionClosed(f"an acknowledgement of an unknown request: {event.ack_id}")
             call.resolve(event.arguments[0] if event.arguments else None, stamp_ns)
         elif isinstance(event, Opened) and self._link is not None:
-            # Engine.IO 4: without a ping in this time the server is taken for dead.
+            # Engine.IO 4: a server that sends no ping in this time is considered dead.
             self.opened, self.pinged_ns = event, stamp_ns
             silence_ms = event.ping_interval_ms + event.ping_timeout_ms
             self._link.expect_within(silence_ms * _NS_PER_MS)
@@ -401,7 +413,7 @@ class Client:
             self._entered.set(event.sid)
 
     def _finish(self, error: Exception) -> None:
-        """Tell once what ended the connection: ``connect()``, or the listener."""
+        """Report the end of the connection once, to ``connect()`` or to the listener."""
         if self._is_closing:
             return
         stamp_ns = self._clock()
@@ -413,7 +425,7 @@ class Client:
             return
         try:
             self._listener.on_end(stamp_ns, error)
-        except Exception as mistake:  # noqa: BLE001 - raised again, where it stops no watcher
+        except Exception as mistake:  # noqa: BLE001 - raised again where it cannot stop the watcher
             gevent.spawn(_raise, mistake)
 
     def _say_farewell(self) -> None:

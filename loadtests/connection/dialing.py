@@ -1,4 +1,4 @@
-"""Dialing: from a target to a link that is on its way, plain or TLS."""
+"""Start a connection to a target, plain or TLS."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def dial(
     clock: Callable[[], int],
     receive_buffer_bytes: int | None = None,
 ) -> Link | Seal:
-    """Begin to connect; the holder hears when the connection stands, or of its failure.
+    """Begin to connect; the holder is told of the connection or of its failure.
 
     Args:
-        target: where to.
-        holder: whose the link is.
-        source_address: to connect from; None lets the kernel choose.
-        is_stamped: whether the kernel's receive stamps are asked for.
-        tls: whom to trust; None takes the machine's authorities.
-        clock: nanoseconds, monotonic.
+        target: host, port and whether to use TLS.
+        holder: receives the link's callbacks.
+        source_address: the local address; None lets the kernel choose.
+        is_stamped: whether to ask for the kernel's receive stamps.
+        tls: the trust settings; None uses the machine's authorities.
+        clock: the monotonic clock, ns.
         receive_buffer_bytes: of the socket; None leaves it to the kernel.
 
     Raises:
-        OSError: the name is unknown, or the socket cannot even begin.
+        OSError: the host name is unknown, or the connection cannot begin.
     """
     is_ipv4 = source_address is not None and ":" not in source_address
     family, address = _resolve(target.host, target.port, socket.AF_INET if is_ipv4 else 0)
@@ -66,11 +66,11 @@ def dial(
 
 @lru_cache(maxsize=64)
 def _resolve(host: str, port: int, family: int) -> tuple[int, Any]:
-    """Return family and address of a name, looked up once: a load goes to one machine."""
+    """Return family and address of a host; cached, as a load has one target."""
     try:
         version = ip_address(host).version
     except ValueError:
-        pass  # a name, which a thread of gevent's looks up
+        pass  # a host name: gevent looks it up in a thread
     else:
         return (socket.AF_INET if version == 4 else socket.AF_INET6), (host, port)
     found = gevent.socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)

@@ -1,9 +1,9 @@
 """A link: one non-blocking socket under the reactor, plain or TLS.
 
-A read is stamped once, right after ``recv`` and before anything is decoded. One link in
-so many asks the kernel for its own receive stamp too: the difference is the generator's
-own share of a latency. The kernel stamps with the wall clock, which :class:`WallClock`
-lays beside the monotonic one; its stamp is that of the newest byte of a read.
+A read is stamped once, right after ``recv`` and before decoding. Some links ask for the kernel's
+receive stamp too: the difference is the generator's own share of a latency. The kernel stamps
+with the wall clock, which :class:`WallClock` converts to the monotonic one. Its stamp is that of
+the newest byte of a read.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from gevent import monkey
 from loadtests.connection.reactor import BROKEN, ENDING, READABLE, WRITABLE, Reactor
 
 READ_BYTES: Final = 2_048
-"""One read. Each asks the allocator for so much: 8,192 cost 2.5 µs more."""
+"""Size of one read. Each read allocates as much; 8,192 would cost 2.5 µs more."""
 MOST_READ_BYTES: Final = 32_768
-"""A link whose reads come back full asks for four times more, up to this."""
+"""A link whose read came back full reads four times more, up to this."""
 
 _IP_BIND_ADDRESS_NO_PORT: Final = 24  # ip(7): the port is chosen by connect, not by bind
 _SO_TIMESTAMPNS: Final = 35  # socket(7); also the type of the control message that carries it
@@ -35,40 +35,40 @@ _UNDER_WAY: Final = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK})
 
 
 class LinkHolder(Protocol):
-    """Whose link it is. Called in the hub: it must not block, and what it raises ends the link."""
+    """Receives a link's callbacks, in the hub: it must not block; an error ends the link."""
 
     def on_open(self) -> None:
-        """The connection stands."""
+        """The connection is established."""
         ...
 
     def on_data(self, stamp_ns: int, data: bytes) -> None:
-        """So much was read; empty at the end."""
+        """A read returned data; empty at the end of the connection."""
         ...
 
     def on_kernel_stamp(self, stamp_ns: int, share_ns: int) -> None:
-        """A read was stamped, so long after the kernel had stamped its newest byte."""
+        """A read was stamped ``share_ns`` after the kernel had stamped its newest byte."""
         ...
 
     def on_failure(self, error: Exception) -> None:
-        """The link is of no more use; the holder closes it."""
+        """The link failed; the holder must close it."""
         ...
 
 
 class WallClock:
-    """How far the wall clock is from the monotonic one, paired anew each second."""
+    """Converts wall-clock times to monotonic ones; measures the offset once a second."""
 
     def __init__(self) -> None:
         self._offset_ns = 0
         self._paired_ns = -_NS_PER_S
 
     def monotonic_ns(self, wall_ns: int, now_ns: int) -> int:
-        """Return a recent moment of CLOCK_REALTIME as one of CLOCK_MONOTONIC."""
+        """Return a recent time of CLOCK_REALTIME in CLOCK_MONOTONIC, ns."""
         if now_ns - self._paired_ns >= _NS_PER_S:
             self._pair()
         return wall_ns - self._offset_ns
 
     def _pair(self) -> None:
-        """Take the narrowest of three brackets; its middle is off by less than half of it."""
+        """Keep the narrowest of three readings; its error is below half its width."""
         brackets = []
         for _ in range(3):
             before_ns = time.monotonic_ns()
@@ -82,13 +82,13 @@ _wall_clock: Final = WallClock()
 
 
 class Link:
-    """A TCP connection to a server. It is made for one connection and holds its socket alone.
+    """One TCP connection to a server; it is not reused.
 
     Args:
-        holder: who hears of what comes.
-        stamped: whether the kernel's receive stamps are asked for.
-        receive_buffer_bytes: ``SO_RCVBUF``, which the kernel doubles; None leaves it as it is.
-        clock: nanoseconds, monotonic.
+        holder: receives the callbacks.
+        stamped: whether to ask for the kernel's receive stamps.
+        receive_buffer_bytes: ``SO_RCVBUF``, which the kernel doubles; None leaves the default.
+        clock: the monotonic clock, ns.
     """
 
     __slots__ = (
@@ -133,21 +133,26 @@ class Link:
 
     @property
     def is_closed(self) -> bool:
-        """Whether no socket is held."""
+        """Whether it holds no socket."""
         return self._socket is None
 
     @property
     def is_paused(self) -> bool:
-        """Whether nothing is read unasked."""
+        """Whether reading is paused."""
         return self._is_paused
 
     def open(self, family: int, address: Any, source: str | None = None) -> None:
-        """Begin to connect; the holder hears when it stands, or of the failure.
+        """Begin to connect; the holder is told of the connection or of its failure.
+
+        Args:
+            family: the address family.
+            address: the server's address, as for ``socket.connect``.
+            source: the local address; None lets the kernel choose.
 
         Raises:
-            OSError: it cannot even begin, such as without a free descriptor or port.
+            OSError: the connection cannot begin, for example without a free port.
         """
-        # Not gevent's socket: that has watchers of its own.
+        # Not gevent's socket, which has watchers of its own.
         sock = monkey.get_original("socket", "socket")(family, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
@@ -155,11 +160,11 @@ class Link:
             if self._stamped:
                 sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             if self._buffer_bytes is not None:
-                # tcp(7): before the connection, so that its window is of that size.
+                # Before connecting, so that the window has that size (tcp(7)).
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._buffer_bytes)
             if source is not None:
                 if family == socket.AF_INET:
-                    # The port is then its own for this target, not for the address as a whole.
+                    # A port is then taken for this target only, not for the whole address.
                     sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
                 sock.bind((source, 0))
             error = sock.connect_ex(address)
@@ -174,10 +179,10 @@ class Link:
         self._receive = self._receive_stamped if self._stamped else sock.recv
 
     def send(self, data: bytes) -> None:
-        """Send what the kernel takes now, and the rest as soon as it takes more.
+        """Send data: now as much as the kernel takes, the rest when it takes more.
 
         Raises:
-            OSError: the connection is gone.
+            OSError: the connection has ended.
         """
         if self._socket is None:
             raise BrokenPipeError(errno.EPIPE, "the socket is closed")
@@ -193,12 +198,12 @@ class Link:
             self._watch()
 
     def expect_within(self, silence_ns: int) -> None:
-        """Fail when nothing comes for so long."""
+        """Fail the link after ``silence_ns`` without a read."""
         self.silence_ns = silence_ns
         self._reactor.judge_silence(silence_ns)
 
     def pause(self) -> None:
-        """Read nothing any more; that the other end closes is still noticed, and is a failure."""
+        """Stop reading; the server's close is still noticed, as a failure."""
         if self._socket is not None and not self._is_paused:
             self._is_paused = True
             self._watch()
@@ -211,7 +216,7 @@ class Link:
             self._watch()
 
     def take(self, most_bytes: int) -> int:
-        """Read once and at most so much, paused or not; return how much was there."""
+        """Read once, up to ``most_bytes``, even while paused; return how many bytes came."""
         if self._socket is None:
             return 0
         try:
@@ -220,19 +225,19 @@ class Link:
             self._holder.on_data(stamp_ns, data)
         except BlockingIOError:
             return 0
-        except Exception as error:  # noqa: BLE001 - as in on_ready: the holder's own mistakes too
+        except Exception as error:  # noqa: BLE001 - as in on_ready: the holder's errors too
             self._holder.on_failure(error)
             return 0
         return len(data)
 
     def abort(self) -> None:
-        """Close the socket with a reset in place of a farewell (socket(7): SO_LINGER of 0 s)."""
+        """Close the socket with a reset (socket(7): SO_LINGER of 0 s)."""
         if self._socket is not None:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 
     def close(self) -> None:
-        """Close the socket; idempotent. What the kernel has not taken yet is dropped."""
+        """Close the socket; idempotent. Data that the kernel has not taken is discarded."""
         sock, self._socket = self._socket, None
         if sock is not None:
             self._receive = None
@@ -240,7 +245,7 @@ class Link:
             sock.close()
 
     def on_ready(self, mask: int) -> int:
-        """Read once, and write what waits; part of ``reactor.Readable``."""
+        """Read once and send waiting data; part of ``reactor.Readable``."""
         stamp_ns = 0
         try:
             if mask != READABLE and not self._on_writable(mask):
@@ -258,20 +263,20 @@ class Link:
             elif size < READ_BYTES:
                 self._size = READ_BYTES
         except BlockingIOError:
-            pass  # the readiness was of an earlier moment
-        except Exception as error:  # noqa: BLE001 - the holder's: the hub would stop the watcher
+            pass  # no longer ready
+        except Exception as error:  # noqa: BLE001 - the holder's error would stop the hub's watcher
             self._holder.on_failure(error)
         return stamp_ns
 
     def on_silence(self) -> None:
-        """Fail; part of ``reactor.Readable``. Who does not read cannot tell silence."""
+        """Fail, unless reading is paused; part of ``reactor.Readable``."""
         if self._is_paused:
             return
         self.silence_ns = 0
         self._holder.on_failure(TimeoutError(errno.ETIMEDOUT, SILENCE))
 
     def _on_writable(self, mask: int) -> bool:
-        """Finish connecting, or send what waits; return whether there is something to read."""
+        """Finish connecting or send waiting data; return whether to read."""
         if not self._is_open:
             error = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if error:
@@ -293,7 +298,7 @@ class Link:
         self._reactor.watch(self.descriptor, reading | (WRITABLE if self._outbox else 0))
 
     def _notice_end(self, mask: int) -> None:
-        """Raise what a socket that nobody reads tells of its end, if that is what it tells."""
+        """Raise the error of a paused socket that has ended."""
         if not mask & (ENDING | BROKEN):
             return
         error = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

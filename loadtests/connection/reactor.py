@@ -1,4 +1,4 @@
-"""The reactor: one watcher of the hub, on one epoll of our own, for all sockets of a process.
+"""The reactor: one epoll for all sockets of a process, behind one watcher of gevent's hub.
 
 ::
 
@@ -6,12 +6,12 @@
                                     ├─ link
                                     └─ …
 
-A watcher for each socket would let a burst over thousands of them run before any
-greenlet does. Here a turn takes at most ``MAX_SOCKETS`` of them and ``MAX_TURN_NS``,
-then the hub runs its greenlets; epoll is level-triggered, so what was left comes back.
+With a watcher for each socket, a burst on thousands of them would run before any greenlet.
+A turn of the reactor reads at most ``MAX_SOCKETS`` sockets and ends after ``MAX_TURN_NS``; then
+the hub runs its greenlets. Epoll is level-triggered, so unread sockets come again.
 
-A reactor holds a descriptor, a watcher and a timer only while it has links: the first
-link makes them, after Locust's ``--processes`` has forked, and the last takes them along.
+A reactor has a descriptor, a watcher and a timer only while it has links. The first link
+creates them, after Locust's ``--processes`` has forked; the last one removes them.
 """
 
 from __future__ import annotations
@@ -25,42 +25,42 @@ import gevent
 from gevent import monkey
 
 MAX_SOCKETS: Final = 64
-"""Sockets that one turn reads."""
+"""The number of sockets that one turn reads."""
 MAX_TURN_NS: Final = 3_000_000
-"""A turn ends after the socket that passes this."""
+"""A turn ends after the socket that exceeds this."""
 _SWEEP_MOST_S: Final = 1.0
 _SWEEP_LEAST_S: Final = 0.01
 _SWEEPS_A_LIMIT: Final = 4
 _NS_PER_S: Final = 1_000_000_000
 
-READABLE: Final[int] = 0x001  # EPOLLIN; gevent hides the names of ``select``
+READABLE: Final[int] = 0x001  # EPOLLIN; gevent removes the names from ``select``
 WRITABLE: Final[int] = 0x004  # EPOLLOUT
-BROKEN: Final[int] = 0x008 | 0x010  # EPOLLERR, EPOLLHUP: epoll tells them unasked
-ENDING: Final[int] = 0x2000  # EPOLLRDHUP: the other end has closed, whatever is still unread
+BROKEN: Final[int] = 0x008 | 0x010  # EPOLLERR, EPOLLHUP: epoll always reports them
+ENDING: Final[int] = 0x2000  # EPOLLRDHUP: the other end has closed, even with unread data
 
 
 class Readable(Protocol):
-    """What a reactor calls, always in the hub: nothing of it may block or raise."""
+    """Receives a reactor's callbacks in the hub; they must not block or raise."""
 
     heard_ns: int
-    """The last read's stamp."""
+    """Stamp of the last read."""
     silence_ns: int
-    """After so long without a read the link is dead; 0 while nobody judges it."""
+    """The link is dead after this time without a read; 0 turns the check off."""
 
     def on_ready(self, mask: int) -> int:
-        """Do what the descriptor is ready for; return the read's stamp, 0 without one."""
+        """Read or write; return the stamp of the read, 0 without one."""
         ...
 
     def on_silence(self) -> None:
-        """Take note that nothing came for longer than ``silence_ns``."""
+        """Take ``silence_ns`` without a read."""
         ...
 
 
 class Reactor:
-    """Calls links when their descriptors are ready. One for each hub.
+    """Calls links when their descriptors are ready; one reactor for each hub.
 
     Attributes:
-        longest_turn_ns: how long a turn has held the hub's greenlets, at most.
+        longest_turn_ns: length of the longest turn, in which no greenlet ran.
     """
 
     _of_hubs: Final[WeakKeyDictionary[Any, Reactor]] = WeakKeyDictionary()
@@ -77,7 +77,7 @@ class Reactor:
 
     @classmethod
     def of_hub(cls) -> Reactor:
-        """Return this hub's reactor; after a fork a new one, whose sockets are nobody else's."""
+        """Return this hub's reactor; a forked process gets a new one."""
         hub = gevent.get_hub()
         reactor = cls._of_hubs.get(hub)
         if reactor is None or reactor._process != os.getpid():  # noqa: SLF001 - its own class
@@ -86,22 +86,28 @@ class Reactor:
 
     @property
     def is_idle(self) -> bool:
-        """Whether neither a descriptor nor a watcher is held."""
+        """Whether it holds neither descriptor nor watcher."""
         return self._epoll is None
 
     def add(self, descriptor: int, link: Readable, mask: int) -> None:
-        """Watch a descriptor."""
+        """Watch a descriptor.
+
+        Args:
+            descriptor: of the socket.
+            link: its callbacks.
+            mask: the epoll events to watch for.
+        """
         if self._epoll is None:
             self._open()
         self._links[descriptor] = link
         self._epoll.register(descriptor, mask)
 
     def watch(self, descriptor: int, mask: int) -> None:
-        """Watch a descriptor for something else."""
+        """Watch a descriptor for other events."""
         self._epoll.modify(descriptor, mask)
 
     def remove(self, descriptor: int) -> None:
-        """Watch a descriptor no more. To be called before it is closed: numbers are used again."""
+        """Stop watching a descriptor; call this before closing it, as numbers are reused."""
         del self._links[descriptor]
         self._left = [ready for ready in self._left if ready[0] != descriptor]
         self._epoll.unregister(descriptor)
@@ -109,14 +115,14 @@ class Reactor:
             self._close()
 
     def judge_silence(self, silence_ns: int) -> None:
-        """Look at the links often enough to notice so long a silence with a quarter's error."""
+        """Check the links often enough to notice ``silence_ns`` with an error of a quarter."""
         wanted_s = max(_SWEEP_LEAST_S, silence_ns / _NS_PER_S / _SWEEPS_A_LIMIT)
         if wanted_s < self._sweep_s:
             self._sweep_s = wanted_s
             self._start_timer()
 
     def _open(self) -> None:
-        # gevent takes epoll out of ``select`` when it patches it.
+        # gevent removes epoll from ``select`` when it patches it.
         self._epoll = monkey.get_original("select", "epoll")()
         self._watcher = gevent.get_hub().loop.io(self._epoll.fileno(), 1)
         self._start_watcher()
@@ -143,8 +149,8 @@ class Reactor:
         try:
             self._turn()
         except BaseException:
-            # A link raises nothing, but a signal's handler may, wherever Python is: the hub
-            # stops a watcher whose callback raised, so it is started again behind its back.
+            # Links raise nothing, but a signal handler may raise anywhere. The hub stops a
+            # watcher whose callback raised, so it is started again.
             gevent.get_hub().loop.run_callback(self._start_watcher)
             raise
 
@@ -155,14 +161,14 @@ class Reactor:
     def _turn(self) -> None:
         began_ns = now_ns = time.monotonic_ns()
         until_ns = began_ns + MAX_TURN_NS
-        # What the last turn had no time for goes first: epoll has put it at its end.
+        # Sockets left from the last turn go first: epoll put them at its end.
         ready = self._left or self._epoll.poll(0, MAX_SOCKETS)
         self._left = []
         links = self._links
         for place, (descriptor, mask) in enumerate(ready, 1):
             link = links.get(descriptor)
             if link is None:
-                continue  # closed by a callback of this turn
+                continue  # closed during this turn
             now_ns = link.on_ready(mask) or now_ns
             if now_ns > until_ns:
                 self._left = ready[place:]

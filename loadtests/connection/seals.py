@@ -1,7 +1,7 @@
-"""TLS over a link, through memory: the reactor reads the socket, OpenSSL never does.
+"""TLS over a link, through memory buffers: the reactor reads the socket, not OpenSSL.
 
-A :class:`Seal` stands between a link and its holder: to the link it is the holder, to
-the holder it is the link. Its memory, tens of kilobytes a connection, is OpenSSL's.
+A :class:`Seal` is the holder of a link, and a link to its own holder. OpenSSL needs tens of
+kilobytes for each connection.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ _READ_BYTES: Final = 65_536  # more than the 16 KiB of a TLS record
 
 
 class Seal:
-    """A TLS client on a :class:`Link`, with the link's own verbs.
+    """A TLS client on a :class:`Link`, with the link's methods.
 
     Args:
-        holder: who hears of what comes, in plain.
-        context: whom to trust.
-        host: the name that the server's certificate must carry.
+        holder: receives the callbacks, with decrypted data.
+        context: the trust settings.
+        host: the name in the server's certificate.
         stamped: as for a link.
         receive_buffer_bytes: as for a link.
         clock: as for a link.
@@ -51,29 +51,42 @@ class Seal:
 
     @property
     def is_closed(self) -> bool:
-        """Whether no socket is held."""
+        """Whether it holds no socket."""
         return self._link.is_closed
 
     @property
     def is_paused(self) -> bool:
-        """Whether nothing is read unasked."""
+        """Whether reading is paused."""
         return self._link.is_paused
 
     def open(self, family: int, address: Any, source: str | None = None) -> None:
-        """Begin to connect; the holder hears when TLS stands. Raises as ``Link.open``."""
+        """Begin to connect; the holder is told when TLS is established.
+
+        Args:
+            family: as for ``Link.open``.
+            address: as for ``Link.open``.
+            source: as for ``Link.open``.
+
+        Raises:
+            OSError: as ``Link.open``.
+        """
         self._link.open(family, address, source)
 
     def send(self, data: bytes) -> None:
-        """Encrypt and send. Raises as ``Link.send``."""
+        """Encrypt and send data.
+
+        Raises:
+            OSError: as ``Link.send``.
+        """
         self._tls.write(data)
         self._flush()
 
     def expect_within(self, silence_ns: int) -> None:
-        """Fail when nothing comes for so long."""
+        """Fail the link after ``silence_ns`` without a read."""
         self._link.expect_within(silence_ns)
 
     def pause(self) -> None:
-        """Read nothing any more, as ``Link.pause``."""
+        """Stop reading, as ``Link.pause``."""
         self._link.pause()
 
     def resume(self) -> None:
@@ -81,7 +94,7 @@ class Seal:
         self._link.resume()
 
     def take(self, most_bytes: int) -> int:
-        """Read at most so much of what is sealed, as ``Link.take``."""
+        """Read up to ``most_bytes`` of encrypted data, as ``Link.take``."""
         return self._link.take(most_bytes)
 
     def abort(self) -> None:
@@ -89,7 +102,7 @@ class Seal:
         self._link.abort()
 
     def close(self) -> None:
-        """Close the socket; idempotent. TLS is told no farewell: WebSocket has its own."""
+        """Close the socket without TLS's close_notify, as WebSocket has its own; idempotent."""
         self._link.close()
 
     def on_open(self) -> None:
@@ -97,7 +110,7 @@ class Seal:
         self._shake_hands()
 
     def on_data(self, stamp_ns: int, data: bytes) -> None:
-        """Decrypt everything that is whole; part of ``links.LinkHolder``."""
+        """Decrypt all complete records; part of ``links.LinkHolder``."""
         if data:
             self._incoming.write(data)
         else:
@@ -105,7 +118,7 @@ class Seal:
         if not self._is_open and not self._shake_hands():
             return
         plain, is_over = self._read_all()
-        self._flush()  # an answer of TLS itself, such as to a key update
+        self._flush()  # TLS may answer by itself, for example to a key update
         if plain:
             self._holder.on_data(stamp_ns, plain)
         if is_over and not self.is_closed:
@@ -125,13 +138,13 @@ class Seal:
         except ssl.SSLWantReadError:
             return False
         finally:
-            self._flush()  # also the alert that says why a certificate was not good enough
+            self._flush()  # also sends the alert about a rejected certificate
         self._is_open = True
         self._holder.on_open()
         return True
 
     def _read_all(self) -> tuple[bytes, bool]:
-        """Return what is whole, and whether the server has ended TLS or the connection."""
+        """Return the decrypted data, and whether the server has ended TLS or the connection."""
         parts = []
         try:
             while part := self._tls.read(_READ_BYTES):
@@ -139,7 +152,7 @@ class Seal:
         except ssl.SSLWantReadError:
             return b"".join(parts), False
         except ssl.SSLEOFError:
-            return b"".join(parts), True  # the TCP connection ended without a farewell of TLS
+            return b"".join(parts), True  # TCP ended without close_notify
         return b"".join(parts), True
 
     def _flush(self) -> None:

@@ -1,6 +1,6 @@
-"""A fault proxy for the loopback: what a network does to connections, on purpose and counted.
+"""A fault proxy for the loopback: it injects network faults into connections and counts them.
 
-``python -m loadtests.faults`` runs it as a process, ``loadtests.faults.proxy`` in a program.
+``python -m loadtests.faults`` is the process; ``loadtests.faults.proxy`` is the class.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The fault proxy as a process: ``python -m loadtests.faults HOST:PORT [--seed N]``.
 
-It says where it listens in one line on standard output, ``faults on URL control PORT``,
-and ends with SIGTERM or SIGINT.
+It prints one line when it listens, ``faults on URL control PORT``, and ends on SIGTERM or SIGINT.
 """
 
 from __future__ import annotations
@@ -18,30 +17,32 @@ from loadtests.results import ExitCode
 
 
 async def serve(proxy: FaultProxy) -> None:
-    """Run a proxy until a signal ends it."""
+    """Run a proxy until SIGTERM or SIGINT."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for by in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(by, stopping.set)
     url = await proxy.start()
     control, port = await serve_control(proxy)
-    print(f"{LISTENING}{url} control {port}", flush=True)  # noqa: T201 - it says where it listens
+    print(f"{LISTENING}{url} control {port}", flush=True)  # noqa: T201 - the answer of a command line
     await stopping.wait()
     control.close()
     await proxy.stop()
 
 
 def main() -> int:
-    """Run the process; returns its exit code."""
+    """Run the process and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m loadtests.faults", description=__doc__)
-    parser.add_argument("upstream", metavar="HOST:PORT", help="the server, on the loopback")
-    parser.add_argument("--seed", type=int, default=0, help="of every draw")
+    parser.add_argument(
+        "upstream", metavar="HOST:PORT", help="the server to proxy, on the loopback"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of every random draw")
     options = parser.parse_args()
     host, _, port = options.upstream.rpartition(":")
     try:
         proxy = FaultProxy(host, int(port), seed=options.seed)
     except (NotLoopback, ValueError) as error:
-        sys.stderr.write(f"{error}; write such as 127.0.0.1:3000\n")
+        sys.stderr.write(f"{error}; write the server like 127.0.0.1:3000\n")
         return ExitCode.USAGE
     with asyncio.Runner(loop_factory=make_fine_loop) as runner:
         runner.run(serve(proxy))

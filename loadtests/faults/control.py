@@ -1,11 +1,11 @@
-"""How a proxy in another process is told what to do: a line of JSON, answered by another.
+"""The control port of a proxy process: each line is a JSON command, answered by a JSON line.
 
     {"set": [{"type": "latency", "latency_ms": 5}]}     → {"at_ns": 123, …figures}
     {"read": true}                                      → {…figures}
-    anything else                                       → {"error": "what would be right"}
+    anything else                                       → {"error": "what is wrong"}
 
 OSError
-└── ControlError     the proxy refused what it was asked, in its own words
+└── ControlError     the proxy refused the command or closed the connection
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ MAX_LINE_BYTES: Final = 65_536
 
 
 class ControlError(OSError):
-    """The proxy did not do what it was asked."""
+    """The proxy refused a command or closed the connection."""
 
 
 class ControlSide(asyncio.Protocol):
-    """One connection of somebody who says what a proxy is to do."""
+    """The proxy's end of one control connection."""
 
     def __init__(self, proxy: FaultProxy) -> None:
         self._proxy = proxy
@@ -37,7 +37,7 @@ class ControlSide(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection."""
+        """Keep the transport."""
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
@@ -51,18 +51,18 @@ class ControlSide(asyncio.Protocol):
 
 
 async def serve_control(proxy: FaultProxy) -> tuple[asyncio.Server, int]:
-    """Listen on the loopback for what a proxy is to do, and return the server and its port."""
+    """Listen on the loopback for control connections; return the server and its port."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: ControlSide(proxy), "127.0.0.1", 0)
     return server, int(server.sockets[0].getsockname()[1])
 
 
 def answer(proxy: FaultProxy, line: bytes) -> dict[str, Any]:
-    """Do what a line asks of a proxy, and return the answer."""
+    """Execute a command line on a proxy and return the answer."""
     try:
         asked = json.loads(line)
         if not isinstance(asked, dict) or asked.keys() not in ({"set"}, {"read"}):
-            return {"error": 'say {"set": [toxics]} or {"read": true}'}
+            return {"error": 'unknown command: write {"set": [toxics]} or {"read": true}'}
         if "read" in asked:
             return proxy.figures()
         return {"at_ns": proxy.set(parse_toxics(asked["set"])), **proxy.figures()}
@@ -71,7 +71,7 @@ def answer(proxy: FaultProxy, line: bytes) -> dict[str, Any]:
 
 
 class ProxyControl:
-    """The other end of the control port, for programs that wait for their answers."""
+    """The client's end of a control connection; every call waits for its answer."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=ANSWER_S)
@@ -85,15 +85,24 @@ class ProxyControl:
         self.close()
 
     def set(self, toxics: Sequence[Toxic]) -> dict[str, Any]:
-        """Set the toxics; the figures come with ``at_ns``, when they began. Raises OSError."""
+        """Replace the toxics; return the figures, with ``at_ns`` when the change took effect.
+
+        Raises:
+            ControlError: the proxy refused them.
+            OSError: no answer.
+        """
         return self._ask({"set": [describe(toxic) for toxic in toxics]})
 
     def read(self) -> dict[str, Any]:
-        """Return ``FaultProxy.figures``. Raises OSError."""
+        """Return ``FaultProxy.figures``.
+
+        Raises:
+            OSError: no answer.
+        """
         return self._ask({"read": True})
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._file.close()
         self._socket.close()
 
@@ -102,7 +111,7 @@ class ProxyControl:
         self._file.flush()
         line = self._file.readline()
         if not line:
-            raise ControlError("the fault proxy hung up")
+            raise ControlError("the fault proxy closed the control connection")
         found: dict[str, Any] = json.loads(line)
         if "error" in found:
             raise ControlError(found["error"])

@@ -1,4 +1,4 @@
-"""One direction of one connection through the proxy: what is held, until when, and how much."""
+"""One direction of a proxied connection: how many bytes it holds back, and until when."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from loadtests.faults.messages import Cutter, DropCount
 from loadtests.faults.toxics import Bandwidth, Drop, Stall, Timeout, Toxic
 
 HELD_BYTES: Final = 4 * 1_048_576
-"""What is on its way in a flow before its sender is held back."""
+"""Bytes that a flow holds before it stops reading from the sender."""
 NARROW_HELD_BYTES: Final = 64 * 1_024
-"""The same where a rate is kept: a longer queue would hide the slow reader from its sender."""
+"""The same with a bandwidth limit; a longer queue would hide the slow reader from the sender."""
 _NS_PER_S: Final = 1_000_000_000
 
 
 class ToxicFlow:
-    """Passes bytes from one transport to another, each piece when it is due.
+    """Passes bytes from one transport to another, each piece at its due time.
 
     Args:
-        source: paused; it is read from the first ``use`` on.
-        sink: where the bytes go.
-        draw: decides jitter and slices.
-        on_over: called when the source's end was passed on.
-        late_ns: is given how late each piece that had to wait went out.
+        source: a paused transport; the first ``use`` starts reading it.
+        sink: the transport that the bytes go to.
+        draw: decides jitter and slice sizes.
+        on_over: called after the source's end was passed on.
+        late_ns: collects the lateness of each delayed piece, ns.
 
     Attributes:
-        is_held: whether the source is not read at present.
+        is_held: whether reading from the source is paused.
         is_over: whether the end was passed on, or the flow was closed.
     """
 
@@ -60,20 +60,20 @@ class ToxicFlow:
         self._timer: asyncio.TimerHandle | None = None
 
     def use(self, toxics: Sequence[Toxic], drops: Mapping[Drop, DropCount]) -> None:
-        """Apply these toxics to what comes from now on."""
+        """Apply these toxics to bytes that arrive from now on."""
         self._toxics = toxics
         self._drops = [drops[toxic] for toxic in toxics if isinstance(toxic, Drop)]
         self._pass_on()
 
     def cut_frames(self) -> None:
-        """Look at what passes as WebSocket frames from here on."""
+        """Treat the bytes from here on as WebSocket frames."""
         self._cutter = Cutter()
 
     def put(self, data: bytes) -> int:
-        """Take bytes from the source, and return how many of them were not lost on purpose.
+        """Take bytes from the source; return how many were not dropped.
 
         Raises:
-            NoWebSocket: they are no frames where frames are looked for.
+            NoWebSocket: frames were expected and the bytes are none.
         """
         now_ns = time.monotonic_ns()
         if self._cutter is not None:
@@ -87,26 +87,26 @@ class ToxicFlow:
         return len(data)
 
     def end(self) -> None:
-        """Pass the source's end on, after what waits."""
+        """Pass the source's end on, after the bytes that wait."""
         if self._cutter is not None:
             self._waiting.append((time.monotonic_ns(), self._cutter.rest()))
         self._has_ended = True
         self._pass_on()
 
     def hold(self, is_full: bool) -> None:
-        """Wait for a sink whose buffer is full, or go on."""
+        """Stop writing while the sink's buffer is full, or go on."""
         self._is_sink_full = is_full
         self._pass_on()
 
     def close(self) -> None:
-        """Forget what waits."""
+        """Discard the bytes that wait."""
         self.is_over = True
         self._waiting.clear()
         if self._timer is not None:
             self._timer.cancel()
 
     def _loses(self, frame: bytes) -> bool:
-        # Every rule counts every frame, whether another took it or not: no short cut.
+        # Every rule must count every frame, so this does not stop at the first match.
         return sum(drop.takes(frame) for drop in self._drops) > 0
 
     def _pass_on(self, is_timed: bool = False) -> None:
@@ -138,7 +138,7 @@ class ToxicFlow:
             self._on_over()
 
     def _regulate(self, is_stalled: bool) -> None:
-        """Read the source or leave it, so that what is held stays bounded."""
+        """Pause or resume the source, so that the bytes held stay bounded."""
         is_narrow = pick(self._toxics, Bandwidth) is not None
         most = NARROW_HELD_BYTES if is_narrow else HELD_BYTES
         should_hold = is_stalled or self._is_sink_full or self._waiting_bytes > most

@@ -1,4 +1,4 @@
-"""When what comes in goes out again: latency, jitter, bandwidth and slices as arithmetic. Pure.
+"""The due time of each piece: latency, jitter, bandwidth and slices as arithmetic. Pure.
 
 in ──► cut into slices ──► + latency ± jitter ──► not before its turn ──► at the rate ──► out
 """
@@ -14,16 +14,16 @@ from loadtests.faults.toxics import Bandwidth, Latency, Slicer, Toxic
 _NS_PER_MS: Final = 1_000_000
 _NS_PER_US: Final = 1_000
 _NS_PER_S: Final = 1_000_000_000
-_BURST_S: Final = 0.05  # a rate is kept in steps of this length, so that it looks even
+_BURST_S: Final = 0.05  # a bandwidth limit works in steps of this length
 
 T = TypeVar("T", bound=Toxic)
 
 
 class DelayLine:
-    """One direction of one connection.
+    """The due times of one direction of a connection.
 
     Args:
-        draw: decides jitter and slices; a line with the same draw does the same.
+        draw: decides jitter and slice sizes; the same draw gives the same times.
     """
 
     __slots__ = ("_draw", "_free_ns", "_last_ns")
@@ -34,9 +34,12 @@ class DelayLine:
         self._free_ns = 0
 
     def put(self, data: bytes, now_ns: int, toxics: Sequence[Toxic]) -> Iterator[tuple[int, bytes]]:
-        """Yield the pieces of what came in at ``now_ns``, each with when it is due (ns).
+        """Yield the pieces of the data, each with its due time in ns; due times never decrease.
 
-        Due times never go back, whatever was put before.
+        Args:
+            data: bytes that arrived.
+            now_ns: when they arrived.
+            toxics: the toxics of this direction.
         """
         latency, bandwidth = pick(toxics, Latency), pick(toxics, Bandwidth)
         for wait_ns, piece in self._cut(data, pick(toxics, Slicer), bandwidth):
@@ -72,5 +75,5 @@ class DelayLine:
 
 
 def pick(toxics: Sequence[Toxic], kind: type[T]) -> T | None:
-    """Return the first toxic of a kind, None when there is none."""
+    """Return the first toxic of a kind; None without one."""
     return next((toxic for toxic in toxics if isinstance(toxic, kind)), None)

@@ -1,4 +1,4 @@
-"""One client's connection and the proxy's own to the server, with a flow each way."""
+"""A proxied connection: the client's, the proxy's to the server, and a flow each way."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from loadtests.faults.toxics import Carrier, Drop, ResetPeer, Stream, Timeout, T
 
 CONNECT_S: Final = 5.0
 RECEIVE_BYTES: Final = 64 * 1_024
-"""What the kernel takes from the server for us: a slow reader must not hide in it."""
+"""Receive buffer towards the server; a larger one would hide a slow reader."""
 _MS_PER_S: Final = 1_000
 
 _log = logging.getLogger("faults")
 
 
 class ConnectionOwner(Protocol):
-    """What a link needs of its proxy.
+    """The part of the proxy that a connection needs.
 
     Attributes:
-        passed_bytes: bytes that went through, by direction.
-        late_ns: how late delayed pieces went out.
-        drops: the counts of each ``Drop`` that was ever set.
+        passed_bytes: bytes passed on, by direction.
+        late_ns: lateness of delayed pieces, ns.
+        drops: the counts of every ``Drop`` so far.
     """
 
     passed_bytes: dict[Stream, int]
@@ -38,15 +38,15 @@ class ConnectionOwner(Protocol):
 
     @property
     def toxics(self) -> Sequence[Toxic]:
-        """The toxics in force now."""
+        """The current toxics."""
         ...
 
     def forget(self, link: ProxiedConnection) -> None:
-        """Drop a link that is over."""
+        """Forget a connection that is over."""
 
 
 class ProxiedConnection:
-    """One client's connection and ours to the server, with a flow each way."""
+    """A client's connection and the proxy's own to the server, with a flow each way."""
 
     def __init__(
         self, proxy: ConnectionOwner, number: int, upstream: tuple[str, int], seed: int
@@ -58,24 +58,24 @@ class ProxiedConnection:
         self._head: HeadReader | None = HeadReader()
         self._sides: dict[Stream, asyncio.Transport] = {}
         self._flows: dict[Stream, ToxicFlow] = {}
-        self._early: list[tuple[Stream, bytes]] = []  # read before there was a flow
+        self._early: list[tuple[Stream, bytes]] = []  # read before the flow existed
         self._timers: list[asyncio.TimerHandle] = []
         self._met: set[Toxic] = set()
         self._opening: asyncio.Task[None] | None = None
 
     def begin(self, client: asyncio.Transport) -> None:
-        """Take the client's side, and connect to the server before anything is read."""
+        """Take the client's side; connect to the server before reading from it."""
         self._sides[Stream.DOWNSTREAM] = client
         client.pause_reading()
         self._opening = asyncio.create_task(self._connect(client))
 
     def join(self, server: asyncio.Transport) -> None:
-        """Take the server's side; its flow reads on when it is there."""
+        """Take the server's side; its flow resumes reading."""
         server.pause_reading()
         self._sides[Stream.UPSTREAM] = server
 
     def receive(self, stream: Stream, data: bytes) -> None:
-        """Take bytes on their way; the first request tells what the connection is."""
+        """Take bytes; the first request tells whether the connection is a WebSocket."""
         flow = self._flows.get(stream)
         if flow is None:
             # Some CPython 3.11 (3.11.2 for one) read although reading was paused at the start.
@@ -89,11 +89,11 @@ class ProxiedConnection:
                     self._learn(head)
             self.proxy.passed_bytes[stream] += flow.put(data)
         except NoWebSocket as error:
-            _log.error("a connection is given up: %s", error)
+            _log.error("closing a connection: %s", error)
             self.abort()
 
     def end(self, stream: Stream) -> None:
-        """Take the end of one direction: it follows what is still on its way."""
+        """Take the end of one direction, which follows the bytes still under way."""
         flow = self._flows.get(stream)
         if flow is None:
             self.abort()
@@ -101,19 +101,19 @@ class ProxiedConnection:
             flow.end()
 
     def pause(self, stream: Stream, is_full: bool) -> None:
-        """Hold back, or let go on, the flow towards a side whose buffer is full."""
+        """Pause or resume the flow towards a side whose buffer is full."""
         flow = self._flows.get(stream)
         if flow is not None:
             flow.hold(is_full)
 
     def lose(self, stream: Stream, error: Exception | None) -> None:
-        """Take the loss of one side; the other follows at once when it was no orderly end."""
+        """Take the loss of one side; end the other at once unless the end was orderly."""
         flow = self._flows.get(stream)
         if error is not None or flow is None or flow.is_over:
             self.abort()
 
     def update(self) -> None:
-        """Let the flows know that the toxics have changed."""
+        """Apply changed toxics to the flows."""
         for stream, flow in self._flows.items():
             toxics = [toxic for toxic in self.proxy.toxics if self._suffers(toxic, stream)]
             flow.use(toxics, self.proxy.drops)
@@ -121,7 +121,7 @@ class ProxiedConnection:
                 self._meet(toxic)
 
     def abort(self, *, is_reset: bool = False) -> None:
-        """End both sides now; with ``is_reset`` the client gets an RST."""
+        """Close both sides now; with ``is_reset`` the client gets an RST."""
         self.proxy.forget(self)
         for timer in self._timers:
             timer.cancel()
@@ -140,7 +140,7 @@ class ProxiedConnection:
             async with asyncio.timeout(CONNECT_S):
                 await loop.create_connection(lambda: ServerSide(self), sock=await self._dial())
         except (OSError, TimeoutError) as error:
-            _log.warning("the server cannot be reached: %s", error)
+            _log.warning("the server is unreachable: %s", error)
             self.abort()
             return
         server = self._sides[Stream.UPSTREAM]
@@ -157,7 +157,7 @@ class ProxiedConnection:
             self.receive(stream, data)
 
     async def _dial(self) -> socket.socket:
-        """Return a connected socket whose buffer is small, and set so before the window is."""
+        """Return a connected socket; its small buffer is set before the window is negotiated."""
         family = socket.AF_INET6 if ":" in self._upstream[0] else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -190,7 +190,7 @@ class ProxiedConnection:
         return draw.random() < toxic.toxicity
 
     def _meet(self, toxic: Toxic) -> None:
-        """Start the clock of a toxic that ends connections, once."""
+        """Start the timer of a toxic that ends connections, once."""
         if toxic in self._met or not isinstance(toxic, Timeout | ResetPeer):
             return
         self._met.add(toxic)
@@ -208,10 +208,7 @@ class ProxiedConnection:
 
 
 class _Side(asyncio.Protocol):
-    """What both ends of a link have in common.
-
-    ``reads`` is the flow that this side feeds, ``writes`` the one that it drains.
-    """
+    """One side of a connection: it feeds the flow ``reads`` and drains the flow ``writes``."""
 
     reads: Stream
     writes: Stream
@@ -237,33 +234,33 @@ class _Side(asyncio.Protocol):
 
 
 class ClientSide(_Side):
-    """The connection that a client made to the proxy."""
+    """The connection from a client to the proxy."""
 
     reads, writes = Stream.UPSTREAM, Stream.DOWNSTREAM
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin the link."""
+        """Begin the proxied connection."""
         self.link.begin(_quick(transport))
 
 
 class ServerSide(_Side):
-    """The connection that the proxy made to the server."""
+    """The connection from the proxy to the server."""
 
     reads, writes = Stream.DOWNSTREAM, Stream.UPSTREAM
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Complete the link."""
+        """Complete the proxied connection."""
         self.link.join(_quick(transport))
 
 
 def _quick(transport: asyncio.BaseTransport) -> asyncio.Transport:
-    """Let small writes go at once: Nagle's wait would be measured as the server's."""
+    """Turn off Nagle's algorithm, whose wait would be measured as the server's."""
     found = cast(asyncio.Transport, transport)
     found.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return found
 
 
 def _reset_when_closed(transport: asyncio.Transport) -> None:
-    # SO_LINGER of 0 s: close() sends an RST and forgets what was not sent (socket(7)).
+    # SO_LINGER of 0 s: close() sends an RST and discards unsent bytes (socket(7)).
     linger = struct.pack("ii", 1, 0)
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

@@ -1,7 +1,7 @@
-"""A connection's bytes as an HTTP head and WebSocket frames, just enough to lose whole ones. Pure.
+"""Cut a connection's bytes into an HTTP head and WebSocket frames, to drop whole frames. Pure.
 
 ValueError
-└── NoWebSocket      what the server sends after its 101 cannot be cut into frames
+└── NoWebSocket      the bytes cannot be cut into a head and frames
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ _LENGTH_16: Final = 126
 
 
 class NoWebSocket(ValueError):  # noqa: N818 - what the bytes are
-    """Bytes that are no frames, or a frame longer than is held."""
+    """The bytes are no head or frame, or one is longer than ``MAX_HELD_BYTES``."""
 
 
 def asks_for_websocket(head: bytes) -> bool:
-    """Return whether a request's head asks to become a WebSocket (RFC 6455 §4.1)."""
+    """Return whether a request's head asks for a WebSocket (RFC 6455 §4.1)."""
     lines = head.lower().split(b"\r\n")
     return any(line.startswith(b"upgrade:") and b"websocket" in line for line in lines)
 
 
 class HeadReader:
-    """Waits for the end of an HTTP head."""
+    """Collects an HTTP head."""
 
     __slots__ = ("_held",)
 
@@ -37,10 +37,10 @@ class HeadReader:
         self._held = b""
 
     def feed(self, data: bytes) -> bytes | None:
-        """Take bytes; return the head once it is whole, without what follows it.
+        """Take bytes; return the head once it is complete, without the bytes after it.
 
         Raises:
-            NoWebSocket: no head ends within what is held.
+            NoWebSocket: the head is longer than ``MAX_HELD_BYTES``.
         """
         self._held += data
         head, end, _ = self._held.partition(_HEAD_END)
@@ -52,7 +52,7 @@ class HeadReader:
 
 
 class Cutter:
-    """Cuts a server's bytes into its answer's head and then whole frames, each as it stands."""
+    """Cuts a server's bytes into the head of its answer and whole frames, unchanged."""
 
     __slots__ = ("_held", "_in_head")
 
@@ -61,7 +61,7 @@ class Cutter:
         self._in_head = True
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return what is whole now, in order; joined, all of it is what was fed.
+        """Return the head and frames that are complete now, in order.
 
         Raises:
             NoWebSocket: a frame is longer than ``MAX_HELD_BYTES``.
@@ -76,12 +76,12 @@ class Cutter:
         return whole
 
     def rest(self) -> bytes:
-        """Return what is held and will never be whole, now that the server has ended."""
+        """Return the incomplete bytes at the end of the connection."""
         held, self._held = self._held, b""
         return held
 
     def _next_size(self) -> int:
-        """Return the size of what is whole at the front, 0 while nothing is."""
+        """Return the size of the first head or frame; 0 while it is incomplete."""
         held = self._held
         if self._in_head:
             end = held.find(_HEAD_END)
@@ -102,7 +102,7 @@ class Cutter:
 
 
 def text_of(frame: bytes) -> bytes | None:
-    """Return the text of a whole, unmasked, uncompressed text frame; None for any other."""
+    """Return the text of an unfragmented, unmasked text frame; None for any other frame."""
     if len(frame) < 2 or frame[0] != _WHOLE_TEXT or frame[1] & _MASKED:
         return None
     if frame[1] < _LENGTH_16:
@@ -111,11 +111,11 @@ def text_of(frame: bytes) -> bytes | None:
 
 
 class DropCount:
-    """What one ``Drop`` has seen and taken, over all connections.
+    """Counts one ``Drop`` over all connections.
 
     Attributes:
         seen: messages that carried one of its events.
-        dropped: of these, how many were taken out.
+        dropped: how many of them were removed.
     """
 
     def __init__(self, drop: Drop) -> None:
@@ -126,7 +126,7 @@ class DropCount:
         self._chosen = frozenset(draw.sample(range(drop.of), drop.count))
 
     def takes(self, frame: bytes) -> bool:
-        """Return whether a frame of the server is to be lost; counts it."""
+        """Count a frame of the server; return whether to drop it."""
         text = text_of(frame)
         if text is None or not text.startswith(self._starts) or b'"snapshot":true' in text:
             return False

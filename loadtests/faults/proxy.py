@@ -1,9 +1,9 @@
-"""The fault proxy: listens on the loopback, passes bytes to one server, and does what it is told.
+"""The fault proxy: listens on the loopback, passes bytes to one server and applies toxics.
 
-Loopback only, on both sides: it is made to hurt what we own.
+Both sides must be on the loopback, so that it can only disturb this machine.
 
 ValueError
-└── NotLoopback      an address that is not this machine's own
+└── NotLoopback      an address outside this machine
 """
 
 from __future__ import annotations
@@ -24,23 +24,26 @@ KEPT_LATENESSES: Final = 10_000
 
 
 class NotLoopback(ValueError):  # noqa: N818 - what the address is
-    """An address outside this machine."""
+    """The address is outside this machine."""
 
 
 class FaultProxy:
     """One proxy in front of one server.
 
     Args:
-        host: the server's address, a loopback one.
+        host: the server's loopback address.
         port: the server's port.
-        seed: decides who suffers when a toxicity is below 1, and jitter and slices.
+        seed: decides jitter, slices, and the connections affected by a toxicity below 1.
 
     Attributes:
-        toxics: what is done now.
-        opened: connections taken so far.
-        passed_bytes: what went through, by direction.
-        late_ns: how late the last pieces went out that had to wait, since the last ``set``.
-        drops: what each ``Drop`` that ever was set has seen and taken.
+        toxics: the current toxics.
+        opened: connections accepted so far.
+        passed_bytes: bytes passed on, by direction.
+        late_ns: lateness of the last delayed pieces since the last ``set``, ns.
+        drops: the counts of every ``Drop`` so far.
+
+    Raises:
+        NotLoopback: the host is not on the loopback.
     """
 
     def __init__(self, host: str, port: int, *, seed: int = 0) -> None:
@@ -56,7 +59,12 @@ class FaultProxy:
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
-        """Listen, and return the URL to use in place of the server's."""
+        """Listen; return the URL to use in place of the server's.
+
+        Raises:
+            NotLoopback: the host is not on the loopback.
+            OSError: the address is in use.
+        """
         _require_loopback(host)
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: ClientSide(self.open()), host, port)
@@ -74,9 +82,9 @@ class FaultProxy:
             await server.wait_closed()
 
     def set(self, toxics: Iterable[Toxic]) -> int:
-        """Do this from now on, to connections that are there too; returns when (monotonic ns).
+        """Replace the toxics, for open connections too; return when (monotonic ns).
 
-        A ``Drop`` that is set again while it goes on keeps its counts.
+        A ``Drop`` that stays set keeps its counts.
         """
         self.toxics = tuple(toxics)
         self.late_ns.clear()
@@ -88,7 +96,7 @@ class FaultProxy:
         return time.monotonic_ns()
 
     def figures(self) -> dict[str, Any]:
-        """Return what was counted, as JSON can hold it."""
+        """Return all counts as JSON values."""
         return {
             "connections": len(self._links),
             "opened": self.opened,
@@ -103,14 +111,14 @@ class FaultProxy:
         }
 
     def open(self) -> ProxiedConnection:
-        """Make the link of a connection that has just come."""
+        """Return the proxied connection for a new client."""
         self.opened += 1
         link = ProxiedConnection(self, self.opened, self._upstream, self._seed)
         self._links.add(link)
         return link
 
     def forget(self, link: ProxiedConnection) -> None:
-        """Drop a link that is over."""
+        """Forget a connection that is over."""
         self._links.discard(link)
 
 
@@ -120,4 +128,4 @@ def _require_loopback(host: str) -> None:
     except ValueError:
         is_ours = False
     if not is_ours:
-        raise NotLoopback(f"{host} is not on the loopback; the proxy serves 127.0.0.0/8 and ::1")
+        raise NotLoopback(f"{host} is not on the loopback; use 127.0.0.0/8 or ::1")

@@ -1,7 +1,7 @@
-"""What can be done to a connection, in the words of toxiproxy, as frozen records.
+"""The toxics: faults of a connection, named as in toxiproxy, as frozen records.
 
 ValueError
-└── ToxicError       a description of a toxic is unknown, incomplete or out of range
+└── ToxicError       a toxic's description is unknown, incomplete or out of range
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from typing import Any, ClassVar, Final
 
 
 class ToxicError(ValueError):
-    """A toxic that cannot be; the words say what would be right."""
+    """The description of a toxic is not valid."""
 
 
 class Stream(StrEnum):
-    """Which way: towards the server, or towards the client."""
+    """The direction: towards the server or towards the client."""
 
     UPSTREAM = "upstream"
     DOWNSTREAM = "downstream"
 
 
 class Carrier(StrEnum):
-    """Which connections: WebSocket ones alone, or all."""
+    """The connections: WebSocket connections only, or all."""
 
     WEBSOCKET = "websocket"
     ALL = "all"
@@ -32,13 +32,13 @@ class Carrier(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Toxic:
-    """What every toxic says.
+    """The fields of every toxic.
 
     Attributes:
-        stream: the direction that suffers.
-        carrier: the connections that suffer. What asks for an upgrade in its first request
-            is a WebSocket connection.
-        toxicity: the share of those connections, drawn by seed for each: 0 to 1.
+        stream: the direction it affects.
+        carrier: the connections it affects. A WebSocket connection asks for an upgrade in its
+            first request.
+        toxicity: the share of those connections, 0 to 1; the seed decides which.
     """
 
     kind: ClassVar[str] = ""
@@ -48,16 +48,16 @@ class Toxic:
 
     def __post_init__(self) -> None:
         if not 0 <= self.toxicity <= 1:
-            raise ToxicError(f"toxicity is {self.toxicity}; it is a share from 0 to 1")
+            raise ToxicError(f"toxicity is {self.toxicity}; write a share from 0 to 1")
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, int | float) and value < 0:
-                raise ToxicError(f"{self.kind}: {field.name} is {value}; it is 0 or more")
+                raise ToxicError(f"{self.kind}: {field.name} is {value}; write 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Latency(Toxic):
-    """Each byte comes later by ``latency_ms`` ± at most ``jitter_ms`` (even), never reordered."""
+    """Delays each byte by ``latency_ms`` ± up to ``jitter_ms`` (uniform), in order."""
 
     kind: ClassVar[str] = "latency"
     latency_ms: float
@@ -66,7 +66,7 @@ class Latency(Toxic):
 
 @dataclass(frozen=True, kw_only=True)
 class Bandwidth(Toxic):
-    """At most so many KB (1,024 B) a second; what is over waits, and the sender is held back."""
+    """Passes at most ``rate_kb_s`` KB (1,024 B) a second, and slows the sender down."""
 
     kind: ClassVar[str] = "bandwidth"
     rate_kb_s: float
@@ -74,12 +74,12 @@ class Bandwidth(Toxic):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.rate_kb_s:
-            raise ToxicError("bandwidth: rate_kb_s is 0; to let nothing through use stall")
+            raise ToxicError("bandwidth: rate_kb_s is 0; use stall to pass nothing")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Slicer(Toxic):
-    """Cuts into pieces of ``average_size`` ± ``size_variation`` B, ``delay_us`` between them."""
+    """Cuts data into pieces of ``average_size`` ± ``size_variation`` B, ``delay_us`` apart."""
 
     kind: ClassVar[str] = "slicer"
     average_size: int
@@ -89,19 +89,21 @@ class Slicer(Toxic):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.average_size <= self.size_variation:
-            raise ToxicError("slicer: average_size is over size_variation, or pieces are empty")
+            raise ToxicError(
+                "slicer: average_size must exceed size_variation, or pieces would be empty"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stall(Toxic):
-    """Nothing is read or passed on until the toxic is taken away: a reader that stopped."""
+    """Reads and passes nothing until the toxic is removed, like a reader that stopped."""
 
     kind: ClassVar[str] = "stall"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timeout(Toxic):
-    """What comes is thrown away; the connection is closed after ``timeout_ms``, 0 = never."""
+    """Discards all data and closes the connection after ``timeout_ms``; 0 never closes it."""
 
     kind: ClassVar[str] = "timeout"
     timeout_ms: float = 0.0
@@ -109,7 +111,7 @@ class Timeout(Toxic):
 
 @dataclass(frozen=True, kw_only=True)
 class ResetPeer(Toxic):
-    """The client's connection is reset (RST) ``timeout_ms`` after the toxic meets it."""
+    """Resets the client's connection (RST) ``timeout_ms`` after the toxic first applies."""
 
     kind: ClassVar[str] = "reset_peer"
     timeout_ms: float = 0.0
@@ -117,10 +119,10 @@ class ResetPeer(Toxic):
 
 @dataclass(frozen=True, kw_only=True)
 class Drop(Toxic):
-    """Takes ``count`` whole WebSocket messages out of the next ``of``, drawn by ``seed``.
+    """Removes ``count`` whole WebSocket messages of the next ``of``, chosen by ``seed``.
 
-    Text messages of the server that carry one of ``events`` are counted, over all
-    connections in the order in which they pass; snapshots are none, for nobody is owed them.
+    It counts the server's text messages with one of ``events``, over all connections in the
+    order they pass. Snapshots do not count: no client is owed one.
     """
 
     kind: ClassVar[str] = "drop"
@@ -131,15 +133,17 @@ class Drop(Toxic):
 
     @property
     def name(self) -> str:
-        """What its counts are called among the proxy's figures."""
+        """The name of its counts in the proxy's figures."""
         return f"{'+'.join(self.events)} {self.count}/{self.of} seed {self.seed}"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.count > self.of:
-            raise ToxicError(f"drop: {self.count} cannot be taken out of {self.of}")
+            raise ToxicError(f"drop: cannot remove {self.count} of {self.of} messages")
         if self.stream is not Stream.DOWNSTREAM:
-            raise ToxicError("drop: only messages of the server are dropped; stream is downstream")
+            raise ToxicError(
+                "drop: only the server's messages can be dropped; write stream downstream"
+            )
 
 
 KINDS: Final[Mapping[str, type[Toxic]]] = {
@@ -148,16 +152,16 @@ KINDS: Final[Mapping[str, type[Toxic]]] = {
 
 
 def parse_toxics(descriptions: Iterable[Mapping[str, Any]]) -> tuple[Toxic, ...]:
-    """Return the toxics that JSON objects describe: ``{"type": "latency", "latency_ms": 5}``.
+    """Return the toxics of JSON objects such as ``{"type": "latency", "latency_ms": 5}``.
 
     Raises:
-        ToxicError: a type or a field is unknown, missing or out of range.
+        ToxicError: a type is unknown, or a field is unknown, missing or out of range.
     """
     return tuple(_parse(description) for description in descriptions)
 
 
 def describe(toxic: Toxic) -> dict[str, Any]:
-    """Return the JSON object of a toxic; ``parse_toxics`` is its inverse."""
+    """Return a toxic as a JSON object, the inverse of ``parse_toxics``."""
     return {"type": toxic.kind, **asdict(toxic)}
 
 
@@ -165,15 +169,17 @@ def _parse(description: Mapping[str, Any]) -> Toxic:
     content = dict(description)
     kind = KINDS.get(str(content.pop("type", "")))
     if kind is None:
-        raise ToxicError(f"{description.get('type')!r} is no toxic; use one of {', '.join(KINDS)}")
+        raise ToxicError(
+            f"unknown toxic {description.get('type')!r}; use one of {', '.join(KINDS)}"
+        )
     known = {field.name: field for field in fields(kind)}
     unknown = content.keys() - known.keys()
     if unknown:
         right = ", ".join(sorted(known))
-        raise ToxicError(f"{kind.kind} has no {', '.join(sorted(unknown))}; it has {right}")
+        raise ToxicError(f"{kind.kind} has no {', '.join(sorted(unknown))}; use {right}")
     missing = [n for n, f in known.items() if f.default is MISSING and n not in content]
     if missing:
-        raise ToxicError(f"{kind.kind} lacks {', '.join(missing)}")
+        raise ToxicError(f"{kind.kind} needs {', '.join(missing)}")
     try:
         content |= {n: t(content[n]) for n, t in _ENUMS.items() if n in content}
         if "events" in content:

@@ -1,1 +1,1 @@
-"""Health: what the generator, the gateway and their clocks are worth, second by second."""
+"""Health: probes of the generator, the gateway and their clocks, once a second."""

@@ -1,4 +1,4 @@
-"""How far another machine's clock is from ours, with a bound on the error. Pure.
+"""The offset of another machine's clock from ours, with an error bound. Pure.
 
 The exchange is NTP's (RFC 5905 §8). A ping leaves at T1 by our clock, is received at T2 and
 answered at T3 by the other's, and its answer is read at T4 by ours:
@@ -8,9 +8,9 @@ answered at T3 by the other's, and its answer is read at T4 by ours:
         ours    T1            T4        delay  = (T4 − T1) − (T3 − T2)
                                         offset = ((T2 − T1) + (T3 − T4)) / 2
 
-The offset (theirs − ours) is exact when both ways take equally long; whatever the ways are,
-it is off by at most half the delay. So the exchange with the smallest delay is believed
-(RFC 5905 §10, the clock filter), and what a clock may drift since then is added to the bound.
+The offset (theirs − ours) is exact when both ways take equally long, and is always off by at
+most half the delay. So the filter uses the exchange with the smallest delay (RFC 5905 §10), and
+adds the clocks' possible drift since then to the bound.
 
 ValueError
 └── ImpossibleExchange   the stamps of an exchange contradict each other
@@ -23,26 +23,26 @@ from dataclasses import dataclass
 from typing import Final
 
 KEPT: Final = 8
-"""Exchanges that are kept: the length of NTP's shift register (RFC 5905 §10)."""
+"""How many exchanges the filter keeps: as many as NTP's (RFC 5905 §10)."""
 DRIFT_PPM: Final = 15
-"""What a clock may run fast or slow: PHI of RFC 5905 §7.3, in millionths."""
+"""The largest drift of a clock, in millionths: PHI of RFC 5905 §7.3."""
 STAMP_ERROR_NS: Final = 1_000
 """The contract's stamps are whole microseconds."""
 
 
-class ImpossibleExchange(ValueError):  # noqa: N818 - what the stamps are
+class ImpossibleExchange(ValueError):  # noqa: N818 - it describes the stamps
     """Stamps that no pair of clocks can give."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """What was found.
+    """An estimate of the offset.
 
     Attributes:
-        offset_ns: their clock minus ours; add it to a stamp of ours to get theirs.
-        error_ns: the offset is off by at most this much, at the moment it was asked for.
+        offset_ns: their clock minus ours; add it to our stamp to get theirs.
+        error_ns: the error bound at the time of the call.
         delay_ns: of the exchange that it comes from, both ways together.
-        exchanges: how many it was chosen from.
+        exchanges: how many the filter chose from.
     """
 
     offset_ns: int
@@ -63,7 +63,7 @@ class _Exchange:
 
 
 class OffsetFilter:
-    """Keeps the last exchanges, and believes the one that bounds the error best."""
+    """Keeps the last exchanges, and uses the one with the smallest error bound."""
 
     __slots__ = ("_kept",)
 
@@ -71,7 +71,7 @@ class OffsetFilter:
         self._kept: deque[_Exchange] = deque(maxlen=KEPT)
 
     def add(self, sent_ns: int, received_ns: int, answered_ns: int, done_ns: int) -> None:
-        """Take an exchange.
+        """Add an exchange.
 
         Args:
             sent_ns: T1, when the ping left, by our clock.
@@ -80,8 +80,8 @@ class OffsetFilter:
             done_ns: T4, when the pong was read, by ours.
 
         Raises:
-            ImpossibleExchange: an answer before its question, or more time spent there
-                than passed here.
+            ImpossibleExchange: the answer precedes the question, or the other side took longer
+                than the exchange.
         """
         away_ns, there_ns = done_ns - sent_ns, answered_ns - received_ns
         if away_ns < 0 or there_ns < 0:
@@ -93,7 +93,7 @@ class OffsetFilter:
         self._kept.append(_Exchange(offset_ns, delay_ns, done_ns))
 
     def at(self, now_ns: int) -> Offset | None:
-        """Return the offset with its bound at a moment of our clock; None before any exchange."""
+        """Return the offset and its bound at a time of our clock; None before any exchange."""
         if not self._kept:
             return None
         best = min(self._kept, key=lambda exchange: exchange.error_ns(now_ns))

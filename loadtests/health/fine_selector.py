@@ -1,4 +1,4 @@
-"""A loop that waits to the microsecond, for what is due at a moment that is judged."""
+"""An event loop with timers exact to the microsecond, for work whose lateness is judged."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import sys
 from typing import Final
 
 _PR_SET_TIMERSLACK: Final = 29
-_SLACK_NS: Final = 1_000  # the kernel's default lets a timer be 50 µs late
+_SLACK_NS: Final = 1_000  # the kernel's default delays timers by up to 50 µs
 
 
 class FineSelector(selectors.EpollSelector):
-    """Waits to the microsecond. epoll's own timeout is whole milliseconds, rounded up.
+    """Waits with a timeout in microseconds. The timeout of epoll is rounded up to milliseconds.
 
-    An epoll descriptor is itself readable when anything in it is, and select(2) takes
-    its timeout in microseconds; the descriptor is a loop's first and so below 1,024.
+    An epoll descriptor is readable when any of its members is, and select(2) takes microseconds.
+    The descriptor is the loop's first, so it is below the limit of 1,024.
     """
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Return what is ready, as ``selectors.BaseSelector.select``."""
+        """Return the ready descriptors, as ``selectors.BaseSelector.select``."""
         if timeout is not None and timeout > 0:
             select.select([self.fileno()], [], [], timeout)
             timeout = 0
@@ -29,7 +29,7 @@ class FineSelector(selectors.EpollSelector):
 
 
 def make_fine_loop() -> asyncio.AbstractEventLoop:
-    """Return a loop whose timers are exact, as far as this system has such."""
+    """Return a loop with exact timers on Linux, and an ordinary one elsewhere."""
     if sys.platform != "linux":
         return asyncio.new_event_loop()
     ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, _SLACK_NS, 0, 0, 0)

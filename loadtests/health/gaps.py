@@ -1,4 +1,4 @@
-"""Times in which the gateway may be away because the scenario ordered it. Pure."""
+"""``Gaps``: when the gateway may be down because a command ended it. Pure."""
 
 from __future__ import annotations
 
@@ -6,35 +6,34 @@ from collections.abc import Iterable
 
 
 class Gaps:
-    """What fails within a gap is expected.
+    """Failures within a gap are expected.
 
-    A gap begins when the order is given, and is over with the first answer after a failure,
-    or after ``longest_ns``.
+    A gap begins with its command. It ends with the first answer after a failure, or after
+    ``longest_ns``.
 
     Args:
-        begins_ns: when each order is given.
-        longest_ns: how long the gateway may take to be back.
+        begins_ns: when each command is given, monotonic.
+        longest_ns: how long the gateway may take to answer again.
     """
 
     def __init__(self, begins_ns: Iterable[int], longest_ns: int) -> None:
-        self._begins_ns = sorted(begins_ns)
+        self._begins_ns = list(begins_ns)
         self._longest_ns = longest_ns
         self._has_failed = False
 
     def take_failure(self, now_ns: int) -> bool:
-        """Take something that failed; return whether that was to be expected."""
-        is_expected = self._newest_ns(now_ns) is not None
+        """Note a failure. Returns whether it was expected."""
+        is_expected = self._is_open(now_ns)
         self._has_failed = self._has_failed or is_expected
         return is_expected
 
     def take_answer(self, now_ns: int) -> bool:
-        """Take an answer; return whether it is the first of a gateway that was away."""
+        """Note an answer. Returns whether it ends a gap."""
         if not self._has_failed:
             return False
         self._has_failed = False
         self._begins_ns = [begin_ns for begin_ns in self._begins_ns if begin_ns > now_ns]
         return True
 
-    def _newest_ns(self, now_ns: int) -> int | None:
-        began = [at for at in self._begins_ns if at <= now_ns < at + self._longest_ns]
-        return began[-1] if began else None
+    def _is_open(self, now_ns: int) -> bool:
+        return any(at_ns <= now_ns < at_ns + self._longest_ns for at_ns in self._begins_ns)

@@ -1,9 +1,9 @@
-"""The gateway's clock as a process sees it through a run, where it is not the process's own.
+"""``GatewayClock``: the offset of the gateway's clock from this process's, during a run.
 
-One-way times subtract a stamp of one clock from a stamp of another. With one clock there
-is nothing to know. With two the difference is asked for when a run begins, every
-``ASK_EACH_S`` and when it ends, each time over a connection of its own; where the gateway
-does not stamp its pongs nobody can know it, and one-way times stay unmeasured.
+A one-way time is a stamp of one clock minus a stamp of another. With one clock no offset is
+needed. With two, the offset is measured when a run begins, every ``ASK_EACH_S`` and when it
+ends, over a connection of its own. When the gateway does not stamp its pongs, the offset is
+unknown and one-way times stay unmeasured.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ from itertools import pairwise
 from typing import Any, Final
 
 import gevent
+from locust.env import Environment
 
 from loadtests.errors import ClientError
 from loadtests.health.clock_offset import DRIFT_PPM, Offset
 from loadtests.health.target import fetch_clock_offset
+from loadtests.reading.pushes import PushTable
 
 ASK_EACH_S: Final = 10.0
-"""A gateway allows ten pings in ten seconds; a connection of its own asks eight."""
-NO_STAMPS: Final = "one-way times: the gateway's clock is another, and its pong has no stamps"
+"""A gateway allows ten pings in ten seconds; each measurement sends eight."""
+NO_STAMPS: Final = "one-way times: the gateway has another clock, and its pong has no stamps"
 
 _log = logging.getLogger(__name__)
 
@@ -30,18 +32,17 @@ Fetch = Callable[[str, str], Offset | None]
 
 
 class GatewayClock:
-    """Asks for the offset of a gateway's clock until it is stopped.
+    """Measures the offset of a gateway's clock until it is stopped.
 
     Args:
         url: ``http://HOST:PORT`` of the gateway.
         secret: its ``JWT_SECRET``.
         is_ours: whether it reads the same clock as this process.
-        fetch: finds an offset; a test gives its own.
+        fetch: measures an offset; tests replace it.
 
     Attributes:
-        offset_ns: the gateway's clock minus ours; 0 where they are one, None where nobody
-            knows it.
-        unmeasured: what could not be known, in words.
+        offset_ns: the gateway's clock minus ours; 0 for one clock, None when unknown.
+        unmeasured: messages on what could not be measured.
     """
 
     def __init__(
@@ -58,13 +59,13 @@ class GatewayClock:
         self._greenlet: gevent.Greenlet | None = None
 
     def start(self) -> None:
-        """Ask at once, and again and again from then on; with one clock do nothing."""
+        """Measure now and regularly from then on. With one clock, do nothing."""
         if not self._is_ours:
             self.ask()
             self._greenlet = gevent.spawn(self._ask_on)
 
     def stop(self) -> None:
-        """Ask once more and for the last time; idempotent."""
+        """Measure a last time and stop. Idempotent."""
         if self._greenlet is not None:
             self._greenlet.kill()
             self._greenlet = None
@@ -76,19 +77,19 @@ class GatewayClock:
             self.ask()
 
     def listen(self, listener: Callable[[int], None]) -> None:
-        """Tell ``listener`` the offset now, where it is known, and each time it is found anew."""
+        """Call ``listener`` with the offset, now if it is known and after each measurement."""
         self._listeners.append(listener)
         if self.offset_ns is not None:
             listener(self.offset_ns)
 
     def ask(self) -> None:
-        """Find the offset anew; where that fails the last one goes on to hold."""
+        """Measure the offset. After a failure the last offset stays valid."""
         try:
             found = self._fetch(self._url, self._secret)
         except (ClientError, ValueError) as error:
             _log.warning("the gateway's clock could not be read: %s", error)
             if not self._found:
-                self.unmeasured.add(f"one-way times: the gateway's clock is another: {error}")
+                self.unmeasured.add(f"one-way times: the gateway has another clock: {error}")
             return
         if found is None:
             self.unmeasured.add(NO_STAMPS)
@@ -99,9 +100,9 @@ class GatewayClock:
             listener(found.offset_ns)
 
     def error_ns(self, now_ns: int) -> int | None:
-        """Return what the offset was off by at most until now; None where nobody knows it.
+        """Return the largest possible error of the offset until now; None when unknown.
 
-        Between two estimates the older one holds, and the clocks may drift apart.
+        Between two measurements the older offset is used, while the clocks may drift.
         """
         if self._is_ours:
             return 0
@@ -114,12 +115,12 @@ class GatewayClock:
         )
 
     def moved_ns(self) -> int:
-        """Return how far two estimates in a row were apart at most."""
+        """Return the largest difference between two successive offsets."""
         offsets_ns = [found.offset_ns for _, found in self._found]
         return max((abs(b - a) for a, b in pairwise(offsets_ns)), default=0)
 
     def describe(self, t0_ns: int, now_ns: int) -> dict[str, Any]:
-        """Return what the manifest says of the offset, its estimates by second of the run."""
+        """Return what the manifest says of the offset, with all its measurements."""
         return {
             "offset_ns": self.offset_ns,
             "error_ns": self.error_ns(now_ns),
@@ -136,7 +137,18 @@ class GatewayClock:
         }
 
 
+def time_pushes_by(environment: Environment, clock: GatewayClock) -> None:
+    """Time an environment's pushes by the gateway's clock, once its offset is known."""
+    intake = PushTable.of(environment).intake
+    intake.offset_ns = None  # the offset of the last run may be another gateway's
+
+    def take(offset_ns: int) -> None:
+        intake.offset_ns = offset_ns
+
+    clock.listen(take)
+
+
 def widest_error_ns(errors_ns: list[int | None]) -> int | None:
-    """Return the bound that holds for all processes of a run: None where one has none."""
+    """Return the largest error bound of a run's processes; None when one has none."""
     known = [error_ns for error_ns in errors_ns if error_ns is not None]
     return max(known, default=0) if len(known) == len(errors_ns) else None

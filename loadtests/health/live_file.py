@@ -49,7 +49,7 @@ MEMBERS: Final[Mapping[str, tuple[str, str]]] = {
     "run_queue_percent": ("%", "of the second that one waited for a core"),
     "steal_percent": ("%", "of the machine's time that its host took"),
     "gc_pause_max_ns": ("ns", "the generator's longest garbage collection of this second"),
-    "strains": ("", "list of words: what was wrong with the generator in this second"),
+    "strains": ("", "list: which limits the generator broke in this second, see Strain"),
     "strained_s": ("s", "strained seconds of the steady phase so far"),
 }
 """Every member of the file: unit and meaning."""
@@ -70,6 +70,7 @@ class LiveFile:
         self._cores = os.cpu_count() or 1
         self._published: deque[tuple[float, int]] = deque()
         self._idle: dict[str, tuple[int, int]] = {}
+        self._gateway_cpu_ns: int | None = None
         self._strained_s = 0
 
     def write(
@@ -114,7 +115,7 @@ class LiveFile:
             "limits_wrong": figures.limits_wrong,
             "limits_undecided": figures.limits_undecided,
             "memory_per_client_bytes": self._memory_per_client(server),
-            **self._describe_generator(figures, phase),
+            **self._describe_generator(figures, phase, self._gateway_cpu(server)),
         }
         write_json(self.path, self.newest)
 
@@ -139,10 +140,26 @@ class LiveFile:
         more = clients - idle_clients
         return None if more < FEWEST_CLIENTS else round((memory - idle_memory) / more)
 
-    def _describe_generator(self, figures: LiveFigures, phase: Phase) -> dict[str, object]:
+    def _gateway_cpu(self, server: Mapping[str, object]) -> int | None:
+        """Return the gateway's CPU time since the second before; None while it is unknown."""
+        before, now = self._gateway_cpu_ns, server.get("cpu_ns")
+        self._gateway_cpu_ns = now if isinstance(now, int) else None
+        if before is None or self._gateway_cpu_ns is None:
+            return None
+        return max(0, self._gateway_cpu_ns - before)
+
+    def _describe_generator(
+        self, figures: LiveFigures, phase: Phase, gateway_cpu_ns: int | None
+    ) -> dict[str, object]:
         found = figures.generator
         share_p99_ns = figures.share.quantile_ns(0.99)
-        strains = find_strains(self._health, cores=self._cores, share_p99_ns=share_p99_ns, **found)
+        strains = find_strains(
+            self._health,
+            cores=self._cores,
+            share_p99_ns=share_p99_ns,
+            gateway_cpu_ns=gateway_cpu_ns,
+            **found,
+        )
         self._strained_s += bool(strains) and phase is Phase.STEADY
         return {
             "share_p99_ns": share_p99_ns,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from loadtests.results import Strain
+
 ABSENT: Final = "–"
 _NS_PER_MS: Final = 1_000_000
 _NS_PER_S: Final = 1_000_000_000
@@ -119,45 +121,64 @@ def _describe_gateway(live: Mapping[str, Any]) -> tuple[LiveReading, ...]:
     return _readings(Part.GATEWAY, rows)
 
 
-def _describe_generator(live: Mapping[str, Any]) -> tuple[LiveReading, ...]:
-    strains = live.get("strains") or ()
-    strained = f"{live['strained_s']:,} s" if live.get("strained_s") is not None else ABSENT
-    rows = (
+def describe_strains(live: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return each limit that the generator broke in a second, with its figure."""
+    broken = live.get("strains") or ()
+    return tuple(
+        f"{name} {text}" for strain, name, text, _ in _generator_rows(live) if strain in broken
+    )
+
+
+def _generator_rows(live: Mapping[str, Any]) -> tuple[tuple[Strain, str, str, str], ...]:
+    """Return each figure of the generator: the limit that it may break, name, text, meaning."""
+    return (
         (
+            Strain.SHARE,
             "own share p99",
             span(live.get("share_p99_ns")),
             "of a push, between kernel and user",
-            any(words.startswith("own share") for words in strains),
         ),
         (
+            Strain.CPU,
             "CPU",
             _percent(live.get("cpu_percent")),
             "of one core, the busiest process",
-            any(words.startswith("CPU") for words in strains),
         ),
         (
+            Strain.CORE_WAIT,
             "core wait",
             _percent(live.get("run_queue_percent")),
             "time that it waited for a core",
-            any(words.startswith("wait") for words in strains),
         ),
         (
+            Strain.STEAL,
             "stolen",
             _percent(live.get("steal_percent")),
             "of the machine's time, by its host",
-            any(words.startswith("time the host") for words in strains),
         ),
         (
+            Strain.COLLECTION,
             "longest GC",
             span(live.get("gc_pause_max_ns")),
             "garbage collection of this second",
-            any(words.startswith("garbage") for words in strains),
+        ),
+    )
+
+
+def _describe_generator(live: Mapping[str, Any]) -> tuple[LiveReading, ...]:
+    broken = live.get("strains") or ()
+    strained = f"{live['strained_s']:,} s" if live.get("strained_s") is not None else ABSENT
+    words = "; ".join(describe_strains(live))
+    rows = (
+        *(
+            (name, text, meaning, strain in broken)
+            for strain, name, text, meaning in _generator_rows(live)
         ),
         (
             "strained",
             strained,
-            "; ".join(strains) or "steady seconds so far in which the generator broke its limits",
-            bool(strains),
+            words or "steady seconds so far in which the generator broke its limits",
+            bool(broken),
         ),
     )
     return _readings(Part.GENERATOR, rows)

@@ -1,7 +1,7 @@
-"""The clockwork of a run in gevent's loop: a pump each second, a tick each 10 ms, a probe.
+"""``Pulse``: the periodic work of a run in gevent's loop: flush, tick and probe.
 
-The pump flushes the record; the tick measures how late the loop is; the probe may wait
-for the gateway's answer without holding up the other two. Deadlines are absolute.
+The flush writes the record once a second, the tick measures the loop's lag every 10 ms, and the
+probe waits for the gateway's figures without delaying the other two. Deadlines are absolute.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Final, Protocol
 
 import gevent
 
-from loadtests.health.probes import GeneratorProbe, TickClock
+from loadtests.health.generator_probe import GeneratorProbe, TickClock
 from loadtests.record.recording import SECOND_NS, Recorder
 from loadtests.record.second_seen import SecondSeen
 from loadtests.results import Series
 
 TARGET_LOST_S: Final = 5
 BREATH_S: Final = 0.002
-"""Between two steps of a flush sockets are read; a sleep of 0 would run greenlets alone."""
+"""The pause between steps of a flush, in s: with a sleep of 0 no socket would be read."""
 NO_SHARE: Final = "generator's own share of a push: no kernel receive stamp was read"
 
 _log = logging.getLogger(__name__)
@@ -30,23 +30,26 @@ class Readable(Protocol):
     """A probe of the gateway."""
 
     def read(self) -> tuple[int, dict[str, object]]:
-        """Wait for a second's figures; return when they were read, and what they say.
+        """Wait for a second's figures. Returns when they were read, monotonic ns, and the figures.
 
         Raises:
-            OSError: nobody answered in this second.
+            OSError: the gateway did not answer in this second.
         """
         ...
 
 
 class Pulse:
-    """Runs the clockwork until ``stop``.
+    """Runs the periodic work until ``stop``.
 
     Args:
-        recorder: what is flushed each second.
-        server: gives a reading each second; None where another process has it.
-        generator: read each second; None in a process that generates nothing.
-        on_second: called after each flush with what it held.
-        on_lost: called with words when the target stays silent or the clockwork breaks.
+        recorder: flushed each second.
+        server: probe of the gateway; None where another process has it.
+        generator: probe of this process; None in a process that generates no load.
+        on_second: called after each flush with its second.
+        on_lost: called with a message when the target stays silent or this work fails.
+
+    Attributes:
+        target_lost: whether the target has stopped answering.
     """
 
     def __init__(
@@ -71,14 +74,14 @@ class Pulse:
         """Start the greenlets."""
         works = [self._pump]
         if self.generator is not None:
-            self.generator.unmeasured.add(NO_SHARE)  # until the first one comes
+            self.generator.unmeasured.add(NO_SHARE)  # until the first one is read
             works.append(self._tick)
         if self.server is not None:
             works.append(self._probe)
         self._greenlets += [gevent.spawn(self._guard, work) for work in works]
 
     def stop(self) -> None:
-        """End them; a greenlet of theirs that calls this is ended by its own return."""
+        """End the greenlets, except one that calls this: it ends when it returns."""
         gevent.killall([g for g in self._greenlets if g is not gevent.getcurrent()])
         self._greenlets.clear()
         if self.generator is not None:
@@ -87,7 +90,7 @@ class Pulse:
     def _guard(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the record has a hole and the run must end
+        except Exception as error:  # noqa: BLE001 - after any error the record has a hole, and the run must end
             _log.exception("the record of the run broke")
             self.on_lost(f"the record of the run broke: {type(error).__name__}: {error}")
 
@@ -95,7 +98,7 @@ class Pulse:
         due_ns = self.recorder.t0_ns
         while True:
             second_ns, due_ns = due_ns, due_ns + SECOND_NS
-            _sleep_until(due_ns)
+            sleep_until(due_ns)
             seen = self.recorder.begin_flush(time.monotonic_ns())
             while self.recorder.flush_step():
                 gevent.sleep(BREATH_S)
@@ -119,7 +122,7 @@ class Pulse:
     def _tick(self) -> None:
         ticks = TickClock(time.monotonic_ns())
         while True:
-            _sleep_until(ticks.due_ns)
+            sleep_until(ticks.due_ns)
             now_ns = time.monotonic_ns()
             for lag_ns in ticks.take_lags(now_ns):
                 self.recorder.span(Series.LOOP_LAG, lag_ns, now_ns)
@@ -143,5 +146,6 @@ class Pulse:
             self.recorder.row("server", at_ns, figures)
 
 
-def _sleep_until(due_ns: int) -> None:
+def sleep_until(due_ns: int) -> None:
+    """Sleep until a time, monotonic, while other greenlets run."""
     gevent.sleep(max(0, due_ns - time.monotonic_ns()) / SECOND_NS)

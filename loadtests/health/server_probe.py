@@ -1,7 +1,7 @@
-"""What is read once a second of the gateway: its metrics, its process, the kernel beside it.
+"""The gateway's figures, read once a second: its metrics, its process, the kernel's.
 
-Everything that the target or the machine cannot give is absent from the figures and named
-in ``unmeasured``; it is never zero.
+A figure that the target or the machine does not give is absent and named in ``unmeasured``. It
+is never zero.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _METRICS: Final[Mapping[str, tuple[str, int]]] = {
     "tasks": ("tidegate_tasks", 1),
     "gc_pause_max_ns": ("tidegate_gc_pause_max_seconds", _NS_PER_S),
 }
-"""Column of ``server`` → metric, and how many of the column's units one of the metric's is."""
+"""Column of ``server`` → metric, and the factor from its unit to the column's."""
 _FDS: Final = "process_open_fds"
 _HTTP: Final = "tidegate_http_connections"
 
@@ -41,10 +41,10 @@ class ServerProbe:
     Args:
         url: ``http://HOST:PORT`` of the gateway.
         pid: its process when that is ours.
-        proc: where the kernel tells of itself.
+        proc: the kernel's ``/proc``; tests replace it.
 
     Attributes:
-        unmeasured: what could not be read so far, in words.
+        unmeasured: messages on what could not be read so far.
     """
 
     def __init__(self, url: str, pid: int | None, proc: Path = Path("/proc")) -> None:
@@ -61,7 +61,7 @@ class ServerProbe:
             self.follow(pid)
 
     def follow(self, pid: int) -> None:
-        """Read another process from now on: the gateway was started anew."""
+        """Read another process from now on: the gateway has restarted."""
         self._threads = None
         try:
             self._process = psutil.Process(pid)
@@ -70,17 +70,17 @@ class ServerProbe:
             self.unmeasured.add(f"server process figures: there is no process {pid}")
 
     def expect_gap(self, until_ns: int) -> None:
-        """Take it for granted until a moment that nothing answers: somebody asked for it."""
+        """Expect no answers until a time, monotonic: a command ended the gateway."""
         self._gap_until_ns = until_ns
 
     def read(self, now_ns: int) -> dict[str, object]:
         """Return the columns of ``server`` that could be measured.
 
         Args:
-            now_ns: the moment of the reading, monotonic.
+            now_ns: the time of the reading, monotonic.
 
         Raises:
-            OSError: nobody answers at the target's address.
+            OSError: the target does not answer.
         """
         is_gap = self._gap_until_ns is not None and now_ns < self._gap_until_ns
         found = self._from_kernel()
@@ -94,9 +94,9 @@ class ServerProbe:
             if self._process is not None:
                 return {"fds": self._process.num_fds()}
         except psutil.NoSuchProcess:
-            return {}  # it ended since it answered; the next reading says so
+            return {}  # it ended after it answered; the next reading reports that
         except psutil.AccessDenied:
-            self.unmeasured.add("server fds: the kernel does not show them of another's process")
+            self.unmeasured.add("server fds: the kernel hides them for another user's process")
             return {}
         self.unmeasured.add("server fds: not in /metrics")
         return {}
@@ -114,8 +114,8 @@ class ServerProbe:
             else:
                 self.unmeasured.add(f"server {column}: not in /metrics")
         if _FDS in metrics:
-            # Of the same moment as the clients, who come and go: the kernel's are of another. And
-            # without those of plain HTTP, which a publisher opens and keeps as it needs them.
+            # Taken at the same moment as the count of clients, unlike the kernel's. Without the
+            # descriptors of plain HTTP, which a publisher opens and closes as it needs.
             found["fds"] = int(metrics[_FDS] - metrics.get(_HTTP, 0))
         return found
 
@@ -127,7 +127,7 @@ class ServerProbe:
             found["pss_anon_bytes"] = read_pss_anon(process.pid, self._proc)
             found["core_wait_ns"] = self.core_wait_ns(process.pid)
         except psutil.Error as error:
-            # A gateway that is gone is the supervisor's news; here its figures end.
+            # The supervisor reports a gateway that has ended; here its figures end.
             if not is_gap:
                 self.unmeasured.add(f"server process figures to the end: {type(error).__name__}")
         if found.get("pss_anon_bytes", 0) is None:
@@ -135,9 +135,9 @@ class ServerProbe:
         return found
 
     def core_wait_ns(self, pid: int) -> int | None:
-        """Return how long the process waited for a core since the last reading.
+        """Return how long the process waited for a core since the last reading, in ns.
 
-        What its other threads used may be what its loop waited for, and is no excuse.
+        The time used by its other threads is subtracted: its loop may have waited for them.
         """
         before, self._threads = self._threads, read_threads(pid, self._proc)
         if self._threads is None:
@@ -157,7 +157,7 @@ class ServerProbe:
 
 
 def read_pss_anon(pid: int, proc: Path = Path("/proc")) -> int | None:
-    """Return a process's share of anonymous memory in bytes, None where the kernel hides it."""
+    """Return a process's share of anonymous memory in bytes; None when the kernel hides it."""
     try:
         lines = (proc / str(pid) / "smaps_rollup").read_text(encoding="ascii").splitlines()
     except OSError:
@@ -169,10 +169,10 @@ def read_pss_anon(pid: int, proc: Path = Path("/proc")) -> int | None:
 
 
 def read_threads(pid: int, proc: Path = Path("/proc")) -> tuple[int, int] | None:
-    """Return how long a process's first thread waited for a core and what its others used, in ns.
+    """Return how long a process's first thread waited for a core and its others ran, in ns.
 
     ``/proc/PID/task/TID/schedstat``: time on a core, time waiting for one, number of slices.
-    None where the kernel tells neither, or the process is gone.
+    None when the kernel hides them or the process has ended.
     """
     try:
         told = {
@@ -185,7 +185,7 @@ def read_threads(pid: int, proc: Path = Path("/proc")) -> tuple[int, int] | None
 
 
 def read_tcp_bytes(proc: Path = Path("/proc")) -> int | None:
-    """Return the memory of all TCP sockets of this machine in bytes, None where it is hidden.
+    """Return the memory of all TCP sockets of this machine in bytes; None when it is hidden.
 
     ``/proc/net/sockstat`` counts it in pages (proc(5)): ``TCP: inuse … mem 12``.
     """

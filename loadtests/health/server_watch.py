@@ -1,109 +1,96 @@
-"""The watch on the gateway: a process that reads it once a second, apart from the load.
-
-``python -m loadtests.health.server_watch`` takes one line of JSON on standard input (``url``,
-``pid``), writes one line with each reading, and ends with its input. Further lines tell of
-a gateway that is started anew: ``{"pid": …}``, and ``{"gap_until_ns": …}`` before it.
-
-Asking for metrics and for the kernel's account of a process's memory takes ten
-milliseconds: in the process that reads pushes each of them would be a late read. It gives
-way to whoever needs its core.
-
-RuntimeError
-└── WatchLost        the process ended unasked: the gateway's figures have a hole
-"""
+"""``ServerWatch``: starts the process that watches the gateway, and reads its lines."""
 
 from __future__ import annotations
 
 import json
-import os
-import select
 import sys
-import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
-from loadtests.health.server_probe import ServerProbe
-from loadtests.health.time_slice import USUAL_SLICE, ask_for_slices
+from gevent import subprocess
 
-SECOND_NS: Final = 1_000_000_000
-NICENESS: Final = 10
-_READ_BYTES: Final = 4_096
+from loadtests.health.server_watch_process import WatchLost
 
-
-class WatchLost(RuntimeError):  # noqa: N818 - the state of the process, said in words
-    """Nobody reads the gateway any more."""
+WATCH_LOG: Final = "serverwatch.log"
+STOP_S: Final = 2.0
 
 
-class Orders:
-    """The lines of the standard input, as they come; not Python's own reader, which hides some."""
+class ServerWatch:
+    """The watch of one run. Its process logs to ``logs/serverwatch.log``.
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._rest = b""
-        self.has_ended = False
+    Args:
+        url: ``http://HOST:PORT`` of the gateway.
+        pid: its process when that is ours.
+        logs: the run's folder of logs.
 
-    def wait(self, wait_s: float | None) -> list[dict[str, Any]]:
-        """Wait for lines, at most so long, and return what they say; None waits for ever."""
-        if not select.select([self._descriptor], [], [], wait_s)[0]:
-            return []
-        data = os.read(self._descriptor, _READ_BYTES)
-        self.has_ended = not data
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        return [json.loads(line) for line in lines]
+    Attributes:
+        unmeasured: messages on what could not be measured so far.
+    """
 
+    def __init__(self, url: str, pid: int | None, logs: Path) -> None:
+        self.unmeasured: set[str] = set()
+        self._log = (logs / WATCH_LOG).open("ab")
+        self._process: Any = subprocess.Popen(
+            [sys.executable, "-m", "loadtests.health.server_watch_process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            cwd=Path(__file__).resolve().parents[2],
+            # A Ctrl-C in the terminal is for the run, which then ends the watch.
+            start_new_session=True,
+        )
+        self._gap_until_ns = 0
+        self._tell({"url": url, "pid": pid})
 
-def read_second(probe: ServerProbe, at_ns: int) -> dict[str, Any]:
-    """Return one reading as what a line says: when, the figures or the error, what is missing."""
-    line: dict[str, Any] = {"at_ns": at_ns, "figures": {}, "error": None}
-    try:
-        line["figures"] = probe.read(at_ns)
-    except OSError as error:
-        line["error"] = str(error)
-    return {**line, "unmeasured": sorted(probe.unmeasured)}
+    def follow(self, pid: int) -> None:
+        """Read another process from now on: the gateway has restarted at the same address.
 
+        Figures that count from a process's start (CPU time, messages) restart with it.
+        """
+        self._tell({"pid": pid})
 
-def main() -> int:
-    """Run the process; returns its exit code."""
-    orders = Orders(sys.stdin.fileno())
-    said: list[dict[str, Any]] = []
-    while not said:
-        said = orders.wait(None)
-        if orders.has_ended:
-            return 0
-    os.nice(NICENESS)
-    ask_for_slices(USUAL_SLICE)
-    probe = ServerProbe(**said[0])
-    _obey(probe, said[1:])
-    try:
-        _read_on(probe, orders)
-    except BrokenPipeError:
-        # Whoever listened is gone; the interpreter must not try to flush to it once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    def expect_gap(self, until_ns: int) -> None:
+        """Expect no answers until a time, monotonic: a command is about to end the gateway.
 
+        Until then a reading without an answer has no figures, and is no error.
+        """
+        self._gap_until_ns = until_ns
+        self._tell({"gap_until_ns": until_ns})
 
-def _read_on(probe: ServerProbe, orders: Orders) -> None:
-    """Read each second until the input ends."""
-    due_ns = time.monotonic_ns()
-    while True:
-        while (wait_ns := due_ns - time.monotonic_ns()) > 0:
-            _obey(probe, orders.wait(wait_ns / SECOND_NS))
-            if orders.has_ended:
-                return
-        _obey(probe, orders.wait(0))
-        if orders.has_ended:
+    def read(self) -> tuple[int, dict[str, object]]:
+        """Wait for the next reading. Returns its time, monotonic ns, and the columns of ``server``.
+
+        Raises:
+            OSError: the gateway did not answer, and no gap was expected.
+            WatchLost: the watch process has ended.
+        """
+        line = self._process.stdout.readline()
+        if not line.endswith(b"\n"):
+            raise WatchLost(f"the watch on the gateway ended; see {WATCH_LOG}")
+        said = json.loads(line)
+        self.unmeasured |= set(said["unmeasured"])
+        at_ns = int(said["at_ns"])
+        if said["error"] is not None and at_ns >= self._gap_until_ns:
+            raise OSError(said["error"])
+        return at_ns, dict(said["figures"])
+
+    def _tell(self, order: Mapping[str, object]) -> None:
+        with suppress(BrokenPipeError):  # the next reading reports its end
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.flush()
+
+    def close(self) -> None:
+        """End the process by closing its input. Idempotent."""
+        if self._log.closed:
             return
-        print(json.dumps(read_second(probe, time.monotonic_ns())), flush=True)  # noqa: T201 - the way to whoever started it
-        # What was missed is missed: two readings in one second would be told as two.
-        due_ns = max(due_ns + SECOND_NS, time.monotonic_ns())
-
-
-def _obey(probe: ServerProbe, orders: list[dict[str, Any]]) -> None:
-    for order in orders:
-        if "pid" in order:
-            probe.follow(int(order["pid"]))
-        if "gap_until_ns" in order:
-            probe.expect_gap(int(order["gap_until_ns"]))
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+        self._log.close()
+        with suppress(BrokenPipeError):  # it has ended already
+            self._process.stdin.close()
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):  # its end was collected elsewhere
+                self._process.kill()
+        self._process.stdout.close()

@@ -1,15 +1,15 @@
 """In which seconds the generator was strained: over the limits that it must keep. Pure.
 
-The limits of a whole run (``[health]``), held against one second, for who watches. Whether a
-run is valid, and which of its seconds are tainted, is told by the report over all of them.
+The limits of ``[health]``, held against one second, for the live view. Whether the times of a
+run can be believed is decided by the report (``reports.believability``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
-from scenarios.model import Health
+from loadtests.results import Strain
+from scenarios.model import GENERATOR_CPU_PERCENT, Health
 
 _SECOND_NS: Final = 1_000_000_000
 _NS_PER_MS: Final = 1_000_000
@@ -22,44 +22,36 @@ def find_strains(
     share_p99_ns: float | None = None,
     cpu_ns: float | None = None,
     run_queue_ns: float | None = None,
+    gateway_cpu_ns: float | None = None,
     steal_ns: float | None = None,
     gc_pause_max_ns: float | None = None,
-) -> tuple[str, ...]:
-    """Return what was wrong with the generator in one second, in words; empty when it was well.
+) -> tuple[Strain, ...]:
+    """Return which limits the generator broke in one second.
 
     Args:
         health: the scenario's limits.
-        cores: of the machine; the host takes time from all of them.
+        cores: of the machine; steal is the sum over all of them.
         share_p99_ns: 99th percentile of its own share of a push.
         cpu_ns: CPU time of its busiest process.
         run_queue_ns: how long that waited for a core.
+        gateway_cpu_ns: CPU time of the gateway, for which the generator may have waited. Where
+            it is unknown, no wait is a strain.
         steal_ns: what the host took of the machine, all cores together.
         gc_pause_max_ns: its longest garbage collection.
 
     What is None was not measured, and is no strain.
     """
-    spans_ms = (
-        ("own share", share_p99_ns, health.generator_share_p99_ms),
-        ("garbage collection", gc_pause_max_ns, health.generator_gc_pause_ms),
+    lost_ns = health.second_lost_percent / 100 * _SECOND_NS
+    wait_ns = None
+    if run_queue_ns is not None and gateway_cpu_ns is not None:
+        wait_ns = run_queue_ns - gateway_cpu_ns
+    found = (
+        (Strain.SHARE, share_p99_ns, health.generator_share_p99_ms * _NS_PER_MS),
+        (Strain.CPU, cpu_ns, GENERATOR_CPU_PERCENT / 100 * _SECOND_NS),
+        (Strain.CORE_WAIT, wait_ns, lost_ns),
+        (Strain.STEAL, steal_ns, lost_ns * cores),
+        (Strain.COLLECTION, gc_pause_max_ns, lost_ns),
     )
-    parts = (
-        ("CPU", cpu_ns, 1, health.generator_cpu_percent),
-        ("wait for a core", run_queue_ns, 1, health.generator_run_queue_percent),
-        ("time the host took", steal_ns, cores, health.generator_steal_percent),
+    return tuple(
+        strain for strain, span_ns, limit_ns in found if span_ns is not None and span_ns > limit_ns
     )
-    return (*_long(spans_ms), *_large(parts))
-
-
-def _long(spans_ms: tuple[tuple[str, float | None, float], ...]) -> Iterator[str]:
-    for name, span_ns, limit_ms in spans_ms:
-        if span_ns is not None and span_ns > limit_ms * _NS_PER_MS:
-            yield f"{name} {span_ns / _NS_PER_MS:.3g} ms, allowed {limit_ms:g} ms"
-
-
-def _large(parts: tuple[tuple[str, float | None, int, float], ...]) -> Iterator[str]:
-    for name, spent_ns, cores, limit_percent in parts:
-        if spent_ns is None:
-            continue
-        percent = spent_ns / (_SECOND_NS * cores) * 100
-        if percent > limit_percent:
-            yield f"{name} {percent:.3g} %, allowed {limit_percent:g} %"

@@ -1,1 +1,1 @@
-"""Oracles: what the gateway ought to have done, held against what it did. Pure."""
+"""Oracles: they compare what the gateway did with what it should have done. Pure."""

@@ -1,7 +1,7 @@
-"""Tokens that a gateway must take and tokens that it must refuse, each with the answer due. Pure.
+"""Tokens that a gateway must accept or refuse, each with the correct answer. Pure.
 
-The clauses are those of the contract's «Handshake». Refusals there are three, and a case is
-made so that exactly one of them is right.
+The cases follow the contract's «Handshake», which has three refusals. Exactly one answer is
+right for each case.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from loadtests.tokens import forge
 
 _LIFETIME_S: Final = 600
 _BEYOND_S: Final = 60
-"""How far a time lies outside what is allowed, so that no clock's error brings it back in."""
+"""Distance of a time from the allowed range, larger than any clock error."""
 _HOUR_S: Final = 3_600
 _MOST_ID: Final = 128
 _STRANGER: Final = "not-the-gateways-key-" + "x" * LEAST_SECRET_BYTES
@@ -31,7 +31,7 @@ _STRANGER: Final = "not-the-gateways-key-" + "x" * LEAST_SECRET_BYTES
 
 @dataclass(frozen=True, slots=True)
 class ExpectedRefusal:
-    """What CONNECT_ERROR says.
+    """Content of a CONNECT_ERROR.
 
     Attributes:
         message: its ``message``.
@@ -49,11 +49,11 @@ EXPIRED: Final = ExpectedRefusal(Text.AUTH_FAILED, ErrorCode.TOKEN_EXPIRED)
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a client brings to a handshake.
+    """Credentials that a client sends in a handshake.
 
     Attributes:
-        auth: the payload of CONNECT; None sends none.
-        query_token: ``token`` of the query; None sends none.
+        auth: payload of CONNECT; None sends none.
+        query_token: ``token`` in the query; None sends none.
     """
 
     auth: object
@@ -62,14 +62,14 @@ class Offer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Issuer:
-    """Who makes tokens for one user at one moment.
+    """Makes tokens for one user at one moment.
 
     Attributes:
-        secret: the gateway's.
+        secret: the gateway's secret.
         user_id: the user.
         unix_s: the wall clock now, whole seconds.
-        leeway_s: what the gateway allows for clocks that differ.
-        longest_s: how far ahead ``exp`` may lie.
+        leeway_s: the gateway's tolerance for clock differences, seconds.
+        longest_s: how far ahead ``exp`` may be, seconds.
     """
 
     secret: str
@@ -79,7 +79,7 @@ class Issuer:
     longest_s: int = MAX_TOKEN_HOURS * _HOUR_S
 
     def claims(self, **changed: object) -> dict[str, object]:
-        """Return sound claims but for what is named; None takes a claim away."""
+        """Return valid claims with the named ones changed; None removes a claim."""
         sound: dict[str, object] = {
             "sub": self.user_id,
             "iat": self.unix_s,
@@ -88,18 +88,18 @@ class Issuer:
         return {name: value for name, value in (sound | changed).items() if value is not None}
 
     def token(self, **changed: object) -> str:
-        """Return a token signed as it should be, of ``claims(**changed)``."""
+        """Return a correctly signed token with ``claims(**changed)``."""
         return forge(self.secret, self.claims(**changed))
 
 
 @dataclass(frozen=True, slots=True)
 class AuthCase:
-    """One handshake, and what must come of it.
+    """One handshake and its correct answer.
 
     Attributes:
-        name: in a report's words.
-        offer: makes what the client brings.
-        refusal: the answer due; None where the client must be let in.
+        name: name of the case in reports.
+        offer: makes the client's credentials.
+        refusal: the correct refusal; None where the gateway must accept the client.
     """
 
     name: str
@@ -108,12 +108,13 @@ class AuthCase:
 
 
 def judge(case: AuthCase, answer: ExpectedRefusal | None, early_events: int) -> AuthOutcome:
-    """Return what came of a case.
+    """Return the outcome of a case.
 
     Args:
-        case: it.
-        answer: the refusal; None when the client was let in.
-        early_events: events received without being let in, before the refusal or after it.
+        case: the case.
+        answer: the refusal; None when the gateway accepted the client.
+        early_events: number of events that an unaccepted client received, before or after
+            the refusal.
     """
     if early_events:
         return AuthOutcome.EARLY_EVENT
@@ -133,7 +134,7 @@ def _claiming(make: Callable[[Issuer], Mapping[str, object]]) -> Callable[[Issue
 
 
 def _tampered(issuer: Issuer) -> str:
-    """Another user's claims under a signature that was made for one's own."""
+    """Return a token with another user's claims and the signature of the own ones."""
     _, _, signature = issuer.token().split(".")
     head, claims, _ = issuer.token(sub=f"{issuer.user_id}x").split(".")
     return f"{head}.{claims}.{signature}"
@@ -145,7 +146,7 @@ def _twice(issuer: Issuer) -> Offer:
 
 
 def _taken() -> Iterator[AuthCase]:
-    """Name what must be let in."""
+    """Yield the cases that the gateway must accept."""
     yield AuthCase("token in auth", _in_auth(Issuer.token))
     yield AuthCase("token in the query", lambda issuer: Offer(None, issuer.token()))
     yield AuthCase("same token in both", _twice)
@@ -164,7 +165,7 @@ def _taken() -> Iterator[AuthCase]:
 
 
 def _without_token() -> Iterator[AuthCase]:
-    """Name what counts as no token: «absent, null or empty counts as none»."""
+    """Yield the cases without a token: «absent, null or empty counts as none»."""
     offers: Mapping[str, Callable[[Issuer], Offer]] = {
         "no auth": lambda _: Offer(None),
         "auth empty": lambda _: Offer({}),
@@ -177,7 +178,7 @@ def _without_token() -> Iterator[AuthCase]:
 
 
 def _unsound() -> Iterator[AuthCase]:
-    """Name what is no token of this gateway's, whatever it claims."""
+    """Yield tokens that this gateway did not sign, or did not sign in this form."""
     makers: Mapping[str, Callable[[Issuer], object]] = {
         "garbage": lambda _: "no.token.atall",
         "token a number": lambda _: 7,
@@ -199,7 +200,7 @@ def _unsound() -> Iterator[AuthCase]:
 
 
 def _unfounded() -> Iterator[AuthCase]:
-    """Name signed tokens whose claims are refused."""
+    """Yield correctly signed tokens with invalid claims."""
     claims: Mapping[str, Callable[[Issuer], Mapping[str, object]]] = {
         "no exp": lambda _: {"exp": None},
         "exp a text": lambda i: {"exp": str(i.unix_s + _LIFETIME_S)},
@@ -220,7 +221,7 @@ def _unfounded() -> Iterator[AuthCase]:
 
 
 def _outdated() -> Iterator[AuthCase]:
-    """Name tokens past their time: TOKEN_EXPIRED «when all but the time was right»."""
+    """Yield expired tokens: TOKEN_EXPIRED «when all but the time was right»."""
     yield AuthCase(
         "expired", _claiming(lambda i: {"exp": i.unix_s - i.leeway_s - _BEYOND_S}), EXPIRED
     )
@@ -238,4 +239,4 @@ CASES: Final[tuple[AuthCase, ...]] = (
     *_unfounded(),
     *_outdated(),
 )
-"""Every case, by what must come of it."""
+"""Every case, grouped by its correct answer."""

@@ -1,8 +1,8 @@
 """Canaries: every private event that the publisher makes names its owner. Pure.
 
-A canary is ``<kind>:<user id>:<n>``, in a field that the gateway passes through and that
-only the owner may see. So a delivery tells by itself whose it was, and a public form in
-which one is found gives its owner away.
+A canary is ``<kind>:<user id>:<n>``. It stands in a field that the gateway passes through and
+that only the owner may see. So a delivery names its owner by itself, and a public form that
+holds a canary is a leak.
 """
 
 from __future__ import annotations
@@ -10,75 +10,63 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from gateway.contract import BALANCE_EVENT, TradingEvent
+from gateway.contract import EVENTS, Audience, Subject
 
-BALANCE: Final = "balance"
-CANARY_FIELDS: Final[Mapping[str, str]] = {
-    "order": "clientOrderId",
-    "position": "id",
-    "trade": "orderId",
-    BALANCE: "reference",
+_PRIVATE: Final[Mapping[str, Subject]] = {
+    name: row.subject for name, row in EVENTS.items() if row.subject and row.subject.private
 }
-"""Which field of what an event is about holds the canary; a balance's is the event's own."""
-
-PUBLIC_FIELDS: Final[Mapping[str, frozenset[str]]] = {
-    "order": frozenset(
-        [
-            "id",
-            "symbol",
-            "side",
-            "type",
-            "quantity",
-            "price",
-            "status",
-            "filledQuantity",
-            "averagePrice",
-            "timeInForce",
-        ]
-    ),
-    "position": frozenset(["id", "symbol", "side", "quantity", "status"]),
-    "trade": frozenset(["id", "symbol", "side", "quantity", "price", "value", "executedAt"]),
+"""By event: what it is about, of the events that have a private field."""
+_PUBLIC: Final[Mapping[str, frozenset[str]]] = {
+    name: frozenset(subject.public)
+    for name, subject in _PRIVATE.items()
+    if EVENTS[name].audience is not Audience.USER
 }
-"""The public form of the contract: any other field in it is somebody's secret."""
-
-_SUBJECTS: Final[Mapping[str, str]] = {
-    **{event.value: event.value.partition(":")[0] for event in TradingEvent},
-    BALANCE_EVENT: BALANCE,
-}
+"""By event: the fields of its public form, of the events that have one."""
+_KINDS: Final = frozenset(subject.key for subject in _PRIVATE.values())
 _ENVELOPE: Final = frozenset(["seq", "prevSeq", "ts", "srcTs", "timestamp", "epoch", "replayed"])
-"""What the gateway itself sets beside the subject."""
+"""Fields that the gateway sets beside the subject."""
 
 
-def canary(kind: str, user_id: str, number: int) -> str:
-    """Return the canary of a user's event."""
-    return f"{kind}:{user_id}:{number}"
+def canary(subject: Subject, user_id: str, number: int) -> dict[str, str]:
+    """Return the private field of a user's event that holds its canary.
+
+    Args:
+        subject: what the event is about.
+        user_id: its owner.
+        number: differs between the events of an owner.
+    """
+    return {subject.private[0]: f"{subject.key}:{user_id}:{number}"}
 
 
 def owner_of(name: str, payload: Mapping[str, Any]) -> str | None:
-    """Return whom an event's canary names; None of an event that carries none."""
-    kind = _SUBJECTS.get(name)
-    if kind is None:
+    """Return the user that an event's canary names; None when the event carries no canary."""
+    subject = _PRIVATE.get(name)
+    if subject is None:
         return None
-    subject = payload if kind == BALANCE else payload.get(kind)
-    value = subject.get(CANARY_FIELDS[kind]) if isinstance(subject, Mapping) else None
+    fields = payload if subject.is_payload else payload.get(subject.key)
+    value = fields.get(subject.private[0]) if isinstance(fields, Mapping) else None
     return _owner_named(value)
 
 
 def private_field_of(name: str, payload: Mapping[str, Any]) -> str | None:
-    """Return a field of a public form that the contract keeps for the owner; None in a sound one.
+    """Return a private field that a public form holds; None when it holds none.
 
-    Of a position the ``id`` holds the canary and is public too, as a keyed hash: the canary
-    itself gives the owner away.
+    A position's ``id`` holds the canary, and its keyed hash is public. So the canary itself
+    in a public field is a private field too.
     """
-    kind = _SUBJECTS.get(name)
-    if kind is None or kind == BALANCE:
-        return None if kind is None else BALANCE
-    subject = payload.get(kind)
-    fields = subject if isinstance(subject, Mapping) else {}
+    subject = _PRIVATE.get(name)
+    if subject is None:
+        return None
+    key = subject.key
+    public = _PUBLIC.get(name)
+    if public is None:
+        return key
+    found = payload.get(key)
+    fields = found if isinstance(found, Mapping) else {}
     for field in fields:
-        if field not in PUBLIC_FIELDS[kind] or _owner_named(fields[field]) is not None:
-            return f"{kind}.{field}"
-    return next((key for key in payload if key != kind and key not in _ENVELOPE), None)
+        if field not in public or _owner_named(fields[field]) is not None:
+            return f"{key}.{field}"
+    return next((field for field in payload if field != key and field not in _ENVELOPE), None)
 
 
 def _owner_named(value: object) -> str | None:
@@ -86,4 +74,4 @@ def _owner_named(value: object) -> str | None:
         return None
     kind, colon, rest = value.partition(":")
     user_id, second, _ = rest.rpartition(":")
-    return user_id if colon and second and kind in CANARY_FIELDS else None
+    return user_id if colon and second and kind in _KINDS else None

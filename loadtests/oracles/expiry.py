@@ -1,9 +1,10 @@
-"""One connection's token and its times, held against what the gateway does at them. Pure.
+"""Check whether the gateway acts on a connection's token at the right times. Pure.
 
-The contract: ``token:expiring`` 60 s before ``exp``, or at once when less is left; at ``exp``
-plus leeway an ``error`` TOKEN_EXPIRED, and the close; a refresh that failed changes nothing.
-``exp`` is the wall clock's, and the gateway's wall clock decides: its welcome shows it, so a
-moment of it is known by ours to within the welcome's way here.
+The contract: the gateway sends ``token:expiring`` 60 s before ``exp``, or at once when less
+time is left. At ``exp`` plus leeway it sends an ``error`` TOKEN_EXPIRED and closes the
+connection. A failed refresh changes nothing. ``exp`` is a time of the gateway's wall clock.
+The welcome shows that clock, so the oracle converts it to its own clock. The error is at most
+the time that the welcome took to arrive.
 """
 
 from __future__ import annotations
@@ -16,21 +17,21 @@ from loadtests.results import AuthOutcome
 
 _NS_PER_S: Final = 1_000_000_000
 TICK_NS: Final = _NS_PER_S
-"""``exp`` counts whole seconds, so a gateway that looks once in each is as quick as they are."""
+"""``exp`` is in whole seconds, so a gateway that checks once a second is fast enough."""
 CLOSE_NS: Final = round(CLOSE_TIMEOUT_SECONDS * _NS_PER_S)
-"""A close that is not done in this time is aborted."""
+"""The gateway aborts a close that takes longer than this."""
 OVERSTAY_NS: Final = TICK_NS + CLOSE_NS
-"""Served for longer than this after ``exp`` and leeway: no tick and no close explain it."""
+"""Tick and close explain service for this long after ``exp`` plus leeway, but not for longer."""
 EARLY_NS: Final = 250_000_000
-"""A close so much too early is the clock's doing: the welcome's way, and its whole ms."""
+"""Clock error explains an end this early: the welcome's delay, and its whole milliseconds."""
 
 
 class Ending(NamedTuple):
-    """What the end of a connection came to.
+    """The judged end of a connection.
 
     Attributes:
-        outcome: of the case; None where the end had nothing to do with the token.
-        late_ns: how long after ``exp`` and leeway it came, never under 0; None when too early.
+        outcome: the outcome; None where the end had nothing to do with the token.
+        late_ns: delay after ``exp`` plus leeway, ns, at least 0; None when the end was too early.
     """
 
     outcome: AuthOutcome | None
@@ -41,14 +42,14 @@ class ExpiryOracle:
     """Judges one connection.
 
     Args:
-        expires_unix_s: the token's ``exp``.
-        leeway_s: the gateway's.
-        warning_s: how long before ``exp`` it tells the client.
-        welcome_timestamp: the welcome's ``timestamp``, ISO 8601: the gateway's wall clock.
-        welcome_ns: its read stamp.
+        expires_unix_s: the token's ``exp``, Unix seconds.
+        leeway_s: the gateway's leeway, seconds.
+        warning_s: time between ``token:expiring`` and ``exp``, seconds.
+        welcome_timestamp: the welcome's ``timestamp``, ISO 8601, by the gateway's wall clock.
+        welcome_ns: the welcome's read stamp, monotonic ns.
 
     Attributes:
-        deadline_ns: when the connection must be closed, by our monotonic clock.
+        deadline_ns: when the connection must be closed, by the generator's monotonic clock.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class ExpiryOracle:
         welcome_timestamp: str,
         welcome_ns: int,
     ) -> None:
-        # An integer of nanoseconds: a float of Unix seconds would be off by some hundred.
+        # Integer nanoseconds: a float of Unix seconds would be off by some hundred ns.
         wall_ns = round(datetime.fromisoformat(welcome_timestamp).timestamp() * 1_000) * 1_000_000
         self._offset_ns = welcome_ns - wall_ns
         self._leeway_s = leeway_s
@@ -73,15 +74,15 @@ class ExpiryOracle:
 
     @property
     def overdue_ns(self) -> int:
-        """From when on a connection that still stands has overstayed."""
+        """Time from which a connection that is still open has overstayed, monotonic ns."""
         return self.deadline_ns + OVERSTAY_NS
 
     def renew(self, expires_unix_s: int, now_ns: int) -> None:
-        """Take a token that was put in the place of the one before."""
+        """Take a token that replaces the previous one."""
         self._expect(expires_unix_s, now_ns)
 
     def take_warning(self, stamp_ns: int) -> str | None:
-        """Take a ``token:expiring``; return what was wrong with it, None when nothing."""
+        """Take a ``token:expiring``; return what is wrong with it, or None."""
         again, self._warned = self._warned, True
         if again:
             return "token:expiring came twice for one token"
@@ -92,19 +93,19 @@ class ExpiryOracle:
         return None
 
     def missing_warning(self, now_ns: int) -> str | None:
-        """Return words when a ``token:expiring`` that was due did not come."""
+        """Return a text when a ``token:expiring`` is overdue, or None."""
         if self._warned or now_ns <= self._warning_due_ns + OVERSTAY_NS:
             return None
         return f"no token:expiring {_seconds(now_ns - self._warning_due_ns)} after it was due"
 
     def take_error(self, code: object) -> bool:
-        """Take the code of an ``error``; return whether it is the one that ends a token's time."""
+        """Take the code of an ``error``; return whether it reports the token's expiry."""
         is_expiry = code == ErrorCode.TOKEN_EXPIRED
         self._told_expired |= is_expiry
         return is_expiry
 
     def close(self, stamp_ns: int) -> Ending:
-        """Judge the end of the connection by the gateway."""
+        """Return the judged end of a connection that the gateway closed."""
         if stamp_ns < self.deadline_ns - EARLY_NS:
             return Ending(AuthOutcome.FALSE_REFUSAL if self._told_expired else None, None)
         late_ns = max(0, stamp_ns - self.deadline_ns)

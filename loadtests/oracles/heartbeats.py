@@ -1,4 +1,4 @@
-"""The heartbeats that one client ought to have heard, held against those that it did. Pure."""
+"""Compare the heartbeats that one client received with those it should have received. Pure."""
 
 from __future__ import annotations
 
@@ -6,29 +6,32 @@ import math
 
 
 class HeartbeatOracle:
-    """One client's heartbeats against the interval that its welcome announced.
+    """Counts the missed heartbeats of one client.
 
-    A beat is missed when none came within half an interval of where it was due.
-    The welcome stands for a first beat: the gateway beats on one global tick, so
-    the first must come within one interval of it.
+    A heartbeat is missed when none arrives within half an interval of its due time. The
+    welcome counts as the first one: the gateway sends heartbeats on one global tick, so the
+    next is due within one interval.
 
     Args:
-        interval_ns: the welcome's ``heartbeatInterval``.
-        welcome_ns: the welcome's read stamp.
+        interval_ns: the welcome's ``heartbeatInterval``, ns.
+        welcome_ns: the welcome's read stamp, monotonic ns.
+
+    Raises:
+        ValueError: the interval is not positive.
     """
 
     __slots__ = ("_beats", "_last_ns", "interval_ns", "missed")
 
     def __init__(self, interval_ns: int, welcome_ns: int) -> None:
         if interval_ns <= 0:
-            raise ValueError(f"a heartbeat interval of {interval_ns} ns; it is over 0")
+            raise ValueError(f"heartbeat interval of {interval_ns} ns; it must be over 0")
         self.interval_ns = interval_ns
         self.missed = 0
         self._last_ns = welcome_ns
         self._beats = 0
 
     def beat(self, stamp_ns: int) -> int | None:
-        """Take a heartbeat and return the gap to the one before, in ns; None for the first."""
+        """Take a heartbeat; return the gap to the previous one in ns, or None for the first."""
         gap_ns = stamp_ns - self._last_ns
         self.missed += self._missed_in(gap_ns)
         self._last_ns = stamp_ns
@@ -36,11 +39,11 @@ class HeartbeatOracle:
         return gap_ns if self._beats > 1 else None
 
     def close(self, now_ns: int) -> int:
-        """Count what a silent end missed, and return all that was missed; idempotent."""
+        """Count what the silence at the end missed; return the total missed. Idempotent."""
         self.missed += self._missed_in(now_ns - self._last_ns)
         self._last_ns = max(now_ns, self._last_ns)
         return self.missed
 
     def _missed_in(self, gap_ns: int) -> int:
-        # Halves go up, always: Python's round() sends 1.5 and 2.5 to the same 2.
+        # Halves always round up: Python's round() gives 2 for both 1.5 and 2.5.
         return max(0, math.floor(gap_ns / self.interval_ns + 0.5) - 1)

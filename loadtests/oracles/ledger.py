@@ -7,11 +7,11 @@ of three columns::
 
     owed = received + conflated + lost
 
-Duplicates, reordered and leaked deliveries are counted beside them, and late ones: the
-contract promises that nothing of a stream comes after the answer that ends a stay in it;
-what was owed in the stay and comes then is received, and late. Snapshots
-are not deliveries. ``heartbeat`` and ``room:NAME`` streams are left out: the
-first is the heartbeat oracle's, an event of the second does not name its room.
+The ledger also counts duplicate, reordered, leaked and late deliveries. The contract promises
+that nothing of a stream comes after the answer that ends a stay in it. A number that was owed
+in the stay and comes later is received, and late. Snapshots are no deliveries. The streams
+``heartbeat`` and ``room:NAME`` are left out: the heartbeat oracle judges the first, and an
+event of the second does not name its room.
 """
 
 from __future__ import annotations
@@ -23,29 +23,36 @@ from functools import lru_cache
 from typing import Any, Final
 
 from gateway.contract import (
-    BALANCE_EVENT,
+    CHANNELS,
+    EVENTS,
     MAX_SYMBOLS_PER_PROCESS,
-    STREAM_PREFIXES,
-    TRADING_STREAM,
     USER_STREAM,
-    Channel,
-    MarketEvent,
-    TradingEvent,
-    market_stream,
-    symbol_room,
+    Audience,
+    EventRow,
+    named_streams,
+    symbol_stream,
     user_stream,
 )
 from loadtests.oracles.canaries import owner_of, private_field_of
 from loadtests.oracles.membership import Membership, StreamCounts
 from loadtests.results import LeakOutcome
 
-_MARKET: Final = frozenset(MarketEvent)
-_TRADING: Final = frozenset(TradingEvent)
-_PREFIXES: Final = tuple(f"{prefix}:" for prefix in STREAM_PREFIXES.values())
-_SYMBOL_ROOM: Final = symbol_room("")
+BY_SYMBOL: Final = frozenset(
+    name for name, row in EVENTS.items() if row.audience is Audience.SYMBOL_ROOMS
+)
+"""Events that are numbered by their symbol."""
+ACCOUNTED: Final[Mapping[str, EventRow]] = {
+    name: row
+    for name, row in EVENTS.items()
+    if row.publishable and row.stream.kind and (name in BY_SYMBOL or not row.stream.by)
+}
+"""Events that the ledger accounts for, by name."""
+_KINDS: Final = frozenset(row.stream.kind for row in ACCOUNTED.values())
+_PREFIXES: Final = tuple(f"{EVENTS[name].stream.kind}:" for name in BY_SYMBOL)
+_WHOLE_MARKETS: Final = frozenset(row.name for row in CHANNELS.values() if row.takes_symbols)
 
 LeakListener = Callable[[LeakOutcome, str], None]
-"""Hears of an event that a user must not see: what it was, and words for a human."""
+"""Takes an event that a user must not see: what it was, and words for a human."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +76,11 @@ class Account:
     """One virtual user's memberships.
 
     Args:
-        user_id: who it is.
+        user_id: the user's id.
         group: its behaviour, a column of the ledger.
 
     Attributes:
-        on_leak: hears of each event that the user must not see, as it comes.
+        on_leak: called with each event that the user must not see, as it comes.
     """
 
     __slots__ = ("_epoch", "_streams", "_whole_market", "group", "on_leak", "user_id")
@@ -82,12 +89,12 @@ class Account:
         self.user_id = user_id
         self.group = group
         self.on_leak: LeakListener | None = None
-        self._epoch: object = None  # numbers compare within one epoch alone
+        self._epoch: object = None  # numbers compare only within an epoch
         self._streams: dict[str, Membership] = {}
         self._whole_market: Mapping[str, int] | None = None
 
     def welcome(self, payload: Mapping[str, Any]) -> None:
-        """Begin a connection; the stream ``user`` starts at the welcome's ``userSeq``."""
+        """Begin a connection. The stream ``user`` starts at the welcome's ``userSeq``."""
         self.disconnected()
         epoch = payload.get("epoch")
         if epoch != self._epoch:
@@ -101,31 +108,33 @@ class Account:
         at = payload["at"]
         for stream in _accounted(at, payload["rooms"]):
             self._join(stream, at.get(stream, 0))
-        if Channel.MARKET_DATA in payload["rooms"]:
+        if not _WHOLE_MARKETS.isdisjoint(payload["rooms"]):
             self._whole_market = dict(at)
 
     def unsubscribed(self, payload: Mapping[str, Any]) -> None:
         """Take an ``unsubscribed``: its streams end at their marks in ``at``."""
         at = payload["at"]
-        if Channel.MARKET_DATA in payload["rooms"]:
+        if not _WHOLE_MARKETS.isdisjoint(payload["rooms"]):
             self._whole_market = None
         for stream in _accounted(at, payload["rooms"]):
             self._leave(stream, at)
 
     def received(self, name: str, payload: Mapping[str, Any]) -> None:
-        """Take an event; what has no number, or is a snapshot, is not accounted for."""
+        """Take an event; one without a number, or a snapshot, is not accounted for."""
         if payload.get("snapshot") is True:
             return
-        if name in _MARKET:
+        if name in BY_SYMBOL:
             stream = market_stream_of(name, payload["symbol"])
             self._deliver(stream, payload["seq"], payload.get("prevSeq"))
-        elif "userSeq" in payload and (name in _TRADING or name == BALANCE_EVENT):
-            self._received_private(name, payload)
-        elif name in _TRADING:
-            self._received_public(name, payload)
+        elif name in ACCOUNTED:
+            stream = ACCOUNTED[name].stream.kind
+            if "userSeq" in payload:
+                self._received_private(name, payload, stream)
+            elif stream != USER_STREAM:
+                self._received_public(name, payload, stream)
 
     def disconnected(self) -> None:
-        """End every stay where it is: what a lost connection was owed, nobody can say."""
+        """End every stay where it is: deliveries after this point are not accounted for."""
         for membership in self._streams.values():
             membership.leave(membership.last)
         self._whole_market = None
@@ -138,7 +147,7 @@ class Account:
         )
 
     def close(self, last_numbers: Mapping[str, int]) -> Iterator[tuple[str, StreamCounts]]:
-        """End every stay at its stream's last number and return what became of each."""
+        """End every stay at its stream's last number, and return the counts of each."""
         for stream, membership in self._streams.items():
             last = last_numbers.get(self._listed(stream), membership.last)
             membership.leave(last)
@@ -171,24 +180,24 @@ class Account:
         if membership.counts.leaked > leaked and not membership.is_open and stream != USER_STREAM:
             self._tell_leak(LeakOutcome.UNSUBSCRIBED, f"{stream} {number}")
 
-    def _received_private(self, name: str, payload: Mapping[str, Any]) -> None:
-        """Take an owner's form; it counts for ``trading`` too, where the owner joined it."""
+    def _received_private(self, name: str, payload: Mapping[str, Any], stream: str) -> None:
+        """Take an owner's form; it counts for the public stream too, where the owner joined it."""
         owner = owner_of(name, payload)
         if owner is not None and owner != self.user_id:
             self._membership(USER_STREAM).counts.leaked += 1
             self._tell_leak(LeakOutcome.FOREIGN, f"{name} of {owner}")
             return
         self._deliver(USER_STREAM, payload["userSeq"], None)
-        trading = self._streams.get(TRADING_STREAM)
-        if "seq" in payload and trading is not None and trading.is_open:
-            trading.receive(payload["seq"], payload.get("prevSeq", payload["seq"] - 1))
+        public = None if stream == USER_STREAM else self._streams.get(stream)
+        if "seq" in payload and public is not None and public.is_open:
+            public.receive(payload["seq"], payload.get("prevSeq", payload["seq"] - 1))
 
-    def _received_public(self, name: str, payload: Mapping[str, Any]) -> None:
+    def _received_public(self, name: str, payload: Mapping[str, Any], stream: str) -> None:
         field = private_field_of(name, payload)
         if field is not None:
-            self._membership(TRADING_STREAM).counts.leaked += 1
+            self._membership(stream).counts.leaked += 1
             self._tell_leak(LeakOutcome.PRIVATE_FIELD, f"{name}: {field}")
-        self._deliver(TRADING_STREAM, payload["seq"], payload.get("prevSeq"))
+        self._deliver(stream, payload["seq"], payload.get("prevSeq"))
 
     def _tell_leak(self, outcome: LeakOutcome, words: str) -> None:
         if self.on_leak is not None:
@@ -234,22 +243,16 @@ class Ledger:
         return [_row(key, totals[key], clients[key]) for key in sorted(totals)]
 
 
-@lru_cache(maxsize=MAX_SYMBOLS_PER_PROCESS * len(MarketEvent))
+@lru_cache(maxsize=MAX_SYMBOLS_PER_PROCESS * len(BY_SYMBOL))
 def market_stream_of(name: str, symbol: str) -> str:
-    """Return the stream of a market event by its name on the wire; for the hot path."""
-    return market_stream(MarketEvent(name), symbol)
+    """Return the stream of a market event, one string for all users."""
+    return symbol_stream(name, symbol)
 
 
 def _accounted(at: Mapping[str, int], rooms: Iterable[str]) -> set[str]:
     """Return the streams of an answer that the ledger keeps: named in ``at`` or by a room."""
-    streams = {name for name in at if name == TRADING_STREAM or name.startswith(_PREFIXES)}
-    for room in rooms:
-        if room == Channel.TRADING:
-            streams.add(TRADING_STREAM)
-        elif room.startswith(_SYMBOL_ROOM):
-            symbol = room.removeprefix(_SYMBOL_ROOM)
-            streams.update(market_stream(event, symbol) for event in MarketEvent)
-    return streams
+    named = {stream for room in rooms for stream in named_streams(room)}
+    return named | {stream for stream in at if stream.partition(":")[0] in _KINDS}
 
 
 def _row(key: tuple[str, str], counts: StreamCounts, clients: int) -> LedgerRow:

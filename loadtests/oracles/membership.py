@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class StreamCounts:
-    """What became of one stream's numbers at one user; all are counts of deliveries."""
+    """Counts of one stream's deliveries to one user."""
 
     owed: int = 0
     received: int = 0
@@ -43,7 +43,7 @@ class Membership:
         return self._last
 
     def join(self, mark: int) -> None:
-        """Begin to be owed the numbers after ``mark``; a second join changes nothing."""
+        """Begin a stay: the numbers after ``mark`` are owed. A second join changes nothing."""
         if not self.is_open:
             self.is_open = True
             self._start = self._last = mark
@@ -72,18 +72,18 @@ class Membership:
             counts.duplicate += 1
 
     def advance(self, number: int) -> None:
-        """Take every number after the last up to this one: each came once, and in order."""
+        """Count every number after the last up to this one as received once and in order."""
         if self.is_open and number > self._last:
             self.counts.received += number - self._last
             self._last = number
 
     def leave(self, mark: int) -> None:
-        """Stop being owed anything after ``mark``; what has not come until now is lost."""
+        """End a stay at ``mark``: owed numbers that have not come are lost."""
         if not self.is_open:
             return
         counts = self.counts
         mark = max(mark, self._start)
-        if mark < self._last:  # the gateway delivered what it says it did not owe
+        if mark < self._last:  # the gateway delivered numbers beyond its own mark
             beyond = min(self._last - mark - self._missing_count(mark + 1), counts.received)
             counts.leaked += beyond
             counts.received -= beyond
@@ -99,7 +99,7 @@ class Membership:
         self._missing = []
 
     def forgo(self) -> None:
-        """Expect nothing late any more: the same numbers will mean other deliveries."""
+        """Accept no late delivery any more: a new epoch uses the same numbers for others."""
         self._forgone = None
 
     def owes_nothing(self, last: int) -> bool:
@@ -110,7 +110,7 @@ class Membership:
         return sum(b - max(a, floor) + 1 for a, b in self._missing if b >= floor)
 
     def _receive_outside(self, number: int) -> None:
-        """Take what comes in no stay: late when a stay that ended was owed it, else a leak."""
+        """Count a delivery outside a stay: late when an ended stay was owed it, else leaked."""
         counts = self.counts
         if self._forgone and _take_out(self._forgone, number):
             counts.lost -= 1
@@ -121,7 +121,7 @@ class Membership:
 
 
 def _take_out(ranges: list[tuple[int, int]], number: int) -> bool:
-    """Take a number out of some ranges, and return whether it was in one."""
+    """Remove a number from a list of ranges, and return whether one held it."""
     for index, (a, b) in enumerate(ranges):
         if a <= number <= b:
             parts = [(a, number - 1), (number + 1, b)]

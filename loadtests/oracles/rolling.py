@@ -1,17 +1,17 @@
-"""The rolling limits, held against what a client saw of them. Pure.
+"""Check the gateway's rate-limit decisions against the rule, as far as a client can. Pure.
 
-The rule (contract, «Limits»): ``limit`` events accepted in any window (t − window, t]; each
-connection has one of its own, all connections of a user share another, and an event that
-either refuses is charged to neither. ``retryAfter`` is the time until one event would pass.
+The rule (contract, «Limits»): at most ``limit`` accepted events in any window (t − window, t].
+Each connection has a window of its own, and all connections of a user share another. An event
+that one window refuses counts in neither. ``retryAfter`` is the time until one event passes.
 
-A client does not see when its event arrived, only that it was after its sending and before
-its answer. So every statement here is made twice, for the earliest and for the latest
-arrival that is possible, and a decision is wrong only when it is wrong for all of them; one
-that is right for one arrival and wrong for another is undecidable. What the gateway accepted
-is taken as it is, so one wrong decision is counted once.
+A client does not know when its event arrived, only that it arrived after it was sent and
+before it was answered. The oracle therefore checks each decision for the earliest and for the
+latest possible arrival. A decision is wrong only when it is wrong for both, and undecidable
+when it is right for one and wrong for the other. An accepted event counts as accepted even
+when that was wrong, so one wrong decision is counted once.
 
-Several connections overlap: an event is judged when nothing is under way any more that may
-have arrived before it. Along one connection events arrive in the order in which they were
+Several connections overlap. The oracle judges an event when no event that may have arrived
+before it is still unanswered. On one connection, events arrive in the order in which they were
 sent (contract: «events of one client are handled and answered in the order sent»).
 """
 
@@ -24,15 +24,15 @@ from typing import Final, NamedTuple
 from loadtests.results import LimitOutcome
 
 FOREVER_NS: Final = 1 << 62
-"""The latest arrival of an event that nothing bounds."""
+"""Latest arrival of an event that nothing bounds, ns."""
 AT_ONCE: Final = 4
-"""Judgements that are made at once: a millisecond or two of work at the contract's limits."""
+"""Judgements in one call: a millisecond or two of work at the contract's limits."""
 _ROUNDING_NS: Final = 1_000_000
-"""``retryAfter`` is whole milliseconds, rounded up: it may say so much more than is true."""
+"""``retryAfter`` is rounded up to whole milliseconds, so it may be this much too long."""
 
 
 class Rule(NamedTuple):
-    """So many accepted events in any window of so long."""
+    """At most ``limit`` accepted events in any window of ``window_ns``."""
 
     limit: int
     window_ns: int
@@ -40,16 +40,17 @@ class Rule(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Sent:
-    """An event that was sent, and what is known of its fate.
+    """An event that was sent, and what is known of its decision.
 
     Attributes:
-        connection: which of the user's.
+        connection: the user's connection that sent it.
         place: its place in the order of sending, over all connections.
-        sent_ns: the earliest that it arrived.
-        latest_ns: the latest that it arrived: its answer's read stamp, or what bounds it.
+        sent_ns: the earliest possible arrival, monotonic ns.
+        latest_ns: the latest possible arrival, monotonic ns: the read stamp of its answer, or of
+            a later answer or end on its connection.
         is_accepted: the decision; None while it is unknown.
-        retry_after_ns: what a refusal told, None where it told nothing.
-        limit: the name that a refusal gave its limit.
+        retry_after_ns: ``retryAfter`` of a refusal, ns; None without one.
+        limit: name of the limit that refused it.
     """
 
     connection: Hashable
@@ -63,13 +64,13 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What an event's decision came to.
+    """The judgement of one decision.
 
     Attributes:
-        event: it, and what the gateway decided.
+        event: the event, with the gateway's decision.
         outcome: right, wrong, or undecidable.
-        retry_error_ns: how far ``retryAfter`` lies outside what the rule gives for any
-            arrival that is possible, 0 within; None where there was no ``retryAfter``, or the
+        retry_error_ns: distance of ``retryAfter`` from the range that the rule gives over all
+            possible arrivals, ns; 0 within the range. None without ``retryAfter`` or when the
             refusal itself was wrong.
     """
 
@@ -79,11 +80,11 @@ class Judgement:
 
 
 class RateLimitOracle:
-    """One user's decisions, over all of its connections, against the rule.
+    """Judges the decisions on one user's events, over all of its connections.
 
     Args:
-        connection: what each connection has for itself.
-        user: what all of them share; None where nothing is announced.
+        connection: the limit of each connection.
+        user: the limit that all connections share; None when the gateway announces none.
     """
 
     def __init__(self, connection: Rule, user: Rule | None = None) -> None:
@@ -91,17 +92,17 @@ class RateLimitOracle:
         self._user = user
         self._longest_ns = max(connection.window_ns, user.window_ns if user is not None else 0)
         self._sent = 0
-        self._waiting: list[Sent] = []  # under way
+        self._waiting: list[Sent] = []  # not answered yet
         self._decided: list[Sent] = []  # answered, and not judged yet
-        self._counted: list[Sent] = []  # what was accepted, or may have been
+        self._counted: list[Sent] = []  # accepted, or possibly accepted
 
     @property
     def is_idle(self) -> bool:
-        """Whether everything that was sent has been judged."""
+        """Whether every sent event has been judged."""
         return not (self._waiting or self._decided)
 
     def send(self, connection: Hashable, sent_ns: int) -> Sent:
-        """Take an event that leaves; events are told in the order of sending."""
+        """Return a new event. Call this in the order of sending."""
         self._sent += 1
         event = Sent(connection, self._sent, sent_ns)
         self._waiting.append(event)
@@ -110,7 +111,14 @@ class RateLimitOracle:
     def answer(
         self, event: Sent, done_ns: int, *, is_accepted: bool, retry_after_ns: int | None = None
     ) -> None:
-        """Take the gateway's decision about an event, and the stamp of its answer."""
+        """Take the gateway's decision about an event.
+
+        Args:
+            event: the event.
+            done_ns: read stamp of its answer, monotonic ns.
+            is_accepted: the decision.
+            retry_after_ns: ``retryAfter`` of a refusal, ns; None without one.
+        """
         self._waiting.remove(event)
         self._bound(event.connection, event.place, done_ns)
         event.latest_ns = done_ns
@@ -121,18 +129,20 @@ class RateLimitOracle:
         self._decided.append(event)
 
     def give_up(self, event: Sent) -> Judgement:
-        """Take an event whose answer never came: it may have been accepted, now or later.
+        """Take an event whose answer never arrived, and return it as undecidable.
 
-        A later answer on its connection bounds when. Undecidable, and so it is returned.
+        The gateway may have accepted it or may accept it later. A later answer on its
+        connection bounds its arrival.
         """
         self._waiting.remove(event)
         self._counted.append(event)
         return Judgement(event, LimitOutcome.UNDECIDABLE, None)
 
     def end(self, connection: Hashable, at_ns: int) -> list[Judgement]:
-        """Take the end of a connection by the server: what was under way on it has no answer.
+        """Take the end of a connection by the server; its unanswered events are undecidable.
 
-        The stamp of the end bounds when that arrived, for a connection that is over takes nothing.
+        A closed connection accepts nothing, so the stamp of the end (monotonic ns) bounds the
+        arrival of these events.
         """
         unanswered = [event for event in self._waiting if event.connection == connection]
         judged = [self.give_up(event) for event in unanswered]
@@ -140,10 +150,11 @@ class RateLimitOracle:
         return judged
 
     def take_judged(self, at_most: int = AT_ONCE) -> list[Judgement]:
-        """Return what can be judged by now, each once, in the order of sending.
+        """Return the judgements that are possible by now, each once, in the order of sending.
 
         Args:
-            at_most: so many; who must not be held up asks again until nothing comes.
+            at_most: maximum number of judgements. A caller that must not block for long asks
+                again until the list is empty.
         """
         under_way_ns = min((event.sent_ns for event in self._waiting), default=FOREVER_NS)
         ready = [event for event in self._decided if event.latest_ns < under_way_ns]
@@ -156,7 +167,7 @@ class RateLimitOracle:
         return judged
 
     def _bound(self, connection: Hashable, place: int, done_ns: int) -> None:
-        """Bound what was given up before an answered event: it arrived before that, or never."""
+        """Bound given-up events sent before an answered one: they arrived before it, or never."""
         for event in self._counted:
             if (
                 event.is_accepted is None
@@ -167,7 +178,7 @@ class RateLimitOracle:
                 event.latest_ns = done_ns
 
     def _forget(self) -> None:
-        """Drop what has left every window for all events that can still be judged."""
+        """Drop events that are outside every window of all events still to be judged."""
         oldest_ns = min(
             (event.sent_ns for event in (*self._waiting, *self._decided)),
             default=max(
@@ -190,7 +201,7 @@ class RateLimitOracle:
         return Judgement(event, outcome, _retry_error_ns(event, views))
 
     def _views(self, event: Sent) -> list[_View]:
-        """Return what each rule says of an event; plain loops, for there may be many."""
+        """Return the view of each rule on an event. Plain loops, because events may be many."""
         own = [
             other
             for other in self._counted
@@ -210,13 +221,14 @@ class RateLimitOracle:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """One rule at one event: what may stand in its window, and how much surely does.
+    """The window of one rule at one event: its possible and its certain content.
 
     Attributes:
-        rule: it.
-        possible: the latest arrivals of what may stand in the window.
-        sure: the earliest arrivals of what was accepted, and before the event, for certain.
-        surely: how many of these stand in the window for certain.
+        rule: the rule.
+        possible: latest arrivals of the events that may be in the window, ns.
+        sure: earliest arrivals of the events that were certainly accepted and certainly
+            arrived before, ns.
+        surely: how many of the latter are certainly in the window.
     """
 
     rule: Rule
@@ -226,7 +238,14 @@ class _View:
 
     @classmethod
     def of(cls, rule: Rule, event: Sent, before: list[Sent], sure: list[Sent]) -> _View:
-        """Return a rule's view of an event after those that may, and that surely do, precede."""
+        """Return a rule's view of an event.
+
+        Args:
+            rule: the rule.
+            event: the event to judge.
+            before: events that may have arrived before it.
+            sure: those of them that certainly did.
+        """
         left_ns, sure_ns = event.sent_ns - rule.window_ns, event.latest_ns - rule.window_ns
         earliest = [other.sent_ns for other in sure if other.is_accepted]
         return cls(
@@ -237,19 +256,19 @@ class _View:
         )
 
     def passes_from_ns(self) -> int:
-        """Return the earliest moment at which one event more may pass."""
+        """Return a lower bound (ns) of the moment from which one more event passes."""
         return _nth_newest(self.sure, self.rule)
 
     def passes_by_ns(self) -> int:
-        """Return the latest."""
+        """Return an upper bound (ns) of the same moment."""
         return _nth_newest(self.possible, self.rule)
 
 
 def _nth_newest(moments_ns: list[int], rule: Rule) -> int:
-    """Return when that leaves the window which must, before one event more passes.
+    """Return the moment (ns) at which the window has room for one more event.
 
-    It is the ``limit``-th newest of those accepted: when it leaves, ``limit − 1`` are left.
-    The n-th of lower bounds is a lower bound of the n-th, and of upper bounds an upper one.
+    The ``limit``-th newest accepted event must leave it; then ``limit − 1`` are left. The n-th
+    of lower bounds is a lower bound of the n-th value, and the same holds for upper bounds.
     """
     if len(moments_ns) < rule.limit:
         return -FOREVER_NS  # this rule refuses nothing
@@ -257,11 +276,11 @@ def _nth_newest(moments_ns: list[int], rule: Rule) -> int:
 
 
 def _retry_error_ns(event: Sent, views: list[_View]) -> int | None:
-    """Return how far a refusal's ``retryAfter`` lies outside what is possible."""
+    """Return the distance (ns) of a refusal's ``retryAfter`` from the possible range."""
     told_ns = event.retry_after_ns
     if told_ns is None:
         return None
-    # Both rules must let it pass, so the later of the two counts.
+    # Both rules must let the event pass, so the later of the two moments counts.
     from_ns = max(0, max(view.passes_from_ns() for view in views) - event.latest_ns)
     by_ns = max(0, max(view.passes_by_ns() for view in views) - event.sent_ns) + _ROUNDING_NS
     return max(0, from_ns - told_ns, told_ns - by_ns)

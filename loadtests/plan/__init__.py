@@ -1,1 +1,1 @@
-"""What a run intends, and how its work is divided. Pure: no socket, no clock, no greenlet."""
+"""The plan of a run: intended times and the division of work. Pure: no socket, clock, greenlet."""

@@ -1,8 +1,8 @@
-"""Source addresses: on loopback each 50 virtual users come from one of their own.
+"""Source addresses: on loopback, one address for each 50 virtual users.
 
-A gateway counts connections by address. All of 127.0.0.0/8 is loopback on
-Linux, so users on one machine need not look like one visitor. A user's address
-follows from its index alone: it is the same after a reconnect.
+A gateway counts connections by address. On Linux all of 127.0.0.0/8 is loopback, so the users
+of one machine need not share an address. A user's address follows from its index alone, and
+stays the same after a reconnection.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MAX_ADDRESSES: Final = 254 * 256 * _LAST_OCTETS  # 127.1.0.1 to 127.254.255.254
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine by its name or address; no name is looked up."""
+    """Return whether a host name or address is this machine's. No name is looked up."""
     if host.lower() == "localhost":
         return True
     try:
@@ -27,18 +27,18 @@ def is_loopback(host: str) -> bool:
 
 
 def source_address(host: str, index: int) -> str | None:
-    """Return where the user of this index connects from.
+    """Return the address that the user of this index connects from.
 
     Args:
-        host: the target's.
-        index: the user's, from 0.
+        host: of the target.
+        index: of the user, from 0.
 
     Returns:
         An address in 127.1.0.1 to 127.254.255.254, never 127.0.0.1; None for a
         target that is not on loopback, and for ``::1``, which is a single address.
 
     Raises:
-        ValueError: the index is negative or there is no such address.
+        ValueError: the index is negative, or beyond the last address.
     """
     number = index // USERS_PER_ADDRESS
     if not 0 <= number < MAX_ADDRESSES:
@@ -52,5 +52,5 @@ def source_address(host: str, index: int) -> str | None:
 
 
 def users_by_address(host: str, users: int) -> int:
-    """Return how many of so many users the busiest source address carries."""
+    """Return how many of the users connect from the busiest source address."""
     return users if source_address(host, 0) is None else min(users, USERS_PER_ADDRESS)

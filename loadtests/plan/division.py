@@ -1,14 +1,13 @@
-"""Who is who, however many processes the users are spread over.
+"""Which of the run's users each process has, however many processes there are.
 
-Locust decides how many users of each class each process has; this decides which of the
-run's users they are. Places are dealt so that the processes' users come evenly mixed::
+Locust decides how many users of each class a process has. This module decides which users they
+are. Places are assigned so that the users of all processes are evenly mixed::
 
     worker 0 has 3 of 5      places 0   2   4
     worker 1 has 2 of 5        places 1   3
 
-and so that all processes together hold exactly the places 0 to n − 1. A run with two
-workers therefore has the same users, with the same tokens, addresses and symbols, as the
-same run with one.
+and so that all processes together hold exactly the places 0 to n − 1. So a run with two
+workers has the same users, tokens, addresses and symbols as the same run with one.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ from dataclasses import dataclass
 from typing import Final
 
 OVERFLOW: Final = 1_000_000
-"""Places from here on are for users that nobody planned: more than the run was to have."""
+"""Places from here on belong to unplanned users, beyond those that the run was divided for."""
 OVERFLOW_EACH: Final = 100_000
 
 
 def interleave(counts: Sequence[int], which: int, k: int) -> int:
-    """Return the place of item ``k`` of one of several sequences that are merged evenly.
+    """Return the place of item ``k`` of one of several evenly merged sequences.
 
-    Item ``j`` of a sequence of ``n`` stands at ``(2j + 1) / 2n`` of the whole; of two at the
-    same point the one of the earlier sequence comes first. All places are taken once.
+    Item ``j`` of a sequence of ``n`` stands at ``(2j + 1) / 2n`` of the whole. Of two items at
+    one point, the one of the earlier sequence comes first. Each place is taken once.
 
     Args:
         counts: how long each sequence is.
@@ -54,8 +53,8 @@ class Division:
 
     Attributes:
         counts: for each group, how many users each worker has, by its rank.
-        rank: this worker's; None for one that came after the run was divided.
-        worker: its index with the master, which no two workers share.
+        rank: of this worker; None for a worker that joined after the division.
+        worker: its index with the master, unique to it.
     """
 
     counts: Mapping[str, Sequence[int]]
@@ -64,11 +63,11 @@ class Division:
 
     @property
     def totals(self) -> dict[str, int]:
-        """How many users of each group the run has, in the groups' own order."""
+        """How many users of each group the run has, in the order of the groups."""
         return {group: sum(counts) for group, counts in self.counts.items()}
 
     def place(self, group: str, k: int) -> int | None:
-        """Return the place of this worker's user ``k`` of a group; None where none was planned."""
+        """Return the place of this worker's user ``k`` of a group; None for an unplanned user."""
         number = self.number(group, k)
         if number is None:
             return None
@@ -76,7 +75,7 @@ class Division:
         return interleave(list(self.totals.values()), groups.index(group), number)
 
     def number(self, group: str, k: int) -> int | None:
-        """Return which of its group this worker's user ``k`` is; None where none was planned."""
+        """Return this worker's user ``k`` as a number in its group; None for an unplanned user."""
         counts = self.counts.get(group)
         if counts is None or self.rank is None or k >= counts[self.rank]:
             return None
@@ -84,7 +83,7 @@ class Division:
 
 
 class Places:
-    """Hands out this process's places, in the order in which its users come on."""
+    """Assigns this process's places, in the order in which Locust spawns its users."""
 
     def __init__(self, division: Division | None = None) -> None:
         self._division = division
@@ -93,20 +92,20 @@ class Places:
 
     @property
     def total(self) -> int:
-        """How many users the whole run was planned with; 0 where nobody planned."""
+        """How many users the whole run was divided for; 0 without a division."""
         return 0 if self._division is None else sum(self._division.totals.values())
 
     def newest(self, group: str) -> int:
-        """Return which of its group the user is that came last, from 0.
+        """Return the number in its group of the user that was spawned last, from 0.
 
-        Over all workers, where the run was planned with it.
+        The number counts over all workers when the user was planned.
         """
         k = max(0, self._taken.get(group, 0) - 1)
         number = self._division.number(group, k) if self._division is not None else None
         return k if number is None else number
 
     def take(self, group: str) -> tuple[int, bool]:
-        """Return the next user's place, and whether the run was planned with it."""
+        """Return the next user's place, and whether it was planned."""
         division = self._division
         k = self._taken.get(group, 0)
         self._taken[group] = k + 1

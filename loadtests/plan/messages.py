@@ -1,11 +1,11 @@
-"""What a master and its workers say to each other, over Locust's own connection.
+"""The messages between a master and its workers, over Locust's own connection.
 
 ::
 
     worker                             master
     CLOCK {sent_ns}                 →
                                     ←  CLOCK {sent_ns, received_ns, answered_ns}
-                                    ←  with the first «spawn», as option RUN_OPTION: Assignment
+                                    ←  with the first "spawn", as option RUN_OPTION: Assignment
     STATUS {users, complete, …}     →
                                     ←  PHASES {starts_ns, phases}
     in each report, PARCELS         →
@@ -13,8 +13,8 @@
                                     ←  CLOSE {last_numbers, drain_s}
     CLOSED {parcels, rows, …}       →
 
-All times are the master's; a worker translates them. The secret is never sent: each worker
-has it from its own environment.
+All times are the master's, and a worker converts them. The secret is never sent: each worker
+reads it from its own environment.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ CLOSED: Final = "tidegate_closed"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Assignment:
-    """A run as its workers are told of it.
+    """A run, as the master describes it to its workers.
 
     Attributes:
         run_id: which run.
-        scenario: the text of the scenario; a worker on another machine has no file.
+        scenario: the text of the scenario, because a worker may have no file.
         t0_ns: the run's start, by the master's clock.
-        clock_id: of the master's clock (``loadtests.health.clocks``), None where it is unknown.
-        gateway_clock_id: of the gateway's, as its welcome says.
+        clock_id: of the master's clock (``loadtests.health.clock_id``); None when unknown.
+        gateway_clock_id: of the gateway's clock, from its welcome.
         counts: for each group, how many users each worker has, by rank.
         ranks: each worker's rank, by Locust's id of it.
         session_count: how many sessions the run begins with.
@@ -63,10 +63,10 @@ class Assignment:
     session_first_ns: int
 
     def packed(self) -> dict[str, Any]:
-        """Return the assignment as plain values, to be sent."""
+        """Return the assignment as plain values for a message."""
         return asdict(self)
 
     @classmethod
     def unpacked(cls, content: Mapping[str, Any]) -> Self:
-        """Return the assignment that ``packed`` gave."""
+        """Return the assignment of a message."""
         return cls(**content)

@@ -1,4 +1,4 @@
-"""Whether the limits and the heartbeat of a target's welcome allow what a scenario needs."""
+"""Whether a target's limits and heartbeat, as its welcome lists them, suit a scenario."""
 
 from __future__ import annotations
 
@@ -9,36 +9,31 @@ from gateway.contract import LimitName
 from loadtests.plan.addresses import is_loopback, users_by_address
 from scenarios.schema import Scenario
 
-_TRADER_JOINS: Final = 2  # requests of a trader as it comes on
+_TRADER_JOINS: Final = 2  # requests of a trader when it connects
 
 
 def event_limit(welcome: Mapping[str, Any], name: LimitName) -> tuple[int, int] | None:
-    """Return a rolling limit of a welcome: events and window in ns; None when it lists none."""
+    """Return a rolling limit of a welcome: events, and window in ns; None when it lists none."""
     announced = welcome.get("limits", {}).get("events", {}).get(name)
     if not isinstance(announced, dict):
         return None
     return int(announced["limit"]), round(announced["windowMs"] * 1_000_000)
 
 
-def connection_limit(welcome: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Return a welcome's rate limit of a connection: events and window in ns; None when absent."""
-    return event_limit(welcome, LimitName.CONNECTION)
-
-
 def limits_exceeded(
     scenario: Scenario, *, host: str, users: int, spawn_rate: float, limits: Mapping[str, Any]
 ) -> list[str]:
-    """Return what of a scenario lies above a target's limits, each with the limit's name.
+    """Return messages about each limit of the target that a scenario exceeds.
 
-    An abuser's events are meant to; addresses do not count on loopback, where
-    each 50 users have one of their own.
+    An abuser exceeds its limits on purpose. Limits by address do not matter on loopback, where
+    each 50 users have an address of their own.
 
     Args:
         scenario: what is to run.
         host: of the target.
         users: how many there will be.
         spawn_rate: users a second.
-        limits: the welcome's; a limit that it does not list is none.
+        limits: as the welcome lists them. A limit that is not listed does not exist.
     """
     demands = [_rooms_demand(scenario), _symbols_demand(scenario)]
     if not is_loopback(host):
@@ -57,7 +52,7 @@ def limits_exceeded(
 
 
 def heartbeat_problem(scenario: Scenario, welcome: Mapping[str, Any]) -> str | None:
-    """Return words when the target beats at another interval than the scenario sets."""
+    """Return a message when the target's heartbeat interval is not the scenario's."""
     wanted = scenario.gateway.get("GATEWAY_HEARTBEAT_SECONDS")
     announced_s = welcome.get("heartbeatInterval", 0) / 1_000
     if wanted is None or float(wanted) == announced_s:
@@ -86,7 +81,7 @@ def _symbols_demand(scenario: Scenario) -> tuple[str, int, str]:
 
 
 def _events_problem(scenario: Scenario, limits: Mapping[str, Any]) -> list[str]:
-    limit = connection_limit({"limits": limits})
+    limit = event_limit({"limits": limits}, LimitName.CONNECTION)
     trader = scenario.users.trader
     if limit is None or trader is None:
         return []

@@ -1,4 +1,4 @@
-"""What the run tells its publisher: one line of JSON, read strictly."""
+"""The plan that a run sends its publisher: one line of JSON, read strictly."""
 
 from __future__ import annotations
 
@@ -14,13 +14,22 @@ from scenarios.schema import Arrivals, Publish, Scenario
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PublishPlan:
-    """What to publish. Times are monotonic ns of this machine.
+    """What to publish, and when. Times are monotonic.
 
-    ``clock_offset_ns`` is the gateway's clock minus this one, so that ``srcTs`` can be in the
-    gateway's; None, where nobody knows it, leaves ``srcTs`` out.
-    From each of ``orders_ns`` on the gateway may be away until it answers again: what fails
-    meanwhile is missed. Nothing is due from ``end_ns`` on; None leaves the end to whoever
-    stops the publisher.
+    Attributes:
+        token: with the scope to publish.
+        symbols: the symbols, most popular first.
+        weights: share of each symbol, summing to 1.
+        user_ids: users that trading events may name as owners.
+        t0_ns: the run's start.
+        first_ns: when the first publication may be due.
+        steady_ns: when the steady phase begins.
+        end_ns: nothing is due from then on; None when the run stops the publisher.
+        late_ns: a publication sent this long after it was due counts as late.
+        clock_offset_ns: the gateway's clock minus this one, to write ``srcTs`` in the gateway's
+            time; None when unknown, and ``srcTs`` is left out.
+        orders_ns: when commands end the gateway. From then until it answers again, a failed
+            publication counts as missed.
     """
 
     directory: Path
@@ -58,7 +67,7 @@ def read_plan(line: str) -> PublishPlan:
 
 
 def plan_arrivals(plan: PublishPlan) -> MergedArrivals:
-    """Return the intended times of a plan, each event's offset within its own interval."""
+    """Return the intended times of a plan. Each event begins at its own offset in its interval."""
     draw = random.Random(plan.seed)  # noqa: S311 - a load plan, repeatable by its seed
     return MergedArrivals(
         [

@@ -1,11 +1,11 @@
-"""Intended times: when each thing is due, computed ahead and never moved.
+"""Intended times: when each arrival is due, computed ahead and never moved.
 
     k:          0       1       2       3
     due:        |-------|-------|-------|----> first + k / rate
-    sent:       |-------|-----------||--|----> late is late; the plan stays
+    sent:       |-------|-----------||--|----> a late arrival does not move the plan
 
-An arrival that could not be sent when due is sent late and its delay shows; one that
-was never sent is missed. Nothing is re-anchored, so a slow target cannot slow the plan.
+An arrival that could not be sent when due is sent late, and its delay is recorded. One that was
+never sent is missed. No time is re-anchored, so a slow target cannot slow the plan.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _BLOCK = 256
 
 
 class ArrivalPlan(Protocol):
-    """When each of a sequence of things is due."""
+    """When each of a sequence of arrivals is due."""
 
     def due_ns(self, k: int) -> int:
-        """Return when arrival ``k`` (from 0) is due; it never falls as ``k`` rises."""
+        """Return when arrival ``k`` (from 0) is due. A later arrival is never due earlier."""
 
     def due_count(self, now_ns: int) -> int:
         """Return how many arrivals are due at a moment, that moment included."""
@@ -41,7 +41,7 @@ class ConstantArrival:
     rate_per_s: float
 
     def due_ns(self, k: int) -> int:
-        """Return when arrival ``k`` (from 0) is due. Each is rounded alone: errors never add up."""
+        """Return when arrival ``k`` (from 0) is due. Rounding errors do not add up."""
         return self.first_ns + round(k * SECOND_NS / self.rate_per_s)
 
     def due_count(self, now_ns: int) -> int:
@@ -58,7 +58,7 @@ class ConstantArrival:
 
 @dataclass(frozen=True, slots=True)
 class BurstArrival:
-    """``size`` arrivals at once, as often as the rate demands; the first burst at ``first_ns``."""
+    """``size`` arrivals at once, as often as the rate demands, from ``first_ns`` on."""
 
     first_ns: int
     rate_per_s: float
@@ -77,17 +77,22 @@ class BurstArrival:
 
 
 class PoissonArrival:
-    """Arrivals that know nothing of each other: gaps are exponential with mean 1 / rate.
+    """Independent arrivals: gaps are exponential with mean 1 / rate.
 
-    The gaps follow from the seed alone and are drawn in blocks, always in the same order:
-    what is asked for first, and when, changes nothing.
+    The gaps follow from the seed alone. They are drawn in blocks and in one order, so the order
+    of calls changes nothing.
+
+    Args:
+        first_ns: the first arrival is due one gap later, monotonic.
+        rate_per_s: arrivals a second, on average.
+        seed: of the gaps.
     """
 
     def __init__(self, first_ns: int, rate_per_s: float, seed: int | str) -> None:
         self.first_ns = first_ns
         self._mean_ns = SECOND_NS / rate_per_s
         self._draw = random.Random(seed)  # noqa: S311 - a load plan, repeatable by its seed
-        self._drawn = 0.0  # not rounded: the errors of many gaps would add up
+        self._drawn = 0.0  # not rounded: rounding errors of many gaps would add up
         self._due_ns: array[int] = array("q")
 
     def due_ns(self, k: int) -> int:
@@ -111,7 +116,7 @@ class PoissonArrival:
 def plan_of(
     arrivals: Arrivals, *, first_ns: int, rate_per_s: float, seed: int | str
 ) -> ArrivalPlan:
-    """Return the plan that a scenario's words mean.
+    """Return the plan for a scenario's arrivals.
 
     Args:
         arrivals: constant, poisson or burst.
@@ -128,17 +133,30 @@ def plan_of(
 
 
 def count_missed(plan: ArrivalPlan, sent: int, end_ns: int) -> int:
-    """Return how many arrivals were due by the end and never sent."""
+    """Return how many arrivals were due by the end and never sent.
+
+    Args:
+        plan: the arrivals.
+        sent: how many were sent.
+        end_ns: when requests ended, monotonic.
+    """
     return max(0, plan.due_count(end_ns) - sent)
 
 
 def user_arrivals(
     seed: int, user: str, start_ns: int, every_s: float, arrivals: Arrivals | None = None
 ) -> ArrivalPlan:
-    """Return a user's arrivals: its own offset within one interval, the same for a seed.
+    """Return a user's arrivals, the same for a seed.
 
-    Offsets spread the users over the interval, so that they do not all ask at once. A
-    Poisson plan needs none, and bursts are meant to fall together.
+    With constant arrivals each user begins at its own offset within one interval, so that users
+    do not all send at once. A Poisson plan needs no offset, and bursts are meant to coincide.
+
+    Args:
+        seed: of the scenario.
+        user: the user's id.
+        start_ns: when the plan begins, monotonic.
+        every_s: mean time between two arrivals.
+        arrivals: how they are spread; None means constant.
     """
     arrivals = arrivals or Arrivals()
     name = f"{seed}:{user}"
@@ -150,10 +168,10 @@ def user_arrivals(
 
 
 class MergedArrivals:
-    """Several plans as one: takes what is due, in the order in which it is due.
+    """Several plans as one: takes due arrivals in order of time.
 
     Args:
-        plans: the plans; each is taken from its own beginning.
+        plans: the plans, each taken from its beginning.
         end_ns: nothing is due from then on; None for plans without an end.
     """
 
@@ -163,7 +181,7 @@ class MergedArrivals:
         self.taken = [0] * len(self.plans)
 
     def next_ns(self) -> int | None:
-        """Return when the next arrival is due, None when there is none any more."""
+        """Return when the next arrival is due; None when no more are due."""
         earliest_ns = min(
             (plan.due_ns(k) for plan, k in zip(self.plans, self.taken, strict=True)), default=None
         )

@@ -1,1 +1,1 @@
-"""The publisher: a process that publishes at intended times, and how the run holds it."""
+"""The publisher: a process that publishes at intended times, and its control by the run."""

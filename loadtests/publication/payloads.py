@@ -1,39 +1,50 @@
-"""What the publisher publishes: payloads in the shapes of the wire contract.
+"""Payloads: what the publisher publishes, in the shapes of the wire contract.
 
 Pure and repeatable: the same seed gives the same symbols, users and prices. Money and
-quantities of orders, positions, trades and balances are decimal strings, market data
-numbers. Whatever is private carries its owner's canary.
+quantities of orders, positions, trades and balances are decimal strings, market data are
+numbers. Every private event carries its owner's canary.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
+from typing import Final
 
 import orjson
 
-from gateway.contract import (
-    BALANCE_EVENT,
-    Channel,
-    MarketEvent,
-    TradingEvent,
-    iso_timestamp,
-    symbol_room,
-)
-from loadtests.oracles.canaries import BALANCE, CANARY_FIELDS, canary
+from gateway.contract import Audience, EventRow, iso_timestamp, symbol_room
+from loadtests.oracles.canaries import canary
+from loadtests.oracles.ledger import ACCOUNTED
 
-_DEPTH = 5
-_NOBODY = "nobody"
-_ORDER_STATUS = {
-    TradingEvent.ORDER_CREATED: "pending",
-    TradingEvent.ORDER_SUBMITTED: "submitted",
-    TradingEvent.ORDER_PARTIALLY_FILLED: "partially_filled",
-    TradingEvent.ORDER_FILLED: "filled",
-    TradingEvent.ORDER_CANCELLED: "cancelled",
-    TradingEvent.ORDER_REJECTED: "rejected",
-}
+_DEPTH: Final = 5
+_NOBODY: Final = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class _Draw:
+    """One publication to be made: its event, symbol and owner, the owner's count, the time."""
+
+    row: EventRow
+    symbol: str
+    user_id: str
+    number: int
+    timestamp: str
+
+    @property
+    def happened(self) -> str:
+        """What the event's name says after its colon: created, filled, closed."""
+        return self.row.name.partition(":")[2]
+
+    def canary(self) -> dict[str, str]:
+        """Return the private field that names the owner, where the event has an owner."""
+        subject = self.row.subject
+        if subject is None or not subject.private:
+            return {}
+        return canary(subject, self.user_id, self.number)
 
 
 class PayloadMaker:
@@ -43,8 +54,8 @@ class PayloadMaker:
         seed: decides every draw.
         symbols: the market, most popular first.
         weights: how often each symbol is drawn.
-        user_ids: owners of trading events and balances; without any, trading events go to the
-            trading room alone, and balances to a user who is not there.
+        user_ids: owners of private events. Without any, an event with a public form goes to
+            its room alone, and another private event to a user who is not there.
     """
 
     def __init__(
@@ -55,7 +66,16 @@ class PayloadMaker:
         self._cumulative = list(accumulate(weights))
         self._user_ids = sorted(user_ids)
         self._prices = {s: 100.0 + self._random.random() * 900 for s in self._symbols}
-        self._orders: Counter[str] = Counter()
+        self._numbers: Counter[str] = Counter()
+        self._bodies: dict[str, Callable[[_Draw], object]] = {
+            "price": self._price,
+            "ticker": self._ticker,
+            "orderBook": self._book,
+            "order": self._order,
+            "position": self._position,
+            "trade": self._trade,
+            "balance": self._balance,
+        }
 
     def make(
         self,
@@ -68,159 +88,144 @@ class PayloadMaker:
         """Return one item for the publish route.
 
         Args:
-            event: a market or trading event's name, or the balance's.
-            source_us: the intended time for ``srcTs``; None leaves it out.
+            event: the name of an event that the ledger accounts for.
+            source_us: the intended time for ``srcTs``, µs; None leaves it out.
             unix_s: wall-clock seconds for the times that the payload shows.
-            least_bytes: what the data come to as JSON at least; ``pad`` fills them up.
+            least_bytes: the least size of the data as JSON; the field ``pad`` fills them up.
 
         Raises:
-            ValueError: ``event`` is neither a market nor a trading event, nor the balance.
+            ValueError: the ledger does not account for ``event``.
         """
+        row = ACCOUNTED.get(event)
+        if row is None:
+            raise ValueError(
+                f"no payload is made for {event!r}: the ledger does not account for it"
+            )
         symbol = self._random.choices(self._symbols, cum_weights=self._cumulative)[0]
-        timestamp = iso_timestamp(unix_s)
-        if event in set(MarketEvent):
-            target: dict[str, object] = {"room": symbol_room(symbol)}
-            data = self._market(MarketEvent(event), symbol, timestamp)
-        elif event == BALANCE_EVENT:
-            user_id = self._random.choice(self._user_ids or [_NOBODY])
-            target = {"userId": user_id}
-            data = self._balance(user_id)
-        else:
-            user_id = self._random.choice(self._user_ids or [_NOBODY])
-            target = {"room": str(Channel.TRADING)}
-            if self._user_ids:
-                target["userId"] = user_id
-            data = self._trading(TradingEvent(event), symbol, user_id, timestamp)
+        target, user_id = self._target(row, symbol)
+        self._numbers[user_id] += 1
+        number, timestamp = self._numbers[user_id], iso_timestamp(unix_s)
+        data = self._data(_Draw(row, symbol, user_id, number, timestamp))
         if least_bytes is not None:
             data = _padded(data, least_bytes)
         stamp = {} if source_us is None else {"srcTs": source_us}
         return {**target, "event": event, "data": data, **stamp}
 
-    def _market(self, event: MarketEvent, symbol: str, timestamp: str) -> dict[str, object]:
-        price = self._step(symbol)
-        if event is MarketEvent.PRICE:
-            return {"symbol": symbol, "price": price}
-        if event is MarketEvent.TICKER:
-            ticker = {
-                "symbol": symbol,
-                "price": price,
-                "bid": round(price * 0.9995, 2),
-                "ask": round(price * 1.0005, 2),
-                "volume24h": round(self._random.random() * 1e6, 2),
-                "change24h": round(self._random.uniform(-5, 5), 2),
-                "high24h": round(price * 1.02, 2),
-                "low24h": round(price * 0.98, 2),
-                "timestamp": timestamp,
-            }
-            return {"symbol": symbol, "ticker": ticker}
-        book = {
-            "symbol": symbol,
+    def _target(self, row: EventRow, symbol: str) -> tuple[dict[str, object], str]:
+        """Return whom a publication names, and its owner; an event without one has none."""
+        if row.audience is Audience.SYMBOL_ROOMS:
+            return {"room": symbol_room(symbol, row.channel)}, ""
+        if row.audience is Audience.ROOM:
+            return {"room": row.channel}, ""
+        user_id = self._random.choice(self._user_ids or [_NOBODY])
+        if row.audience is Audience.USER:
+            return {"userId": user_id}, user_id
+        owner = {"userId": user_id} if self._user_ids else {}
+        return {"room": row.channel, **owner}, user_id
+
+    def _data(self, draw: _Draw) -> dict[str, object]:
+        subject = draw.row.subject
+        symbol = {"symbol": draw.symbol} if draw.row.stream.by == "symbol" else {}
+        if subject is None:
+            return {**symbol, "number": draw.number}
+        body = self._bodies.get(subject.key, self._other)(draw)
+        if subject.is_payload and isinstance(body, dict):
+            return body
+        return {**symbol, subject.key: body}
+
+    def _other(self, draw: _Draw) -> dict[str, object]:
+        """Return the body of an event for which nothing better is known."""
+        return {**draw.canary(), "symbol": draw.symbol, "value": f"{self._step(draw.symbol):.2f}"}
+
+    def _price(self, draw: _Draw) -> float:
+        return self._step(draw.symbol)
+
+    def _ticker(self, draw: _Draw) -> dict[str, object]:
+        price = self._step(draw.symbol)
+        return {
+            "symbol": draw.symbol,
+            "price": price,
+            "bid": round(price * 0.9995, 2),
+            "ask": round(price * 1.0005, 2),
+            "volume24h": round(self._random.random() * 1e6, 2),
+            "change24h": round(self._random.uniform(-5, 5), 2),
+            "high24h": round(price * 1.02, 2),
+            "low24h": round(price * 0.98, 2),
+            "timestamp": draw.timestamp,
+        }
+
+    def _book(self, draw: _Draw) -> dict[str, object]:
+        price = self._step(draw.symbol)
+        return {
+            "symbol": draw.symbol,
             "bids": self._side(price, -1),
             "asks": self._side(price, 1),
-            "timestamp": timestamp,
-        }
-        return {"symbol": symbol, "orderBook": book}
-
-    def _trading(
-        self, event: TradingEvent, symbol: str, user_id: str, timestamp: str
-    ) -> dict[str, object]:
-        self._orders[user_id] += 1
-        number, price = self._orders[user_id], self._step(symbol)
-        quantity = round(self._random.uniform(0.01, 5), 4)
-        if event in _ORDER_STATUS:
-            return {
-                "order": self._order(event, symbol, user_id, number, price, quantity, timestamp)
-            }
-        if event is TradingEvent.TRADE_EXECUTED:
-            return {"trade": self._trade(symbol, user_id, number, price, quantity, timestamp)}
-        return {
-            "position": self._position(event, symbol, user_id, number, price, quantity, timestamp)
+            "timestamp": draw.timestamp,
         }
 
-    def _order(
-        self,
-        event: TradingEvent,
-        symbol: str,
-        user_id: str,
-        number: int,
-        price: float,
-        quantity: float,
-        timestamp: str,
-    ) -> dict[str, object]:
-        filled = {
-            TradingEvent.ORDER_FILLED: quantity,
-            TradingEvent.ORDER_PARTIALLY_FILLED: quantity / 2,
-        }.get(event, 0.0)
+    def _order(self, draw: _Draw) -> dict[str, object]:
+        price, quantity = self._deal(draw.symbol)
+        happened, timestamp = draw.happened, draw.timestamp
+        is_new = happened == "created"
+        filled = {"filled": quantity, "partially-filled": quantity / 2}.get(happened, 0.0)
         return {
-            "id": f"order-{user_id}-{number}",
-            CANARY_FIELDS["order"]: canary("order", user_id, number),
-            "symbol": symbol,
+            "id": f"order-{draw.user_id}-{draw.number}",
+            **draw.canary(),
+            "symbol": draw.symbol,
             "side": self._random.choice(("buy", "sell")),
             "type": "limit",
             "quantity": f"{quantity:.4f}",
             "price": f"{price:.2f}",
             "stopPrice": None,
-            "status": _ORDER_STATUS[event],
+            "status": "pending" if is_new else happened.replace("-", "_"),
             "filledQuantity": f"{filled:.4f}",
             "averagePrice": f"{price:.2f}" if filled else None,
             "timeInForce": "GTC",
-            "exchangeOrderId": None if event is TradingEvent.ORDER_CREATED else f"x-{number}",
-            "rejectReason": "price" if event is TradingEvent.ORDER_REJECTED else None,
+            "exchangeOrderId": None if is_new else f"x-{draw.number}",
+            "rejectReason": "price" if happened == "rejected" else None,
             "createdAt": timestamp,
-            "submittedAt": None if event is TradingEvent.ORDER_CREATED else timestamp,
-            "filledAt": timestamp if event is TradingEvent.ORDER_FILLED else None,
-            "cancelledAt": timestamp if event is TradingEvent.ORDER_CANCELLED else None,
+            "submittedAt": None if is_new else timestamp,
+            "filledAt": timestamp if happened == "filled" else None,
+            "cancelledAt": timestamp if happened == "cancelled" else None,
         }
 
-    def _trade(
-        self, symbol: str, user_id: str, number: int, price: float, quantity: float, timestamp: str
-    ) -> dict[str, object]:
+    def _trade(self, draw: _Draw) -> dict[str, object]:
+        price, quantity = self._deal(draw.symbol)
         return {
-            "id": f"trade-{user_id}-{number}",
-            CANARY_FIELDS["trade"]: canary("trade", user_id, number),
-            "symbol": symbol,
+            "id": f"trade-{draw.user_id}-{draw.number}",
+            **draw.canary(),
+            "symbol": draw.symbol,
             "side": self._random.choice(("buy", "sell")),
             "type": "limit",
             "quantity": f"{quantity:.4f}",
             "price": f"{price:.2f}",
             "value": f"{price * quantity:.2f}",
             "fee": f"{price * quantity * 0.001:.4f}",
-            "exchangeOrderId": f"x-{number}",
-            "executedAt": timestamp,
+            "exchangeOrderId": f"x-{draw.number}",
+            "executedAt": draw.timestamp,
         }
 
-    def _position(
-        self,
-        event: TradingEvent,
-        symbol: str,
-        user_id: str,
-        number: int,
-        price: float,
-        quantity: float,
-        timestamp: str,
-    ) -> dict[str, object]:
-        is_closed = event is TradingEvent.POSITION_CLOSED
+    def _position(self, draw: _Draw) -> dict[str, object]:
+        price, quantity = self._deal(draw.symbol)
+        is_closed = draw.happened == "closed"
+        zeros = ("unrealizedPnL", "unrealizedPnLPercent", "realizedPnL", "totalPnL")
         return {
-            CANARY_FIELDS["position"]: canary("position", user_id, number),
-            "symbol": symbol,
+            **draw.canary(),
+            "symbol": draw.symbol,
             "side": self._random.choice(("long", "short")),
             "quantity": f"{quantity:.4f}",
             "entryPrice": f"{price:.2f}",
             "currentPrice": f"{price:.2f}",
-            "unrealizedPnL": "0.00",
-            "unrealizedPnLPercent": "0.00",
-            "realizedPnL": "0.00",
-            "totalPnL": "0.00",
+            **dict.fromkeys(zeros, "0.00"),
             "status": "closed" if is_closed else "open",
             "stopLoss": None,
             "takeProfit": None,
-            "openedAt": timestamp,
-            "closedAt": timestamp if is_closed else None,
-            "lastUpdated": timestamp,
+            "openedAt": draw.timestamp,
+            "closedAt": draw.timestamp if is_closed else None,
+            "lastUpdated": draw.timestamp,
         }
 
-    def _balance(self, user_id: str) -> dict[str, object]:
-        self._orders[user_id] += 1
+    def _balance(self, draw: _Draw) -> dict[str, object]:
         total, reserved = self._random.uniform(100, 10_000), self._random.uniform(0, 100)
         entry = {
             "currency": "USDT",
@@ -229,11 +234,15 @@ class PayloadMaker:
             "total": f"{total:.2f}",
         }
         return {
-            CANARY_FIELDS[BALANCE]: canary(BALANCE, user_id, self._orders[user_id]),
+            **draw.canary(),
             "balance": entry["total"],
             "currency": entry["currency"],
             "balances": [entry],
         }
+
+    def _deal(self, symbol: str) -> tuple[float, float]:
+        """Return a price and a quantity."""
+        return self._step(symbol), round(self._random.uniform(0.01, 5), 4)
 
     def _step(self, symbol: str) -> float:
         self._prices[symbol] = max(1.0, self._prices[symbol] * self._random.uniform(0.999, 1.001))
@@ -250,6 +259,6 @@ class PayloadMaker:
 
 
 def _padded(data: dict[str, object], least_bytes: int) -> dict[str, object]:
-    """Return data that come to so many bytes as JSON; what is longer already stays as it is."""
-    short = least_bytes - len(orjson.dumps({**data, "pad": ""}))
-    return {**data, "pad": "x" * short} if short >= 0 else data
+    """Return data of at least so many bytes as JSON; longer data stay as they are."""
+    missing = least_bytes - len(orjson.dumps({**data, "pad": ""}))
+    return {**data, "pad": "x" * missing} if missing >= 0 else data

@@ -1,17 +1,17 @@
-"""The publisher: a process that publishes at intended times and keeps the ground truth.
+"""The publisher: a process that publishes at intended times and keeps a ledger of it.
 
-``python -m loadtests.publication.publisher`` reads its plan, one line of JSON, from standard input,
-publishes until that input ends or SIGTERM comes, and exits 0 within a second. It exits 1
-when the gateway cannot be reached any more. Further lines tell how far the gateway's clock
-is from ours, found anew: ``{"clock_offset_ns": …}``.
+``python -m loadtests.publication.publisher`` reads its plan from standard input, one line of JSON.
+It publishes until that input ends or SIGTERM arrives, then exits 0 within a second. It exits 1
+when the gateway no longer answers. Further lines of input update the difference between the
+gateway's clock and ours: ``{"clock_offset_ns": …}``.
 
-What is due together goes in one request, at most ``MAX_PUBLISH_ITEMS``; a few requests may
-be in flight, and the gateway numbers as they arrive. What comes late goes out late, with
-its intended time in ``srcTs``; what never went out is counted ``missed``. The module is
-long because every step of a publication moves the one ledger.
+Items due together go in one request of at most ``MAX_PUBLISH_ITEMS``. A few requests may be in
+flight; the gateway numbers them as they arrive. A late item goes out late, with its intended
+time in ``srcTs``; an item that never goes out counts as ``missed``. The module is long because
+every step of a publication changes the same ledger.
 
 ConnectionError
-└── GatewayLost      nobody has answered for ``GIVE_UP_S``
+└── GatewayLost      the gateway has not answered for ``GIVE_UP_S``
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ from scenarios.schema import Publish
 WORKER: Final = "publisher"
 IN_FLIGHT: Final = 4
 COARSE_S: Final = 0.000_1
-"""A wait ends about so late; the last of it is spun away."""
+"""A timer may be this late, so the last part of a wait polls."""
 BREATH_S: Final = 0.002
-"""Between two steps of a flush, so that what is due meanwhile goes out."""
+"""Pause between two steps of a flush, in which due items go out."""
 GIVE_UP_S: Final = 5.0
 LAST_ANSWERS_S: Final = 0.6
 REQUEST_TIMEOUT_S: Final = 10.0
@@ -60,21 +60,21 @@ _log = logging.getLogger("publisher")
 
 
 class GatewayLost(ConnectionError):  # noqa: N818 - the state that ends the process
-    """Nobody answers at the gateway's address any more."""
+    """The gateway no longer answers."""
 
 
 class Publisher:
-    """Publishes a plan and keeps its ledger.
+    """Publishes by a plan and keeps the ledger.
 
     Attributes:
         published: items that the gateway accepted.
-        late: items that went out later than the plan's ``late_ns`` after they were due.
-        missed: items that were due and never went out.
-        failed: items that went out and were not accepted.
+        late: items sent more than the plan's ``late_ns`` after their due time.
+        missed: items that were due and never sent.
+        failed: items that were sent and not accepted.
         throttled: answers that asked to wait (503).
-        streams: the last number of each stream, as the answers told it.
-        counts: how many publications of each stream were accepted.
-        clock_offset_ns: the gateway's clock minus ours; None where nobody knows it.
+        streams: the last number of each stream, from the answers.
+        counts: accepted publications of each stream.
+        clock_offset_ns: the gateway's clock minus ours; None when it is unknown.
     """
 
     def __init__(self, plan: PublishPlan) -> None:
@@ -99,7 +99,7 @@ class Publisher:
         """Publish until ``stopping`` is set, then close the ledger.
 
         Raises:
-            GatewayLost: nobody has answered for ``GIVE_UP_S``.
+            GatewayLost: the gateway has not answered for ``GIVE_UP_S``.
         """
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
         headers = {
@@ -142,7 +142,7 @@ class Publisher:
         return bool(batch)
 
     async def _end(self, session: aiohttp.ClientSession) -> None:
-        """Send what was due when the stop came, as far as requests are free; the rest is missed."""
+        """Send items that are due, while requests are free; count the rest as missed."""
         stopped_ns = time.monotonic_ns()
         while len(self._pending) < IN_FLIGHT and self._send_batch(session, stopped_ns):
             pass
@@ -220,7 +220,7 @@ class Publisher:
     ) -> None:
         now_ns = time.monotonic_ns()
         if self._gaps.take_answer(now_ns):
-            self.streams.clear()  # another process numbers from 1
+            self.streams.clear()  # a restarted gateway numbers from 1
         for due_ns, _, _ in batch:
             self.recorder.span(Series.PUBLISH_ACK, now_ns - due_ns, now_ns)
         self.published += len(items)
@@ -234,13 +234,13 @@ class Publisher:
     def _time_acceptance(
         self, item: dict[str, object], receipt: dict[str, Any], now_ns: int
     ) -> None:
-        """Record numbered − intended, both by the gateway's clock."""
+        """Record numbered − intended, both on the gateway's clock."""
         source_us, numbered_us = item.get("srcTs"), receipt.get("ts")
         if not isinstance(source_us, int) or not isinstance(numbered_us, int):
             return
         accept_ns = (numbered_us - source_us) * _NS_PER_US
         if accept_ns < 0 and self.clock_offset_ns:
-            return  # by less than the two clocks' difference is known: it tells nothing
+            return  # less than the error of the clock offset
         self.recorder.span(Series.ACCEPT, accept_ns, now_ns)
 
     def _keep_number(self, stream: str, number: int) -> None:
@@ -257,7 +257,7 @@ class Publisher:
         return False
 
     def _is_away(self, items: int) -> bool:
-        """Take items that failed; where the gateway is away by order they are missed, no more."""
+        """Return whether the gateway is away by order; its failed items then count as missed."""
         if not self._gaps.take_failure(time.monotonic_ns()):
             return False
         self.missed += items
@@ -299,7 +299,11 @@ class Publisher:
 
 
 async def publish(plan: PublishPlan) -> None:
-    """Publish a plan until standard input ends or SIGTERM comes. Raises GatewayLost."""
+    """Publish a plan until standard input ends or SIGTERM arrives.
+
+    Raises:
+        GatewayLost: the gateway has not answered for ``GIVE_UP_S``.
+    """
     publisher = Publisher(plan)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, publisher.stopping.set)
@@ -321,18 +325,18 @@ async def publish(plan: PublishPlan) -> None:
 
 
 def main() -> int:
-    """Run the process; returns its exit code."""
+    """Run the process and return its exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    # Not through Python's own reader: it would take in lines that are for the loop.
+    # Python's own reader would buffer lines that the loop must read.
     with io.FileIO(sys.stdin.fileno(), closefd=False) as source:
         line = source.readline().decode()
     if not line:
         return 0
     try:
         plan = read_plan(line)
-        # The load generator's own short slices would be inherited: it reads, so it goes first.
+        # Undo the inherited short slices: the load generator must run first.
         ask_for_slices(USUAL_SLICE)
-        # asyncio's own selector waits whole milliseconds, rounded up.
+        # asyncio's own selector rounds waits up to whole milliseconds.
         with asyncio.Runner(loop_factory=make_fine_loop) as runner:
             runner.run(publish(plan))
     except GatewayLost as error:

@@ -1,7 +1,7 @@
-"""The publisher as the run sees it: a process that is started early, told to begin, and watched.
+"""Start, watch and stop the publisher's process.
 
-It gets everything through its standard input, a line of JSON: no token ever stands in
-a list of processes. The pipe is its lifeline too: when it ends, the publisher stops.
+It reads its plan from standard input, so that no token appears in the list of processes. The
+publisher stops when this pipe ends.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ PUBLISHER_LOG: Final = "publisher.log"
 PUBLISHER_LEDGER: Final = "publisher.json"
 STOP_S: Final = 3.0
 START_NS: Final = 1_000_000_000
-"""What an interpreter needs before it can publish; nothing is due earlier."""
+"""Time to start an interpreter; nothing is due earlier."""
 
 
 class PublisherProcess:
-    """One publisher of one run; its words go to ``logs/publisher.log``."""
+    """The publisher of a run; its log is ``logs/publisher.log``."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -39,7 +39,7 @@ class PublisherProcess:
             stdout=self._log,
             stderr=self._log,
             cwd=Path(__file__).resolve().parents[2],
-            # A Ctrl-C in the terminal is for the run, which then stops its publisher in order.
+            # Ctrl-C in the terminal must reach the run only, which then stops its publisher.
             start_new_session=True,
         )
 
@@ -50,33 +50,33 @@ class PublisherProcess:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the process ended without being asked to, or not in order when it was."""
+        """Whether the process ended unasked, or failed to stop when asked."""
         if self.status == "running" and self._process.poll() is not None:
             self.status = "lost"
         return self.status == "lost"
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code, None while it runs."""
+        """The exit code; None while it runs."""
         return self._process.poll()
 
     def begin(self, plan: Mapping[str, object]) -> None:
-        """Hand over the plan (``publish_plan.Plan``); publications begin as it says.
+        """Send the plan (``publish_plan.PublishPlan``), which says when publishing begins.
 
-        A process that is already gone is left for ``is_lost`` to tell.
+        A process that has already ended shows in ``is_lost``.
         """
         self._tell(plan)
 
     def tell_clock_offset(self, offset_ns: int) -> None:
-        """Tell how far the gateway's clock is from ours (theirs − ours), found anew."""
+        """Send a new clock offset: the gateway's clock minus ours, ns."""
         if self.status == "running":
             self._tell({"clock_offset_ns": offset_ns})
 
     def stop(self) -> None:
-        """End the process by ending its input; in order means in time and with exit code 0."""
+        """Stop the process by closing its input; it must end in time with exit code 0."""
         was_lost = self.is_lost
         if not was_lost:
-            self.status = "stopping"  # whoever looks while it ends must not call it lost
+            self.status = "stopping"  # so that is_lost stays False while it ends
         self._close()
         try:
             self._process.wait(STOP_S)
@@ -87,11 +87,11 @@ class PublisherProcess:
         self.status = "complete" if in_order else "lost"
 
     def ledger(self) -> dict[str, Any]:
-        """Return what it published so far, as its file says; empty before its first second."""
+        """Return its ledger file; empty during its first second."""
         return read_json(self.directory / LOGS / PUBLISHER_LEDGER) or {}
 
     def figures(self) -> dict[str, object]:
-        """Return what the manifest says of it."""
+        """Return its entry in the manifest."""
         ledger, status = self.ledger(), "lost" if self.is_lost else self.status
         counts = {name: ledger.get(name, 0) for name in ("published", "late", "missed")}
         return {"status": status, **counts}
@@ -103,7 +103,7 @@ class PublisherProcess:
             self._process.stdin.write(json.dumps(words).encode() + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            return  # its end is noticed elsewhere
+            return  # is_lost notices its end
 
     def _close(self) -> None:
         self._log.close()
@@ -111,4 +111,4 @@ class PublisherProcess:
             try:
                 self._process.stdin.close()
             except BrokenPipeError:
-                return  # what it did not read it does not need any more
+                return  # it has ended

@@ -1,1 +1,1 @@
-"""Reading: the short way of a push from a socket to columns of numbers."""
+"""Reading: from the bytes of a push at a socket to columns of numbers."""

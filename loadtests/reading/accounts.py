@@ -1,10 +1,10 @@
-"""A user's account in the ledger, with the fast path as its front.
+"""A user's account in the ledger, with the fast path in front of it.
 
-Pushes that continue their streams never reach the ledger: the fast path keeps the last number
-of each. That is enough, because from a stay's mark to the fast path's last number each has
-come, once and in order. So a stream to which nothing else has happened costs a user two
-array items, its mark and its last number. Whatever else happens to it (a gap, a repeat, a
-leave) makes a membership of it, and that keeps the books from then on.
+Pushes that continue their streams never reach the ledger: the fast path keeps only the last
+number of each stream. That is enough. Every number from a stay's mark to the fast path's last
+number has come, once and in order. So a regular stream costs a user two array items, its mark
+and its last number. Any other occurrence (a gap, a repeat, a leave) turns the stream into a
+membership, which keeps the account from then on.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from array import array
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway.contract import TRADING_STREAM, USER_STREAM
-from loadtests.oracles.ledger import Account
+from gateway.contract import USER_STREAM
+from loadtests.oracles.ledger import ACCOUNTED, Account
 from loadtests.oracles.membership import Membership, StreamCounts
 from loadtests.reading.fast_path import FastPath
 from loadtests.reading.intake import MAX_NUMBER, place_of
@@ -24,7 +24,7 @@ class FastPathAccount(Account):
     """An account whose regular streams are numbers in a fast path.
 
     Args:
-        user_id: who it is.
+        user_id: the user's id.
         group: its behaviour, a column of the ledger.
         fast_path: the user's.
     """
@@ -38,13 +38,13 @@ class FastPathAccount(Account):
         self._starts = array("I")  # the mark of each
 
     def received(self, name: str, payload: Mapping[str, Any]) -> None:
-        """Take an event that the fast path did not."""
+        """Take an event that the fast path did not take."""
         if payload.get("snapshot") is True:
             return
         place = place_of(name, payload)
-        streams = [] if place is None else [place.stream]
+        streams = set() if place is None else {place.stream}
         if USER_STREAM in streams:
-            streams.append(TRADING_STREAM)  # the owner's form may stand in both
+            streams.add(ACCOUNTED[name].stream.kind)  # the owner's form may stand in both
         for stream in streams:
             self._book(stream)
         super().received(name, payload)
@@ -68,7 +68,7 @@ class FastPathAccount(Account):
         return super().owes_nothing(last_numbers)
 
     def open_slots(self, kind: str) -> Iterator[int]:
-        """Return the slots of the streams of a kind (``price``) that are owed now."""
+        """Return the slots of the streams of a kind (``price``) that the user is owed now."""
         prefix, intake = f"{kind}:", self._fast_path.intake
         for slot in self._regular:
             if intake.stream_at(slot).startswith(prefix):
@@ -78,10 +78,10 @@ class FastPathAccount(Account):
                 yield intake.slot_of(stream)
 
     def close(self, last_numbers: Mapping[str, int]) -> Iterator[tuple[str, StreamCounts]]:
-        """End every stay at its stream's last number and return what became of each, once."""
+        """End every stay at its stream's last number, and return the counts of each, once."""
         while self._regular:
             stream = self._stream(self._regular[-1])
-            # Not kept: the memberships of thousands of users are not needed at one time.
+            # The membership is not kept: thousands of users need not have theirs at one time.
             membership = self._take_regular(stream)
             membership.leave(last_numbers.get(self._listed(stream), membership.last))
             self._fast_path.forget(stream)
@@ -113,7 +113,7 @@ class FastPathAccount(Account):
             self._book(stream)
 
     def _book(self, stream: str) -> None:
-        """Keep a membership that starts where the fast path is in the stream."""
+        """Bring a stream's membership to the fast path's last number; make one if there is none."""
         number = self._fast_path.last_of(stream)
         if number is None:
             return
@@ -132,7 +132,7 @@ class FastPathAccount(Account):
         return membership
 
     def _follow(self, stream: str) -> None:
-        """Have the fast path go on from where the membership is."""
+        """Let the fast path continue at the membership's last number."""
         membership = self._streams.get(stream)
         if membership is None:
             return

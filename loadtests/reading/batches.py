@@ -1,4 +1,4 @@
-"""What pushes say, and a batch of them in columns: what the intake hands on."""
+"""Pushes, and batches of them in columns: the output of the intake."""
 
 from __future__ import annotations
 
@@ -10,24 +10,22 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.contract import TRADING_STREAM, USER_STREAM
-from loadtests.results import Family
+from gateway.contract import EVENTS, UNLISTED, Family
 
 UNMEASURED: Final = -1
-"""In a column of moments: there is none."""
+"""In a column of times: unknown."""
 UNSHARED: Final = -1
-"""In place of a key: nobody else is sent this publication under this number."""
+"""In place of a key or slot: no other user gets this publication under this number."""
 
 _NS_PER_US: Final = 1_000
 _NUMBER_BITS: Final = 32
-_LLM: Final = "llm:"
-_MARKET_FAMILIES: Final = frozenset({Family.PRICE, Family.TICKER, Family.BOOK})
+_UNCOUNTED: Final = frozenset({Family.CONTROL, Family.OTHER})
 
 Integers = NDArray[np.int64]
 
 
 class Place(NamedTuple):
-    """Where an event stands: in which stream, under which number, after which one."""
+    """An event's stream, its number there, and the number before it."""
 
     stream: str
     number: int
@@ -35,18 +33,25 @@ class Place(NamedTuple):
 
 
 class Push:
-    """What a pushed event says of itself.
+    """One pushed event.
+
+    Args:
+        slot: as the attribute.
+        place: its stream, its number there, and the number before it.
+        name: of the event.
+        kind: as the attribute.
+        data: its payload.
 
     Attributes:
-        slot: its stream's place in a fast path; ``UNSHARED`` for a stream that is one user's.
-        number: its place in the stream.
-        previous: the number before it; −1 where numbers between were conflated.
+        slot: its stream's place in a fast path; ``UNSHARED`` for a stream of one user.
+        number: its number in the stream.
+        previous: the number before it; −1 when numbers between were conflated.
         name: of the event.
         stream: id of the stream.
-        ts_ns: when it was numbered, the gateway's clock.
-        src_ns: when it should have been published; ``UNMEASURED`` where it does not say.
-        kind: twice the event's place in :attr:`Intake.names`, one more where it is sampled.
-        key: of the publication in this process, for all of its copies; or ``UNSHARED``.
+        ts_ns: when it was numbered, ns of the gateway's clock.
+        src_ns: when it should have been published, same clock; ``UNMEASURED`` when unknown.
+        kind: twice the event's place in :attr:`Intake.names`, plus one when it is sampled.
+        key: the same for all copies of a publication in this process; or ``UNSHARED``.
     """
 
     __slots__ = (
@@ -74,13 +79,13 @@ class Push:
 
 
 class Share(NamedTuple):
-    """How long a read came after the kernel's own stamp of its newest byte.
+    """The time between the kernel's stamp of a read's newest byte and our own stamp.
 
     Attributes:
-        stamp_ns: the read's.
-        share_ns: between the two.
-        owner: whose read it was.
-        first: the place that its first push has among a batch's.
+        stamp_ns: our stamp, ns.
+        share_ns: our stamp minus the kernel's, ns.
+        owner: number of the user that read.
+        first: place of the read's first push in the batch.
     """
 
     stamp_ns: int
@@ -90,30 +95,30 @@ class Share(NamedTuple):
 
 
 class Batch:
-    """What was taken in since the last one, in columns of one length but for the shares.
+    """The pushes received since the batch before, in columns: one line for each receiver.
 
-    Each push is looked at once, however many users were sent it: what pushes say is a
-    column of the distinct ones, and ``which`` finds each line's in it.
+    A push is decoded once, however many users got it. So the contents of pushes are columns of
+    the distinct ones, and ``which`` gives each line's place there.
 
     Args:
-        stamps: when each push was read.
-        pushes: what its frame says.
-        owners: whose it was.
+        stamps: when each push was read, ns.
+        pushes: each line's push.
+        owners: number of the user that each line belongs to.
         names: name and family of the events, by place.
         shares: the generator's own share of some reads.
-        offset_ns: the gateway's clock minus ours; 0 where they are one.
+        offset_ns: the gateway's clock minus ours, ns; 0 where they are one.
 
     Attributes:
-        stamps_ns: when each push was read, by our clock.
-        owners: whose it was: the number given to the fast path.
+        stamps_ns: when each push was read, ns of our clock.
+        owners: number of each line's user, as the fast path has it.
         distinct: the pushes, each once.
         which: each line's place in ``distinct``.
         kinds: as in :class:`Push`.
         service_ns: read − numbered.
         response_ns: read − intended; meaningless where ``is_intended`` is false.
         is_intended: whether the push says when it was intended.
-        others: events beside the pushes: received, and not to be timed.
-        bytes_read: by all clients.
+        others: events received beside the pushes, which are not timed.
+        bytes_read: bytes that all clients read.
         shares_ns: the generator's own share of some reads, at ``share_stamps_ns``.
     """
 
@@ -149,26 +154,26 @@ class Batch:
 
     @property
     def received(self) -> int:
-        """How many events were received."""
+        """The number of events received."""
         return len(self.pushes) + self.others
 
     def latencies_ns(self) -> Integers:
-        """Return each push's response where it has one, its service time elsewhere."""
+        """Return each push's response time; its service time where that is unknown."""
         return np.where(self.is_intended, self.response_ns, self.service_ns)
 
     def ts_ns(self, lines: NDArray[Any] | slice) -> Integers:
-        """Return when the pushes of some lines were numbered, by the gateway's clock."""
+        """Return when the pushes of some lines were numbered, ns of the gateway's clock."""
         return self._ts_ns[self.which[lines]]
 
     def family_indices(self) -> Integers:
-        """Return each push's family as its place in :attr:`families`."""
+        """Return the place of each push's family in :attr:`families`."""
         return self.kinds >> 1
 
     def copies(self) -> tuple[Integers, Integers, Integers, Integers]:
         """Return key, first and last read stamp, and number of copies of each distinct push."""
         size = len(self.distinct)
         first_ns, last_ns = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
-        # Stamps ascend, and of several values for one item the last stays.
+        # Stamps ascend, and numpy keeps the last of several values for one item.
         first_ns[self.which[::-1]] = self.stamps_ns[::-1]
         last_ns[self.which] = self.stamps_ns
         return self.keys, first_ns, last_ns, np.bincount(self.which, minlength=size)
@@ -176,12 +181,12 @@ class Batch:
     def kernel_spans(self) -> tuple[Integers, Integers]:
         """Return kernel receive stamp − numbered of some pushes, and their read stamps, ns.
 
-        The kernel's stamp is that of a read's newest byte, so only the last push of a
-        stamped read is measured: those before it may have lain there for longer.
+        The kernel stamps a read's newest byte, so only the last push of a stamped read is
+        measured. The pushes before it may have been in the socket for longer.
         """
         spans, moments = [], []
         size = len(self.pushes)
-        # Of two reads before the same push only the later one can have brought it.
+        # Of two reads before the same push, only the later one can have brought it.
         for share in {share.first: share for share in self._shares}.values():
             last = share.first
             if last >= size or self.owners[last] != share.owner:
@@ -198,19 +203,18 @@ class Batch:
 
 
 def family_of(name: str, stream: str) -> str:
-    """Return the kind of stream that an event belongs to (``results.Family``), or nothing."""
-    if stream == USER_STREAM:
-        return Family.USER
-    if stream == TRADING_STREAM:
-        return Family.TRADING
-    kind = stream.partition(":")[0]
-    if kind in _MARKET_FAMILIES:
-        return kind
-    return Family.LLM if name.startswith(_LLM) else ""
+    """Return the first part of the stream's id; without a stream the event's family, or nothing.
+
+    Args:
+        name: of the event.
+        stream: where the ledger accounts for it; empty when it does not.
+    """
+    family = EVENTS.get(name, UNLISTED).family
+    return stream.partition(":")[0] or ("" if family in _UNCOUNTED else family.value)
 
 
 def _told_apart(pushes: list[Push]) -> tuple[list[Push], Integers]:
-    """Return the pushes that are not the same object, and each one's place among them."""
+    """Return the distinct objects of a list of pushes, and each push's place among them."""
     identities = np.fromiter(map(id, pushes), dtype=np.int64, count=len(pushes))
     _, first, which = np.unique(identities, return_index=True, return_inverse=True)
     return [pushes[index] for index in first.tolist()], which

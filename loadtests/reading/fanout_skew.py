@@ -1,7 +1,7 @@
-"""Fan-out skew: how far apart the copies of one publication were read within a process.
+"""Fan-out skew: time between the first and the last read of one publication in a process.
 
-The copies come in several batches, so a publication waits here until nothing of it has
-come for ``QUIET_NS``. What has a single copy tells nothing and is left out.
+The copies of a publication arrive in several batches. A publication is complete when no copy
+has arrived for ``QUIET_NS``. Publications with a single copy are left out.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import numpy as np
 from loadtests.reading.batches import UNSHARED, Batch, Integers
 
 QUIET_NS: Final = 1_000_000_000
-"""A publication of which nothing has come for so long is complete."""
+"""A publication is complete when no copy has arrived for this long."""
 
 
 class FanoutSkew:
-    """Lays the first and the last copy of each publication beside each other."""
+    """Finds the first and the last copy of each publication."""
 
     def __init__(self) -> None:
         self._parts: list[tuple[Integers, Integers, Integers, Integers]] = []
@@ -33,10 +33,10 @@ class FanoutSkew:
         self._parts.append((keys, first_ns, last_ns, copies))
 
     def settle(self, now_ns: int) -> tuple[Integers, Integers]:
-        """Return the skew of each publication that is complete, and its last read stamp, ns.
+        """Return the skew and the last read stamp (both ns) of each complete publication.
 
-        It looks at most once in ``QUIET_NS``; otherwise, and when nothing is complete,
-        both are empty.
+        Both arrays are empty when no publication is complete, and when the previous check is
+        less than ``QUIET_NS`` ago.
         """
         if self._settled_ns is None:
             self._settled_ns = now_ns
@@ -46,11 +46,11 @@ class FanoutSkew:
         return self._finish(now_ns - QUIET_NS)
 
     def close(self) -> tuple[Integers, Integers]:
-        """Return the same of everything that is left."""
+        """Return skew and last read stamp of all remaining publications."""
         return self._finish(None)
 
     def _finish(self, until_ns: int | None) -> tuple[Integers, Integers]:
-        """End what was last read by ``until_ns``; None ends everything."""
+        """End the publications last read by ``until_ns``; None ends all of them."""
         if not self._parts:
             return _NOTHING, _NOTHING
         keys, first_ns, last_ns, copies = _merged(self._parts)
@@ -64,7 +64,7 @@ class FanoutSkew:
 def _merged(
     parts: list[tuple[Integers, Integers, Integers, Integers]],
 ) -> tuple[Integers, Integers, Integers, Integers]:
-    """Return parts as one, each publication once."""
+    """Return the parts merged into one, with each publication once."""
     columns = zip(*parts, strict=True)
     keys, first_ns, last_ns, copies = (np.concatenate(column) for column in columns)
     if not len(keys):

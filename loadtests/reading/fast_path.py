@@ -1,9 +1,9 @@
-"""The fast path: the short way of a push from a socket's bytes to the columns of the intake.
+"""The fast path: from a socket's bytes to the columns of the intake without decoding.
 
-A frame that is known, and that continues its stream at this user, needs no decoding, no
-event and no call: its number goes into the user's array of last numbers and a line into
-the columns. Everything else (private frames, gaps, repeats, answers) stops the fast path, and
-takes the user's own way, event by event.
+A known frame that continues its stream at this user needs no decoding, no event and no call.
+Its number goes into the user's array of last numbers, and a line goes into the columns. Any
+other frame (private frames, gaps, repeats, answers) stops the fast path. The user's own code
+then handles it event by event.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Final
 from loadtests.reading.intake import WHOLE_TEXT, Intake
 
 UNARMED: Final = 0xFFFF_FFFF
-"""The last number of a stream that the fast path does not follow: nothing continues it."""
+"""Last number of a stream that the fast path does not follow: no number continues it."""
 MAX_ARRAY: Final = 1_024
-"""A fast path with a slot from here on keeps a dictionary: an array would be mostly empty."""
+"""From this slot on, a dictionary replaces the array, which would be mostly empty."""
 
 _LENGTH_16: Final = 126
 
@@ -29,8 +29,8 @@ class FastPath:
         owner: the user's number in the columns.
 
     Attributes:
-        is_timed: whether the server's clock is ours; a push is counted and not timed otherwise.
-        wanted: names of events that a handler waits for: they are no business of the fast path.
+        is_timed: whether pushes are timed; otherwise they are only counted.
+        wanted: names of events that a handler waits for; the fast path stops at them.
     """
 
     __slots__ = ("intake", "is_timed", "last", "owner", "wanted")
@@ -43,14 +43,14 @@ class FastPath:
         self.last: array[int] | dict[int, int] = array("I")
 
     def follow(self, stream: str, number: int) -> None:
-        """Expect the number after this one next on a stream."""
+        """Expect ``number + 1`` next on a stream."""
         slot = self.intake.slot_of(stream)
         if slot >= len(self.last):
             self._reach(slot)
         self.last[slot] = min(number, UNARMED)
 
     def last_of(self, stream: str) -> int | None:
-        """Return the last number that was followed on a stream, None where none is."""
+        """Return the last number of a stream that is followed; None for any other stream."""
         try:
             number = self.last[self.intake.slot_of(stream)]
         except LookupError:
@@ -58,21 +58,21 @@ class FastPath:
         return None if number == UNARMED else number
 
     def forget(self, stream: str) -> None:
-        """Follow a stream no more."""
+        """Stop following a stream."""
         if self.last_of(stream) is not None:
             self.last[self.intake.slot_of(stream)] = UNARMED
 
     def clear(self) -> None:
-        """Follow nothing: a new connection begins."""
+        """Stop following every stream, for a new connection."""
         self.last = array("I")
 
     def take(self, data: bytes, offset: int, stamp_ns: int) -> int:
-        """Take whole frames from ``offset`` on, and return where the first that is not ours begins.
+        """Take whole frames from ``offset`` on; return the offset of the first one not taken.
 
         Args:
-            data: one read's bytes.
-            offset: where a frame begins.
-            stamp_ns: the read's stamp.
+            data: the bytes of one read.
+            offset: where a frame begins, bytes.
+            stamp_ns: the read stamp, monotonic ns.
         """
         intake, last, wanted = self.intake, self.last, self.wanted
         known = intake.memo.young
@@ -101,7 +101,7 @@ class FastPath:
                     intake.others += 1
                 offset = end
         except LookupError:
-            pass  # half a frame's head, or a stream that the fast path has never followed
+            pass  # an incomplete frame header, or a stream that was never followed
         return offset
 
     def _reach(self, slot: int) -> None:

@@ -1,8 +1,8 @@
-"""The intake: everything that a process's clients read and that needs no user to look at it.
+"""The intake: the pushes that a process's clients read and that no user needs to look at.
 
-A push that continues its stream is one line in three columns here: its read stamp, what
-its frame says, whose it was. The hot path does no more; :meth:`Intake.drain` makes arrays
-of the columns a few times a second, and whoever records or shows them takes the whole.
+A push that continues its stream is one line in three columns: its read stamp, what its frame
+says, and its owner. The hot path does nothing else. :meth:`Intake.drain` makes arrays of the
+columns a few times a second, for the code that records and shows them.
 """
 
 from __future__ import annotations
@@ -13,51 +13,47 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.contract import (
-    BALANCE_EVENT,
-    TRADING_STREAM,
-    USER_STREAM,
-    MarketEvent,
-    ServerEvent,
-    TradingEvent,
-)
+from gateway.contract import EVENTS, USER_STREAM, Audience
 from loadtests.oracles.canaries import private_field_of
-from loadtests.oracles.ledger import market_stream_of
+from loadtests.oracles.ledger import ACCOUNTED, BY_SYMBOL, market_stream_of
 from loadtests.reading.batches import UNSHARED, Batch, Place, Push, Share, family_of
 from loadtests.reading.memo import Memo
 
 MAX_NUMBER: Final = 0xFFFF_FFFE
-"""The last number that a fast path's array holds; later ones are accounted for one by one."""
+"""The last number that a fast path's array can hold. The ledger takes later ones one by one."""
 WHOLE_TEXT: Final = 0x81
 """First byte of a text message in one frame (RFC 6455 §5.2)."""
 
 _EVENT: Final = b'42["'
+# Encoded once for all clients. A client's own form of an event is never conflated.
 _TO_EVERYBODY: Final = tuple(
-    f'42["{event}",'.encode() for event in (ServerEvent.HEARTBEAT, ServerEvent.CONNECTION_COUNT)
+    f'42["{name}",'.encode()
+    for name, row in EVENTS.items()
+    if row.audience is Audience.EVERYONE and row.conflated_by is not None
 )
 _OWNED: Final = b'"userSeq"'
-_BROADCASTS: Final = 8  # the newest are all that is asked for
+_BROADCASTS: Final = 8  # only the newest are looked up
 _LENGTH_16: Final = 126  # RFC 6455 §5.2: the next two bytes are the length
 _LONG_HEAD: Final = 4
 _SHORT_HEAD: Final = 2
-_MARKET: Final = frozenset(MarketEvent)
-_TRADING: Final = frozenset(TradingEvent)
+_PUBLIC_FORMS: Final = frozenset(
+    name for name, row in ACCOUNTED.items() if row.audience is Audience.OWNER_AND_PUBLIC
+)
 _NOT_SHARED: Final = ("snapshot", "replayed", "epoch", "userSeq")
 
 
 class Intake:
-    """Columns of what came in, and the memo of what its frames say. One for each environment.
+    """Columns of received pushes, and a memo of what their frames say. One for each environment.
 
     Attributes:
-        memo: what frames say, for all clients.
-        broadcasts: the same of frames that every client is sent, :meth:`broadcast` fills it.
-        names: of the events that have come, each with its family, in order.
-        stamps: the column of read stamps, and beside it ``pushes`` and ``owners``.
-        bytes_read: by all clients.
-        others: events that came and are no line of the columns.
+        memo: what a frame says, for all clients.
+        broadcasts: the same for frames that every client gets; :meth:`broadcast` fills it.
+        names: the name and family of each event that came, in the order of the first of each.
+        stamps: the column of read stamps; the columns ``pushes`` and ``owners`` are as long.
+        bytes_read: bytes that all clients read.
+        others: number of events that came and are in no column.
         is_sampled: whether (stream, number) goes into the sample.
-        offset_ns: the gateway's clock minus ours; 0 where they are one, None where nobody
-            knows it.
+        offset_ns: the gateway's clock minus ours, ns; 0 where they are one, None when unknown.
     """
 
     def __init__(self) -> None:
@@ -77,7 +73,7 @@ class Intake:
         self._shares: list[Share] = []
 
     def slot_of(self, stream: str) -> int:
-        """Return a stream's place in every fast path of this intake."""
+        """Return a stream's slot: its place in every fast path of this intake."""
         slot = self._slots.get(stream)
         if slot is None:
             slot = self._slots[stream] = len(self._streams)
@@ -85,14 +81,14 @@ class Intake:
         return slot
 
     def stream_at(self, slot: int) -> str:
-        """Return the stream of a place."""
+        """Return the stream of a slot."""
         return self._streams[slot]
 
     def learn(self, frame: bytes) -> Push | None:
-        """Return what a whole text frame says, and remember it; None for what is no shared push.
+        """Return what a whole text frame says, and remember it; None when it is no shared push.
 
-        Shared is what many users are sent with one number and one content: market events, and
-        the public form of order flow. Whoever's event carries ``userSeq`` is somebody's own.
+        A shared push goes to many users with one number and one content: a market event, or a
+        public form. An event with ``userSeq`` belongs to one user.
         """
         push = self.memo.recall(frame)
         if push is not None:
@@ -101,22 +97,22 @@ class Intake:
             return None
         start = _LONG_HEAD if frame[1] == _LENGTH_16 else _SHORT_HEAD
         if start == _LONG_HEAD and len(frame) < _LONG_HEAD + _LENGTH_16:
-            return None  # a length that is not in its shortest form: a violation
+            return None  # RFC 6455 §5.2 requires the shortest form of the length
         if not frame.startswith(_EVENT, start) or _OWNED in frame:
             return None
         try:
             push = self._read(orjson.loads(memoryview(frame)[start + 2 :]))
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-            return None  # not what the contract says: the user's own way through will judge it
+            return None  # it breaks the contract: the user's own way judges it
         if push is not None:
             self.memo.keep(frame, push)
         return push
 
     def broadcast(self, frame: bytes) -> tuple[str, Any] | None:
-        """Return name and payload of a whole frame that every client is sent, None of another.
+        """Return name and payload of a frame that every client gets; None for any other frame.
 
-        Such a frame comes to all users at once: decoded for each, the last would wait long.
-        The payload is everybody's, and nobody's to change.
+        Such a frame reaches all users at once. Decoding it for each would delay the last. All
+        users share the payload, so none may change it.
         """
         said = self.broadcasts.recall(frame)
         if said is not None:
@@ -126,16 +122,22 @@ class Intake:
         try:
             name, payload = orjson.loads(memoryview(frame)[_SHORT_HEAD + 2 :])
         except ValueError:
-            return None  # the user's own way through will judge it
+            return None  # the user's own way judges it
         said = name, payload
         self.broadcasts.keep(frame, said)
         return said
 
     def take(self, stamp_ns: int, owner: int, name: str, data: Mapping[str, Any]) -> None:
-        """Take a timed event that came on a user's own way.
+        """Add a timed event that came on a user's own way.
+
+        Args:
+            stamp_ns: when it was read, ns.
+            owner: the user's number in the columns.
+            name: of the event.
+            data: its payload.
 
         Raises:
-            KeyError: it says no ``ts``, or lacks what its name promises.
+            KeyError: the payload has no ``ts``, or lacks its number or symbol.
         """
         place = place_of(name, data) or Place("", 0, 0)
         is_shared = place.stream not in ("", USER_STREAM)
@@ -145,14 +147,19 @@ class Intake:
         self.owners.append(owner)
 
     def take_share(self, stamp_ns: int, share_ns: int, owner: int) -> None:
-        """Take how long a read of a user came after the kernel's own stamp.
+        """Add the time between the kernel's stamp of a read and our own.
 
-        To be called before what was read is taken: the pushes that follow are that read's.
+        Call it before the read's pushes are added: the next push is taken as that read's first.
+
+        Args:
+            stamp_ns: when we read, ns.
+            share_ns: our stamp minus the kernel's, ns.
+            owner: the user's number in the columns.
         """
         self._shares.append(Share(stamp_ns, share_ns, owner, len(self.pushes)))
 
     def drain(self) -> Batch | None:
-        """Return everything since the last time; None when nothing came."""
+        """Return everything since the last call; None when nothing came."""
         if not (self.pushes or self.others or self.bytes_read or self._shares):
             return None
         batch = Batch(
@@ -173,7 +180,7 @@ class Intake:
         name, data = packet
         if any(field in data for field in _NOT_SHARED) or not _is_whole(data):
             return None
-        if name in _TRADING and private_field_of(name, data) is not None:
+        if name in _PUBLIC_FORMS and private_field_of(name, data) is not None:
             return None
         place = place_of(name, data)
         if place is None:
@@ -190,26 +197,26 @@ class Intake:
 
 
 def place_of(name: str, data: Mapping[str, Any]) -> Place | None:
-    """Return where an event stands; None for events that no ledger numbers.
+    """Return an event's place in its stream; None for an event that no ledger accounts for.
 
-    The owner's form of order flow stands in the user's own stream.
+    An owner's form has its place in the user's own stream.
 
     Raises:
         KeyError: the event lacks its number or its symbol.
     """
-    if name in _MARKET:
+    if name in BY_SYMBOL:
         stream = market_stream_of(name, data["symbol"])
-    elif name == BALANCE_EVENT or (name in _TRADING and "userSeq" in data):
-        return Place(USER_STREAM, data["userSeq"], data["userSeq"] - 1)
-    elif name in _TRADING:
-        stream = TRADING_STREAM
-    else:
+    elif name not in ACCOUNTED:
         return None
+    else:
+        stream = ACCOUNTED[name].stream.kind
+        if stream == USER_STREAM or "userSeq" in data:
+            return Place(USER_STREAM, data["userSeq"], data["userSeq"] - 1)
     return Place(stream, data["seq"], data.get("prevSeq", data["seq"] - 1))
 
 
 def _is_whole(data: Mapping[str, Any]) -> bool:
-    """Return whether the fields that are read as numbers are whole ones, and fit."""
+    """Return whether the fields that are read as numbers are integers of the right size."""
     fields = [data["seq"], data["ts"], data.get("prevSeq", 0), data.get("srcTs", 0)]
     return all(type(field) is int for field in fields) and 0 < fields[0] <= MAX_NUMBER
 

@@ -1,8 +1,8 @@
-"""A memo of what frames say, for a process that reads the same bytes once a user.
+"""A cache of decoded frames, for a process that reads the same bytes once per user.
 
-A gateway encodes a broadcast once, so each of its receivers here reads the very same
-frame. Two generations: what was not asked for in the last turn is forgotten at the next
-but one, and a generation that is full turns early, so memory is bounded.
+A gateway encodes a broadcast once, so all its receivers in this process read the same frame.
+The memo has two generations. At each turn, the entries that were not used since the previous
+turn are dropped. A full generation turns early, so memory is bounded.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from __future__ import annotations
 from typing import Final, Generic, TypeVar
 
 MAX_ENTRIES: Final = 16_384
-"""Of one generation. Default of :class:`Memo`."""
+"""Default size of one generation of a :class:`Memo`."""
 
 Said = TypeVar("Said")
 
 
 class Memo(Generic[Said]):
-    """Frame → what it says.
+    """Maps a frame to its decoded content.
 
     Args:
-        max_entries: of one generation; two are held.
+        max_entries: maximum size of one generation; there are two.
 
     Attributes:
-        young: the generation that is being filled; the hot path looks here by itself, and
-            asks :meth:`recall` for what it does not find.
+        young: the generation that is being filled. The hot path looks here first, and calls
+            :meth:`recall` for a frame that it does not find.
     """
 
     __slots__ = ("_max", "_old", "young")
@@ -37,7 +37,7 @@ class Memo(Generic[Said]):
         return len(self.young) + len(self._old)
 
     def recall(self, frame: bytes) -> Said | None:
-        """Return what a frame says where it is still known."""
+        """Return the content of a frame, or None for an unknown frame."""
         said = self.young.get(frame)
         if said is None:
             said = self._old.get(frame)
@@ -46,12 +46,12 @@ class Memo(Generic[Said]):
         return said
 
     def keep(self, frame: bytes, said: Said) -> None:
-        """Remember what a frame says."""
+        """Remember the content of a frame."""
         if len(self.young) >= self._max:
             self.turn()
         self.young[frame] = said
 
     def turn(self) -> None:
-        """Forget the older generation and begin a new one."""
+        """Drop the older generation and start a new one."""
         self._old = self.young
         self.young = {}

@@ -1,4 +1,4 @@
-"""What becomes of a batch of pushes in a run's record: spans, counts, sums and samples."""
+"""Record batches of pushes in a run: durations, counts, sums and samples."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from loadtests.results import Series
 
 
 def is_sampled(stream: str, number: int) -> bool:
-    """Return whether a message is one of those in a thousand that the sample keeps."""
+    """Return whether a message belongs to the sample, which keeps one in a thousand by hash."""
     return zlib.crc32(f"{stream}:{number}".encode()) % SAMPLE_EVERY == 0
 
 
 class PushRecord:
-    """Records what a process's users were pushed.
+    """Records the pushes to the users of one process.
 
     Args:
-        recorder: takes it.
-        name_of: the name of an owner in a batch.
-        clock: nanoseconds, monotonic; a test winds its own.
+        recorder: writes the records.
+        name_of: returns the name of an owner in a batch.
+        clock: returns monotonic nanoseconds; tests pass their own.
 
     Attributes:
-        users: what each was pushed in the steady phase.
+        users: the pushes to each user in the steady phase.
         prices: the newest price of each symbol at a sample of users.
     """
 
@@ -66,23 +66,23 @@ class PushRecord:
         self._sample(batch, latencies_ns)
 
     def ask_staleness(self) -> None:
-        """Record how old the prices are that the sample of users holds now."""
+        """Record the age of every price that the sample of users holds now."""
         now_ns = self._clock()
         ages_ns = self.prices.ages_ns(now_ns)
         self._recorder.spans(Series.STALENESS, ages_ns, np.full(len(ages_ns), now_ns))
 
     def close(self) -> None:
-        """Record what waited for more copies."""
+        """Record the fan-out skew of the publications that are still waiting for copies."""
         self._recorder.spans(Series.FANOUT_SKEW, *self._skew.close())
 
     def unmeasured(self) -> set[str]:
-        """Return words on what was left out."""
+        """Return a text for each kind of measurement that was left out."""
         if not self._below_zero:
             return set()
-        return {f"{self._below_zero} one-way times: below zero, for the clocks are two"}
+        return {f"{self._below_zero} one-way times: below zero, because two clocks are compared"}
 
     def _record_spans(self, batch: Batch) -> None:
-        """Record the pushes, each kind of stream by itself."""
+        """Record the pushes, separately for each kind of stream."""
         indices = batch.family_indices()
         present = np.flatnonzero(np.bincount(indices)).tolist()
         for family in {batch.families[index] for index in present}:
@@ -110,7 +110,7 @@ class PushRecord:
         offset_ns: int,
         family: str = "",
     ) -> None:
-        """Record times between two clocks; of two that differ, one below zero tells nothing."""
+        """Record times between two clocks; drop negative ones when the clocks differ."""
         if offset_ns and len(values_ns) and values_ns.min() < 0:
             is_told = values_ns >= 0
             self._below_zero += len(values_ns) - int(is_told.sum())
@@ -118,7 +118,7 @@ class PushRecord:
         self._recorder.spans(series, values_ns, at_ns, family)
 
     def _sample(self, batch: Batch, latencies_ns: Integers) -> None:
-        """Offer what the hash chose, and the slowest: it may be the slowest of its second."""
+        """Offer the pushes that the hash chose, and the slowest, to the sample."""
         chosen = np.flatnonzero(batch.kinds & 1).tolist()
         slowest = int(latencies_ns.argmax())
         for index in {*chosen, slowest}:

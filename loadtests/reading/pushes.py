@@ -1,11 +1,11 @@
-"""Pushes on their way out of the hub: to Locust's own table, and to whoever records them.
+"""Pass pushes from the hub to Locust's table and to the recorder.
 
-The hub fills columns; one greenlet, the pump, empties them ten times a second. So neither
-Locust nor a recorder is ever called where nothing may block.
+The hub fills columns, and one greenlet, the pump, empties them ten times a second. So the hub,
+where nothing may block, calls neither Locust nor a recorder.
 
-Locust's table is rounded, a convenience, never judged. A push has no request, and there
-are many, so they are told in bulk. Locust keeps whole milliseconds; a push is rounded up,
-because 0 ms would read as «not measured». What budgets judge is in the run directory.
+Locust's figures are rounded and not used for the verdict; budgets judge the run directory.
+Pushes are many and have no request, so Locust gets them in bulk. Locust keeps whole
+milliseconds. A push is rounded up, because 0 ms would read as «not measured».
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from loadtests.reading.intake import Intake
 
 PUSH: Final = "PUSH"
 PUMP_S: Final = 0.1
-"""So many pushes as come in this time are made into arrays at once."""
+"""Time between two runs of the pump, which makes arrays of the pushes since the last one."""
 _TURN_S: Final = 1.0
 _NS_PER_MS: Final = 1_000_000
 _NS_PER_S: Final = 1_000_000_000
 
 
 def whole_ms(latencies_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return latencies in ms as Locust's table shows them: rounded up, two digits from 100 on."""
+    """Return latencies in ms as Locust shows them: rounded up, to two digits from 100 on."""
     ms = -(-np.maximum(1, latencies_ns) // _NS_PER_MS)
-    # Two digits stay where a number has more: 10 to the number of those it has too many.
+    # Longer numbers keep two digits: the step is 10 to the number of digits beyond two.
     step = 10 ** np.maximum(0, np.floor(np.log10(ms)).astype(np.int64) - 1)
     rounded: NDArray[np.int64] = -(-ms // step) * step
     return rounded
 
 
 class PushTable:
-    """Empties an environment's intake, and tells Locust's statistics.
+    """Empties an environment's intake into Locust's statistics and the recorder.
 
     Attributes:
-        intake: what the environment's clients fill.
+        intake: the intake that the environment's clients fill.
     """
 
     _tables: Final[WeakKeyDictionary[Environment, PushTable]] = WeakKeyDictionary()
@@ -64,32 +64,32 @@ class PushTable:
 
     @classmethod
     def of(cls, environment: Environment) -> PushTable:
-        """Return the environment's table; it lives as long as the environment does."""
+        """Return the environment's table, which lives as long as the environment."""
         table = cls._tables.get(environment)
         if table is None:
             table = cls._tables[environment] = cls(environment)
         return table
 
     def record(self, record: Callable[[Batch], None]) -> None:
-        """Give each batch from now on to ``record`` too; what came before is not its business."""
+        """Also pass each batch from now on to ``record``. Earlier pushes do not go there."""
         if record != self._record:
             self.flush()
             self._record = record
 
     def start(self) -> None:
-        """Let the pump run; idempotent. Not at import: Locust forks after that."""
+        """Start the pump; idempotent. Not called at import, because Locust forks after that."""
         if self._pump is None:
             self._pump = gevent.spawn(self._pump_on)
 
     def enter(self) -> int:
-        """Count a user in, and return its number, from 0."""
+        """Register a user and return its number, from 0."""
         self._owners += 1
         return self._owners - 1
 
     def share_limits(self, welcome: dict[str, Any]) -> dict[str, Any]:
-        """Return a welcome whose ``limits`` are the same object as everybody's where equal.
+        """Return the welcome, with ``limits`` shared with the previous welcome when equal.
 
-        They are most of a welcome: 2 KB for each user that keeps its own.
+        Limits are most of a welcome, and a copy takes 2 KB per user.
         """
         limits = welcome.get("limits")
         if limits is not None and limits == self._limits:
@@ -99,12 +99,18 @@ class PushTable:
         return welcome
 
     def fail(self, kind: str, name: str, error: Exception) -> None:
-        """Have a failure that was noticed in the hub told as a line of Locust's table."""
+        """Report a failure noticed in the hub as a line of Locust's table.
+
+        Args:
+            kind: Locust's request type.
+            name: Locust's request name.
+            error: the failure.
+        """
         self._failures.append((kind, name, error))
         self.start()
 
     def flush(self) -> None:
-        """Hand on everything that came since the last time."""
+        """Pass on everything since the last flush."""
         failures, self._failures = self._failures, []
         for kind, name, error in failures:
             self._request.fire(  # type: ignore[no-untyped-call]  # Locust's own gap
@@ -124,7 +130,7 @@ class PushTable:
 
     def _tell_locust(self, batch: Batch) -> None:
         latencies_ns = batch.latencies_ns()
-        # A negative span is no latency; whoever records counts it as an error.
+        # A negative duration is not a latency; the recorder counts it as an error.
         is_told = latencies_ns >= 0
         events = batch.kinds // 2
         for index in np.unique(events[is_told]).tolist():

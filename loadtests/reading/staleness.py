@@ -1,7 +1,7 @@
-"""Staleness: how old the prices are that a sample of users holds at a moment.
+"""Staleness: the age of the prices that a sample of users holds.
 
-A price is as old as its number: now − ``ts``. A symbol that never had a price is held by
-nobody; one that a user has left is not held any more.
+The age of a price is now − ``ts``. A user holds the newest price of each symbol that it is
+subscribed to, once the symbol has a price.
 """
 
 from __future__ import annotations
@@ -11,27 +11,28 @@ from typing import Final, Protocol
 
 import numpy as np
 
+from gateway.contract import EVENTS, PRICE_EVENT
 from loadtests.reading.batches import Batch, Integers
-from loadtests.results import Family
 
 WATCHED_EACH: Final = 20
-"""One user in so many is asked."""
+"""One user in this many belongs to the sample."""
 WATCHED_FIRST: Final = 20
-"""So many users are asked at least."""
+"""The first users, up to this many, all belong to the sample."""
+_PRICES: Final = EVENTS[PRICE_EVENT].stream.kind
 _SLOT_BITS: Final = 32
 _LEAST: Final = 1_024
 
 
 class PriceHolder(Protocol):
-    """Who holds prices: an account."""
+    """An account of a user that holds prices."""
 
     def open_slots(self, kind: str) -> Iterable[int]:
-        """Return the slots of the streams of a kind (``price``) that it is owed now."""
+        """Return the slots of the streams of a kind (``price``) that the user is owed now."""
         ...
 
 
 def is_watched(place: int) -> bool:
-    """Return whether the user at a place of the run is one of the sample."""
+    """Return whether the user at a place in the order of arrival belongs to the sample."""
     return place < WATCHED_FIRST or place % WATCHED_EACH == 0
 
 
@@ -39,7 +40,7 @@ class HeldPrices:
     """The newest price of each symbol at each watched user.
 
     Attributes:
-        offset_ns: the gateway's clock minus ours, as the newest batch had it.
+        offset_ns: the gateway's clock minus the generator's in the newest batch, ns.
     """
 
     def __init__(self) -> None:
@@ -50,11 +51,11 @@ class HeldPrices:
 
     @property
     def size(self) -> int:
-        """How many prices are kept: one for each symbol that a watched user ever had."""
+        """Number of prices kept: one for each symbol that a watched user ever held."""
         return len(self._newest_ns)
 
     def watch(self, owner: int, holder: PriceHolder) -> None:
-        """Ask a user from now on; ``owner`` is its number in batches."""
+        """Watch a user from now on; ``owner`` is its number in batches."""
         self._holders[owner] = holder
         if owner >= len(self._is_watched):
             more = max(owner + 1, 2 * len(self._is_watched)) - len(self._is_watched)
@@ -74,24 +75,30 @@ class HeldPrices:
             lines = np.flatnonzero(chosen)
         else:
             lines = np.flatnonzero(self._is_watched[batch.owners])
-        is_price = np.array([family == Family.PRICE for family in batch.families])
+        is_price = np.array([family == _PRICES for family in batch.families])
         lines = lines[is_price[batch.family_indices()[lines]]]
         slots = batch.keys[batch.which[lines]] >> _SLOT_BITS
         keys = batch.owners[lines] << _SLOT_BITS | slots
         self._newest_ns.update(zip(keys.tolist(), batch.ts_ns(lines).tolist(), strict=True))
 
     def hold(self, owner: int, slot: int, ts_ns: int) -> None:
-        """Take a price that came as a snapshot; nothing of an older one."""
+        """Take a price from a snapshot, unless a newer one is known.
+
+        Args:
+            owner: the user's number in batches.
+            slot: slot of the price's stream.
+            ts_ns: ``ts`` of the price, ns by the gateway's clock.
+        """
         key = owner << _SLOT_BITS | slot
         self._newest_ns[key] = max(ts_ns, self._newest_ns.get(key, ts_ns))
 
     def ages_ns(self, now_ns: int) -> Integers:
-        """Return the age of each price that is held now, by our clock's ``now_ns``."""
+        """Return the age (ns) of each price held at ``now_ns`` of the generator's clock."""
         newest_ns = self._newest_ns
         found = [
             newest_ns.get(owner << _SLOT_BITS | slot)
             for owner, holder in self._holders.items()
-            for slot in holder.open_slots(Family.PRICE)
+            for slot in holder.open_slots(_PRICES)
         ]
         held_ns = np.array([ts_ns for ts_ns in found if ts_ns is not None], dtype=np.int64)
         return now_ns + self.offset_ns - held_ns

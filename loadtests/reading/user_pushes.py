@@ -1,4 +1,4 @@
-"""What each user was pushed in the steady phase: how many, their sum and the largest."""
+"""The pushes to each user in the steady phase: their number, sum and maximum latency."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class PushSum(NamedTuple):
     """One user's pushes.
 
     Attributes:
-        pushes: how many were timed.
-        sum_ns: of their latencies.
-        max_ns: the largest; None when there was none.
+        pushes: number of timed pushes.
+        sum_ns: sum of their latencies, ns.
+        max_ns: the largest latency, ns; None without pushes.
     """
 
     pushes: int
@@ -29,7 +29,7 @@ class PushSum(NamedTuple):
 
 
 class UserPushes:
-    """Adds up pushes by owner; the latency is a push's response, else its service time."""
+    """Adds up latencies by owner: the response time of a push, or else its service time."""
 
     def __init__(self, phases: PhaseTimes) -> None:
         self._phases = phases
@@ -38,7 +38,7 @@ class UserPushes:
         self._most_ns = np.zeros(_LEAST, dtype=np.int64)
 
     def take(self, batch: Batch, latencies_ns: Integers) -> None:
-        """Take a batch; what lies outside the steady phase or is negative is left out."""
+        """Add a batch, without negative latencies (ns) and those outside the steady phase."""
         owners, stamps_ns = batch.owners, batch.stamps_ns
         if not len(owners):
             return
@@ -53,7 +53,7 @@ class UserPushes:
             self._add(owners, latencies_ns)
 
     def of(self, owner: int) -> PushSum:
-        """Return what a user was pushed so far."""
+        """Return the pushes to a user so far."""
         if owner >= len(self._counts) or not self._counts[owner]:
             return PushSum(0, 0, None)
         return PushSum(
@@ -89,7 +89,7 @@ class RecordedUser(Protocol):
         user_id: ``sub`` of its token.
         index: its place in the order of arrival, over all processes.
         first_welcome_ns: read stamp of its first welcome, monotonic ns; None without one.
-        connects: welcomes that it got.
+        connects: number of welcomes that it received.
     """
 
     user_id: str
@@ -99,12 +99,18 @@ class RecordedUser(Protocol):
 
     @property
     def group(self) -> str:
-        """Its behaviour."""
+        """Name of its behaviour."""
         ...
 
 
 def record_clients(recorder: Recorder, users: Iterable[RecordedUser], pushes: UserPushes) -> None:
-    """Record a row for each of a process's users, who are the owners 0, 1, … of its pushes."""
+    """Write a row of the table ``clients`` for each user of a process.
+
+    Args:
+        recorder: writes the rows.
+        users: the users, in the order of their numbers in batches (0, 1, …).
+        pushes: their pushes.
+    """
     for owner, user in enumerate(users):
         pushed, came_ns = pushes.of(owner), user.first_welcome_ns
         recorder.writer.row(

@@ -1,7 +1,7 @@
-"""Ends a run directory: segments become Parquet, and the manifest says how far the run came.
+"""Finishes a run directory: writes Parquet from the segments, and completes the manifest.
 
-``python -m loadtests.record.recording RUN``. It may run on a run that ended, on one that crashed,
-and on one that it ended before: the result is the same.
+``python -m loadtests.record.recording RUN`` works on a run that ended, one that crashed, and one
+that is finished already. The result is the same.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ SUPERVISOR: Final = "supervisor.json"
 _ORDER: Final = {"hist": ("t_s", "series", "bucket"), "events": ("t_ns",), "sample": ("t_ns",)}
 _WINDOW_ROWS: Final = 250_000
 _SETTLED_S: Final = 5
-"""Values of a second may be flushed in parts, and a part hardly comes this much later."""
+"""Values of one second may be flushed in parts, but hardly this many seconds apart."""
 
 
 def finish_run(directory: Path) -> list[str]:
-    """Write each table as Parquet and repair the manifest; return words on what was missing.
+    """Write each table as Parquet and repair the manifest. Returns messages on missing data.
 
-    Segments are kept: they are the record, the Parquet files are made from them.
+    Segments are kept: they are the record, and Parquet files can be made from them again.
 
     Raises:
         FileNotFoundError: the directory holds no manifest.
@@ -46,7 +46,7 @@ def finish_run(directory: Path) -> list[str]:
         fresh.replace(directory / f"{table}.parquet")
     told = read_json(directory / LOGS / SUPERVISOR) or {}
     if (directory / LOGS / EXITS).exists():
-        # One that was told to end may have taken longer than the load.
+        # A commanded exit may have taken longer than the load.
         exits = describe_exits(directory / LOGS, int(manifest["t0_monotonic_ns"]))
         manifest = {**manifest, "gateway": {**manifest["gateway"], "exits": exits}}
     write_json(directory / MANIFEST, repair_manifest(manifest, told, problems))
@@ -56,14 +56,14 @@ def finish_run(directory: Path) -> list[str]:
 def repair_manifest(
     manifest: Mapping[str, Any], told: Mapping[str, Any], problems: list[str]
 ) -> dict[str, Any]:
-    """Return a manifest with what its writer could not know any more.
+    """Return a manifest completed with what its writer could not know.
 
     Args:
         manifest: as the Locust process left it.
         told: what the supervisor saw: ``gateway_exit_code``, ``gateway_died``,
-            ``interrupted``, ``cut`` (why the load was ended early), ``files`` (where what
-            decides came from), ``problems``.
-        problems: words from reading the segments.
+            ``interrupted``, ``cut`` (why the load ended early), ``cut_by`` (what ended it),
+            ``files`` (paths of scenario and budgets), ``problems``.
+        problems: messages from reading the segments.
     """
     repaired = dict(manifest)
     if repaired["status"] == RunStatus.RUNNING:
@@ -76,7 +76,7 @@ def repair_manifest(
         repaired["gateway"] = {**repaired["gateway"], **said}
     repaired["files"] = told.get("files") or repaired.get("files") or {}
     if told.get("cut"):
-        repaired["cut"] = told["cut"]
+        repaired |= {"cut": told["cut"], "cut_by": told.get("cut_by", "")}
     publisher = repaired.get("publisher")
     if publisher and publisher["status"] in ("running", "stopping"):
         repaired["publisher"] = {**publisher, "status": "lost"}
@@ -97,7 +97,7 @@ def _write_whole(segments: Sequence[Path], table: str, fresh: Path, problems: li
 def _write_histograms(
     segments: Sequence[Path], table: str, fresh: Path, problems: list[str]
 ) -> None:
-    """Write one-second histograms window by window: a long run's do not fit into memory."""
+    """Write histograms window by window: those of a long run do not fit into memory."""
     schema = table_schema(table)
     texts = [column.name for column in TABLES[table] if column.kind == "string"]
     numbers = [column.name for column in TABLES[table] if column.kind != "string"]
@@ -121,7 +121,7 @@ def _write_histograms(
 
 
 def _settle(kept: Any, waiting: Sequence[Any], schema: Any) -> tuple[Any, Any]:
-    """Return the rows of seconds to which nothing will be added, added up, and the others."""
+    """Return the summed rows of complete seconds, and the other rows."""
     whole = _joined(kept, waiting, schema)
     is_settled = pc.less(whole["t_s"], pc.subtract(pc.max(whole["t_s"]), _SETTLED_S))
     return _added_up(whole.filter(is_settled), schema), whole.filter(pc.invert(is_settled))
@@ -139,7 +139,7 @@ def _added_up(rows: Any, schema: Any) -> Any:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """End the run named by the one argument; returns the exit code."""
+    """Finish the run named by the one argument. Returns the exit code."""
     names = sys.argv[1:] if arguments is None else arguments
     if len(names) != 1:
         print("usage: python -m loadtests.record.recording RUN", file=sys.stderr)  # noqa: T201 - a command speaks

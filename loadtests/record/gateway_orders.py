@@ -1,12 +1,12 @@
-"""What a run and its supervisor tell each other of a gateway that is ordered to end.
+"""Files by which a run and its supervisor agree on a gateway that commands end.
 
-Two files in the run's ``logs/``; each has one writer::
+Two files in the run's ``logs/``, each with one writer::
 
     run        ─► gateway-orders.json  {"orders": [{do, pid, asked_ns}, …]}
     supervisor ─► gateway-exits.json   {"pid", "exits": [{asked_ns, exited_ns, exit_code}, …]}
 
-So the supervisor knows a commanded end from a death, and the run which process is the gateway
-now. Moments are monotonic ns of the machine that both are on.
+So the supervisor can tell a commanded exit from a crash, and the run knows which process is
+the gateway now. Times are monotonic ns of the machine, which both share.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ ORDERS: Final = "gateway-orders.json"
 EXITS: Final = "gateway-exits.json"
 _NS_PER_S: Final = 1_000_000_000
 RESTARTED_WITHIN_S: Final = 30.0
-"""A gateway that was told to restart answers again within this, or is lost."""
+"""A restarted gateway that does not answer within this time is lost."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GatewayOrder:
-    """An order to end: ``terminate`` or ``restart``, to which process, given when."""
+    """A command to the gateway: ``terminate`` or ``restart``, its process, and when."""
 
     do: str
     pid: int
@@ -37,7 +37,7 @@ class GatewayOrder:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GatewayExit:
-    """An end that was ordered: when, when it came, and the exit code."""
+    """A commanded exit: when it was ordered, when it happened, and the exit code."""
 
     asked_ns: int
     exited_ns: int
@@ -45,14 +45,14 @@ class GatewayExit:
 
 
 class OrderedGateway:
-    """A gateway of our own, as the run that gives it orders sees it.
+    """An embedded gateway, as the run that gives it commands sees it.
 
     Args:
         logs: the run's folder of logs.
-        pid: the gateway's process; None where it is not ours.
+        pid: the gateway's process; None when it is not ours.
 
     Attributes:
-        is_gone: whether it was told to terminate, so that there is none from then on.
+        is_gone: whether it was terminated, so that no gateway follows.
     """
 
     def __init__(self, logs: Path, pid: int | None) -> None:
@@ -62,15 +62,16 @@ class OrderedGateway:
         self._orders: list[GatewayOrder] = []
 
     def order(self, do: str, at_ns: int) -> bool:
-        """Tell the gateway to end; return whether it was still there to be told.
+        """End the gateway with SIGTERM. Returns whether its process still existed.
 
         Raises:
-            RuntimeError: the gateway is none of ours.
+            RuntimeError: the gateway is not ours.
         """
         if self._pid is None:
-            raise RuntimeError(f"{do} is for a gateway of our own, and this one is not")
+            raise RuntimeError(f"cannot {do} the gateway: it is not an embedded one")
         self._orders.append(GatewayOrder(do=do, pid=self._pid, asked_ns=at_ns))
-        write_orders(self._logs, self._orders)  # first: its end must not look like a death
+        # First, so that the exit does not look like a crash.
+        write_json(self._logs / ORDERS, {"orders": [asdict(order) for order in self._orders]})
         self.is_gone = do == "terminate"
         try:
             os.kill(self._pid, signal.SIGTERM)
@@ -79,7 +80,7 @@ class OrderedGateway:
         return True
 
     def follow(self) -> int | None:
-        """Return the process that has taken the gateway's place since the last call, if one has."""
+        """Return the process that replaced the gateway since the last call; None if none did."""
         if not self._orders:
             return None
         pid, _ = read_exits(self._logs)
@@ -89,36 +90,37 @@ class OrderedGateway:
         return pid
 
     def describe(self, t0_ns: int) -> dict[str, object]:
-        """Return what the manifest says of it; ordered exits in seconds of the run."""
+        """Return what the manifest says of it, with commanded exits in seconds of the run."""
         exits = describe_exits(self._logs, t0_ns)
         return {"status": "ok", "exit_code": None, "exits": exits}
 
 
-def write_orders(logs: Path, orders: list[GatewayOrder]) -> None:
-    """Write every order given so far."""
-    write_json(logs / ORDERS, {"orders": [asdict(order) for order in orders]})
-
-
 def read_orders(logs: Path) -> list[GatewayOrder]:
-    """Return every order given so far."""
+    """Return all commands so far."""
     said = read_json(logs / ORDERS) or {}
     return [GatewayOrder(**order) for order in said.get("orders", ())]
 
 
 def write_exits(logs: Path, pid: int | None, exits: list[GatewayExit]) -> None:
-    """Write every ordered end so far, and which process is the gateway now; None: there is none."""
+    """Write all commanded exits so far.
+
+    Args:
+        logs: the run's folder of logs.
+        pid: the process that is the gateway now; None when there is none.
+        exits: the commanded exits.
+    """
     write_json(logs / EXITS, {"pid": pid, "exits": [asdict(each) for each in exits]})
 
 
 def read_exits(logs: Path) -> tuple[int | None, list[GatewayExit]]:
-    """Return which process is the gateway now, as far as it was told, and every ordered end."""
+    """Return the process that is the gateway now, None when unknown, and all commanded exits."""
     said = read_json(logs / EXITS) or {}
     exits = [GatewayExit(**each) for each in said.get("exits", ())]
     return said.get("pid"), exits
 
 
 def describe_exits(logs: Path, t0_ns: int) -> list[dict[str, object]]:
-    """Return every ordered end as the manifest has it: in seconds of the run that began then."""
+    """Return all commanded exits as the manifest has them, in seconds of the run."""
     _, exits = read_exits(logs)
     return [
         {

@@ -1,4 +1,4 @@
-"""Histograms of spans in the layout of ``loadtests.results``, on whole arrays at once."""
+"""Histograms of spans in the layout of ``loadtests.results``, computed on whole arrays."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def buckets_of(values_ns: ArrayLike) -> NDArray[np.int64]:
     """Return the bucket of each span: ``results.bucket_of`` for an array.
 
     Raises:
-        ValueError: a span is negative or over ``MAX_VALUE_NS``; none is clamped.
+        ValueError: a span is negative or over ``MAX_VALUE_NS``. Spans are never clamped.
     """
     values = np.asarray(values_ns, dtype=np.int64)
     if values.size and (values.min() < 0 or values.max() > MAX_VALUE_NS):
         raise ValueError(f"a span lies outside 0 to {MAX_VALUE_NS} ns")
-    # The bits of a double (IEEE 754) are exponent, then mantissa: its first 10 bits and the
-    # exponent are the bucket but for a constant. Exact, for spans are below 2^53.
+    # A double (IEEE 754) has its exponent before its mantissa. The exponent and the first 10
+    # bits of the mantissa are the bucket plus a constant. Exact, because spans are below 2^53.
     bits = values.astype(np.float64).view(np.int64)
     found: NDArray[np.int64] = (bits >> _SHIFT) - _BIAS
     np.copyto(found, values, where=values < _FIRST_ROUNDED)
@@ -35,7 +35,7 @@ def buckets_of(values_ns: ArrayLike) -> NDArray[np.int64]:
 
 
 class Histogram:
-    """Counts of spans by bucket; adding two gives the histogram of all their spans."""
+    """Counts of spans by bucket. The sum of two is the histogram of all their spans."""
 
     def __init__(self, counts: NDArray[np.int64] | None = None) -> None:
         self.counts = np.zeros(BUCKETS, dtype=np.int64) if counts is None else counts
@@ -47,7 +47,7 @@ class Histogram:
 
     @classmethod
     def merged(cls, parts: Iterable[Histogram]) -> Histogram:
-        """Return the histogram of the union of what the parts counted."""
+        """Return the histogram of all spans that the parts counted."""
         whole = cls()
         for part in parts:
             whole.counts += part.counts
@@ -61,8 +61,8 @@ class Histogram:
     def quantile_ns(self, q: float) -> int | None:
         """Return the nearest-rank quantile in ns (the last span of its bucket), None when empty.
 
-        The rank is ceil(q × n), at least 1, so the answer is never below the exact
-        nearest-rank quantile and above it by less than 1 part in 1,024.
+        The rank is ceil(q × n), at least 1. The result is never below the exact quantile, and
+        above it by less than 1 part in 1,024.
 
         Raises:
             ValueError: ``q`` is outside 0 to 1.

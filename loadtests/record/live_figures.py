@@ -1,4 +1,4 @@
-"""The newest second of a run in figures, for those who watch: merged over processes."""
+"""``LiveFigures``: the figures of a run's newest second, merged over its processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from loadtests.record.second_seen import SecondSeen
 from loadtests.results import Event, LimitOutcome, Series
 
 GENERATOR_COLUMNS: Final = ("cpu_ns", "run_queue_ns", "steal_ns", "gc_pause_max_ns")
-"""What of the generator's second is shown: of several processes the worst."""
+"""The generator columns that are shown; of several processes the worst."""
 _WRONG: Final = (
     LimitOutcome.FALSE_ACCEPT,
     LimitOutcome.FALSE_REFUSAL,
@@ -28,9 +28,9 @@ class LiveFigures:
     """One second of one process, or of several together.
 
     Attributes:
-        clients: virtual users that hold a welcome.
-        offered: requests and sessions whose time came in this second.
-        sent: of those, begun.
+        clients: virtual users that are connected.
+        offered: requests and sessions due in this second.
+        sent: requests and sessions started in this second.
         received: events received in this second.
         errors: so far.
         missed: so far.
@@ -38,10 +38,10 @@ class LiveFigures:
         limits_accepted: events of abusers that the gateway rightly accepted, so far.
         limits_refused: rightly refused, so far.
         limits_wrong: wrong decisions, so far.
-        limits_undecided: decisions that nobody can judge, so far.
+        limits_undecided: decisions that cannot be judged, so far.
         push: push latencies of this second.
         share: the generator's own share of them, on a sample.
-        generator: ``GENERATOR_COLUMNS`` of this second; what was not measured is not in it.
+        generator: ``GENERATOR_COLUMNS`` of this second, without those not measured.
     """
 
     clients: int = 0
@@ -61,7 +61,7 @@ class LiveFigures:
 
     @classmethod
     def of(cls, seen: SecondSeen, recorder: Recorder) -> Self:
-        """Return the figures of what a recorder flushed."""
+        """Return the figures of one flushed second."""
         limits = _outcomes(recorder, Event.LIMIT)
         return cls(
             clients=seen.clients,
@@ -101,7 +101,7 @@ class LiveFigures:
         )
 
     def packed(self) -> dict[str, Any]:
-        """Return the figures as plain lists and numbers, to be sent."""
+        """Return the figures as plain lists and numbers for a message."""
         return {
             **{name: getattr(self, name) for name in _COUNTS},
             **{name: _sparse(getattr(self, name)) for name in _HISTOGRAMS},
@@ -110,7 +110,7 @@ class LiveFigures:
 
     @classmethod
     def unpacked(cls, content: Mapping[str, Any]) -> Self:
-        """Return the figures that ``packed`` gave."""
+        """Return the figures of a message."""
         whole = {name: _whole(content[name]) for name in _HISTOGRAMS}
         return cls(**{**content, **whole})
 
@@ -122,7 +122,7 @@ _COUNTS: Final = tuple(
 
 
 def _outcomes(recorder: Recorder, event: Event) -> Counter[str]:
-    """Return how often an event came so far, by outcome."""
+    """Return how often an event occurred so far, by outcome."""
     found: Counter[str] = Counter()
     for (name, outcome), count in recorder.happened.items():
         if name == event:

@@ -1,7 +1,6 @@
-"""The manifest of a run: what ran, on what, under which limits, and how far it came.
+"""The manifest of a run: what ran, on which machine, under which limits, and how far it came.
 
-One process writes it, the one that generates the load; each write replaces the file
-whole, so a reader never meets half of one.
+One process writes it. Each write replaces the whole file, so a reader never sees a part of it.
 """
 
 from __future__ import annotations
@@ -12,13 +11,14 @@ import platform
 import secrets
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, cast
 
-from loadtests.results import LOGS, MANIFEST, SCENARIO, SEGMENTS
+from gateway.contract import iso_timestamp
+from loadtests.results import FORMAT_VERSION, LOGS, MANIFEST, SCENARIO, SEGMENTS
 from scenarios.schema import Scenario
 
 LATEST: Final = "latest"
@@ -28,11 +28,11 @@ _PACKAGES: Final = ("tidegate", "locust", "gevent", "numpy", "pyarrow", "aiohttp
 def create_run_directory(
     runs: Path, scenario: Scenario, unix_s: float, *, name: Path | None = None
 ) -> Path:
-    """Make the directory of a new run with what the scenario asks, and return it.
+    """Make the directory of a new run with a copy of its scenario, and return it.
 
     Args:
-        runs: where runs live; ``latest`` in it is made to point to the new one.
-        scenario: its source is copied as it was read.
+        runs: the folder of runs. Its link ``latest`` is set to the new one.
+        scenario: what is run.
         unix_s: wall-clock seconds, for the name.
         name: the directory to use instead of a new name; it may exist.
 
@@ -61,7 +61,7 @@ def _point_latest(runs: Path, directory: Path) -> None:
 
 
 def find_run(name: str, runs: Path) -> Path:
-    """Return the directory that a name means: a path, a directory under ``runs``, or ``latest``.
+    """Return the run directory of a name: a path, a directory under ``runs``, or ``latest``.
 
     Raises:
         FileNotFoundError: there is no such run; the message says what to type.
@@ -74,7 +74,7 @@ def find_run(name: str, runs: Path) -> Path:
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
-    """Replace a JSON file whole."""
+    """Write a JSON file, replacing it in one step."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     fresh.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     fresh.replace(path)
@@ -84,7 +84,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """Return a JSON file's object, None when the file is not there.
 
     Raises:
-        ValueError: the file holds something else than a JSON object.
+        ValueError: the file does not hold a JSON object.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -95,8 +95,69 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return cast(dict[str, Any], content)
 
 
+def describe_run(
+    scenario: Scenario,
+    *,
+    directory: Path,
+    target_url: str,
+    welcome: Mapping[str, object],
+    users: Mapping[str, int],
+    spawn_rate: float,
+    load_s: float | None,
+    command: Sequence[str],
+    embedded_pid: int | None,
+    clock_id: str | None,
+    unix_s: float,
+) -> dict[str, object]:
+    """Return the members of the manifest that do not change during a run.
+
+    Args:
+        scenario: what is run.
+        directory: the run directory.
+        target_url: ``http://HOST:PORT`` of the gateway.
+        welcome: a welcome event, for ``limits``, ``clock`` and ``heartbeatInterval``.
+        users: virtual users by group.
+        spawn_rate: users a second.
+        load_s: seconds until the load ends; None when the scenario or a person ends it.
+        command: the command line.
+        embedded_pid: the process id of an embedded gateway, else None.
+        clock_id: the id of this process's clock; None when unknown.
+        unix_s: wall-clock seconds of the run's start.
+    """
+    commit, is_dirty = describe_commit()
+    gateway_clock = welcome.get("clock")
+    return {
+        "format_version": FORMAT_VERSION,
+        "run_id": directory.name,
+        "scenario": scenario.name,
+        "seed": scenario.seed,
+        "created": iso_timestamp(unix_s),
+        "versions": describe_versions(),
+        "git_commit": commit,
+        "git_dirty": is_dirty,
+        "host": describe_host(),
+        "placement": describe_placement(embedded_pid),
+        "target": {
+            "url": target_url,
+            "embedded": embedded_pid is not None,
+            "pid": embedded_pid,
+        },
+        "limits": welcome.get("limits"),
+        "heartbeat_interval_ms": welcome.get("heartbeatInterval"),
+        "clock": {
+            "gateway": gateway_clock,
+            "generator": clock_id,
+            "same": clock_id is not None and clock_id == gateway_clock,
+        },
+        "users": dict(users),
+        "spawn_rate": spawn_rate,
+        "load_s": load_s,
+        "command": list(command),
+    }
+
+
 def describe_versions() -> dict[str, str | None]:
-    """Return the versions of Python and of the packages that matter, None where not installed."""
+    """Return the versions of Python and the main packages; None for one not installed."""
     found: dict[str, str | None] = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
@@ -120,7 +181,7 @@ def describe_host() -> dict[str, object]:
 
 
 def describe_placement(gateway_pid: int | None) -> dict[str, list[int] | None]:
-    """Return the cores that the load and an embedded gateway may use; None where unknown."""
+    """Return the cores that the load and an embedded gateway may use; None when unknown."""
     if sys.platform != "linux":
         return {"gateway": None, "load": None}
     return {

@@ -1,8 +1,8 @@
-"""The recorder: what a run measured, at a grain of one second, into its segments.
+"""``Recorder``: writes one process's measurements to segments, in steps of one second.
 
-The hot path appends to arrays; once a second they become sparse histograms. What a
-phase or a second is, is decided by the stamp of a value, not by when it was flushed.
-``python -m loadtests.record.recording RUN`` ends a run directory (``loadtests.record.finisher``).
+The hot path appends to arrays, which become sparse histograms once a second. The stamp of a
+value decides its phase and second, not the time of the flush.
+``python -m loadtests.record.recording RUN`` finishes a run (``loadtests.record.finisher``).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,8 +18,8 @@ import numpy as np
 
 from loadtests.record.phases import SECOND_NS, PhaseTimes
 from loadtests.record.second_seen import SecondSeen
-from loadtests.record.segments import Repeated, Runs, SegmentWriter, TableSink
-from loadtests.record.tally import Integers, Tally
+from loadtests.record.segments import SegmentWriter, TableSink
+from loadtests.record.tally import Integers, Tally, histogram_columns
 from loadtests.results import MAX_VALUE_NS, TABLES, Event, Series
 
 __all__ = ["COUNTED", "SAMPLE_EVERY", "SECOND_NS", "PhaseTimes", "Recorder"]
@@ -31,12 +31,12 @@ _Columns: TypeAlias = "tuple[array[int], array[int]]"
 
 
 class Recorder:
-    """One process's record of a run. Not for threads: one event loop or hub calls it.
+    """One process's record of a run. It is not thread-safe: one event loop or hub calls it.
 
     Args:
-        sink: a run directory, in which the recorder makes segments of its own, or what
-            takes its rows in their place.
-        worker: which process this is; no two of a run have the same.
+        sink: a run directory, in which the recorder makes its own segments, or a sink for its
+            rows.
+        worker: the name of this process, unique in the run.
         t0_ns: the run's start on this process's clock.
         phases: the run's phases on this process's clock.
     """
@@ -50,7 +50,7 @@ class Recorder:
         self.writer: TableSink = SegmentWriter(sink, worker) if isinstance(sink, Path) else sink
         self.totals: Counter[str] = Counter()
         self.happened: Counter[tuple[str, str]] = Counter()
-        """How many events there were so far, by event and outcome."""
+        """How many events were recorded so far, by event and outcome."""
         self._spans: defaultdict[tuple[Series, str], _Columns] = defaultdict(_empty_columns)
         self._counts: Counter[str] = Counter()
         self._counted_from_ns = t0_ns
@@ -60,10 +60,12 @@ class Recorder:
         self._flushing: Iterator[None] | None = None
 
     def span(self, series: Series, value_ns: int, at_ns: int) -> None:
-        """Record a span that ended at ``at_ns``.
+        """Record a span. One that is negative or too long for a histogram is an error event.
 
-        A negative span, or one beyond what a histogram holds, is counted as an error
-        and kept as an event: it is never clamped.
+        Args:
+            series: what was measured.
+            value_ns: the span; it is never clamped.
+            at_ns: when it ended, monotonic.
         """
         if 0 <= value_ns <= MAX_VALUE_NS:
             moments, values = self._spans[series, ""]
@@ -75,13 +77,13 @@ class Recorder:
         self.event(Event.ERROR, at_ns=at_ns, outcome=words, detail=f"{series}: {value_ns} ns")
 
     def spans(self, series: Series, values_ns: Integers, at_ns: Integers, family: str = "") -> None:
-        """Record many spans of a series at once; those that ``span`` would refuse go its way.
+        """Record many spans of a series at once, with the same checks as ``span``.
 
         Args:
             series: what was measured.
             values_ns: the spans.
             at_ns: when each ended, monotonic.
-            family: kind of stream that they belong to (``results.Family``).
+            family: first part of the id of their stream; empty for all others.
         """
         if not len(values_ns):
             return
@@ -95,12 +97,12 @@ class Recorder:
         values.frombytes(np.ascontiguousarray(values_ns, dtype=np.int64).tobytes())
 
     def draw_from(self, source: Callable[[], None]) -> None:
-        """Have ``source`` hand over what it holds before each flush; once for the same one."""
+        """Call ``source`` before each flush, so that it records what it holds. Idempotent."""
         if source not in self._sources:
             self._sources.append(source)
 
     def draw(self) -> None:
-        """Have every source hand over what it holds."""
+        """Call every source, so that it records what it holds."""
         for source in self._sources:
             source()
 
@@ -108,14 +110,14 @@ class Recorder:
         """Add to a counter of the current second.
 
         Raises:
-            ValueError: ``column`` is none of the counters of the timeline.
+            ValueError: ``column`` is not a counter of the timeline.
         """
         if column not in COUNTED:
             raise ValueError(f"{column} is no counter; use one of {', '.join(COUNTED)}")
         self._counts[column] += n
 
     def clients(self, n: int) -> None:
-        """Say how many virtual users hold a welcome now."""
+        """Set how many virtual users are connected now."""
         self._clients = n
 
     def event(
@@ -130,7 +132,18 @@ class Recorder:
         value_ns: int | None = None,
         detail: str = "",
     ) -> None:
-        """Record a rare thing whole; ``at_ns`` and ``sent_ns`` are monotonic."""
+        """Record a rare event as a row of ``events``.
+
+        Args:
+            event: what happened.
+            at_ns: when, monotonic.
+            user: the virtual user, empty when none.
+            group: its group.
+            outcome: how it ended.
+            sent_ns: when it was sent, monotonic; None when it was not.
+            value_ns: a span that belongs to it; None when none does.
+            detail: a message for people.
+        """
         self.happened[str(event), str(outcome)] += 1
         self.writer.row(
             "events",
@@ -156,7 +169,16 @@ class Recorder:
         push_ns: int | None,
         push_service_ns: int,
     ) -> None:
-        """Offer a delivery: one message in 1,000 is kept by hash, and each second's slowest."""
+        """Offer a delivery for the sample: 1 in 1,000 by hash, and the slowest of each second.
+
+        Args:
+            at_ns: read stamp, monotonic.
+            user: the virtual user.
+            stream: stream id.
+            number: ``seq`` or ``userSeq``.
+            push_ns: read stamp − ``srcTs``; None without ``srcTs``.
+            push_service_ns: read stamp − ``ts``.
+        """
         row: dict[str, object] = {
             "t_ns": at_ns - self.t0_ns,
             "worker": self.worker,
@@ -173,14 +195,20 @@ class Recorder:
             self.writer.row("sample", {**row, "why": "hash"})
 
     def row(self, table: str, at_ns: int, values: dict[str, object]) -> None:
-        """Record a row of a 1 Hz table (server, generator), its second and phase from a stamp."""
+        """Record a row of a one-second table (server, generator).
+
+        Args:
+            table: its name.
+            at_ns: gives the row's second and phase, monotonic.
+            values: the other columns.
+        """
         named = {"t_s": self._second(at_ns), "phase": str(self.phases.at(at_ns))}
         if any(column.name == "worker" for column in TABLES[table]):
             named["worker"] = self.worker
         self.writer.row(table, {**named, **values})
 
     def flush(self, now_ns: int) -> SecondSeen:
-        """Write everything recorded since the last flush, and return it in figures."""
+        """Write everything recorded since the last flush, and return its figures."""
         seen = self.begin_flush(now_ns)
         while self.flush_step():
             pass
@@ -189,10 +217,10 @@ class Recorder:
     def begin_flush(self, now_ns: int) -> SecondSeen:
         """Take everything recorded since the last flush, to be written in steps.
 
-        A flush that was left half done is brought to its end first.
+        An unfinished flush is finished first.
 
         Returns:
-            What was taken; its figures are there when ``flush_step`` has nothing left to do.
+            The second; its figures are complete once ``flush_step`` returns False.
         """
         while self.flush_step():
             pass
@@ -214,7 +242,7 @@ class Recorder:
         return seen
 
     def flush_step(self) -> bool:
-        """Do a step of the flush that was begun; each is short. Returns whether one was left."""
+        """Do a short step of the flush. Returns whether there was one left."""
         if self._flushing is None:
             return False
         if next(self._flushing, self) is self:
@@ -233,32 +261,17 @@ class Recorder:
     def _write(
         self, taken: list[tuple[Series, str, Integers, Integers]], seen: SecondSeen
     ) -> Iterator[None]:
-        """Write spans and rows; all histograms of a second are one batch."""
+        """Write spans and rows. All histograms of one flush make one batch."""
         starts_ns, names = list(self.phases.starts_ns), [str(name) for name in self.phases.phases]
-        tallies: list[Tally] = []
-        words: dict[str, list[Repeated]] = {"series": [], "family": [], "phase": []}
+        tallies: list[tuple[Series, str, Tally]] = []
         for series, family, moments_ns, values_ns in taken:
             tally = Tally(moments_ns, values_ns, self.t0_ns, starts_ns)
             yield from tally.pieces()
             seen.keep(series, tally)
-            tallies.append(tally)
-            words["series"].append(Repeated(str(series), len(tally.counts)))
-            words["family"].append(Repeated(family, len(tally.counts)))
-            words["phase"] += _phase_runs(tally, names)
+            tallies.append((series, family, tally))
             yield
         if tallies:
-            self.writer.columns(
-                "hist",
-                {
-                    "t_s": np.concatenate([tally.seconds for tally in tallies]),
-                    "phase": Runs(words["phase"]),
-                    "worker": Repeated(self.worker, sum(len(t.counts) for t in tallies)),
-                    "series": Runs(words["series"]),
-                    "family": Runs(words["family"]),
-                    "bucket": np.concatenate([tally.buckets for tally in tallies]),
-                    "count": np.concatenate([tally.counts for tally in tallies]),
-                },
-            )
+            self.writer.columns("hist", histogram_columns(tallies, self.worker, names))
             yield
         yield from self.writer.flush_in_steps()
 
@@ -276,18 +289,8 @@ def _empty_columns() -> _Columns:
 
 
 def _integers(column: array[int]) -> Integers:
-    """Return an array's content without copying it: nothing is appended to it any more."""
+    """Return an array's content without a copy; the array must not grow after that."""
     return np.frombuffer(column, dtype=np.int64)
-
-
-def _phase_runs(tally: Tally, names: Sequence[str]) -> list[Repeated]:
-    """Return the phase of each cell: it changes where a second or a phase ends."""
-    ends = [*(np.flatnonzero(np.diff(tally.phases)) + 1).tolist(), len(tally.phases)]
-    begins = [0, *ends[:-1]]
-    return [
-        Repeated(names[int(tally.phases[begin])], end - begin)
-        for begin, end in zip(begins, ends, strict=True)
-    ]
 
 
 if __name__ == "__main__":

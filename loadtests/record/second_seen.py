@@ -1,4 +1,4 @@
-"""A second of a run as one flush of a recorder held it, for those who watch while it goes."""
+"""``SecondSeen``: one flushed second of a run, for the live figures."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ from loadtests.results import Series
 
 
 class SecondSeen:
-    """What one flush held; a series may come in parts, one for each kind of stream.
+    """The content of one flush. A series has a part for each kind of stream.
+
+    Args:
+        at_ns: when it was flushed, monotonic.
+        clients: virtual users that are connected.
+        counts: the counters of the second.
 
     Attributes:
-        server: the newest figures of the gateway, by column; empty where nobody read any.
-        generator: those of this process.
+        server: the newest figures of the gateway, by column; empty when there are none.
+        generator: the figures of this process.
     """
 
     def __init__(self, at_ns: int, clients: int, counts: Counter[str]) -> None:
@@ -30,11 +35,11 @@ class SecondSeen:
         self._tallies: dict[Series, list[Tally]] = {}
 
     def add(self, series: Series, values_ns: Integers) -> None:
-        """Keep a part of a series' spans of this second."""
+        """Add a part of a series: its spans in this second."""
         self._values.setdefault(series, []).append(values_ns)
 
     def keep(self, series: Series, tally: Tally) -> None:
-        """Keep what the spans of such a part were counted to."""
+        """Add the counts of such a part."""
         self._tallies.setdefault(series, []).append(tally)
 
     def worst_ns(self, series: Series) -> int | None:
@@ -46,12 +51,5 @@ class SecondSeen:
         tallies, parts = self._tallies.get(series, []), self._values.get(series, [])
         counts = np.zeros(BUCKETS, dtype=np.int64)
         for tally in tallies:
-            np.add.at(counts, tally.buckets, tally.counts)  # a bucket stands there each second
+            np.add.at(counts, tally.buckets, tally.counts)  # a bucket may occur in several seconds
         return Histogram.merged([Histogram(counts), *map(Histogram.of, parts[len(tallies) :])])
-
-    def quantile_ns(self, series: Series, q: float) -> int | None:
-        """Return the nearest-rank quantile of a series, None when it had none."""
-        parts = self._values.get(series)
-        if parts is None:
-            return None
-        return int(np.quantile(np.concatenate(parts), q, method="inverted_cdf"))

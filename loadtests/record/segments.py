@@ -1,10 +1,10 @@
-"""The tables of a run while it grows: Arrow IPC streams that survive a crash.
+"""The tables of a run in progress: Arrow IPC streams, which survive a crash.
 
-A Parquet file without its footer is lost, a stream of batches is not: what was
-flushed can be read, whatever became of the writer.
+A Parquet file without its footer is lost. A stream of batches is not: all flushed batches can be
+read, even after a crash of the writer.
 
 ValueError
-└── TableError       a row has a column that its table does not know, or lacks one it must have
+└── TableError       a row has a column that its table does not have, or lacks a required one
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import numpy as np
 from loadtests.results import SEGMENTS, TABLES
 
 if TYPE_CHECKING:
-    # At run time it is imported where it is used: it starts a thread, and a process that
-    # has yet to fork must have none; nor need the command line wait for it.
+    # At run time it is imported where it is used. It starts a thread, which a process must not
+    # have before it forks, and the command line need not wait for it.
     import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """A column of text that says the same ``count`` times: laid out at once, not row by row."""
+    """A column of ``count`` equal texts."""
 
     text: str
     count: int
@@ -34,7 +34,7 @@ class Repeated:
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """A column of text in runs of the same word, one after the other."""
+    """A column of texts in runs of equal ones."""
 
     parts: Sequence[Repeated]
 
@@ -60,10 +60,10 @@ def table_schema(table: str) -> pa.Schema:
 
 
 def segment_schema(table: str) -> pa.Schema:
-    """Return how a table lies in segments: as ``table_schema``, but in fewer bytes.
+    """Return a table's schema in segments: as ``table_schema``, but in fewer bytes.
 
-    A word that a whole batch of histograms says is held once (run-end encoded); as a text
-    it would be ten bytes a row.
+    A text that is equal over a whole batch of histograms is stored once (run-end encoded).
+    As a plain text it would take ten bytes a row.
     """
     import pyarrow as pa
 
@@ -75,7 +75,7 @@ def segment_schema(table: str) -> pa.Schema:
 
 
 class TableSink(Protocol):
-    """Where a recorder puts its rows: a file of its own, or parcels for somebody who has one."""
+    """Where a recorder puts its rows: its own segments, or parcels for the master."""
 
     def row(self, table: str, row: Mapping[str, object]) -> None:
         """Keep a row for the next flush."""
@@ -84,18 +84,18 @@ class TableSink(Protocol):
         """Keep whole columns for the next flush."""
 
     def flush(self) -> None:
-        """Hand on what was kept."""
+        """Write or pack the kept rows."""
 
     def flush_in_steps(self) -> Iterator[None]:
-        """Hand on what was kept, a little with each step."""
+        """Write or pack the kept rows in short steps."""
         ...
 
     def close(self) -> None:
-        """Flush, and take nothing more."""
+        """Flush, and accept no more rows."""
 
 
 class TableBuffer:
-    """Rows and columns of one process, kept until they are taken as Arrow batches."""
+    """Keeps the rows and columns of one process until they are taken as Arrow batches."""
 
     def __init__(self) -> None:
         self._rows: dict[str, list[Mapping[str, object]]] = {name: [] for name in TABLES}
@@ -107,11 +107,11 @@ class TableBuffer:
         }
 
     def row(self, table: str, row: Mapping[str, object]) -> None:
-        """Keep a row for the next flush; a column that may be absent and is becomes null.
+        """Keep a row for the next flush. An optional column that is absent becomes null.
 
         Raises:
-            TableError: the row names a column that the table does not have, or leaves out
-                one that is never absent.
+            TableError: the row has a column that the table does not have, or lacks a required
+                one.
         """
         unknown = row.keys() - self._columns[table]
         if unknown:
@@ -122,11 +122,11 @@ class TableBuffer:
         self._rows[table].append(row)
 
     def columns(self, table: str, columns: Mapping[str, Any]) -> None:
-        """Keep whole columns (sequences of one length, in any order) for the next flush."""
+        """Keep whole columns, sequences of one length in any order, for the next flush."""
         self._batches[table].append(_batch(self._schemas[table], columns))
 
     def take(self) -> Iterator[tuple[str, list[pa.RecordBatch]]]:
-        """Yield each table that has something, with its batches, and keep them no more."""
+        """Yield each table that has rows with its batches, and forget them."""
         for table, schema in self._schemas.items():
             rows, self._rows[table] = self._rows[table], []
             batches, self._batches[table] = self._batches[table], []
@@ -138,9 +138,9 @@ class TableBuffer:
 
 
 class SegmentWriter(TableBuffer):
-    """Appends one process's rows to the segments of a run; a file appears with its first row.
+    """Appends one process's rows to the segments of a run. A file appears with its first row.
 
-    Batches are compressed: a second of histograms says the same words thousands of times.
+    Batches are compressed: a second of histograms repeats the same texts thousands of times.
     """
 
     def __init__(self, directory: Path, writer: str) -> None:
@@ -150,18 +150,18 @@ class SegmentWriter(TableBuffer):
         self._open: dict[str, tuple[Any, Any]] = {}
 
     def flush(self) -> None:
-        """Write what was kept, and hand it to the kernel."""
+        """Write the kept rows, and flush the files."""
         for _ in self.flush_in_steps():
             pass
 
     def flush_in_steps(self) -> Iterator[None]:
-        """Write what was kept, a table with each step."""
+        """Write the kept rows, one table a step."""
         for table, batches in self.take():
             self.write(table, batches)
             yield
 
     def close(self) -> None:
-        """Flush and end every stream; a second call does nothing more."""
+        """Flush and end every stream. Idempotent."""
         self.flush()
         for file, stream in self._open.values():
             stream.close()
@@ -169,7 +169,7 @@ class SegmentWriter(TableBuffer):
         self._open.clear()
 
     def write(self, table: str, batches: Sequence[pa.RecordBatch]) -> None:
-        """Append whole batches of a table, and hand them to the kernel."""
+        """Append batches to a table, and flush its file."""
         import pyarrow as pa
 
         if table not in self._open:
@@ -186,7 +186,7 @@ class SegmentWriter(TableBuffer):
 
 
 def ipc_options() -> pa.ipc.IpcWriteOptions:
-    """Return how batches are written: compressed, by the thread that asks for it."""
+    """Return the options for writing: compressed, without threads."""
     import pyarrow as pa
 
     return pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
@@ -200,12 +200,12 @@ def _batch(schema: pa.Schema, columns: Mapping[str, Values]) -> pa.RecordBatch:
 
 
 def _array(kind: pa.DataType, values: Values) -> pa.Array:
-    """Return an Arrow array, laid out by hand.
+    """Return an Arrow array, built from buffers.
 
-    ``pyarrow.array`` imports pandas at its first call, 0.4 s during which the loop of a
-    load generator would stand still. The layout is the Arrow columnar format's: a bitmap of
-    what is there, least significant bit first; offsets (int32) before the bytes of strings.
-    A numpy column and a repeated text have no nulls, and need no bitmap.
+    ``pyarrow.array`` imports pandas at its first call, which would block the loop of a load
+    generator for 0.4 s. The layout is the Arrow columnar format's: a validity bitmap, least
+    significant bit first, then offsets (int32) and bytes of strings. A NumPy column has no
+    nulls and needs no bitmap.
     """
     import pyarrow as pa
 
@@ -235,7 +235,7 @@ def _array(kind: pa.DataType, values: Values) -> pa.Array:
 
 
 def _runs(values: Values) -> pa.Array:
-    """Return texts as runs of the same word."""
+    """Return texts as a run-end encoded array."""
     import pyarrow as pa
 
     if isinstance(values, Repeated):
@@ -268,8 +268,8 @@ def plain_batch(batch: pa.RecordBatch, table: str) -> pa.RecordBatch:
 def read_batches(path: Path, problems: list[str]) -> Iterator[pa.RecordBatch]:
     """Yield the whole batches of a segment, one at a time.
 
-    A writer that was killed leaves no end mark, and perhaps a part of a batch: both are told
-    apart in words that are added to ``problems``, and neither is an error.
+    A killed writer leaves no end mark, and perhaps a part of a batch. Each adds its own message
+    to ``problems``, and neither is an error.
     """
     import pyarrow as pa
 
@@ -290,7 +290,7 @@ def read_batches(path: Path, problems: list[str]) -> Iterator[pa.RecordBatch]:
 
 
 def _has_end_mark(path: Path) -> bool:
-    """Tell whether a stream ends with the marker of the Arrow IPC format: FFFFFFFF 00000000."""
+    """Return whether a stream ends with the Arrow IPC end mark: FFFFFFFF 00000000."""
     with path.open("rb") as file:
         file.seek(-8, 2)
         return file.read() == b"\xff\xff\xff\xff\x00\x00\x00\x00"

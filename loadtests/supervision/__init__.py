@@ -1,1 +1,1 @@
-"""Supervision: the plain process around a run, which starts, watches, ends and judges."""
+"""Supervision: the plain process that starts, watches, ends and judges a run."""

@@ -1,7 +1,7 @@
 """Child processes of a run: started with a log file, watched, and never left behind.
 
 RuntimeError
-└── ChildFailed      a child ended, or stayed silent, before it was ready
+└── ChildFailed      a child ended or timed out before it was ready
 """
 
 from __future__ import annotations
@@ -23,13 +23,20 @@ _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 class ChildFailed(RuntimeError):  # noqa: N818 - the state of the child, said in words
-    """A child that was needed is not there."""
+    """A child ended or timed out before it was ready."""
 
 
 class Child:
-    """One child in a session of its own, so that a Ctrl-C in the terminal reaches only us.
+    """A child process with a session of its own, so that Ctrl-C reaches only this process.
 
-    When this process dies, however it dies, the kernel ends the child (Linux).
+    On Linux the kernel ends the child when this process dies.
+
+    Args:
+        name: for messages.
+        command: the program and its arguments.
+        log: the file that takes its output.
+        environment: its whole environment.
+        cores: the cores it may use; None allows all.
     """
 
     def __init__(
@@ -61,14 +68,14 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code, negative for a signal; None while it runs."""
+        """The exit code: negative after a signal, None while it runs."""
         return self._process.poll()
 
     def wait_for_line(self, start: str, timeout_s: float) -> str:
-        """Return the rest of the first line of the log that starts so.
+        """Return the rest of the first log line with this start.
 
         Raises:
-            ChildFailed: the child ended or the time passed; the words end with its log.
+            ChildFailed: the child ended or timed out; the message ends with its log.
         """
         deadline_s = time.monotonic() + timeout_s
         while True:
@@ -85,23 +92,23 @@ class Child:
             time.sleep(_POLL_S)
 
     def last_lines(self, count: int = 8) -> str:
-        """Return the end of its log."""
+        """Return the last lines of its log."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join(f"    {line}" for line in lines[-count:])
 
     def complaints(self) -> str:
-        """Return the lines of its log that tell of errors, or the log's end when none does."""
+        """Return the error lines of its log, or its last lines when there are none."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         found = [line for line in lines if "/ERROR/" in line or line.startswith("tidegate: ")]
         return "\n".join(f"    {line}" for line in found[-8:]) or self.last_lines()
 
     def ask_to_stop(self, by: signal.Signals = signal.SIGTERM) -> None:
-        """Send a signal if it still runs."""
+        """Send a signal if the child is still running."""
         if self.exit_code is None:
             self._process.send_signal(by)
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for its end and return whether it came in time."""
+        """Wait for the child to end; return whether it did in time."""
         try:
             self._process.wait(max(0.0, timeout_s))
         except subprocess.TimeoutExpired:
@@ -109,7 +116,7 @@ class Child:
         return True
 
     def stop(self, timeout_s: float) -> bool:
-        """End it: SIGTERM, then SIGKILL when the time is over. Returns whether SIGTERM did."""
+        """Stop the child: SIGTERM, then SIGKILL after the timeout; return whether SIGTERM did."""
         self.ask_to_stop()
         if self.wait(timeout_s):
             return True
@@ -118,10 +125,9 @@ class Child:
         return False
 
     def end_group(self) -> None:
-        """End what the child started and left behind, such as a worker that is frozen.
+        """Kill what the child left behind, such as a frozen worker.
 
-        A child leads a group of its own; that group's id is nobody else's as long as one
-        of it lives.
+        The child leads a process group, whose id is not reused while one member lives.
         """
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -130,18 +136,18 @@ class Child:
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment in which a child finds this project's packages from any folder."""
+    """Return the environment, extended so that a child finds this project's packages."""
     held = environment.get("PYTHONPATH")
     return {**environment, "PYTHONPATH": os.pathsep.join([str(PROJECT), *([held] if held else [])])}
 
 
 def split_cores() -> tuple[frozenset[int] | None, frozenset[int] | None]:
-    """Return the cores of the gateway and those of the load: one and the others.
+    """Return the cores of the gateway (one) and those of the load (the others).
 
-    Sharing them, each waits for the other, and that wait reads as the gateway's latency.
+    On a shared core each waits for the other, and that wait would count as gateway latency.
 
     Returns:
-        Twice None where there is one core only, or the system does not say.
+        Twice None with a single core, and on systems other than Linux.
     """
     if sys.platform != "linux":
         return None, None

@@ -1,4 +1,4 @@
-"""The gateway of our own: started, followed through the ends that a scenario orders, stopped."""
+"""The embedded gateway: start it, restart it when the scenario orders that, stop it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from loadtests.supervision.children import Child
 
 
 class EmbeddedGateway:
-    """One gateway after the other, all at one address; usually one in all.
+    """The gateway process of a run, and its successors at the same address.
 
     Args:
-        command: that starts it.
-        environment: of the process; with ``PORT=0`` for the first, which picks the port.
+        command: starts the gateway.
+        environment: of the process; the first one picks its port (``PORT=0``).
         logs: the run's folder of logs.
-        cores: where it may run; None leaves that to the system.
+        cores: the cores it may use; None allows all.
     """
 
     def __init__(
@@ -50,34 +50,38 @@ class EmbeddedGateway:
 
     @property
     def exit_code(self) -> int | None:
-        """The newest process's exit code, None while it runs."""
+        """The newest process's exit code; None while it runs."""
         return self._child.exit_code
 
     @property
     def has_died(self) -> bool:
-        """Whether it ended and nobody had ordered that."""
+        """Whether it ended without an order."""
         return not self._is_gone and self.exit_code is not None and self._order() is None
 
     @property
     def is_ordered(self) -> bool:
-        """Whether its end was ordered and has not come."""
+        """Whether its end was ordered and has not happened yet."""
         return not self._is_gone and self._order() is not None
 
     def await_address(self, timeout_s: float) -> str:
-        """Return the address when it listens. Raises ``ChildFailed``."""
+        """Return the gateway's URL once it listens.
+
+        Raises:
+            ChildFailed: it ended or timed out before.
+        """
         url = self._child.wait_for_line(LISTENING_LINE, timeout_s)
         self._port = url.rpartition(":")[2].rstrip("/")
         return url
 
     def last_lines(self) -> str:
-        """Return the end of its log."""
+        """Return the last lines of its log."""
         return self._child.last_lines()
 
     def tend(self, *, is_over: bool = False) -> None:
-        """Take note of an ordered end, and start another gateway where that was ordered too.
+        """Record an ordered end, and start the next gateway if the order says so.
 
         Args:
-            is_over: whether the run is, so that no other is needed.
+            is_over: whether the run is over and needs no other gateway.
         """
         code, order = self.exit_code, self._order()
         if self._is_gone or code is None or order is None:
@@ -93,13 +97,13 @@ class EmbeddedGateway:
         write_exits(self._logs, None if self._is_gone else self.pid, self._exits)
 
     def stop(self, timeout_s: float) -> bool:
-        """End it; return whether SIGTERM did."""
+        """Stop the gateway; return whether SIGTERM did."""
         was_in_order = self._child.stop(timeout_s)
         self.tend(is_over=True)
         return was_in_order
 
     def end_group(self) -> None:
-        """End what any of its processes left behind."""
+        """Kill what any of its processes left behind."""
         for child in self._children:
             child.end_group()
 
@@ -116,5 +120,5 @@ class EmbeddedGateway:
         )
 
     def _order(self) -> GatewayOrder | None:
-        """Return the order that the newest process has to end, None without one."""
+        """Return the order to end the newest process; None without one."""
         return next((order for order in read_orders(self._logs) if order.pid == self.pid), None)

@@ -1,7 +1,7 @@
-"""Which gateway a run embeds: this project's, a checkout's, a wheel's, or any command's.
+"""The command of the embedded gateway: this project's, a checkout's, a wheel's or any other.
 
 ValueError
-└── NoGateway       the words name nothing that could start a gateway
+└── NoGateway       the text names nothing that could start a gateway
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from pathlib import Path
 
 
 class NoGateway(ValueError):  # noqa: N818 - the caller's mistake, in words
-    """What was named starts no gateway; the message says what would."""
+    """The text names no checkout, wheel or command."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayCommand:
-    """How to start a gateway.
+    """The command that starts a gateway.
 
-    It gets its settings from the environment, ``PORT=0`` among them, and prints
+    The gateway reads its settings from the environment, ``PORT=0`` among them. It prints
     ``listening on http://HOST:PORT`` when it is ready.
 
     Attributes:
-        words: the command.
-        environment: what its environment has beside, or in place of, the run's.
-        name: what the user called it.
+        words: the program and its arguments.
+        environment: variables added to the run's environment.
+        name: the user's text for it.
     """
 
     words: tuple[str, ...] = (sys.executable, "-m", "gateway")
@@ -37,36 +37,36 @@ class GatewayCommand:
 
 
 def parse_gateway(text: str) -> GatewayCommand:
-    """Return how to start what a text names.
+    """Return the command that starts the gateway named by a text.
 
     Args:
         text: a folder that holds the package ``gateway`` (a checkout), a wheel of it, or a
             command such as ``/opt/venv/bin/python -m gateway``.
 
     Raises:
-        NoGateway: it is none of these.
+        NoGateway: the text is none of these.
     """
     path = Path(text)
     if text and path.is_dir():
         if not (path / "gateway" / "__main__.py").exists():
-            raise NoGateway(f"{text} is no checkout: it holds no gateway/__main__.py")
+            raise NoGateway(f"{text} is not a checkout: it has no gateway/__main__.py")
         return _from_path(path, text)
     if path.suffix == ".whl":
         if not path.is_file():
-            raise NoGateway(f"{text} is not there; name a wheel, a checkout or a command")
+            raise NoGateway(f"{text} does not exist; name a wheel, a checkout or a command")
         return _from_path(path, text)
     try:
         words = tuple(shlex.split(text))
     except ValueError as error:
-        raise NoGateway(f"{text!r} is no command: {error}") from None
+        raise NoGateway(f"{text!r} is not a command: {error}") from None
     if not words or shutil.which(words[0]) is None:
         right = 'a checkout, a wheel, or a command such as "/opt/venv/bin/python -m gateway"'
-        raise NoGateway(f"{text!r} starts nothing: name {right}")
+        raise NoGateway(f"{text!r} is not an executable: name {right}")
     return GatewayCommand(words=words, name=text)
 
 
 def _from_path(path: Path, name: str) -> GatewayCommand:
-    # A wheel without compiled modules is a zip archive that Python imports as it is. The
-    # safe path keeps the folder that we were started in from hiding it.
+    # Python imports a wheel without compiled modules as a zip archive. The safe path keeps the
+    # current folder from hiding it.
     environment = {"PYTHONPATH": str(path.resolve()), "PYTHONSAFEPATH": "1"}
     return GatewayCommand(environment=environment, name=name)

@@ -1,4 +1,4 @@
-"""From a run directory to its verdict: the finisher and the report, each in a process."""
+"""Finish, judge and report a run directory, and render its notebooks: a process for each step."""
 
 from __future__ import annotations
 
@@ -11,29 +11,32 @@ from typing import Final
 from loadtests.results import VERDICT
 
 JUDGE_S: Final = 120.0
+PAGE_S: Final = 600.0
+PAGES: Final = "notebooks"
+"""The folder of a run directory that holds its notebook pages by default."""
 
 
 def judge_run(
     directory: Path, environment: Mapping[str, str], say: Callable[[str], None]
 ) -> int | None:
-    """End a run directory and judge it; the verdict's table goes to standard output.
+    """Finish a run directory and judge it; the verdict's table goes to standard output.
 
     Args:
         directory: the run.
         environment: the processes' environment (``children.child_environment``).
-        say: is told what went wrong, in words.
+        say: prints a message when no verdict was made.
 
     Returns:
-        The report's exit code, None when it made no verdict.
+        The report's exit code; None when it made no verdict.
     """
-    # An exit code of 1 is a broken budget and a crash alike: only a fresh verdict is one.
+    # A broken budget and a crash both exit with 1: only a fresh verdict file tells them apart.
     verdict = directory / VERDICT
     verdict.unlink(missing_ok=True)
     finish_tables(directory, environment)
     try:
         code = start_module("reports", [str(directory)], environment)
     except subprocess.TimeoutExpired:
-        say(f"no verdict was made: reports did not end within {JUDGE_S:g} s")
+        say(f"no verdict was made: the report did not end within {JUDGE_S:g} s")
         return None
     if verdict.exists():
         return code
@@ -42,7 +45,7 @@ def judge_run(
 
 
 def finish_tables(directory: Path, environment: Mapping[str, str]) -> int | None:
-    """End a run directory: its tables and its manifest; None when that did not end in time."""
+    """Finish a run's tables and manifest; return the exit code, None after a timeout."""
     try:
         return start_module("loadtests.record.recording", [str(directory)], environment)
     except subprocess.TimeoutExpired:
@@ -50,7 +53,12 @@ def finish_tables(directory: Path, environment: Mapping[str, str]) -> int | None
 
 
 def start_module(module: str, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run a module of ours to its end and return its exit code.
+    """Run one of the project's modules and return its exit code.
+
+    Args:
+        module: its dotted name.
+        arguments: its command line.
+        environment: the process's environment (``children.child_environment``).
 
     Raises:
         subprocess.TimeoutExpired: it did not end within ``JUDGE_S``.
@@ -63,3 +71,34 @@ def start_module(module: str, arguments: Sequence[str], environment: Mapping[str
         start_new_session=True,
     )
     return done.returncode
+
+
+def make_page(
+    name: str,
+    run: Path,
+    environment: Mapping[str, str],
+    *,
+    base: Path | None = None,
+    out: Path | None = None,
+) -> Path | None:
+    """Run a notebook on a run directory and return its page.
+
+    Args:
+        name: the notebook's name.
+        run: a run directory.
+        environment: the process's environment (``children.child_environment``).
+        base: a second run directory, for a notebook that compares two.
+        out: the page; by default ``notebooks/NAME.html`` in the run.
+
+    Returns:
+        The page; None when the process failed and explained why on standard error.
+
+    Raises:
+        subprocess.TimeoutExpired: it did not end within ``PAGE_S``.
+    """
+    page = (run / PAGES / f"{name}.html") if out is None else out
+    command = [sys.executable, "-m", "reports.notebook", name, str(run), "--out", str(page)]
+    if base is not None:
+        command += ["--base", str(base)]
+    done = subprocess.run(command, env=dict(environment), timeout=PAGE_S, check=False)  # noqa: S603 - the project's own command
+    return None if done.returncode else page

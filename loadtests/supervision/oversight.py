@@ -6,13 +6,22 @@ Hooked into the supervisor's loop: ``look`` once a turn, ``close`` at the end.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadtests.results import GROSS_BREACH
+from loadtests.results import CutBy
 from loadtests.supervision.breach import BreachWatch
 from loadtests.supervision.profiling import Profile
 from scenarios.schema import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Why the load should end now: what decides it, and the reason in words."""
+
+    by: CutBy
+    reason: str
 
 
 class Oversight:
@@ -40,17 +49,19 @@ class Oversight:
         self._max_duration_s = max_duration_s
         self._profile = None if gateway_pid is None else Profile(gateway_pid, logs, environment)
 
-    def look(self, live: Mapping[str, Any] | None) -> str:
-        """Take the newest second; return why the load should end now, or nothing."""
+    def look(self, live: Mapping[str, Any] | None) -> Cut | None:
+        """Take the newest second; return why the load should end now, None when it should not."""
         self._breach.see(live)
         if self._breach.visible and self._profile is not None:
             self._profile.begin()
         if self._breach.gross and self._aborts:
-            return f"{GROSS_BREACH}: {self._breach.gross}"
+            reason = f"a budget was broken grossly: {self._breach.gross}"
+            return Cut(CutBy.GROSS_BREACH, reason)
         load_s = (live or {}).get("t_s") or 0.0
         if self._max_duration_s is not None and load_s >= self._max_duration_s:
-            return f"the load had gone on for {load_s:.0f} s, as long as --max-duration allows"
-        return ""
+            reason = f"the load had gone on for {load_s:.0f} s, as long as --max-duration allows"
+            return Cut(CutBy.MAX_DURATION, reason)
+        return None
 
     def close(self) -> list[str]:
         """End a profile; return the problems that the manifest should tell."""

@@ -1,7 +1,7 @@
-"""A profile of the gateway's process while it is too slow: py-spy, for ten seconds.
+"""Profile the gateway's process with py-spy for ten seconds while it is too slow.
 
-py-spy reads another process's memory (ptrace). Where it is not installed, or the kernel does
-not allow it, the run goes on without and its manifest says so.
+py-spy reads another process's memory (ptrace). If it is not installed, or the kernel forbids
+it, the run has no profile and its manifest says so.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _STOP_S: Final = 5.0
 
 
 class Profile:
-    """One profile at most of one process, made beside it.
+    """At most one profile of one process.
 
     Args:
-        pid: of the gateway.
-        logs: the run's folder of logs; the flame graph becomes ``gateway-profile.svg`` there.
-        environment: of the profiler, which is looked for on its ``PATH``.
+        pid: the gateway's process id.
+        logs: the run's folder of logs; takes the flame graph ``gateway-profile.svg``.
+        environment: of the profiler, which must be on its ``PATH``.
     """
 
     def __init__(self, pid: int, logs: Path, environment: Mapping[str, str]) -> None:
@@ -39,7 +39,7 @@ class Profile:
         self._is_tried = False
 
     def begin(self) -> None:
-        """Start it; a second call does nothing."""
+        """Start the profiler; a second call does nothing."""
         if self._is_tried:
             return
         self._is_tried = True
@@ -51,7 +51,7 @@ class Profile:
             return
         command = [
             *(program, "record", "--pid", str(self._pid), "--duration", str(SECONDS)),
-            # It must not stop the process that it looks at: what is timed would be its own work.
+            # Without pausing the gateway, which would add to the latency under test.
             *("--nonblocking", "--rate", str(RATE), "--output", str(self._logs / PROFILE)),
         ]
         with (self._logs / _LOG).open("ab") as log:
@@ -65,12 +65,12 @@ class Profile:
             )
 
     def close(self) -> None:
-        """Wait for its end, asking for it where it is not there; say why it gave nothing."""
+        """Stop the profiler; note a problem if it wrote no profile."""
         process, self._process = self._process, None
         if process is None:
             return
         if process.poll() is None:
-            process.send_signal(signal.SIGINT)  # py-spy writes what it has
+            process.send_signal(signal.SIGINT)  # py-spy writes the samples it has
         try:
             process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
@@ -78,11 +78,11 @@ class Profile:
             process.wait()
         if not (self._logs / PROFILE).exists():
             said = (self._logs / _LOG).read_text(encoding="utf-8", errors="replace").split("\n")
-            words = next((line for line in reversed(said) if line.strip()), "it said nothing")
+            words = next((line for line in reversed(said) if line.strip()), "its log is empty")
             self.problems.append(f"the gateway was not profiled: py-spy: {words.strip()}")
 
 
 def find_profiler(environment: Mapping[str, str]) -> str | None:
-    """Return py-spy beside this interpreter or on the PATH; None where there is none."""
+    """Return py-spy's path, beside this interpreter or on the PATH; None without one."""
     beside = Path(sys.executable).parent / "py-spy"
     return str(beside) if beside.exists() else shutil.which("py-spy", path=environment.get("PATH"))

@@ -1,7 +1,6 @@
-"""What a run shows while it goes: a live panel on a terminal, plain lines elsewhere.
+"""Show a run's progress: a live panel on a terminal, plain lines elsewhere.
 
-The figures are those of ``logs/live.json`` and the words those of ``supervision.readings``;
-nothing is computed here.
+The figures come from ``logs/live.json``, their names from ``health.live_table``.
 """
 
 from __future__ import annotations
@@ -19,13 +18,20 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from loadtests.health.live_table import LiveReading, Part, describe, offered_per_s, span
+from loadtests.health.live_table import (
+    LiveReading,
+    Part,
+    describe,
+    describe_strains,
+    offered_per_s,
+    span,
+)
 
 PLAIN_EVERY_S: Final = 5.0
 PANEL_COLUMNS: Final = 80
-"""A narrower terminal shows one line."""
+"""A narrower terminal shows a single line."""
 WIDEST_PANEL: Final = 100
-"""A wider one has figures too far from their names."""
+"""A wider panel would move figures too far from their names."""
 _LEVELS: Final = "▁▂▃▄▅▆▇█"
 _FRAME: Final = 4  # of a panel: two borders, two spaces
 _BAD: Final = "bold red"
@@ -33,7 +39,7 @@ _CURVE: Final = "cyan"
 
 
 class Progress:
-    """Shows the second that ``logs/live.json`` describes. Use it as a context."""
+    """Shows the seconds of ``logs/live.json``. Use it as a context manager."""
 
     def __init__(self, console: Console, load_s: float) -> None:
         self.console = console
@@ -45,7 +51,7 @@ class Progress:
         self._said_phase: object = None
 
     def __enter__(self) -> Self:
-        """Begin the live panel when there is a terminal."""
+        """Start the live panel on a terminal."""
         if self.console.is_terminal:
             self._live.start()
         return self
@@ -56,19 +62,19 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Take the live panel away."""
+        """Remove the live panel."""
         self.end()
 
     def end(self) -> None:
-        """Take the live panel away, so that another process may write to the terminal."""
+        """Remove the live panel, so that another process can write to the terminal."""
         self._live.stop()
 
     def say(self, words: str) -> None:
-        """Print a line that stays."""
+        """Print a permanent line."""
         self.console.print(words, markup=False, highlight=False, soft_wrap=True)
 
     def show(self, live: Mapping[str, Any] | None) -> None:
-        """Show the newest second; nothing happens while it is the same as before."""
+        """Show the newest second, unless it was shown before."""
         if not live or live.get("t_s") == self._last.get("t_s"):
             return
         self._last = live
@@ -90,9 +96,9 @@ class Progress:
 
 
 def describe_second(live: Mapping[str, Any], load_s: float) -> str:
-    """Return one second of a run in words and figures; what was not measured is left out.
+    """Return one second of a run as a line, without figures that were not measured.
 
-    What matters most comes first: 80 columns hold no more than that.
+    The most important figures come first, as 80 columns do not hold all.
     """
     parts = [f"{live['phase']:<7} {live['t_s']:3.0f} s of {load_s:.0f}"]
     if live.get("clients") is not None:
@@ -108,7 +114,7 @@ def describe_second(live: Mapping[str, Any], load_s: float) -> str:
         if live.get(name):
             parts.append(f"{live[name]} {words}")
     if live.get("strains"):
-        parts.append(f"strained: {live['strains'][0]}")
+        parts.append(f"strained: {describe_strains(live)[0]}")
     offered = offered_per_s(live)
     if offered is not None:
         parts.append(f"{offered:,.0f}/s offered")
@@ -119,13 +125,13 @@ def describe_second(live: Mapping[str, Any], load_s: float) -> str:
 def draw_panel(
     live: Mapping[str, Any], p99s_ns: Sequence[float | None], *, load_s: float, width: int
 ) -> Panel:
-    """Return a second as a panel: how far the run is, three columns of figures, the p99 so far.
+    """Return a second as a panel: progress, three columns of figures and the p99 curve.
 
     Args:
-        live: the second.
-        p99s_ns: push p99 of each second shown so far; None where there was none.
-        load_s: how long the run will be.
-        width: columns.
+        live: the content of ``logs/live.json``.
+        p99s_ns: push p99 of each second so far; None for a second without pushes.
+        load_s: length of the run, seconds.
+        width: in columns.
     """
     inside = width - _FRAME
     readings = describe(live)
@@ -142,13 +148,13 @@ def draw_panel(
     if any(p99s_ns):
         rows += ["", _draw_curve(p99s_ns, inside)]
     if live.get("strains"):
-        words = "; ".join(live["strains"])
+        words = "; ".join(describe_strains(live))
         rows += [Text(f"! the generator is strained: {words}", style=_BAD, no_wrap=True)]
     return Panel(Group(*rows), width=width, border_style="dim")
 
 
 def _draw_way(live: Mapping[str, Any], load_s: float) -> Table:
-    """Return phase, bar and seconds."""
+    """Return the row of phase, bar and seconds."""
     row = Table.grid(expand=True, padding=(0, 1))
     row.add_column(width=7)
     row.add_column(ratio=1)
@@ -172,14 +178,14 @@ def _draw_part(part: Part, readings: Sequence[LiveReading]) -> Table:
     table.add_column(no_wrap=True, justify="right")
     table.add_row(Text(str(part), style="bold"), "")
     for one in readings:
-        # A bad figure has a sign too: colour alone says nothing where there is none.
+        # A bad figure has a sign too, for terminals without colour.
         text = Text(f"! {one.text}", style=_BAD) if one.is_bad else Text(one.text)
         table.add_row(Text(one.name, style="dim"), text)
     return table
 
 
 def _draw_curve(p99s_ns: Sequence[float | None], width: int) -> Text:
-    """Return the push p99 of the last seconds as bars from zero to their highest."""
+    """Return the push p99 of the last seconds as bars, scaled to the highest."""
     room = width - len("push p99    up to 9,999.99 s")
     begun = next(index for index, value in enumerate(p99s_ns) if value)
     shown = list(p99s_ns)[begun:][-room:]

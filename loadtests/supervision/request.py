@@ -1,9 +1,7 @@
-"""What somebody asked to run, read and checked before anything starts.
-
-What can be wrong with it, in words and as an exit code (``loadtests.results.ExitCode``):
+"""The request for a run: read and check it before anything starts.
 
 Exception
-└── RunRefused       nothing was started: the scenario, the target or the environment (2)
+└── RunRefused       the scenario, the target or the environment is not valid (exit code 2)
 """
 
 from __future__ import annotations
@@ -24,23 +22,27 @@ from scenarios.schema import Scenario, ScenarioError, lengthen, read_scenario
 TARGET_ANSWER_S: Final = 5.0
 
 
-class RunRefused(Exception):  # noqa: N818 - the command's answer, in words
-    """A run that cannot start; the words say what would be right."""
+class RunRefused(Exception):  # noqa: N818 - the command's answer
+    """The run cannot start; the message says what to change."""
 
 
 @dataclass(kw_only=True)
 class RunRequest:
-    """What somebody asked for; ``target`` None means a gateway of our own.
+    """The options of a run.
 
     Attributes:
-        processes: how many Locust workers share the load; None for one process in all.
-        budgets: a file laid over the scenario's budgets.
-        baseline: the run that relative budgets compare with.
-        max_duration_s: of the load; None lets the scenario say.
-        duration_s: of the steady phase, in place of the scenario's; None leaves it.
-        gateway: which one of our own.
-        is_judged: whether the run is judged at its end; a block of a comparison is not.
-        words: what was typed after ``tidegate``, to be shown at the end as what runs it again.
+        scenario: the scenario file.
+        runs: the folder that takes the run directory.
+        target: URL of a running gateway; None embeds one.
+        users: total number of users; None leaves the scenario's.
+        processes: number of Locust workers; None uses a single process.
+        budgets: a file that overrides the scenario's budgets.
+        baseline: the run that ratio budgets compare with.
+        max_duration_s: longest time of the load; None sets no limit.
+        duration_s: length of the steady phase; None leaves the scenario's.
+        gateway: the command of the embedded gateway.
+        is_judged: whether the run gets a verdict; a block of a comparison does not.
+        words: the command line after ``tidegate``, printed at the end to run it again.
     """
 
     scenario: Path
@@ -57,10 +59,10 @@ class RunRequest:
     words: tuple[str, ...] = ()
 
     def read(self) -> Scenario:
-        """Return the scenario as it will be run: its length and its budgets as asked for.
+        """Return the scenario with the requested duration and budgets.
 
         Raises:
-            RunRefused: scenario or budgets are not valid; the words list every problem.
+            RunRefused: scenario or budgets are not valid; the message lists every problem.
         """
         try:
             scenario = read_scenario(self.scenario)
@@ -73,10 +75,10 @@ class RunRequest:
         return scenario
 
     def secret(self, environment: Mapping[str, str]) -> str:
-        """Return the secret of the gateway's tokens: a new one, or that of the target.
+        """Return the secret of the gateway's tokens: a new one, or the target's.
 
         Raises:
-            RunRefused: the target's is not known, or nobody answers there.
+            RunRefused: the target's secret is unknown, or the target does not answer.
         """
         if self.target is None:
             return secrets.token_urlsafe(48)
@@ -86,14 +88,14 @@ class RunRequest:
         try:
             fetch(self.target.rstrip("/") + HEALTH_PATH + "/live", timeout_s=TARGET_ANSWER_S)
         except HTTPError:
-            return secret  # somebody answers; whether it is a gateway shows at the handshake
+            return secret  # a server answers; the handshake shows whether it is a gateway
         except (OSError, ValueError) as error:
-            words = f"the target {self.target} cannot be reached: {error}"
-            raise RunRefused(f"{words}; start it, or leave --target out") from None
+            words = f"the target {self.target} is unreachable: {error}"
+            raise RunRefused(f"{words}; start it, or leave out --target") from None
         return secret
 
     def files(self) -> dict[str, str]:
-        """Return where what decides came from: annotations and later judgements need it."""
+        """Return the paths of scenario, budgets and baseline, which later verdicts need."""
         named = {"scenario": self.scenario, "budgets": self.budgets}
         found = {name: str(path) for name, path in named.items() if path is not None}
         if self.baseline is not None:

@@ -1,4 +1,4 @@
-"""The supervised run: gateway, Locust, report, each a process, watched from a plain one."""
+"""Supervise a run: start gateway, Locust and report as processes, watch them, stop them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from loadtests.record.manifest import create_run_directory, read_json, write_jso
 from loadtests.results import BUDGETS, LOGS, MANIFEST, REPORT, SCENARIO, ExitCode
 from loadtests.supervision.children import Child, ChildFailed, child_environment, split_cores
 from loadtests.supervision.embedded import EmbeddedGateway
-from loadtests.supervision.foretelling import foretell
+from loadtests.supervision.forecast import warn_of_budgets
 from loadtests.supervision.judging import finish_tables, judge_run
-from loadtests.supervision.oversight import Oversight
+from loadtests.supervision.oversight import Cut, Oversight
 from loadtests.supervision.progress import Progress
 from loadtests.supervision.request import RunRefused, RunRequest
 from scenarios.schema import Scenario
@@ -33,46 +33,51 @@ LOCUST_STOP_S: Final = 20.0
 OVERTIME_S: Final = 60.0
 _POLL_S: Final = 0.1
 _BRISK_POLL_S: Final = 0.005
-"""While the gateway's end is awaited: how long that took is measured so."""
+"""While the gateway's end is expected, whose time is measured."""
 _LOCUSTFILE: Final = Path(__file__).resolve().parent.parent / "locustfile.py"
 
 
 @dataclass
 class Watch:
-    """What the supervisor saw; becomes ``logs/supervisor.json``."""
+    """The supervisor's observations, written to ``logs/supervisor.json``."""
 
     gateway_exit_code: int | None = None
     gateway_died: bool = False
     interrupted: bool = False
     cut: str = ""
+    cut_by: str = ""
     files: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
 
 def run_supervised(request: RunRequest, environment: Mapping[str, str], console: Console) -> int:
-    """Run a scenario from its file to its report, and return the exit code.
+    """Run a scenario from its file to its report and return the exit code.
+
+    Args:
+        request: the options of the run.
+        environment: this process's environment.
+        console: shows progress.
 
     Raises:
-        RunRefused: nothing was started.
+        RunRefused: the request is not valid; nothing was started.
     """
     scenario = request.read()
     if scenario.capacity is not None:
-        raise RunRefused(f"{scenario.name} searches for the capacity: start it with tidegate run")
+        raise RunRefused(f"{scenario.name} searches for the capacity; start it with tidegate run")
     if request.target is not None and scenario.ends_gateway:
         raise RunRefused(
-            f"{scenario.name} terminates its gateway, which must be the run's own; "
-            "leave --target out"
+            f"{scenario.name} terminates its gateway, which must be embedded; leave out --target"
         )
     secret = request.secret(environment)
     if request.is_judged:
-        foretell(scenario, request.baseline, environment, console)
+        warn_of_budgets(scenario, request.baseline, environment, console)
     try:
         directory = create_run_directory(request.runs, scenario, time.time())
         if request.budgets is not None:
             shutil.copyfile(request.budgets, directory / BUDGETS)
     except OSError as error:
-        words = f"no run can be written under {request.runs}: {error.strerror or error}"
-        raise RunRefused(f"{words}; name another folder with --runs") from None
+        words = f"{request.runs} is not writable: {error.strerror or error}"
+        raise RunRefused(f"{words}; choose another folder with --runs") from None
     return Supervisor(scenario, request, directory, secret, environment, console).run()
 
 
@@ -102,7 +107,7 @@ class Supervisor:
         self._locust: Child | None = None
 
     def run(self) -> int:
-        """Run it; every child is gone when this returns or raises."""
+        """Run it and return the exit code; no child is left when this returns or raises."""
         before = {by: signal.signal(by, self._interrupt) for by in (signal.SIGINT, signal.SIGTERM)}
         try:
             with self.progress:
@@ -119,7 +124,7 @@ class Supervisor:
     def _run(self) -> int:
         if self.request.target is None:
             self._gateway = self._start_gateway()
-        self._locust = self._start_locust()  # it takes as long to start as a gateway does
+        self._locust = self._start_locust()  # it starts while the gateway does
         try:
             url = self._await_gateway()
         except ChildFailed as error:
@@ -146,12 +151,12 @@ class Supervisor:
         return self._exit_code(verdict_code)
 
     def _await_gateway(self) -> str:
-        """Return the gateway's address when it listens. Raises ChildFailed."""
+        """Return the gateway's URL once it listens. Raises ChildFailed."""
         if self._gateway is None:
             return str(self.request.target)
         url = self._gateway.await_address(GATEWAY_START_S)
         for name, value in self.scenario.gateway.items():
-            self.progress.say(f"gateway setting of this scenario: {name}={value}")
+            self.progress.say(f"gateway setting from the scenario: {name}={value}")
         return url
 
     def _start_gateway(self) -> EmbeddedGateway:
@@ -168,7 +173,7 @@ class Supervisor:
         return EmbeddedGateway(command, environment, self.directory / LOGS, self._cores[0])
 
     def _scenario_file(self) -> Path:
-        """Return the file that Locust reads: the one that was named, unless it was changed."""
+        """Return the scenario file for Locust: the original, or a copy with the new duration."""
         if self.request.duration_s is None:
             return self.request.scenario.resolve()
         path = self.directory / LOGS / SCENARIO
@@ -201,22 +206,26 @@ class Supervisor:
             live = read_json(self.directory / LOGS / "live.json")
             self.progress.show(live)
             if self._oversight is not None and not self.watch.cut:
-                self.watch.cut = self._oversight.look(live)
+                self._notice_cut(self._oversight.look(live))
             if self.watch.interrupted:
-                self._stop_locust("interrupted; the load is being ended in order")
+                self._stop_locust("interrupted; stopping the load")
             elif self.watch.cut:
-                self._stop_locust(f"{self.watch.cut}; the load is being ended in order")
+                self._stop_locust(f"{self.watch.cut}; stopping the load")
             elif self._gateway is not None and self._gateway.has_died:
                 self._notice_dead_gateway(self._gateway)
-                self._stop_locust("the load is being ended")
+                self._stop_locust("the gateway died; stopping the load")
             elif time.monotonic() > end_s:
                 self.watch.problems.append(f"the load did not end within {ceiling_s:.0f} s")
-                self._stop_locust("the load is being ended")
+                self._stop_locust("the load did not end in time; stopping it")
             time.sleep(self._tend_gateway())
         self._notice_end(locust)
 
+    def _notice_cut(self, cut: Cut | None) -> None:
+        if cut is not None:
+            self.watch.cut, self.watch.cut_by = cut.reason, str(cut.by)
+
     def _tend_gateway(self) -> float:
-        """Follow the gateway through an ordered end; return how soon to look again, in s."""
+        """Follow the gateway through an ordered end; return when to check again, in s."""
         gateway = self._gateway
         if gateway is None:
             return _POLL_S
@@ -225,7 +234,7 @@ class Supervisor:
 
     def _begin_oversight(self) -> None:
         if not self.request.is_judged:
-            return  # a block is as long as its neighbour, or it is no block
+            return  # all blocks of a comparison must have the same length
         self._oversight = Oversight(
             self.scenario,
             self.directory / LOGS,
@@ -240,7 +249,7 @@ class Supervisor:
             self._notice_dead_gateway(self._gateway)
         expected = (ExitCode.PASS, ExitCode.INVALID, ExitCode.USAGE)
         if self.watch.interrupted or self.watch.gateway_died or self.watch.cut:
-            return  # we ended it ourselves
+            return  # the supervisor stopped it
         if locust.exit_code not in expected:
             words = f"the load generator ended with exit code {locust.exit_code}"
             self.watch.problems.append(f"{words}:\n{locust.last_lines()}")
@@ -254,7 +263,7 @@ class Supervisor:
         self.watch.problems.append(f"{words}:\n{gateway.last_lines()}")
 
     def _stop_locust(self, words: str) -> None:
-        """Ask once with SIGINT, which Locust ends in order on; then with less patience."""
+        """Send SIGINT, on which Locust stops in order; then SIGTERM, then SIGKILL."""
         locust = self._running_locust()
         self.progress.say(words)
         locust.ask_to_stop(signal.SIGINT)
@@ -288,7 +297,9 @@ class Supervisor:
             return ExitCode.USAGE
         if verdict_code == ExitCode.BUDGET_BROKEN:
             return ExitCode.BUDGET_BROKEN
-        is_cut = bool(self.watch.cut) and load_code == ExitCode.INTERRUPTED  # as we asked
+        is_cut = (
+            bool(self.watch.cut) and load_code == ExitCode.INTERRUPTED
+        )  # as the supervisor asked
         if (load_code != ExitCode.PASS and not is_cut) or verdict_code is None:
             return ExitCode.INVALID
         return verdict_code
@@ -303,15 +314,15 @@ class Supervisor:
 
 
 def _load_s(scenario: Scenario, users: int | None) -> float:
-    """Return the seconds of the load, with the ramp of ``users`` where they are not None."""
+    """Return the length of the load in s, including the ramp to ``users``."""
     more = 0 if users is None else users - scenario.users.total
     return scenario.load_s + more / scenario.phases.spawn_rate
 
 
 def _master_address() -> list[str]:
-    """Return a free port of this machine for Locust's master, as its options.
+    """Return Locust's options for a master on a free loopback port.
 
-    Two runs side by side must not meet, and nobody outside has business with the workers.
+    Two runs on one machine must not share it, and no other machine may connect.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -323,5 +334,5 @@ def _master_address() -> list[str]:
 
 
 def _is_gateway_setting(name: str) -> bool:
-    """Tell whether a variable of the caller's environment would steer the embedded gateway."""
+    """Return whether an environment variable would configure the embedded gateway."""
     return name.startswith("GATEWAY_") or name in ("JWT_PUBLIC_KEY", "REDIS_URL", "NODE_ENV")

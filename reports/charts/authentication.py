@@ -1,4 +1,4 @@
-"""Whether the gateway let in who should be let in, and refused the others rightly."""
+"""Authentication: how the gateway answered each kind of token."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from loadtests.results import AuthOutcome, Event
-from reports import quantities
+from loadtests.results import AuthOutcome, Event, Series
+from reports import intervals, quantities
 from reports.charts.axes import key_above
 from reports.charts.canvas import BLUE, INK, ORANGE, SKY, SURFACE, Chart, Size, new_figure
-from reports.charts.figures import spread_of
-from reports.charts.tables import crosstab
-from reports.frames import RunFrames
+from reports.charts.figures import crosstab
+from reports.measures.histograms import EVERY_PHASE, histogram_of
+from reports.run_frames import RunFrames
 
 RIGHT: Final = (AuthOutcome.ACCEPTED, AuthOutcome.REFUSED, AuthOutcome.EXPIRED)
 _COLOURS: Final = {AuthOutcome.ACCEPTED: BLUE, AuthOutcome.REFUSED: SKY, AuthOutcome.EXPIRED: SKY}
 
 
 def auth_cases(run: RunFrames) -> Chart:
-    """Return each case of authentication: how often tried, and what came of it."""
+    """Return the attempts and outcomes of each authentication case."""
     rows = run["events"]
     rows = rows[rows["event"] == str(Event.AUTH)]
     key = "auth"
     if rows.empty:
-        why = run.absences.get("events") or "no case of authentication was tried"
-        return Chart(key, f"No authentication to show: {why}", "")
+        why = run.absences.get("events") or "no authentication case was tried"
+        return Chart(key, f"No authentication: {why}", "")
     table = crosstab(rows["detail"], rows["outcome"], "case", [str(o) for o in AuthOutcome])
     table = table.sort_values("case", kind="stable").reset_index(drop=True)
 
@@ -39,7 +39,7 @@ def auth_cases(run: RunFrames) -> Chart:
         _draw_cases(axes, table, stacked=stacked)
         return figure
 
-    note = "Each case as often as it was tried; a hatched bar is a wrong answer of the gateway."
+    note = "Bars count attempts per case. A hatched bar is a wrong answer of the gateway."
     return Chart(key, _title(run, table), note, draw, table)
 
 
@@ -59,7 +59,7 @@ def _draw_cases(axes: Axes, table: pd.DataFrame, *, stacked: bool) -> None:
     axes.set_ylim(len(table) - 0.4, -0.9)
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.set_xlabel("times tried")
+    axes.set_xlabel("attempts")
     axes.grid(visible=False, axis="y")
     axes.grid(visible=True, axis="x")
     if stacked:
@@ -82,10 +82,11 @@ def _title(run: RunFrames, table: pd.DataFrame) -> str:
         for outcome in AuthOutcome
         if outcome not in RIGHT and str(outcome) in counts and counts[str(outcome)]
     ]
-    told = f"{quantities.counted(tried, 'attempt')} of {quantities.counted(len(table), 'case')}"
-    told += f"; answered wrongly: {', '.join(wrong)}" if wrong else ", every one answered rightly"
-    expiry = spread_of(run, "auth.expiry")
-    if expiry:
-        slowest = quantities.span(expiry.values_ns[1.0])
-        told += f"; an expired token was closed at most {slowest} after its time"
+    total = quantities.counted(tried, "attempt")
+    told = f"{', '.join(wrong)} in {total}" if wrong else f"All {total} were answered correctly"
+    told += f" ({quantities.counted(len(table), 'case')})"
+    expiry = histogram_of(run, Series.EXPIRY, EVERY_PHASE)
+    if expiry.n:
+        slowest = quantities.span(intervals.quantile_of(expiry, 1.0))
+        told += f"; expired tokens were disconnected within {slowest}"
     return told

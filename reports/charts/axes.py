@@ -1,4 +1,4 @@
-"""Axes as every chart draws them: spans, seconds of the run, limits, names on the lines."""
+"""Axes and marks that the charts share: times, seconds of the run, limits, line labels."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from loadtests.results import Phase
 from reports import quantities
 from reports.charts.canvas import BAND, INK, MUTED, ORANGE, PURPLE, SURFACE
-from reports.frames import RunFrames
+from reports.measures.orders import orders
+from reports.run_frames import RunFrames
 
 _POINTS: Final = 72  # of an inch
 _LINE_HEIGHT: Final = 1.2
 
 
 def span_axis(axes: Axes, label: str, *, sparse: bool = False) -> None:
-    """Make y a logarithmic axis of spans in ns whose ticks carry their own units.
+    """Make y a logarithmic axis of times in ns, with units on the ticks.
 
-    Set its limits before. ``sparse`` is for a panel of about an inch.
+    Args:
+        axes: with its limits set.
+        label: of the axis.
+        sparse: fewer ticks, for a panel about an inch high.
     """
     axes.set_yscale("log")
     low, high = axes.get_ylim()
@@ -40,8 +44,15 @@ def span_axis(axes: Axes, label: str, *, sparse: bool = False) -> None:
 def time_axis(
     axes: Axes, run: RunFrames, *, end_s: float | None = None, named: bool = True
 ) -> None:
-    """Make x the seconds of the run and shade every phase but the steady one."""
-    axes.set_xlabel("seconds since the run began")
+    """Make x the seconds of the run and shade every phase except the steady one.
+
+    Args:
+        axes: to change.
+        run: the run.
+        end_s: right end in seconds; None for the end of the last phase.
+        named: write the phases' names.
+    """
+    axes.set_xlabel("seconds since the start of the run")
     phases = run.manifest.phases
     last = end_s if end_s is not None else max((end for _, _, end in phases), default=None)
     if last:
@@ -67,11 +78,17 @@ def _label_phase(axes: Axes, phase: Phase, middle: float) -> None:
     )
 
 
-def limit_line(axes: Axes, limit: float, words: str) -> None:
-    """Draw a limit across the axes, with its name on it."""
+def limit_line(axes: Axes, limit: float, label: str) -> None:
+    """Draw a labelled limit across the axes.
+
+    Args:
+        axes: to draw in.
+        limit: in data units.
+        label: written at the right end.
+    """
     axes.axhline(limit, color=ORANGE, linewidth=1.1, linestyle=(0, (5, 3)), zorder=2.5)
     axes.annotate(
-        words,
+        label,
         (1.0, limit),
         xycoords=("axes fraction", "data"),
         xytext=(-2, 3),
@@ -84,7 +101,7 @@ def limit_line(axes: Axes, limit: float, words: str) -> None:
 
 
 def key_above(axes: Axes, columns: int) -> None:
-    """Put the key above the axes, where it hides nothing."""
+    """Put the legend above the axes, where it covers no data."""
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(-0.01, 1.0),
@@ -97,7 +114,7 @@ def key_above(axes: Axes, columns: int) -> None:
 
 
 def shade_seconds(axes: Axes, seconds: Iterable[float]) -> None:
-    """Stripe single seconds of the run, such as the tainted ones."""
+    """Hatch single seconds of the run."""
     for second in seconds:
         axes.axvspan(
             second, second + 1, facecolor="none", edgecolor=PURPLE, hatch="////", linewidth=0,
@@ -106,7 +123,13 @@ def shade_seconds(axes: Axes, seconds: Iterable[float]) -> None:
 
 
 def count_axis(axes: Axes, label: str, *, whole: bool = False) -> None:
-    """Make y an axis of numbers from zero on, thousands separated."""
+    """Make y an axis of numbers from zero, with separated thousands.
+
+    Args:
+        axes: to change.
+        label: of the axis.
+        whole: whole numbers only.
+    """
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=whole))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _count(value)))
@@ -122,13 +145,13 @@ def share_axis(axes: Axes, label: str) -> None:
 
 
 def name_lines(axes: Axes, *, at_edge: bool = True) -> None:
-    """Write each line's label in its colour where it ends, moved apart where ends meet.
+    """Write each line's label in its colour at its end, without overlap.
 
-    Call it last: it looks at the limits. A label that begins with ``_`` is not written.
+    Call it last, because it reads the limits. A label that starts with ``_`` is not written.
 
     Args:
         axes: with its lines.
-        at_edge: write at the right edge of the axes; else right of each line's last point.
+        at_edge: write at the right edge of the axes, not at each line's last point.
     """
     ends = [end for line in axes.lines if (end := _end_of(axes, line)) is not None]
     figure = axes.figure
@@ -145,7 +168,7 @@ def name_lines(axes: Axes, *, at_edge: bool = True) -> None:
 
 
 def _end_of(axes: Axes, line: Line2D) -> tuple[Line2D, float, float] | None:
-    """Return a named line and where its last point lies, in shares of the axes."""
+    """Return a labelled line and its last point in axes coordinates; None without a label."""
     if str(line.get_label()).startswith("_"):
         return None
     points = np.column_stack(
@@ -159,9 +182,9 @@ def _end_of(axes: Axes, line: Line2D) -> tuple[Line2D, float, float] | None:
 
 
 def spread(places: Sequence[float], gap: float) -> list[float]:
-    """Return places moved apart to at least ``gap``, their order kept and their middle too."""
+    """Return places at least ``gap`` apart, in the same order and around the same middle."""
     order = np.argsort(places, kind="stable")
-    groups: list[list[float]] = []  # each: number of places, sum of their wishes
+    groups: list[list[float]] = []  # each: number of places, sum of the wanted places
     for index in order:
         groups.append([1, places[index]])
         while len(groups) > 1 and _top(groups[-2], gap) > _bottom(groups[-1], gap):
@@ -187,5 +210,43 @@ def _bottom(group: list[float], gap: float) -> float:
 
 
 def _count(value: float) -> str:
-    """Return a tick's number without an exponent, whatever its size."""
+    """Return a tick's number without an exponent."""
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
+
+
+_GAP: Final = 1.02
+"""Space that a command's name takes, over its width."""
+_CHARACTER: Final = 0.58
+"""Average width of a character over the font size."""
+
+
+def mark_commands(axes: Axes, run: RunFrames, *, named: bool) -> None:
+    """Draw a line at each command.
+
+    Args:
+        axes: with its limits set.
+        run: the run.
+        named: write the commands above the axes, except where names would overlap.
+    """
+    first, last = axes.get_xlim()
+    character = _character_width(axes)
+    free_from = 0.0
+    for order in orders(run):
+        axes.axvline(order.start_s, color=MUTED, linewidth=0.7, linestyle=(0, (1, 2)), zorder=1.6)
+        place, width = (order.start_s - first) / (last - first), character * len(order.do) * _GAP
+        is_right = place + width > 1
+        begin = place - width if is_right else place
+        if not named or begin < free_from:
+            continue
+        free_from = begin + width
+        axes.annotate(
+            order.do, (order.start_s, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 2),
+            textcoords="offset points", ha="right" if is_right else "left", va="bottom",
+            color=MUTED,
+        )  # fmt: skip
+
+
+def _character_width(axes: Axes) -> float:
+    """Return the approximate width of a character as a share of the axes' width."""
+    points = axes.get_position().width * axes.figure.get_figwidth() * 72  # type: ignore[union-attr]  # a sub-figure has it too
+    return _CHARACTER * float(axes.xaxis.label.get_fontsize()) / points

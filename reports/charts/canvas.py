@@ -1,13 +1,15 @@
-"""What all charts share: sizes, a palette that a page can turn, axes, and SVG to inline.
+"""What all charts share: the ``Chart``, sizes, colours, figures and inline SVG.
 
-Colours are drawn as fixed values and written as CSS variables with those values behind
-them, so that one picture serves light and dark. The series colours are Okabe and Ito's
-(2008), told apart with every common colour blindness; no meaning rests on colour alone.
+Colours are written as CSS variables with the drawn value as fallback, so one picture serves a
+light and a dark page. The series colours are those of Okabe and Ito (2008), which are distinct
+with every common colour blindness. No meaning depends on colour alone.
 """
 
 from __future__ import annotations
 
 import html
+import io
+import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -15,9 +17,9 @@ from typing import Any, Final
 
 import matplotlib as mpl
 import pandas as pd
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from reports.charts.inline import inline_svg
 from reports.charts.layout import PanelLayout
 
 INK: Final = "#1c2127"
@@ -42,12 +44,12 @@ VARIABLES: Final[Mapping[str, str]] = {
     GREEN: "green",
     PURPLE: "purple",
 }
-"""Each colour drawn, and the CSS variable that a page may set in its place."""
+"""Each colour, and the CSS variable that replaces it."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """A drawing's size in inches and its text's in points."""
+    """A drawing's size in inches and its text size in points."""
 
     name: str
     width: float
@@ -59,22 +61,22 @@ WIDE: Final = Size("wide", 9.0, 3.4, 8.0)
 NARROW: Final = Size("narrow", 4.3, 3.7, 11.0)
 
 MOST_ROWS: Final = 60
-"""Of a chart's table: what somebody may read; the run's own tables hold the rest."""
+"""The most rows of a chart's table; the run's own tables hold the rest."""
 
 Draw = Callable[[Size], Figure]
 
 
 @dataclass(frozen=True)
 class Chart:
-    """One picture and the sentence that it proves.
+    """One picture and the finding that it shows.
 
     Attributes:
-        key: names it in the page, letters and dashes.
-        title: the answer, with its figures.
-        note: what is drawn and how to read it, for eyes and for screen readers.
-        draw: makes the figure in a size; None when there is nothing to draw.
-        table: the figures behind it, units in the columns' names (``p99_ns``); at most
-            ``MOST_ROWS`` rows. A chart without a picture may still have one.
+        key: its id in the page, letters and dashes.
+        title: the finding, with its numbers.
+        note: what is drawn and how to read it, also for screen readers.
+        draw: makes the figure in a size; None without a picture.
+        table: the numbers behind it, with units in the column names (``p99_ns``), at most
+            ``MOST_ROWS`` rows.
     """
 
     key: str
@@ -85,11 +87,11 @@ class Chart:
 
     @property
     def is_absent(self) -> bool:
-        """Whether the run has nothing to say here; the title tells why."""
+        """Whether there is nothing to show; the title says why."""
         return self.draw is None and self.table is None
 
     def figure(self, size: Size = WIDE) -> Figure:
-        """Draw it.
+        """Return the drawn figure.
 
         Raises:
             ValueError: there is nothing to draw; ``title`` says why.
@@ -100,7 +102,7 @@ class Chart:
             return self.draw(size)
 
     def svg(self, size: Size = WIDE) -> str:
-        """Return the picture as an SVG element to stand inside a page, the same each time."""
+        """Return the picture as an SVG element for a page, the same bytes each time."""
         figure = self.figure(size)
         with _style(size):
             return inline_svg(
@@ -108,7 +110,7 @@ class Chart:
             )
 
     def _repr_html_(self) -> str:
-        """Show title and picture in a notebook."""
+        """Return title and picture for a notebook."""
         picture = "" if self.draw is None else self.svg()
         return f"<p><strong>{html.escape(self.title)}</strong></p>{picture}"
 
@@ -146,19 +148,25 @@ def _style(size: Size) -> AbstractContextManager[None]:
 
 
 def new_figure(size: Size, *, rows: int = 1, height: float | None = None) -> tuple[Figure, Any]:
-    """Return a figure and its panels, one above the other on a shared x axis."""
+    """Return a figure and its panels, stacked on a shared x axis.
+
+    Args:
+        size: width and default height.
+        rows: number of panels.
+        height: in inches; None for a height that fits the rows.
+    """
     tall = height or size.height * (1 if rows == 1 else 0.8 * rows)
     figure = Figure(figsize=(size.width, tall), layout=PanelLayout())
     panels = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
     for axes in panels:
         axes.grid(visible=True, axis="y")
     for axes in panels[:-1]:
-        axes.xaxis.set_visible(False)  # the last one's stands for all
+        axes.xaxis.set_visible(False)  # the last panel shows it
     return figure, panels
 
 
 def new_pair(size: Size) -> tuple[Figure, Any]:
-    """Return a figure with two panels, side by side where it is wide, else one above the other."""
+    """Return a figure with two panels, side by side when wide, else stacked."""
     is_wide = size.width > 6
     figure = Figure(
         figsize=(size.width, size.height if is_wide else size.height * 1.7), layout=PanelLayout()
@@ -167,3 +175,42 @@ def new_pair(size: Size) -> tuple[Figure, Any]:
     for axes in panels:
         axes.grid(visible=True, axis="y")
     return figure, panels
+
+
+_PATH: Final = re.compile(r'\bd="([^"]*)"')
+_NUMBER: Final = re.compile(r"-?\d+\.\d{2,}")
+
+
+def inline_svg(figure: Figure, *, variables: Mapping[str, str], name: str, prefix: str) -> str:
+    """Return a figure as an ``<svg>`` element, the same bytes each time.
+
+    Args:
+        figure: the figure.
+        variables: each colour, and the CSS variable that replaces it.
+        name: the element's class.
+        prefix: of each id, so that two pictures of a page share none.
+    """
+    text = io.StringIO()
+    FigureCanvasSVG(figure).print_svg(  # type: ignore[no-untyped-call]  # matplotlib leaves it untyped
+        text, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    )
+    svg = text.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>\s*", "", svg, count=1, flags=re.DOTALL)
+    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{prefix}-", svg)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r"'?DejaVu Sans'?[^;\"]*", "var(--font, system-ui, sans-serif)", svg)
+    svg = svg.replace("<svg ", f'<svg class="{name}" aria-hidden="true" ', 1)
+    svg = _PATH.sub(lambda found: f'd="{_shortened(found[1])}"', svg)
+    for colour, variable in variables.items():
+        svg = svg.replace(colour, f"var(--{variable}, {colour})")
+    return svg.strip()
+
+
+def _shortened(path: str) -> str:
+    """Return a path rounded to tenths of a point; most of a picture's bytes are digits."""
+    path = _NUMBER.sub(lambda found: f"{float(found[0]):.1f}", path)
+    return " ".join(path.split())

@@ -1,4 +1,4 @@
-"""How much the gateway carries within its budgets: every trial of the search, by load."""
+"""Capacity: the trials of a capacity search, by load."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from loadtests.results import Verdict
-from reports.capacity import (
+from reports.capacity_answer import (
     CapacityAnswer,
     CapacityTrial,
     explain_capacity,
@@ -20,25 +20,25 @@ from reports.capacity import (
 from reports.charts.canvas import GREEN, INK, ORANGE, SURFACE, Chart, Size, new_figure
 from reports.charts.verdicts import MARKERS
 from reports.errors import DamagedCapacityError
-from reports.frames import RunFrames
+from reports.run_frames import RunFrames
 
-NONE: Final = "No capacity interval: one run has one load, and it takes a search over many"
+NONE: Final = "No capacity interval: this run is not part of a capacity search"
 WORDS: Final = {
     Verdict.PASS: "kept",
-    Verdict.FAIL: "over",
+    Verdict.FAIL: "broken",
     Verdict.INCONCLUSIVE: "undecided",
     Verdict.INVALID: "invalid",
 }
-"""What a trial came to, in a word of the search."""
+"""The outcome of a trial."""
 _NOTE: Final = (
-    "One row a trial, by load, on a logarithmic scale. Circle: every budget kept, cross: over, "
-    "diamond: undecided, square: invalid, the generator being in bad health. Shaded: the interval, "
-    "from the largest load that was kept to the smallest that was not shown to be."
+    "One row per trial, ordered by load on a logarithmic scale. Circle: all budgets kept. Cross: "
+    "a budget broken. Diamond: undecided. Square: invalid, because the generator was overloaded. "
+    "Shaded: the interval from the largest load kept to the smallest load not kept."
 )
 
 
 def capacity_search(run: RunFrames) -> Chart:
-    """Return the trials of the search that this run confirmed, and the interval it found."""
+    """Return the trials of the search that ended with this run, and the interval found."""
     key = "capacity"
     try:
         answer = read_capacity(run)
@@ -46,7 +46,7 @@ def capacity_search(run: RunFrames) -> Chart:
         return Chart(key, f"No capacity interval: {error}", "")
     if answer is None:
         return Chart(key, NONE, "")
-    title = explain_capacity(answer, run.scenario.budgets)
+    title = explain_capacity(answer)
     if not answer.trials:
         return Chart(key, f"No capacity interval: {answer.why}", "")
     trials = sorted(answer.trials, key=lambda trial: trial.load)
@@ -56,7 +56,7 @@ def capacity_search(run: RunFrames) -> Chart:
 
     note = _NOTE
     if answer.at_least is not None:
-        note += " Dashed: what was demanded."
+        note += " Dashed: the required load."
     return Chart(key, title, note, draw, _table(answer, trials))
 
 
@@ -126,7 +126,7 @@ def _table(answer: CapacityAnswer, trials: list[CapacityTrial]) -> pd.DataFrame:
             {
                 answer.unit: trial.load,
                 "trial": "long" if trial.is_long else "short",
-                "came to": WORDS[trial.verdict],
+                "outcome": WORDS[trial.verdict],
                 "why": trial.why,
             }
             for trial in trials

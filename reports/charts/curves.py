@@ -1,4 +1,4 @@
-"""How many had got somewhere by when: cumulative curves of spans, with marks at 50 to 100 %."""
+"""Cumulative curves of arrival times, with marks at 50 to 100 %."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from loadtests.results import Series
 from reports import quantities
 from reports.charts.axes import share_axis
 from reports.charts.canvas import SURFACE
-from reports.frames import RunFrames
 from reports.measures.histograms import EVERY_PHASE, histogram_of
+from reports.run_frames import RunFrames
 
 MARKS: Final = (0.5, 0.95, 0.99, 1.0)
 _NS_PER_S: Final = 1e9
@@ -24,15 +24,15 @@ _ROOM: Final = 0.15
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arrivals:
-    """Who had got somewhere by when.
+class ArrivalCurve:
+    """The share of a group that reached a state, over time.
 
     Attributes:
-        name: where to, in a word.
-        spans_ns: when each share was reached, rising.
-        shares: of all that should have got there, rising to at most 1.
-        n: how many got there.
-        whole: how many should have.
+        name: of the state, in one word.
+        spans_ns: when each share was reached, in order.
+        shares: of the whole group, in order, at most 1.
+        n: number of members that reached the state.
+        whole: size of the group.
     """
 
     name: str
@@ -42,30 +42,38 @@ class Arrivals:
     whole: int
 
     def reached(self, share: float) -> float | None:
-        """Return the span (ns) after which this share was there; None when it never was."""
+        """Return the time (ns) at which a share was reached; None when it never was."""
         place = int(np.searchsorted(self.shares, share - 1e-9))
         return float(self.spans_ns[place]) if place < len(self.spans_ns) else None
 
 
-def arrivals_of(run: RunFrames, series: Series, name: str, whole: int) -> Arrivals | None:
-    """Return how a series of one span a member grew; None when it has no values.
+def curve_of(run: RunFrames, series: Series, name: str, whole: int) -> ArrivalCurve | None:
+    """Return the curve of a series with one time per member; None without values.
 
     Args:
         run: the run.
-        series: one value for each member that got there, in any phase.
-        name: where to.
-        whole: how many should have; at least as many as did.
+        series: one value for each member that reached the state, in any phase.
+        name: of the state.
+        whole: size of the group.
     """
     histogram = histogram_of(run, series, EVERY_PHASE)
     if not histogram.n:
         return None
     whole = max(whole, histogram.n)
     shares = np.cumsum(histogram.counts.sum(axis=0)) / whole
-    return Arrivals(name=name, spans_ns=histogram.tops, shares=shares, n=histogram.n, whole=whole)
+    return ArrivalCurve(
+        name=name, spans_ns=histogram.tops, shares=shares, n=histogram.n, whole=whole
+    )
 
 
-def draw_arrivals(axes: Axes, curves: dict[str, Arrivals], colours: tuple[str, ...]) -> None:
-    """Draw a step for each curve over seconds, each mark with its time."""
+def draw_curves(axes: Axes, curves: dict[str, ArrivalCurve], colours: tuple[str, ...]) -> None:
+    """Draw the curves as steps over seconds, with their marks.
+
+    Args:
+        axes: to draw in.
+        curves: by name.
+        colours: one for each curve.
+    """
     last_s = max(float(curve.spans_ns[-1]) for curve in curves.values()) / _NS_PER_S
     for curve, colour in zip(curves.values(), colours, strict=False):
         thin = -(-len(curve.spans_ns) // _MOST_STEPS)
@@ -89,8 +97,10 @@ def draw_arrivals(axes: Axes, curves: dict[str, Arrivals], colours: tuple[str, .
     share_axis(axes, "")
 
 
-def _name_curve(axes: Axes, curve: Arrivals, colour: str, last_s: float, *, is_first: bool) -> None:
-    """Write a curve's name beside its middle: the first one's left of it, where there is room."""
+def _name_curve(
+    axes: Axes, curve: ArrivalCurve, colour: str, last_s: float, *, is_first: bool
+) -> None:
+    """Write a curve's name beside its middle; the first one on the left, where there is room."""
     half_ns = curve.reached(0.5)
     if half_ns is None:
         half_ns = float(curve.spans_ns[-1])
@@ -102,9 +112,9 @@ def _name_curve(axes: Axes, curve: Arrivals, colour: str, last_s: float, *, is_f
     )  # fmt: skip
 
 
-def told(curve: Arrivals) -> str:
-    """Return ``half in 0.6 s, 95 % in 1.9 s, 99 % in 2.2 s, all in 2.4 s``, as far as it went."""
-    words = {0.5: "half", 0.95: "95 %", 0.99: "99 %", 1.0: "all"}
+def told(curve: ArrivalCurve) -> str:
+    """Return ``50 % in 0.6 s, 95 % in 1.9 s, 99 % in 2.2 s, all in 2.4 s``, as far as reached."""
+    words = {0.5: "50 %", 0.95: "95 %", 0.99: "99 %", 1.0: "all"}
     parts = [
         f"{words[share]} in {quantities.span(at)}"
         for share in MARKS
@@ -116,12 +126,12 @@ def told(curve: Arrivals) -> str:
     return ", ".join(parts)
 
 
-def arrivals_table(curves: dict[str, Arrivals]) -> pd.DataFrame:
-    """Return the marks of each curve: one row each."""
+def curves_table(curves: dict[str, ArrivalCurve]) -> pd.DataFrame:
+    """Return the marks of each curve, one row each."""
     return pd.DataFrame(
         [
             {
-                "to": curve.name,
+                "state": curve.name,
                 "members": curve.whole,
                 "arrived": curve.n,
                 **{f"{share * 100:g} %_ns": curve.reached(share) for share in MARKS},

@@ -1,4 +1,4 @@
-"""Whether peers that died were noticed in the time that their handshake predicts."""
+"""Dead peers: the gateway's detection times, beside the bands that the handshake predicts."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from matplotlib.figure import Figure
 from loadtests.results import DeadPeerOutcome, Event
 from reports import quantities
 from reports.charts.canvas import BLUE, INK, MUTED, ORANGE, Chart, Size, new_figure
-from reports.charts.tables import crosstab
-from reports.frames import RunFrames
+from reports.charts.figures import crosstab
+from reports.run_frames import RunFrames
 
 _NS_PER_S: Final = 1e9
 _MARKS: Final[dict[str, tuple[str, str, str]]] = {
     DeadPeerOutcome.IN_BAND: ("o", BLUE, "in its band"),
     DeadPeerOutcome.EARLY: ("<", ORANGE, "early"),
     DeadPeerOutcome.LATE: (">", ORANGE, "late"),
-    DeadPeerOutcome.UNNOTICED: ("X", ORANGE, "never noticed"),
+    DeadPeerOutcome.UNNOTICED: ("X", ORANGE, "never detected"),
 }
 _MEANINGS: Final = (
-    "Mute: neither reads nor writes. No pong: reads and asks, but answers no ping. Stalled: "
-    "reads nothing and still writes pongs by the clock."
+    "Mute: neither reads nor writes. No pong: reads and sends, but answers no ping. Stalled: "
+    "reads nothing but keeps writing pongs."
 )
 _MOST_POINTS: Final = 150
 
 
 def dead_peer_times(run: RunFrames) -> Chart:
-    """Return how long each dead peer stayed connected, by kind, beside its band."""
+    """Return the time that each dead peer stayed connected, by kind, beside its band."""
     rows = run["events"]
     rows = rows[rows["event"] == str(Event.DEAD_PEER)]
     key = "dead-peers"
     if rows.empty:
-        why = run.absences.get("events") or "no peer played dead"
-        return Chart(key, f"No dead peers to show: {why}", "")
+        why = run.absences.get("events") or "no dead peer was recorded"
+        return Chart(key, f"No dead peers: {why}", "")
     bands = _bands(run)
 
     def draw(size: Size) -> Figure:
@@ -49,21 +49,21 @@ def dead_peer_times(run: RunFrames) -> Chart:
                 _name_row(axes, row, kind)
         axes.set_ylim(len(kinds) - 0.5, -0.7)
         axes.set_xlim(left=0)
-        axes.set_xlabel("seconds until its connection ended")
+        axes.set_xlabel("seconds until the gateway disconnected the peer")
         axes.grid(visible=False, axis="y")
         axes.grid(visible=True, axis="x")
         names = [] if stacked else kinds
         axes.set_yticks(range(len(names)), names, color=INK)
         return figure
 
-    note = f"{_MEANINGS} Circle: in its band, triangle: early or late, cross: never noticed."
+    note = f"{_MEANINGS} Circle: in its band. Triangle: early or late. Cross: never detected."
     if bands:
-        note += " Shaded: all ends that the handshakes predict; each peer is judged by its own."
+        note += " Shaded: all predicted bands; each peer is judged by its own."
     return Chart(key, _title(rows), note, draw, _table(rows))
 
 
 def _bands(run: RunFrames) -> dict[str, list[tuple[float, float]]]:
-    """Return the bands (s since the death) that were predicted for each kind's peers."""
+    """Return the predicted bands of each kind, in seconds since the peer died."""
     rows = run["events"]
     rows = rows[(rows["event"] == str(Event.DEAD_PEER_BAND)) & rows["sent_ns"].notna()]
     first = rows["value_ns"].astype(float) / _NS_PER_S
@@ -103,7 +103,8 @@ def _name_row(axes: Axes, row: int, kind: str) -> None:
 def _title(rows: pd.DataFrame) -> str:
     outcomes = rows["outcome"].astype(str)
     right = int((outcomes == str(DeadPeerOutcome.IN_BAND)).sum())
-    told = f"{right:,} of {quantities.counted(len(rows), 'dead peer')} noticed in the band"
+    whole = quantities.counted(len(rows), "dead peer")
+    told = f"{f'All {whole}' if right == len(rows) else f'{right:,} of {whole}'} detected in time"
     wrong = [
         f"{count:,} {words}"
         for outcome, (_, _, words) in _MARKS.items()

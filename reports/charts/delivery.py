@@ -1,4 +1,4 @@
-"""Whether everything owed came, once, in order, and to nobody else."""
+"""Deliveries: what clients were owed and received, and events that reached the wrong user."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from loadtests.results import Event, LeakOutcome
 from reports import quantities
 from reports.charts.axes import key_above
 from reports.charts.canvas import BLUE, INK, ORANGE, SKY, SURFACE, Chart, Size, new_figure
-from reports.charts.tables import crosstab
-from reports.frames import RunFrames
-from reports.metrics import measure
+from reports.charts.figures import crosstab
+from reports.measures.registry import measure
+from reports.run_frames import RunFrames
 
 COUNTS: Final = (
     "owed", "received", "conflated", "lost", "duplicate", "reordered", "late", "leaked",
 )  # fmt: skip
-"""The ledger's columns, in the order in which they are told."""
+"""The ledger's columns, in the order of the report."""
 WRONG: Final = ("lost", "duplicate", "reordered", "late", "leaked")
 MOST_WRONG_STREAMS: Final = 10
 _PARTS: Final = (("received", BLUE, ""), ("conflated", SKY, ""), ("lost", ORANGE, "////"))
 _LEAKS: Final = {
-    "isolation.foreign": "another user's",
+    "isolation.foreign": "private to another user",
     "isolation.private_fields": "public with a private field",
-    "isolation.unsubscribed": "of something not subscribed",
+    "isolation.unsubscribed": "without a subscription",
 }
 
 
 def ledger_by_family(run: RunFrames) -> pd.DataFrame:
-    """Return the ledger summed by kind of stream and client group, with a last row for all."""
+    """Return the ledger summed by kind of stream and group, with a row for all at the end."""
     ledger = run["ledger"]
     if ledger.empty:
         return ledger
@@ -43,14 +43,14 @@ def ledger_by_family(run: RunFrames) -> pd.DataFrame:
         .groupby(["streams", "group"], as_index=False)[list(COUNTS)]
         .sum()
     )
-    rows = rows[rows[list(COUNTS)].any(axis=1)]  # streams that nobody used say nothing
+    rows = rows[rows[list(COUNTS)].any(axis=1)]  # an unused stream says nothing
     total = rows[list(COUNTS)].sum()
     whole = pd.DataFrame([{"streams": "all streams", "group": "", **total.to_dict()}])
     return pd.concat([rows, whole], ignore_index=True)
 
 
 def worst_streams(run: RunFrames) -> pd.DataFrame:
-    """Return the streams with most deliveries gone wrong, worst first."""
+    """Return the streams with the most wrong deliveries, worst first."""
     rows = run["ledger"]
     wrong = rows[list(WRONG)].sum(axis=1)
     rows = rows.assign(wrong=wrong)[wrong > 0]
@@ -58,18 +58,18 @@ def worst_streams(run: RunFrames) -> pd.DataFrame:
 
 
 def delivery_ledger(run: RunFrames) -> Chart:
-    """Return what was owed by kind of stream and group, and what became of it."""
+    """Return the deliveries owed, by kind of stream and group, and what became of them."""
     table = ledger_by_family(run)
     key = "ledger"
     if table.empty:
-        return Chart(key, f"No ledger to show: {run.why_absent('ledger')}", "")
+        return Chart(key, f"No deliveries: {run.why_absent('ledger')}", "")
     rows = table[table["owed"] > 0].iloc[:-1]
     note = (
-        "Owed: every number between joining and leaving a stream. Owed = received + conflated + "
-        "lost once the drain is over."
+        "A client is owed every event of a stream between joining and leaving it. After the drain, "
+        "owed = received + conflated + lost."
     )
     if rows.empty:
-        return Chart(key, "Nothing was owed to anybody", note, None, table)
+        return Chart(key, "No delivery was owed", note, None, table)
 
     def draw(size: Size) -> Figure:
         stacked = size.width < 6
@@ -77,7 +77,7 @@ def delivery_ledger(run: RunFrames) -> Chart:
         _draw_parts(axes, rows, stacked=stacked)
         return figure
 
-    return Chart(key, _title(table), f"{note} The bars are shares of what was owed.", draw, table)
+    return Chart(key, _title(table), f"{note} Bars are shares of the deliveries owed.", draw, table)
 
 
 def _draw_parts(axes: Axes, rows: pd.DataFrame, *, stacked: bool) -> None:
@@ -120,32 +120,29 @@ def _title(table: pd.DataFrame) -> str:
     def told(name: str) -> str:
         return quantities.count(float(total[name]))
 
-    words = f"{told('received')} of {told('owed')} deliveries came"
-    if total["conflated"]:
-        words += f", {told('conflated')} were conflated"
     wrong = [f"{told(name)} {name}" for name in WRONG if total[name]]
-    return (
-        f"{words}; {', '.join(wrong)}" if wrong else f"{words}; none lost, doubled or out of order"
-    )
+    head = f"Wrong deliveries: {', '.join(wrong)}" if wrong else "No delivery was lost or wrong"
+    words = f"{head}; {told('received')} of {told('owed')} received"
+    return f"{words}, {told('conflated')} conflated" if total["conflated"] else words
 
 
 def isolation(run: RunFrames) -> Chart:
-    """Return whether anybody received what was none of their business: a table, not a picture."""
+    """Return the events that reached the wrong user, as a table without a picture."""
     found = {metric: measure(run, metric) for metric in _LEAKS}
     key = "isolation"
     told = {metric: each for metric, each in found.items() if each.value is not None}
     if not told:
         why = next(iter(found.values())).why
-        return Chart(key, f"Isolation was not tried: {why}", "")
+        return Chart(key, f"No isolation check: {why}", "")
     table = pd.DataFrame(
         [
-            {"received, though": _LEAKS[metric], "events": each.value, "checked": each.n}
+            {"wrong event": _LEAKS[metric], "events": each.value, "checked": each.n}
             for metric, each in told.items()
         ]
     )
     leaks = int(table["events"].sum())
     checked = quantities.count(float(max(each.n or 0 for each in told.values())))
-    title = f"Nobody received what was not theirs, of {checked} events checked"
+    title = f"No event reached the wrong user, of {checked} checked"
     if leaks:
         parts = [
             f"{each.value:,.0f} {_LEAKS[metric]}" for metric, each in told.items() if each.value
@@ -153,12 +150,12 @@ def isolation(run: RunFrames) -> Chart:
         who = _who_leaked(run)
         title = f"{quantities.counted(leaks, 'event')} reached the wrong user: {', '.join(parts)}"
         table = pd.concat([table, who], ignore_index=True) if len(who) else table
-    note = "Every private event names its owner; each receiver compares that with itself."
+    note = "Every private event names its owner, and each client compares the name with its own."
     return Chart(key, title, note, None, table)
 
 
 def _who_leaked(run: RunFrames) -> pd.DataFrame:
-    """Return who received foreign events, by group, for the table."""
+    """Return the wrong events by receiving group, for the table."""
     rows = run["events"]
     rows = rows[rows["event"] == str(Event.LEAK)]
     if rows.empty:
@@ -167,7 +164,7 @@ def _who_leaked(run: RunFrames) -> pd.DataFrame:
     totals = counts.set_index("group").sum(axis=1)
     return pd.DataFrame(
         {
-            "received, though": [f"… by {name}" for name in totals.index],
+            "wrong event": [f"… received by {name}" for name in totals.index],
             "events": totals.to_numpy(),
         }
     )

@@ -1,4 +1,4 @@
-"""Figures behind the charts: quantiles of a series, by second or whole, with n and interval."""
+"""The numbers behind the charts: quantiles by second or overall, with n and interval."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ import pandas as pd
 
 from loadtests.results import Phase, Series
 from reports import intervals, quantities
+from reports.believability import left_out
 from reports.charts.canvas import MOST_ROWS
-from reports.frames import RunFrames
 from reports.measures.histograms import EVERY_PHASE, histogram_of
 from reports.measures.latency import SOURCES
-from reports.metrics import measure
+from reports.measures.registry import measure
 from reports.remembering import once_a_run
-from reports.taint import left_out
+from reports.run_frames import RunFrames
 
 MOST_POINTS: Final = 600
-"""Of a line over time: a longer run is cut into so many equal spans, each merged."""
+"""The most points of a line over time; a longer run is merged into so many equal spans."""
 SPANS: Final = (0.5, 0.9, 0.99, 0.999)
-"""The quantiles that a table names."""
+"""The quantiles of a table."""
 _JUDGED: Final = 0.99
 
 
-def merged(histogram: intervals.Histogram, most: int) -> intervals.Histogram:
-    """Return at most ``most`` equal spans of whole seconds, each added up."""
+def merged(histogram: intervals.StackedHistogram, most: int) -> intervals.StackedHistogram:
+    """Return at most ``most`` equal spans of whole seconds, each summed."""
     width = -(-max(len(histogram.seconds), 1) // most)
     if width == 1:
         return histogram
     starts = np.arange(0, len(histogram.seconds), width)
-    return intervals.Histogram(
+    return intervals.StackedHistogram(
         seconds=histogram.seconds[starts],
         buckets=histogram.buckets,
         counts=np.add.reduceat(histogram.counts, starts, axis=0),
@@ -47,9 +47,14 @@ def quantiles_over_time(
     phases: Sequence[Phase] = EVERY_PHASE,
     most: int = MOST_POINTS,
 ) -> pd.DataFrame:
-    """Return quantiles (ns) of each second that has values, in columns named by fraction.
+    """Return quantiles (ns) of each second with values, in columns named by fraction.
 
-    A run of more than ``most`` seconds is cut into that many equal spans, each merged.
+    Args:
+        run: the run.
+        series: what was measured.
+        fractions: 0.99 for the p99.
+        phases: the phases to include.
+        most: points; a longer run is merged into so many equal spans.
     """
     histogram = merged(histogram_of(run, series, phases), most)
     sizes = histogram.counts.sum(axis=1)
@@ -64,7 +69,13 @@ def quantiles_over_time(
 def seconds_table(
     run: RunFrames, series: Series, fractions: Sequence[float] = (0.5, 0.99, 1.0)
 ) -> pd.DataFrame:
-    """Return quantiles over time as a table that somebody may read."""
+    """Return quantiles over time as a table of at most ``MOST_ROWS`` rows.
+
+    Args:
+        run: the run.
+        series: what was measured.
+        fractions: 0.99 for the p99.
+    """
     frame = quantiles_over_time(run, series, fractions, most=MOST_ROWS)
     return frame.rename(
         columns={fraction: f"{quantile_name(fraction)}_ns" for fraction in fractions}
@@ -78,7 +89,7 @@ def quantile_name(fraction: float) -> str:
 
 @once_a_run
 def families_of(run: RunFrames, series: Series) -> list[str]:
-    """Return the kinds of stream that a series was measured for, most values first."""
+    """Return the kinds of stream with values of a series, most values first."""
     rows = run["hist"]
     rows = rows[(rows["series"] == str(series)) & (rows["family"] != "")]
     counts = rows.groupby("family", observed=True)["count"].sum()
@@ -87,14 +98,14 @@ def families_of(run: RunFrames, series: Series) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """How a series is distributed.
+    """The distribution of a series.
 
     Attributes:
-        name: what it is called in the chart.
-        values_ns: quantile by fraction; only those that so many values carry, and 1.0.
-        low_ns: lower end of the 95 % interval of the p99, None where there is none.
+        name: its name in the chart.
+        values_ns: quantiles by fraction, as far as ``n`` supports them, and 1.0.
+        low_ns: lower end of the 95 % interval of the p99; None without one.
         high_ns: upper end.
-        n: how many values.
+        n: number of values.
     """
 
     name: str
@@ -104,13 +115,13 @@ class Spread:
     n: int
 
     def told(self, fraction: float) -> str:
-        """Return a quantile in words, a dash where too few values carry it."""
+        """Return a quantile with its unit; a dash where ``n`` does not support it."""
         return quantities.span(self.values_ns.get(fraction))
 
     def interval(self) -> str:
-        """Return ``95 %: 8.1 ms to 9.2 ms`` for the p99, or that there is none."""
+        """Return ``95 %: 8.1 ms to 9.2 ms`` for the p99, or ``no interval``."""
         if self.low_ns is None or self.high_ns is None:
-            return "too few for an interval"
+            return "no interval: too few values"
         return f"95 %: {quantities.span(self.low_ns)} to {quantities.span(self.high_ns)}"
 
 
@@ -118,15 +129,13 @@ class Spread:
 def spread_of(
     run: RunFrames, metric: str, *, name: str = "", family: str | None = None
 ) -> Spread | None:
-    """Return how a metric's values are distributed; None without values.
-
-    They are those that budgets judge: of the metric's phases, without tainted seconds.
+    """Return the distribution of the values that budgets judge; None without values.
 
     Args:
         run: the run.
         metric: a name of ``reports.measures.latency.SOURCES``.
-        name: what the chart calls it; the metric's when empty.
-        family: one kind of stream alone.
+        name: in the chart; the metric's when empty.
+        family: one kind of stream; None for all.
     """
     series, phases = SOURCES[metric]
     without = frozenset[int]() if len(phases) == len(Phase) else left_out(run)
@@ -140,9 +149,9 @@ def spread_of(
 
 
 def _interval_of(
-    run: RunFrames, metric: str, histogram: intervals.Histogram, family: str | None
+    run: RunFrames, metric: str, histogram: intervals.StackedHistogram, family: str | None
 ) -> tuple[float | None, float | None]:
-    """Return the interval of the p99: the budgets' own where the whole metric is asked for."""
+    """Return the 95 % interval of the p99; for a whole metric the one that budgets use."""
     if histogram.n < intervals.samples_needed(_JUDGED):
         return None, None
     if family is None:
@@ -154,15 +163,15 @@ def _interval_of(
 
 
 def spreads_table(spreads: Sequence[Spread], heading: str) -> pd.DataFrame:
-    """Return spreads as a table: one row each."""
+    """Return spreads as a table, one row each."""
     return pd.DataFrame(
         [
             {
                 heading: spread.name,
                 "n": spread.n,
                 **{f"{quantile_name(q)}_ns": spread.values_ns.get(q) for q in (*SPANS, 1.0)},
-                "p99 from_ns": spread.low_ns,
-                "p99 to_ns": spread.high_ns,
+                "p99 low_ns": spread.low_ns,
+                "p99 high_ns": spread.high_ns,
             }
             for spread in spreads
         ]
@@ -170,7 +179,13 @@ def spreads_table(spreads: Sequence[Spread], heading: str) -> pd.DataFrame:
 
 
 def upper_limit(run: RunFrames, metric: str, statistic: str | None) -> float | None:
-    """Return the strictest upper limit that the scenario sets on a metric, or None."""
+    """Return the scenario's strictest absolute upper limit on a metric, or None.
+
+    Args:
+        run: the run.
+        metric: a name of ``METRICS``.
+        statistic: such as ``p99``; None for a metric of one number.
+    """
     limits = [
         budget.limit
         for budget in run.scenario.budgets
@@ -182,5 +197,24 @@ def upper_limit(run: RunFrames, metric: str, statistic: str | None) -> float | N
 
 
 def words(metric: str) -> str:
-    """Return a metric's name as a chart writes it."""
+    """Return a metric's name for a chart."""
     return metric.replace("_", " ").replace(".", " ")
+
+
+def crosstab(
+    rows: pd.Series[str], columns: pd.Series[str], heading: str, order: Sequence[str]
+) -> pd.DataFrame:
+    """Return the counts of each pair of words, one row for each word of ``rows``.
+
+    Args:
+        rows: one word per case.
+        columns: one word per case.
+        heading: the name of the first column.
+        order: the order of the columns; a word without cases is left out.
+    """
+    counts = pd.crosstab(rows.astype(str), columns.astype(str))
+    known = [word for word in order if word in counts.columns]
+    rest = [word for word in counts.columns if word not in known]
+    found = counts[known + rest].reset_index()
+    found.columns = pd.Index([heading, *known, *rest])
+    return found

@@ -1,4 +1,4 @@
-"""How old the newest price was that clients held, and whether some clients are served last."""
+"""Freshness of the prices that clients hold, and fairness between clients."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from reports import quantities
 from reports.charts.axes import limit_line, name_lines, span_axis, time_axis
 from reports.charts.canvas import BLUE, INK, MUTED, Chart, Size, new_figure
 from reports.charts.figures import quantiles_over_time, seconds_table, spread_of, upper_limit
-from reports.frames import RunFrames
 from reports.measures.fairness import client_means
-from reports.metrics import Measurement, measure
+from reports.measures.measurement import Measurement
+from reports.measures.registry import measure
+from reports.run_frames import RunFrames
 
 _BINS: Final = 40
 _FEWEST_A_BIN: Final = 5
 
 
 def staleness_over_time(run: RunFrames) -> Chart:
-    """Return the age of the newest price held, asked of clients once a second."""
+    """Return the age of the newest price that clients hold, sampled once a second."""
     whole = spread_of(run, "staleness")
     key = "staleness"
     if whole is None:
-        return Chart(key, f"No staleness to show: {measure(run, 'staleness', 'p99').why}", "")
+        return Chart(key, f"No price ages: {measure(run, 'staleness', 'p99').why}", "")
     frame = quantiles_over_time(run, Series.STALENESS, (0.5, 0.99))
 
     def draw(size: Size) -> Figure:
@@ -46,23 +47,23 @@ def staleness_over_time(run: RunFrames) -> Chart:
         return figure
 
     title = (
-        f"The newest price held was {whole.told(0.5)} old (p50), {whole.told(0.99)} at p99 "
+        f"The newest price of a client was {whole.told(0.5)} old at p50, {whole.told(0.99)} at p99 "
         f"({whole.interval()}, n = {quantities.count(whole.n)})"
     )
     note = (
-        "Asked once a second of a sample of users, for each symbol held that ever had a price. "
-        "It holds the time between two publications of a symbol as well as the way here."
+        "Sampled once a second on some users, for each symbol with a price. The age includes the "
+        "time between two publications of the symbol."
     )
     return Chart(key, title, note, draw, seconds_table(run, Series.STALENESS))
 
 
 def fairness_by_arrival(run: RunFrames) -> Chart:
-    """Return clients' mean push latency by their place in the order of arrival."""
+    """Return the clients' mean push latency by their place in the order of arrival."""
     means = client_means(run)
     key = "fairness"
     order = measure(run, "fairness.join_order")
     if order.value is None:
-        return Chart(key, f"No fairness to show: {order.why}", "")
+        return Chart(key, f"No fairness: {order.why}", "")
     bins = binned(means)
 
     def draw(size: Size) -> Figure:
@@ -72,14 +73,14 @@ def fairness_by_arrival(run: RunFrames) -> Chart:
         return figure
 
     note = (
-        f"Each bar is {quantities.counted(int(bins['clients'].max()), 'client')} in a row in the "
-        "order of arrival: half of their mean latencies lie in the bar, the dot is the median."
+        f"Each bar is {quantities.counted(int(bins['clients'].max()), 'client')} that arrived one "
+        "after another. It spans the middle half of their mean latencies; the dot is the median."
     )
     return Chart(key, _title(order, measure(run, "fairness.spread")), note, draw, bins)
 
 
 def binned(means: pd.DataFrame) -> pd.DataFrame:
-    """Return clients by place in at most 40 equal groups: the quartiles of their means (ns)."""
+    """Return the quartiles of the clients' means (ns) in at most 40 equal groups by place."""
     groups = max(1, min(_BINS, len(means) // _FEWEST_A_BIN))
     rows = []
     for part in np.array_split(np.arange(len(means)), groups):
@@ -112,15 +113,14 @@ def _draw_bins(axes: Axes, bins: pd.DataFrame, median_ns: float) -> None:
 def _title(order: Measurement, spread: Measurement) -> str:
     value = order.value or 0.0
     sure = order.low is not None and order.high is not None and not order.low <= 0 <= order.high
-    told = "Who comes late is not served later" if not sure else (
-        "Who comes late is served later" if value > 0 else "Who comes late is served sooner"
-    )  # fmt: skip
-    told += (
-        f": rank correlation {_signed(value)} (95 %: {_signed(order.low)} to {_signed(order.high)})"
+    how = "as fast as" if not sure else "later than" if value > 0 else "sooner than"
+    told = (
+        f"Late joiners are served {how} early ones (rank correlation {_signed(value)}, "
+        f"95 %: {_signed(order.low)} to {_signed(order.high)}, n = {quantities.count(order.n)})"
     )
     if spread.value is not None:
-        told += f"; the 99th of a hundred clients waits {spread.value:.2f} times the median client"
-    return f"{told}; n = {quantities.count(order.n)}"
+        told += f"; the p99 client waits {spread.value:.2f} times as long as the median client"
+    return told
 
 
 def _signed(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Whether the load generator was in a state to measure."""
+"""The load generator's health: loop lag and CPU."""
 
 from __future__ import annotations
 
@@ -9,21 +9,27 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from loadtests.results import Series
 from reports import quantities
+from reports.believability import Check, CheckName
 from reports.charts.axes import limit_line, name_lines, span_axis, time_axis
 from reports.charts.canvas import BLUE, GREEN, ORANGE, PURPLE, Chart, Size, new_figure
 from reports.charts.figures import quantiles_over_time, seconds_table
-from reports.frames import RunFrames
-from reports.validity import Check
+from reports.run_frames import RunFrames
 from reports.verdict import RunVerdict
 
 _NS_PER_S = 1_000_000_000
 _DASHES = ("-", "--", ":", "-.")
+_SAID = {
+    CheckName.SHARE: "own share p99",
+    CheckName.LOOP_LAG: "loop lag p99",
+    CheckName.CPU: "CPU",
+}
+"""The checks of the generator, as its chart's title names them."""
 
 
 def cpu_shares(run: RunFrames) -> dict[str, pd.DataFrame]:
-    """Return CPU use by process in cores: columns ``t_s`` and ``cores``.
+    """Return CPU use by process, in columns ``t_s`` and ``cores``.
 
-    The generator's rows hold each second's use; the gateway's hold a running total.
+    The generator's rows hold the use of each second, the gateway's a running total.
     """
     shares = {}
     for worker, rows in run["generator"].groupby("worker"):
@@ -37,13 +43,13 @@ def cpu_shares(run: RunFrames) -> dict[str, pd.DataFrame]:
 
 
 def generator_health(run: RunFrames, outcome: RunVerdict) -> Chart:
-    """Return the generator's loop lag against what is allowed, and everybody's CPU."""
+    """Return the generator's loop lag with its limit, and the CPU of all processes."""
     lag = quantiles_over_time(run, Series.LOOP_LAG, (0.99, 1.0))
     shares = cpu_shares(run)
     key = "generator"
     if lag.empty and not shares:
         why = run.absences.get("generator") or "nothing was measured"
-        return Chart(key, f"The generator's health is not known: {why}", "")
+        return Chart(key, f"The generator's health is unknown: {why}", "")
 
     def draw(size: Size) -> Figure:
         figure, panels = new_figure(size, rows=2 if len(lag) and shares else 1)
@@ -58,14 +64,14 @@ def generator_health(run: RunFrames, outcome: RunVerdict) -> Chart:
         return figure
 
     note = (
-        "Loop lag: how late a tick due each 10 ms ran, skipped ticks filled in, logarithmic. "
-        "CPU: 1 core is one core used for the whole second."
+        "Loop lag: the delay of a timer that is due every 10 ms, on a logarithmic scale. CPU: 1 is "
+        "one core used for the whole second."
     )
     return Chart(key, _title(outcome), note, draw, _table(run))
 
 
 def _table(run: RunFrames) -> pd.DataFrame:
-    """Return loop lag and own share in few rows."""
+    """Return loop lag and the generator's own share of a push."""
     lag = seconds_table(run, Series.LOOP_LAG, (0.5, 0.99, 1.0)).drop(columns="n")
     share = seconds_table(run, Series.GENERATOR_SHARE, (0.99,)).drop(columns="n")
     table = lag.add_prefix("loop lag ").rename(columns={"loop lag t_s": "t_s"})
@@ -80,7 +86,7 @@ def _draw_lag(axes: Axes, lag: pd.DataFrame, limit_ns: float | None) -> None:
     low = max(float(lag[0.99].min()) / 2, 1_000)
     high = float(lag[1.0].max())
     if limit_ns is not None:
-        limit_line(axes, limit_ns, f"allowed p99: {quantities.limit_span(limit_ns)}")
+        limit_line(axes, limit_ns, f"limit on p99: {quantities.limit_span(limit_ns)}")
         high = max(high, limit_ns)
     axes.set_ylim(low, high * 2)
     span_axis(axes, "loop lag")
@@ -102,17 +108,16 @@ def _draw_cpu(axes: Axes, shares: dict[str, pd.DataFrame]) -> None:
 
 
 def _lag_check(outcome: RunVerdict) -> Check:
-    return next(check for check in outcome.checks if check.name.startswith("generator loop lag"))
+    return next(check for check in outcome.checks if check.name is CheckName.LOOP_LAG)
 
 
 def _title(outcome: RunVerdict) -> str:
-    """Tell of the worst of what is known about the generator; without trouble, of its loop."""
-    ours = [check for check in outcome.checks if check.name.startswith("generator")]
+    """Return the first broken check of the generator, else its loop lag."""
+    ours = [check for check in outcome.checks if check.name in _SAID]
     lag = next((check for check in ours if check.ok is False), _lag_check(outcome))
     told = {
         True: "The generator kept up",
-        False: "The generator did not keep up, so no time can be believed",
-        None: "Whether the generator kept up is not known",
+        False: "The generator did not keep up, so times are not valid",
+        None: "It is unknown whether the generator kept up",
     }[lag.ok]
-    name = lag.name.removeprefix("generator's ").removeprefix("generator ")
-    return f"{told}: {name} {lag.why}" if lag.value is not None else f"{told}: {lag.why}"
+    return f"{told}: {_SAID[lag.name]} {lag.why}" if lag.value is not None else f"{told}: {lag.why}"

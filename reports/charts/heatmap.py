@@ -1,4 +1,4 @@
-"""Every push of a run at once: how many took how long, second by second."""
+"""Push latency of the whole run as a heat map over time."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from reports.charts.figures import (
     upper_limit,
     words,
 )
-from reports.frames import RunFrames
 from reports.measures.histograms import EVERY_PHASE, STEADY, histogram_of
 from reports.measures.latency import SOURCES
+from reports.run_frames import RunFrames
 
 STEPS: Final = (0.0, 0.002, 0.02, 0.08, 0.2)
-"""A cell is as dark as its share of its second's messages: the least of each of five steps."""
+"""The least share of a second's messages for each of the five shades."""
 _SHADES: Final = (0.1, 0.26, 0.45, 0.7, 1.0)
 _BANDS_A_DECADE: Final = {"wide": 16, "narrow": 10}
 _COLUMNS: Final = {"wide": 120, "narrow": 60}
-_FAR: Final = 10  # times the median: what counts as far off in the title
+_FAR: Final = 10  # times the median: the title counts slower pushes
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cells:
-    """A histogram over time in few cells.
+class HeatmapGrid:
+    """A histogram over time as a grid of cells.
 
     Attributes:
-        starts_s: left edge of each column; the last one more is its right edge.
-        edges_ns: edges of the bands, rising.
-        shares: of each column's messages (rows) in each band (columns); 0 to 1.
+        starts_s: left edges of the columns, then the right edge of the last.
+        edges_ns: edges of the bands, in order.
+        shares: share (0 to 1) of each column's messages (rows) in each band (columns).
     """
 
     starts_s: Floats
@@ -52,8 +52,16 @@ class Cells:
     shares: Floats
 
 
-def cells_of(histogram: intervals.Histogram, columns: int, bands_a_decade: int) -> Cells:
-    """Return a histogram in at most ``columns`` spans of time and even logarithmic bands."""
+def grid_of(
+    histogram: intervals.StackedHistogram, columns: int, bands_a_decade: int
+) -> HeatmapGrid:
+    """Return a histogram in at most ``columns`` spans of time and logarithmic bands.
+
+    Args:
+        histogram: one-second histograms.
+        columns: the most spans of time.
+        bands_a_decade: bands per factor of ten.
+    """
     compact = merged(histogram, columns)
     width = compact.seconds[1] - compact.seconds[0] if len(compact.seconds) > 1 else 1
     starts = np.append(compact.seconds, compact.seconds[-1] + width).astype(float)
@@ -66,31 +74,31 @@ def cells_of(histogram: intervals.Histogram, columns: int, bands_a_decade: int) 
     np.add.at(counts.T, bands, compact.counts.T)
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
-    return Cells(starts_s=starts, edges_ns=edges, shares=shares)
+    return HeatmapGrid(starts_s=starts, edges_ns=edges, shares=shares)
 
 
 def latency_heatmap(run: RunFrames, metric: str = "push") -> Chart:
-    """Return how many pushes took how long in each second, with p50, p99 and the limit."""
+    """Return the distribution of push latency in each second, with p50, p99 and the limit."""
     series = SOURCES[metric][0]
     histogram = histogram_of(run, series, EVERY_PHASE)
     key = "latency-heatmap"
     if not histogram.n:
         why = run.absences.get("hist") or f"no {words(metric)} was timed"
-        return Chart(key, f"No latency to show: {why}", "")
+        return Chart(key, f"No latency: {why}", "")
     lines = quantiles_over_time(run, series, (0.5, 0.99))
     limit = upper_limit(run, metric, "p99")
 
     def draw(size: Size) -> Figure:
         figure, (axes,) = new_figure(size, height=size.height * 1.15)
-        cells = cells_of(histogram, _COLUMNS[size.name], _BANDS_A_DECADE[size.name])
-        _draw_cells(axes, cells)
+        grid = grid_of(histogram, _COLUMNS[size.name], _BANDS_A_DECADE[size.name])
+        _draw_cells(axes, grid)
         middle = lines["t_s"] + 0.5
         axes.plot(middle, lines[0.99], color=INK, linewidth=1.2, label="p99")
         axes.plot(middle, lines[0.5], color=INK, linewidth=1.2, linestyle=":", label="p50")
         if limit is not None:
             limit_line(axes, limit, f"limit on p99: {quantities.limit_span(limit)}")
-        high = max(cells.edges_ns[-1], limit or 0) * (1.25 if limit else 1.1)
-        low = min(cells.edges_ns[0], cells.edges_ns[0] if limit is None else limit)
+        high = max(grid.edges_ns[-1], limit or 0) * (1.25 if limit else 1.1)
+        low = min(grid.edges_ns[0], grid.edges_ns[0] if limit is None else limit)
         axes.set_ylim(low / 1.1, high)
         span_axis(axes, f"{words(metric)} latency")
         time_axis(axes, run)
@@ -99,20 +107,20 @@ def latency_heatmap(run: RunFrames, metric: str = "push") -> Chart:
         return figure
 
     note = (
-        "Each column is a second (of a long run, a span of them), each cell a band of latency; "
-        "the darker, the larger its share of that second's messages. Shaded ground: ramp, "
-        "warm-up and drain, which no time budget judges."
+        "Each column is a second, or several in a long run. Each cell is a band of latency: the "
+        "darker, the larger its share of the second's messages. Grey background: ramp, warm-up "
+        "and drain, which time budgets ignore."
     )
     return Chart(
         key, _title(run, metric), note, draw, seconds_table(run, series, (0.5, 0.9, 0.99, 1.0))
     )
 
 
-def _draw_cells(axes: Axes, cells: Cells) -> None:
-    """One path a shade: a picture of five elements however many cells it has."""
-    shade = np.searchsorted(STEPS, cells.shares, side="right") - 1
+def _draw_cells(axes: Axes, grid: HeatmapGrid) -> None:
+    """Draw one path per shade, so that the SVG has few elements."""
+    shade = np.searchsorted(STEPS, grid.shares, side="right") - 1
     for index, opacity in enumerate(_SHADES):
-        corners = _rectangles(cells, (cells.shares > 0) & (shade == index))
+        corners = _rectangles(grid, (grid.shares > 0) & (shade == index))
         if not len(corners):
             continue
         codes = np.array([Path.MOVETO, *[Path.LINETO] * 3, Path.CLOSEPOLY])
@@ -122,15 +130,15 @@ def _draw_cells(axes: Axes, cells: Cells) -> None:
         axes.add_patch(patch)
 
 
-def _rectangles(cells: Cells, chosen: npt.NDArray[np.bool_]) -> Floats:
-    """Return the corners (rectangle, 5, x and y) of chosen cells, neighbours in time joined."""
+def _rectangles(grid: HeatmapGrid, chosen: npt.NDArray[np.bool_]) -> Floats:
+    """Return corners (rectangle, 5, x and y) of chosen cells, with neighbours in time joined."""
     padded = np.zeros((len(chosen) + 2, chosen.shape[1]), dtype=np.int8)
     padded[1:-1] = chosen
-    steps = np.diff(padded, axis=0).T  # one row a band: each begin is followed by its end
+    steps = np.diff(padded, axis=0).T  # one row per band, in which each start has an end
     bands, begins = np.nonzero(steps == 1)
     _, ends = np.nonzero(steps == -1)
-    left, right = cells.starts_s[begins], cells.starts_s[ends]
-    low, high = cells.edges_ns[bands], cells.edges_ns[bands + 1]
+    left, right = grid.starts_s[begins], grid.starts_s[ends]
+    low, high = grid.edges_ns[bands], grid.edges_ns[bands + 1]
     around = ((left, low), (right, low), (right, high), (left, high), (left, low))
     return np.stack([np.stack(corner, axis=1) for corner in around], axis=1)
 
@@ -155,7 +163,7 @@ def _title(run: RunFrames, metric: str) -> str:
     steady = histogram_of(run, SOURCES[metric][0], STEADY)
     whole = spread_of(run, metric)
     if whole is None:
-        return f"{name} was timed, but never in the steady phase"
+        return f"{name} has no values in the steady phase"
     far_ns = _FAR * whole.values_ns[0.5]
     beyond = steady.counts[:, steady.floors > far_ns].sum(axis=1)
     told = f"{name} p99 was {whole.told(0.99)} in the steady phase ({whole.interval()})"
@@ -163,6 +171,6 @@ def _title(run: RunFrames, metric: str) -> str:
         told = f"{name} p50 was {whole.told(0.5)} in the steady phase"
     told += f", n = {quantities.count(whole.n)}"
     if not beyond.any():
-        return f"{told}; none took over {_FAR} times the median"
+        return f"{told}; none took longer than {_FAR} times the median"
     seconds = quantities.counted(int((beyond > 0).sum()), "second")
-    return f"{told}; {int(beyond.sum()):,} took over {_FAR} times the median, in {seconds}"
+    return f"{told}; {int(beyond.sum()):,} took longer than {_FAR} times the median, in {seconds}"

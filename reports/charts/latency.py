@@ -1,4 +1,4 @@
-"""How long a push and an acknowledgement took: second by second, and by percentile."""
+"""Latency of pushes and acknowledgements, over time and by percentile."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from loadtests.results import Phase, Series
 from reports import intervals, quantities
+from reports.believability import left_out
 from reports.charts.axes import limit_line, name_lines, span_axis, time_axis
 from reports.charts.canvas import BLUE, GREEN, INK, PURPLE, Chart, Size, new_figure
 from reports.charts.figures import (
@@ -22,11 +23,10 @@ from reports.charts.figures import (
     upper_limit,
     words,
 )
-from reports.frames import RunFrames
 from reports.measures.histograms import histogram_of, quantile_fraction
 from reports.measures.latency import SOURCES
-from reports.metrics import measure
-from reports.taint import left_out
+from reports.measures.registry import measure
+from reports.run_frames import RunFrames
 
 _PANELS: Final = (("push", Series.PUSH), ("ack", Series.ACK))
 _SPECTRUM: Final = (
@@ -40,7 +40,7 @@ _STATISTICS: Final = ("p50", "p90", "p95", "p99", "p99.9", "p99.99")
 
 
 def latency_over_time(run: RunFrames) -> Chart:
-    """Return push and acknowledgement latency second by second, p50 and p99."""
+    """Return p50 and p99 of push and acknowledgement latency, second by second."""
     found = {
         name: frame
         for name, series in _PANELS
@@ -49,7 +49,7 @@ def latency_over_time(run: RunFrames) -> Chart:
     key = "latency-over-time"
     if not found:
         why = run.absences.get("hist") or "no push and no acknowledgement was timed"
-        return Chart(key, f"No latency to show: {why}", "")
+        return Chart(key, f"No latency: {why}", "")
 
     def draw(size: Size) -> Figure:
         figure, panels = new_figure(size, rows=len(found))
@@ -60,8 +60,8 @@ def latency_over_time(run: RunFrames) -> Chart:
         return figure
 
     note = (
-        "Response time of each second on a logarithmic scale: p50 thin, p99 thick. "
-        "Shaded: ramp, warm-up and drain, which no time budget judges."
+        "Response time in each second on a logarithmic scale: p50 thin, p99 thick. "
+        "Grey background: ramp, warm-up and drain, which time budgets ignore."
     )
     table = seconds_table(run, Series.PUSH if "push" in found else Series.ACK)
     return Chart(key, _latency_title(run, found), note, draw, table)
@@ -71,13 +71,13 @@ def _latency_title(run: RunFrames, found: dict[str, pd.DataFrame]) -> str:
     name, series = next(pair for pair in _PANELS if pair[0] in found)
     steady = histogram_of(run, series, (Phase.STEADY,))
     if not steady.n:
-        return f"{name.capitalize()} was timed, but never in the steady phase"
+        return f"{name.capitalize()} has no values in the steady phase"
     p99 = intervals.quantile_of(steady, 0.99)
     by_second = quantiles_over_time(run, series, (0.99,), (Phase.STEADY,))
     slowest = by_second.iloc[int(by_second[0.99].argmax())]
     return (
         f"{name.capitalize()} p99 was {quantities.span(p99)} in the steady phase; "
-        f"its worst second had {quantities.span(float(slowest[0.99]))}, "
+        f"the worst second was {quantities.span(float(slowest[0.99]))}, "
         f"{slowest['t_s']:.0f} s into the run"
     )
 
@@ -105,7 +105,7 @@ def _draw_latency(axes: Axes, run: RunFrames, name: str, frame: pd.DataFrame) ->
 
 
 def percentile_spectrum(run: RunFrames) -> Chart:
-    """Return latency by percentile, as far as the number of values carries."""
+    """Return latency by percentile, as far as the number of values supports."""
     curves = {}
     for name, colour, dash in _SPECTRUM:
         series, phases = SOURCES[name]
@@ -116,7 +116,7 @@ def percentile_spectrum(run: RunFrames) -> Chart:
     key = "latency-by-percentile"
     if not curves:
         why = run.absences.get("hist") or "nothing was timed"
-        return Chart(key, f"No percentiles to show: {why}", "")
+        return Chart(key, f"No percentiles: {why}", "")
     bands = {name: interval_band(run, name) for name in curves if name in _BANDED}
 
     def draw(size: Size) -> Figure:
@@ -137,26 +137,26 @@ def percentile_spectrum(run: RunFrames) -> Chart:
         return figure
 
     note = (
-        "Steady phase; connect: the whole run. Shaded: the 95 % interval of push and "
-        "acknowledgement. A curve ends where fewer than one value in expectation lies beyond it. "
-        "Response counts from the intended time, service from the moment of sending."
+        "Steady phase; connect covers the whole run. Shaded: the 95 % interval of push and "
+        "acknowledgement. Each curve ends at its slowest value. Push and ack count from the "
+        "intended time, push service from the sequence number."
     )
     return Chart(key, _spectrum_title(curves), note, draw, _spectrum_table(run, curves))
 
 
-def spectrum_of(histogram: intervals.Histogram) -> pd.DataFrame:
-    """Return value (ns) over nines: 1 is p90, 2 is p99, to where one value lies beyond."""
+def spectrum_of(histogram: intervals.StackedHistogram) -> pd.DataFrame:
+    """Return value (ns) over nines (1 is p90, 2 is p99), up to the slowest value."""
     most = np.log10(histogram.n)
     nines = np.append(np.arange(0.0, most, 0.02), most)
     sums = histogram.counts.sum(axis=0)
     ranks = np.clip(np.ceil(histogram.n * (1 - 10.0**-nines) - 1e-9), 1, histogram.n)
-    ranks[-1] = histogram.n  # the curve ends at the slowest value of all
+    ranks[-1] = histogram.n  # the curve ends at the slowest value
     columns = np.searchsorted(np.cumsum(sums), ranks)
     return pd.DataFrame({"nines": nines, "value_ns": histogram.tops[columns]})
 
 
 def interval_band(run: RunFrames, metric: str) -> pd.DataFrame:
-    """Return the 95 % interval (``low_ns``, ``high_ns``) at ``nines`` that the values carry."""
+    """Return the 95 % interval (``low_ns``, ``high_ns``) at the supported ``nines``."""
     rows = []
     for statistic in _STATISTICS:
         found = measure(run, metric, statistic)
@@ -175,11 +175,11 @@ def _spectrum_title(curves: dict[str, tuple[pd.DataFrame, str, str]]) -> str:
         return quantities.span(float(np.interp(nines, curve["nines"], curve["value_ns"])))
 
     last = curve.iloc[-1]
-    told = f"{words(name).capitalize()}: half within {at(np.log10(2))}"
+    told = f"{words(name).capitalize()} took {at(np.log10(2))} at p50"
     if last["nines"] >= 2:
-        told += f", 99 % within {at(2)}"
+        told += f", {at(2)} at p99"
     count = quantities.count(float(10 ** last["nines"]))
-    return f"{told}, the slowest of {count} took {quantities.span(float(last['value_ns']))}"
+    return f"{told}; the slowest of {count} took {quantities.span(float(last['value_ns']))}"
 
 
 def _spectrum_table(
@@ -190,7 +190,7 @@ def _spectrum_table(
 
 
 def percentile_axis(axes: Axes, *, sparse: bool = False) -> None:
-    """Make x an axis of nines, to p99.99 at least."""
+    """Make x an axis of nines, at least up to p99.99."""
     ticks = {
         0.0: "" if sparse else "0",
         np.log10(2): "50",

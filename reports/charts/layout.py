@@ -1,8 +1,7 @@
-"""Room for what stands around the panels of a figure: ticks' labels, names, keys.
+"""Space for the labels and legends around the panels of a figure.
 
-Matplotlib's constrained layout measures every artist twice and solves equations; our figures
-are a column or a row of panels, of which only texts and keys reach beyond the axes, so one
-look at those will do.
+Matplotlib's constrained layout measures every artist twice. Here figures are a column or row of
+panels, and only texts and legends reach beyond the axes, so this engine measures those once.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ from matplotlib.transforms import Bbox
 
 _PAD_INCHES: Final = 0.042
 _GAP: Final = 0.02
-"""Between two panels, as a share of one."""
+"""The gap between two panels, as a share of a panel."""
 _LEAST: Final = 0.2
-"""Of a figure's length, that its panels keep whatever stands around them: the rest is cut."""
+"""The least share of a figure's length for its panels; larger surroundings are cut."""
 
 Floats = npt.NDArray[np.float64]
 
 
 class PanelLayout(LayoutEngine):
-    """Makes all panels of a grid equally large, and as large as what stands around them lets.
+    """Makes all panels of a grid equally large, as large as their surroundings allow.
 
-    A row of panels has the space above and below that its neediest panel needs, a column that
-    to the left and right.
+    A row has the space above and below that its largest surroundings need. A column has that to
+    the left and right.
     """
 
     _adjust_compatible = False
@@ -61,12 +60,12 @@ class PanelLayout(LayoutEngine):
 def _place(panel: Axes) -> tuple[int, int]:
     spec = panel.get_subplotspec()
     if spec is None:
-        raise RuntimeError("a panel outside the grid of its figure has no place")
+        raise RuntimeError("a panel is outside the grid of its figure")
     return spec.rowspan.start, spec.colspan.start
 
 
 def _share_out(whole: float, margins: Floats) -> tuple[Floats, float]:
-    """Return where each panel starts (px) along one direction, and how long all are.
+    """Return the start of each panel and the length of all (px) along one direction.
 
     Args:
         whole: length of the figure.
@@ -83,7 +82,7 @@ def _share_out(whole: float, margins: Floats) -> tuple[Floats, float]:
 
 
 def _margins(panel: Axes, renderer: Any) -> tuple[float, float, float, float]:
-    """Return how far a panel's surroundings reach beyond it, px: left, right, below, above."""
+    """Return how far a panel's surroundings extend (px): left, right, below, above."""
     inside = panel.bbox
     boxes = [box for box in _surroundings(panel, renderer) if box.width > 0 and box.height > 0]
     if not boxes:

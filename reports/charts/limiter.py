@@ -1,4 +1,4 @@
-"""What the rate limiter decided about the abuser, against the limit."""
+"""The rate limiter's decisions about the abusers."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ from loadtests.results import Event, LimitOutcome
 from reports import quantities
 from reports.charts.axes import limit_line, name_lines, time_axis
 from reports.charts.canvas import BLUE, INK, MUTED, ORANGE, PURPLE, Chart, Size, new_figure
-from reports.frames import Manifest, RunFrames
-from reports.metrics import measure
+from reports.measures.limits import decided_windows
+from reports.measures.registry import measure
+from reports.run_frames import Manifest, RunFrames
 
 _LET_THROUGH: Final = (str(LimitOutcome.ACCEPTED), str(LimitOutcome.FALSE_ACCEPT))
 _MARKS: Final = {
     LimitOutcome.REFUSED: ("|", MUTED, 8, "refused"),
-    LimitOutcome.FALSE_ACCEPT: ("X", ORANGE, 9, "accepted, wrongly"),
-    LimitOutcome.FALSE_REFUSAL: ("P", ORANGE, 9, "refused, wrongly"),
-    LimitOutcome.UNDECIDABLE: ("D", PURPLE, 6, "cannot be judged"),
+    LimitOutcome.FALSE_ACCEPT: ("X", ORANGE, 9, "wrongly accepted"),
+    LimitOutcome.FALSE_REFUSAL: ("P", ORANGE, 9, "wrongly refused"),
+    LimitOutcome.UNDECIDABLE: ("D", PURPLE, 6, "undecidable"),
 }
 _S: Final = 1_000_000_000
 
 
 def event_limit(manifest: Manifest) -> tuple[int, float] | None:
-    """Return the events a connection may send and the window (s), as the gateway announced."""
+    """Return the announced limit of a connection: events and window (s); None without one."""
     events = manifest.part("limits").get("events")
     found = events.get("connection") if isinstance(events, Mapping) else None
     if not isinstance(found, Mapping) or not found.get("limit") or not found.get("windowMs"):
@@ -41,22 +42,28 @@ def event_limit(manifest: Manifest) -> tuple[int, float] | None:
 def accepted_in_window(
     accepted_s: npt.NDArray[np.float64], at_s: npt.NDArray[np.float64], window_s: float
 ) -> npt.NDArray[np.int64]:
-    """Return for each moment t how many were accepted in (t − window, t]."""
+    """Return the number of events accepted in (t − window, t] for each t.
+
+    Args:
+        accepted_s: times of accepted events, s.
+        at_s: the times t, s.
+        window_s: length of the window, s.
+    """
     ordered = np.sort(accepted_s)
     until = np.searchsorted(ordered, at_s, side="right")
     return until - np.searchsorted(ordered, at_s - window_s, side="right")
 
 
 def limiter_decisions(run: RunFrames) -> Chart:
-    """Return one abuser's events: accepted in the rolling window, and refused."""
+    """Return one connection's accepted events in the rolling window, and its refusals."""
     rows = run["events"]
     rows = rows[(rows["event"] == str(Event.LIMIT)) & rows["sent_ns"].notna()]
     rows = rows[rows["outcome"] != str(LimitOutcome.NEIGHBOUR_REFUSED)]
     key = "rate-limit"
     if rows.empty:
         why = measure(run, "rate_limit.accepted").why or "no decision was recorded"
-        return Chart(key, f"No rate limit to show: {why}", "")
-    senders = _senders(rows)
+        return Chart(key, f"No rate limit: {why}", "")
+    senders = decided_windows(rows)["sender"]
     busiest = str(senders.value_counts().idxmax())
     mine = rows[senders == busiest]
     announced = event_limit(run.manifest)
@@ -71,28 +78,21 @@ def limiter_decisions(run: RunFrames) -> Chart:
         return figure
 
     others = senders.nunique() - 1
-    note = f"{busiest}: events accepted in the rolling window, and each refusal at its time."
+    note = f"{busiest}: events accepted in the rolling window, and each refusal."
     if others:
         more = quantities.counted(others, "more connection")
-        note += f" {more} not drawn; all are counted in the budgets."
+        note += f" {more} not drawn; budgets count all."
     return Chart(key, _title(run, announced), note, draw, _table(rows))
 
 
-def _senders(rows: pd.DataFrame) -> pd.Series[str]:
-    """Return whose window each decision was about: the user, and which of its connections."""
-    connection = rows["detail"].astype(str).str.extract(r"(connection \d+)", expand=False)
-    users = "User " + rows["user"].astype(str)
-    return users.where(connection.isna(), users + ", " + connection.fillna(""))
-
-
 def _table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return how often each decision was taken, and what ``retryAfter`` came to."""
+    """Return the number of each decision, with the range of ``retryAfter``."""
     found = (
         rows.assign(wait=rows["value_ns"].astype(float))
         .groupby("outcome", as_index=False)
         .agg(events=("sent_ns", "size"), shortest=("wait", "min"), longest=("wait", "max"))
     )
-    names = {"shortest": "least retryAfter_ns", "longest": "most retryAfter_ns"}
+    names = {"shortest": "shortest retryAfter_ns", "longest": "longest retryAfter_ns"}
     return found.rename(columns={"outcome": "decision", **names})
 
 
@@ -130,10 +130,10 @@ def _title(run: RunFrames, announced: tuple[int, float] | None) -> str:
     def found(name: str) -> int:
         return int(measure(run, f"rate_limit.{name}").value or 0)
 
-    told = f"{found('accepted'):,} events accepted, {found('refused'):,} refused"
+    wrong = found("false_accepts") + found("false_refusals")
+    head = f"{quantities.counted(wrong, 'wrong decision')}" if wrong else "Every decision was right"
+    told = f"{head}: {found('accepted'):,} events accepted, {found('refused'):,} refused"
     if announced:
         told += f" at a limit of {announced[0]} in {announced[1]:g} s"
-    wrong = found("false_accepts") + found("false_refusals")
-    told += f"; {wrong:,} of them wrongly" if wrong else ", every one rightly"
     undecided = measure(run, "rate_limit.accepted").why
     return f"{told}; {undecided}" if undecided else told

@@ -1,4 +1,4 @@
-"""What one client costs the gateway in memory, and whether it is given back."""
+"""The gateway's memory per client, and leaks over cycles of coming and going."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from reports import quantities
-from reports.charts.axes import time_axis
+from reports.charts.axes import mark_commands, time_axis
 from reports.charts.canvas import (
     BLUE,
     INK,
@@ -23,27 +23,26 @@ from reports.charts.canvas import (
     new_figure,
     new_pair,
 )
-from reports.charts.commands import mark_commands
-from reports.frames import RunFrames
 from reports.lines import Line
 from reports.measures.departure import FEWEST_CYCLES, cycle_levels, cycle_line
 from reports.measures.levels import memory_column
-from reports.measures.memory import memory_levels, memory_line, memory_points
-from reports.metrics import measure
+from reports.measures.memory import MemoryPoints, memory_levels, memory_line, memory_points
+from reports.measures.registry import measure
+from reports.run_frames import RunFrames
 
 _MB: Final = 1 << 20
 _OTHERS: Final = {
-    "memory.per_subscription": "{} a subscription",
-    "memory.per_message": "{} a request",
+    "memory.per_subscription": "{} per subscription",
+    "memory.per_message": "{} per request",
     "memory.per_backlog": "{} while it does not read",
     "memory.kernel_per_client": "{} in the kernel, both ends",
 }
-_LEFT: Final = {"memory.left_sessions": "sessions", "memory.left_fds": "descriptors"}
+_LEFT: Final = {"memory.left_sessions": "sessions", "memory.left_fds": "file descriptors"}
 
 
 def memory_per_client(run: RunFrames) -> Chart:
-    """Return the gateway's memory over time beside memory over clients with the fitted line."""
-    points, words = memory_points(run)
+    """Return the gateway's memory over time and over clients, with the fitted line."""
+    points = memory_points(run)
     line = memory_line(run)
     key = "memory"
     if line is None:
@@ -52,23 +51,23 @@ def memory_per_client(run: RunFrames) -> Chart:
     def draw(size: Size) -> Figure:
         figure, (course, fit) = new_pair(size)
         _draw_course(course, run)
-        _draw_fit(fit, points, line, words)
+        _draw_fit(fit, points, line)
         return figure
 
-    what = "level of the staircase" if "levels" in words else "second of the ramp"
+    each = "level of the staircase" if points.is_staircase else "second of the ramp"
     note = (
-        f"Left (or above): memory over time, its levels thick. Right (or below): least squares "
-        f"over each {what} (n = {line.n}), {words.split(', ', 1)[-1]}; Theil–Sen gives "
-        f"{quantities.size(line.robust_slope)}. The interval covers both; points of one climb "
-        "depend on each other, so the true one is no narrower."
+        "Left (or above): memory over time; thick lines are levels. Right (or below): one point "
+        f"per {each} (n = {line.n}), {points.memory.label}, with a least-squares line. The "
+        f"Theil–Sen slope is {quantities.size(line.robust_slope)}. The interval covers both "
+        "methods. Points of one ramp depend on each other, so the true interval may be wider."
     )
-    return Chart(key, _title(run, line), note, draw, points.head(MOST_ROWS))
+    return Chart(key, _title(run, line), note, draw, points.frame.head(MOST_ROWS))
 
 
 def _title(run: RunFrames, line: Line) -> str:
     low, high = quantities.size(line.low), quantities.size(line.high)
     cost = quantities.size(line.slope)
-    told = f"A client costs {cost} of the gateway's memory (95 %: {low} to {high})"
+    told = f"Each client costs {cost} of gateway memory (95 %: {low} to {high})"
     others = [
         words.format(quantities.size(found.value))
         for metric, words in _OTHERS.items()
@@ -84,7 +83,7 @@ def _megabytes(axes: Axes, label: str) -> None:
 
 
 def _draw_course(axes: Axes, run: RunFrames) -> None:
-    column, _ = memory_column(run["server"])
+    column = memory_column(run["server"]).name
     rows = run["server"].dropna(subset=[column]).sort_values("t_s")
     memory = rows[column].astype(float) / _MB
     axes.plot(rows["t_s"] + 0.5, memory, color=SKY, linewidth=1.3, label="_memory")
@@ -94,12 +93,13 @@ def _draw_course(axes: Axes, run: RunFrames) -> None:
             [level["start_s"], level["end_s"] + 1], [height, height], color=BLUE,
             linewidth=3.5, solid_capstyle="butt", label="_level",
         )  # fmt: skip
-    _megabytes(axes, "gateway's memory, MB")
+    _megabytes(axes, "gateway memory, MB")
     time_axis(axes, run)
     mark_commands(axes, run, named=True)
 
 
-def _draw_fit(axes: Axes, points: pd.DataFrame, line: Line, words: str) -> None:
+def _draw_fit(axes: Axes, found: MemoryPoints, line: Line) -> None:
+    points = found.frame
     reach = np.array([0.0, float(points["clients"].max()) * 1.05])
     axes.plot(reach, (line.intercept + line.slope * reach) / _MB, color=BLUE, linewidth=1.6,
               label="fit")  # fmt: skip
@@ -109,24 +109,24 @@ def _draw_fit(axes: Axes, points: pd.DataFrame, line: Line, words: str) -> None:
     )  # fmt: skip
     top = (line.intercept + line.slope * float(reach[1])) / _MB
     axes.annotate(
-        f"{quantities.size(line.slope)} a client", (float(reach[1]), top),
+        f"{quantities.size(line.slope)} per client", (float(reach[1]), top),
         xytext=(-8, -2), textcoords="offset points", ha="right", va="bottom", color=BLUE,
     )  # fmt: skip
     axes.set_xlabel("clients")
     axes.set_xlim(0, reach[1])
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    _megabytes(axes, f"{words.rsplit('(', 1)[-1].rstrip(')')}, MB")
+    _megabytes(axes, f"{found.memory.short}, MB")
     axes.tick_params(axis="y", labelcolor=MUTED)
 
 
 def leak_cycles(run: RunFrames) -> Chart:
-    """Return the gateway's memory after each cycle of everybody leaving, with the fitted line."""
+    """Return the gateway's memory after each drop of a group, with the fitted line."""
     found = cycle_levels(run)
     measured = measure(run, "memory.per_cycle")
     key = "cycles"
     if found.empty:
-        return Chart(key, f"No cycles to show: {measured.why}", "")
+        return Chart(key, f"No leak over cycles: {measured.why}", "")
     line = cycle_line(run)
 
     def draw(size: Size) -> Figure:
@@ -139,14 +139,14 @@ def leak_cycles(run: RunFrames) -> Chart:
             axes.plot(reach, (line.intercept + line.slope * reach) / _MB, color=BLUE,
                       linewidth=1.6, label="fit")  # fmt: skip
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-        axes.set_xlabel("cycle of coming and going")
-        _megabytes(axes, "memory once they left, MB")
+        axes.set_xlabel("cycle")
+        _megabytes(axes, "memory after the drop, MB")
         low, high = axes.get_ylim()
         middle, least = (low + high) / 2, 0.02 * high
         axes.set_ylim(min(low, middle - least), max(high, middle + least))
         return figure
 
-    note = "Each dot: the gateway's memory after a group had left, before it returned."
+    note = "Each dot is the gateway's memory after the group dropped and before it returned."
     table = found.rename(columns={"value": "memory_bytes"}).head(MOST_ROWS)
     return Chart(key, _cycles_title(run, found), note, draw, table)
 
@@ -155,21 +155,18 @@ def _cycles_title(run: RunFrames, found: pd.DataFrame) -> str:
     measured = measure(run, "memory.per_cycle")
     if measured.value is None:
         cycles = quantities.counted(len(found), "cycle")
-        return f"{cycles} of coming and going; a slope needs {FEWEST_CYCLES}"
+        return f"Too few cycles for a leak rate: {cycles}, and a slope needs {FEWEST_CYCLES}"
     low, high = quantities.size(measured.low), quantities.size(measured.high)
     told = (
-        f"After {quantities.counted(len(found), 'cycle')} {quantities.size(measured.value)} "
-        f"stays of each client and cycle (95 %: {low} to {high})"
+        f"Each client leaves {quantities.size(measured.value)} behind per cycle "
+        f"(95 %: {low} to {high}, {quantities.counted(len(found), 'cycle')})"
     )
     left = {
-        words: found_left.value
-        for metric, words in (
-            ("memory.left_sessions", "sessions"),
-            ("memory.left_fds", "descriptors"),
-        )
+        noun: found_left.value
+        for metric, noun in _LEFT.items()
         if (found_left := measure(run, metric)).value is not None
     }
     if left and not any(left.values()):
-        return f"{told}; {' and '.join(left)} are back to what they were"
-    parts = [f"{value:+,.0f} {words}" for words, value in left.items()]
+        return f"{told}; no {' or '.join(left)} are left behind"
+    parts = [f"{value:+,.0f} {noun}" for noun, value in left.items()]
     return f"{told}; left behind: {', '.join(parts)}" if parts else told

@@ -1,4 +1,4 @@
-"""Two runs side by side: the same metric, and how much larger it is at each quantile."""
+"""Two runs compared: a metric by percentile, and its ratio."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from reports import intervals, quantities
+from reports.believability import left_out
 from reports.charts.axes import name_lines, span_axis
 from reports.charts.canvas import BLUE, MUTED, ORANGE, Chart, Size, new_figure
 from reports.charts.figures import MOST_POINTS, merged, words
 from reports.charts.latency import percentile_axis, spectrum_of
-from reports.frames import RunFrames
 from reports.measures.histograms import histogram_of
 from reports.measures.latency import SOURCES
-from reports.taint import left_out
+from reports.run_frames import RunFrames
 
 _AT: Final = (0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9999)
 _DRAWS: Final = 400
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ratio:
+class QuantileRatio:
     """Head over base at one quantile, with a 95 % interval."""
 
     quantile: float
@@ -42,39 +42,43 @@ class Ratio:
         return self.head_ns / self.base_ns
 
 
-def quantile_ratios(run_base: RunFrames, run_head: RunFrames, metric: str) -> list[Ratio]:
-    """Return head over base at the quantiles that both runs carry.
+def quantile_ratios(run_base: RunFrames, run_head: RunFrames, metric: str) -> list[QuantileRatio]:
+    """Return head over base at the quantiles that both runs support.
 
-    The interval is a moving-block bootstrap over the seconds of either run, drawn apart. It
-    knows nothing of what differs between two starts of the same gateway: for a verdict, pairs
-    of runs are compared.
+    The interval is a moving-block bootstrap over the seconds of each run. It does not cover
+    differences between two starts of the same gateway, so a verdict needs pairs of runs.
+
+    Args:
+        run_base: the run to compare with.
+        run_head: the run that is compared.
+        metric: a name of ``reports.measures.latency.SOURCES``.
     """
     base, head = (_judged(run, metric) for run in (run_base, run_head))
     if not base.n or not head.n:
         return []
     carried = [q for q in _AT if min(base.n, head.n) >= intervals.samples_needed(q)]
     drawn = [_drawn(each, carried, seed) for each, seed in ((base, 1), (head, 2))]
-    fewest = min(len(each) for each in drawn)  # a draw of seconds without a value is none
+    fewest = min(len(each) for each in drawn)  # draws without a value are dropped
     found = []
     for place, quantile in enumerate(carried):
         before, after = (intervals.quantile_of(each, quantile) for each in (base, head))
         ratios = drawn[1][:fewest, place] / drawn[0][:fewest, place]
         low, high = np.quantile(ratios, [0.025, 0.975])
         found.append(
-            Ratio(
+            QuantileRatio(
                 quantile=quantile, base_ns=before, head_ns=after, low=float(low), high=float(high)
             )
         )
     return found
 
 
-def _judged(run: RunFrames, metric: str) -> intervals.Histogram:
+def _judged(run: RunFrames, metric: str) -> intervals.StackedHistogram:
     series, phases = SOURCES[metric]
     return histogram_of(run, series, phases, without=left_out(run))
 
 
 def _drawn(
-    histogram: intervals.Histogram, quantiles: list[float], seed: int
+    histogram: intervals.StackedHistogram, quantiles: list[float], seed: int
 ) -> npt.NDArray[np.float64]:
     """Return quantiles (columns) of resampled runs (rows)."""
     compact = merged(histogram, MOST_POINTS)
@@ -99,11 +103,20 @@ def compare_quantiles(
     metric: str = "push",
     names: tuple[str, str] = ("base", "head"),
 ) -> Chart:
-    """Return a metric of two runs, one over the other, and head over base by quantile."""
+    """Return a metric of two runs by percentile, and head over base.
+
+    Args:
+        base: the run to compare with.
+        head: the run that is compared.
+        metric: a name of ``reports.measures.latency.SOURCES``.
+        names: of base and head.
+    """
     key = f"pair-{metric.replace('.', '-').replace('_', '-')}"
     ratios = quantile_ratios(base, head, metric)
     if not ratios:
-        return Chart(key, f"No {words(metric)} to compare: one of the runs has too few values", "")
+        return Chart(
+            key, f"No comparison of {words(metric)}: one of the runs has too few values", ""
+        )
     curves = [spectrum_of(_judged(run, metric)) for run in (base, head)]
 
     def draw(size: Size) -> Figure:
@@ -121,13 +134,13 @@ def compare_quantiles(
         return figure
 
     note = (
-        "Above: both runs. Below: their ratio at quantiles that both carry, with a 95 % interval "
-        "of a bootstrap over each run's seconds; two runs do not show what differs between starts."
+        "Above: both runs. Below: their ratio, with a 95 % interval from a bootstrap over each "
+        "run's seconds. Differences between two starts of one gateway are not included."
     )
     return Chart(key, _title(metric, ratios, names), note, draw, _table(ratios, names))
 
 
-def _draw_ratios(axes: Axes, ratios: list[Ratio], names: tuple[str, str]) -> None:
+def _draw_ratios(axes: Axes, ratios: list[QuantileRatio], names: tuple[str, str]) -> None:
     nines = [-np.log10(1 - ratio.quantile) for ratio in ratios]
     axes.axhline(1.0, color=ORANGE, linewidth=1.1, linestyle=(0, (5, 3)))
     axes.vlines(
@@ -142,17 +155,18 @@ def _draw_ratios(axes: Axes, ratios: list[Ratio], names: tuple[str, str]) -> Non
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g} ×"))
 
 
-def _title(metric: str, ratios: list[Ratio], names: tuple[str, str]) -> str:
+def _title(metric: str, ratios: list[QuantileRatio], names: tuple[str, str]) -> str:
     told = min(ratios, key=lambda ratio: abs(ratio.quantile - 0.99))
     name = f"p{told.quantile * 100:g}"
     spans = f"{quantities.span(told.base_ns)} → {quantities.span(told.head_ns)}"
     interval = f"95 %: {told.low:.2f} to {told.high:.2f}; {spans}"
-    head = f"{words(metric).capitalize()} {name} of {names[1]} is {told.value:.2f} times"
-    unsure = ", no difference that these runs can show" if told.low <= 1 <= told.high else ""
-    return f"{head} {names[0]}'s ({interval}){unsure}"
+    head = f"{words(metric).capitalize()} {name} of {names[1]} is {told.value:.2f} times {names[0]}"
+    if told.low <= 1 <= told.high:
+        head = f"No visible difference: {head[0].lower()}{head[1:]}"
+    return f"{head} ({interval})"
 
 
-def _table(ratios: list[Ratio], names: tuple[str, str]) -> pd.DataFrame:
+def _table(ratios: list[QuantileRatio], names: tuple[str, str]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
@@ -160,8 +174,8 @@ def _table(ratios: list[Ratio], names: tuple[str, str]) -> pd.DataFrame:
                 f"{names[0]}_ns": ratio.base_ns,
                 f"{names[1]}_ns": ratio.head_ns,
                 "ratio": ratio.value,
-                "from": ratio.low,
-                "to": ratio.high,
+                "low": ratio.low,
+                "high": ratio.high,
             }
             for ratio in ratios
         ]

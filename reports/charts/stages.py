@@ -1,15 +1,18 @@
-"""Where a push's time goes: stage by stage, stream by stream, copy by copy."""
+"""Where the time of a push goes: by stage, by kind of stream, and over its copies."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from loadtests.results import Series
 from reports import quantities
 from reports.charts.axes import limit_line, name_lines, span_axis, time_axis
-from reports.charts.canvas import BLUE, MUTED, Chart, Size, new_figure
+from reports.charts.canvas import BLUE, GRID, INK, MUTED, SURFACE, Chart, Size, new_figure
 from reports.charts.figures import (
     Spread,
     families_of,
@@ -19,20 +22,19 @@ from reports.charts.figures import (
     spreads_table,
     upper_limit,
 )
-from reports.charts.ranges import NOTE, draw_ranges
-from reports.frames import RunFrames
 from reports.measures.latency import SOURCES
+from reports.run_frames import RunFrames
 
 STAGES: Final = (
     ("accept", "accept"),
     ("kernel", "gateway and kernel"),
     ("read", "read"),
 )
-"""The stages of a push, in their order, and what a chart calls them."""
+"""The stages of a push, in order, with their names in the chart."""
 _MEANINGS: Final = (
-    "Accept: from the publisher's intended time to its number. Gateway and kernel: from the "
-    "number to the client's kernel. Read: from there to the read stamp, the generator's own "
-    "share. The last two on sampled users; quantiles of stages do not add up."
+    "Accept: from the publisher's intended time to the sequence number. Gateway and kernel: from "
+    "there to the client's kernel. Read: from there to the client's read, inside the generator. "
+    "The last two are sampled. Quantiles of stages do not add up."
 )
 
 
@@ -41,11 +43,11 @@ def latency_by_stage(run: RunFrames) -> Chart:
     stages = [found for metric, name in STAGES if (found := spread_of(run, metric, name=name))]
     key = "latency-by-stage"
     if not stages:
-        why = run.absences.get("hist") or "no stage of a push was timed apart"
-        return Chart(key, f"No stages to show: {why}", "")
-    whole = spread_of(run, "push", name="push, the whole")
+        why = run.absences.get("hist") or "no stage of a push was timed"
+        return Chart(key, f"No stages: {why}", "")
+    whole = spread_of(run, "push", name="whole push")
     if whole is None:
-        whole = spread_of(run, "push_service", name="push from its number")
+        whole = spread_of(run, "push_service", name="push service")
     rows = [whole, *stages] if whole else stages
 
     def draw(size: Size) -> Figure:
@@ -58,15 +60,15 @@ def latency_by_stage(run: RunFrames) -> Chart:
 def _stage_title(whole: Spread | None, stages: list[Spread]) -> str:
     slowest = max(stages, key=lambda stage: stage.values_ns.get(0.99, 0.0))
     parts = ", ".join(f"{stage.name} {stage.told(0.5)}" for stage in stages)
-    head = f"Of a push's {whole.told(0.5)} (p50)" if whole else "Of a push (p50)"
+    head = f"at p50: {whole.name} {whole.told(0.5)}, {parts}" if whole else f"at p50: {parts}"
     if 0.99 not in slowest.values_ns:
-        return f"{head}: {parts}"
-    most = f"most goes to {slowest.name}, {slowest.told(0.99)} ({slowest.interval()})"
-    return f"{head}: {parts}; at p99 {most}"
+        return f"Stages {head}"
+    most = f"The slowest stage at p99 is {slowest.name}, {slowest.told(0.99)}"
+    return f"{most} ({slowest.interval()}); {head}"
 
 
 def latency_by_family(run: RunFrames) -> Chart:
-    """Return pushes by kind of stream, on one scale."""
+    """Return push latency by kind of stream, on one scale."""
     key = "latency-by-stream"
     metric = "push" if families_of(run, Series.PUSH) else "push_service"
     rows = [
@@ -75,13 +77,13 @@ def latency_by_family(run: RunFrames) -> Chart:
         if (found := spread_of(run, metric, name=family, family=family))
     ]
     if not rows:
-        why = run.absences.get("hist") or "no push tells its kind of stream"
-        return Chart(key, f"No kinds of stream to show: {why}", "")
+        why = run.absences.get("hist") or "no push names its kind of stream"
+        return Chart(key, f"No kinds of stream: {why}", "")
 
     def draw(size: Size) -> Figure:
         return draw_ranges(size, rows, f"{words} in the steady phase")
 
-    words = "push" if metric == "push" else "push from its number"
+    words = "push" if metric == "push" else "push service"
     return Chart(key, _family_title(rows), NOTE, draw, spreads_table(rows, "stream"))
 
 
@@ -89,23 +91,23 @@ def _family_title(rows: list[Spread]) -> str:
     judged = [row for row in rows if 0.99 in row.values_ns]
     if len(judged) < 2:
         row = rows[0]
-        return f"Pushes of {row.name} took {row.told(0.5)} (p50, n = {quantities.count(row.n)})"
+        return f"Pushes of {row.name} took {row.told(0.5)} at p50 (n = {quantities.count(row.n)})"
     slowest = max(judged, key=lambda row: row.values_ns[0.99])
     quickest = min(judged, key=lambda row: row.values_ns[0.99])
     return (
-        f"At p99 the slowest streams are {slowest.name}, {slowest.told(0.99)} "
-        f"({slowest.interval()}), the quickest {quickest.name}, {quickest.told(0.99)}"
+        f"The slowest streams at p99 are {slowest.name}, {slowest.told(0.99)} "
+        f"({slowest.interval()}), the fastest {quickest.name}, {quickest.told(0.99)}"
     )
 
 
 def fanout_skew(run: RunFrames) -> Chart:
-    """Return how far apart the copies of one publication came, over time."""
+    """Return the time from first to last copy of a publication, over time."""
     whole = spread_of(run, "fanout.skew")
     frame = quantiles_over_time(run, Series.FANOUT_SKEW, (0.5, 0.99, 1.0))
     key = "fan-out-skew"
     if whole is None:
         why = run.absences.get("hist") or "no publication had two copies in one process"
-        return Chart(key, f"No fan-out to show: {why}", "")
+        return Chart(key, f"No fan-out: {why}", "")
 
     def draw(size: Size) -> Figure:
         figure, (axes,) = new_figure(size)
@@ -124,8 +126,80 @@ def fanout_skew(run: RunFrames) -> Chart:
         return figure
 
     title = (
-        f"The last copy of a publication came {whole.told(0.5)} after the first (p50), "
+        f"The last copy of a publication arrived {whole.told(0.5)} after the first at p50, "
         f"{whole.told(0.99)} at p99 ({whole.interval()}, n = {quantities.count(whole.n)})"
     )
-    note = "From the first to the last read stamp of one publication within one process."
+    note = "From the first to the last read of one publication within one process."
     return Chart(key, title, note, draw, seconds_table(run, Series.FANOUT_SKEW))
+
+
+NOTE = (
+    "Dot: p50. Bar: up to p99, with both values beside it. Tick: slowest. All rows share one "
+    "logarithmic scale."
+)
+
+
+def draw_ranges(
+    size: Size,
+    spreads: Sequence[Spread],
+    label: str,
+    *,
+    scale_ns: tuple[float, float] | None = None,
+) -> Figure:
+    """Return a figure with one row per spread: p50, p99 and the slowest value.
+
+    Args:
+        size: of the drawing.
+        spreads: the rows, first on top.
+        label: of the axis.
+        scale_ns: ends of the axis; None for those of the values.
+    """
+    stacked = size.width < 6
+    figure, (axes,) = new_figure(size, height=0.75 + (0.52 if stacked else 0.36) * len(spreads))
+    for row, spread in enumerate(spreads):
+        _draw_row(axes, row, spread, stacked=stacked)
+    low, high = scale_ns or scale_of(spreads)
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    subs = (1.0,) if high / low > (200 if stacked else 20_000) else (1.0, 3.0)
+    axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=12))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: quantities.limit_span(value)))
+    axes.set_xlabel(label)
+    axes.set_ylim(len(spreads) - 0.5, -0.75)
+    axes.grid(visible=False, axis="y")
+    axes.grid(visible=True, axis="x")
+    names = [] if stacked else [spread.name for spread in spreads]
+    axes.set_yticks(range(len(names)), names, color=INK)
+    return figure
+
+
+def scale_of(spreads: Sequence[Spread]) -> tuple[float, float]:
+    """Return the ends (ns) of an axis that holds all spreads."""
+    low = min(min(spread.values_ns.values()) for spread in spreads)
+    high = max(spread.values_ns[1.0] for spread in spreads)
+    return max(low, 1_000) / 1.8, max(high, 2_000) * 1.8
+
+
+def _draw_row(axes: Axes, row: int, spread: Spread, *, stacked: bool) -> None:
+    middle, slowest = (max(spread.values_ns[q], 1_000) for q in (0.5, 1.0))
+    most = max((q for q in spread.values_ns if q <= 0.99), default=0.5)
+    end = max(spread.values_ns[most], 1_000)
+    axes.plot((end, slowest), (row, row), color=GRID, linewidth=1.4, label=f"_to the slowest {row}")
+    axes.plot((middle, end), (row, row), color=BLUE, linewidth=3, solid_capstyle="butt",
+              label=f"_{spread.name}")  # fmt: skip
+    axes.plot([middle], [row], "o", color=BLUE, markersize=7, markeredgecolor=SURFACE,
+              label=f"_{spread.name} p50")  # fmt: skip
+    axes.plot([slowest], [row], "|", color=MUTED, markersize=8, label=f"_{spread.name} slowest")
+    told = f"{spread.told(0.5)} to {spread.told(most)}"
+    if not stacked:
+        axes.annotate(
+            told, (1.0, row), xycoords=("axes fraction", "data"), xytext=(5, 0),
+            textcoords="offset points", ha="left", va="center", color=INK, annotation_clip=False,
+        )  # fmt: skip
+    else:
+        axes.annotate(
+            f"{spread.name}: {told}", (0.0, row),
+            xycoords=("axes fraction", "data"), xytext=(2, 6), textcoords="offset points",
+            va="bottom", color=INK,
+        )  # fmt: skip

@@ -1,4 +1,4 @@
-"""How a crowd that was dropped at once came back, and when its prices were fresh again."""
+"""Reconnect storm: when the dropped clients were back, and when their prices were fresh."""
 
 from __future__ import annotations
 
@@ -7,51 +7,51 @@ from matplotlib.figure import Figure
 from loadtests.results import Event, Series
 from reports import quantities
 from reports.charts.canvas import BLUE, GREEN, Chart, Size, new_figure
-from reports.charts.curves import Arrivals, arrivals_of, arrivals_table, draw_arrivals, told
-from reports.frames import RunFrames
+from reports.charts.curves import ArrivalCurve, curve_of, curves_table, draw_curves, told
 from reports.measures.histograms import EVERY_PHASE, histogram_of
-from reports.metrics import measure
+from reports.measures.registry import measure
+from reports.run_frames import RunFrames
 
 
 def storm_recovery(run: RunFrames) -> Chart:
-    """Return the share of dropped members that were back, and fresh, by time since the drop."""
+    """Return the share of dropped clients that were back and fresh, over time since the drop."""
     came = members_back(run)
     missing = int(measure(run, "storm.not_back").value or 0)
     curves = {
         name: curve
         for name, series in (("back", Series.STORM_BACK), ("fresh", Series.STORM_FRESH))
-        if (curve := arrivals_of(run, series, name, came + missing))
+        if (curve := curve_of(run, series, name, came + missing))
     }
     key = "storm"
     if "back" not in curves:
-        return Chart(key, f"No storm to show: {measure(run, 'storm.back', 'p99').why}", "")
+        return Chart(key, f"No reconnect storm: {measure(run, 'storm.back', 'p99').why}", "")
 
     def draw(size: Size) -> Figure:
         figure, (axes,) = new_figure(size)
-        draw_arrivals(axes, curves, (BLUE, GREEN))
+        draw_curves(axes, curves, (BLUE, GREEN))
         axes.set_xlabel("seconds since the drop")
-        axes.set_ylabel("share of the dropped")
+        axes.set_ylabel("share of dropped clients")
         return figure
 
     note = (
         "Back: the next welcome. Fresh: the first market event after it. Dots: 50, 95, 99 and "
-        "100 % of those who were dropped; all storms of the run together."
+        "100 % of the dropped clients. All storms of the run together."
     )
-    return Chart(key, _title(run, curves), note, draw, arrivals_table(curves))
+    return Chart(key, _title(run, curves), note, draw, curves_table(curves))
 
 
 def members_back(run: RunFrames) -> int:
-    """Return how many members came back, in whatever phase."""
+    """Return how many members came back, in any phase."""
     return histogram_of(run, Series.STORM_BACK, EVERY_PHASE).n
 
 
-def _title(run: RunFrames, curves: dict[str, Arrivals]) -> str:
+def _title(run: RunFrames, curves: dict[str, ArrivalCurve]) -> str:
     back = curves["back"]
-    words = f"Of {quantities.counted(back.whole, 'dropped client')}, back: {told(back)}"
+    words = f"{quantities.counted(back.whole, 'dropped client')} back: {told(back)}"
     if "fresh" in curves:
         words += f"; fresh: {told(curves['fresh'])}"
     rows = run["events"]
     tried = rows[rows["event"] == str(Event.ATTEMPT)]
     if len(tried):
-        words += f" · {quantities.counted(len(tried), 'attempt')}"
+        words += f"; {quantities.counted(len(tried), 'attempt')}"
     return words

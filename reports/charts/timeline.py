@@ -1,4 +1,4 @@
-"""The run second by second: who was there, what was asked, what came, how both sides felt."""
+"""The run over time: clients, load, deliveries, latency, errors, CPU and loop lag."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from matplotlib.figure import Figure
 
 from loadtests.results import Series
 from reports import quantities
-from reports.charts.axes import count_axis, name_lines, shade_seconds, span_axis, time_axis
+from reports.believability import dirty_seconds
+from reports.charts.axes import (
+    count_axis,
+    mark_commands,
+    name_lines,
+    shade_seconds,
+    span_axis,
+    time_axis,
+)
 from reports.charts.canvas import (
     BLUE,
     GREEN,
@@ -23,11 +31,9 @@ from reports.charts.canvas import (
     Size,
     new_figure,
 )
-from reports.charts.commands import mark_commands
 from reports.charts.figures import MOST_POINTS, quantiles_over_time
 from reports.charts.generator import cpu_shares
-from reports.frames import RunFrames
-from reports.taint import tainted_seconds
+from reports.run_frames import RunFrames
 
 Panel = Callable[[Axes], None]
 
@@ -36,10 +42,10 @@ _PANEL_INCHES: Final = 1.15
 
 
 def flows(run: RunFrames, most: int = MOST_POINTS) -> pd.DataFrame:
-    """Return the run by second, all processes added up: ``t_s`` and what ``timeline`` counts.
+    """Return the ``timeline`` counts of each second, summed over processes.
 
-    Counts are a second's; of a run of more than ``most`` seconds, the mean over each of that
-    many equal spans, but for errors and missed, which are added up.
+    A run of more than ``most`` seconds gives that many equal spans: the mean of each column, and
+    the sum of errors and missed.
     """
     rows = run["timeline"].groupby("t_s", as_index=False)[list(_SUMMED)].sum()
     width = -(-max(len(rows), 1) // most)
@@ -53,13 +59,13 @@ def flows(run: RunFrames, most: int = MOST_POINTS) -> pd.DataFrame:
 
 
 def run_timeline(run: RunFrames) -> Chart:
-    """Return clients, load, deliveries, latencies, errors, the gateway and the generator."""
+    """Return clients, load, deliveries, latency, errors, CPU and loop lag over time."""
     rows = flows(run)
     key = "timeline"
     if rows.empty:
-        return Chart(key, f"No timeline to show: {run.why_absent('timeline')}", "")
+        return Chart(key, f"No timeline: {run.why_absent('timeline')}", "")
     panels = _panels(run, rows)
-    tainted = tainted_seconds(run)
+    dirty = dirty_seconds(run)
 
     def draw(size: Size) -> Figure:
         figure, all_axes = new_figure(
@@ -69,7 +75,7 @@ def run_timeline(run: RunFrames) -> Chart:
             panel(axes)
             axes.set_ylabel("")
             axes.set_title(name, loc="left", fontsize=size.font, pad=3)
-            shade_seconds(axes, tainted["t_s"])
+            shade_seconds(axes, dirty)
             time_axis(axes, run, named=axes is all_axes[0])
             mark_commands(axes, run, named=axes is all_axes[0])
             name_lines(axes)
@@ -77,20 +83,20 @@ def run_timeline(run: RunFrames) -> Chart:
             axes.set_xlabel("")
         return figure
 
-    note = "One second a point, all processes added up; latencies on logarithmic scales."
-    if len(tainted):
-        note += " Striped: tainted seconds, in which machine or generator was not to be trusted."
-    return Chart(key, _title(run, rows, len(tainted)), note, draw, _table(run))
+    note = "One point per second, all processes summed. Latencies have logarithmic scales."
+    if len(dirty):
+        note += " Hatched: seconds disturbed by the host or the generator."
+    return Chart(key, _title(run, rows, len(dirty)), note, draw, _table(run))
 
 
 def _panels(run: RunFrames, rows: pd.DataFrame) -> dict[str, Panel]:
-    """Return what there is to draw, by the words above it."""
+    """Return the panels, by the title above each."""
     panels: dict[str, Panel] = {
         "clients": lambda axes: _counts(axes, rows, {"clients": BLUE}, named=False),
-        "offered and begun, a second": lambda axes: _counts(
+        "offered and sent per second": lambda axes: _counts(
             axes, rows, {"offered": ORANGE, "sent": BLUE}, dashed="offered"
         ),
-        "delivered, a second": lambda axes: _counts(axes, rows, {"received": BLUE}, named=False),
+        "delivered per second": lambda axes: _counts(axes, rows, {"received": BLUE}, named=False),
     }
     for series, words, colour in (
         (Series.PUSH, "push latency", BLUE),
@@ -99,7 +105,7 @@ def _panels(run: RunFrames, rows: pd.DataFrame) -> dict[str, Panel]:
         frame = quantiles_over_time(run, series, (0.5, 0.99))
         if len(frame):
             panels[words] = _latency_panel(frame, colour)
-    panels["errors and missed, a second"] = lambda axes: _counts(
+    panels["errors and missed per second"] = lambda axes: _counts(
         axes, rows, {"errors": ORANGE, "missed": PURPLE}, dashed="missed"
     )
     shares = cpu_shares(run)
@@ -107,7 +113,7 @@ def _panels(run: RunFrames, rows: pd.DataFrame) -> dict[str, Panel]:
         panels["CPU, cores"] = _cpu_panel(shares)
     lag = quantiles_over_time(run, Series.LOOP_LAG, (0.99,))
     if len(lag):
-        panels["generator's loop lag, p99"] = _lag_panel(lag)
+        panels["generator loop lag, p99"] = _lag_panel(lag)
     return panels
 
 
@@ -169,26 +175,28 @@ def _lag_panel(lag: pd.DataFrame) -> Panel:
     return panel
 
 
-def _title(run: RunFrames, rows: pd.DataFrame, tainted: int) -> str:
+def _title(run: RunFrames, rows: pd.DataFrame, dirty: int) -> str:
     steady = run["timeline"]
     steady = steady[steady["phase"] == "steady"]
     clients = int(rows["clients"].max())
-    told = f"{quantities.counted(clients, 'client')} at most"
+    told = f"Up to {quantities.counted(clients, 'client')}"
     seconds = steady["t_s"].nunique()
     if seconds:
         offered, received = (
             float(steady[name].sum()) / seconds for name in ("offered", "received")
         )
-        told += f"; in the steady phase {offered:,.0f} a second offered, {received:,.0f} delivered"
+        told += (
+            f", {offered:,.0f} offered and {received:,.0f} delivered per second in the steady phase"
+        )
     errors, missed = (int(run["timeline"][name].sum()) for name in ("errors", "missed"))
     told += f"; {quantities.counted(errors, 'error')}, {missed:,} missed"
-    if tainted:
-        told += f", {quantities.counted(tainted, 'second')} tainted"
+    if dirty:
+        told += f", {quantities.counted(dirty, 'second')} disturbed"
     return told
 
 
 def _table(run: RunFrames) -> pd.DataFrame:
-    """Return the timeline in few rows, with the push p99 of the same spans."""
+    """Return the timeline and the push p99 in at most ``MOST_ROWS`` rows."""
     table = flows(run, MOST_ROWS)
     push = quantiles_over_time(run, Series.PUSH, (0.99,), most=MOST_ROWS)
     named = push.rename(columns={0.99: "push p99_ns"})[["t_s", "push p99_ns"]]

@@ -1,4 +1,4 @@
-"""How far every time budget is from its limit, on one scale."""
+"""The distance of every budget from its limit, on one scale."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ MARKERS: Final = {
     Verdict.INCONCLUSIVE: ("D", PURPLE),
     Verdict.INVALID: ("s", MUTED),
 }
-"""Marker and colour of each verdict; the shapes are those of the table."""
+"""Marker and colour of each verdict, with the shapes of the table."""
 
 
 def verdict_forest(outcome: RunVerdict) -> Chart:
-    """Return each measured budget of a span, size or ratio as a share of its limit."""
+    """Return each measured time, size or ratio as a share of its limit."""
     shown = [decision for decision in outcome.decisions if _is_drawn(decision)]
     key = "distance-to-limits"
     if not shown:
-        return Chart(key, "No budget but of counts was measured, so no distance can be drawn", "")
+        return Chart(key, "No distances to limits: only counts were measured", "")
 
     def draw(size: Size) -> Figure:
         stacked = size.width < 6
@@ -52,7 +52,7 @@ def verdict_forest(outcome: RunVerdict) -> Chart:
 
 
 def _is_drawn(decision: Decision) -> bool:
-    """Only what is more than nothing has a place on a scale of ratios."""
+    """Return whether a decision has a place on a logarithmic scale."""
     return (
         decision.kind != "count"
         and (decision.measurement.value or 0) > 0
@@ -62,14 +62,13 @@ def _is_drawn(decision: Decision) -> bool:
 
 def _note(outcome: RunVerdict, shown: int) -> str:
     words = (
-        "Measured value over its limit, with its 95 % interval, on a logarithmic scale; the "
-        "dashed line is the limit. Circle: pass, cross: fail, diamond: inconclusive, "
-        "square: invalid."
+        "Measured value over its limit with its 95 % interval, on a logarithmic scale. The dashed "
+        "line is the limit. Circle: pass. Cross: fail. Diamond: inconclusive. Square: invalid."
     )
     rest = len(outcome.decisions) - shown
     if not rest:
         return words
-    return f"{words} In the table alone, being counts or without a value: {rest}."
+    return f"{words} Only in the table: {rest} counts, or budgets without a value."
 
 
 def share(decision: Decision, value: float) -> float:
@@ -86,7 +85,7 @@ def _title(shown: list[Decision]) -> str:
     measured = quantities.quantity(nearest.measurement.value, nearest.kind)
     ratio = share(nearest, nearest.measurement.value or 0)
     percent = f"{ratio:,.0%}".replace("%", " %")
-    told = "The tightest budget is" if closeness(nearest) <= 1 else "Furthest beyond its limit is"
+    told = "The tightest budget is" if closeness(nearest) <= 1 else "The worst budget is"
     return f"{told} {nearest.budget.text}: measured {measured}, {percent} of the limit"
 
 

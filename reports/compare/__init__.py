@@ -1,5 +1,4 @@
-"""Compare two gateways by blocks, short runs on a fresh gateway each. See ``reports.pairs``.
+"""Compare two gateways by blocks: short runs, each on a fresh gateway (``reports.shifts``).
 
-``python -m reports.compare`` judges blocks that lie in run directories; ``tidegate compare``
-makes them, or takes stored ones. Importing the package imports nothing.
+``python -m reports.compare`` judges stored blocks; ``tidegate compare`` also runs them.
 """

@@ -1,6 +1,6 @@
-"""``python -m reports.compare --base RUN… --head RUN…``: judge blocks that are there.
+"""``python -m reports.compare --base RUN… --head RUN…``: judge stored blocks.
 
-Prints the comparison and writes what is asked for. The exit code is
+Prints the comparison and writes the outputs named by options. The exit code is a
 ``loadtests.results.ExitCode``.
 """
 
@@ -70,12 +70,15 @@ def _tell_github(found: Comparison, head: Sequence[Block], environment: Mapping[
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m reports.compare", description="Judge the head's blocks by the base's."
+        prog="python -m reports.compare",
+        description="Compare the blocks of head with those of base.",
     )
     runs = "a run directory, or a directory of runs; several may be given"
     parser.add_argument("--base", type=Path, nargs="+", required=True, help=runs)
     parser.add_argument("--head", type=Path, nargs="+", required=True, help=runs)
-    parser.add_argument("--budgets", type=Path, help="TOML file laid over the head's budgets")
+    parser.add_argument(
+        "--budgets", type=Path, help="TOML file of budgets to lay over the head's own"
+    )
     parser.add_argument("--json", type=Path, help="write compare.json here")
     parser.add_argument("--junit", type=Path, help="write JUnit XML here")
     parser.add_argument("--summary", type=Path, help="write Markdown here")

@@ -1,4 +1,4 @@
-"""Blocks: the runs of one side, which of them can be believed, and who is whose neighbour."""
+"""Blocks: the runs of each side, their validity, and their pairs."""
 
 from __future__ import annotations
 
@@ -8,42 +8,42 @@ from functools import cached_property
 from pathlib import Path
 
 from loadtests.results import MANIFEST
+from reports.believability import Check, check_run
 from reports.errors import NotARunError
-from reports.frames import RunFrames, read_run
-from reports.metrics import measure
-from reports.validity import Check, check_validity
+from reports.measures.registry import measure
+from reports.run_frames import RunFrames, read_run
 from scenarios.schema import METRICS, Budget
 
 
 @dataclass(frozen=True)
 class Block:
-    """One run of one side; reading a value keeps it."""
+    """One run of one side."""
 
     run: RunFrames
 
     @property
     def run_id(self) -> str:
-        """Its name."""
+        """The run's id."""
         return self.run.manifest.run_id
 
     @property
     def created(self) -> str:
-        """When it was made, as text that sorts like time."""
+        """The time of its creation, as text that sorts like time."""
         return str(self.run.manifest.facts.get("created") or self.run_id)
 
     @cached_property
     def checks(self) -> tuple[Check, ...]:
-        """Its validity."""
-        return check_validity(self.run)
+        """Its validity checks."""
+        return check_run(self.run)
 
     @property
     def doubt(self) -> str:
-        """Why its times cannot be believed; empty when they can."""
+        """Why its times are invalid; empty when they are valid."""
         broken = [check for check in self.checks if check.ok is False]
         return f"{broken[0].name}: {broken[0].why}" if broken else ""
 
     def value(self, budget: Budget) -> float | None:
-        """Return what a budget judges in this block; None where it has no data, or no size."""
+        """Return the value that a budget judges; None without a value above 0."""
         found = measure(self.run, budget.metric, budget.statistic).value
         return found if found is not None and found > 0 else None
 
@@ -53,10 +53,10 @@ class Sides:
     """The blocks of a comparison that count.
 
     Attributes:
-        base: in the order of time.
-        head: in the order of time; where ``is_paired``, each beside its neighbour.
-        is_paired: whether blocks of the two sides alternated, so that neighbours are pairs.
-        excluded: blocks that do not count for times, each with the reason.
+        base: in order of time.
+        head: in order of time; where ``is_paired``, at the place of its pair.
+        is_paired: whether the blocks of the two sides alternated.
+        excluded: ids of blocks whose times are invalid, each with the reason.
     """
 
     base: tuple[Block, ...]
@@ -66,7 +66,7 @@ class Sides:
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
-    """Return the run directories that paths name: a run each, or a directory of runs.
+    """Return the run directories under paths; each path is a run or a directory of runs.
 
     Raises:
         NotARunError: a path is neither.
@@ -76,7 +76,7 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
         if (path / MANIFEST).exists():
             found.append(path)
             continue
-        # A link, such as runs/latest, is another name of a run that is there already.
+        # A link, such as runs/latest, is a second name of a run.
         inside = sorted(
             one.parent for one in path.glob(f"*/{MANIFEST}") if not one.parent.is_symlink()
         )
@@ -87,7 +87,7 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
 
 
 def read_blocks(paths: Iterable[Path]) -> tuple[Block, ...]:
-    """Return the blocks of one side in the order of time.
+    """Return the blocks of one side in order of time.
 
     Raises:
         ReportError: one of them cannot be read.
@@ -97,10 +97,9 @@ def read_blocks(paths: Iterable[Path]) -> tuple[Block, ...]:
 
 
 def pair_up(base: Sequence[Block], head: Sequence[Block]) -> Sides:
-    """Return the blocks that count, paired where the two sides alternated in time.
+    """Return the blocks that count, paired when the two sides alternated in time.
 
-    A pair with a block whose times cannot be believed is left out whole; without pairs the
-    block alone is.
+    A block with invalid times is left out, with the other block of its pair.
     """
     doubtful = {id(block): (block.run_id, block.doubt) for block in (*base, *head) if block.doubt}
     excluded = tuple(doubtful.values())
@@ -125,7 +124,7 @@ def pair_up(base: Sequence[Block], head: Sequence[Block]) -> Sides:
 
 
 def _alternate(base: Sequence[Block], head: Sequence[Block]) -> bool:
-    """Tell whether of each two blocks in the order of time one is base and one is head."""
+    """Return whether each two blocks in order of time are one of base and one of head."""
     if len(base) != len(head):
         return False
     sides = [(block.created, "base") for block in base] + [(one.created, "head") for one in head]
@@ -134,5 +133,5 @@ def _alternate(base: Sequence[Block], head: Sequence[Block]) -> bool:
 
 
 def is_count(budget: Budget) -> bool:
-    """Tell whether a budget judges an exact count."""
+    """Return whether a budget judges an exact count."""
     return METRICS[budget.metric].kind == "count" and not budget.is_relative

@@ -1,9 +1,8 @@
-"""What a comparison came to: every ratio by its pairs, every count by the head's blocks.
+"""The outcome of a comparison: ratios are judged by pairs, counts in each block of the head.
 
-Judged are the relative budgets of the head's scenario and of what is laid over it; a scenario
-without any is held against ``USUAL``, as far as there are data. Its budgets on counts must
-hold in every block of the head, for a counted loss is a loss. Absolute budgets on times are
-for single runs: ``tidegate gate``.
+The budgets are the relative ones of the head's scenario and of the file laid over it. Without
+any, ``DEFAULTS`` apply to what was measured. Budgets on counts must hold in every block of the
+head. Absolute budgets on times are for single runs: ``tidegate gate``.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import Any, Final
 
 from loadtests.results import FORMAT_VERSION, ExitCode, Verdict
 from reports import quantities
+from reports.believability import gateway_died
 from reports.compare.blocks import Block, Sides, is_count, pair_up
 from reports.decisions import (
     SEVERITY,
@@ -28,14 +28,13 @@ from reports.decisions import (
     explain,
     worst,
 )
-from reports.metrics import Measurement
-from reports.pairs import FEWEST_PAIRS, Shift, shift_of_pairs, shift_of_samples
+from reports.measures.measurement import Measurement
 from reports.ratios import judge_ratio, unjudged
-from reports.validity import gateway_died
+from reports.shifts import FEWEST_PAIRS, Shift, shift_of_pairs, shift_of_samples
 from reports.verdict import demanded
 from scenarios.schema import METRICS, Budget, parse_budget
 
-USUAL: Final = (
+DEFAULTS: Final = (
     "push.p50 ratio <= 1.10",
     "push.p99 ratio <= 1.10",
     "ack.p50 ratio <= 1.10",
@@ -43,21 +42,21 @@ USUAL: Final = (
     "cost.per_message ratio <= 1.10",
     "memory.per_client ratio <= 1.10",
 )
-"""What is judged when nobody said what."""
+"""The budgets of a comparison without relative budgets."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What a comparison came to.
+    """The outcome of a comparison.
 
     Attributes:
         scenario: the head's.
         method: ``pairs``, ``samples`` (blocks that did not alternate) or ``single``.
-        pairs: how many pairs, or blocks of the smaller side, count.
+        pairs: number of pairs, or of blocks of the smaller side.
         base: ids of the base's runs.
         head: ids of the head's runs.
-        excluded: blocks whose times cannot be believed, each with the reason.
-        advice: why it only advises; empty when it decides.
+        excluded: ids of blocks with invalid times, each with the reason.
+        advice: why the comparison is only advisory; empty when it decides.
         ratios: head/base of each pair, by the budget's text; empty unless paired.
     """
 
@@ -77,7 +76,7 @@ class Comparison:
 
     @property
     def may_be_extended(self) -> bool:
-        """Whether more pairs could decide what these left open."""
+        """Whether more pairs could decide an open budget."""
         return self.method == "pairs" and any(
             one.verdict is Verdict.INCONCLUSIVE and one.measurement.value is not None
             for one in self.decisions
@@ -109,7 +108,12 @@ class Comparison:
 def compare_blocks(
     base: Sequence[Block], head: Sequence[Block], over: Sequence[Budget] = ()
 ) -> Comparison:
-    """Judge the head's blocks by the base's.
+    """Return the comparison of the head's blocks with the base's.
+
+    Args:
+        base: blocks of the base, in order of time.
+        head: blocks of the head, in order of time.
+        over: budgets laid over the head's own.
 
     Raises:
         UnknownBudgetError: a budget does not fit the head's scenario.
@@ -154,7 +158,7 @@ def _relative(budgets: Sequence[Budget], sides: Sides) -> list[Budget]:
     demanded_ones = [budget for budget in budgets if budget.is_relative]
     if demanded_ones:
         return demanded_ones
-    usual = [parse_budget(text, 1) for text in USUAL]
+    usual = [parse_budget(text, 1) for text in DEFAULTS]
     blocks = (*sides.base, *sides.head)
     return [one for one in usual if any(block.value(one) is not None for block in blocks)]
 
@@ -164,7 +168,7 @@ def _decide_ratio(budget: Budget, sides: Sides) -> tuple[Decision, tuple[float, 
     head = [block.value(budget) for block in sides.head]
     shift, shares = _shift(base, head, is_paired=sides.is_paired)
     if shift is None:
-        ratio = unjudged("no pair in which both sides measured it")
+        ratio = unjudged("no pair has a value on both sides")
     else:
         ratio = judge_ratio(budget, shift)
     low, high = ratio.low, ratio.high
@@ -195,7 +199,7 @@ def _decide_ratio(budget: Budget, sides: Sides) -> tuple[Decision, tuple[float, 
 def _shift(
     base: Sequence[float | None], head: Sequence[float | None], *, is_paired: bool
 ) -> tuple[Shift | None, tuple[float, ...]]:
-    """Return the shift of ln(head/base), and the ratios that it comes from where paired."""
+    """Return the shift of ln(head/base), and the ratio of each pair."""
     if is_paired:
         shares = tuple(
             float(two / one)
@@ -208,7 +212,7 @@ def _shift(
 
 
 def _upper_end(values: Sequence[float]) -> float:
-    """Return the upper end of the interval of blocks' values; their largest where too few."""
+    """Return the upper end of the interval of values; the largest value with too few."""
     high = shift_of_pairs([math.log(value) for value in values]).high
     return max(values) if high is None else math.exp(high)
 
@@ -219,7 +223,7 @@ def _median(values: Sequence[float | None]) -> float | None:
 
 
 def _decide_count(budget: Budget, head: Sequence[Block]) -> Decision:
-    """Decide a count in every block; the first of the worst stands for all."""
+    """Decide a count in every block, and return the worst decision."""
     decisions = [decide(block.run, budget, block.checks) for block in head]
     verdict = worst([one.verdict for one in decisions])
     chosen = next(one for one in decisions if one.verdict is verdict)
@@ -247,8 +251,8 @@ def _circumstances(base: Sequence[Block], head: Sequence[Block], sides: Sides) -
     left = min(len(sides.base), len(sides.head))
     had = min(len(base), len(head))
     if had >= FEWEST_PAIRS > left:
-        words = f"{had - left} of {had} pairs had a generator in bad health; {left} are left"
-        findings.append((Verdict.INVALID, f"{words}, {FEWEST_PAIRS} are needed"))
+        words = f"{had - left} of {had} pairs have invalid times; {left} are left"
+        findings.append((Verdict.INVALID, f"{words} of {FEWEST_PAIRS} needed"))
     return findings
 
 

@@ -1,4 +1,4 @@
-"""A comparison on a terminal and in Markdown: 80 columns, words and shapes before colour."""
+"""A comparison on a terminal (80 columns) and in Markdown."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from reports.compare.outcome import Comparison
 from reports.console import MARKS, marked
 from reports.decisions import Decision
 from reports.ratios import change
+from reports.summary import cell
 from scenarios.schema import METRICS
 
 _HOW = {
     "pairs": "pairs of neighbouring blocks",
-    "samples": "blocks a side, not in pairs",
-    "single": "run a side: how far two runs of one gateway differ is not known",
+    "samples": "blocks per side, not in pairs",
+    "single": "run per side; the difference of two runs of one gateway is unknown",
 }
 
 
 def print_comparison(found: Comparison, console: Console) -> None:
-    """Print the verdict, a table of the budgets, and what stands in the way of a PASS."""
+    """Print a table of the budgets, the verdict, and the reasons why it is not PASS."""
     console.print(_table(found))
     told = f"  {found.scenario}: {found.pairs} {_HOW[found.method]}"
     console.print(Text.assemble(marked(found.verdict), told))
@@ -46,7 +47,7 @@ def _table(found: Comparison) -> Table:
 
 
 def measured(decision: Decision) -> str:
-    """Return the change of a ratio, the value of a count, or words for none."""
+    """Return the change of a ratio, the value of a count, or ``no data``."""
     value = decision.measurement.value
     if value is None:
         return "no data"
@@ -56,7 +57,7 @@ def measured(decision: Decision) -> str:
 
 
 def interval(decision: Decision) -> str:
-    """Return ``−2.1 % to +4.0 %``; ``exact`` for a count, a dash where there is none."""
+    """Return ``−2.1 % to +4.0 %``; ``exact`` for a count, a dash without an interval."""
     low, high = decision.measurement.low, decision.measurement.high
     if low is None or high is None:
         return quantities.ABSENT
@@ -70,9 +71,12 @@ def visible(decision: Decision) -> str:
 
 def render_comparison(found: Comparison) -> str:
     """Return the comparison as Markdown."""
-    lines = [f"# {MARKS[found.verdict]} {found.verdict}: {found.scenario}, head against base", ""]
+    lines = [
+        f"# {MARKS[found.verdict]} {found.verdict}: {found.scenario}, head compared with base",
+        "",
+    ]
     if found.verdict is not Verdict.PASS:
-        lines += [f"- {_cell(reason)}" for reason in found.reasons] + [""]
+        lines += [f"- {cell(reason)}" for reason in found.reasons] + [""]
     lines += [
         "| verdict | budget | base | head | change | 95 % interval | smallest visible change | |",
         "|---|---|--:|--:|--:|--:|--:|---|",
@@ -87,10 +91,10 @@ def render_comparison(found: Comparison) -> str:
             visible(one),
             one.why,
         )
-        lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
+        lines.append(f"| {' | '.join(cell(each) for each in cells)} |")
     lines += ["", f"{found.pairs} {_HOW[found.method]}."]
     if found.excluded:
-        lines.append(f"Left out: {_cell(_excluded(found))}.")
+        lines.append(f"Left out: {cell(_excluded(found))}.")
     return "\n".join(lines) + "\n"
 
 
@@ -103,10 +107,6 @@ def _values(decision: Decision) -> tuple[str, str]:
 
 
 def _excluded(found: Comparison) -> str:
-    """Return how many blocks do not count, and why one of them does not; the file has all."""
+    """Return the number of excluded blocks, with the first as an example."""
     run_id, why = found.excluded[0]
     return f"{quantities.counted(len(found.excluded), 'block')}, such as {run_id} ({why})"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", r"\|").replace("\n", " ")

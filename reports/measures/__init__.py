@@ -1,5 +1,4 @@
-"""What is computed from a run's tables, a module for each family of metrics.
+"""The computation of every metric, one module for each family.
 
-``reports.metrics`` holds the table from metric name to function and is the entrance.
-Importing the package imports nothing.
+Call ``reports.measures.registry.measure``. Importing the package loads nothing.
 """

@@ -1,14 +1,14 @@
-"""Authentication: each case tried, against what the contract says of it."""
+"""Authentication: the gateway's answer to each token, compared with the contract."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from loadtests.results import AuthOutcome, Event, Series
-from reports.frames import RunFrames
 from reports.measures.histograms import EVERY_PHASE, histogram_of
 from reports.measures.latency import measure_members
 from reports.measures.measurement import Measure, Measurement, MeasureQuantile, absent, exact
+from reports.run_frames import RunFrames
 
 _OUTCOMES: Final = {
     "auth.false_accepts": AuthOutcome.FALSE_ACCEPT,
@@ -27,15 +27,15 @@ def _count_outcome(metric: str) -> Measure:
         users = run.scenario.users
         is_about_expiry = metric == "auth.overstayed"
         if is_about_expiry and users.expiring is None:
-            return absent("the scenario has no expiring users, so no token ran out")
+            return absent("the scenario has no expiring users, so no token expired")
         if users.bad_token is None and users.expiring is None:
-            return absent("the scenario has no bad_token and no expiring users: nothing was tried")
+            return absent("the scenario has no bad_token and no expiring users")
         rows = run["events"]
         outcomes = rows.loc[rows["event"] == str(Event.AUTH), "outcome"]
         if is_about_expiry:
             outcomes = outcomes[outcomes.isin(_EXPIRING)]
         if outcomes.empty:
-            why = "no token ran out" if is_about_expiry else "no case of authentication was tried"
+            why = "no token expired" if is_about_expiry else "no authentication case was tried"
             return absent(run.absences.get("events") or why)
         return exact(int((outcomes == wanted).sum()), len(outcomes))
 
@@ -43,17 +43,17 @@ def _count_outcome(metric: str) -> Measure:
 
 
 def _measure_expiry(run: RunFrames, statistic: str) -> Measurement:
-    """Measure how long after its time a connection ended.
+    """Measure the time from a token's expiry to the end of its connection.
 
-    Tokens that ran out without such a span are connections that never ended.
+    An expired token without such a time is a connection that never ended.
     """
     if run.scenario.users.expiring is None:
-        return absent("the scenario has no expiring users, so no token ran out")
+        return absent("the scenario has no expiring users, so no token expired")
     rows = run["events"]
     cases = (rows["event"] == str(Event.AUTH)) & rows["outcome"].isin(_EXPIRING)
     never = max(0, int(cases.sum()) - histogram_of(run, Series.EXPIRY, EVERY_PHASE).n)
-    nobody = "no connection was closed because its token ran out"
-    return measure_members(run, "auth.expiry", statistic, never=never, nobody=nobody)
+    nobody = "no connection was closed for an expired token"
+    return measure_members(run, Series.EXPIRY, statistic, never=never, nobody=nobody)
 
 
 QUANTILES: Final[dict[str, MeasureQuantile]] = {"auth.expiry": _measure_expiry}

@@ -1,4 +1,4 @@
-"""Cost: CPU time of the gateway for each message that it sent."""
+"""Cost: CPU time of the gateway per message sent."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ import numpy as np
 
 from loadtests.results import Phase
 from reports import intervals, quantities
-from reports.frames import RunFrames
 from reports.measures.measurement import Measure, Measurement, absent, estimated
+from reports.run_frames import RunFrames
 
 _FEWEST_STEPS: Final = 3
 
 
 def measure_per_message(run: RunFrames) -> Measurement:
-    """Measure Δcpu ÷ Δmessages over the steady phase, in ns a message.
+    """Measure Δcpu ÷ Δmessages over the steady phase, in ns per message.
 
-    Both counters are taken at the same moments, so a step from one row to the next has its CPU
-    and its messages; a ratio of sums, with a moving-block bootstrap over the steps. A step in
-    which a counter fell (the gateway was restarted) is left out.
+    Both counters are read at the same moments, so each step between two rows has both. The value
+    is a ratio of sums, its interval a moving-block bootstrap over the steps. A step in which a
+    counter fell (the gateway restarted) is left out.
     """
     rows = run["server"]
     rows = rows[rows["phase"] == str(Phase.STEADY)].sort_values("t_s")
     if rows.empty:
-        return absent(run.absences.get("server") or "the gateway was not watched while steady")
-    for column, words in (
-        ("cpu_ns", "the gateway's CPU time is not known: its process is not ours"),
-        ("messages_out", "the gateway does not say how many messages it sent"),
+        return absent(run.absences.get("server") or "the gateway was not watched")
+    for column, why in (
+        ("cpu_ns", "the gateway's CPU time is unknown, because the run did not start it"),
+        ("messages_out", "the gateway does not report its sent messages"),
     ):
         if rows[column].isna().all():
-            return absent(words)
+            return absent(why)
     told = rows.dropna(subset=["cpu_ns", "messages_out"])
     cpu_ns, sent = (
         np.diff(told[column].to_numpy(dtype=np.float64)) for column in ("cpu_ns", "messages_out")
@@ -39,7 +39,7 @@ def measure_per_message(run: RunFrames) -> Measurement:
     cpu_ns, sent = cpu_ns[kept], sent[kept]
     if len(cpu_ns) < _FEWEST_STEPS:
         seconds = quantities.counted(len(cpu_ns), "second")
-        return absent(f"{seconds} of CPU time and messages; at least {_FEWEST_STEPS} are needed")
+        return absent(f"{seconds} of CPU time and messages, of {_FEWEST_STEPS} needed")
     found = intervals.estimate_ratio(cpu_ns, sent, seed=run.scenario.seed)
     if found is None:
         return absent("the gateway sent no message in the steady phase", len(cpu_ns))

@@ -1,34 +1,34 @@
-"""Dead peers: how long until the gateway notices one, against its predicted band."""
+"""Dead peers: the gateway's detection time, compared with the predicted band."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from loadtests.results import DeadPeerOutcome, Event
-from reports.frames import RunFrames
+from loadtests.results import DeadPeerOutcome, Event, Series
 from reports.measures.latency import measure_members
 from reports.measures.measurement import Measure, Measurement, MeasureQuantile, absent, exact
+from reports.run_frames import RunFrames
 
-_NOBODY: Final = "the scenario has no dead_peer, so nobody died"
+_NO_PEER: Final = "the scenario has no dead_peer users"
 _OUTCOMES: Final = {
     "dead_peer.early": (DeadPeerOutcome.EARLY,),
     "dead_peer.late": (DeadPeerOutcome.LATE, DeadPeerOutcome.UNNOTICED),
 }
 _KINDS: Final = {
-    "dead_peer.mute": "mute",
-    "dead_peer.no_pong": "no-pong",
-    "dead_peer.stalled": "stalled",
+    "dead_peer.mute": ("mute", Series.DEAD_PEER_MUTE),
+    "dead_peer.no_pong": ("no-pong", Series.DEAD_PEER_NO_PONG),
+    "dead_peer.stalled": ("stalled", Series.DEAD_PEER_STALLED),
 }
 
 
 def _count_outcomes(metric: str) -> Measure:
     def measure(run: RunFrames) -> Measurement:
         if run.scenario.users.dead_peer is None:
-            return absent(_NOBODY)
+            return absent(_NO_PEER)
         rows = run["events"]
         outcomes = rows.loc[rows["event"] == str(Event.DEAD_PEER), "outcome"]
         if outcomes.empty:
-            return absent(run.absences.get("events") or "no dead peer was seen to its end")
+            return absent(run.absences.get("events") or "no dead peer was followed to its end")
         wanted = [str(outcome) for outcome in _OUTCOMES[metric]]
         return exact(int(outcomes.isin(wanted).sum()), len(outcomes))
 
@@ -36,19 +36,19 @@ def _count_outcomes(metric: str) -> Measure:
 
 
 def _measure_notice(metric: str) -> MeasureQuantile:
-    kind = _KINDS[metric]
+    kind, series = _KINDS[metric]
 
     def measure(run: RunFrames, statistic: str) -> Measurement:
         peers = run.scenario.users.dead_peer
         if peers is None:
-            return absent(_NOBODY)
+            return absent(_NO_PEER)
         if kind not in peers.kinds:
-            return absent(f"no dead peer of the scenario is {kind}")
+            return absent(f"the scenario has no {kind} peer")
         rows = run["events"]
         mine = (rows["event"] == str(Event.DEAD_PEER)) & (rows["detail"] == kind)
         never = int((mine & (rows["outcome"] == str(DeadPeerOutcome.UNNOTICED))).sum())
         return measure_members(
-            run, metric, statistic, never=never, nobody=f"no {kind} peer was noticed"
+            run, series, statistic, never=never, nobody=f"no {kind} peer was detected"
         )
 
     return measure

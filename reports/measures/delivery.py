@@ -1,11 +1,11 @@
-"""What was owed and what came: the ledger's columns, and what the timeline counted."""
+"""Deliveries from the ledger, and the errors and missed starts of the timeline."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from reports.frames import RunFrames
 from reports.measures.measurement import Measure, Measurement, absent, exact
+from reports.run_frames import RunFrames
 
 _LEDGER: Final = (
     *("owed", "received", "lost", "duplicate", "reordered", "late", "leaked", "conflated"),
@@ -20,7 +20,7 @@ def _count_deliveries(column: str) -> Measure:
             return absent(run.why_absent("ledger"))
         owed, value = int(ledger["owed"].sum()), int(ledger[column].sum())
         if not owed and not value:
-            return absent("nothing was owed to anybody, so nothing was tried")
+            return absent("no delivery was owed")
         return exact(value, owed)
 
     return measure

@@ -1,7 +1,7 @@
-"""What clients leave behind when they go: memory given back, and what a cycle leaks.
+"""Departures: memory that the gateway returns when clients leave, and leaks per cycle.
 
-A cycle is a ``drop`` of a group and its ``return``. The level after each drop is compared with
-the levels after the others: what rises from cycle to cycle is not given back.
+A cycle is a ``drop`` of a group and its ``return``. Memory after each drop should be the same.
+Memory that rises from cycle to cycle is a leak.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import pandas as pd
 
 from loadtests.results import Event, Phase
 from reports import intervals, lines, quantities
-from reports.frames import RunFrames
 from reports.measures.levels import (
     FEWEST_SECONDS,
     Floats,
@@ -25,6 +24,7 @@ from reports.measures.levels import (
 from reports.measures.measurement import Measure, Measurement, absent, estimated, exact
 from reports.measures.memory import memory_line
 from reports.measures.orders import Order, members, orders_of
+from reports.run_frames import RunFrames
 
 FEWEST_CYCLES: Final = 10
 _FEWEST_AFTER_DROP: Final = 1  # a cycle is short: one settled second after a drop is a level
@@ -36,41 +36,42 @@ def measure_returned(run: RunFrames) -> Measurement:
 
         (before − after) ÷ ((before − empty) · leaving ÷ clients)
 
-    ``before`` and ``after`` are the levels around the first drop, or around a stage of fewer
-    users; ``empty`` is the gateway without clients: as seen before the first one came, else
-    what the line over clients shows at none. The interval is a bootstrap over the seconds of
+    ``before`` and ``after`` are the levels around the first drop, or around a stage with fewer
+    users. ``empty`` is the memory without clients: measured before the first client connects,
+    else the intercept of the line over clients. The interval is a bootstrap over the seconds of
     both levels.
     """
     order = _first_departure(run)
     if order is None:
-        return absent(run.absences.get("events") or "nobody left on command and no stage fell")
-    column, words = memory_column(run["server"])
+        return absent(run.absences.get("events") or "no command and no stage made users leave")
+    memory = memory_column(run["server"])
+    column = memory.name
     old, new = before(run, order, column), after(run, order, column)
     clients, stayed = before(run, order, "clients"), after(run, order, "clients")
     if not all(len(values) for values in (old, new, clients, stayed)):
-        why = "no level of memory is known before and after the clients left"
+        why = "memory was not level before and after the clients left"
         return absent(run.absences.get("server") or why)
     empty = _empty_bytes(run, column)
     leaving = float(np.median(clients) - np.median(stayed))
     if empty is None or leaving <= 0:
-        why = "the gateway's memory without clients is not known"
-        return absent(why if empty is None else "the gateway counted no client less than before")
+        why = "the gateway's memory without clients is unknown"
+        return absent(why if empty is None else "the gateway's number of clients did not fall")
     share = leaving / float(np.median(clients))
     generator = np.random.default_rng(run.scenario.seed)
     olds, news = (intervals.resample_medians(values, generator) for values in (old, new))
     taken = (float(np.median(old)) - empty) * share
     if taken <= 0 or bool((olds <= empty).any()):
-        return absent("the clients took no memory that could be told from noise", len(old))
+        return absent("the memory of the clients cannot be told from noise", len(old))
     value = float(np.median(old) - np.median(new)) / taken
     low, high = intervals.percentiles((olds - news) / ((olds - empty) * share))
     found = intervals.Estimate(
         value=value, low=min(low, value), high=max(high, value), n=len(old) + len(new)
     )
-    return estimated(found, words)
+    return estimated(found, memory.label)
 
 
 def _first_departure(run: RunFrames) -> Order | None:
-    """Return the first drop, or the first stage of fewer users as if it were one."""
+    """Return the first drop, or the first stage with fewer users in the form of a drop."""
     drops = orders_of(run, "drop")
     users, falls = run.scenario.users.total, []
     for stage, change in zip(run.scenario.stages, stage_changes(run), strict=False):
@@ -92,18 +93,15 @@ def _empty_bytes(run: RunFrames, column: str) -> float | None:
     return None if line is None else line.intercept
 
 
-def cycle_levels(run: RunFrames, column: str | None = None) -> pd.DataFrame:
+def cycle_levels(run: RunFrames) -> pd.DataFrame:
     """Return the level after each drop: ``cycle`` from 1, ``t_s``, ``value``, ``clients``.
 
-    Args:
-        run: the run.
-        column: of the ``server`` table; None: memory. ``clients`` is how many the cycle's
-            group has.
+    ``value`` is memory in bytes. ``clients`` is the size of the group that dropped.
     """
-    name = memory_column(run["server"])[0] if column is None else column
+    column = memory_column(run["server"]).name
     found: list[dict[str, float]] = []
     for cycle, order in enumerate(orders_of(run, "drop"), start=1):
-        values = after(run, order, name, fewest=_FEWEST_AFTER_DROP)
+        values = after(run, order, column, fewest=_FEWEST_AFTER_DROP)
         if len(values):
             level = float(np.median(values))
             size = float(members(run, order.who))
@@ -112,7 +110,7 @@ def cycle_levels(run: RunFrames, column: str | None = None) -> pd.DataFrame:
 
 
 def cycle_line(run: RunFrames) -> lines.Line | None:
-    """Return the line of memory (B) after each drop over the cycle; None with fewer than ten."""
+    """Return the line of memory (B) after each drop over the cycle; None below ten cycles."""
     found = cycle_levels(run)
     if len(found) < FEWEST_CYCLES:
         return None
@@ -122,10 +120,10 @@ def cycle_line(run: RunFrames) -> lines.Line | None:
 
 
 def measure_per_cycle(run: RunFrames) -> Measurement:
-    """Measure how much memory stays for each client of a cycle, from cycle to cycle.
+    """Measure the memory that each client leaves behind per cycle.
 
-    The slope of the level after each drop over the cycle's number, divided by the clients of
-    one. Where nobody is dropped and churners come and go, the slope over their returns.
+    The value is the slope of the level after each drop over the cycle's number, divided by the
+    clients of one cycle. Without drops, it is the slope over the returns of churners.
     """
     found = cycle_levels(run)
     if not len(found) and run.scenario.users.churner is not None:
@@ -133,31 +131,31 @@ def measure_per_cycle(run: RunFrames) -> Measurement:
     line = cycle_line(run)
     if line is None:
         told = quantities.counted(len(found), "cycle")
-        why = f"{told} of dropping and returning with a level after it; a slope needs"
+        why = f"{told} with a level after the drop; a slope needs"
         return absent(run.absences.get("server") or f"{why} {FEWEST_CYCLES}", len(found))
     clients = float(found["clients"].median())
     if clients <= 0:
-        return absent("nobody was in the group that dropped", len(found))
-    _, words = memory_column(run["server"])
+        return absent("the group that dropped had no users", len(found))
     return Measurement(
         value=line.slope / clients,
         low=line.low / clients,
         high=line.high / clients,
         n=line.n,
-        why=f"{words}, over {line.n} cycles",
+        why=f"{memory_column(run['server']).label}, over {line.n} cycles",
     )
 
 
 def _measure_churn(run: RunFrames) -> Measurement:
-    """Measure memory over the returns of churners so far, each second of the steady phase."""
+    """Measure memory over the number of churners' returns, in the steady phase."""
     rows, events = run["server"], run["events"]
     rows = rows[rows["phase"] == str(Phase.STEADY)].sort_values("t_s")
-    column, words = memory_column(rows)
+    memory = memory_column(rows)
+    column = memory.name
     rows = rows.dropna(subset=[column])
     came = (events["event"] == str(Event.RECONNECT)) & (events["group"] == "churner")
     returns_s = np.sort(events.loc[came, "t_ns"].to_numpy() / _S)
     if rows.empty:
-        return absent(run.absences.get("server") or "memory was not watched while they came")
+        return absent(run.absences.get("server") or "memory was not watched in the steady phase")
     so_far = np.searchsorted(returns_s, rows["t_s"].to_numpy(dtype=np.float64))
     churners, returns = members(run, "churner"), int(so_far[-1] - so_far[0])
     if not churners or returns < FEWEST_CYCLES * churners:
@@ -170,35 +168,37 @@ def _measure_churn(run: RunFrames) -> Measurement:
         seed=run.scenario.seed,
     )
     if line is None:
-        return absent("the churners did not return evenly enough for a slope", returns)
+        return absent("the churners returned too unevenly for a slope", returns)
     return Measurement(
         value=line.slope,
         low=line.low,
         high=line.high,
         n=line.n,
-        why=f"{words}, over {returns:,} returns",
+        why=f"{memory.label}, over {returns:,} returns",
     )
 
 
-def _count_left(column: str, words: str) -> Measure:
-    """Count what is more after the last cycle than before, in two states that ought to be equal.
+def _count_left(column: str, noun: str) -> Measure:
+    """Return a function that counts what the cycles left behind, in a ``server`` column.
 
-    After the last drop against after the first; with one drop only, after its return against
-    before it; with churners alone, the least that is held beyond the clients counted, in the
-    last third of the steady phase against the first. Levels are medians, which of whole numbers
-    that do not change is that number.
+    It compares the median level of two states that should be equal:
+
+    - several drops: after the last drop and after the first;
+    - one drop: after its return and before the drop;
+    - churners only: the least excess over the clients, in the last and the first third of the
+      steady phase.
     """
 
     def measure(run: RunFrames) -> Measurement:
         server = run["server"]
         if server[column].isna().all():
-            return absent(run.absences.get("server") or f"the number of {words} is not known")
+            return absent(run.absences.get("server") or f"the number of {noun} is unknown")
         found = _two_states(run, column)
         if found is None:
-            return absent("nobody left and returned, so nothing could be left behind")
+            return absent("no user left and returned")
         first, last, cycles = found
         if not len(first) or not len(last):
-            return absent(f"the number of {words} was not watched before and after", cycles)
+            return absent(f"the number of {noun} is unknown before or after", cycles)
         return exact(float(round(np.median(last) - np.median(first))), cycles)
 
     return measure
@@ -222,9 +222,8 @@ def _two_states(run: RunFrames, column: str) -> tuple[Floats, Floats, int] | Non
     third = len(beyond) // 3
     if third < FEWEST_SECONDS:
         return beyond[:0], beyond[:0], came
-    # Connections on their way in or out are counted by one and not yet, or no more, by the
-    # other: only more, where the gateway tells both of one moment. The least of a stretch is
-    # free of them.
+    # Connections being opened or closed count in the column before or after they count as
+    # clients. The least excess of a stretch is free of them.
     return beyond[:third].min(keepdims=True), beyond[-third:].min(keepdims=True), came
 
 

@@ -1,7 +1,7 @@
-"""Fairness: whether some clients get their pushes later than others.
+"""Fairness: whether some clients receive their pushes later than others.
 
-The unit is the client: its mean push over the steady phase. Intervals are a bootstrap over
-clients (Efron 1979); they say what other clients of the same kind would have shown.
+Each client counts once, with its mean push time in the steady phase. Intervals are a bootstrap
+over clients (Efron 1979).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from reports import intervals
-from reports.frames import RunFrames
 from reports.measures.measurement import Measure, Measurement, absent, estimated
+from reports.run_frames import RunFrames
 
 _RESAMPLES_AT_ONCE: Final = 50
 _FEWEST_ORDERED: Final = 10
@@ -29,13 +29,13 @@ def client_means(run: RunFrames) -> pd.DataFrame:
 
 
 def measure_spread(run: RunFrames) -> Measurement:
-    """Measure the 99th of a hundred clients' mean push over the median client's."""
+    """Measure the mean push of the 99th-percentile client over that of the median client."""
     means = client_means(run)["mean_ns"].to_numpy(dtype=float)
     if not len(means):
-        return absent(_why_nobody(run))
+        return absent(_why_no_client(run))
     middle = float(np.median(means))
     if middle <= 0:
-        return absent("the median client's mean push is no time at all", len(means))
+        return absent("the median client's mean push is zero", len(means))
     value = float(np.quantile(means, 0.99) / middle)
     generator = np.random.default_rng(run.scenario.seed)
     drawn: list[np.ndarray] = []
@@ -47,13 +47,13 @@ def measure_spread(run: RunFrames) -> Measurement:
 
 
 def measure_join_order(run: RunFrames) -> Measurement:
-    """Measure Spearman's rank correlation of the order of arrival and the mean push.
+    """Measure Spearman's rank correlation of arrival order and mean push.
 
-    Near 1: who came last is served last. The ranks are taken once and then resampled in pairs.
+    Near 1, the client that arrived last is served last. Pairs of ranks are resampled.
     """
     found = client_means(run)
     if len(found) < 2 or found["place"].nunique() < 2 or found["mean_ns"].nunique() < 2:
-        why = _why_nobody(run) if found.empty else "no two clients differ, so there is no order"
+        why = _why_no_client(run) if found.empty else "all clients are equal, so there is no order"
         return absent(why, len(found))
     place, mean = (found[name].rank().to_numpy(dtype=float) for name in ("place", "mean_ns"))
     value = float(np.corrcoef(place, mean)[0, 1])
@@ -83,7 +83,7 @@ def _with_interval(value: float, drawn: np.ndarray, n: int, needed: int) -> Meas
     return estimated(found, needed=needed)
 
 
-def _why_nobody(run: RunFrames) -> str:
+def _why_no_client(run: RunFrames) -> str:
     return run.absences.get("clients") or "no client had a push timed in the steady phase"
 
 

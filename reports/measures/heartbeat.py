@@ -1,4 +1,4 @@
-"""Heartbeats: how regular, how many missing, and whom the gateway threw out for nothing."""
+"""Heartbeats: their regularity, missing ones, and false evictions of clients."""
 
 from __future__ import annotations
 
@@ -6,59 +6,59 @@ import math
 from typing import Final
 
 from loadtests.results import EndOutcome, Event, Phase, Series
-from reports.frames import RunFrames
+from reports.believability import left_out
 from reports.measures.histograms import EVERY_PHASE, histogram_of
 from reports.measures.latency import measure_stream
 from reports.measures.measurement import Measure, Measurement, MeasureQuantile, absent, exact
 from reports.measures.orders import orders_of
-from reports.taint import left_out
+from reports.run_frames import RunFrames
 
 _S: Final = 1_000_000_000
 WELL_BEHAVED: Final = ("subscriber", "trader", "idle", "churner", "storm")
-"""Groups whose users keep every rule, so that the gateway has no reason to end a connection."""
+"""Groups whose users keep every rule, so the gateway has no reason to disconnect them."""
 
 
 def measure_gaps(
-    run: RunFrames, metric: str, statistic: str, *, besides: frozenset[int] = frozenset()
+    run: RunFrames, metric: str, statistic: str, *, without: frozenset[int] | None = None
 ) -> Measurement:
-    """Measure a quantile of beats, without what a tainted second delayed: its own and each next.
+    """Measure a quantile of heartbeat gaps, without beats that a dirty second delayed.
 
-    A beat that is read late makes the gap before it longer and the gap after it shorter by
-    as much, one interval later.
+    A beat that is read late lengthens the gap before it and shortens the next, one interval
+    later. Both gaps are left out.
 
     Args:
         run: the run.
         metric: ``heartbeat.error`` or ``heartbeat.gap``.
         statistic: ``p50`` to ``p99.99``, or ``max``.
-        besides: seconds to treat as tainted, too.
+        without: seconds of the run to leave out; None for those that the run leaves out of times.
     """
-    tainted = left_out(run) | besides
+    dirty = left_out(run) if without is None else without
     interval_s = round(float(run.manifest.facts.get("heartbeat_interval_ms") or 0) / 1_000)
-    after = {second + interval_s + slip for second in tainted for slip in (-1, 0, 1)}
+    after = {second + interval_s + slip for second in dirty for slip in (-1, 0, 1)}
     steady = run["timeline"]
     last = steady.loc[steady["phase"] == str(Phase.STEADY), "t_s"]
     held = set(last.tolist())
-    excluded = frozenset(tainted | (after & held) if interval_s else tainted)
+    excluded = frozenset(dirty | (after & held) if interval_s else dirty)
     return measure_stream(run, metric, statistic, without=excluded)
 
 
 def count_missed(run: RunFrames) -> Measurement:
-    """Count heartbeats that never came."""
-    if run["events"].empty:  # a miss would be recorded there; every run records its phases
+    """Count heartbeats that never arrived."""
+    if run["events"].empty:  # every run records its phases there
         return absent(run.why_absent("events"))
     heard = histogram_of(run, Series.HEARTBEAT_GAP, EVERY_PHASE).n
     missed = int((run["events"]["event"] == str(Event.HEARTBEAT_MISSED)).sum())
     if not heard and not missed:
-        return absent("no client was there long enough for two heartbeats")
+        return absent("no client stayed for two heartbeats")
     return exact(missed, heard + missed)
 
 
 def count_false_evictions(run: RunFrames) -> Measurement:
-    """Count ends of well-behaved users' connections that nothing explains.
+    """Count unexplained disconnections of well-behaved users.
 
-    Explained are the ends that the ``disconnect`` row itself calls in order (``EndOutcome``: a
-    drop by command, a drain), and those of a group that was told to ``pause``: who does not
-    read may be closed as a slow consumer.
+    A disconnection is explained by an ``EndOutcome`` in its row (a drop by command, a drain). It
+    is also explained for a group that was told to ``pause``: the gateway may close a client that
+    does not read as a slow consumer.
     """
     events = run["events"]
     if events.empty:
@@ -68,7 +68,7 @@ def count_false_evictions(run: RunFrames) -> Measurement:
     kept = int((came & behaved).sum())
     ends = events[behaved & (events["event"] == str(Event.DISCONNECT))]
     if not kept and ends.empty:
-        return absent("no well-behaved user got a welcome, so none could be thrown out")
+        return absent("no well-behaved user received a welcome")
     ends = ends[~ends["outcome"].isin([str(outcome) for outcome in EndOutcome])]
     paused = {order.who: order.start_s * _S for order in reversed(orders_of(run, "pause"))}
     unexplained = sum(

@@ -1,7 +1,7 @@
-"""Isolation: events that reached somebody they are none of the business of.
+"""Isolation: events that reached a user who must not see them.
 
-Every private event names its owner, so each one received is one check; ``n`` is their number.
-A run in which no such event was received has proved nothing.
+Every private event names its owner, so each one received is one check, and ``n`` counts them. A
+run without such an event proves nothing.
 """
 
 from __future__ import annotations
@@ -10,27 +10,27 @@ from dataclasses import dataclass
 from typing import Final
 
 from loadtests.results import Event, LeakOutcome
-from reports.frames import RunFrames
 from reports.measures.measurement import Measure, Measurement, absent, exact
+from reports.run_frames import RunFrames
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Kind:
-    """A kind of leak: its outcome, the streams whose events were looked at for it, in words."""
+    """A kind of leak: its outcome, the streams that are checked (all when empty), their noun."""
 
     outcome: LeakOutcome
     streams: tuple[str, ...]
-    words: str
+    noun: str
 
 
 _KINDS: Final = {
     "isolation.foreign": _Kind(
-        outcome=LeakOutcome.FOREIGN, streams=("user",), words="no private event"
+        outcome=LeakOutcome.FOREIGN, streams=("user",), noun="private event"
     ),
     "isolation.private_fields": _Kind(
-        outcome=LeakOutcome.PRIVATE_FIELD, streams=("trading",), words="no public form"
+        outcome=LeakOutcome.PRIVATE_FIELD, streams=("trading",), noun="public trading event"
     ),
-    "isolation.unsubscribed": _Kind(outcome=LeakOutcome.UNSUBSCRIBED, streams=(), words="no event"),
+    "isolation.unsubscribed": _Kind(outcome=LeakOutcome.UNSUBSCRIBED, streams=(), noun="event"),
 }
 
 
@@ -46,7 +46,7 @@ def _count_leaks(metric: str) -> Measure:
         found = (events["event"] == str(Event.LEAK)) & (events["outcome"] == str(kind.outcome))
         leaks = int(found.sum())
         if not checked and not leaks:
-            why = f"{kind.words} was received by anybody, so nothing was checked"
+            why = f"no client received a {kind.noun}, so nothing was checked"
             return absent(run.absences.get("ledger") or why)
         return exact(leaks, checked)
 

@@ -1,25 +1,26 @@
-"""Quantiles of spans: pushes on their way, answers, connections, the generator's own.
+"""Quantiles of times: pushes, acknowledgements, connections, and the generator's own delays.
 
-They come from the one-second histograms of the steady phase, without its tainted seconds
-(``reports.taint``). ``connect`` and ``session`` take all phases, because connecting is what
-the ramp does; heartbeats take warm-up too, because they come rarely and every client is there.
+They come from the one-second histograms of the steady phase, without its dirty seconds
+(``reports.believability``). ``connect`` and ``session`` cover all phases, because users
+connect in the ramp. Heartbeats cover the warm-up too, because they are rare.
 
-Intervals are of two kinds. A stream of values that lasts a whole phase has a moving-block
-bootstrap over its seconds; where seconds are left out, those around them count as neighbours.
-Values that come once for each member of a group, all within a few
-seconds of one event (a storm, a drain, a death), have too few seconds for that; there the
-interval is distribution-free, from order statistics over the members (``estimate_by_order``).
+There are two kinds of interval:
+
+- Values that arrive throughout a phase: a moving-block bootstrap over its seconds. Seconds
+  around one that is left out count as neighbours.
+- One value per member of a group, within a few seconds of one event (storm, drain, death): a
+  distribution-free interval from order statistics over the members (``estimate_by_order``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from loadtests.results import Phase, Series
 from reports import intervals, quantities
-from reports.frames import RunFrames
+from reports.believability import left_out
 from reports.measures.histograms import EVERY_PHASE, STEADY, histogram_of, quantile_fraction
 from reports.measures.measurement import (
     Measurement,
@@ -28,10 +29,10 @@ from reports.measures.measurement import (
     estimated,
 )
 from reports.remembering import once_a_run
-from reports.taint import left_out
+from reports.run_frames import RunFrames
 
 HEARTBEAT_PHASES: Final = (Phase.WARM_UP, Phase.STEADY)
-SOURCES: Final[dict[str, tuple[Series, tuple[Phase, ...]]]] = {
+_STREAMS: Final[dict[str, tuple[Series, tuple[Phase, ...]]]] = {
     "push": (Series.PUSH, STEADY),
     "push_service": (Series.PUSH_SERVICE, STEADY),
     "accept": (Series.ACCEPT, STEADY),
@@ -44,27 +45,21 @@ SOURCES: Final[dict[str, tuple[Series, tuple[Phase, ...]]]] = {
     "connect": (Series.CONNECT, EVERY_PHASE),
     "session": (Series.SESSION, EVERY_PHASE),
     "session_delay": (Series.SESSION_DELAY, EVERY_PHASE),
-    "heartbeat.error": (Series.HEARTBEAT_ERROR, HEARTBEAT_PHASES),
-    "heartbeat.gap": (Series.HEARTBEAT_GAP, HEARTBEAT_PHASES),
-    "dead_peer.mute": (Series.DEAD_PEER_MUTE, EVERY_PHASE),
-    "dead_peer.no_pong": (Series.DEAD_PEER_NO_PONG, EVERY_PHASE),
-    "dead_peer.stalled": (Series.DEAD_PEER_STALLED, EVERY_PHASE),
-    "storm.back": (Series.STORM_BACK, EVERY_PHASE),
-    "storm.fresh": (Series.STORM_FRESH, EVERY_PHASE),
-    "rate_limit.retry_error": (Series.RETRY_ERROR, EVERY_PHASE),
-    "auth.expiry": (Series.EXPIRY, EVERY_PHASE),
-    "drain.notice": (Series.DRAIN_NOTICE, EVERY_PHASE),
-    "drain.close": (Series.DRAIN_CLOSE, EVERY_PHASE),
     "schedule_delay": (Series.SCHEDULE_DELAY, STEADY),
     "publish_delay": (Series.PUBLISH_DELAY, STEADY),
     "publish_ack": (Series.PUBLISH_ACK, STEADY),
 }
-"""Which series and phases each quantile metric is read from."""
+SOURCES: Final[dict[str, tuple[Series, tuple[Phase, ...]]]] = {
+    **_STREAMS,
+    "heartbeat.error": (Series.HEARTBEAT_ERROR, HEARTBEAT_PHASES),
+    "heartbeat.gap": (Series.HEARTBEAT_GAP, HEARTBEAT_PHASES),
+}
+"""The series and phases of each metric whose values arrive throughout a phase."""
 
 _TOGETHER: Final = tuple(
     quantile_fraction(each) for each in ("p50", "p90", "p95", "p99", "p99.9", "p99.99")
 )
-"""Quantiles that the charts ask for, so that one resampling serves all."""
+"""Quantiles estimated together, so that one resampling serves all."""
 
 ONE_WAY: Final = frozenset({"push", "push_service", "accept", "kernel", "staleness"})
 """Metrics that subtract a stamp of one clock from a stamp of another."""
@@ -75,65 +70,62 @@ def measure_stream(
     metric: str,
     statistic: str,
     *,
-    without: Collection[int] | None = None,
-    besides: frozenset[int] = frozenset(),
+    without: frozenset[int] | None = None,
 ) -> Measurement:
-    """Measure a quantile of values that came all through a phase.
+    """Measure a quantile of values that arrive throughout a phase.
 
     Args:
         run: the run.
         metric: a name of ``SOURCES``.
         statistic: ``p50`` to ``p99.99``, or ``max``.
-        without: seconds to leave out; None: the run's tainted ones.
-        besides: seconds to leave out besides.
+        without: seconds to leave out; None for the run's dirty ones.
     """
     series, phases = SOURCES[metric]
-    excluded = frozenset(_tainted(run, phases) if without is None else without) | besides
+    excluded = _left_out(run, phases) if without is None else without
     histogram = histogram_of(run, series, phases, without=excluded)
     if not histogram.n:
         return absent(_why_empty(run, series, phases))
     found, needed = _estimate(run, metric, statistic, excluded)
     words = [] if found.low is not None else [_too_short(histogram)]
     if excluded:
-        words.append(f"{quantities.counted(len(excluded), 'tainted second')} left out")
+        words.append(f"{quantities.counted(len(excluded), 'dirty second')} left out")
     measurement = estimated(found, "; ".join(words), needed=needed)
     measurement = replace(measurement, left_out_s=len(excluded))
     return _widen(run, measurement) if metric in ONE_WAY else measurement
 
 
 def measure_members(
-    run: RunFrames, metric: str, statistic: str, *, never: int = 0, nobody: str = ""
+    run: RunFrames, series: Series, statistic: str, *, never: int = 0, nobody: str = ""
 ) -> Measurement:
-    """Measure a quantile of values of which each member of a group gives one.
+    """Measure a quantile of values that each member of a group gives once.
 
     Args:
         run: the run.
-        metric: a name of ``SOURCES``.
+        series: one value for each member, in any phase.
         statistic: ``p50`` to ``p99.99``, or ``max``.
-        never: members whose value never came: each is larger than all that did.
-        nobody: what to say when there is no value at all.
+        never: members without a value; each ranks above all values.
+        nobody: the reason to give when there is no value at all.
     """
-    series, phases = SOURCES[metric]
-    histogram = histogram_of(run, series, phases)
+    histogram = histogram_of(run, series, EVERY_PHASE)
     if not histogram.n:
-        return absent(run.absences.get("hist") or nobody or _why_empty(run, series, phases))
+        return absent(run.absences.get("hist") or nobody or _why_empty(run, series, EVERY_PHASE))
     members = histogram.n + never
     if statistic == "max":
         if never:
-            return absent(f"{never:,} of {members:,} never came to it", histogram.n)
+            return absent(f"{never:,} of {members:,} members have no value", histogram.n)
         return estimated(intervals.estimate_maximum(histogram), needed=1)
     quantile = quantile_fraction(statistic)
     needed = intervals.samples_needed(quantile)
     found = intervals.estimate_by_order(histogram, quantile, never=never)
     if found is None:
-        why = f"{never:,} of {members:,} never came to it, so the {statistic} is not known"
+        why = f"{never:,} of {members:,} members have no value, so the {statistic} is unknown"
         return absent(why, histogram.n)
-    words = f"of {members:,} members, {never:,} never came to it" if never else ""
+    words = f"{never:,} of {members:,} members have no value" if never else ""
     return estimated(found, words, needed=needed)
 
 
-def _tainted(run: RunFrames, phases: Sequence[Phase]) -> frozenset[int]:
-    """What takes all phases, connecting, is the ramp's business; taint is the steady phase's."""
+def _left_out(run: RunFrames, phases: Sequence[Phase]) -> frozenset[int]:
+    """Return the seconds to leave out; none of metrics that cover all phases."""
     return frozenset() if len(phases) == len(Phase) else left_out(run)
 
 
@@ -153,7 +145,7 @@ def _estimate(
 def _estimates(
     run: RunFrames, metric: str, excluded: frozenset[int], quantiles: tuple[float, ...]
 ) -> dict[float, intervals.Estimate]:
-    """Return quantiles of a metric with their intervals, all from the same draws."""
+    """Return quantiles of a metric with their intervals, from the same draws."""
     series, phases = SOURCES[metric]
     histogram = histogram_of(run, series, phases, without=excluded)
     found = intervals.estimate_quantiles(histogram, quantiles, seed=run.scenario.seed)
@@ -165,30 +157,29 @@ def _why_empty(run: RunFrames, series: Series, phases: Sequence[Phase]) -> str:
     return run.absences.get("hist") or f"no {series} was measured{where}"
 
 
-def _too_short(histogram: intervals.Histogram) -> str:
+def _too_short(histogram: intervals.StackedHistogram) -> str:
     least = intervals.FEWEST_BLOCKS * intervals.block_length(histogram)
     return (
-        f"{quantities.counted(len(histogram.seconds), 'second')} of data are too few "
-        f"for an interval: at least {least} are needed"
+        f"an interval needs at least {least} seconds, and there are "
+        f"{quantities.count(len(histogram.seconds))}"
     )
 
 
 def _widen(run: RunFrames, found: Measurement) -> Measurement:
     """Add the bound on the clocks' difference to both ends of a one-way interval.
 
-    With one clock there is none. With two whose difference is not bounded there is no
-    interval: the value then says how the clocks differ as much as how long anything took.
+    One clock has no difference. Two clocks with an unbounded difference give no interval.
     """
     clock = run.manifest.part("clock")
     is_one = clock.get("same") is not False
     error_ns = clock.get("error_ns", 0 if is_one else None)
     if error_ns is None:
-        words = "two clocks whose difference nobody bounded"
+        words = "gateway and generator have two clocks with an unknown difference"
         why = f"{words}; {found.why}" if found.why else words
         return replace(found, low=None, high=None, why=why)
     if not error_ns or found.low is None or found.high is None:
         return found
-    words = f"two clocks, each way ± {quantities.span(float(error_ns))}"
+    words = f"two clocks, ± {quantities.span(float(error_ns))}"
     return replace(
         found,
         low=max(0.0, found.low - error_ns),
@@ -201,11 +192,4 @@ def _stream(metric: str) -> MeasureQuantile:
     return lambda run, statistic: measure_stream(run, metric, statistic)
 
 
-QUANTILES: Final[dict[str, MeasureQuantile]] = {
-    metric: _stream(metric)
-    for metric in (
-        *("push", "push_service", "accept", "kernel", "read", "fanout.skew", "staleness"),
-        *("ack", "ack_service", "connect", "session", "session_delay"),
-        *("schedule_delay", "publish_delay", "publish_ack"),
-    )
-}
+QUANTILES: Final[dict[str, MeasureQuantile]] = {metric: _stream(metric) for metric in _STREAMS}

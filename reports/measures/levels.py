@@ -1,62 +1,70 @@
-"""Levels: stretches in which nothing changes, and what the gateway used in each.
+"""Levels: the gateway's resources in stretches of constant load.
 
-A level is what a column of the ``server`` table shows while no stage climbs and no command is
-carried out: its last seconds before the next change, at most ten, once two seconds have passed
-for things to settle.
+A level is a column of the ``server`` table while no stage and no command changes the load. It
+takes the last seconds before the next change, at most ten, after two seconds to settle.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from loadtests.results import Phase
-from reports.frames import RunFrames
 from reports.measures.orders import Order, orders
+from reports.run_frames import RunFrames
 
 SETTLING_S: Final = 2
 LEVEL_S: Final = 10
 FEWEST_SECONDS: Final = 3
 _STEADINESS: Final = 0.01
-"""By how much of itself the number of clients may change within a level."""
-
-PRIVATE: Final = ("pss_anon_bytes", "private anonymous memory (PSS)")
-RESIDENT: Final = ("rss_bytes", "resident memory (RSS)")
+"""The largest relative change of the number of clients within a level."""
 
 Floats = npt.NDArray[np.float64]
 
 
+class MemoryColumn(NamedTuple):
+    """A memory column of the ``server`` table: its name, a label and the label's short form."""
+
+    name: str
+    label: str
+    short: str
+
+
+PRIVATE: Final = MemoryColumn("pss_anon_bytes", "private anonymous memory (PSS)", "PSS")
+RESIDENT: Final = MemoryColumn("rss_bytes", "resident memory (RSS)", "RSS")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A stretch of the run in which the load changes, in seconds of the run."""
+    """A stretch in which the load changes, in seconds of the run."""
 
     start_s: float
     end_s: float
 
 
-def memory_column(rows: pd.DataFrame) -> tuple[str, str]:
-    """Return which memory is known all through these rows, the gateway's alone if it can be."""
-    return PRIVATE if len(rows) and rows[PRIVATE[0]].notna().all() else RESIDENT
+def memory_column(rows: pd.DataFrame) -> MemoryColumn:
+    """Return the private memory where every row knows it, else the resident memory."""
+    return PRIVATE if len(rows) and rows[PRIVATE.name].notna().all() else RESIDENT
 
 
 def phase_start_s(run: RunFrames, phase: Phase) -> float | None:
-    """Return when a phase began, in seconds of the run; None if it did not."""
+    """Return the start of a phase in seconds of the run; None if it did not begin."""
     return next((start for each, start, _ in run.manifest.phases if each is phase), None)
 
 
 def steady_end_s(run: RunFrames) -> float:
-    """Return when the steady phase ended, or would have."""
+    """Return the end of the steady phase in seconds of the run; infinity if it has none."""
     ends = (end for phase, _, end in run.manifest.phases if phase is Phase.STEADY)
     return next(ends, math.inf)
 
 
 def stage_changes(run: RunFrames) -> tuple[Change, ...]:
-    """Return when each stage of the scenario climbs or falls."""
+    """Return the stretch in which each stage of the scenario changes the users."""
     start_s = phase_start_s(run, Phase.STEADY)
     if start_s is None:
         return ()
@@ -70,13 +78,20 @@ def stage_changes(run: RunFrames) -> tuple[Change, ...]:
 
 
 def changes(run: RunFrames) -> tuple[Change, ...]:
-    """Return every change of the steady phase, stages and commands, in order of time."""
+    """Return the changes by stages and commands in the steady phase, in order of time."""
     ordered = (Change(start_s=order.start_s, end_s=order.end_s) for order in orders(run))
     return tuple(sorted([*stage_changes(run), *ordered], key=lambda change: change.start_s))
 
 
 def before(run: RunFrames, order: Order, column: str, *, fewest: int = FEWEST_SECONDS) -> Floats:
-    """Return a column's values in the level before a command; empty when it was too short."""
+    """Return a column's values in the level before a command.
+
+    Args:
+        run: the run.
+        order: the command.
+        column: of the ``server`` table.
+        fewest: seconds; a shorter level gives an empty array.
+    """
     earlier = [change.end_s for change in changes(run) if change.start_s < order.start_s]
     warm_s = phase_start_s(run, Phase.WARM_UP)
     first_s = phase_start_s(run, Phase.STEADY) or 0.0
@@ -85,7 +100,14 @@ def before(run: RunFrames, order: Order, column: str, *, fewest: int = FEWEST_SE
 
 
 def after(run: RunFrames, order: Order, column: str, *, fewest: int = FEWEST_SECONDS) -> Floats:
-    """Return a column's values in the level after a command; empty when it was too short."""
+    """Return a column's values in the level after a command; see ``before``.
+
+    Args:
+        run: the run.
+        order: the command.
+        column: of the ``server`` table.
+        fewest: seconds; a shorter level gives an empty array.
+    """
     later = [change.start_s for change in changes(run) if change.start_s > order.start_s]
     until_s = min([*later, steady_end_s(run)])
     return _values(run, column, order.end_s, until_s, fewest)
@@ -98,22 +120,21 @@ def _values(run: RunFrames, column: str, since_s: float, until_s: float, fewest:
 
 
 def _settled(rows: pd.DataFrame, since_s: float, until_s: float) -> pd.DataFrame:
-    """Return the rows whose whole second lies in the settled end of a stretch."""
+    """Return the rows whose whole second lies in the settled part of a stretch."""
     rows = rows.sort_values("t_s")
     settled = (rows["t_s"] >= since_s + SETTLING_S) & (rows["t_s"] + 1 <= until_s)
     return rows[settled].tail(LEVEL_S)
 
 
 def climb(run: RunFrames, column: str) -> pd.DataFrame:
-    """Return the levels of a staircase: one row each, lowest first.
+    """Return the levels of a staircase of users, lowest first.
 
-    They are the level of the first users and one after each stage that brings more, up to the
-    first command or the first stage that sends some away: memory given back is another matter
-    than memory taken.
+    The staircase ends at the first command or the first stage with fewer users, because memory
+    is not returned as it was taken.
 
     Returns:
-        ``start_s``, ``end_s`` (seconds of the run that were used, both inside), ``clients``
-        (median of what the gateway counts), ``value`` (median of the column), ``seconds``.
+        One row per level: ``start_s``, ``end_s`` (first and last second used), ``clients``
+        (median of the gateway's count), ``value`` (median of the column), ``seconds``.
     """
     found: list[dict[str, float]] = []
     for since_s, until_s in _stretches(run):
@@ -137,7 +158,7 @@ def climb(run: RunFrames, column: str) -> pd.DataFrame:
 
 
 def _stretches(run: RunFrames) -> list[tuple[float, float]]:
-    """Return the stretches between the stages of a climb, from the end of one to the next."""
+    """Return the stretches (s) between the stages of a climb."""
     first = orders(run)
     end_s = min(first[0].start_s if first else math.inf, steady_end_s(run))
     since_s = phase_start_s(run, Phase.WARM_UP)

@@ -1,4 +1,4 @@
-"""The rate limit: what the gateway let through and refused, held against the rule."""
+"""The rate limit: accepted and refused events, compared with the rule."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from loadtests.results import Event, LimitOutcome
-from reports.frames import RunFrames
+from loadtests.results import Event, LimitOutcome, Series
 from reports.measures.latency import measure_members
 from reports.measures.measurement import Measure, Measurement, MeasureQuantile, absent, exact
+from reports.run_frames import RunFrames
 
 _MS: Final = 1_000_000
-_NO_ABUSER: Final = "the scenario has no abuser, so the limit was not tried"
+_NO_ABUSER: Final = "the scenario has no abuser users"
 _OUTCOMES: Final = {
     "rate_limit.accepted": (LimitOutcome.ACCEPTED, LimitOutcome.FALSE_ACCEPT),
     "rate_limit.refused": (LimitOutcome.REFUSED, LimitOutcome.FALSE_REFUSAL),
@@ -24,8 +24,8 @@ _OUTCOMES: Final = {
     "rate_limit.neighbours_refused": (LimitOutcome.NEIGHBOUR_REFUSED,),
 }
 _RETRIES: Final = {"rate_limit.dishonest_retries": "refused", "rate_limit.readmitted": "accepted"}
-_PINGS: Final = ", pings"
-"""In a decision's detail: it was about a ping, which has a limit and a window of its own."""
+_DETAIL: Final = r"^(connection \d+)(, pings)?(?:: .*)?$"
+"""The ``detail`` of a ``limit`` row: connection, whether it is a ping, the limit that refused."""
 _ACCEPTED: Final = (str(LimitOutcome.ACCEPTED), str(LimitOutcome.FALSE_ACCEPT))
 
 
@@ -42,19 +42,19 @@ def _count_decisions(metric: str) -> Measure:
         tried = int((outcomes != str(LimitOutcome.NEIGHBOUR_REFUSED)).sum())
         found = int(outcomes.isin([str(outcome) for outcome in _OUTCOMES[metric]]).sum())
         if not tried and not found:
-            why = "the abuser sent nothing, so the limit was not tried"
+            why = "the abuser sent nothing"
             return absent(run.absences.get("events") or why)
         undecided = int((outcomes == str(LimitOutcome.UNDECIDABLE)).sum())
         if undecided and undecided == tried and not found:
-            return absent(f"none of {tried:,} decisions could be judged", tried)
-        why = f"{undecided:,} of {tried:,} decisions could not be judged" if undecided else ""
+            return absent(f"none of {tried:,} decisions can be judged", tried)
+        why = f"{undecided:,} of {tried:,} decisions cannot be judged" if undecided else ""
         return exact(found, tried, why)
 
     return measure
 
 
 def window_ns(run: RunFrames) -> int | None:
-    """Return the window of a connection's limit as the gateway announced it; None if it did not."""
+    """Return the window (ns) of a connection's limit; None when the welcome announced none."""
     events = run.manifest.part("limits").get("events")
     found = events.get("connection") if isinstance(events, Mapping) else None
     window_ms = found.get("windowMs") if isinstance(found, Mapping) else None
@@ -64,14 +64,17 @@ def window_ns(run: RunFrames) -> int | None:
 def surely_in_one_window(
     sent_ns: npt.NDArray[np.int64], done_ns: npt.NDArray[np.int64], window: int
 ) -> int:
-    """Return how many of these events must have arrived within one window of a length (ns).
+    """Return how many events certainly arrived within one window.
 
-    An event arrived somewhere in [sent, done]. Those sent at or after a moment s and done
-    before s + window lie in the window [s, s + window) wherever in their spans they arrived,
-    so their number is certain. The largest such number over all s (an s that matters is the
-    sending of an event) never exceeds what the gateway saw in its fullest window: it is a
-    lower bound, and one over the limit is proof. It falls short by no more than the events
-    under way at the window's two ends.
+    An event arrived somewhere in [sent, done]. Events sent at or after a moment s and done before
+    s + window lie in [s, s + window), wherever in their spans they arrived. The largest such
+    number over all s is a lower bound of the gateway's fullest window, so a number over the limit
+    is proof. Only moments of sending matter for s.
+
+    Args:
+        sent_ns: when each event was sent.
+        done_ns: when each was answered.
+        window: length in ns.
     """
     if not len(sent_ns):
         return 0
@@ -81,7 +84,7 @@ def surely_in_one_window(
     most = 0
     for index, start in enumerate(sent):
         if index and start == sent[index - 1]:
-            continue  # the same moment: the first of it counted them all
+            continue  # the first event of this moment counted them all
         inside = int(np.searchsorted(finished, start + window))
         earlier = int(np.count_nonzero(done[:index] < start + window))
         most = max(most, inside - earlier)
@@ -89,32 +92,38 @@ def surely_in_one_window(
 
 
 def find_largest_window(run: RunFrames) -> Measurement:
-    """Find the most events surely accepted in any one window, over each abuser's connections."""
+    """Measure the most events certainly accepted in one window of any connection of an abuser."""
     if run.scenario.users.abuser is None:
         return absent(_NO_ABUSER)
     window = window_ns(run)
     if window is None:
-        return absent("the gateway announced no limit for a connection, so no window is known")
+        return absent("the gateway announced no limit for a connection")
     rows = _limit_rows(run)
     rows = rows[rows["outcome"].isin(_ACCEPTED) & rows["sent_ns"].notna()]
-    rows = rows[~rows["detail"].str.contains(_PINGS, regex=False)]
+    windows = decided_windows(rows)
+    rows, windows = rows[~windows["is_ping"]], windows[~windows["is_ping"]]
     if rows.empty:
-        return absent(run.absences.get("events") or "no event of an abuser was accepted")
+        return absent(run.absences.get("events") or "the gateway accepted no event of an abuser")
     most = max(
         surely_in_one_window(
             mine["sent_ns"].to_numpy(dtype=np.int64), mine["t_ns"].to_numpy(dtype=np.int64), window
         )
-        for _, mine in rows.groupby(_connection_of(rows))
+        for _, mine in rows.groupby(windows["sender"])
     )
     return exact(most, len(rows))
 
 
-def _connection_of(rows: pd.DataFrame) -> pd.Series:
-    """Return which connection's window each row fills: ``detail`` names it, up to a colon.
+def decided_windows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the window that each ``limit`` row is about, from its ``detail``.
 
-    Pings have a window of their own there: ``connection 0, pings``.
+    Returns:
+        ``sender`` (``User 3, connection 0``) and ``is_ping``: pings have their own limit.
     """
-    return rows["user"] + " " + rows["detail"].str.partition(":")[0]
+    parts = rows["detail"].astype(str).str.extract(_DETAIL)
+    user = "User " + rows["user"].astype(str)
+    return pd.DataFrame(
+        {"sender": user + (", " + parts[0]).fillna(""), "is_ping": parts[1].notna()}
+    )
 
 
 def _count_retries(metric: str) -> Measure:
@@ -126,7 +135,7 @@ def _count_retries(metric: str) -> Measure:
         rows = run["events"]
         tried = rows.loc[rows["event"] == str(Event.RETRY), "outcome"]
         if tried.empty:
-            why = "nobody asked again after a retryAfter"
+            why = "no abuser retried after a retryAfter"
             return absent(run.absences.get("events") or why)
         return exact(int((tried == outcome).sum()), len(tried))
 
@@ -134,8 +143,8 @@ def _count_retries(metric: str) -> Measure:
 
 
 def _measure_retry_error(run: RunFrames, statistic: str) -> Measurement:
-    nobody = "no refusal named a retryAfter that could be held against the rule"
-    return measure_members(run, "rate_limit.retry_error", statistic, nobody=nobody)
+    nobody = "no refusal carried a retryAfter"
+    return measure_members(run, Series.RETRY_ERROR, statistic, nobody=nobody)
 
 
 QUANTILES: Final[dict[str, MeasureQuantile]] = {"rate_limit.retry_error": _measure_retry_error}

@@ -1,4 +1,4 @@
-"""One measured metric: its value, the interval that holds it, or why there is none."""
+"""One measured metric: its value and interval, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from reports import intervals
-from reports.frames import RunFrames
+from reports.run_frames import RunFrames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,12 +15,12 @@ class Measurement:
 
     Attributes:
         value: in the metric's own unit (ns, B, a count); None when there is no data.
-        low: lower end of the 95 % interval; a count is exact, so its own value.
+        low: lower end of the 95 % interval; the value itself for an exact count.
         high: upper end.
-        n: how many values it comes from.
-        needed: how many values a verdict needs; None where any number will do.
-        why: in words: why there is no value, or what should be known about it.
-        left_out_s: tainted seconds that it does not look at (``reports.taint``).
+        n: number of values behind it.
+        needed: number of values that a verdict needs; None when any number suffices.
+        why: why there is no value, or a remark about it.
+        left_out_s: number of dirty seconds left out (``reports.believability``).
     """
 
     value: float | None = None
@@ -33,25 +33,37 @@ class Measurement:
 
 
 Measure = Callable[[RunFrames], Measurement]
-"""Measures a metric that is one number."""
+"""Measures a metric of one number."""
 MeasureQuantile = Callable[[RunFrames, str], Measurement]
-"""Measures a statistic, such as ``p99``, of a metric that is many spans."""
+"""Measures a statistic, such as ``p99``, of a metric of many times."""
 
 
 def exact(value: float, n: int | None, why: str = "") -> Measurement:
-    """Return what was counted, which has no doubt about it."""
+    """Return an exact count.
+
+    Args:
+        value: the count.
+        n: number of cases checked; None when unknown.
+        why: a remark.
+    """
     return Measurement(value=value, low=value, high=value, n=n, why=why)
 
 
 def absent(why: str, n: int = 0) -> Measurement:
-    """Return that there is no value, and why."""
+    """Return a measurement without a value, with the reason."""
     return Measurement(n=n, why=why)
 
 
 def estimated(
     found: intervals.Estimate, why: str = "", *, needed: int | None = None
 ) -> Measurement:
-    """Return an estimate with its interval."""
+    """Return the measurement of an estimate.
+
+    Args:
+        found: value, interval and number of values.
+        why: a remark.
+        needed: number of values that a verdict needs.
+    """
     return Measurement(
         value=found.value, low=found.low, high=found.high, n=found.n, needed=needed, why=why
     )

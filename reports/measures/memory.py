@@ -1,23 +1,23 @@
-"""Memory: what a client, a subscription, a request, a backlog cost, and what comes back.
+"""Memory per client, subscription, request and backlog.
 
-Private anonymous memory (PSS) where the gateway's process is ours, resident memory else. Every
-figure is a difference of levels (``levels``) divided by what was done between them.
+It is private anonymous memory (PSS) where the run started the gateway, else resident memory.
+Each value is a difference of two levels (``levels``), divided by what was done between them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from loadtests.results import Phase
 from reports import intervals, lines, quantities
-from reports.frames import RunFrames
-from reports.measures.levels import Floats, after, before, climb, memory_column
+from reports.measures.levels import Floats, MemoryColumn, after, before, climb, memory_column
 from reports.measures.measurement import Measure, Measurement, absent, estimated
 from reports.measures.orders import Order, members, orders_of
+from reports.run_frames import RunFrames
 
 _CLIMB: Final = (str(Phase.RAMP), str(Phase.WARM_UP))
 
@@ -28,55 +28,76 @@ def memory_levels(run: RunFrames) -> pd.DataFrame:
     Returns:
         ``clients``, ``memory_bytes``, ``start_s``, ``end_s``, ``seconds``; no row without stages.
     """
-    column, _ = memory_column(run["server"])
-    return climb(run, column).rename(columns={"value": "memory_bytes"})
+    levels = climb(run, memory_column(run["server"]).name)
+    return levels.rename(columns={"value": "memory_bytes"})
 
 
-def memory_points(run: RunFrames) -> tuple[pd.DataFrame, str]:
-    """Return the climb's ``clients`` and ``memory_bytes``, and which memory it is.
+class MemoryPoints(NamedTuple):
+    """Points of memory over clients.
 
-    With a staircase of at least four levels: its levels. Otherwise each second from the first
-    to the one in which the gateway first counts all clients, which it may do a second after
-    the ramp was declared over.
+    Attributes:
+        frame: ``clients`` and ``memory_bytes``.
+        memory: the column they come from.
+        is_staircase: whether each point is a level of a staircase, not a second of the ramp.
+    """
+
+    frame: pd.DataFrame
+    memory: MemoryColumn
+    is_staircase: bool
+
+    @property
+    def label(self) -> str:
+        """What the points are."""
+        return (
+            f"levels of a staircase, {self.memory.label}"
+            if self.is_staircase
+            else self.memory.label
+        )
+
+
+def memory_points(run: RunFrames) -> MemoryPoints:
+    """Return memory over clients while users connect.
+
+    A staircase of at least four levels gives its levels. Otherwise each second gives a point, up
+    to the second in which the gateway first counts all clients, which may be after the ramp.
     """
     stairs = memory_levels(run)
     if run.scenario.stages and stairs["clients"].nunique() >= lines.FEWEST_LEVELS:
-        _, words = memory_column(run["server"])
-        points = stairs[["clients", "memory_bytes"]]
-        return points.astype(float), f"levels of a staircase, {words}"
+        points = stairs[["clients", "memory_bytes"]].astype(float)
+        return MemoryPoints(points, memory_column(run["server"]), is_staircase=True)
     rows = run["server"]
     rows = rows[rows["phase"].isin(_CLIMB)].sort_values("t_s")
     if len(rows):
         rows = rows.iloc[: int(rows["clients"].argmax()) + 1]
-    column, words = memory_column(rows)
-    points = rows[["clients", column]].rename(columns={column: "memory_bytes"}).dropna()
-    return points.astype(float).reset_index(drop=True), words
+    memory = memory_column(rows)
+    points = rows[["clients", memory.name]].rename(columns={memory.name: "memory_bytes"}).dropna()
+    return MemoryPoints(points.astype(float).reset_index(drop=True), memory, is_staircase=False)
 
 
 def memory_line(run: RunFrames) -> lines.Line | None:
     """Return the line of memory (B) over clients; None without four different levels."""
-    points, _ = memory_points(run)
+    points = memory_points(run).frame
     return lines.fit_line(points["clients"].to_numpy(), points["memory_bytes"].to_numpy())
 
 
 def measure_per_client(run: RunFrames) -> Measurement:
     """Measure the slope of memory over clients, on the staircase or on the ramp."""
     line = memory_line(run)
-    points, words = memory_points(run)
+    points = memory_points(run)
     if line is None:
-        levels = points["clients"].nunique()
+        levels = points.frame["clients"].nunique()
         why = run.absences.get("server") or (
-            f"the ramp showed memory at {quantities.counted(levels, 'client count')}; "
+            f"memory is known at {quantities.counted(levels, 'client count')}; "
             f"a slope needs {lines.FEWEST_LEVELS}"
         )
-        return absent(why, len(points))
-    return _sloped(line, words, is_staircase=bool(run.scenario.stages))
+        return absent(why, len(points.frame))
+    return _sloped(line, points.label, is_staircase=bool(run.scenario.stages))
 
 
-def _sloped(line: lines.Line, words: str, *, is_staircase: bool) -> Measurement:
+def _sloped(line: lines.Line, label: str, *, is_staircase: bool) -> Measurement:
     robust = f"; Theil–Sen gives {quantities.size(line.robust_slope)}" if is_staircase else ""
     return Measurement(
-        value=line.slope, low=line.low, high=line.high, n=line.n, why=f"{words}{robust}"
+        value=line.slope, low=line.low, high=line.high, n=line.n, why=f"{label}{robust}"
     )
 
 
@@ -84,7 +105,7 @@ def measure_kernel_per_client(run: RunFrames) -> Measurement:
     """Measure the slope of the kernel's TCP memory over clients, both ends' sockets together."""
     rows = run["server"]
     if rows["kernel_bytes"].isna().all():
-        return absent(run.absences.get("server") or "the kernel's TCP memory is not known here")
+        return absent(run.absences.get("server") or "the kernel does not tell its TCP memory")
     stairs = climb(run, "kernel_bytes")
     is_staircase = stairs["clients"].nunique() >= lines.FEWEST_LEVELS
     if is_staircase:
@@ -102,21 +123,24 @@ def measure_kernel_per_client(run: RunFrames) -> Measurement:
 
 
 def _measure_step(deed: str, done: Callable[[RunFrames, Order], int]) -> Measure:
-    """Measure what a kind of command adds to memory, divided by what it did.
+    """Return a function that measures the memory a kind of command adds, per unit done.
 
-    With several such commands their steps are added up and so is what they did. The interval
-    is a bootstrap over the seconds of each level.
+    Several such commands add up. The interval is a bootstrap over the seconds of each level.
+
+    Args:
+        deed: the command, such as ``subscribe``.
+        done: counts the units of one command, such as symbols over all users.
     """
 
     def measure(run: RunFrames) -> Measurement:
         given = orders_of(run, deed)
         if not given:
             return absent(run.absences.get("events") or f"no {deed} was carried out")
-        column, words = memory_column(run["server"])
+        memory = memory_column(run["server"])
         generator = np.random.default_rng(run.scenario.seed)
         step, drawn, divisor, seconds = 0.0, np.zeros(intervals.RESAMPLES), 0, 0
         for order in given:
-            old, new = before(run, order, column), after(run, order, column)
+            old, new = before(run, order, memory.name), after(run, order, memory.name)
             if not len(old) or not len(new):
                 continue
             step += float(np.median(new) - np.median(old))
@@ -125,10 +149,10 @@ def _measure_step(deed: str, done: Callable[[RunFrames, Order], int]) -> Measure
             divisor += done(run, order)
             seconds += len(old) + len(new)
         if not divisor:
-            why = f"no level of memory is known before and after a {deed}, long enough to be one"
+            why = f"memory was not level for long enough before and after a {deed}"
             return absent(run.absences.get("server") or why)
         found = _around(step / divisor, drawn / divisor, seconds)
-        return estimated(found, f"{words}, over {divisor:,} of them")
+        return estimated(found, f"{memory.label}, over {divisor:,} of them")
 
     return measure
 

@@ -1,4 +1,4 @@
-"""The scenario's commands as they were carried out, and the level stretches between them."""
+"""The scenario's commands as the run carried them out."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Final
 import pandas as pd
 
 from loadtests.results import Event, Phase
-from reports.frames import RunFrames
+from reports.run_frames import RunFrames
 from scenarios.model import GATEWAY_DEEDS
 
 _S: Final = 1_000_000_000
 _SLACK_S: Final = 1.0
-"""How far a command's row may be off the second that the scenario names."""
+"""The largest difference between a command's row and the time in the scenario."""
 EARLY_S: Final = 0.1
-"""How much before a command its effect may seem to lie: times in the manifest are rounded."""
+"""How far an effect may lie before its command: times in the manifest are rounded."""
 NOTICE_S: Final = 2.0
-"""How long after its cause the end of a connection may still be read."""
+"""How long after a command the end of a connection may be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +25,11 @@ class Order:
     """One command that was carried out.
 
     Attributes:
-        do: what, see ``scenarios.model.DEEDS``.
+        do: the command, one of ``scenarios.model.DEEDS``.
         who: the group; empty for the gateway.
-        start_s: when it was given, seconds of the run.
-        end_s: when its last user had carried it out; for the gateway, when it was gone.
-        count: symbols or requests for each user.
+        start_s: its start, in seconds of the run.
+        end_s: when the last user carried it out; for the gateway, its exit.
+        count: symbols or requests per user.
     """
 
     do: str
@@ -42,8 +42,8 @@ class Order:
 def orders(run: RunFrames) -> tuple[Order, ...]:
     """Return the commands that were carried out, in order of time.
 
-    When a command is due is the scenario's; that it was done is the ``command`` row of any
-    worker near that moment. One without a row was never carried out and is left out.
+    The scenario has the time of a command. A worker's ``command`` row near that time shows that
+    it was carried out. A command without a row is left out.
     """
     steady_s = next(
         (start for phase, start, _ in run.manifest.phases if phase is Phase.STEADY), None
@@ -73,7 +73,7 @@ def orders(run: RunFrames) -> tuple[Order, ...]:
 
 
 def around(rows: pd.DataFrame, order: Order) -> pd.Series:
-    """Return which rows of ``events`` lie in a command's time, with what may be early or late."""
+    """Return which rows of ``events`` lie within a command, with ``EARLY_S`` and ``NOTICE_S``."""
     at_s = rows["t_ns"] / _S
     return (at_s >= order.start_s - EARLY_S) & (at_s <= order.end_s + NOTICE_S)
 
@@ -84,10 +84,9 @@ def orders_of(run: RunFrames, *deeds: str) -> tuple[Order, ...]:
 
 
 def gateway_orders(run: RunFrames) -> tuple[Order, ...]:
-    """Return the commands to the gateway, each until it was gone.
+    """Return the commands to the gateway, each until the gateway's exit.
 
-    When it was gone is the manifest's; where it does not say, a gateway that is terminated is
-    taken to be gone at the run's end, and one that is restarted at the next command to it.
+    The manifest has the exit. Without it, a command lasts until the next one or the run's end.
     """
     exits = run.manifest.part("gateway").get("exits") or ()
     given = orders_of(run, *GATEWAY_DEEDS)
@@ -101,7 +100,7 @@ def gateway_orders(run: RunFrames) -> tuple[Order, ...]:
 
 
 def members(run: RunFrames, group: str) -> int:
-    """Return how many users a group had: those that got a welcome, else those planned."""
+    """Return the number of users of a group with a welcome, else the planned number."""
     rows = run["clients"]
     welcomed = int(((rows["group"] == group) & rows["welcome_ns"].notna()).sum())
     if welcomed:

@@ -1,7 +1,7 @@
-"""Storms: everybody drops at once and returns at once; when are they back, and up to date.
+"""Reconnect storms: when the dropped clients are back, and when their prices are fresh.
 
-A member is a user that keeps the rules and whose connection ended by a ``drop`` of its group
-that a ``return`` follows, or because the gateway was restarted.
+A member is a well-behaved user whose connection ended by a ``drop`` of its group with a later
+``return``, or by a restart of the gateway.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ import pandas as pd
 
 from loadtests.results import AttemptOutcome, EndOutcome, Event, Series
 from reports import intervals
-from reports.frames import RunFrames
 from reports.measures.heartbeat import WELL_BEHAVED
 from reports.measures.histograms import EVERY_PHASE, histogram_of
 from reports.measures.latency import measure_members
 from reports.measures.measurement import Measure, Measurement, MeasureQuantile, absent, exact
 from reports.measures.orders import Order, around, gateway_orders, orders_of
+from reports.run_frames import RunFrames
 
 SHARES: Final = (0.50, 0.95, 0.99, 1.0)
 _S: Final = 1_000_000_000
-_NO_STORM: Final = "nobody dropped and returned on command, and the gateway was not restarted"
+_NO_STORM: Final = "no group dropped and returned, and the gateway did not restart"
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Members:
-    """Who was in a storm, and who of them came back after the last end of a connection."""
+    """The users of all storms, and those that returned after their last disconnection."""
 
     dropped: frozenset[str]
     back: frozenset[str]
 
 
 def storms(run: RunFrames) -> tuple[Order, ...]:
-    """Return the commands that made a storm: drops that a return follows, and restarts."""
+    """Return the commands that caused a storm: drops with a later return, and restarts."""
     returns = orders_of(run, "return")
     drops = [
         order
@@ -47,11 +47,11 @@ def storms(run: RunFrames) -> tuple[Order, ...]:
 
 
 def storm_times(run: RunFrames) -> pd.DataFrame:
-    """Return when 50, 95, 99 and 100 % of a storm's members were back, and fresh.
+    """Return when 50, 95, 99 and 100 % of the storm's members were back and fresh.
 
     Returns:
-        ``share`` (0 to 1), ``back_ns``, ``fresh_ns``: spans from the drop; absent (NaN) when so
-        many never were, or nothing was measured. No row when there was no storm.
+        ``share`` (0 to 1), ``back_ns`` and ``fresh_ns`` from the drop; NaN when the share was
+        never reached. No row without a storm.
     """
     if not storms(run):
         return pd.DataFrame({name: pd.Series(dtype=float) for name in _COLUMNS})
@@ -72,8 +72,8 @@ def storm_times(run: RunFrames) -> pd.DataFrame:
 _COLUMNS: Final = ("share", "back_ns", "fresh_ns")
 
 
-def _reached(histogram: intervals.Histogram, share: float, never: int) -> float:
-    """Return the span after which a share of all members had come; NaN when it never was."""
+def _reached(histogram: intervals.StackedHistogram, share: float, never: int) -> float:
+    """Return the time (ns) at which a share of all members was reached; NaN when it never was."""
     rank = int(np.ceil((histogram.n + never) * share - 1e-9))
     if not histogram.n or rank > histogram.n:
         return float("nan")
@@ -108,17 +108,17 @@ def _never(run: RunFrames) -> int:
 
 
 def count_not_back(run: RunFrames) -> Measurement:
-    """Count members of a storm that got no welcome again before the run's end."""
+    """Count storm members without a new welcome before the run ended."""
     if not storms(run):
         return absent(run.absences.get("events") or _NO_STORM)
     found = _members(run)
     if not found.dropped:
-        return absent("no connection ended in the storm, so nobody had to come back")
+        return absent("no connection ended in the storm")
     return exact(len(found.dropped - found.back), len(found.dropped))
 
 
 def _attempts(run: RunFrames) -> pd.Series:
-    """Return what came of each attempt; after a gateway is told to end for good, none counts."""
+    """Return the outcome of each attempt, up to a command that terminates the gateway."""
     rows = run["events"]
     ends = orders_of(run, "terminate")
     until_ns = ends[0].start_s * _S if ends else np.inf
@@ -126,32 +126,31 @@ def _attempts(run: RunFrames) -> pd.Series:
     return rows.loc[tried, "outcome"]
 
 
-def count_attempts(run: RunFrames) -> Measurement:
-    """Count the connections that members tried."""
-    outcomes = _attempts(run)
-    if not storms(run) or outcomes.empty:
-        why = _NO_STORM if not storms(run) else "no member of the storm tried to connect"
-        return absent(run.absences.get("events") or why)
-    return exact(len(outcomes), len(outcomes))
+def _count_attempts(*wanted: AttemptOutcome) -> Measure:
+    """Return a function that counts the connection attempts of storm members.
 
+    An attempt that found no listening gateway is not ``REFUSED``.
 
-def count_refused(run: RunFrames) -> Measurement:
-    """Count the attempts that the gateway answered and refused.
-
-    One that found no gateway at all (the connection was not taken, or ended) is none.
+    Args:
+        wanted: the outcomes to count; none for all.
     """
-    outcomes = _attempts(run)
-    if not storms(run) or outcomes.empty:
-        why = _NO_STORM if not storms(run) else "no member of the storm tried to connect"
-        return absent(run.absences.get("events") or why)
-    return exact(int((outcomes == str(AttemptOutcome.REFUSED)).sum()), len(outcomes))
+
+    def measure(run: RunFrames) -> Measurement:
+        outcomes = _attempts(run)
+        if not storms(run) or outcomes.empty:
+            why = "no storm member tried to connect" if storms(run) else _NO_STORM
+            return absent(run.absences.get("events") or why)
+        found = outcomes.isin([str(each) for each in wanted]).sum() if wanted else len(outcomes)
+        return exact(int(found), len(outcomes))
+
+    return measure
 
 
 def _measure_back(run: RunFrames, statistic: str) -> Measurement:
     if not storms(run):
         return absent(run.absences.get("events") or _NO_STORM)
-    nobody = "no member of the storm came back"
-    return measure_members(run, "storm.back", statistic, never=_never(run), nobody=nobody)
+    nobody = "no storm member came back"
+    return measure_members(run, Series.STORM_BACK, statistic, never=_never(run), nobody=nobody)
 
 
 def _measure_fresh(run: RunFrames, statistic: str) -> Measurement:
@@ -159,9 +158,9 @@ def _measure_fresh(run: RunFrames, statistic: str) -> Measurement:
         return absent(run.absences.get("events") or _NO_STORM)
     back = histogram_of(run, Series.STORM_BACK, EVERY_PHASE).n
     fresh = histogram_of(run, Series.STORM_FRESH, EVERY_PHASE).n
-    nobody = "no member of the storm had a market event after it came back"
+    nobody = "no storm member received a market event after its return"
     never = max(0, back + _never(run) - fresh)
-    return measure_members(run, "storm.fresh", statistic, never=never, nobody=nobody)
+    return measure_members(run, Series.STORM_FRESH, statistic, never=never, nobody=nobody)
 
 
 QUANTILES: Final[dict[str, MeasureQuantile]] = {
@@ -170,6 +169,6 @@ QUANTILES: Final[dict[str, MeasureQuantile]] = {
 }
 MEASURES: Final[dict[str, Measure]] = {
     "storm.not_back": count_not_back,
-    "storm.attempts": count_attempts,
-    "storm.refused": count_refused,
+    "storm.attempts": _count_attempts(),
+    "storm.refused": _count_attempts(AttemptOutcome.REFUSED),
 }

@@ -98,7 +98,7 @@ class Pair:
 
 
 def _clock_id() -> str:
-    from loadtests.health.clocks import read_clock_id
+    from loadtests.health.clock_id import read_clock_id
 
     return read_clock_id() or "unknown"
 

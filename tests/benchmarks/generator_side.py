@@ -25,7 +25,7 @@ from typing import Any, Final
 import gevent
 import gevent.socket
 
-from loadtests.behaviours.stage import Stage
+from loadtests.behaviours.run_context import RunContext
 from loadtests.behaviours.subscriber import Subscriber
 from loadtests.connection.reactor import Reactor
 from loadtests.health.pulse import BREATH_S
@@ -158,8 +158,10 @@ class Side:
         now_ns = time.monotonic_ns()
         self.recorder = Recorder(folder, worker="bench", t0_ns=now_ns, phases=PhaseTimes(now_ns))
         scenario = parse_scenario(SCENARIO, path="generator.toml")
-        self.stage = Stage(scenario=scenario, secret="b" * 32, recorder=self.recorder, t0_ns=now_ns)
-        Listener.stage = self.stage
+        self.run_context = RunContext(
+            scenario=scenario, secret="b" * 32, recorder=self.recorder, t0_ns=now_ns
+        )
+        Listener.run_context = self.run_context
         user_class: Any = CLIENTS[options.client]
         user_class.bench, user_class.host = options, options.url
         self.environment = Environment(user_classes=[user_class])

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-import itertools
+import contextlib
 import json
+import os
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 from deadlines import DEADLINE_S
 from hypothesis import given
 from hypothesis import strategies as st
-from peers import RawPeer, mask_frame
-from serving import DOOR, Address, echo_namespaces, serve
+from peers import mask_frame
 
-from tests.benchmarks.hostile import table
+from tests.benchmarks.hostile import findings
 from tests.benchmarks.hostile.__main__ import KEYS, doubts, main
-from tests.benchmarks.hostile.attacks import ATTACKS
-from tests.benchmarks.hostile.lines import Target, open_polling, read_to_end, upgrade_of
+from tests.benchmarks.hostile.attacks import ATTACKS, Siege, open_polling, read_to_end, upgrade_of
+from tests.benchmarks.hostile.bystanders import attacking
+from tests.benchmarks.hostile.findings import Finding, Verdict, compare, judge
+from tests.benchmarks.hostile.market import Bench, Market
 from tests.benchmarks.hostile.mass_drop import judge_drop
-from tests.benchmarks.hostile.siege import Siege
 from tests.benchmarks.hostile.stopped_reader import take_stock
-from tests.benchmarks.hostile.verdicts import Finding, Verdict, compare, judge
 from tests.benchmarks.transport.intervals import estimate_difference
 
 times_ms = st.floats(0.1, 1e3)
@@ -81,14 +83,13 @@ def test_a_comparison_is_judged_by_the_ends_of_its_intervals(
 # The reader that stops
 
 
-def tick(symbol: str, seq: int, previous: int) -> bytes:
-    payload = {"symbol": symbol, "seq": seq, "prevSeq": previous}
-    return b'42["ticker:update",' + json.dumps(payload, separators=(",", ":")).encode() + b"]"
+def tick(symbol: str, seq: int, previous: int) -> dict[str, Any]:
+    return {"symbol": symbol, "seq": seq, "prevSeq": previous}
 
 
 def test_a_reader_that_was_given_the_newest_of_each_symbol_is_content() -> None:
-    packets = [tick("A", 1, 0), tick("B", 4, 3), b"2", tick("A", 9, 1)]
-    stock = take_stock(packets, {"A": 9, "B": 4}, old_bytes=500)
+    ticks = [tick("A", 1, 0), tick("B", 4, 3), tick("A", 9, 1)]
+    stock = take_stock(ticks, {"A": 9, "B": 4}, old_bytes=500)
     assert (stock.ticks, stock.is_newest, stock.is_honest) == (3, True, True)
     assert stock.old_bytes == 500
 
@@ -124,78 +125,57 @@ def test_a_mass_drop_is_judged_by_all_its_pairs(
 # Attacks
 
 
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
+    bench = Bench(core=min(os.sched_getaffinity(0)), folder=tmp_path_factory.mktemp("gateway"))
+    with bench.serve("gateway") as running:
+        yield running
+
+
 @pytest.mark.parametrize("key", ATTACKS)
-async def test_an_attack_goes_on_until_it_is_cancelled(key: str) -> None:
-    async with serving_subscriptions() as address:
-        siege = Siege(target(address))
-        attacking = asyncio.ensure_future(ATTACKS[key][1](siege))
-        async with asyncio.timeout(DEADLINE_S):
-            await siege.is_under_way.wait()
-            await asyncio.sleep(0.15)  # long enough for what ends at once to end
-        assert not attacking.done(), attacking.exception()
-        attacking.cancel()
-        await asyncio.wait({attacking})
-        assert attacking.cancelled()
-        assert siege.counts["connections"] > 0
+def test_an_attack_goes_on_until_it_is_told_to_end(key: str, market: Market) -> None:
+    with attacking(key, market.port, market.secret) as counts:
+        gevent.sleep(0.15)  # long enough for what ends at once to end
+    assert counts["connections"] > 0
 
 
-def serving_subscriptions() -> Any:
-    server = echo_namespaces(DOOR, cors_allowed_origins="*")
-
-    async def subscribe(sid: str, _wanted: object) -> None:
-        await server.emit("subscribed", {}, to=sid)
-
-    server.on("subscribe", subscribe)
-    return serve(server, has_door=True)
+@contextlib.contextmanager
+def a_line(market: Market, data: bytes = b"") -> Iterator[socket.socket]:
+    with Siege(market.port, market.secret).dial() as line:
+        line.sendall(data)
+        yield line
 
 
-def target(address: Address) -> Target:
-    return Target(port=address.port, tokens=itertools.cycle(["none"]), symbols=["BTC/USDT"])
+def test_a_close_frame_is_an_end(market: Market) -> None:
+    greeting = Siege(market.port, market.secret).greeting()
+    with a_line(market, greeting + mask_frame(b"7 is no packet")) as line:
+        assert read_to_end(line, DEADLINE_S)
 
 
-async def test_a_close_frame_is_an_end() -> None:
-    async with serving_subscriptions() as address, RawPeer.websocket(address) as peer:
-        await peer.connect()
-        line = await Siege(target(address)).join()
-        try:
-            line.send(mask_frame(b"7 is no packet"))
-            assert await read_to_end(line)
-        finally:
-            line.close()
+def test_silence_is_no_end(market: Market) -> None:
+    with a_line(market) as line:
+        assert not read_to_end(line, 0.05)
 
 
-async def test_silence_is_no_end() -> None:
-    async with serving_subscriptions() as address:
-        line = await Siege(target(address)).dial()
-        try:
-            assert not await read_to_end(line, 0.05)
-        finally:
-            line.close()
-
-
-async def test_an_upgrade_names_the_session_that_polling_opened() -> None:
-    async with serving_subscriptions() as address:
-        line = await Siege(target(address)).dial()
-        try:
-            sid = await open_polling(line, address.port)
-        finally:
-            line.close()
-    assert f"sid={sid}".encode() in upgrade_of(address.port, sid)
+def test_an_upgrade_names_the_session_that_polling_opened(market: Market) -> None:
+    with contextlib.closing(Siege(market.port, market.secret).ask()) as connection:
+        sid = open_polling(connection)
+    assert f"sid={sid}".encode() in upgrade_of(market.port, sid)
 
 
 # The table
 
 
 def test_the_table_says_what_is_broken() -> None:
-    findings = [
+    found = [
         Finding(key="a", title="an attack", measured="5", promise="≤ 4", verdict=judge(False)),
         Finding(key="b", title="another", measured="3", promise="≤ 4", verdict=judge(True)),
     ]
-    text = table.for_documents(findings, "Somewhere.", ["noisy"])
+    text = findings.for_documents(found, "Somewhere.", ["noisy"])
     assert "| an attack | 5 | ≤ 4 | broken |" in text
     assert "| another | 3 | ≤ 4 | kept |" in text
     assert "- noisy" in text
-    assert table.for_terminal(findings).row_count == 2
+    assert findings.for_terminal(found).row_count == 2
 
 
 def test_a_busy_machine_is_a_doubt() -> None:
@@ -233,12 +213,12 @@ def test_a_short_run_prints_every_row_that_was_asked_for(
         "kick",
     ]
     assert main([*arguments, "--json", str(kept), "--markdown", str(words)]) == 0
-    findings = {one["key"]: one for one in json.loads(kept.read_text())["findings"]}
-    assert set(findings) == {"pongs", "malformed", "aftermath", "kick"}, findings
-    assert findings["pongs"]["verdict"] == Verdict.UNDECIDED, "one pair decides nothing"
-    assert findings["malformed"]["figures"]["attack"]["closed"] > 0
-    assert findings["aftermath"]["verdict"] == Verdict.KEPT, findings["aftermath"]
-    assert findings["kick"]["verdict"] == Verdict.KEPT, findings["kick"]
+    found = {one["key"]: one for one in json.loads(kept.read_text())["findings"]}
+    assert set(found) == {"pongs", "malformed", "aftermath", "kick"}, found
+    assert found["pongs"]["verdict"] == Verdict.UNDECIDED, "one pair decides nothing"
+    assert found["malformed"]["figures"]["attack"]["closed"] > 0
+    assert found["aftermath"]["verdict"] == Verdict.KEPT, found["aftermath"]
+    assert found["kick"]["verdict"] == Verdict.KEPT, found["kick"]
     assert "10,000 pongs/s" in words.read_text()
     assert "10,000 pongs/s" in capsys.readouterr().out
 

@@ -1,4 +1,4 @@
-"""What only the contract suite needs: its own views of the shared gateway."""
+"""Fixtures of the contract suite: its own views of the shared gateway."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class SilentClient(threading.Thread):
 
 @pytest.fixture(scope="session", autouse=True)
 def silent_client_lived_s(gateway: Target) -> Iterator[Callable[[float], float | None]]:
-    """Say how long a silent client lived, when it was closed within so many seconds.
+    """Return a function that waits for the close of a silent client and returns its lifetime.
 
-    It is opened before the first test, so that other tests run while its deadline passes.
+    The client is opened before the first test, so that other tests run during its deadline.
     """
     silent = SilentClient(gateway)
     silent.start()
@@ -52,7 +52,7 @@ def silent_client_lived_s(gateway: Target) -> Iterator[Callable[[float], float |
 
 @pytest.fixture
 def stats() -> Callable[[Target], list[dict[str, Any]]]:
-    """Return every client that a gateway says is connected."""
+    """Return every connected client according to the gateway."""
 
     def read(target: Target) -> list[dict[str, Any]]:
         token = target.token("operator", scope="stats")

@@ -14,7 +14,7 @@ import pytest
 from blackbox.client import RawClient
 from blackbox.target import Target
 
-from gateway.contract import PROTOCOL_NAMES, ErrorCode, clock_id
+from gateway.contract import CHANNELS, PROTOCOL_NAMES, ErrorCode, clock_id
 
 Connect = Callable[..., RawClient]
 
@@ -22,12 +22,7 @@ TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 BTC, ETH = "market-data:BTC/USDT", "market-data:ETH/USDT"
 
 SUBSCRIPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "trading": ({"channel": "trading"}, {"rooms": ["trading"], "room": "trading"}),
-    "llm": ({"channel": "llm"}, {"rooms": ["llm"], "room": "llm"}),
-    "market data, no symbols": (
-        {"channel": "market-data"},
-        {"rooms": ["market-data"], "room": "market-data"},
-    ),
+    **{name.value: ({"channel": name}, {"rooms": [name], "room": name}) for name in CHANNELS},
     "market data, null": (
         {"channel": "market-data", "symbols": None},
         {"rooms": ["market-data"], "room": "market-data"},
@@ -78,7 +73,7 @@ REFUSED: dict[str, tuple[object, ErrorCode, str | None]] = {
     "unknown channel": (
         {"channel": "weather"},
         ErrorCode.INVALID_CHANNEL,
-        "Invalid channel. Valid channels: trading, market-data, llm",
+        f"Invalid channel. Valid channels: {', '.join(CHANNELS)}",
     ),
     "a room for a channel": ({"channel": BTC}, ErrorCode.INVALID_CHANNEL, None),
     "a user's room": ({"channel": "user:alice"}, ErrorCode.INVALID_CHANNEL, None),
@@ -107,7 +102,7 @@ REFUSED: dict[str, tuple[object, ErrorCode, str | None]] = {
 
 @pytest.mark.parametrize(("payload", "code", "message"), list(REFUSED.values()), ids=list(REFUSED))
 @pytest.mark.parametrize("event", ["subscribe", "unsubscribe"])
-def test_a_bad_subscription_changes_nothing_and_says_why(
+def test_an_invalid_subscription_changes_nothing_and_gives_the_reason(
     connect: Connect, event: str, payload: object, code: ErrorCode, message: str | None
 ) -> None:
     client = connect()
@@ -137,7 +132,7 @@ def test_subscribing_twice_counts_once(connect: Connect) -> None:
     assert client.expect("subscriptions") == listed
 
 
-def test_unsubscribing_what_is_not_held_is_answered_like_any_other(connect: Connect) -> None:
+def test_unsubscribing_without_a_subscription_is_answered_normally(connect: Connect) -> None:
     client = connect()
     assert client.call("unsubscribe", {"channel": "trading"})["rooms"] == ["trading"]
     assert subscriptions(client) == []
@@ -170,7 +165,7 @@ def test_at_names_the_last_number_of_each_stream_joined(connect: Connect, gatewa
 
 
 @pytest.mark.parametrize("payload", [(), (None,), ({"any": "thing"},), ("text",)])
-def test_ping_is_answered_whatever_it_carries(connect: Connect, payload: tuple[object]) -> None:
+def test_ping_is_answered_with_any_payload(connect: Connect, payload: tuple[object]) -> None:
     client = connect()
     pong = client.call("ping", *payload)
     assert client.expect("pong") == pong
@@ -225,7 +220,7 @@ def test_an_unknown_event_is_refused_by_name(connect: Connect) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PROTOCOL_NAMES | {"message", "*"}))
-def test_a_name_of_the_protocol_reaches_no_handler(connect: Connect, name: str) -> None:
+def test_a_reserved_event_name_reaches_no_handler(connect: Connect, name: str) -> None:
     client = connect()
     client.call("subscribe", {"channel": "trading"})
     assert client.call(name, {})["error"]["code"] == ErrorCode.UNKNOWN_EVENT

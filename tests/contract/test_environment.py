@@ -30,7 +30,7 @@ PRODUCTION = {
 
 @pytest.fixture
 def refuse_to_start() -> Callable[..., str]:
-    """Start the gateway with an environment that must not do; return what it says."""
+    """Start the gateway with an invalid environment; return its output."""
 
     def run(**environ: str | None) -> str:
         given = {name: value for name, value in {**PRODUCTION, **environ}.items() if value}
@@ -76,7 +76,7 @@ REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
 
 
 @pytest.mark.parametrize(("environ", "named"), list(REFUSED.values()), ids=list(REFUSED))
-def test_a_bad_environment_stops_the_start_and_is_named(
+def test_an_invalid_environment_stops_the_start_and_is_named(
     refuse_to_start: Callable[..., str], environ: dict[str, str | None], named: str
 ) -> None:
     said = refuse_to_start(**environ)
@@ -93,13 +93,13 @@ def test_every_problem_is_listed_at_once(refuse_to_start: Callable[..., str]) ->
     assert [name for name in names if name not in said] == []
 
 
-def test_a_misspelt_name_is_answered_with_the_right_one(
+def test_a_misspelt_name_is_reported_with_the_right_one(
     refuse_to_start: Callable[..., str],
 ) -> None:
     assert "GATEWAY_HEARTBEAT_SECONDS" in refuse_to_start(GATEWAY_HEARTBEAT_SECOND="5")
 
 
-def test_a_port_that_is_taken_is_one_clear_line(
+def test_a_port_in_use_gives_one_clear_line(
     refuse_to_start: Callable[..., str], start_gateway: StartGateway
 ) -> None:
     said = refuse_to_start(PORT=str(start_gateway().port))
@@ -113,7 +113,9 @@ def test_names_that_container_platforms_inject_are_ignored(start_gateway: StartG
     )
 
 
-def test_development_anywhere_is_said_aloud(start_gateway: StartGateway) -> None:
+def test_development_listens_on_every_address_when_allowed(
+    start_gateway: StartGateway,
+) -> None:
     gateway = start_gateway(
         GATEWAY_ENV="development", HOST="0.0.0.0", GATEWAY_DEVELOPMENT_ANYWHERE=1
     )
@@ -129,14 +131,14 @@ def test_development_makes_a_secret_of_its_own_and_takes_the_default_origin(
     assert gateway.get("/socket.io/?EIO=4&transport=polling", headers=origin).status == 200
 
 
-def test_one_line_says_where_it_listens(start_gateway: StartGateway) -> None:
+def test_one_line_gives_the_address_of_the_gateway(start_gateway: StartGateway) -> None:
     gateway = start_gateway()
     assert gateway.line == f"listening on http://127.0.0.1:{gateway.port}\n"
     assert gateway.port != 0
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_it_cleanly(
+def test_a_signal_stops_the_gateway_cleanly(
     connect: Connect, start_gateway: StartGateway, how: signal.Signals
 ) -> None:
     gateway = start_gateway()
@@ -147,7 +149,7 @@ def test_a_signal_stops_it_cleanly(
     assert "Traceback" not in gateway.log.read_text()
 
 
-def test_a_stop_is_over_in_time_though_a_client_does_not_close(
+def test_a_stop_ends_in_time_although_a_client_does_not_close(
     connect: Connect, start_gateway: StartGateway
 ) -> None:
     gateway = start_gateway(GATEWAY_SHUTDOWN_SECONDS=1)

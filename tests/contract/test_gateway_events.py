@@ -1,4 +1,4 @@
-"""Contract: Gateway → client, the events of the gateway's own."""
+"""Contract: Gateway → client, the gateway's own events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ StartGateway = Callable[..., GatewayProcess]
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
-def test_the_welcome_says_who_where_and_when(connect: Connect) -> None:
+def test_the_welcome_has_the_client_the_user_and_the_time(connect: Connect) -> None:
     client = connect("welcomed")
     welcome = dict(client.welcome)
     assert TIMESTAMP.fullmatch(welcome.pop("timestamp"))
@@ -91,14 +91,14 @@ def test_heartbeats_are_numbered_without_a_gap_and_come_at_the_interval(connect:
     assert abs(statistics.median(gaps_us) - interval_us) < interval_us / 4, gaps_us
 
 
-def test_a_client_lives_on_over_many_heartbeats(connect: Connect) -> None:
+def test_a_client_stays_connected_over_many_heartbeats(connect: Connect) -> None:
     client = connect()
     for _ in range(10):
         client.expect("heartbeat")
     assert client.call("get-subscriptions")["count"] == 0
 
 
-def test_the_connection_count_follows_who_is_there(
+def test_the_connection_count_follows_connects_and_disconnects(
     connect: Connect, start_gateway: StartGateway
 ) -> None:
     gateway = start_gateway(GATEWAY_CONNECTION_COUNT_SECONDS="0.1")
@@ -213,7 +213,7 @@ REPLAY = "replay and snapshots come with their own issue: lastUserSeq is not loo
 
 
 @pytest.mark.xfail(strict=True, raises=TimeoutError, reason=REPLAY)
-def test_what_a_returning_client_missed_follows_the_welcome(
+def test_events_missed_by_a_returning_client_follow_the_welcome(
     connect: Connect, open_socket: Connect, gateway: Target
 ) -> None:
     first = connect("returning")

@@ -31,7 +31,7 @@ def refusal(client: RawClient, auth: object) -> Refused:
 
 @pytest.fixture
 def refused(open_socket: Connect, gateway: Target) -> Callable[..., Refused]:
-    """Offer a token that must be refused, and return how it was."""
+    """Send a token that must be refused, and return the refusal."""
     return lambda token: refusal(open_socket(gateway), {"token": token})
 
 
@@ -67,7 +67,7 @@ def test_no_token_is_refused_as_missing(
 
 
 def sign_by_hand(header: dict[str, Any], body: dict[str, Any], secret: bytes) -> str:
-    """Sign what a JWT library would not: HMAC-SHA-256 over any header and claims."""
+    """Sign any header and claims with HMAC-SHA-256, also those that a JWT library refuses."""
     parts = (header, {"exp": int(time.time()) + 60, **body})
     text = b".".join(base64.urlsafe_b64encode(json.dumps(p).encode()).rstrip(b"=") for p in parts)
     signature = hmac.digest(secret, text, "sha256")
@@ -155,7 +155,7 @@ def test_a_token_from_the_future_is_refused(
     assert refused(token).code in {"AUTH_FAILED", "TOKEN_EXPIRED"}
 
 
-def test_issuer_audience_and_longest_life_are_exact_when_configured(
+def test_issuer_audience_and_lifetime_are_checked_when_configured(
     start_gateway: StartGateway, connect: Connect, open_socket: Connect
 ) -> None:
     gateway = start_gateway(
@@ -181,7 +181,7 @@ KEYS: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("algorithm", KEYS)
-def test_a_public_key_takes_its_algorithm_alone(
+def test_a_public_key_accepts_only_its_own_algorithm(
     start_gateway: StartGateway, connect: Connect, open_socket: Connect, algorithm: str
 ) -> None:
     key: Any = KEYS[algorithm]()
@@ -191,7 +191,7 @@ def test_a_public_key_takes_its_algorithm_alone(
     gateway = start_gateway(JWT_SECRET=None, JWT_PUBLIC_KEY=public.decode())
     token = gateway.token("asymmetric", key=key, algorithm=algorithm)
     assert connect(target=gateway, token=token).welcome["userId"] == "asymmetric"
-    # The classic forgery: the public key, which anybody may have, taken for a shared secret.
+    # The classic forgery: the public key is used as a shared secret.
     forged = sign_by_hand({"alg": "HS256"}, {"sub": "mallory"}, public)
     assert refusal(open_socket(gateway), {"token": forged}).code == "AUTH_FAILED"
 
@@ -200,13 +200,13 @@ def test_a_public_key_takes_its_algorithm_alone(
     "packet",
     ["40[1]", '40"text"', '40{"token":5}', '40{"token":"\\ud800"}', '40{"token":["a"]}', "40{"],
 )
-def test_a_handshake_that_makes_no_sense_leaves_nobody_behind(
+def test_an_invalid_handshake_leaves_no_client_behind(
     open_socket: Connect, gateway: Target, stats: Stats, packet: str
 ) -> None:
     before = {client["id"] for client in stats(gateway)}
     client = open_socket(gateway)
     client.send_packet(packet)
-    with contextlib.suppress(Ended, TimeoutError):  # closing, or silence, leaves nobody either
+    with contextlib.suppress(Ended, TimeoutError):  # a close or silence leaves no client either
         assert client.read_packet(QUIET_S).startswith("44"), client.packets
     assert {client["id"] for client in stats(gateway)} <= before
 
@@ -234,7 +234,7 @@ def test_development_needs_no_token(start_gateway: StartGateway, open_socket: Co
     assert open_socket(gateway).connect({"token": gateway.token("dev")})["userId"] == "dev"
 
 
-def test_the_gateway_s_own_environment_stands_above_node_env(
+def test_gateway_env_takes_precedence_over_node_env(
     start_gateway: StartGateway, open_socket: Connect
 ) -> None:
     gateway = start_gateway(GATEWAY_ENV="production", NODE_ENV="development")

@@ -29,7 +29,7 @@ def test_health_answers_without_a_token(gateway: Target, prefix: str, route: str
 
 
 @pytest.mark.parametrize("prefix", ["", "/api/v1"])
-def test_statistics_list_who_is_connected_and_to_what(
+def test_statistics_list_clients_and_their_subscriptions(
     connect: Connect, gateway: Target, prefix: str
 ) -> None:
     client = connect(token=gateway.token("listed", email="l@example.com"))
@@ -85,7 +85,9 @@ def test_a_guarded_route_needs_a_token_with_its_scope(
             assert gateway.request(method, path, token=token, body={}).status == status
 
 
-def test_a_gateway_with_nobody_counts_nobody(connect: Connect, start_gateway: StartGateway) -> None:
+def test_a_gateway_without_clients_counts_none(
+    connect: Connect, start_gateway: StartGateway
+) -> None:
     gateway = start_gateway()
     client = connect(target=gateway)
     client.call("subscribe", {"channel": "trading"})
@@ -103,7 +105,7 @@ def samples(text: str) -> list[str]:
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
-def test_metrics_speak_prometheus(connect: Connect, gateway: Target) -> None:
+def test_metrics_are_in_prometheus_format(connect: Connect, gateway: Target) -> None:
     connect().call("subscribe", {"channel": "trading"})
     answer = gateway.get("/metrics")
     assert answer.status == 200
@@ -113,7 +115,9 @@ def test_metrics_speak_prometheus(connect: Connect, gateway: Target) -> None:
     assert re.search(r"^process_resident_memory_bytes [1-9]", answer.text, re.MULTILINE)
 
 
-def test_metrics_name_nobody(connect: Connect, gateway: Target) -> None:
+def test_metrics_contain_no_user_symbol_client_or_address(
+    connect: Connect, gateway: Target
+) -> None:
     client = connect("secret-agent", headers={"X-Forwarded-For": "198.51.100.77"})
     client.call("subscribe", {"channel": "market-data", "symbols": ["HIDDEN/COIN"]})
     client.call("no-such-event-name")
@@ -125,7 +129,9 @@ def test_metrics_name_nobody(connect: Connect, gateway: Target) -> None:
     assert [word for word in hidden if word in text] == []
 
 
-def test_metrics_count_what_happened(connect: Connect, start_gateway: StartGateway) -> None:
+def test_metrics_count_clients_subscriptions_and_refusals(
+    connect: Connect, start_gateway: StartGateway
+) -> None:
     gateway = start_gateway(GATEWAY_RATE_LIMIT=2)
     client = connect(target=gateway)
     client.call("subscribe", {"channel": "trading"})
@@ -137,7 +143,7 @@ def test_metrics_count_what_happened(connect: Connect, start_gateway: StartGatew
         assert any(wanted in name and value == expected for name, value in by_label.items()), wanted
 
 
-def test_metrics_tell_connections_of_plain_http_from_clients(
+def test_metrics_count_plain_http_connections_apart_from_clients(
     connect: Connect, start_gateway: StartGateway
 ) -> None:
     gateway = start_gateway()
@@ -169,14 +175,16 @@ def test_metrics_have_one_closed_list_of_names(connect: Connect, gateway: Target
     assert after == before
 
 
-def test_a_metrics_token_closes_the_metrics(start_gateway: StartGateway) -> None:
+def test_a_metrics_token_restricts_the_metrics(start_gateway: StartGateway) -> None:
     gateway = start_gateway(GATEWAY_METRICS_TOKEN="open-sesame-open-sesame")
     assert gateway.get("/metrics").status == 401
     assert gateway.get("/metrics", token="wrong").status == 401
     assert gateway.get("/metrics", token="open-sesame-open-sesame").status == 200
 
 
-def test_streams_tell_the_last_number_of_each(connect: Connect, gateway: Target) -> None:
+def test_the_streams_route_returns_the_last_number_of_each(
+    connect: Connect, gateway: Target
+) -> None:
     price = {"event": "price:update", "data": {"symbol": "LISTED", "price": 1}}
     gateway.publish(*[{"room": "market-data:LISTED", **price}] * 3)
     user = connect().welcome["userId"]

@@ -84,7 +84,7 @@ def test_one_error_event_for_each_breach_and_every_acknowledgement(
         until = time.monotonic() + PROMPT_S + 0.01
 
 
-def test_a_neighbour_of_the_same_gateway_is_untouched(connect: Connect) -> None:
+def test_another_user_of_the_same_gateway_is_not_limited(connect: Connect) -> None:
     abuser, neighbour = connect(), connect()
     for _ in range(70):
         abuser.emit("get-subscriptions")
@@ -172,7 +172,7 @@ def test_a_user_s_21st_connection_closes_the_longest_silent_one(
         assert "error" not in client.call("get-subscriptions")
 
 
-def test_a_connection_too_many_closes_the_transport(
+def test_one_connection_too_many_closes_the_transport(
     connect: Connect, shared_gateway: StartGateway
 ) -> None:
     gateway = shared_gateway(GATEWAY_MAX_CONNECTIONS_PER_USER=3)
@@ -186,7 +186,9 @@ def session_attempt(gateway: Target, **headers: str) -> tuple[int, str | None]:
     return answer.status, answer.headers.get("retry-after")
 
 
-def test_an_address_may_open_so_many_sessions_a_minute(start_gateway: StartGateway) -> None:
+def test_an_address_may_open_a_limited_number_of_sessions_a_minute(
+    start_gateway: StartGateway,
+) -> None:
     gateway = start_gateway(
         GATEWAY_MAX_CONNECTS_PER_MINUTE_PER_ADDRESS=3, GATEWAY_ADDRESS_LIMIT_EXEMPT="192.0.2.0/24"
     )
@@ -195,7 +197,7 @@ def test_an_address_may_open_so_many_sessions_a_minute(start_gateway: StartGatew
     assert 0 < int(attempts[-1][1] or "0") <= 60
 
 
-def test_an_address_may_hold_so_many_sessions_at_once(
+def test_an_address_may_hold_a_limited_number_of_sessions_at_once(
     open_socket: Connect, start_gateway: StartGateway
 ) -> None:
     gateway = start_gateway(
@@ -232,7 +234,7 @@ def test_the_forwarded_address_counts_when_the_peer_is_a_trusted_proxy(
     assert [session_attempt(gateway, **h)[0] for h in (first, first, first, other)] == expected
 
 
-def test_ipv6_addresses_are_counted_by_their_64(start_gateway: StartGateway) -> None:
+def test_ipv6_addresses_are_counted_by_their_64_bit_prefix(start_gateway: StartGateway) -> None:
     gateway = start_gateway(
         GATEWAY_MAX_CONNECTS_PER_MINUTE_PER_ADDRESS=1,
         GATEWAY_ADDRESS_LIMIT_EXEMPT="192.0.2.0/24",
@@ -249,7 +251,7 @@ def sized(event: str, size: int) -> str:
     return empty.replace('""', json.dumps("x" * (size - len(empty))))
 
 
-def test_an_event_of_64_kib_is_taken(connect: Connect) -> None:
+def test_an_event_of_64_kib_is_accepted(connect: Connect) -> None:
     client = connect()
     client.send_packet(sized("subscribe", MAX_EVENT_BYTES))
     assert client.expect("subscribed")["room"] == "trading"

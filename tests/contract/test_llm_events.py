@@ -1,4 +1,4 @@
-"""Contract: the events of a model's answer, as far as a gateway without producers has them."""
+"""Contract: the events of a model's answer, as far as a gateway without producers sends them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ PRODUCER = "LLM producers come with their own issue: no provider is configured"
 
 @pytest.mark.parametrize("event", ["llm:chat:stream", "llm:stream:request"])
 @pytest.mark.parametrize("missing", ["sessionId", "provider", "messages"])
-def test_a_chat_request_names_what_is_required(connect: Connect, event: str, missing: str) -> None:
+def test_an_incomplete_chat_request_is_refused_with_the_required_keys(
+    connect: Connect, event: str, missing: str
+) -> None:
     payload = {name: value for name, value in CHAT.items() if name != missing}
     client = connect()
     error = client.call(event, payload)["error"]

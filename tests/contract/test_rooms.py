@@ -39,7 +39,7 @@ def test_a_symbol_has_a_room_of_its_own(connect: Connect, symbol: str) -> None:
 
 
 @pytest.mark.parametrize("symbol", NO_SYMBOLS, ids=[ascii(name) for name in NO_SYMBOLS])
-def test_what_is_no_symbol_is_refused(connect: Connect, symbol: str) -> None:
+def test_an_invalid_symbol_is_refused(connect: Connect, symbol: str) -> None:
     assert connect().call("subscribe", symbols(symbol))["error"]["code"] == ErrorCode.INVALID_SYMBOL
 
 
@@ -51,7 +51,7 @@ def test_symbols_are_case_sensitive(connect: Connect, gateway: Target) -> None:
     assert client.received("price:update") == []
 
 
-def test_at_most_64_symbols_go_into_one_call(connect: Connect) -> None:
+def test_one_call_takes_at_most_64_symbols(connect: Connect) -> None:
     client = connect()
     assert len(client.call("subscribe", symbols(*many(MAX_SYMBOLS_PER_CALL)))["rooms"]) == 64
     too_many = client.call("unsubscribe", symbols(*many(MAX_SYMBOLS_PER_CALL + 1)))
@@ -62,7 +62,7 @@ def test_at_most_64_symbols_go_into_one_call(connect: Connect) -> None:
     assert client.call("get-subscriptions")["count"] == 64
 
 
-def test_a_129th_room_is_refused_and_the_call_applied_not_at_all(connect: Connect) -> None:
+def test_a_129th_room_is_refused_and_the_whole_call_has_no_effect(connect: Connect) -> None:
     client = connect()
     client.call("subscribe", symbols(*many(64, "A")))
     client.call("subscribe", symbols(*many(63, "B")))
@@ -73,9 +73,7 @@ def test_a_129th_room_is_refused_and_the_call_applied_not_at_all(connect: Connec
     assert client.call("get-subscriptions")["count"] == MAX_ROOMS_PER_CLIENT
 
 
-def test_leaving_a_room_makes_place_for_another(
-    connect: Connect, start_gateway: StartGateway
-) -> None:
+def test_leaving_a_room_frees_its_place(connect: Connect, start_gateway: StartGateway) -> None:
     client = connect(target=start_gateway(GATEWAY_MAX_ROOMS_PER_CLIENT=2))
     client.call("subscribe", symbols("A", "B"))
     assert "error" in client.call("subscribe", {"channel": "trading"})
@@ -105,7 +103,7 @@ def test_the_user_s_room_is_joined_by_the_gateway(connect: Connect, gateway: Tar
     assert stranger.received("note") == []
 
 
-def test_a_client_that_returns_holds_nothing_of_its_old_connection(
+def test_a_returning_client_has_no_rooms_of_its_old_connection(
     connect: Connect, gateway: Target
 ) -> None:
     first = connect()
@@ -117,7 +115,7 @@ def test_a_client_that_returns_holds_nothing_of_its_old_connection(
     assert second.received("note") == []
 
 
-def test_what_is_published_to_llm_reaches_all_its_subscribers(
+def test_a_publication_to_llm_reaches_all_its_subscribers(
     connect: Connect, gateway: Target
 ) -> None:
     clients = [connect(), connect()]

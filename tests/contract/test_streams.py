@@ -150,7 +150,7 @@ def test_the_publisher_s_own_stamp_passes_through(connect: Connect, gateway: Tar
     assert client.expect("price:update")["srcTs"] == 123_456
 
 
-def test_data_pass_through_but_the_gateway_s_own_keys_are_its_own(
+def test_data_pass_through_except_for_the_gateway_s_own_keys(
     connect: Connect, gateway: Target
 ) -> None:
     client = connect()
@@ -193,7 +193,7 @@ def test_all_subscribers_get_the_same_bytes(connect: Connect, gateway: Target) -
     assert one == other
 
 
-def test_nothing_lies_between_an_answer_and_the_stream_it_names(
+def test_the_stream_continues_right_after_the_number_in_the_answer(
     connect: Connect, gateway: Target
 ) -> None:
     client = connect()
@@ -214,7 +214,9 @@ def test_nothing_lies_between_an_answer_and_the_stream_it_names(
     raises=TimeoutError,
     reason="snapshots come with their own issue: nothing keeps the last value of a symbol",
 )
-def test_a_newly_held_symbol_is_followed_by_its_snapshot(connect: Connect, gateway: Target) -> None:
+def test_a_new_symbol_subscription_is_followed_by_its_snapshot(
+    connect: Connect, gateway: Target
+) -> None:
     gateway.publish({"room": "market-data:SNAP", **price("SNAP")})
     client = connect()
     client.call("subscribe", {"channel": "market-data", "symbols": ["SNAP"]})
@@ -223,7 +225,7 @@ def test_a_newly_held_symbol_is_followed_by_its_snapshot(connect: Connect, gatew
     assert "prevSeq" not in snapshot
 
 
-def test_a_reader_who_fell_behind_gets_the_newest_and_a_smaller_prev_seq(
+def test_a_slow_reader_gets_the_newest_event_and_a_smaller_prev_seq(
     connect: Connect, gateway: Target
 ) -> None:
     client = connect(receive_buffer=4_096)

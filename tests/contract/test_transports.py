@@ -1,4 +1,4 @@
-"""Contract: Engine.IO 4 and Socket.IO 5 beneath it, as clients that misbehave meet them."""
+"""Contract: Engine.IO 4 and Socket.IO 5, also with misbehaving clients."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_an_unknown_session_is_refused(gateway: Target) -> None:
         ("null", False),
     ],
 )
-def test_only_the_configured_origins_come_in(
+def test_only_the_configured_origins_are_accepted(
     gateway: Target, open_socket: Connect, origin: str | None, accepted: bool
 ) -> None:
     headers = {} if origin is None else {"Origin": origin}
@@ -120,7 +120,9 @@ def test_several_origins_may_be_configured(start_gateway: StartGateway) -> None:
 
 
 @pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_what_no_javascript_can_read_is_never_sent_back(connect: Connect, literal: str) -> None:
+def test_numbers_that_javascript_cannot_read_are_never_sent_back(
+    connect: Connect, literal: str
+) -> None:
     client = connect()
     with contextlib.suppress(Ended, OSError, TimeoutError):
         client.send_packet(f'421["dance",{literal}]')
@@ -130,7 +132,7 @@ def test_what_no_javascript_can_read_is_never_sent_back(connect: Connect, litera
     assert not [packet for packet in client.packets if literal.strip("-") in packet]
 
 
-def test_packets_after_an_engine_close_are_nobody_s(
+def test_packets_after_an_engine_close_are_ignored(
     connect: Connect, gateway: Target, stats: Stats
 ) -> None:
     client = connect()
@@ -138,7 +140,7 @@ def test_packets_after_an_engine_close_are_nobody_s(
     for packet in ("40" + json.dumps({"token": gateway.token("ghost")}), '42["ping"]'):
         try:
             client.send_packet(packet)
-        except OSError:  # the gateway was quick to close: so much the better
+        except OSError:  # the gateway closed quickly, which is also right
             break
     client.close()
     wait_for(
@@ -194,7 +196,7 @@ def test_an_event_before_connect_closes_the_connection(
     client.wait_until_closed(0.5)
 
 
-def test_a_quoted_packet_is_no_event(connect: Connect) -> None:
+def test_a_quoted_packet_is_not_an_event(connect: Connect) -> None:
     client = connect()
     client.send_packet('4"2[\\"subscribe\\",{\\"channel\\":\\"trading\\"}]"')
     try:
@@ -226,7 +228,7 @@ def test_a_polling_body_is_answered_with_ok(gateway: Target) -> None:
     assert answer.text == "ok"
 
 
-def test_every_packet_of_a_polling_body_is_handled_or_the_body_refused(gateway: Target) -> None:
+def test_every_packet_of_a_polling_body_is_handled_or_the_body_is_refused(gateway: Target) -> None:
     path = open_polling(gateway)
     body = "\x1e".join(['42["get-subscriptions"]'] * 20)
     if gateway.request("POST", path, body=body.encode()).status == 200:

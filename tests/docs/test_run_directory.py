@@ -34,7 +34,7 @@ from loadtests.health.live_file import MEMBERS
 from loadtests.results import TABLES, Event, Series, Verdict
 from reports.compare.blocks import read_blocks
 from reports.compare.outcome import compare_blocks
-from reports.frames import read_run
+from reports.run_frames import read_run
 from reports.verdict import judge
 from scenarios.schema import read_scenario
 

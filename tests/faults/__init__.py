@@ -1,1 +1,1 @@
-"""Gateways with one fault each, and the proof that the laboratory finds every one of them."""
+"""Gateways with one fault each, and the proof that the laboratory finds every fault."""

@@ -1,7 +1,8 @@
 """``python -m tests.faults``: run every fault against its scenario, and each scenario clean.
 
-Prints killed / total and false alarms. ``--only NAME`` may be given several times; ``--json``
-and ``--markdown`` name files. What ``--json`` holds already is not run again with ``--resume``.
+It prints the number of killed faults and of false alarms. ``--only NAME`` may be given several
+times. ``--json`` and ``--markdown`` name files. ``--resume`` skips trials that are in the file of
+``--json``.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def run_trial(scenario: str, fault: str, runs: Path) -> Trial:
 
 
 def main() -> int:
-    """Run the trials; the exit code says whether every fault was killed and nobody accused."""
+    """Run the trials; return 0 if every fault was killed and no clean run failed."""
     parser = argparse.ArgumentParser(description="Seed faults; the laboratory must find them.")
     parser.add_argument("--only", action="append", metavar="NAME", help="a scenario or a fault")
     parser.add_argument("--runs", type=Path, default=Path("runs/faults"))
@@ -87,7 +88,7 @@ def main() -> int:
 
 
 def describe(trial: Trial) -> str:
-    """Return a trial in a line."""
+    """Return a trial as one line of text."""
     if trial.is_clean:
         mark = "ACCUSED" if trial.is_false_alarm else "clean"
     else:

@@ -18,7 +18,7 @@ _LENIENCY_S: Final = 3_600.0
 
 def leak(gateway: Gateway) -> None:
     """Keep 4 KB of each connection that has gone."""
-    transport = gateway.tables.transport
+    transport = gateway.transport
     disconnect = gateway.connections.disconnect
     kept: list[bytes] = []
 
@@ -31,12 +31,12 @@ def leak(gateway: Gateway) -> None:
 
 def overstay(gateway: Gateway) -> None:
     """Serve a connection for 60 s after its token's time was over."""
-    expiries = gateway.tables.expiries
+    expiries = gateway.context.expiries
     leeway_s = gateway.settings.token_leeway_seconds
 
     def around(schedule: Callable[..., None]) -> Callable[..., None]:
         def late(sid: str, due_unix_s: float) -> None:
-            session = gateway.tables.sessions.get(sid)
+            session = gateway.context.sessions.get(sid)
             ends_s = None if session is None else session.identity.expires_at
             is_end = ends_s is not None and due_unix_s >= ends_s + leeway_s
             schedule(sid, due_unix_s + (_OVERSTAY_S if is_end else 0.0))
@@ -54,7 +54,7 @@ def let_in(gateway: Gateway) -> None:
 
 def trust_silence(gateway: Gateway) -> None:
     """Wait for pongs for an hour; the handshake says what was promised."""
-    engine = gateway.tables.transport.eio
+    engine = gateway.transport.eio
     engine.ping_timeout_ns = 3_600 * 1_000_000_000
 
 
@@ -67,4 +67,4 @@ def drain_silently(gateway: Gateway) -> None:
 
         return silent
 
-    wrap(gateway.tables.transport, "reply", around)
+    wrap(gateway.transport, "reply", around)

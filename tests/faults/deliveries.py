@@ -9,7 +9,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from gateway.contract import MarketEvent, TradingEvent, user_room
+from gateway.contract import EVENTS, UNLISTED, Family, user_room
 from gateway.server.app import Gateway
 from tests.faults.ports import wrap
 
@@ -20,19 +20,21 @@ _FOREIGN_ONE_IN: Final = 10
 _BLOCKED_S: Final = 2.0
 _POLL_S: Final = 0.02
 
-_MARKET: Final = frozenset(MarketEvent)
-_TRADING: Final = frozenset(TradingEvent)
 
 Broadcast = Callable[..., int]
 
 
+def _family_of(event: str) -> Family:
+    return EVENTS.get(event, UNLISTED).family
+
+
 def _wrap(gateway: Gateway, around: Callable[[Broadcast], Broadcast]) -> None:
-    wrap(gateway.tables.transport, "broadcast", around)
+    wrap(gateway.transport, "broadcast", around)
 
 
 def members_of(gateway: Gateway, rooms: Any) -> list[str]:
     """Return the ids of the clients in some rooms, each once, in a stable order."""
-    manager = gateway.tables.transport.manager
+    manager = gateway.transport.manager
     named = [rooms] if isinstance(rooms, str) else list(rooms or ())
     return list(
         dict.fromkeys(sid for room in named for sid, _ in manager.get_participants("/", room))
@@ -49,7 +51,7 @@ class Lottery:
 
     def draw(self, event: str, rooms: Any) -> str | None:
         """Return the client whose delivery of this broadcast was drawn, None for nobody's."""
-        if event not in _MARKET:
+        if _family_of(event) is not Family.MARKET:
             return None
         sids = members_of(self._gateway, rooms)
         self._until_next -= len(sids)
@@ -118,7 +120,7 @@ def delay(gateway: Gateway) -> None:
 
     def around(broadcast: Broadcast) -> Broadcast:
         def delaying(event: str, *arguments: Any, **more: Any) -> int:
-            if event in _MARKET and not next(numbers) % _LATE_ONE_IN:
+            if _family_of(event) is Family.MARKET and not next(numbers) % _LATE_ONE_IN:
                 time.sleep(_LATE_S)
             return broadcast(event, *arguments, **more)
 
@@ -136,7 +138,7 @@ def tell_another(gateway: Gateway) -> None:
             sent = broadcast(event, data, rooms=rooms, **more)
             owner = _owner_of(event, data, rooms)
             if owner is not None and not next(numbers) % _FOREIGN_ONE_IN:
-                others = (s.identity.user_id for s in gateway.tables.sessions)
+                others = (s.identity.user_id for s in gateway.context.sessions)
                 other = next((user for user in others if user_room(user) != owner), None)
                 if other is not None:
                     broadcast(event, data, rooms=[user_room(other)])
@@ -174,7 +176,7 @@ def wait_for_slow(gateway: Gateway) -> None:
 
     def around(broadcast: Broadcast) -> Broadcast:
         def waiting(event: str, data: Any, *, rooms: Any = None, **more: Any) -> int:
-            if event not in _MARKET:
+            if _family_of(event) is not Family.MARKET:
                 return broadcast(event, data, rooms=rooms, **more)
             room = str(data["symbol"])
             queue = held[room]
@@ -203,13 +205,13 @@ def wait_for_slow(gateway: Gateway) -> None:
 
 
 def _is_slow(gateway: Gateway, rooms: Any) -> bool:
-    manager = gateway.tables.transport.manager
+    manager = gateway.transport.manager
     return any(session.waiting_bytes for session in manager.sessions("/", rooms, ()))
 
 
 def _owner_of(event: str, data: Any, rooms: Any) -> str | None:
     """Return the room of the user whose own form of a trading event this is."""
-    if event not in _TRADING or "userSeq" not in data:
+    if _family_of(event) is not Family.TRADING or "userSeq" not in data:
         return None
     return next((room for room in rooms if room.startswith(user_room(""))), None)
 

@@ -1,7 +1,7 @@
-"""``python -m tests.faults.gateway FAULT``: the gateway with one fault, else as it is.
+"""``python -m tests.faults.gateway FAULT``: the gateway with one fault.
 
-It takes the environment that the gateway takes and says the same line when it listens.
-``python -m tests.faults.gateway none`` is the gateway itself, by the same way.
+It takes the same environment as the gateway and prints the same line when it listens.
+``python -m tests.faults.gateway none`` is the gateway without a fault, started the same way.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.faults.catalogue import FAULTS
 
 
 def build(name: str) -> Callable[..., Gateway]:
-    """Return what makes a gateway with the fault of that name."""
+    """Return a function that makes a gateway with the fault of that name."""
 
     def make(*arguments: object) -> Gateway:
         gateway = Gateway(*arguments)  # type: ignore[arg-type]  # handed on as they came
@@ -27,7 +27,7 @@ def build(name: str) -> Callable[..., Gateway]:
 
 
 def main(arguments: list[str]) -> int:
-    """Serve with the fault that is named; returns the exit code."""
+    """Serve with the fault named in the arguments; return the exit code."""
     if len(arguments) != 1 or arguments[0] not in FAULTS:
         print(f"name one fault: {', '.join(FAULTS)}", file=sys.stderr)  # noqa: T201
         return 2

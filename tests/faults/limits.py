@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from gateway.ratelimit import EventLimiter, RollingWindow
+from gateway.contract import LimitName
+from gateway.limits.event_limiter import EventLimiter
+from gateway.limits.quota import EventQuotas
+from gateway.limits.rolling_window import RollingWindow
 from gateway.server.app import Gateway
-from gateway.server.tables import Tables
+from gateway.server.context import Context
 from tests.faults.ports import wrap
 
 
@@ -20,26 +23,26 @@ def enforce(gateway: Gateway, *, limit: int | None = None, window_s: float | Non
         rate_window_seconds=told.rate_window_seconds if window_s is None else window_s,
     )
 
+    quotas = EventQuotas.of(kept)
+
     def around(_limiter_for: Callable[..., EventLimiter]) -> Callable[..., EventLimiter]:
-        def limiter_for(tables: Tables, user_id: str) -> EventLimiter:
-            return EventLimiter(kept, tables.user_limiters.acquire(user_id))
+        def limiter_for(context: Context, user_id: str) -> EventLimiter:
+            return EventLimiter(quotas, context.user_windows.acquire(user_id))
 
         return limiter_for
 
-    wrap(Tables, "limiter_for", around)  # its instances have slots; a process has one gateway
+    wrap(Context, "limiter_for", around)  # its instances have slots; a process has one gateway
 
 
 def reset(gateway: Gateway) -> None:
     """Give each connection of a user a window of its own, in place of the user's."""
-    settings = gateway.settings
+    quota = gateway.context.quotas.by_limit[LimitName.USER]
 
     def around(acquire: Callable[..., RollingWindow]) -> Callable[..., RollingWindow]:
         def acquire_new(user_id: str) -> RollingWindow:
             acquire(user_id)
-            return RollingWindow(
-                settings.user_rate_limit, round(settings.rate_window_seconds * 1_000_000_000)
-            )
+            return RollingWindow(*quota)
 
         return acquire_new
 
-    wrap(gateway.tables.user_limiters, "acquire", around)
+    wrap(gateway.context.user_windows, "acquire", around)

@@ -7,14 +7,14 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from gateway.contract import MarketEvent, ServerEvent
+from gateway.contract import EVENTS, Family, ServerEvent
 from gateway.server.app import Gateway
 from tests.faults.ports import wrap
 
 _DROPPED_ONE_IN: Final = 100
 _SLOWER: Final = 1.2
 _KEPT_ONE_IN: Final = 5
-_MARKET: Final = frozenset(MarketEvent)
+_MARKET: Final = frozenset(name for name, row in EVENTS.items() if row.family is Family.MARKET)
 
 
 def drop_heartbeats(gateway: Gateway) -> None:
@@ -25,7 +25,7 @@ def drop_heartbeats(gateway: Gateway) -> None:
             if event == ServerEvent.HEARTBEAT:
                 unlucky = [
                     session.sid
-                    for session in gateway.tables.sessions
+                    for session in gateway.context.sessions
                     if zlib.crc32(session.identity.user_id.encode()) % _DROPPED_ONE_IN == 0
                 ]
                 more["skip"] = [*more.get("skip", ()), *unlucky]
@@ -33,7 +33,7 @@ def drop_heartbeats(gateway: Gateway) -> None:
 
         return dropping
 
-    wrap(gateway.tables.transport, "broadcast", around)
+    wrap(gateway.transport, "broadcast", around)
 
 
 def slow_beats(gateway: Gateway) -> None:
@@ -71,8 +71,8 @@ def lose_first(gateway: Gateway) -> None:
 
         return losing
 
-    wrap(gateway.tables.transport, "enter_rooms", around_enter)
-    wrap(gateway.tables.transport, "broadcast", around_broadcast)
+    wrap(gateway.transport, "enter_rooms", around_enter)
+    wrap(gateway.transport, "broadcast", around_broadcast)
 
 
 def keep_rooms(gateway: Gateway) -> None:
@@ -86,4 +86,4 @@ def keep_rooms(gateway: Gateway) -> None:
 
         return leaving
 
-    wrap(gateway.tables.transport, "leave_rooms", around)
+    wrap(gateway.transport, "leave_rooms", around)

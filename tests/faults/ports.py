@@ -1,4 +1,4 @@
-"""The one way in which a fault takes the place of a part's own doing."""
+"""How a fault replaces a method of the gateway."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from typing import Any
 
 
 def wrap(owner: object, name: str, around: Callable[[Any], Callable[..., Any]]) -> None:
-    """Put in the place of an object's method, or a class's, what ``around`` makes of it."""
+    """Replace a method of an object or class with the result of ``around``."""
     setattr(owner, name, around(getattr(owner, name)))

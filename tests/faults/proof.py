@@ -1,4 +1,4 @@
-"""Which scenario must find which fault, and what a trial came to. Pure but for the files read."""
+"""Which scenario must find which fault, and the result of a trial. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TRIALS: Final[Mapping[str, tuple[str, ...]]] = {
     "peers": ("peer-unnoticed",),
     "drain": ("drain-silent",),
 }
-"""The faults that each scenario must find. Every scenario is run clean, too."""
+"""The faults that each scenario must find. Every scenario also has a clean run."""
 
 EXPECTED: Final[Mapping[str, tuple[str, ...]]] = {
     "limit-59": ("rate_limit.false_refusals",),
@@ -53,7 +53,7 @@ EXPECTED: Final[Mapping[str, tuple[str, ...]]] = {
     "peer-unnoticed": ("dead_peer.late",),
     "drain-silent": ("drain.unannounced",),
 }
-"""The metrics that tell of a fault: a trial counts as killed when one of them is broken."""
+"""The metrics that show a fault. A fault is killed when a budget on one of them is broken."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,10 +63,11 @@ class Trial:
     Attributes:
         scenario: its name under ``tests/faults/scenarios``.
         fault: a name of the catalogue; ``none`` for a clean run.
-        broken: budgets that failed, each with what was measured.
-        undecided: budgets that came to no decision.
-        verdict: of the run; empty when it made none.
-        seconds: it took.
+        broken: budgets that failed, each with its measured value.
+        undecided: budgets without a decision.
+        verdict: the run's verdict; empty when it has none.
+        seconds: duration of the trial.
+        metrics: metrics of the budgets that failed.
     """
 
     scenario: str
@@ -79,21 +80,21 @@ class Trial:
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing was seeded."""
+        """Whether no fault was seeded."""
         return self.fault == "none"
 
     @property
     def is_killed(self) -> bool:
-        """Whether the fault was found, by a metric that tells of it."""
+        """Whether a metric that shows the fault has found it."""
         return not self.is_clean and bool(set(self.metrics) & set(EXPECTED[self.fault]))
 
     @property
     def is_false_alarm(self) -> bool:
-        """Whether a clean gateway was accused."""
+        """Whether a clean run broke a budget."""
         return self.is_clean and bool(self.broken)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the trial as what is stored."""
+        """Return the trial as JSON, to be stored."""
         return asdict(self)
 
     @classmethod
@@ -106,7 +107,7 @@ class Trial:
 def read_trial(
     scenario: str, fault: str, verdict: Mapping[str, Any] | None, seconds: float
 ) -> Trial:
-    """Return what a run's ``verdict.json`` says of a trial."""
+    """Return the trial that a run's ``verdict.json`` describes."""
     budgets: Sequence[Mapping[str, Any]] = [] if verdict is None else verdict["budgets"]
     failed = [budget for budget in budgets if budget["verdict"] == "FAIL"]
     return Trial(
@@ -125,13 +126,13 @@ def read_trial(
 
 
 def table(trials: Sequence[Trial], meanings: Mapping[str, str]) -> list[str]:
-    """Return the trials as lines of Markdown: faults, then clean runs, then the sums."""
+    """Return the trials as lines of Markdown: faults, clean runs, totals."""
     lines = [
         "# Faults that the laboratory must find",
         "",
-        "Each fault is seeded in a gateway by wrapping one of its ports (`tests/faults/`); the",
-        "scenario beside it must break a budget that tells of it, and keep all of them without it.",
-        "`python -m tests.faults` makes this table.",
+        "Each fault is seeded into a gateway by wrapping one of its ports (`tests/faults/`). With",
+        "the fault, its scenario must break a budget that shows it. Without a fault, the scenario",
+        "must break none. `python -m tests.faults` makes this table.",
         "",
         "| fault | | found by | |",
         "|---|---|---|---|",
@@ -152,7 +153,7 @@ def table(trials: Sequence[Trial], meanings: Mapping[str, str]) -> list[str]:
 
 
 def summary(trials: Sequence[Trial]) -> str:
-    """Return the sums in one line."""
+    """Return the totals in one line."""
     seeded = [trial for trial in trials if not trial.is_clean]
     killed = sum(trial.is_killed for trial in seeded)
     clean = [trial for trial in trials if trial.is_clean]

@@ -7,9 +7,9 @@ import pytest
 from deadlines import DEADLINE_S
 
 from gateway.server.app import Gateway
-from gateway.server.tables import Tables
+from gateway.server.context import Context
 from gateway.settings import read_settings
-from scenarios.metrics import METRICS
+from scenarios.catalogue import METRICS
 from scenarios.schema import read_scenario
 from tests.faults.__main__ import CLEAN, SCENARIOS
 from tests.faults.catalogue import FAULTS
@@ -49,7 +49,7 @@ def test_what_must_tell_of_a_fault_is_demanded_by_its_scenario(scenario: str, fa
 async def test_a_gateway_starts_and_stops_with_any_fault(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Tables, "limiter_for", Tables.limiter_for)  # put back afterwards
+    monkeypatch.setattr(Context, "limiter_for", Context.limiter_for)  # put back afterwards
     environment = {
         "GATEWAY_ENV": "test",
         "JWT_SECRET": secrets.token_urlsafe(48),

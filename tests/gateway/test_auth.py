@@ -115,7 +115,7 @@ def test_the_reason_for_the_log_holds_nothing_of_the_token(
     token = make_token(sub="not a user id")
     with pytest.raises(AuthenticationError) as caught:
         authenticator.verify(token, NOW_S)
-    assert caught.value.reason == "sub is not written as user ids are"
+    assert caught.value.reason == "sub is not a valid user id"
 
 
 def test_claims_that_are_no_object_fail(

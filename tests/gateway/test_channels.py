@@ -4,7 +4,7 @@ import pytest
 
 from gateway.channels import channel_of_room, is_symbol, parse_subscription, streams_of
 from gateway.contract import Channel, ErrorCode, Text
-from gateway.errors import ClientError
+from gateway.errors import WireError
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_subscription_names_its_rooms(payload: object, rooms: tuple[str, ...])
     ],
 )
 def test_a_bad_subscription_is_refused(payload: object, code: str, text: str | None) -> None:
-    with pytest.raises(ClientError) as caught:
+    with pytest.raises(WireError) as caught:
         parse_subscription(payload)
     assert caught.value.code == ErrorCode(code)
     assert text is None or caught.value.message == text

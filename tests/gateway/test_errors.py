@@ -3,17 +3,17 @@ from __future__ import annotations
 import pytest
 
 from gateway.auth import Identity
-from gateway.contract import ErrorCode, LimitName, Scope
+from gateway.contract import ErrorCode, LimitName, Scope, Text
 from gateway.entitlements import require_scope
 from gateway.errors import (
     AuthenticationError,
-    ClientError,
     InternalError,
     InvalidChannel,
     NotAllowed,
     RateLimited,
     TooManyConnections,
     UnknownEvent,
+    WireError,
 )
 
 CLOSING = {
@@ -27,12 +27,12 @@ CLOSING = {
 
 @pytest.mark.parametrize("code", ErrorCode)
 def test_every_code_is_either_kept_or_closed(code: ErrorCode) -> None:
-    assert ClientError(code, "text").closes is (code in CLOSING)
+    assert WireError(code, "text").closes is (code in CLOSING)
 
 
 def test_an_errors_payload_has_the_contracts_shape() -> None:
     assert InvalidChannel().payload("T") == {
-        "message": "Invalid channel. Valid channels: trading, market-data, llm",
+        "message": Text.INVALID_CHANNEL,
         "code": "INVALID_CHANNEL",
         "timestamp": "T",
     }
@@ -54,7 +54,7 @@ def test_an_errors_payload_has_the_contracts_shape() -> None:
         (InternalError(), "INTERNAL_ERROR", "Internal error"),
     ],
 )
-def test_what_the_client_is_told(error: ClientError, code: str, message: str) -> None:
+def test_what_the_client_is_told(error: WireError, code: str, message: str) -> None:
     assert (error.code, error.message) == (ErrorCode(code), message)
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.admission import AddressLimit
 from gateway.contract import Channel, ErrorCode, LimitName
+from gateway.limits.address_admission import AddressLimit
 from gateway.metrics import METRIC_NAMES, GatewayMetrics, metrics_table
 
 CREATED = "_created"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from gateway.contract import ClientEvent, ErrorCode, MarketEvent, ServerEvent, TradingEvent
+from gateway.contract import EVENTS, Audience, ClientEvent, ErrorCode, Family, ServerEvent
 from gateway.errors import PublicationRejected
-from gateway.publication import Kind, parse_publication, parse_publications
+from gateway.publication import parse_publication, parse_publications
 
 ORDER = {"order": {"id": "o1", "symbol": "BTC/USDT"}}
 PRICE = {"symbol": "BTC/USDT", "price": 1.5}
@@ -26,19 +26,19 @@ def rejection_of(document: object) -> PublicationRejected:
 
 
 @pytest.mark.parametrize(
-    ("fields", "rooms", "user_id", "kind"),
+    ("fields", "rooms", "user_id", "family"),
     [
-        pytest.param({}, ("news",), None, Kind.OTHER, id="a room"),
-        pytest.param({"room": None, "userId": "al"}, (), "al", Kind.OTHER, id="a user"),
-        pytest.param({"room": None, "clientId": "x"}, (), None, Kind.OTHER, id="a client"),
+        pytest.param({}, ("news",), None, Family.OTHER, id="a room"),
+        pytest.param({"room": None, "userId": "al"}, (), "al", Family.OTHER, id="a user"),
+        pytest.param({"room": None, "clientId": "x"}, (), None, Family.OTHER, id="a client"),
         pytest.param(
-            {"room": None, "rooms": ["news", "news"]}, ("news",), None, Kind.OTHER, id="one twice"
+            {"room": None, "rooms": ["news", "news"]}, ("news",), None, Family.OTHER, id="one twice"
         ),
         pytest.param(
             {"room": "market-data", "event": "price:update", "data": PRICE},
             ("market-data",),
             None,
-            Kind.MARKET,
+            Family.MARKET,
             id="market",
         ),
         pytest.param(
@@ -50,37 +50,38 @@ def rejection_of(document: object) -> PublicationRejected:
             },
             ("market-data:BTC/USDT", "market-data"),
             None,
-            Kind.MARKET,
+            Family.MARKET,
             id="both rooms of a symbol",
         ),
         pytest.param(
             {"room": "trading", "userId": "al", "event": "order:filled", "data": ORDER},
             ("trading",),
             "al",
-            Kind.TRADING,
+            Family.TRADING,
             id="owner and public",
         ),
         pytest.param(
             {"room": None, "userId": "al", "event": "balance:updated"},
             (),
             "al",
-            Kind.BALANCE,
+            Family.BALANCE,
             id="balance",
         ),
         pytest.param(
             {"room": "llm", "event": "llm:stream", "data": {"sessionId": "s"}},
             ("llm",),
             None,
-            Kind.LLM,
+            Family.LLM,
             id="llm",
         ),
     ],
 )
 def test_these_are_published(
-    fields: dict[str, Any], rooms: tuple[str, ...], user_id: str | None, kind: Kind
+    fields: dict[str, Any], rooms: tuple[str, ...], user_id: str | None, family: Family
 ) -> None:
     (publication,) = parse_publications(json.dumps(item(**fields)).encode())
-    assert (publication.rooms, publication.user_id, publication.kind) == (rooms, user_id, kind)
+    assert (publication.rooms, publication.user_id) == (rooms, user_id)
+    assert publication.row.family is family
 
 
 @pytest.mark.parametrize(
@@ -159,7 +160,14 @@ def test_names_of_the_protocol_are_refused(name: str) -> None:
     assert rejection_of(item(event=name)).errors[0]["code"] == ErrorCode.NOT_ALLOWED
 
 
-@pytest.mark.parametrize("event", [*MarketEvent, *TradingEvent])
+@pytest.mark.parametrize(
+    "event",
+    [
+        name
+        for name, row in EVENTS.items()
+        if row.audience in (Audience.SYMBOL_ROOMS, Audience.OWNER_AND_PUBLIC)
+    ],
+)
 def test_an_event_to_one_client_may_have_any_public_name(event: str) -> None:
     subject = event.partition(":")[0]
     data = {"symbol": "A", subject: {}}

@@ -5,7 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from gateway.auth import Identity
-from gateway.ratelimit import EventLimiter, RollingWindow
+from gateway.limits.event_limiter import EventLimiter
+from gateway.limits.quota import EventQuotas
+from gateway.limits.rolling_window import RollingWindow
 from gateway.session import Session, Sessions
 from gateway.settings import Settings
 
@@ -14,7 +16,7 @@ from gateway.settings import Settings
 def make_session(
     alice: Identity, make_settings: Callable[..., Settings]
 ) -> Callable[[str], Session]:
-    limiter = EventLimiter(make_settings(), RollingWindow(1, 1))
+    limiter = EventLimiter(EventQuotas.of(make_settings()), RollingWindow(1, 1))
     return lambda sid: Session(sid, alice, "127.0.0.1", 0, limiter)
 
 

@@ -148,7 +148,7 @@ def test_an_empty_variable_counts_as_unset() -> None:
 
 def test_both_kinds_of_key_are_refused() -> None:
     key = pem_of(ec.generate_private_key(ec.SECP256R1()))
-    assert any("never both" in problem for problem in problems_of(**PRODUCTION, JWT_PUBLIC_KEY=key))
+    assert any("only one" in problem for problem in problems_of(**PRODUCTION, JWT_PUBLIC_KEY=key))
 
 
 def test_a_public_keys_type_chooses_the_algorithm() -> None:

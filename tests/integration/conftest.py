@@ -1,4 +1,4 @@
-"""A gateway inside the test's own process, with a clock that the test winds."""
+"""A gateway inside the test's process, with a clock that the test controls."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Client:
         self.welcome: dict[str, Any] = {}
 
     async def read(self) -> str:
-        """Return the next Engine.IO packet; a ping is answered and returned all the same."""
+        """Return the next Engine.IO packet; a ping is answered and returned too."""
         message = await self.socket.receive(DEADLINE_S)
         assert message.type is aiohttp.WSMsgType.TEXT, message
         packet: str = message.data
@@ -54,7 +54,7 @@ class Client:
 
 
 class Place:
-    """A started gateway, its clock, and how to reach it."""
+    """A started gateway, its clock and its address."""
 
     def __init__(self, gateway: Gateway, clock: ManualClock, url: str) -> None:
         self.gateway = gateway
@@ -63,7 +63,7 @@ class Place:
         self._session = aiohttp.ClientSession()
 
     def token(self, user_id: str, **claims: object) -> str:
-        """Return a token that is good for an hour of the test's clock."""
+        """Return a token that is valid for an hour of the test's clock."""
         payload = {"sub": user_id, "exp": int(self.clock.unix_s()) + 3_600, **claims}
         return jwt.encode(payload, SECRET, algorithm="HS256")
 
@@ -80,7 +80,7 @@ class Place:
         return client
 
     async def until(self, claim: Callable[[], bool]) -> None:
-        """Wait until a claim holds, looking again each time the loop comes round."""
+        """Wait until a claim holds, checking it in each iteration of the loop."""
         async with asyncio.timeout(DEADLINE_S):
             while not claim():  # noqa: ASYNC110 - the claim is about state that sets no event
                 await asyncio.sleep(0.005)
@@ -96,7 +96,7 @@ StartPlace = Callable[..., Awaitable[Place]]
 
 @pytest.fixture
 async def start_place() -> AsyncIterator[StartPlace]:
-    """Start gateways with settings of the test's own; they are stopped when it is over."""
+    """Start gateways with the test's settings; they are stopped after the test."""
     started: list[Place] = []
 
     async def start(settings: Mapping[str, str] | None = None) -> Place:

@@ -1,4 +1,4 @@
-"""The example of the documentation, run as a user runs it, with a stock client."""
+"""The documented example, run as a user runs it, with a stock client."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def example() -> Iterator[str]:
-    """Start the example; its URL."""
+    """Start the example and yield its URL."""
     port = free_port()
     process = subprocess.Popen([sys.executable, str(EXAMPLE), str(port)], stdout=subprocess.DEVNULL)
     try:

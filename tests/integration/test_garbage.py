@@ -1,4 +1,4 @@
-"""Garbage collection as the gateway runs it: small pauses, nothing kept, nothing left changed."""
+"""The gateway's garbage collection: short pauses, no leaks, settings restored at the end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def metrics() -> GatewayMetrics:
 
 @pytest.fixture
 def collection(metrics: GatewayMetrics) -> Iterator[GarbageCollection]:
-    """Collection as a gateway starts it; stopped when the test is over."""
+    """Yield garbage collection as a gateway starts it; it is stopped after the test."""
     collection = GarbageCollection(metrics, lambda: True)
     collection.start()
     yield collection
@@ -36,7 +36,7 @@ def pauses(metrics: GatewayMetrics, generation: int) -> float:
     raise AssertionError("no such series")
 
 
-def test_what_survives_is_frozen_at_the_next_tick(collection: GarbageCollection) -> None:
+def test_surviving_objects_are_frozen_at_the_next_tick(collection: GarbageCollection) -> None:
     frozen = gc.get_freeze_count()
     survivors = [[n] for n in range(50_000)]
     collection.tick()
@@ -54,7 +54,7 @@ def test_every_pause_is_counted_by_its_generation(
     assert [b > a for a, b in zip(before, after, strict=True)] == [True] * 3
 
 
-def test_a_stop_leaves_the_process_as_it_was(metrics: GatewayMetrics) -> None:
+def test_a_stop_restores_the_process(metrics: GatewayMetrics) -> None:
     before = (gc.get_threshold(), list(gc.callbacks), gc.get_freeze_count())
     collection = GarbageCollection(metrics, lambda: True)
     collection.start()

@@ -14,7 +14,7 @@ async def test_a_thousand_connects_and_drops_leave_every_table_empty(
     start_place: StartPlace,
 ) -> None:
     place = await start_place()
-    tables = place.gateway.tables
+    context = place.gateway.context
     for batch in range(20):
         clients = [await place.connect(f"user-{batch}-{n}") for n in range(50)]
         for client in clients:
@@ -22,18 +22,18 @@ async def test_a_thousand_connects_and_drops_leave_every_table_empty(
             await client.expect("subscribed")
         for client in clients:
             await client.socket.close()
-        await place.until(lambda: len(tables.sessions) == 0)
+        await place.until(lambda: len(context.sessions) == 0)
 
-    assert set(tables.connection_entries().values()) == {0}
-    assert not tables.transport.manager.rooms
-    assert not tables.transport.environ
+    assert set(context.connection_entries().values()) == {0}
+    assert not place.gateway.transport.manager.rooms
+    assert not place.gateway.transport.environ
 
-    tables.sweep()
-    assert tables.user_entries()["user_limiters"] == 1_000, "users are kept for their retention"
+    context.sweep()
+    assert context.user_entries()["user_windows"] == 1_000, "users are kept for their retention"
 
     place.clock.advance(place.gateway.settings.user_retention_seconds + 1)
-    tables.sweep()
-    assert set(tables.user_entries().values()) == {0}
+    context.sweep()
+    assert set(context.user_entries().values()) == {0}
 
 
 async def test_a_client_that_returns_has_nothing_of_its_old_connection(
@@ -44,7 +44,7 @@ async def test_a_client_that_returns_has_nothing_of_its_old_connection(
     await first.emit("subscribe", {"channel": "trading"})
     await first.expect("subscribed")
     await first.socket.close()
-    await place.until(lambda: len(place.gateway.tables.sessions) == 0)
+    await place.until(lambda: len(place.gateway.context.sessions) == 0)
 
     again = await place.connect("ada")
     assert again.welcome["clientId"] != first.welcome["clientId"]
@@ -61,7 +61,7 @@ async def test_a_handler_that_raises_neither_disconnects_nor_tells_why(
     def fail(*_: object) -> None:
         raise RuntimeError("the inner workings")
 
-    place.gateway.tables.subscriptions.of = fail
+    place.gateway.context.subscriptions.of = fail
     with capture_logs() as lines:
         await client.emit("get-subscriptions")
         error = await client.expect("error")
@@ -89,7 +89,7 @@ async def test_a_token_is_told_of_before_it_expires_and_closed_when_it_has(
     place.clock.advance(60 + 31)
     place.gateway.connections.watch_expiries()
     assert (await client.expect("error"))["code"] == "TOKEN_EXPIRED"
-    await place.until(lambda: len(place.gateway.tables.sessions) == 0)
+    await place.until(lambda: len(place.gateway.context.sessions) == 0)
 
 
 async def test_a_refreshed_token_carries_a_connection_past_the_old_expiry(
@@ -119,8 +119,8 @@ async def test_the_longest_silent_connection_of_a_user_makes_room_for_a_new_one(
     await busy.expect("pong")
     newest = await place.connect("ada")  # kept: who lets go of a client closes it
     assert (await silent.expect("error"))["code"] == "TOO_MANY_CONNECTIONS"
-    await place.until(lambda: len(place.gateway.tables.sessions) == 2)
-    staying = {session.sid for session in place.gateway.tables.sessions}
+    await place.until(lambda: len(place.gateway.context.sessions) == 2)
+    staying = {session.sid for session in place.gateway.context.sessions}
     assert staying == {busy.welcome["clientId"], newest.welcome["clientId"]}
 
 

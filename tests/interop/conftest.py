@@ -21,7 +21,7 @@ Line = dict[str, Any]
 
 @pytest.fixture
 def start_client(processes: list[GatewayProcess]) -> Iterator[Callable[..., NodeClient]]:
-    """Start a stock client and let it connect; it is ended when the test is over."""
+    """Start a stock client and let it connect; it is stopped after the test."""
     with contextlib.ExitStack() as stack:
 
         def start(url: str, **options: Any) -> NodeClient:
@@ -35,7 +35,7 @@ def start_client(processes: list[GatewayProcess]) -> Iterator[Callable[..., Node
 
 @pytest.fixture(scope="session")
 def run_seed_client() -> Callable[..., list[Line]]:
-    """Run the ancestor's client lines to their end, and return the steps that they printed."""
+    """Run the client script of the predecessor system, and return the steps that it printed."""
 
     def run(url: str, token: str | None = None) -> list[Line]:
         environ = os.environ | {"GATEWAY_URL": url, "TOKEN": token or ""}

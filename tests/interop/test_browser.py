@@ -1,8 +1,7 @@
-"""Chromium, headless, with the stock client, on a page of another origin than the server's.
+"""Headless Chromium with the stock client, on a page of another origin than the server's.
 
-A browser enforces what no other client does: an origin that the server does not name must get
-nothing over HTTP, and since browsers put no such guard before a WebSocket, the server itself must
-refuse its upgrade.
+A browser enforces the same-origin policy: a page of an origin that the server does not allow gets
+nothing over HTTP. Browsers do not guard WebSockets, so the server itself must refuse the upgrade.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ pytestmark = [pytest.mark.real_part("chromium"), pytest.mark.real_part("node")]
 
 HERE = Path(__file__).resolve().parent
 CLIENT = HERE / "node_modules/socket.io-client/dist/socket.io.min.js"
-"""How long a browser may take to start, run the page and report."""
 FLAGS = (
     "--headless=new",
     "--no-sandbox",  # in a container there is no user namespace for it
@@ -38,7 +36,7 @@ FLAGS = (
 
 
 class Page:
-    """A page with its own origin, and what its script reported."""
+    """A page with its own origin, and the reports of its script."""
 
     def __init__(self, port: int, outcome: asyncio.Future[dict[str, Any]]) -> None:
         self.origin = f"http://localhost:{port}"
@@ -47,7 +45,7 @@ class Page:
 
 @pytest.fixture
 async def page() -> AsyncIterator[Page]:
-    """Serve the page and the stock client's own build."""
+    """Serve the page and the stock client's build."""
     outcome: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
 
     async def show(request: web.Request) -> web.FileResponse:
@@ -75,7 +73,7 @@ async def page() -> AsyncIterator[Page]:
 
 @contextlib.asynccontextmanager
 async def chromium(profile: Path, url: str) -> AsyncIterator[None]:
-    """Show a page in a browser of its own, which is ended afterwards."""
+    """Show a page in a browser of its own, which is closed afterwards."""
     log = profile.with_suffix(".log").open("wb")
     process = await asyncio.create_subprocess_exec(
         "chromium", *FLAGS, f"--user-data-dir={profile}", url, stdout=log, stderr=log

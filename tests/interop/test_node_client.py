@@ -86,7 +86,7 @@ def test_a_subscriber_receives_a_published_event_exactly_once(
         )
     ]
     updates = [client.expect_event("price:update")]
-    while updates[-1]["symbol"] != "ETH/USDT":  # which comes behind all that BTC/USDT sent
+    while updates[-1]["symbol"] != "ETH/USDT":  # which arrives after every event of BTC/USDT
         updates.append(client.expect_event("price:update"))
     assert [(update["price"], update["seq"]) for update in updates] == list(
         zip((43_000.5, 2_300.25), numbers, strict=True)

@@ -1,4 +1,4 @@
-"""Client lines written for the ancestor system, as they stand."""
+"""A client script of the predecessor system, unchanged."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from blackbox.process import GatewayProcess
 from blackbox.target import Target
+
+from gateway.contract import Text
 
 pytestmark = pytest.mark.real_part("node")
 
@@ -24,7 +26,7 @@ def steps(run_seed_client: RunSeedClient, gateway: Target) -> Steps:
     return run_seed_client(gateway.url, gateway.token("ancestor"))
 
 
-def test_the_token_of_auth_is_taken_and_the_client_welcomed(steps: Steps) -> None:
+def test_the_token_in_auth_is_accepted_and_the_client_welcomed(steps: Steps) -> None:
     (connect,) = data_of(steps, "connect")
     (welcome,) = data_of(steps, "connected")
     assert welcome["clientId"] == connect["id"]
@@ -45,7 +47,7 @@ def test_unsubscribe_is_answered(steps: Steps) -> None:
     assert trading["channel"] == "trading"
 
 
-def test_get_subscriptions_lists_what_is_left(steps: Steps) -> None:
+def test_get_subscriptions_lists_the_remaining_ones(steps: Steps) -> None:
     (listed,) = data_of(steps, "subscriptions")
     assert sorted(listed["subscriptions"]) == ["llm", "market-data:BTC/USDT"]
     assert listed["count"] == 2
@@ -53,7 +55,7 @@ def test_get_subscriptions_lists_what_is_left(steps: Steps) -> None:
 
 def test_errors_have_the_texts_that_clients_compare_with(steps: Steps) -> None:
     weather, empty = data_of(steps, "error")
-    assert weather["message"] == "Invalid channel. Valid channels: trading, market-data, llm"
+    assert weather["message"] == Text.INVALID_CHANNEL
     assert empty["message"] == "Channel name required"
 
 

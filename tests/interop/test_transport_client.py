@@ -1,7 +1,7 @@
 """The real ``socket.io-client`` 4.8 against ``gateway.transport.AsyncServer`` alone.
 
-The server is in this process and the client in one of its own; what blocks on the client runs in
-a thread, so that the server goes on.
+The server is in this process and the client in another. Calls that block on the client run in a
+thread, so that the server keeps running.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ PINGS = {"ping_interval": 0.3, "ping_timeout": 2.0}
 
 
 class EchoClient:
-    """A stock client in a process of its own, awaited without stopping the server."""
+    """A stock client in a process of its own, awaited without blocking the server."""
 
     def __init__(self) -> None:
         self.node = NodeClient(SCRIPT)
         self.sid = ""
 
     async def connect(self, url: str, mode: dict[str, Any], **options: Any) -> None:
-        """Connect, and be upgraded where the mode says so."""
+        """Connect, and upgrade if the mode says so."""
         self.node.do("connect", url=url, options=mode | options)
         opened = await self.expect("connect")
         self.sid = opened["id"]
@@ -57,7 +57,7 @@ class EchoClient:
         return await asyncio.to_thread(self.node.call, event, *arguments)
 
     async def end(self) -> None:
-        """Close the client and see its process leave."""
+        """Close the client and wait for its process to exit."""
         await asyncio.to_thread(self.node.end)
 
 
@@ -121,7 +121,7 @@ async def test_the_server_is_answered_by_the_client(server: Any, connected: Echo
     assert await server.call("question", {"n": 7}, to=connected.sid, timeout=DEADLINE_S) == {"n": 7}
 
 
-async def test_bytes_come_back_as_they_went(connected: EchoClient) -> None:
+async def test_bytes_are_echoed_unchanged(connected: EchoClient) -> None:
     sent = [packed(bytes(range(256))), "between", packed(b"")]
     connected.node.do("emit", event="message", args=sent)
     assert (await connected.expect("event", event="message-back"))["args"] == sent
@@ -153,7 +153,7 @@ async def test_events_that_are_sent_during_the_upgrade_arrive_once_and_in_order(
 
 
 async def test_a_client_is_kept_over_many_pings(connected: EchoClient) -> None:
-    await asyncio.sleep(5 * PINGS["ping_interval"])  # what is tried is that nothing happens
+    await asyncio.sleep(5 * PINGS["ping_interval"])  # the test expects that nothing happens
     assert await connected.call("message-with-ack", "still here") == ["still here"]
     assert not [line for line in connected.node.lines if line["kind"] == "disconnect"]
 

@@ -89,14 +89,10 @@ event = "order:created"
 rate = 10.0
 
 [health]
-generator_loop_lag_p99 = "500 ms"
 generator_share_p99 = "500 ms"
-generator_gc_pause = "60 s"
-generator_cpu_percent = 100
-generator_run_queue_percent = 100
-generator_steal_percent = 100
 publisher_delay_p99 = "500 ms"
-gateway_core_wait = "1 s"
+second_lost_percent = 100
+dirty_seconds_percent = 100
 
 [policy]
 inconclusive = "fail"

@@ -11,6 +11,8 @@ import pytest
 from deadlines import RUN_S
 from tiny import tiny_scenario
 
+from loadtests.results import CutBy
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -40,6 +42,7 @@ def test_a_run_that_is_cut_says_so_is_judged_and_does_not_pass(tmp_path: Path) -
     assert words in " ".join(done.stdout.split())
     manifest, verdict = read(tmp_path, "manifest.json"), read(tmp_path, "verdict.json")
     assert words in manifest["cut"]
+    assert manifest["cut_by"] == CutBy.MAX_DURATION
     assert manifest["files"] == {"scenario": str(tmp_path / "tiny.toml"), "budgets": str(over)}
     assert [one["text"] for one in verdict["budgets"]] == ["errors == 0", "push.p90 <= 20 s"]
     assert (verdict["budgets"][1]["path"], verdict["budgets"][1]["line"]) == (str(over), 2)
@@ -53,14 +56,16 @@ def test_a_gross_breach_ends_the_run_with_1_and_a_profile_or_the_reason_for_none
     assert done.returncode == 1, done.stdout + done.stderr
     assert "a budget was broken grossly: push p99 was" in done.stderr
     profile = tmp_path / "latest" / "logs" / "gateway-profile.svg"
-    problems = " ".join(read(tmp_path, "manifest.json")["problems"])
+    manifest = read(tmp_path, "manifest.json")
+    assert manifest["cut_by"] == CutBy.GROSS_BREACH
+    problems = " ".join(manifest["problems"])
     assert profile.exists() or "the gateway was not profiled" in problems
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--max-duration", "soon"], "is no duration"),
+        (["--max-duration", "soon"], "is not a duration"),
         (["--budgets", "none.toml"], "none.toml:1: cannot be read"),
         (["--baseline", "none"], "none is no run"),
     ],

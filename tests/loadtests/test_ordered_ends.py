@@ -91,7 +91,7 @@ def test_a_scenario_that_terminates_its_gateway_is_refused_for_another(tmp_path:
     path = tmp_path / "ordered.toml"
     path.write_text(ORDERED.replace("DEED", "terminate"))
     request = RunRequest(scenario=path, runs=tmp_path, target="http://127.0.0.1:1")
-    with pytest.raises(RunRefused, match="must be the run's own"):
+    with pytest.raises(RunRefused, match="must be embedded"):
         run_supervised(request, {"JWT_SECRET": SECRET}, Console(file=io.StringIO()))
 
 
@@ -99,7 +99,7 @@ def test_a_duration_that_ends_before_a_command_is_refused(tmp_path: Path) -> Non
     path = tmp_path / "ordered.toml"
     path.write_text(ORDERED.replace("500 ms", "5 s").replace("DEED", "terminate"))
     request = RunRequest(scenario=path, runs=tmp_path, duration_s=2.0)
-    with pytest.raises(RunRefused, match="beyond the steady phase"):
+    with pytest.raises(RunRefused, match="after the steady phase"):
         run_supervised(request, {}, Console(file=io.StringIO()))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from locust.env import Environment
 
-from loadtests.behaviours.stage import Stage
+from loadtests.behaviours.run_context import RunContext
 from loadtests.behaviours.subscriber import Subscriber
 from loadtests.record.recording import PhaseTimes, Recorder
 from scenarios.schema import parse_scenario
@@ -46,8 +46,8 @@ def test_the_many_share_the_names_of_their_attributes(
     now_ns = time.monotonic_ns()
     recorder = Recorder(tmp_path, worker="w", t0_ns=now_ns, phases=PhaseTimes(now_ns))
     scenario = parse_scenario(SCENARIO, path="one.toml")
-    stage = Stage(scenario=scenario, secret="s" * 32, recorder=recorder, t0_ns=now_ns)
-    monkeypatch.setattr(Subscriber, "stage", stage, raising=False)
+    run_context = RunContext(scenario=scenario, secret="s" * 32, recorder=recorder, t0_ns=now_ns)
+    monkeypatch.setattr(Subscriber, "run_context", run_context, raising=False)
     user = Subscriber(Environment(user_classes=[Subscriber]))
     assert len(vars(user)) <= MOST_SHARED
     recorder.close(now_ns)

@@ -239,7 +239,7 @@ def start_two_workers(
     )
     wait_for(lambda: phase_of(run) == "steady", "steady phase")
     children = psutil.Process(process.pid).children()
-    others = {"loadtests.publication.publisher", "loadtests.health.server_watch"}
+    others = {"loadtests.publication.publisher", "loadtests.health.server_watch_process"}
     workers = [child for child in children if not others.intersection(child.cmdline())]
     assert len(workers) == 2
     return process, workers

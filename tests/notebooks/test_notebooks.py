@@ -55,7 +55,7 @@ def test_a_notebook_begins_with_a_question_and_ends_with_an_answer(name: str) ->
     assert cells[0].source.startswith("# ")
     assert "?" in cells[0].source.splitlines()[0]
     headings = [cell.source for cell in cells if cell.source.startswith("## ")]
-    assert headings[-2:] == ["## The answer", "## What to look at next"]
+    assert headings[-2:] == ["## The answer", "## Next step"]
     assert cells[-1].cell_type == cells[-3].cell_type == "code"
     assert "print(" in cells[-1].source
 
@@ -163,7 +163,7 @@ def show_page(tmp_path_factory: pytest.TempPathFactory) -> ShowPage:
 def test_first_look_names_what_broke_and_the_notebook_that_asks_why(show_page: ShowPage) -> None:
     page = show_page("first_look", losing)
     assert page.answer.startswith("losing: FAIL, exit code 1\ndelivery.lost == 0: 3\n")
-    assert "A client costs 20.0 KB" in page.answer
+    assert "Each client costs 20.0 KB" in page.answer
     assert page.advice.endswith("because of delivery")
     assert page.pictures >= 7
 
@@ -183,7 +183,7 @@ def test_memory_per_client_answers_with_its_interval_and_what_many_would_take(
     show_page: ShowPage,
 ) -> None:
     page = show_page("memory_per_client")
-    assert "A client costs 20.0 KB" in page.answer
+    assert "Each client costs 20.0 KB" in page.answer
     assert re.search(r"5,000 clients (9[6-9]|10[0-2])", page.answer)  # MB: 5,000 of 20 KB are 97.7
 
 
@@ -215,15 +215,15 @@ def test_a_page_needs_no_network_and_shows_code_only_to_who_asks(show_page: Show
 
 
 def test_a_wrong_name_is_answered_with_the_right_ones(tmp_path: Path) -> None:
-    with pytest.raises(notebook.UnknownNotebookError, match="no notebook nope; there are compare"):
+    with pytest.raises(notebook.UnknownNotebookError, match="no notebook nope; known: compare"):
         notebook.render_notebook("nope", tmp_path)
-    with pytest.raises(notebook.UnknownNotebookError, match="none lies in"):
+    with pytest.raises(notebook.UnknownNotebookError, match="has none"):
         notebook.render_notebook("nope", tmp_path, folder=tmp_path)
 
 
 @pytest.mark.parametrize(
     ("name", "has_base", "words"),
-    [("compare_runs", False, "with --base RUN"), ("first_look", True, "leave --base out")],
+    [("compare_runs", False, "with --base RUN"), ("first_look", True, "leave out --base")],
 )
 def test_a_notebook_gets_as_many_runs_as_it_asks_for(
     tmp_path: Path, name: str, has_base: bool, words: str
@@ -261,13 +261,13 @@ def test_heartbeat_and_limits_by_the_command_finds_nobody_wronged(tmp_path: Path
     assert done.stderr == f"page: {path}\n"
     page = Page(path.read_text(encoding="utf-8"))
     assert "60 events accepted, 42 refused" in page.answer
-    assert page.advice.startswith("nothing here went wrong")
+    assert page.advice.startswith("no wrong decision and no lost heartbeat")
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("nope", "one"), "no notebook nope; there are compare_runs, first_look"),
+        (("nope", "one"), "no notebook nope; known: compare_runs, first_look"),
         (("first_look", "nowhere"), "nowhere is no run"),
         (("compare_runs", "one", "--base", "nowhere"), "nowhere is no run"),
     ],

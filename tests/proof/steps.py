@@ -108,7 +108,7 @@ def steps() -> list[Step]:
         Step(
             name="gate: recorded blocks",
             command=(
-                *(sys.executable, "-m", "reports.compare.proof"),
+                *(sys.executable, "-m", "tests.benchmarks.gate.proof"),
                 *("tests/reports/data/aa_blocks.json", "--live", "docs/gate-live.json"),
                 *("--markdown", "docs/gate.md"),
             ),

@@ -1,7 +1,7 @@
-"""Fixtures of the protocol suites: a server in this process, of ours or of the stock classes.
+"""Fixtures of the protocol suites: a server in this process, of our classes or the stock ones.
 
-``pytest tests/protocol --transport stock`` aims the suites at python-socketio as it is, and
-``--transport door`` at ours behind its own front door.
+``pytest tests/protocol --transport stock`` runs the suites against python-socketio itself, and
+``--transport door`` against our server behind its front door.
 """
 
 from __future__ import annotations
@@ -55,40 +55,40 @@ def pytest_asyncio_loop_factories(
 
 @pytest.fixture(scope="session")
 def transport(request: pytest.FixtureRequest) -> Transport:
-    """Give the classes under test; ours, where the option is not known to this run."""
+    """Return the classes under test: ours, unless the option names others."""
     return Transport(request.config.getoption("--transport", default="ours"))
 
 
 @pytest.fixture
 def ping_interval_ms(request: pytest.FixtureRequest) -> int:
-    """Time between pings: the official suites' own, unless the test asks for another."""
+    """Return the time between pings: that of the official suites, or the test's own."""
     interval_ms: int = getattr(request, "param", PING_INTERVAL_MS)
     return interval_ms
 
 
 @pytest.fixture
 def closing_s(ping_interval_ms: int) -> float:
-    """How long a close may take: with slow pings nothing but the server's own decision closes."""
+    """Return how long a close may take. With slow pings, only the server's decision closes."""
     return PROMPT_S if ping_interval_ms == PATIENT_PING_MS else 2 * PROMPT_S
 
 
 @pytest.fixture
 def settings(ping_interval_ms: int) -> dict[str, Any]:
-    """Settings of the official suites' servers."""
+    """Return the settings of the official suites' servers."""
     patient = ping_interval_ms == PATIENT_PING_MS
     return {
         "ping_interval": ping_interval_ms / 1_000,
         "ping_timeout": 20.0 if patient else PING_TIMEOUT_MS / 1_000,
         "max_http_buffer_size": MAX_PAYLOAD,
         "cors_allowed_origins": "*",
-        # With quick pings a client is dropped for its silence, as in the official suites.
+        # With fast pings, a silent client is dropped, as in the official suites.
         "connect_timeout": CONNECT_TIMEOUT_S if patient else 45.0,
     }
 
 
 @pytest.fixture
 async def engine(transport: Transport, settings: dict[str, Any]) -> AsyncIterator[HttpPeer]:
-    """Give a peer of an Engine.IO server that echoes."""
+    """Yield a peer of an Engine.IO server that echoes."""
     del settings["connect_timeout"]  # a setting of the Socket.IO server
     async with (
         serve(
@@ -101,7 +101,7 @@ async def engine(transport: Transport, settings: dict[str, Any]) -> AsyncIterato
 
 @pytest.fixture
 async def socketio_peer(transport: Transport, settings: dict[str, Any]) -> AsyncIterator[HttpPeer]:
-    """Give a peer of a Socket.IO server that echoes in ``/`` and ``/custom``."""
+    """Yield a peer of a Socket.IO server that echoes in ``/`` and ``/custom``."""
     async with (
         serve(
             echo_namespaces(transport, **settings), SOCKETIO_PATH, has_door=transport.has_door
@@ -113,7 +113,7 @@ async def socketio_peer(transport: Transport, settings: dict[str, Any]) -> Async
 
 @pytest.fixture
 def log_is_clean(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Fail a test after which the log shows a token or a traceback."""
+    """Fail a test that leaves a token or a traceback in the log."""
     caplog.set_level(logging.INFO)
     yield
     for record in caplog.get_records("call"):

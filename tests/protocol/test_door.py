@@ -1,4 +1,4 @@
-"""The front door: the first head is read by us, and what it says decides who has the connection."""
+"""The front door: it reads the first head of a connection and hands the connection on."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def test_500_silent_connections_are_closed_and_leave_others_served() -> No
                 assert await peer.read_until_eof(HEAD_S + 2 * PROMPT_S) == b""
 
 
-async def test_a_head_without_end_is_refused_and_closed() -> None:
+async def test_an_endless_head_is_refused_and_closed() -> None:
     async with (
         served(DOOR, **PATIENT, head_timeout=HEAD_S) as (_, address),
         RawPeer.dial(address) as peer,
@@ -75,7 +75,7 @@ async def test_a_head_without_end_is_refused_and_closed() -> None:
     [b"\x16\x03\x01\x02\x00\x01\x00", b"GET /?%b HTTP/1.1\r\nno colon\r\n\r\n" % QUERY.encode()],
     ids=["TLS", "a header without a colon"],
 )
-async def test_what_is_no_head_is_refused_and_closed(head: bytes) -> None:
+async def test_an_invalid_head_is_refused_and_closed(head: bytes) -> None:
     async with (
         served(DOOR, **PATIENT, head_timeout=HEAD_S) as (_, address),
         RawPeer.dial(address) as peer,
@@ -102,7 +102,7 @@ async def test_the_application_s_own_routes_are_served() -> None:
         assert [await peer.read_reply() for _ in range(2)] == [(200, "plain")] * 2
 
 
-async def test_a_websocket_for_another_path_is_not_ours() -> None:
+async def test_a_websocket_for_another_path_gets_404() -> None:
     async with served(DOOR, **PATIENT) as (_, address), RawPeer.dial(address) as peer:
         await peer.send(upgrade_head(Address(address.host, address.port, "/none/"), QUERY))
         assert (await peer.read_reply()).status == 404
@@ -129,7 +129,7 @@ async def test_a_connection_that_polled_before_can_upgrade() -> None:
         assert len(server.eio.sockets) == 2
 
 
-async def test_a_websocket_that_leaves_at_once_leaves_nothing() -> None:
+async def test_a_websocket_that_closes_at_once_leaves_nothing_behind() -> None:
     async with served(DOOR, **PATIENT) as (server, address):
         for _ in range(50):
             async with RawPeer.dial(address) as peer:

@@ -1,6 +1,6 @@
-"""What a python-socketio application relies on, the same on the stock server and on ours.
+"""Behaviour that a python-socketio application relies on, on the stock server and on ours.
 
-Each case runs on both: what the stock server does is what is right here.
+Each case runs on both, and the stock server's behaviour is the right one.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ async def test_a_handler_that_returns_false_refuses(server: Any, address: Addres
         assert (await peer.read_message()).startswith('44{"message":')
 
 
-async def test_the_environ_tells_path_query_and_headers(server: Any, address: Address) -> None:
+async def test_the_environ_has_path_query_and_headers(server: Any, address: Address) -> None:
     seen: dict[str, Any] = {}
 
     async def connect(sid: str, environ: Any, auth: Any) -> None:
@@ -168,7 +168,7 @@ async def test_a_session_is_kept_for_each_client(server: Any, address: Address) 
     [("41", "client disconnect"), (None, "transport close")],
     ids=["packet", "transport"],
 )
-async def test_the_disconnect_handler_is_told_the_reason(
+async def test_the_disconnect_handler_receives_the_reason(
     server: Any, address: Address, packet: str | None, reason: str
 ) -> None:
     told: list[tuple[str, str]] = []
@@ -180,7 +180,7 @@ async def test_the_disconnect_handler_is_told_the_reason(
     await poll_until(lambda: told == [(sid, reason)], f"the handler, not {told}")
 
 
-async def test_a_kick_is_told_as_the_servers(server: Any, address: Address) -> None:
+async def test_a_kick_is_reported_as_a_server_disconnect(server: Any, address: Address) -> None:
     told: list[str] = []
     server.on("disconnect", lambda sid, why: told.append(why))
     async with client(address) as (peer, sid):
@@ -189,7 +189,9 @@ async def test_a_kick_is_told_as_the_servers(server: Any, address: Address) -> N
         await poll_until(lambda: told == ["server disconnect"], f"the handler, not {told}")
 
 
-async def test_a_catch_all_handler_gets_what_no_other_does(server: Any, address: Address) -> None:
+async def test_a_catch_all_handler_gets_events_without_another_handler(
+    server: Any, address: Address
+) -> None:
     async def catch(event: str, sid: str, *arguments: object) -> list[object]:
         return [event, *arguments]
 
@@ -226,7 +228,7 @@ async def test_bytes_are_emitted_as_attachments(server: Any, address: Address) -
         assert [(await peer.read_frame())[1] for _ in range(2)] == [b"one", b"two"]
 
 
-async def test_the_transport_of_a_client_is_told(server: Any, address: Address) -> None:
+async def test_the_transport_of_a_client_is_known(server: Any, address: Address) -> None:
     async with client(address) as (_, sid), HttpPeer.to(address) as polling:
         assert server.transport(sid) == "websocket"
         eio_sid = await polling.open_polling()
@@ -245,7 +247,7 @@ async def test_a_handler_that_fails_leaves_the_client_connected(
     server.on("fail", fail)
     server.on("after", lambda sid: "still here")
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda *_: None)  # the stock server lets its task die with it
+    loop.set_exception_handler(lambda *_: None)  # the stock server's task dies with the exception
     async with client(address) as (peer, _):
         await peer.send_packets('42["fail"]', '421["after"]')
         assert await peer.read_message() == '431["still here"]'

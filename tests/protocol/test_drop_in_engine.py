@@ -1,4 +1,4 @@
-"""What a python-engineio application relies on, the same on the stock server and on ours."""
+"""Behaviour that a python-engineio application relies on, on the stock server and on ours."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ async def test_a_handler_that_returns_false_refuses_with_401(server: Any, peer: 
     assert not server.sockets
 
 
-async def test_handlers_are_told_of_connect_message_and_disconnect(
-    server: Any, peer: HttpPeer
-) -> None:
+async def test_handlers_receive_connect_message_and_disconnect(server: Any, peer: HttpPeer) -> None:
     told: list[tuple[object, ...]] = []
     server.on("connect", lambda sid, environ: told.append(("connect", environ["PATH_INFO"])))
     server.on("message", lambda sid, data: told.append(("message", data)))
@@ -73,7 +71,7 @@ async def test_text_bytes_and_json_are_sent(server: Any, peer: HttpPeer) -> None
         assert [await socket.receive() for _ in range(3)] == ["4text", b"bytes", '4{"a":[1]}']
 
 
-async def test_a_client_that_is_disconnected_is_told_and_gone(server: Any, peer: HttpPeer) -> None:
+async def test_a_disconnected_client_is_notified_and_removed(server: Any, peer: HttpPeer) -> None:
     async with peer.websocket() as socket:
         sid = (await socket.handshake())["sid"]
         await server.disconnect(sid)

@@ -1,7 +1,7 @@
-"""What the official Engine.IO suite demands (socketio/socket.io, docs/engine.io-protocol).
+"""The official Engine.IO test suite (socketio/socket.io, docs/engine.io-protocol).
 
-All 25 cases of ``v4-test-suite``; where a case is about closing, it runs a second time with a
-ping each 25 s: then no ping timeout can pass for a decision of the server.
+These are all 25 cases of ``v4-test-suite``. A case about closing runs a second time with a ping
+every 25 s, so that no ping timeout can be mistaken for a decision of the server.
 """
 
 from __future__ import annotations

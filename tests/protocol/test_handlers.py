@@ -1,4 +1,4 @@
-"""What an application's handlers may rely on while clients come, go and answer."""
+"""Guarantees for an application's handlers while clients connect, leave and answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def ours(**settings: Any) -> Any:
     return server
 
 
-async def test_a_client_that_is_refused_later_hears_nothing_but_the_refusal() -> None:
+async def test_a_client_refused_late_receives_only_the_refusal() -> None:
     server = ours(namespaces=["/other"])
     decided = asyncio.Event()
     joined: list[str] = []
@@ -84,7 +84,7 @@ async def test_a_disconnect_handler_reads_the_session_and_the_environ(
 
 
 class InMemory(AsyncPubSubManager):  # type: ignore[misc]  # python-socketio ships no types
-    """Publishes to itself."""
+    """A manager that publishes to itself."""
 
     name = "in memory"
 
@@ -101,7 +101,7 @@ class InMemory(AsyncPubSubManager):  # type: ignore[misc]  # python-socketio shi
 
 
 class SharedRooms(InMemory, Rooms):
-    """Rooms of a process among others."""
+    """The rooms of one process of several."""
 
 
 async def test_a_shared_manager_s_calls_are_answered() -> None:
@@ -126,7 +126,7 @@ async def test_a_shared_manager_s_calls_are_answered() -> None:
 
 
 @pytest.mark.parametrize("pause_s", [None, 0.01], ids=["at once", "later"])
-async def test_an_acknowledgement_that_is_no_json_costs_nothing_but_itself(
+async def test_an_acknowledgement_that_is_not_json_affects_nothing_else(
     pause_s: float | None,
 ) -> None:
     server = ours()

@@ -1,8 +1,8 @@
-"""One client that means ill, by its pace: it ends within its stated time, and leaves nothing.
+"""A hostile client that is too slow or too fast is closed in time, and leaves nothing behind.
 
-Each test ends with empty tables, and with a log that shows neither the token of the query nor a
-traceback. Times are short by settings; what is written here is what the settings promise plus
-``PROMPT_S`` for the closing itself.
+After each test, the tables are empty and the log has neither the query's token nor a traceback.
+Settings shorten the times. Each deadline is the time that the settings promise, plus
+``PROMPT_S`` for the close itself.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ FLOOD = 10_000
 
 
 async def answer_pings(peer: RawPeer) -> None:
-    """Send pongs at the pace of the pings, without reading one of them."""
+    """Send pongs at the pace of the pings, without reading any ping."""
     while True:
         peer.writer.write(mask_frame(b"3"))
         await asyncio.sleep(QUICK["ping_interval"] / 3)
 
 
 async def emit_until_closed(server: Any, blocks: int) -> None:
-    """Broadcast at most so many blocks to a client that should be closed for it."""
+    """Broadcast at most ``blocks`` blocks to a client that should be closed for it."""
     for _ in range(blocks):
         await server.emit("block", BLOCK)
         await asyncio.sleep(0)
@@ -43,7 +43,7 @@ async def emit_until_closed(server: Any, blocks: int) -> None:
 
 class TestSlowReaders:
     @pytest.mark.parametrize("pongs", [True, False], ids=["answers pings", "answers no pings"])
-    async def test_who_never_reads_is_closed_when_too_much_waits(
+    async def test_a_client_that_never_reads_is_closed_when_too_much_is_queued(
         self, transport: Transport, pongs: bool
     ) -> None:
         pings = {"ping_interval": 0.3 if pongs else 25.0, "ping_timeout": 20.0}
@@ -59,7 +59,7 @@ class TestSlowReaders:
             if ponging:
                 ponging.cancel()
 
-    async def test_who_never_reads_is_closed_when_what_waits_is_old(
+    async def test_a_client_that_never_reads_is_closed_when_queued_bytes_are_old(
         self, transport: Transport
     ) -> None:
         pings = {"ping_interval": 0.3, "ping_timeout": 20.0}
@@ -74,7 +74,7 @@ class TestSlowReaders:
             await poll_until(lambda: tables_are_empty(server), "closed", 0.5 + PROMPT_S)
             ponging.cancel()
 
-    async def test_who_reads_1_kb_a_second_is_closed_when_what_waits_is_old(
+    async def test_a_client_that_reads_1_kb_a_second_is_closed_when_queued_bytes_are_old(
         self, transport: Transport
     ) -> None:
         limits = {"max_send_bytes": 64_000_000, "max_send_age": 0.5}
@@ -95,7 +95,7 @@ class TestSlowReaders:
                 await peer.reader.readexactly(100)
                 await asyncio.sleep(0.1)
 
-    async def test_who_reads_all_loses_nothing_beside_one_who_never_reads(
+    async def test_a_reading_client_loses_nothing_beside_one_that_never_reads(
         self, transport: Transport
     ) -> None:
         limits = {"max_send_bytes": 131_072, "max_send_age": 60.0}
@@ -114,7 +114,7 @@ class TestSlowReaders:
 
 
 class TestSilence:
-    async def test_who_withholds_pongs_is_closed_at_the_ping_deadline(
+    async def test_a_client_that_sends_no_pongs_is_closed_at_the_ping_deadline(
         self, transport: Transport
     ) -> None:
         async with (
@@ -124,14 +124,14 @@ class TestSilence:
             await peer.connect()
             await peer.closed_within(0.3 + 0.2 + PROMPT_S)
 
-    async def test_who_stops_polling_is_closed_at_the_ping_deadline(
+    async def test_a_client_that_stops_polling_is_closed_at_the_ping_deadline(
         self, transport: Transport
     ) -> None:
         async with served(transport, **QUICK) as (server, address), HttpPeer.to(address) as peer:
             await peer.open_polling()
             await poll_until(lambda: tables_are_empty(server), "gone", 0.3 + 0.2 + PROMPT_S)
 
-    async def test_who_dribbles_a_body_is_closed_at_the_body_deadline(
+    async def test_a_client_that_sends_a_body_slowly_is_closed_at_the_body_deadline(
         self, transport: Transport
     ) -> None:
         async with (
@@ -146,7 +146,7 @@ class TestSilence:
             dribbling.cancel()
             await poll_until(lambda: tables_are_empty(server), "gone", PROMPT_S)
 
-    async def test_who_leaves_in_the_middle_of_a_body_leaves_nothing(
+    async def test_a_client_that_leaves_in_the_middle_of_a_body_leaves_nothing_behind(
         self, transport: Transport
     ) -> None:
         async with (
@@ -165,7 +165,7 @@ class TestSilence:
                 await peer.send(b"4")
                 await asyncio.sleep(0.05)
 
-    async def test_who_closes_its_sending_half_is_closed_at_once(
+    async def test_a_client_that_closes_its_sending_half_is_closed_at_once(
         self, transport: Transport
     ) -> None:
         async with (
@@ -176,7 +176,7 @@ class TestSilence:
             peer.writer.write_eof()
             await poll_until(lambda: tables_are_empty(server), "gone", PROMPT_S)
 
-    async def test_500_who_never_connect_are_closed_at_the_connect_deadline(
+    async def test_500_clients_that_never_connect_are_closed_at_the_connect_deadline(
         self, transport: Transport
     ) -> None:
         async with (
@@ -198,7 +198,7 @@ class TestFloods:
         [mask_frame(b"3"), mask_frame(b"", PING), mask_frame(b'42["message"')],
         ids=["pongs", "websocket pings", "malformed packets"],
     )
-    async def test_10_000_frames_leave_others_served(
+    async def test_others_are_served_during_a_flood_of_10_000_frames(
         self, transport: Transport, frame: bytes
     ) -> None:
         async with (
@@ -219,7 +219,9 @@ class TestFloods:
                 await peer.send(frame * 100)
                 await asyncio.sleep(0)
 
-    async def test_a_malformed_packet_ends_the_flood_of_them(self, transport: Transport) -> None:
+    async def test_the_first_malformed_packet_ends_a_flood_of_them(
+        self, transport: Transport
+    ) -> None:
         async with (
             served(transport, **PATIENT) as (_, address),
             RawPeer.websocket(address, QUERY) as peer,

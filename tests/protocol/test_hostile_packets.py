@@ -1,7 +1,6 @@
-"""One client that means ill, by what it says: it is closed, and leaves nothing.
+"""A hostile client that sends bad packets is closed, and leaves nothing behind.
 
-Each test ends with empty tables, and with a log that shows neither the token of the query nor a
-traceback.
+After each test, the tables are empty and the log has neither the query's token nor a traceback.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ class TestMalformedMessages:
             "more than the largest payload",
         ],
     )
-    async def test_the_message_closes(
+    async def test_the_message_closes_the_connection(
         self, transport: Transport, packets: list[str | bytes]
     ) -> None:
         async with (
@@ -60,7 +59,9 @@ class TestMalformedMessages:
             assert b"message-back" not in await peer.closed_within(PROMPT_S)
 
     @pytest.mark.parametrize("packet", ["40" + "[" * 100_000, "40" + '{"a":' * 100_000])
-    async def test_a_deep_handshake_closes(self, transport: Transport, packet: str) -> None:
+    async def test_a_deeply_nested_handshake_closes_the_connection(
+        self, transport: Transport, packet: str
+    ) -> None:
         async with (
             served(transport, **PATIENT) as (_, address),
             RawPeer.websocket(address, QUERY) as peer,
@@ -69,7 +70,7 @@ class TestMalformedMessages:
             await peer.send_packets(packet)
             await peer.closed_within(PROMPT_S)
 
-    async def test_attachments_that_are_awaited_are_freed_with_the_client(
+    async def test_pending_attachments_are_freed_with_the_client(
         self, transport: Transport
     ) -> None:
         async with (
@@ -92,7 +93,7 @@ class TestMalformedMessages:
             await peer.send_packets(f'42["message",[{numbers}]]')
             assert await peer.read_message() == f'42["message-back",[{numbers}]]'
 
-    async def test_1_000_packets_behind_a_close_are_nobodys(self, transport: Transport) -> None:
+    async def test_1_000_packets_after_a_close_are_ignored(self, transport: Transport) -> None:
         async with (
             served(transport, **PATIENT) as (_, address),
             RawPeer.websocket(address, QUERY) as peer,
@@ -131,7 +132,7 @@ class TestUpgradeRaces:
                 assert (await raw.read_message()).startswith("40{")
                 assert (await peer.push(sid, "41")).status == 400
 
-    async def test_an_upgrade_that_is_given_up_leaves_the_polling_session(
+    async def test_an_abandoned_upgrade_keeps_the_polling_session(
         self, transport: Transport
     ) -> None:
         async with served(transport, **PATIENT) as (server, address), HttpPeer.to(address) as peer:
@@ -151,7 +152,7 @@ class TestUpgradeRaces:
                 statuses = await asyncio.gather(peer.poll(sid), peer.poll(sid))
             assert min(reply.status for reply in statuses) == 200
 
-    async def test_a_poll_that_is_aborted_closes_the_session(self, transport: Transport) -> None:
+    async def test_an_aborted_poll_closes_the_session(self, transport: Transport) -> None:
         async with served(transport, **PATIENT) as (server, address), HttpPeer.to(address) as peer:
             sid = await peer.open_polling()
             polling = asyncio.create_task(peer.poll(sid))

@@ -28,7 +28,7 @@ def ours(**settings: Any) -> Any:
 
 def sleepers(engine: Any) -> list[Any]:
     """Return who stands in the timer wheel."""
-    return [sleeper for bucket in engine._clockwork.wheel._buckets.values() for sleeper in bucket]
+    return [sleeper for bucket in engine._timer.wheel._buckets.values() for sleeper in bucket]
 
 
 async def test_sessions_closed_during_an_upgrade_leave_nothing_that_holds_up_a_shutdown() -> None:

@@ -153,7 +153,7 @@ async def test_an_event_over_the_limit_of_all_closes_only_as_many_as_it_must() -
         for events in (26, 25, 0):  # the first two wait for about as much
             peer = await stack.enter_async_context(RawPeer.websocket(address))
             sids.append(await peer.connect())
-            server.manager.member(sids[-1]).session.pause_writing()
+            server.manager.find(sids[-1]).session.pause_writing()
             for _ in range(events):
                 await server.emit("event", "y" * 24_000, to=sids[-1])
         await let_go(server)
@@ -162,7 +162,7 @@ async def test_an_event_over_the_limit_of_all_closes_only_as_many_as_it_must() -
         await server.emit("event", "y" * 500_000, to=sids[2])
         await let_go(server)
         assert server.eio.counts.closed == {"slow consumer": 1}
-        assert server.manager.member(sids[0]) is None
+        assert server.manager.find(sids[0]) is None
         assert server.eio.waiting_bytes <= 1_300_000
 
 

@@ -13,8 +13,8 @@ from peers import BINARY, TEXT, RawPeer, mask_frame
 from scenes import ON_BOTH_LOOPS, hear, only_session
 from serving import OURS, serve
 
-from gateway.transport import Flow, Lane, fanout
-from gateway.transport.session import SLOW_CONSUMER
+from gateway.transport import Flow, Lane, fan_out
+from gateway.transport.counts import EndReason
 
 pytestmark = ON_BOTH_LOOPS
 
@@ -115,7 +115,7 @@ async def test_a_payload_may_be_used_again_while_its_event_waits() -> None:
 async def test_the_parts_of_a_binary_event_arrive_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fanout, "SLICE_NS", 1)  # as with many clients, each pass is cut short
+    monkeypatch.setattr(fan_out, "SLICE_NS", 1)  # as with many clients, each pass is cut short
     server = ours(flows={"picture": Flow(lane=Lane.MARKET)})
     async with serve(server) as address, RawPeer.websocket(address) as peer:
         await peer.connect()
@@ -194,7 +194,7 @@ async def test_much_that_one_message_is_answered_is_bounded_like_all_that_waits(
         transport = only_session(server).transport
         await peer.send_packets('42["flood"]')
         await poll_until(lambda: not server.eio.sockets, "given up as a slow reader")
-        assert server.eio.counts.closed[SLOW_CONSUMER] == 1
+        assert server.eio.counts.closed[EndReason.SLOW_CONSUMER] == 1
         assert server.eio.waiting_bytes == 0
         assert max(*taken, transport.get_write_buffer_size()) < 3 * 65_536
 

@@ -1,7 +1,7 @@
-"""What the official Socket.IO suite demands (socketio/socket.io, docs/socket.io-protocol).
+"""The official Socket.IO test suite (socketio/socket.io, docs/socket.io-protocol).
 
-All 32 cases of ``v5-test-suite``; where a case is about closing, it runs a second time with a
-ping each 25 s: then no ping timeout can pass for a decision of the peer.
+These are all 32 cases of ``v5-test-suite``. A case about closing runs a second time with a ping
+every 25 s, so that no ping timeout can be mistaken for a decision of the peer.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def peer(socketio_peer: HttpPeer) -> HttpPeer:
 
 @contextlib.asynccontextmanager
 async def connected(peer: HttpPeer) -> AsyncIterator[WebSocket]:
-    """Connect to the main namespace, and read what its connect handler emits."""
+    """Connect to the main namespace, and read the event that its connect handler emits."""
     async with peer.websocket() as socket:
         await socket.handshake()
         await socket.send("40")

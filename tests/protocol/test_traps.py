@@ -1,8 +1,8 @@
-"""Every trap of the stock transport: ours walks past it, and the stock one walks into it.
+"""Every trap of the stock transport: ours avoids it, and the stock transport falls into it.
 
-Both sides are run, so that each check is known to find what it looks for. Left out, with the
-reason: that aiohttp gives a silent connection 75 s and more before its first request takes longer
-than a test may; the Redis manager and the gateway's own application have tests of their own.
+Both are tested, which shows that each check finds its trap. Two things are left out. aiohttp
+allows a silent connection 75 s or more before its first request, which is too long for a test. The
+Redis manager and the gateway's application have tests of their own.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ TOGETHER: list[Check] = [
     *polling.CHECKS,
     *surroundings.CHECKS,
 ]
-"""They mostly wait, so that on the stock side all of them wait at the same time."""
+"""These checks mostly wait, so the stock transport runs all of them at the same time."""
 ALONE: list[Check] = [*sending.CHECKS, *surroundings.CHECKS_OF_THE_WHOLE_PROCESS]
-"""They load the processor or turn the clock, which the others would notice."""
+"""These checks load the CPU or change the clock, which would disturb the others."""
 CHECKS = TOGETHER + ALONE
 
 
@@ -31,13 +31,13 @@ def name_of(check: Check) -> str:
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=name_of)
-async def test_ours_walks_past(check: Check) -> None:
+async def test_ours_avoids(check: Check) -> None:
     await check(OURS)
 
 
 @pytest.fixture(scope="module")
 def stock_outcomes() -> dict[Check, BaseException | None]:
-    """Run those checks on the stock transport that do not disturb one another, all at once."""
+    """Run the checks that do not disturb each other on the stock transport, all at once."""
 
     async def run_all() -> list[BaseException | None]:
         return await asyncio.gather(*(check(STOCK) for check in TOGETHER), return_exceptions=True)
@@ -46,13 +46,13 @@ def stock_outcomes() -> dict[Check, BaseException | None]:
 
 
 @pytest.mark.parametrize("check", TOGETHER, ids=name_of)
-def test_the_stock_transport_walks_into(
+def test_the_stock_transport_falls_into(
     check: Check, stock_outcomes: dict[Check, BaseException | None]
 ) -> None:
     assert isinstance(stock_outcomes[check], Trapped), repr(stock_outcomes[check])
 
 
 @pytest.mark.parametrize("check", ALONE, ids=name_of)
-async def test_the_stock_transport_by_itself_walks_into(check: Check) -> None:
+async def test_the_stock_transport_alone_falls_into(check: Check) -> None:
     with pytest.raises(Trapped):
         await check(STOCK)

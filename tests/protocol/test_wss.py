@@ -1,4 +1,4 @@
-"""WebSockets over TLS, whose transports count what waits in a way of their own."""
+"""WebSockets over TLS, whose transports count queued bytes in their own way."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def test_acknowledgements_arrive_over_tls(
     ):
         await peer.connect()
         for number in range(4):
-            # Nothing answers it: reads and writes come in odd and in even numbers.
+            # This event gets no answer, so the numbers of reads and writes are odd and even.
             await peer.send_packets(f'42["quiet",{number}]')
             await poll_until(partial(quiet.__contains__, number), "handled")
             for ack in range(number):
@@ -75,7 +75,7 @@ async def test_events_arrive_over_tls(
         assert only_session(server).waiting_bytes == 0
 
 
-async def test_over_tls_who_never_reads_is_closed_and_who_reads_is_kept(
+async def test_over_tls_a_client_that_never_reads_is_closed_and_a_reading_one_is_kept(
     contexts: tuple[ssl.SSLContext, ssl.SSLContext],
 ) -> None:
     server = echoing(max_send_age=SEND_AGE_S)

@@ -9,8 +9,8 @@ import pytest
 from full_run import make_cycles_run, make_full_run
 from synthetic_run import make_run
 
-from reports.frames import RunFrames, read_run
 from reports.page import render_page
+from reports.run_frames import RunFrames, read_run
 from reports.verdict import judge
 
 Make = Callable[..., RunFrames]

@@ -10,17 +10,17 @@ from capacity_file import TRIALS, WHY, capacity_content, write_capacity
 
 from loadtests.results import CAPACITY
 from reports import charts
-from reports.capacity import explain_capacity, read_capacity
+from reports.capacity_answer import explain_capacity, read_capacity
 from reports.charts.canvas import NARROW, WIDE, Size
 from reports.errors import DamagedCapacityError
-from reports.frames import RunFrames
 from reports.page import render_page
+from reports.run_frames import RunFrames
 from reports.summary import render_summary
 from reports.verdict import judge
 
 Make = Callable[..., RunFrames]
 BULKY = ("hist", "timeline", "server", "generator", "ledger")
-ALONE = "No capacity interval: one run has one load, and it takes a search over many"
+ALONE = "No capacity interval: this run is not part of a capacity search"
 
 
 def texts_of(chart: charts.Chart) -> set[str]:
@@ -36,24 +36,24 @@ def searched(run: RunFrames, **changes: object) -> RunFrames:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, "Carries 1,240 to 1,430 publications a second; bound: push.p99"),
+        ({}, f"Carries 1,240 to 1,430 publications a second; limit: {WHY}"),
         (
             {"is_confirmed": False, "at_least": 1_000.0},
             (
                 "Carries 1,240 to 1,430 publications a second, not confirmed by a long trial; "
-                "bound: push.p99; 1,000 were demanded"
+                f"limit: {WHY}; at least 1,000 required"
             ),
         ),
         (
             {"bound": "generator", "why": "the generator's own share: 9 ms"},
             (
-                "Carries at least 1,240 publications a second, generator-limited: "
+                "Carries at least 1,240 publications a second; limit of the generator: "
                 "the generator's own share: 9 ms"
             ),
         ),
         (
             {"bound": "asked", "high": None},
-            "Carries at least 1,240 publications a second; more was not asked for",
+            "Carries at least 1,240 publications a second; no higher load was tried",
         ),
         (
             {
@@ -63,17 +63,17 @@ def searched(run: RunFrames, **changes: object) -> RunFrames:
                 "why": "push.p99 <= 50 ms: 35 ms · the generator's own share: 16 ms",
             },
             (
-                "The generator could not measure even 860 publications a second: "
+                "The generator cannot measure even 860 publications a second: "
                 "push.p99 <= 50 ms: 35 ms · the generator's own share: 16 ms"
             ),
         ),
         (
             {"low": None, "high": 3.25, "why": "the gateway died"},
-            "Not even 3.2 publications a second were shown to be carried; bound: the gateway died",
+            "Carries less than 3.2 publications a second: the gateway died",
         ),
         (
             {"low": None, "high": None, "bound": "asked", "why": "nothing was tried"},
-            "The capacity is not known: nothing was tried",
+            "The capacity is unknown: nothing was tried",
         ),
     ],
     ids=[
@@ -90,7 +90,7 @@ def test_the_answer_is_one_sentence(run_with: Make, changes: dict[str, object], 
     run = searched(run_with(), **changes)
     answer = read_capacity(run)
     assert answer is not None
-    assert explain_capacity(answer, run.scenario.budgets) == words
+    assert explain_capacity(answer) == words
     assert charts.capacity_search(run).title == words
 
 
@@ -103,11 +103,11 @@ def test_every_trial_has_its_row_by_load_its_shape_and_its_word(run_with: Make, 
         each[0] for each in TRIALS
     )
     shapes = {(line.get_label(), line.get_marker()) for line in marked}
-    assert shapes == {("_kept", "o"), ("_over", "X"), ("_undecided", "D"), ("_invalid", "s")}
+    assert shapes == {("_kept", "o"), ("_broken", "X"), ("_undecided", "D"), ("_invalid", "s")}
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names == ["310", "620", "1,240", "1,240, long", "1,430", "1,754", "2,480"]
     words = [text.get_text() for text in axes.texts]
-    assert words == ["at least 1,300", *["kept"] * 4, "undecided", "invalid", "over"]
+    assert words == ["at least 1,300", *["kept"] * 4, "undecided", "invalid", "broken"]
 
 
 def test_the_interval_is_shaded_and_an_open_one_to_the_edge(run_with: Make) -> None:
@@ -130,14 +130,14 @@ def test_the_page_and_the_summary_tell_the_capacity(run_with: Make) -> None:
     assert ALONE not in page
     assert WHY.replace("<", "&lt;") in page
     assert {"1,240, long", "undecided"} <= texts_of(charts.capacity_search(run))
-    told = "Carries 1,240 to 1,430 publications a second; bound: push.p99; 7 trials."
+    told = f"Carries 1,240 to 1,430 publications a second; limit: {WHY}; 7 trials."
     assert f"## Capacity\n\n{told}\n" in summary
 
 
 def test_without_a_search_the_page_says_so_in_a_line(
     passing_run: RunFrames, passing_page: str
 ) -> None:
-    assert ALONE in passing_page[passing_page.index("Not in this report") :]
+    assert ALONE in passing_page[passing_page.index("Charts left out of this report") :]
     assert 'id="capacity"' not in passing_page
     assert "Capacity" not in render_summary(passing_run, judge(passing_run))
 

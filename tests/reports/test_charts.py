@@ -16,9 +16,9 @@ from reports.charts.canvas import NARROW, VARIABLES, WIDE, Chart, Size
 from reports.charts.figures import MOST_POINTS, quantiles_over_time
 from reports.charts.generator import cpu_shares
 from reports.charts.limiter import accepted_in_window, event_limit
-from reports.frames import RunFrames
 from reports.intervals import quantile_of
 from reports.measures.histograms import histogram_of
+from reports.run_frames import RunFrames
 from reports.verdict import judge
 
 Make = Callable[..., RunFrames]
@@ -44,7 +44,7 @@ def test_latency_over_time_plots_each_second_s_quantiles(passing_run: RunFrames)
     assert ys(plotted) == expected[0.99].tolist()
     assert xs(plotted) == [s + 0.5 for s in range(5, 38)]
     assert push.get_ylabel() == "push latency"
-    assert ack.get_xlabel() == "seconds since the run began"
+    assert ack.get_xlabel() == "seconds since the start of the run"
 
 
 def test_latency_s_title_tells_the_steady_p99_and_the_worst_second(run_with: Make) -> None:
@@ -55,7 +55,7 @@ def test_latency_s_title_tells_the_steady_p99_and_the_worst_second(run_with: Mak
     p99 = quantile_of(histogram_of(run, Series.PUSH, (Phase.STEADY,)), 0.99)
     title = charts.latency_over_time(run).title
     assert title.startswith(f"Push p99 was {quantities.span(p99)} in the steady phase")
-    assert title.endswith("its worst second had 40.0 ms, 23 s into the run")
+    assert title.endswith("the worst second was 40.0 ms, 23 s into the run")
 
 
 def test_the_limit_is_drawn_where_the_scenario_puts_it(passing_run: RunFrames) -> None:
@@ -101,7 +101,7 @@ def test_the_heartbeat_chart_shows_seven_ticks(passing_run: RunFrames) -> None:
     chart = charts.heartbeat_error(passing_run)
     (axes,) = chart.figure().axes
     assert len(ys(line_named(axes, "worst"))) == 7
-    assert chart.title.startswith("All 2,100 heartbeats came; 99 % were within ")
+    assert chart.title.startswith("All 2,100 heartbeats arrived, 99 % within ")
 
 
 def test_the_limiter_chart_climbs_to_60_and_marks_every_refusal(passing_run: RunFrames) -> None:
@@ -110,7 +110,7 @@ def test_the_limiter_chart_climbs_to_60_and_marks_every_refusal(passing_run: Run
     assert max(ys(line_named(axes, "accepted"))) == 60
     assert len(xs(line_named(axes, "refused (42)"))) == 42
     assert chart.title == (
-        "60 events accepted, 42 refused at a limit of 60 in 60 s, every one rightly"
+        "Every decision was right: 60 events accepted, 42 refused at a limit of 60 in 60 s"
     )
 
 
@@ -120,9 +120,9 @@ def test_a_wrong_decision_is_marked_and_told(run_with: Make) -> None:
 
     chart = charts.limiter_decisions(run_with(change=change))
     (axes,) = chart.figure().axes
-    assert (xs(line_named(axes, "accepted, wrongly (1)"))) == [30.0]
+    assert (xs(line_named(axes, "wrongly accepted (1)"))) == [30.0]
     assert max(ys(line_named(axes, "accepted"))) == 61
-    assert chart.title.endswith("1 of them wrongly")
+    assert chart.title.startswith("1 wrong decision: ")
 
 
 def test_each_connection_of_a_user_has_a_window_of_its_own(run_with: Make) -> None:
@@ -175,7 +175,7 @@ def test_a_saturated_generator_is_said_in_the_title(run_with: Make) -> None:
 
     run = run_with(change=change)
     title = charts.generator_health(run, judge(run)).title
-    assert title.startswith("The generator did not keep up, so no time can be believed")
+    assert title.startswith("The generator did not keep up, so times are not valid")
 
 
 def test_every_chart_of_an_empty_run_says_why_and_draws_nothing(run_with: Make) -> None:
@@ -225,7 +225,7 @@ def test_no_two_colours_of_the_palette_share_a_variable() -> None:
 
 def test_a_notebook_shows_title_and_picture(passing_run: RunFrames) -> None:
     html = charts.memory_per_client(passing_run)._repr_html_()
-    assert html.startswith("<p><strong>A client costs 20.0 KB")
+    assert html.startswith("<p><strong>Each client costs 20.0 KB")
     assert "<svg" in html
 
 

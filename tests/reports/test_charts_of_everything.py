@@ -30,13 +30,14 @@ from reports import charts, quantities
 from reports.charts.axes import spread
 from reports.charts.canvas import NARROW, WIDE, Chart, Size
 from reports.charts.freshness import binned
-from reports.charts.heatmap import STEPS, cells_of
+from reports.charts.heatmap import STEPS, grid_of
 from reports.charts.pairs import quantile_ratios
 from reports.charts.timeline import flows
-from reports.frames import RunFrames, read_run
 from reports.measures.fairness import client_means
 from reports.measures.histograms import EVERY_PHASE, histogram_of
-from reports.metrics import measure, storm_times
+from reports.measures.registry import measure
+from reports.measures.storm import storm_times
+from reports.run_frames import RunFrames, read_run
 
 Make = Callable[..., RunFrames]
 OF_A_RUN = (
@@ -72,14 +73,14 @@ def test_the_timeline_counts_every_process_together(
     panels = {axes.get_title(loc="left"): axes for axes in drawn["timeline"].figure().axes}
     clients = line_named(panels["clients"], "_clients")
     assert ys(clients) == [clients_at(second) for second in range(112)]
-    assert ys(line_named(panels["offered and begun, a second"], "offered"))[50] == 16 + 41
-    missed = line_named(panels["errors and missed, a second"], "missed")
+    assert ys(line_named(panels["offered and sent per second"], "offered"))[50] == 16 + 41
+    missed = line_named(panels["errors and missed per second"], "missed")
     assert [second for second, count in enumerate(ys(missed)) if count] == list(STOLEN_S)
-    assert "1,500 clients at most" in drawn["timeline"].title
+    assert "Up to 1,500 clients" in drawn["timeline"].title
     assert "0 errors, 6 missed" in drawn["timeline"].title
 
 
-def test_tainted_seconds_are_striped_in_every_panel(drawn: dict[str, Chart]) -> None:
+def test_dirty_seconds_are_striped_in_every_panel(drawn: dict[str, Chart]) -> None:
     for axes in drawn["timeline"].figure().axes:
         striped = [patch for patch in axes.patches if patch.get_hatch()]
         assert {patch.get_extents().x0 < patch.get_extents().x1 for patch in striped} == {True}
@@ -99,7 +100,7 @@ def test_a_long_run_s_timeline_keeps_its_errors(full_run: RunFrames) -> None:
 
 def test_the_heatmap_s_columns_hold_all_of_their_second(full_run: RunFrames) -> None:
     histogram = histogram_of(full_run, Series.PUSH, EVERY_PHASE)
-    cells = cells_of(histogram, columns=112, bands_a_decade=16)
+    cells = grid_of(histogram, columns=112, bands_a_decade=16)
     filled = histogram.counts.sum(axis=1) > 0
     assert cells.shares.sum(axis=1)[filled] == pytest.approx(1.0)
     assert cells.shares[~filled].sum() == 0
@@ -141,19 +142,19 @@ def test_stages_are_told_in_their_order_on_one_scale(drawn: dict[str, Chart]) ->
     chart = drawn["latency-by-stage"]
     assert chart.table is not None
     assert list(chart.table["stage"]) == [
-        "push, the whole", "accept", "gateway and kernel", "read",
+        "whole push", "accept", "gateway and kernel", "read",
     ]  # fmt: skip
     (axes,) = chart.figure().axes
     dot = line_named(axes, "_accept p50")
     assert xs(dot) == [chart.table["p50_ns"][1]]
-    assert "most goes to gateway and kernel" in chart.title
+    assert "The slowest stage at p99 is gateway and kernel" in chart.title
 
 
 def test_each_kind_of_stream_has_its_row(drawn: dict[str, Chart]) -> None:
     chart = drawn["latency-by-stream"]
     assert chart.table is not None
     assert list(chart.table["stream"]) == ["price", "ticker", "trading", "user"]
-    assert chart.title.startswith("At p99 the slowest streams are trading")
+    assert chart.title.startswith("The slowest streams at p99 are trading")
 
 
 def test_skew_and_staleness_print_n_and_interval(
@@ -169,7 +170,9 @@ def test_fairness_bins_hold_every_client_once(full_run: RunFrames, drawn: dict[s
     bins = binned(client_means(full_run))
     assert bins["clients"].sum() == 1_400
     assert (bins["first place"].to_numpy()[1:] > bins["last place"].to_numpy()[:-1]).all()
-    assert drawn["fairness"].title.startswith("Who comes late is served later: rank correlation +0")
+    assert drawn["fairness"].title.startswith(
+        "Late joiners are served later than early ones (rank correlation +0"
+    )
 
 
 def test_dead_peers_stand_beside_their_band(drawn: dict[str, Chart]) -> None:
@@ -179,13 +182,13 @@ def test_dead_peers_stand_beside_their_band(drawn: dict[str, Chart]) -> None:
     assert bands == {25.0: 45.0, 20.0: 45.0, 5.0: 12.0}
     assert xs(line_named(axes, "_late 2")) == [18.0]
     assert len(xs(line_named(axes, "_in its band 0"))) == 10
-    assert chart.title.startswith("29 of 30 dead peers noticed in the band")
+    assert chart.title.startswith("29 of 30 dead peers detected in time")
     assert chart.title.endswith("; 1 late")
 
 
 def test_a_wrong_answer_to_a_token_is_told_and_marked(drawn: dict[str, Chart]) -> None:
     chart = drawn["auth"]
-    assert chart.title == "181 attempts of 9 cases; answered wrongly: 1 wrong code"
+    assert chart.title == "1 wrong code in 181 attempts (9 cases)"
     (axes,) = chart.figure().axes
     hatched = [bar for bar in axes.patches if bar.get_hatch() and bar.get_width() > 0]  # type: ignore[attr-defined]  # bars are rectangles
     assert len(hatched) == 1
@@ -205,7 +208,7 @@ def test_cycles_show_what_stays(cycles_run: RunFrames) -> None:
     assert xs(line_named(axes, "_levels")) == list(range(1, CYCLES + 1))
     slope = np.diff(ys(line_named(axes, "fit")))[0] / (CYCLES - 1) * (1 << 20) / 200
     assert slope == pytest.approx(BYTES_PER_CYCLE, rel=0.1)
-    assert chart.title.startswith("After 12 cycles")
+    assert chart.title.startswith("Each client leaves ")
 
 
 def test_few_cycles_are_drawn_without_a_line(tmp_path: Path) -> None:
@@ -213,7 +216,7 @@ def test_few_cycles_are_drawn_without_a_line(tmp_path: Path) -> None:
     chart = charts.leak_cycles(run)
     (axes,) = chart.figure().axes
     assert "fit" not in [line.get_label() for line in axes.lines]
-    assert chart.title == "3 cycles of coming and going; a slope needs 10"
+    assert chart.title == "Too few cycles for a leak rate: 3 cycles, and a slope needs 10"
 
 
 def test_the_ledger_s_bars_are_shares_of_what_was_owed(drawn: dict[str, Chart]) -> None:
@@ -223,7 +226,7 @@ def test_the_ledger_s_bars_are_shares_of_what_was_owed(drawn: dict[str, Chart]) 
     widths = [bar.get_width() for bar in axes.patches]  # type: ignore[attr-defined]  # bars are rectangles
     assert sum(widths) == pytest.approx(len(chart.table) - 1)
     assert chart.table.iloc[-1]["owed"] == chart.table.iloc[:-1]["owed"].sum()
-    assert chart.title.endswith("none lost, doubled or out of order")
+    assert chart.title.startswith("No delivery was lost or wrong; ")
 
 
 def test_what_went_wrong_is_in_the_ledger_s_title(run_with: Make) -> None:
@@ -231,7 +234,7 @@ def test_what_went_wrong_is_in_the_ledger_s_title(run_with: Make) -> None:
         tables["ledger"].append(ledger_row("price:SYM007/USDT", "subscriber", 10, lost=3))
 
     chart = charts.delivery_ledger(run_with(change=change))
-    assert chart.title.endswith("; 3 lost")
+    assert chart.title.startswith("Wrong deliveries: 3 lost; ")
     assert any("3 wrong" in words for words in texts(chart.figure().axes[0]))
 
 
@@ -241,7 +244,7 @@ def test_isolation_is_an_answer_without_a_picture(full_run: RunFrames) -> None:
     assert not chart.is_absent
     assert chart.table is not None
     assert list(chart.table["events"]) == [0, 0, 0]
-    assert chart.title.startswith("Nobody received what was not theirs")
+    assert chart.title.startswith("No event reached the wrong user")
 
 
 def test_a_leak_is_told_with_who_received_it(run_with: Make) -> None:
@@ -251,9 +254,9 @@ def test_a_leak_is_told_with_who_received_it(run_with: Make) -> None:
         )
 
     chart = charts.isolation(run_with(change=change))
-    assert chart.title == "1 event reached the wrong user: 1 another user's"
+    assert chart.title == "1 event reached the wrong user: 1 private to another user"
     assert chart.table is not None
-    assert "… by trader" in list(chart.table.iloc[:, 0])
+    assert "… received by trader" in list(chart.table.iloc[:, 0])
 
 
 def test_a_storm_is_marked_where_the_measures_say(
@@ -264,15 +267,15 @@ def test_a_storm_is_marked_where_the_measures_say(
     marks = line_named(axes, "_back marks")
     assert xs(marks) == pytest.approx((times["back_ns"] / 1e9).tolist())
     assert ys(marks) == times["share"].tolist()
-    assert f"Of {MEMBERS} dropped clients" in drawn["storm"].title
+    assert f"{MEMBERS} dropped clients back" in drawn["storm"].title
     assert drawn["storm"].title.endswith("250 attempts")
 
 
 def test_a_drain_ends_with_the_gateway_s_exit(drawn: dict[str, Chart]) -> None:
     (axes,) = drawn["drain"].figure().axes
     assert xs(line_named(axes, "_gateway's exit"))[0] == pytest.approx(1.9)
-    assert "1,400 told" in drawn["drain"].title
-    assert "the gateway was gone after 1.90 s" in drawn["drain"].title
+    assert "1,400 clients notified" in drawn["drain"].title
+    assert "gateway exit after 1.90 s" in drawn["drain"].title
 
 
 @pytest.mark.parametrize("slower", [1.0, 1.5])
@@ -286,7 +289,7 @@ def test_a_pair_of_runs_shows_how_much_slower_the_head_is(
         assert ratio.value == pytest.approx(slower, rel=0.1)
         assert ratio.low <= ratio.value <= ratio.high
     chart = charts.compare_quantiles(full_run, head)
-    assert ("no difference that these runs can show" in chart.title) == (slower == 1.0)
+    assert ("No visible difference" in chart.title) == (slower == 1.0)
     _, lower = chart.figure().axes
     assert ys(line_named(lower, "_ratio")) == [ratio.value for ratio in ratios]
 

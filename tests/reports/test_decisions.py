@@ -6,12 +6,12 @@ import pytest
 from synthetic_run import SMOKE, Change, Tables, client_row, event_row, span_rows
 
 from loadtests.results import Event, Phase, Series, Verdict
+from reports.believability import dirty_seconds
 from reports.decisions import is_timing
-from reports.frames import RunFrames
 from reports.measures.histograms import EVERY_PHASE, STEADY
-from reports.taint import stolen_seconds
+from reports.run_frames import RunFrames
 from reports.verdict import RunVerdict, judge
-from scenarios.metrics import METRICS
+from scenarios.catalogue import METRICS
 
 Make = Callable[..., RunFrames]
 BUDGETS = (
@@ -84,9 +84,7 @@ def test_a_time_that_keeps_its_limit_with_what_the_host_held_up_in_it_keeps_it(
 ) -> None:
     (decision,) = _judged(run_with, "drain.exit <= 1 s", stolen_and_fair).decisions
     assert decision.verdict is Verdict.PASS
-    assert decision.why == (
-        "kept with what the host held up in it (tainted seconds, time the host took)"
-    )
+    assert decision.why == "kept over all seconds, though many are dirty"
 
 
 @pytest.mark.parametrize(
@@ -103,16 +101,11 @@ def test_what_a_host_may_have_decided_is_invalid(run_with: Make, budget: str) ->
     assert _judged(run_with, budget, stolen_and_fair).verdict is Verdict.INVALID
 
 
-@pytest.mark.parametrize(
-    ("column", "share"), [("cpu_ns", 0.99), ("run_queue_ns", 0.9)], ids=["no CPU left", "no core"]
-)
-def test_a_generator_in_trouble_of_its_own_spoils_what_was_kept_too(
-    run_with: Make, column: str, share: float
-) -> None:
+def test_a_generator_in_trouble_of_its_own_spoils_what_was_kept_too(run_with: Make) -> None:
     def starve(tables: Tables) -> None:
         stolen_and_fair(tables)
         for row in tables["generator"]:
-            row[column] = round(share * 1_000_000_000)
+            row["cpu_ns"] = 990_000_000
 
     assert _judged(run_with, "drain.exit <= 1 s", starve).verdict is Verdict.INVALID
 
@@ -192,8 +185,8 @@ def test_a_broken_limit_stands_only_where_the_host_cannot_have_broken_it(
     (decision,) = _judged(run_with, "push.p99 <= 10 ms", change).decisions
     assert decision.verdict is verdict
     told = {
-        Verdict.FAIL: decision.why == "" or "broken without what the host held up" in decision.why,
-        Verdict.INVALID: "broken, but kept without" in decision.why or "tainted" in decision.why,
+        Verdict.FAIL: decision.why == "" or "broken in clean seconds too" in decision.why,
+        Verdict.INVALID: "broken, but kept without" in decision.why or "dirty" in decision.why,
         Verdict.INCONCLUSIVE: "too little is left to tell" in decision.why,
     }
     assert told[verdict], decision.why
@@ -204,12 +197,40 @@ def test_a_broken_limit_stands_only_where_the_host_cannot_have_broken_it(
     [(STEADY, {8, 20, 21}), (EVERY_PHASE, {7, 8, 20, 21, 38})],
     ids=["of the steady phase", "of all phases"],
 )
-def test_what_the_host_held_up_is_looked_for_in_the_next_second_too(
+def test_a_second_that_lost_more_than_a_limit_is_dirty_for_it_and_so_is_the_next(
     run_with: Make, phases: tuple[Phase, ...], seconds: set[int]
 ) -> None:
-    run = run_with(change=slow_in((), 300, (7, 20, 38)))
-    assert stolen_seconds(run, phases, 299_000_000) == seconds
-    assert stolen_seconds(run, phases, 300_000_000) == set()
+    run = run_with(change=slow_in((), 40, (7, 20, 38)))
+    assert set(dirty_seconds(run, phases, limit_ns=39_000_000)) == seconds
+    assert dirty_seconds(run, phases, limit_ns=40_000_000) == {}
+    assert dirty_seconds(run, phases) == {}
+
+
+def test_no_limit_makes_a_loss_of_one_tick_dirty(run_with: Make) -> None:
+    run = run_with(change=slow_in((), 10, (20,)))
+    assert dirty_seconds(run, limit_ns=1_000_000) == {}
+
+
+@pytest.mark.parametrize(
+    ("stolen_ms", "verdict"), [(30, Verdict.INVALID), (10, Verdict.FAIL)], ids=["more", "less"]
+)
+def test_a_time_without_a_course_fails_only_where_most_seconds_lost_less_than_its_limit(
+    run_with: Make, stolen_ms: int, verdict: Verdict
+) -> None:
+    def change(tables: Tables) -> None:
+        late_and_fair(tables)
+        tables["hist"] = [row for row in tables["hist"] if row["series"] != Series.LOOP_LAG]
+        for second in range(8, 38):
+            tables["hist"] += span_rows(Series.LOOP_LAG, second, [100_000] * 5)
+        for row in tables["generator"]:
+            row["steal_ns"] = stolen_ms * 1_000_000
+
+    exits = [{"asked_s": 38.0, "exited_s": 38.03, "exit_code": 0}]
+    gateway = {"gateway": {"status": "ok", "exit_code": 0, "exits": exits}}
+    head, rest = SMOKE.read_text(encoding="utf-8").split("budgets = [", 1)
+    scenario = f'{head}budgets = ["drain.exit <= 20 ms"{rest[rest.index("]") :]}{TERMINATE}'
+    (decision,) = judge(run_with(scenario=scenario, change=change, manifest=gateway)).decisions
+    assert decision.verdict is verdict, decision.why
 
 
 def test_what_keeps_its_limit_keeps_it_with_all_seconds(run_with: Make) -> None:

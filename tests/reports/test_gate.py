@@ -133,6 +133,9 @@ def test_a_run_that_was_cut_says_so_and_does_not_pass(
     (run / "manifest.json").write_text(json.dumps(facts))
     assert main([str(run)]) == ExitCode.INCONCLUSIVE
     assert "the run was cut: the load had gone on for 20 s" in capsys.readouterr().out
+    facts |= {"cut": "push p99 was 900 ms", "cut_by": "gross-breach"}
+    (run / "manifest.json").write_text(json.dumps(facts))
+    assert main([str(run)]) == ExitCode.BUDGET_BROKEN
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from synthetic_run import Tables, ledger_row
 
 from loadtests.results import Verdict
 from reports.decisions import Decision
-from reports.frames import RunFrames
 from reports.github import annotate, annotate_run, append_summary, is_github
-from reports.metrics import Measurement
+from reports.measures.measurement import Measurement
+from reports.run_frames import RunFrames
 from reports.verdict import judge
 from scenarios.schema import parse_budget
 

@@ -10,7 +10,7 @@ from scipy import stats
 
 from loadtests.results import MAX_VALUE_NS, bucket_of
 from reports.intervals import (
-    Histogram,
+    StackedHistogram,
     block_length,
     estimate_by_order,
     estimate_maximum,
@@ -25,14 +25,16 @@ from reports.intervals import (
 )
 
 
-def stack(seconds: list[list[int]]) -> Histogram:
+def stack(seconds: list[list[int]]) -> StackedHistogram:
     buckets = sorted({bucket_of(value) for values in seconds for value in values})
     place = {bucket: column for column, bucket in enumerate(buckets)}
     counts = np.zeros((len(seconds), len(buckets)), dtype=np.int64)
     for row, values in enumerate(seconds):
         for value in values:
             counts[row, place[bucket_of(value)]] += 1
-    return Histogram(seconds=np.arange(len(seconds)), buckets=np.array(buckets), counts=counts)
+    return StackedHistogram(
+        seconds=np.arange(len(seconds)), buckets=np.array(buckets), counts=counts
+    )
 
 
 @given(
@@ -124,7 +126,7 @@ def test_the_maximum_is_known_to_its_bucket() -> None:
     assert found.n == 3
 
 
-def members_of(values: list[int]) -> Histogram:
+def members_of(values: list[int]) -> StackedHistogram:
     return stack([values])
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from reports import charts
 from reports.charts.canvas import NARROW, WIDE, Size, new_figure, new_pair
-from reports.frames import RunFrames
+from reports.run_frames import RunFrames
 
 SHARED = (
     charts.run_timeline,

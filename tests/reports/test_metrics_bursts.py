@@ -12,8 +12,9 @@ from staged_run import Told, make_staged_run
 from synthetic_run import Rows, event_row, span_rows
 
 from loadtests.results import AttemptOutcome, EndOutcome, Event, Phase, Series
-from reports.frames import RunFrames, read_run
-from reports.metrics import measure, storm_times
+from reports.measures.registry import measure
+from reports.measures.storm import storm_times
+from reports.run_frames import RunFrames, read_run
 
 _S = 1_000_000_000
 _MS = 1_000_000
@@ -72,10 +73,10 @@ def test_who_never_came_back_is_slower_than_everybody(tmp_path: Path) -> None:
     assert (measure(run, "storm.not_back").value, measure(run, "storm.not_back").n) == (20, 400)
     middle = measure(run, "storm.back", "p50")
     assert middle.value == pytest.approx(5_200 * _MS, rel=0.001)
-    assert middle.why == "of 400 members, 20 never came to it"
+    assert middle.why == "20 of 400 members have no value"
     last = measure(run, "storm.back", "p99")
     assert last.value is None
-    assert last.why == "20 of 400 never came to it, so the p99 is not known"
+    assert last.why == "20 of 400 members have no value, so the p99 is unknown"
     assert measure(run, "storm.back", "max").value is None
 
 
@@ -109,7 +110,7 @@ def test_a_drop_without_a_return_is_no_storm(tmp_path: Path) -> None:
     run = read_run(make_staged_run(tmp_path / "run", STORM, commands=[DROP], events=events))
     assert measure(run, "storm.not_back").value is None
     assert storm_times(run).empty
-    assert measure(run, "storm.back", "p50").why.startswith("nobody dropped and returned")
+    assert measure(run, "storm.back", "p50").why.startswith("no group dropped and returned")
 
 
 def drained(tmp_path: Path, told: Told, *, silent: int = 0, **manifest: Any) -> RunFrames:
@@ -171,7 +172,7 @@ def test_the_slowest_exit_counts_and_a_bad_exit_code_is_told(tmp_path: Path) -> 
 )
 def test_an_exit_that_nobody_saw_has_no_time(tmp_path: Path, exits: list[Any]) -> None:
     found = measure(drained(tmp_path, TERMINATE, gateway={"exits": exits}), "drain.exit")
-    assert (found.value, found.why) == (None, "1 of 1 exits of the gateway was never seen")
+    assert (found.value, found.why) == (None, "the exit time is missing for 1 of 1 exits")
 
 
 def test_a_restart_is_a_drain_and_a_storm(tmp_path: Path) -> None:
@@ -192,4 +193,4 @@ def test_what_is_tried_after_the_last_gateway_is_no_part_of_the_storm(tmp_path: 
 def test_without_a_command_nothing_drained(tmp_path: Path) -> None:
     run = read_run(make_staged_run(tmp_path / "run", STORM))
     for metric, statistic in (("drain.notice", "p50"), ("drain.exit", None)):
-        assert measure(run, metric, statistic).why.startswith("nobody told the gateway")
+        assert measure(run, metric, statistic).why.startswith("the gateway was not told")

@@ -23,9 +23,9 @@ from loadtests.results import (
     Phase,
     Series,
 )
-from reports.frames import RunFrames, read_run
 from reports.measures.limits import surely_in_one_window
-from reports.metrics import measure
+from reports.measures.registry import measure
+from reports.run_frames import RunFrames, read_run
 
 _S = 1_000_000_000
 _MS = 1_000_000
@@ -115,7 +115,7 @@ def test_retries_are_counted_by_what_came_of_them(tmp_path: Path) -> None:
 
 def test_no_retry_is_no_honesty(tmp_path: Path) -> None:
     found = measure(run_of(tmp_path, ABUSER), "rate_limit.dishonest_retries")
-    assert (found.value, found.why) == (None, "nobody asked again after a retryAfter")
+    assert (found.value, found.why) == (None, "no abuser retried after a retryAfter")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_isolation_that_saw_no_private_event_proves_nothing(tmp_path: Path) -> N
     run = run_of(tmp_path, SUBSCRIBERS, ledger=[ledger_row("price:A", "subscriber", 100)])
     found = measure(run, "isolation.foreign")
     assert found.value is None
-    assert found.why == "no private event was received by anybody, so nothing was checked"
+    assert found.why == "no client received a private event, so nothing was checked"
 
 
 def test_dead_peers_are_counted_early_and_late(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_dead_peers_are_counted_early_and_late(tmp_path: Path) -> None:
 
 def test_dead_peers_that_nobody_watched_are_no_zero(tmp_path: Path) -> None:
     assert measure(run_of(tmp_path, DEAD), "dead_peer.late").why == (
-        "no dead peer was seen to its end"
+        "no dead peer was followed to its end"
     )
     assert "no dead_peer" in measure(run_of(tmp_path, SUBSCRIBERS), "dead_peer.early").why
 
@@ -184,13 +184,13 @@ def test_a_peer_that_was_never_noticed_is_later_than_all_others(
     missed = run_of(tmp_path, DEAD, hist=hist, events=[unnoticed])
     middle = measure(missed, f"dead_peer.{kind}", "p50")
     assert middle.value == pytest.approx(2_000 * _MS, rel=0.001)
-    assert measure(missed, f"dead_peer.{kind}", "max").why == "1 of 4 never came to it"
+    assert measure(missed, f"dead_peer.{kind}", "max").why == "1 of 4 members have no value"
 
 
 def test_a_kind_of_death_that_nobody_died_has_no_time(tmp_path: Path) -> None:
     groups = DEAD.replace('"mute", ', "")
     found = measure(run_of(tmp_path, groups), "dead_peer.mute", "p50")
-    assert (found.value, found.why) == (None, "no dead peer of the scenario is mute")
+    assert (found.value, found.why) == (None, "the scenario has no mute peer")
 
 
 def test_a_token_that_is_served_for_ever_has_no_time_of_its_end(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_a_token_that_is_served_for_ever_has_no_time_of_its_end(tmp_path: Path) 
     events.append(row(_S, Event.AUTH, str(AuthOutcome.OVERSTAYED)))
     run = run_of(tmp_path, EXPIRING, events=events, hist=spans(Series.EXPIRY, 100, 120, 140))
     assert measure(run, "auth.expiry", "p50").value == pytest.approx(120 * _MS, rel=0.001)
-    assert measure(run, "auth.expiry", "max").why == "1 of 4 never came to it"
+    assert measure(run, "auth.expiry", "max").why == "1 of 4 members have no value"
 
 
 def test_an_honest_retry_after_is_off_by_what_the_series_says(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_an_honest_retry_after_is_off_by_what_the_series_says(tmp_path: Path) ->
     nothing = measure(
         run_of(tmp_path, ABUSER, hist=spans(Series.ACK, 1)), "rate_limit.retry_error", "p50"
     )
-    assert nothing.why == "no refusal named a retryAfter that could be held against the rule"
+    assert nothing.why == "no refusal carried a retryAfter"
 
 
 @pytest.mark.parametrize(
@@ -235,14 +235,14 @@ def test_overstayed_is_counted_of_the_tokens_that_ran_out(tmp_path: Path) -> Non
     found = measure(run_of(tmp_path, EXPIRING, events=events), "auth.overstayed")
     assert (found.value, found.n) == (1, 2)
     assert (
-        "no token ran out"
+        "no token expired"
         in measure(run_of(tmp_path, BAD_TOKENS, events=events), "auth.overstayed").why
     )
 
 
 def test_no_case_tried_is_no_zero(tmp_path: Path) -> None:
     found = measure(run_of(tmp_path, BAD_TOKENS), "auth.false_accepts")
-    assert (found.value, found.why) == (None, "no case of authentication was tried")
+    assert (found.value, found.why) == (None, "no authentication case was tried")
 
 
 def came(user: int, at_s: float, event: Event = Event.CONNECT, group: str = "subscriber") -> Any:

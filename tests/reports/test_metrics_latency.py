@@ -9,9 +9,9 @@ import pytest
 from synthetic_run import Tables, span_rows
 
 from loadtests.results import Phase, Series
-from reports.frames import RunFrames
 from reports.measures.histograms import histogram_of
-from reports.metrics import measure
+from reports.measures.registry import measure
+from reports.run_frames import RunFrames
 
 Make = Callable[..., RunFrames]
 _MS = 1_000_000
@@ -74,7 +74,7 @@ def test_a_stolen_second_is_left_out_of_what_is_timed(run_with: Make) -> None:
     assert found.value is not None
     assert found.value < 10 * _MS
     assert (found.n, found.left_out_s) == (700 * 28, 2)
-    assert found.why == "2 tainted seconds left out"
+    assert found.why == "2 dirty seconds left out"
 
 
 def test_counts_leave_nothing_out(run_with: Make) -> None:
@@ -111,7 +111,7 @@ def test_two_clocks_widen_a_one_way_interval_by_their_bound(run_with: Make) -> N
     assert two.value == one.value
     assert two.low == pytest.approx(one.low - 2 * _MS)
     assert two.high == pytest.approx(one.high + 2 * _MS)
-    assert two.why == "two clocks, each way ± 2 ms"
+    assert two.why == "two clocks, ± 2 ms"
 
 
 def test_a_widened_interval_never_reaches_below_zero(run_with: Make) -> None:
@@ -122,7 +122,7 @@ def test_two_clocks_that_nobody_compared_give_no_interval(run_with: Make) -> Non
     found = measure(run_with(manifest=clock(error_ns=None)), "push_service", "p99")
     assert found.value is not None
     assert (found.low, found.high) == (None, None)
-    assert found.why == "two clocks whose difference nobody bounded"
+    assert found.why == "gateway and generator have two clocks with an unknown difference"
 
 
 def test_a_round_trip_needs_one_clock_only(run_with: Make) -> None:

@@ -11,8 +11,9 @@ from staged_run import STEADY_AT_S, Told, make_staged_run
 from synthetic_run import client_row, event_row
 
 from loadtests.results import Event
-from reports.frames import RunFrames, read_run
-from reports.metrics import measure, memory_levels, memory_points
+from reports.measures.memory import memory_levels, memory_points
+from reports.measures.registry import measure
+from reports.run_frames import RunFrames, read_run
 
 IDLE = "[users.idle]\ncount = 100"
 SUBSCRIBERS = "[users.subscriber]\ncount = 100\nsymbols = 1"
@@ -90,8 +91,9 @@ def test_a_stage_that_sends_users_away_ends_the_climb(tmp_path: Path) -> None:
 
 def test_without_enough_levels_the_ramp_serves(tmp_path: Path) -> None:
     run = read_run(make_staged_run(tmp_path / "run", IDLE, stages=STAGES[:1], server=stairs))
-    points, words = memory_points(run)
-    assert words == "private anonymous memory (PSS)"
+    found = memory_points(run)
+    points = found.frame
+    assert found.label == "private anonymous memory (PSS)"
     assert points["clients"].tolist() == [0, 20, 40, 60, 80, 100]
 
 
@@ -160,7 +162,7 @@ def test_a_level_that_is_too_short_is_no_level(tmp_path: Path) -> None:
     ]
     server = stepping(told, step_bytes=800_000)
     run = read_run(make_staged_run(tmp_path / "run", IDLE, commands=told, server=server))
-    assert "no level of memory is known" in measure(run, "memory.per_message").why
+    assert "memory was not level for long enough" in measure(run, "memory.per_message").why
 
 
 def leaving(kept_bytes: int, told: list[Told]) -> Callable[[int], dict[str, Any]]:
@@ -221,9 +223,7 @@ def test_ten_cycles_show_what_each_client_leaves_behind(tmp_path: Path, kept_byt
 def test_nine_cycles_are_too_few(tmp_path: Path) -> None:
     found = measure(cycled(tmp_path, 9, 400), "memory.per_cycle")
     assert found.value is None
-    assert found.why == (
-        "9 cycles of dropping and returning with a level after it; a slope needs 10"
-    )
+    assert found.why == ("9 cycles with a level after the drop; a slope needs 10")
 
 
 def test_what_is_left_after_the_last_drop_is_counted_exactly(tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_churn_is_held_against_the_returns(tmp_path: Path) -> None:
     ("from_s", "over_s", "why"),
     [
         (0.0, STEADY_AT_S, "0 returns of 10 churners; a slope needs 10 each"),
-        (STEADY_AT_S, 1.0, "the churners did not return evenly enough for a slope"),
+        (STEADY_AT_S, 1.0, "the churners returned too unevenly for a slope"),
     ],
     ids=["before the steady phase", "all at once"],
 )
@@ -285,6 +285,6 @@ def test_returns_that_make_no_slope_are_told(
 
 def test_nobody_left_is_no_zero(tmp_path: Path) -> None:
     run = read_run(make_staged_run(tmp_path / "run", SUBSCRIBERS, server=stairs))
-    assert measure(run, "memory.returned").why == "nobody left on command and no stage fell"
+    assert measure(run, "memory.returned").why == "no command and no stage made users leave"
     assert "0 cycles" in measure(run, "memory.per_cycle").why
-    assert "is not known" in measure(run, "memory.left_sessions").why
+    assert "is unknown" in measure(run, "memory.left_sessions").why

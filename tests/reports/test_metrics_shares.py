@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 from synthetic_run import Tables, client_row
 
-from reports.frames import RunFrames
-from reports.metrics import client_means, measure
+from reports.measures.fairness import client_means
+from reports.measures.registry import measure
+from reports.run_frames import RunFrames
 
 Make = Callable[..., RunFrames]
 _MS = 1_000_000
@@ -67,7 +68,7 @@ def test_no_push_to_anybody_is_no_fairness(run_with: Make) -> None:
         assert measure(run_with(), metric).value is None
     run = run_with(change=clients_of(_MS, _MS, _MS))
     assert measure(run, "fairness.join_order").why == (
-        "no two clients differ, so there is no order"
+        "all clients are equal, so there is no order"
     )
 
 
@@ -102,7 +103,7 @@ def test_a_counter_that_began_anew_is_no_negative_cost(run_with: Make) -> None:
 
 @pytest.mark.parametrize(
     ("column", "words"),
-    [("cpu_ns", "its process is not ours"), ("messages_out", "how many messages it sent")],
+    [("cpu_ns", "the run did not start it"), ("messages_out", "does not report its sent messages")],
 )
 def test_what_the_gateway_does_not_say_has_no_cost(run_with: Make, column: str, words: str) -> None:
     def change(tables: Tables) -> None:

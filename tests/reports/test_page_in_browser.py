@@ -12,8 +12,8 @@ import pytest
 from deadlines import RUN_S
 from synthetic_run import ROOT
 
-from reports.frames import RunFrames
 from reports.page import render_page
+from reports.run_frames import RunFrames
 from reports.verdict import judge
 
 pytestmark = [

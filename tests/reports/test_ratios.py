@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests.results import Verdict
-from reports.pairs import Shift, shift_of_pairs
 from reports.ratios import change, judge_ratio
+from reports.shifts import Shift, shift_of_pairs
 from scenarios.schema import parse_budget
 
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
@@ -53,21 +53,21 @@ def test_what_is_undecided_names_the_smallest_visible_change_and_the_pairs_it_ne
     why = judge_ratio(TENTH, shift(1.0, 1.15)).why
     assert why == (
         "the limit lies inside the interval; smallest visible change +22 %; "
-        "about 93 pairs would be needed"
+        "a decision needs about 93 pairs"
     )
 
 
 def test_what_cannot_be_told_says_so_with_both_changes() -> None:
     why = judge_ratio(TENTH, shift(0.85, 1.09)).why
     assert why == (
-        "cannot be told: the interval is 28 % long and the budget allows 10 %; "
+        "too imprecise: the interval is 28 % long, and the budget allows 10 %; "
         "smallest visible change +31 %"
     )
 
 
 def test_five_pairs_decide_nothing() -> None:
     found = judge_ratio(TENTH, shift_of_pairs([0.5] * 5))
-    assert (found.verdict, found.why) == (INCONCLUSIVE, "5 of 6 pairs that an interval needs")
+    assert (found.verdict, found.why) == (INCONCLUSIVE, "5 pairs; an interval needs 6")
 
 
 def test_a_limit_of_one_is_passed_by_what_is_surely_faster_alone() -> None:

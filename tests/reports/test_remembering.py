@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from loadtests.results import Phase, Series
-from reports.frames import RunFrames
 from reports.measures.histograms import STEADY, histogram_of
 from reports.remembering import once_a_run
+from reports.run_frames import RunFrames
 
 
 def test_a_run_is_asked_once_for_each_question(passing_run: RunFrames) -> None:

@@ -7,8 +7,8 @@ import pytest
 from synthetic_run import SMOKE, Tables, event_row, ledger_row, limit_row, span_rows
 
 from loadtests.results import Event, ExitCode, LimitOutcome, Phase, Series, Verdict
-from reports.frames import RunFrames
-from reports.metrics import measure
+from reports.measures.registry import measure
+from reports.run_frames import RunFrames
 from reports.verdict import RunVerdict, compare, judge, worst
 
 Make = Callable[..., RunFrames]
@@ -144,7 +144,7 @@ def test_a_ledger_that_owed_nothing_proves_nothing(run_with: Make) -> None:
     verdict, why = found(judge(run_with(change=change)), "delivery.lost")
     assert (verdict, why) == (
         INCONCLUSIVE,
-        "no data: nothing was owed to anybody, so nothing was tried",
+        "no data: no delivery was owed",
     )
 
 
@@ -261,7 +261,7 @@ def test_accepted_and_refused_count_the_wrong_ones_too(run_with: Make) -> None:
     run = run_with(change=change)
     assert measure(run, "rate_limit.accepted").value == 61
     assert measure(run, "rate_limit.refused").value == 42
-    assert measure(run, "rate_limit.refused").why == "1 of 104 decisions could not be judged"
+    assert measure(run, "rate_limit.refused").why == "1 of 104 decisions cannot be judged"
 
 
 def test_only_undecidable_decisions_are_no_data(run_with: Make) -> None:
@@ -270,7 +270,7 @@ def test_only_undecidable_decisions_are_no_data(run_with: Make) -> None:
         tables["events"] = [*rows, limit_row(9_000_000_000, LimitOutcome.UNDECIDABLE)]
 
     verdict, why = found(judge(run_with(change=change)), "rate_limit.false_accepts")
-    assert (verdict, why) == (INCONCLUSIVE, "no data: none of 1 decisions could be judged")
+    assert (verdict, why) == (INCONCLUSIVE, "no data: none of 1 decisions can be judged")
 
 
 def test_a_missed_heartbeat_fails(run_with: Make) -> None:
@@ -334,7 +334,7 @@ def test_a_ramp_of_one_second_has_no_memory_slope(run_with: Make) -> None:
     found = measure(run_with(change=change), "memory.per_client")
     assert (found.value, found.why) == (
         None,
-        "the ramp showed memory at 1 client count; a slope needs 4",
+        "memory is known at 1 client count; a slope needs 4",
     )
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from scenarios.foresight import expected_values, foresee, samples_needed
+from scenarios.foresight import foresee, samples_needed
+from scenarios.producers import expected_values
 from scenarios.schema import Scenario, parse_scenario, read_scenario
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
@@ -42,9 +43,9 @@ def test_a_scenario_that_is_shipped_can_decide_its_budgets_with_a_fifth_of_it_le
 @pytest.mark.parametrize(
     ("budget", "words"),
     [
-        ("ack.p99.99 <= 1 s", "values are expected and p99.99 needs 29,956"),
-        ("connect.p99.9 <= 1 s", "about 300 values are expected and p99.9 needs 2,995"),
-        ("push.p99 ratio <= 1.1", "it needs a baseline"),
+        ("ack.p99.99 <= 1 s", "p99.99 needs 29,956 values, and about"),
+        ("connect.p99.9 <= 1 s", "p99.9 needs 2,995 values, and about 300 are expected"),
+        ("push.p99 ratio <= 1.1", "a ratio needs a baseline"),
     ],
 )
 def test_a_budget_that_a_run_cannot_decide_is_told_before_it(budget: str, words: str) -> None:
@@ -56,7 +57,7 @@ def test_a_budget_that_a_run_cannot_decide_is_told_before_it(budget: str, words:
 def test_with_a_baseline_only_a_ratio_too_near_to_one_is_warned_of() -> None:
     scenario = smoke_with("push.p99 ratio <= 1.1", "push.p50 ratio <= 1.01")
     (told,) = foresee(scenario, has_baseline=True)
-    assert told.startswith("push.p50 ratio <= 1.01: changes under 3% are lost")
+    assert told.startswith("push.p50 ratio <= 1.01: two runs do not resolve changes below 3%")
 
 
 def test_a_short_run_has_few_heartbeats() -> None:

@@ -53,8 +53,8 @@ def test_each_budget_knows_its_file_and_line(tmp_path: Path) -> None:
         ('budgets = ["pusch.p99 <= 5 ms"]', "did you mean push?"),
         ('bugets = ["push.p99 <= 5 ms"]', "did you mean budgets?"),
         ("budgets = []", "write at least one"),
-        ("budgets = [3]", "budget 3 is no text"),
-        ("budgets = [", "is no TOML"),
+        ("budgets = [3]", "budget 3 is not a text"),
+        ("budgets = [", "is not valid TOML"),
     ],
 )
 def test_a_wrong_file_is_answered_with_file_and_line(tmp_path: Path, text: str, words: str) -> None:
@@ -82,5 +82,5 @@ def test_a_budget_that_would_never_have_data_is_refused(tmp_path: Path) -> None:
 
 def test_a_budget_that_stands_there_twice_is_refused(tmp_path: Path, smoke: Scenario) -> None:
     path = written(tmp_path, 'budgets = ["errors == 0", "errors == 0"]')
-    with pytest.raises(ScenarioError, match="stands here twice"):
+    with pytest.raises(ScenarioError, match="is written twice"):
         lay_over(smoke, read_overlay(path))

@@ -1,4 +1,4 @@
-"""The checklist of the ancestor system: a test for each of its lines, by its name there."""
+"""The checklist of the predecessor system: a test for each of its lines, under its name there."""
 
 from __future__ import annotations
 
@@ -93,7 +93,8 @@ def test_an_invalid_channel_is_refused(connect: Connect) -> None:
     client = connect()
     client.emit("subscribe", {"channel": "invalid"})
     error = client.expect_error(ErrorCode.INVALID_CHANNEL)
-    assert error["message"] == "Invalid channel. Valid channels: trading, market-data, llm"
+    # Channels that the ancestor did not have come behind its own.
+    assert error["message"].startswith("Invalid channel. Valid channels: trading, market-data, llm")
 
 
 def test_the_list_of_subscriptions(connect: Connect) -> None:
@@ -126,7 +127,7 @@ def test_the_connection_remains_alive_over_several_heartbeats(
     gateway = start_gateway(GATEWAY_PING_INTERVAL_MS=1_000, GATEWAY_PING_TIMEOUT_MS=1_000)
     client = connect(target=gateway)
     client.call("subscribe", {"channel": "trading"})
-    while client.packets.count("2") < 2:  # the transport's own pings, beyond their time-out
+    while client.packets.count("2") < 2:  # longer than the timeout of the transport's own pings
         client.expect("heartbeat")
     assert client.call("get-subscriptions")["subscriptions"] == ["trading"]
 

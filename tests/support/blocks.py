@@ -15,7 +15,7 @@ _STEADY: Final = range(8, 38)
 
 
 def block_scenario(*budgets: str) -> str:
-    """Return the smoke scenario with these budgets alone."""
+    """Return the smoke scenario with only these budgets."""
     text = SMOKE.read_text(encoding="utf-8")
     listed = "".join(f'    "{budget}",\n' for budget in budgets)
     start, end = text.index("budgets = ["), text.index("]\n", text.index("budgets = ["))
@@ -28,9 +28,9 @@ def make_block(
     """Write one block and return it.
 
     Args:
-        directory: of the run.
-        place: in the order of time, from 0; gives the minute that it was made.
-        speed: its push latencies over those of a block of speed 1.
+        directory: the run directory.
+        place: place in the order of time, from 0; also the minute of the run.
+        speed: factor on the push latencies of a block of speed 1.
         scenario: the text of the scenario.
         manifest: members that replace the manifest's own.
     """

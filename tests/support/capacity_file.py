@@ -50,5 +50,5 @@ def capacity_content(
 
 
 def write_capacity(directory: Path, content: object) -> None:
-    """Lay the answer beside a run."""
+    """Write the file into a run directory."""
     (directory / CAPACITY).write_text(json.dumps(content), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A certificate for 127.0.0.1 that nobody else trusts, made for a test."""
+"""A self-made certificate for 127.0.0.1, for tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 
 
 def make_contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Return a server's context, and a client's that trusts that server alone."""
+    """Return a TLS context for a server, and one for a client that trusts only that server."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)

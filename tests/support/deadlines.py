@@ -26,7 +26,7 @@ POLL_S: Final = 0.01
 async def poll_until(
     condition: Callable[[], object], what: str, timeout_s: float = DEADLINE_S
 ) -> None:
-    """Wait until a condition holds, looking often; fail with ``what`` was waited for."""
+    """Poll until a condition holds; a failure names ``what`` was awaited."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + timeout_s
     while not condition():
@@ -35,7 +35,7 @@ async def poll_until(
 
 
 def until(condition: Callable[[], object], what: str = "", timeout_s: float = DEADLINE_S) -> None:
-    """Wait until a condition holds, where there is no loop; fail with ``what`` was waited for."""
+    """Poll until a condition holds, without an event loop; a failure names ``what``."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"

@@ -1,4 +1,4 @@
-"""What a chart's lines say."""
+"""Read the lines of a chart."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def line_named(axes: Axes, label: str) -> Line2D:
 
 
 def xs(line: Line2D) -> list[float]:
-    """Return where a line's points stand along x."""
+    """Return the x values of a line's points."""
     return [float(value) for value in np.asarray(line.get_xdata(), dtype=float)]
 
 
 def ys(line: Line2D) -> list[float]:
-    """Return where a line's points stand along y."""
+    """Return the y values of a line's points."""
     return [float(value) for value in np.asarray(line.get_ydata(), dtype=float)]

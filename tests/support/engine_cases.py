@@ -1,6 +1,6 @@
-"""Cases that both official suites demand: handshake, heartbeat and close of Engine.IO v4.
+"""Cases of both official suites: handshake, heartbeat and close of Engine.IO v4.
 
-The suites run them each against its own server, which is their fixture ``peer``.
+Each suite runs them against its own server, the fixture ``peer``.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ OPENING_KEYS = {"sid", "upgrades", "pingInterval", "pingTimeout", "maxPayload"}
 BOTH_PINGS: Callable[..., Any] = pytest.mark.parametrize(
     "ping_interval_ms", [300, 25_000], indirect=True, ids=["ping-300ms", "ping-25s"]
 )
-"""A case about closing runs with pings as quick as the suite's, and with a ping each 25 s: then
-no ping timeout can pass for a decision of the server."""
+"""A case about closing runs with the suite's fast pings, and with a ping every 25 s. In the second
+run, no ping timeout can be mistaken for a decision of the server."""
 
 
 def assert_opens(content: dict[str, Any], upgrades: list[str]) -> None:
@@ -32,7 +32,7 @@ def assert_opens(content: dict[str, Any], upgrades: list[str]) -> None:
 
 
 class HandshakeCases:
-    """How a session opens, and what is refused."""
+    """Opening a session, and the requests that are refused."""
 
     async def test_polling_opens_a_session(self, peer: HttpPeer) -> None:
         opened = await peer.request("GET", "EIO=4&transport=polling")
@@ -96,7 +96,7 @@ class HeartbeatCases:
 
 
 class CloseCases:
-    """A client that says that it leaves."""
+    """A client that announces its end."""
 
     @BOTH_PINGS
     async def test_a_polling_session_ends_when_its_client_says_so(

@@ -1,9 +1,9 @@
-"""A synthetic run in which everything happens, for the report: nothing is left to say «absent».
+"""A synthetic run for the report with data for every chart, so that nothing is «absent».
 
-1,500 clients come in five steps, the host steals two seconds, a storm drops and returns, the
-gateway is told to terminate; abusers, dead peers, bad and expiring tokens are there all along.
-``make_cycles_run`` is another, in which a group leaves and returns twelve times. The module is
-long because each table's rows have to agree with those of the others.
+1,500 clients arrive in five steps, the host steals two seconds, a storm drops and returns, and
+the gateway receives SIGTERM. Abusers, dead peers, bad and expiring tokens are present all along.
+In the run of ``make_cycles_run``, a group leaves and returns twelve times. The module is long
+because the rows of each table must agree with those of the others.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ PHASES: Final = (
     (Phase.DRAIN, 110, 112),
 )
 STEPS: Final = ((0, 300), (20, 600), (30, 900), (40, 1_200), (50, 1_500))
-"""From which second on how many clients there are."""
+"""First second of each step, and the number of clients from then on."""
 DROP_S: Final = 70
 TERMINATE_S: Final = 104
 MEMBERS: Final = 200
 STOLEN_S: Final = (33, 34)
 BYTES_PER_CLIENT: Final = 6_000
 BYTES_PER_CYCLE: Final = 40
-"""What stays of each client and cycle in the run of cycles."""
+"""Memory that stays for each client and cycle in the run of cycles."""
 CYCLES: Final = 12
 _MS: Final = 1_000_000
 _S: Final = 1_000_000_000
@@ -221,7 +221,7 @@ def _phase_rows(phases: Sequence[tuple[Phase, int, int]]) -> list[dict[str, Any]
 
 
 def clients_at(second: int) -> int:
-    """Return how many clients hold a welcome in a second."""
+    """Return the number of connected clients in a second."""
     if second >= TERMINATE_S + 2:
         return 0
     most = max(clients for start, clients in STEPS if start <= second)
@@ -237,7 +237,7 @@ def rows_of(
     family: str = "",
     worker: str = "local",
 ) -> Rows:
-    """Return the rows of ``hist`` for spans measured in one second of this run."""
+    """Return the rows of ``hist`` for durations measured in one second of this run."""
     buckets, counts = np.unique([bucket_of(int(each)) for each in values_ns], return_counts=True)
     head = {"t_s": second, "phase": str(_phase(second)), "worker": worker}
     return [

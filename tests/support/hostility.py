@@ -1,4 +1,4 @@
-"""What tests of hostile clients share: settings, a server whose tables must empty, a bystander."""
+"""Shared parts of the tests of hostile clients: settings, a server, a bystander."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ TOKEN: Final = "a-token-that-no-log-may-show"
 QUERY: Final = f"EIO=4&transport=websocket&token={TOKEN}"
 QUICK: Final = {"ping_interval": 0.3, "ping_timeout": 0.2}
 PATIENT: Final = {"ping_interval": 25.0, "ping_timeout": 20.0}
-"""Pings so far apart that no ping timeout can pass for a decision of the server."""
+"""Pings so far apart that no ping timeout can be mistaken for a decision of the server."""
 
 
 @contextlib.asynccontextmanager
 async def served(transport: Transport, **settings: Any) -> AsyncIterator[tuple[Any, Address]]:
-    """Serve echoing namespaces; when the clients are gone, every table must be empty."""
+    """Run a server with echoing namespaces, whose tables must be empty after the clients left."""
     server = echo_namespaces(transport, cors_allowed_origins="*", **settings)
     async with serve(server, has_door=transport.has_door) as address:
         yield server, address
@@ -37,7 +37,7 @@ def tables_are_empty(server: Any) -> bool:
 
 @contextlib.asynccontextmanager
 async def bystander(address: Address) -> AsyncIterator[RawPeer]:
-    """Give a well-behaved client, which must be answered at the end as at the beginning."""
+    """Yield a well-behaved client, which must get answers at the beginning and at the end."""
     async with RawPeer.websocket(address, QUERY) as peer:
         await peer.connect()
         await assert_served(peer, '["auth",{}]', send=None)

@@ -32,7 +32,7 @@ class HttpPeer:
     @classmethod
     @contextlib.asynccontextmanager
     async def to(cls, address: Address) -> AsyncIterator[Self]:
-        """Give a peer of that server; its connections are closed at the end."""
+        """Yield a peer of a server; its connections are closed at the end."""
         timeout = aiohttp.ClientTimeout(total=DEADLINE_S)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             yield cls(session, address)
@@ -51,11 +51,11 @@ class HttpPeer:
         return sid
 
     async def poll(self, sid: str, more: str = "") -> Reply:
-        """Ask for what waits for that session."""
+        """Poll: return the reply with the packets queued for that session."""
         return await self.request("GET", f"EIO=4&transport=polling&sid={sid}{more}")
 
     async def push(self, sid: str, body: str | bytes) -> Reply:
-        """Send packets of that session."""
+        """Send packets to that session."""
         return await self.request("POST", f"EIO=4&transport=polling&sid={sid}", body)
 
     @contextlib.asynccontextmanager
@@ -68,7 +68,7 @@ class HttpPeer:
             yield WebSocket(opened)
 
     async def refuses_websocket(self, query: str, timeout_s: float = PROMPT_S) -> bool:
-        """Say whether a WebSocket is refused: with 400, or closed before a packet comes."""
+        """Return whether a WebSocket is refused: with 400, or closed before a packet arrives."""
         try:
             async with self._session.ws_connect(f"{self.address.url}?{query}") as opened:
                 async with asyncio.timeout(timeout_s):
@@ -107,7 +107,7 @@ class WebSocket:
         return content
 
     async def receive_until_closed(self, timeout_s: float) -> list[str | bytes]:
-        """Return what comes until the server closes; it must do so in that time."""
+        """Return the packets until the server closes, which it must within the timeout."""
         packets = []
         async with asyncio.timeout(timeout_s):
             while (message := await self._opened.receive()).type in _PACKETS:
@@ -120,7 +120,7 @@ class WebSocket:
         return packets
 
     async def is_closed_or_told(self, packet: str, timeout_s: float) -> bool:
-        """Say whether that packet, or else the server's close, is the next thing that comes."""
+        """Return whether the next message is that packet or the server's close."""
         async with asyncio.timeout(timeout_s):
             message = await self._opened.receive()
         return message.data == packet or message.type not in _PACKETS

@@ -1,4 +1,4 @@
-"""Virtual users that live in a test, and a recorder that keeps what it is told."""
+"""Virtual users that run in a test, and a recorder that keeps what it records."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from gevent.pool import Group
 from locust.env import Environment
 from numpy.typing import NDArray
 
-from loadtests.behaviours.stage import Stage
-from loadtests.behaviours.users import VirtualUser
+from loadtests.behaviours.run_context import RunContext
+from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.record.recording import PhaseTimes, Recorder
 from loadtests.results import Event, Series
 
 
 class Kept(Recorder):
-    """A recorder that also keeps what it was told."""
+    """A recorder that also keeps its records in memory, for a test."""
 
     def __init__(self, directory: Path) -> None:
         t0_ns = time.monotonic_ns()
@@ -31,19 +31,19 @@ class Kept(Recorder):
         self.counted: dict[str, int] = {}
 
     def event(self, event: Event, *, at_ns: int, **facts: Any) -> None:
-        """Keep an event: what, whose, its outcome."""
+        """Keep an event: its kind, its user, its outcome."""
         self.events.append((event, facts.get("user", ""), facts.get("outcome", "")))
         super().event(event, at_ns=at_ns, **facts)
 
     def span(self, series: Series, value_ns: int, at_ns: int, *more: str) -> None:
-        """Keep a span."""
+        """Keep a duration."""
         self.measured.append((series, value_ns))
         super().span(series, value_ns, at_ns, *more)
 
     def spans(
         self, series: Series, values_ns: NDArray[Any], at_ns: NDArray[Any], *more: str
     ) -> None:
-        """Keep spans."""
+        """Keep durations."""
         self.measured += [(series, value_ns) for value_ns in values_ns.tolist()]
         super().spans(series, values_ns, at_ns, *more)
 
@@ -53,7 +53,7 @@ class Kept(Recorder):
         super().count(column, n)
 
     def of(self, series: Series) -> list[int]:
-        """Return the spans of a series."""
+        """Return the durations of a series."""
         return [value for kind, value in self.measured if kind is series]
 
     def outcomes(self, event: Event) -> list[str]:
@@ -62,18 +62,18 @@ class Kept(Recorder):
 
 
 class Living:
-    """Lets users live against a gateway, as Locust lets them, until the test's end."""
+    """Runs users against a gateway as Locust does, until the end of the test."""
 
-    def __init__(self, stage: Stage, environment: Environment) -> None:
-        self.stage = stage
+    def __init__(self, run_context: RunContext, environment: Environment) -> None:
+        self.run_context = run_context
         self._environment = environment
         self._group = Group()
         self._users: list[VirtualUser] = []
 
     def __call__(self, user_class: type[VirtualUser], gateway: GatewayProcess) -> VirtualUser:
         """Let one more live."""
-        self.stage.secret = gateway.secret
-        user_class.stage = self.stage
+        self.run_context.secret = gateway.secret
+        user_class.run_context = self.run_context
         user_class.host = gateway.url
         user = user_class(self._environment)
         user.start(self._group)
@@ -81,14 +81,14 @@ class Living:
         return user
 
     def end(self) -> None:
-        """End them all."""
+        """Stop all users."""
         self._group.kill()
         for user in self._users:
             user.close()
 
 
 def wait_until(happened: Callable[[], object], deadline_s: float = DEADLINE_S) -> None:
-    """Poll until something happened, while greenlets run."""
+    """Poll until a condition holds, while greenlets run."""
     deadline = time.monotonic() + deadline_s
     while not happened():
         assert time.monotonic() < deadline, "it did not happen in time"

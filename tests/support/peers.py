@@ -1,4 +1,4 @@
-"""A peer that owns its socket: what goes out is what the test wrote, and what no library would.
+"""A peer with a socket of its own, which sends exactly the test's bytes, also invalid ones.
 
 Frames are those of RFC 6455; packets those of Engine.IO v4 and Socket.IO v5.
 """
@@ -77,9 +77,9 @@ class RawPeer:
         """Connect and send nothing; the socket is aborted at the end.
 
         Args:
-            address: where to.
-            receive_buffer: bytes that the kernel takes for a peer that does not read.
-            source: local address to come from.
+            address: the server's address.
+            receive_buffer: bytes that the kernel accepts for a peer that does not read.
+            source: local address to connect from.
             tls: a context that trusts the server; ``None`` for plain TCP.
         """
         plain = socket.socket()
@@ -89,7 +89,7 @@ class RawPeer:
         if source is not None:
             plain.bind((source, 0))
         await asyncio.get_running_loop().sock_connect(plain, (address.host, address.port))
-        # The reader's own limit stays small: a peer that does not read must not read for us.
+        # The reader's own limit stays small: otherwise asyncio would read for a silent peer.
         reader, writer = await asyncio.open_connection(
             sock=plain,
             limit=receive_buffer or 65_536,
@@ -168,7 +168,7 @@ class RawPeer:
         return payload.decode()
 
     async def read_message(self, timeout_s: float = DEADLINE_S) -> str:
-        """Return the next text packet that is no ping; pings are answered."""
+        """Return the next text packet that is not a ping; answer pings."""
         async with asyncio.timeout(timeout_s):
             while (packet := await self.read_packet()) == "2":
                 await self.send_packets("3")
@@ -191,7 +191,7 @@ class RawPeer:
         return sid
 
     async def read_until(self, wanted: bytes, timeout_s: float) -> bytes:
-        """Return what comes until it holds those bytes, the server closes, or the time is over."""
+        """Return the bytes up to those given, to the server's close, or to the timeout."""
         received = b""
         with contextlib.suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(timeout_s):
@@ -202,7 +202,7 @@ class RawPeer:
         return received
 
     async def read_until_eof(self, timeout_s: float) -> bytes:
-        """Return what comes until the connection ends, which it must in that time."""
+        """Return the bytes until the connection ends, which it must within the timeout."""
         received = b""
         async with asyncio.timeout(timeout_s):
             with contextlib.suppress(ConnectionError):
@@ -211,7 +211,7 @@ class RawPeer:
         return received
 
     async def closed_within(self, timeout_s: float) -> bytes:
-        """Read to the end, which must come in that time; return what came before it."""
+        """Return the data before the close, which must come within the timeout."""
         received = b""
         async with asyncio.timeout(timeout_s):
             with contextlib.suppress(ConnectionError):

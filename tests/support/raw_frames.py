@@ -1,4 +1,4 @@
-"""Frames as a client sends them, right or wrong, byte by byte: RFC 6455 section 5.2."""
+"""Valid and invalid client frames, byte by byte: RFC 6455 section 5.2."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def raw_frame(
     length_bytes: int | None = None,
     declared: int | None = None,
 ) -> bytes:
-    """Return a frame; the keywords bend its header.
+    """Return a frame; the keywords change its header.
 
     Args:
         opcode: 0 to 15.
-        payload: unmasked.
+        payload: the payload, unmasked.
         fin: whether it is the last fragment.
         rsv: the three reserved bits, 0 to 7.
         mask: the key; None leaves it out.
         length_bytes: 0, 2 or 8 bytes of extended length; the shortest by default.
-        declared: the length that the header tells; the payload's by default.
+        declared: the length in the header; that of the payload by default.
     """
     length = len(payload) if declared is None else declared
     if length_bytes is None:

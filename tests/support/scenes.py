@@ -1,4 +1,4 @@
-"""What tests of single sessions share: both loops, the only session, what a client hears."""
+"""Shared parts of the tests of single sessions: both loops, the session, received messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def only_session(server: Any) -> Any:
 
 
 async def hear(peer: RawPeer, last: str) -> list[str]:
-    """Return the messages that come, up to one that ends it; pings are answered."""
+    """Return the received messages up to a last one; answer pings."""
     heard = [await peer.read_message()]
     while heard[-1] != last:
         heard.append(await peer.read_message())
@@ -27,5 +27,5 @@ async def hear(peer: RawPeer, last: str) -> list[str]:
 
 
 async def let_go(server: Any) -> None:
-    """Wait until all that was emitted has left for its clients, or waits for them."""
+    """Wait until every emitted message is sent or queued for its clients."""
     await poll_until(lambda: not any(server.fanout.waiting), "lanes empty")

@@ -1,7 +1,7 @@
 """Socket.IO and Engine.IO servers in this process, on a free loopback port.
 
-The class of the server comes from one place, :class:`Transport`, so that the same test can be
-aimed at ours and at the stock one.
+The class of the server comes from :class:`Transport`, so that the same test can run against ours
+and against the stock one.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ SOCKETIO_PATH: Final = "/socket.io/"
 OURS_ONLY: Final = frozenset(
     {"connect_timeout", "max_send_bytes", "max_send_age", "body_timeout", "head_timeout"}
 )
-"""Settings that the stock constructors do not know; they would be swallowed in silence."""
+"""Settings that the stock constructors do not know and would silently ignore."""
 
 
 @dataclass(frozen=True)
 class Transport:
-    """Where the server classes come from: ``ours`` or ``stock``; ``door`` is ours behind its door.
+    """The origin of the server classes: ``ours``, ``stock``, or ``door`` for ours behind its door.
 
     Attributes:
-        name: which of them.
+        name: one of the three.
     """
 
     name: str
@@ -92,12 +92,12 @@ async def serve(
     has_door: bool = False,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Address]:
-    """Attach a server to an application of its own, listen, and take both down at the end.
+    """Attach a server to an application of its own, listen, and stop both at the end.
 
     Args:
         server: a Socket.IO or an Engine.IO server.
-        path: where it answers; ``/plain`` is the application's own.
-        port: where it listens; 0 takes a free one.
+        path: its path; ``/plain`` belongs to the application.
+        port: its port; 0 takes a free one.
         has_door: whether connections come through ``gateway.transport.Door``.
         tls: the server's context; ``None`` for plain TCP.
     """
@@ -134,7 +134,7 @@ async def _listen(
     *,
     has_door: bool,
 ) -> AsyncIterator[int]:
-    """Listen, and give the port."""
+    """Listen, and yield the port."""
     if not has_door:
         await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True, ssl_context=tls).start()
         yield runner.addresses[0][1]
@@ -154,7 +154,7 @@ async def _listen(
 
 
 def echo_engine(transport: Transport, **settings: Any) -> Any:
-    """An Engine.IO server that returns each message as it came, text or binary."""
+    """An Engine.IO server that echoes each message, text or binary."""
     server = transport.engineio(**settings)
 
     async def echo(sid: str, data: object) -> None:

@@ -1,7 +1,7 @@
 """A run directory of known numbers whose scenario has stages and commands.
 
-Where ``synthetic_run`` looks like a smoke run, this one is empty but for what a test puts in:
-a scenario of named groups, stages and commands, and a server that uses what the test says.
+Unlike ``synthetic_run``, which looks like a smoke run, this one has only the test's content: a
+scenario of named groups, stages and commands, and the server rows that the test gives.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from loadtests.results import TABLES, Event, Phase
 RAMP_S: Final = 5
 WARM_UP_S: Final = 5
 STEADY_AT_S: Final = RAMP_S + WARM_UP_S
-"""When the steady phase begins."""
+"""Second in which the steady phase begins."""
 _S: Final = 1_000_000_000
 
 Watch = Callable[[int], dict[str, Any]]
-"""Second of the run → what the server's row of that second says."""
+"""Second of the run → values of the server's row of that second."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Told:
 
     @property
     def start_s(self) -> int:
-        """When it is given, in seconds of the run."""
+        """Time of the command, in seconds of the run."""
         return STEADY_AT_S + self.at_s
 
     def as_toml(self) -> str:
@@ -49,7 +49,7 @@ class Told:
         return "\n".join(lines)
 
     def as_row(self) -> dict[str, Any]:
-        """Return the row that a worker writes when it carries it out."""
+        """Return the row that a worker writes when it executes the command."""
         return event_row(self.start_s * _S, Event.COMMAND, self.do, group=self.who)
 
 
@@ -100,11 +100,11 @@ def make_staged_run(
         directory: made when it is not there.
         groups: the scenario's users, as TOML.
         stages: (at_s, users, spawn_rate) each.
-        commands: what the scenario orders.
-        carried_out: the commands of which there are rows; all when not given.
-        steady_s: how long the steady phase is.
-        server: what the gateway's row of a second says; no rows when not given.
-        events: rows beside those of the commands.
+        commands: the commands of the scenario.
+        carried_out: the commands that have rows; all by default.
+        steady_s: length of the steady phase, s.
+        server: values of the gateway's row of a second; no rows by default.
+        events: rows in addition to those of the commands.
         manifest: members that replace the manifest's own.
         more: the rows of other tables.
     """

@@ -1,7 +1,7 @@
-"""A run directory made of known numbers: the same for the same seed, no gateway needed.
+"""A run directory made of known numbers: the same for the same seed, without a gateway.
 
-It looks like what ``scenarios/smoke.toml`` leaves behind: 5 s ramp, 3 s warm-up, 30 s
-steady, 1 s drain, 300 clients. ``make_run`` takes what a test wants to be different.
+It looks like a run of ``scenarios/smoke.toml``: 5 s ramp, 3 s warm-up, 30 s steady, 1 s
+drain, 300 clients. A test changes it with the arguments of ``make_run``.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def phase_at(second: int) -> Phase:
 
 
 def clients_at(second: int) -> int:
-    """Return how many clients hold a welcome in a second: 60 more each, up to 300."""
+    """Return the number of connected clients in a second: 60 more each second, up to 300."""
     return min(CLIENTS, 60 * (second + 1))
 
 
@@ -66,7 +66,7 @@ def span_rows(
     family: str = "",
     phase: Phase | None = None,
 ) -> Rows:
-    """Return the rows of ``hist`` for spans measured in one second.
+    """Return the rows of ``hist`` for durations measured in one second.
 
     ``phase`` is for a run whose phases are not this module's.
     """
@@ -99,12 +99,12 @@ def make_run(
 
     Args:
         directory: made when it is not there.
-        seed: of the noise.
-        scenario: the text of ``scenario.toml``; the smoke scenario when not given.
+        seed: seed of the noise.
+        scenario: the text of ``scenario.toml``; the smoke scenario by default.
         manifest: members that replace the manifest's own.
-        change: is handed all tables as lists of rows before they are written.
+        change: called with all tables as lists of rows before they are written.
         without: tables that are not written at all.
-        tables: what is written instead of a smoke run's rows.
+        tables: rows to write instead of those of a smoke run.
     """
     directory.mkdir(parents=True, exist_ok=True)
     if scenario is None:
@@ -141,13 +141,13 @@ def _file_of(name: str, rows: Rows) -> bytes:
 
 @cache
 def _usual_file(name: str, seed: int) -> bytes:
-    """Return a table as it is when nobody changes it: most tests change one at most."""
+    """Return an unchanged table from the cache: most tests change one table at most."""
     return _file_of(name, _tables(seed)[name])
 
 
 @cache
 def _tables(seed: int) -> Tables:
-    """Return a smoke run's rows; nobody may change them."""
+    """Return the rows of a smoke run; callers must not change them."""
     noise = np.random.default_rng(seed)
     tables: Tables = {name: [] for name in TABLES}
     cpu_ns = 0
@@ -235,7 +235,7 @@ def _generator(second: int, noise: np.random.Generator) -> dict[str, Any]:
 
 
 def ledger_row(stream: str, group: str, owed: int, **counts: int) -> dict[str, Any]:
-    """Return a ledger row in which all that was owed came, but for what ``counts`` says."""
+    """Return a ledger row with every owed delivery received, changed by ``counts``."""
     row = {"conflated": 0, "lost": 0, "duplicate": 0, "reordered": 0, **counts}
     row = {"late": 0, "leaked": 0, **row}
     received = owed - row["lost"] - row["conflated"]
@@ -256,7 +256,7 @@ def _ledger() -> Rows:
 
 
 def event_row(at_ns: int, event: Event, outcome: str = "", **more: Any) -> dict[str, Any]:
-    """Return an event row; what ``more`` does not say is empty or absent."""
+    """Return an event row; fields that ``more`` does not set are empty or absent."""
     row: dict[str, Any] = {"worker": "local", "user": "", "group": "", "sent_ns": None}
     row |= {"value_ns": None, "detail": "", **more}
     return {"t_ns": at_ns, "event": str(event), "outcome": outcome, **row}
@@ -280,7 +280,7 @@ def client_row(
 
 
 def limit_row(sent_ns: int, outcome: LimitOutcome, retry_after_ms: int | None = None) -> Any:
-    """Return one decision about the abuser's event sent at ``sent_ns``."""
+    """Return the row of a decision on the abuser's event sent at ``sent_ns``."""
     value = None if retry_after_ms is None else retry_after_ms * _MS
     return event_row(
         sent_ns + 2 * _MS,

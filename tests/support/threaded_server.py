@@ -1,4 +1,4 @@
-"""A TCP server in threads, plain or TLS: the hub of the process under test owes it nothing."""
+"""A TCP server in threads, plain or TLS, which does not use the hub of the tested process."""
 
 from __future__ import annotations
 

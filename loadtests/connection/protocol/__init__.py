@@ -1,1 +1,1 @@
-"""The protocols of a connection without I/O: bytes in, frames and events out."""
+"""The protocols of a connection, without I/O: bytes in, frames and events out."""

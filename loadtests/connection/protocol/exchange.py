@@ -1,8 +1,7 @@
 """A handshake that is watched beyond its answer, without I/O.
 
-A client leaves when it is refused, and so would never see what a gateway sends to somebody
-it has refused. An exchange stays and listens: everything that comes without a CONNECT is
-written down.
+A client leaves when it is refused. An exchange stays and records everything that the gateway
+sends to a client it has not accepted.
 """
 
 from __future__ import annotations
@@ -36,19 +35,19 @@ _QUERY: Final = "?EIO=4&transport=websocket"
 
 
 class Exchange:
-    """One handshake: write :meth:`bytes_to_send`, give what is read to :meth:`receive`.
+    """One handshake: send :meth:`bytes_to_send`, pass the bytes read to :meth:`receive`.
 
     Args:
-        target: whom to ask.
-        offer: what the client brings.
+        target: the gateway.
+        offer: the token and where to put it.
         random_bytes: source of masks and of the handshake's key.
 
     Attributes:
-        is_let_in: CONNECT was answered with CONNECT.
-        refusal: what CONNECT_ERROR said.
-        early_events: names of events that came without being let in, in order.
-        failure: what ended it without an answer.
-        is_over: nothing more will come.
+        is_let_in: whether CONNECT was answered with CONNECT.
+        refusal: the content of CONNECT_ERROR.
+        early_events: names of events received before being let in, in order.
+        failure: the error that ended it without an answer.
+        is_over: whether it has ended.
     """
 
     def __init__(
@@ -71,24 +70,24 @@ class Exchange:
 
     @property
     def is_answered(self) -> bool:
-        """Whether it is known what came of it."""
+        """Whether the gateway let it in or refused it, or it failed."""
         return self.is_let_in or self.refusal is not None or self.failure is not None
 
     def bytes_to_send(self) -> bytes:
-        """Return what must be written now, once."""
+        """Return the bytes to send now, once."""
         data = b"".join(self._out)
         self._out.clear()
         return data
 
     def receive(self, data: bytes) -> None:
-        """Take bytes of the gateway's; empty at their end."""
+        """Take bytes from the gateway; empty at the end."""
         try:
             self._receive(data)
         except ClientError as error:
             self.fail(error)
 
     def fail(self, error: ClientError) -> None:
-        """Note what ended it; after an answer the end is only an end."""
+        """Take the end; it is a failure only before an answer."""
         self.is_over = True
         if not self.is_answered:
             self.failure = error

@@ -1,4 +1,4 @@
-"""The WebSocket opening handshake of RFC 6455 §4.1 as a client does it, without I/O."""
+"""The client's side of the WebSocket opening handshake (RFC 6455 §4.1), without I/O."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from loadtests.errors import InvalidTarget, ProtocolViolation, Refused
 
 MAX_HEAD_BYTES: Final = 16_384
-"""An answer whose head is longer is a violation."""
+"""Longest head of an answer."""
 MAX_BODY_CHARACTERS: Final = 500
-"""How much of a refusal's body is kept."""
+"""Characters kept of a refusal's body."""
 
 _GUID: Final = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # §1.3
 _SCHEMES: Final = {"http": False, "ws": False, "https": True, "wss": True}
@@ -21,12 +21,12 @@ _SCHEMES: Final = {"http": False, "ws": False, "https": True, "wss": True}
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to connect.
+    """A server to connect to.
 
     Attributes:
-        host: a name or an address, an IPv6 address without brackets.
+        host: a name or an address; an IPv6 address without brackets.
         port: TCP port.
-        secure: with TLS.
+        secure: whether to use TLS.
     """
 
     host: str
@@ -35,48 +35,51 @@ class Target:
 
     @property
     def authority(self) -> str:
-        """The ``Host`` header: the port only when it is not the scheme's own."""
+        """The ``Host`` header, with the port unless it is the scheme's default."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
 
 
 def parse_target(url: str) -> Target:
-    """Return where a URL points.
+    """Return the target of a URL.
 
     Raises:
-        InvalidTarget: another scheme, no host, or a bad port.
+        InvalidTarget: unknown scheme, no host, or a bad port.
     """
     parts = urlsplit(url)
     secure = _SCHEMES.get(parts.scheme)
     if secure is None:
-        raise InvalidTarget(url, f"its scheme is none of {', '.join(_SCHEMES)}")
+        raise InvalidTarget(url, f"its scheme must be one of {', '.join(_SCHEMES)}")
     try:
         port = parts.port
     except ValueError as error:
         raise InvalidTarget(url, str(error)) from error
     if not parts.hostname:
-        raise InvalidTarget(url, "it names no host")
+        raise InvalidTarget(url, "it has no host")
     return Target(parts.hostname, port or (443 if secure else 80), secure)
 
 
 class Handshake:
-    """One upgrade: send :meth:`request`, then :meth:`feed` what comes until it is done.
+    """One upgrade: send :meth:`request`, then :meth:`feed` the answer until it returns True.
 
     Args:
-        target: whom to ask.
-        path: with its query.
+        target: the server.
+        path: including the query.
         nonce: 16 random bytes (§4.1, item 7).
-        headers: more of them, such as ``Origin``.
+        headers: additional headers, such as ``Origin``.
 
     Attributes:
-        rest: what came after the answer's head; it belongs to the frames.
+        rest: the bytes after the answer's head, which belong to frames.
+
+    Raises:
+        ValueError: the nonce is not 16 bytes long.
     """
 
     def __init__(
         self, target: Target, path: str, nonce: bytes, headers: dict[str, str] | None = None
     ) -> None:
         if len(nonce) != 16:
-            raise ValueError(f"a nonce is 16 bytes, this one has {len(nonce)}")
+            raise ValueError(f"a nonce has 16 bytes, this one has {len(nonce)}")
         self._target = target
         self._path = path
         self._key = base64.b64encode(nonce).decode()
@@ -85,7 +88,7 @@ class Handshake:
         self.rest = b""
 
     def request(self) -> bytes:
-        """Return the upgrade request. No extension is offered, so no bit is reserved for one."""
+        """Return the upgrade request, which offers no extension."""
         lines = [
             f"GET {self._path} HTTP/1.1",
             f"Host: {self._target.authority}",
@@ -98,11 +101,11 @@ class Handshake:
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
     def feed(self, data: bytes) -> bool:
-        """Take bytes of the answer; True once the connection is a WebSocket.
+        """Take bytes of the answer; return True once the connection is a WebSocket.
 
         Raises:
             Refused: the status is not 101.
-            ProtocolViolation: the answer is no valid one (§4.1, «validate the server's response»).
+            ProtocolViolation: the answer is not valid (§4.1, «validate the server's response»).
         """
         self._head += data
         end = self._head.find(b"\r\n\r\n")
@@ -127,7 +130,7 @@ class Handshake:
         if headers.get("sec-websocket-accept") != accept_value(self._key):
             raise ProtocolViolation("a 101 with a wrong Sec-WebSocket-Accept")
         if "sec-websocket-extensions" in headers:
-            raise ProtocolViolation("an extension that nobody offered")
+            raise ProtocolViolation("an extension that was not offered")
 
 
 def accept_value(key: str) -> str:
@@ -141,7 +144,7 @@ def _parse_head(head: bytes) -> tuple[int, dict[str, str]]:
     version, _, rest = first.partition(" ")
     status = rest[:3]
     if not version.startswith("HTTP/1.") or not (status.isascii() and status.isdigit()):
-        raise ProtocolViolation(f"no HTTP answer: {first[:60]!r}")
+        raise ProtocolViolation(f"not an HTTP answer: {first[:60]!r}")
     headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
@@ -152,7 +155,7 @@ def _parse_head(head: bytes) -> tuple[int, dict[str, str]]:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Return a ``Retry-After`` in seconds; its other form, a date, needs a wall clock: None."""
+    """Return ``Retry-After`` in seconds; None for a date, which would need a wall clock."""
     if retry_after is None or not (retry_after.isascii() and retry_after.isdigit()):
         return None
     return float(retry_after)

@@ -1,7 +1,6 @@
-"""Packets of Socket.IO protocol 5 in the main namespace, as text, without I/O.
+"""Encode and decode Socket.IO 5 packets of the main namespace, without I/O.
 
-BinaryFrame packets (types 5 and 6) and other namespaces are refused: the wire
-contract has neither.
+Binary packets (types 5 and 6) and other namespaces are refused, as the contract has neither.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from gateway.contract import NAMESPACE
 from loadtests.errors import ProtocolViolation
 
 MAX_ACK_DIGITS: Final = 15
-"""An acknowledgement's id has at most this many digits."""
+"""Most digits of an acknowledgement id."""
 
 
 class SocketIOPacketType(StrEnum):
@@ -33,7 +32,7 @@ class SocketIOPacketType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SocketIOPacket:
-    """One packet: its type, the acknowledgement's id where there is one, and its JSON."""
+    """One packet: type, acknowledgement id if any, and JSON content."""
 
     type: SocketIOPacketType
     ack_id: int | None
@@ -41,18 +40,24 @@ class SocketIOPacket:
 
 
 def encode_connect(auth: object) -> str:
-    """Return CONNECT; the payload is left out when there is nothing to say."""
+    """Return CONNECT, without a payload when ``auth`` is None."""
     return SocketIOPacketType.CONNECT if auth is None else SocketIOPacketType.CONNECT + _json(auth)
 
 
 def encode_event(name: str, arguments: tuple[object, ...], ack_id: int | None = None) -> str:
-    """Return EVENT; with an id the receiver is asked to acknowledge it."""
+    """Return EVENT.
+
+    Args:
+        name: of the event.
+        arguments: its payload.
+        ack_id: asks the receiver for an acknowledgement; None does not.
+    """
     number = "" if ack_id is None else str(ack_id)
     return f"{SocketIOPacketType.EVENT}{number}{_json([name, *arguments])}"
 
 
 def encode_ack(ack_id: int, arguments: tuple[object, ...]) -> str:
-    """Return the acknowledgement of an event that asked for one."""
+    """Return ACK for an event with this id."""
     return f"{SocketIOPacketType.ACK}{ack_id}{_json(list(arguments))}"
 
 
@@ -62,14 +67,14 @@ def encode_disconnect() -> str:
 
 
 def decode_packet(text: str) -> SocketIOPacket:
-    """Read a packet.
+    """Return the packet of a text.
 
     Raises:
-        ProtocolViolation: it is none, or it is binary or of another namespace.
+        ProtocolViolation: it is not valid, or it is binary or of another namespace.
     """
     kind = _TYPES.get(text[:1])
     if kind is None:
-        raise ProtocolViolation(f"no Socket.IO packet: {text[:40]!r}")
+        raise ProtocolViolation(f"not a Socket.IO packet: {text[:40]!r}")
     if kind is SocketIOPacketType.BINARY_EVENT or kind is SocketIOPacketType.BINARY_ACK:
         raise ProtocolViolation("a binary packet, which the contract does not have")
     start = _skip_namespace(text)
@@ -103,7 +108,7 @@ def _loads(text: str) -> object:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise ProtocolViolation(f"a packet whose payload is no JSON: {text[:40]!r}") from error
+        raise ProtocolViolation(f"a packet whose payload is not JSON: {text[:40]!r}") from error
 
 
 def _check_connect(packet: SocketIOPacket) -> None:
@@ -120,7 +125,7 @@ def _check_disconnect(packet: SocketIOPacket) -> None:
 def _check_event(packet: SocketIOPacket) -> None:
     data = packet.data
     if not isinstance(data, list) or not data or not isinstance(data[0], str):
-        raise ProtocolViolation("an EVENT that is no array with a name first")
+        raise ProtocolViolation("an EVENT that is not an array with a name first")
 
 
 def _check_ack(packet: SocketIOPacket) -> None:

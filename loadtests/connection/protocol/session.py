@@ -1,9 +1,8 @@
-"""A Socket.IO 5 client over Engine.IO 4 over one WebSocket, without I/O.
+"""A Socket.IO 5 client over Engine.IO 4 over one WebSocket, without I/O, clock or loop.
 
-Verbs in, events and bytes out; no clock, no loop. A shell writes what
-:meth:`Connection.bytes_to_send` returns, gives what it reads to
-:meth:`Connection.receive`, and acts on the events that come back. After
-:class:`Ended` nothing more comes; the shell writes what is left and closes.
+The caller sends the bytes of :meth:`Connection.bytes_to_send`, passes the bytes it reads to
+:meth:`Connection.receive`, and acts on the events that this returns. After :class:`Ended` it
+sends the remaining bytes and closes.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ _QUERY: Final = "?EIO=4&transport=websocket"
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Engine.IO is open. Without a ping in ``ping_interval_ms + ping_timeout_ms`` it is dead."""
+    """Engine.IO is open; it is dead after ``ping_interval_ms + ping_timeout_ms`` without a ping."""
 
     sid: str
     ping_interval_ms: int
@@ -71,14 +70,14 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The namespace took the client in, under this ``socket.id``."""
+    """The server accepted the client, with this ``socket.id``."""
 
     sid: str
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """An event; ``ack_id`` where the server wants it acknowledged."""
+    """An event; ``ack_id`` is set when the server asks for an acknowledgement."""
 
     name: str
     arguments: tuple[Any, ...]
@@ -87,7 +86,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """The answer to the :meth:`Connection.call` that returned this id."""
+    """The acknowledgement of the :meth:`Connection.call` that returned this id."""
 
     ack_id: int
     arguments: tuple[Any, ...]
@@ -95,7 +94,7 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The connection is over, and why. Always the last event."""
+    """The connection ended, with the reason; always the last event."""
 
     error: ClientError
 
@@ -115,19 +114,19 @@ class Connection:
     """One connection's protocol state, from the upgrade request to the end.
 
     Args:
-        url: of the server; ``http`` and ``ws`` mean the same here.
-        auth: the CONNECT payload, such as ``{"token": …}``; None for none.
+        url: of the server; ``http`` and ``ws`` mean the same.
+        auth: the CONNECT payload, such as ``{"token": …}``; None sends none.
         headers: of the upgrade request, such as ``Origin``.
-        path: where Socket.IO lives.
-        random_bytes: source of masks and the handshake's key; a test gives its own.
-        max_message_bytes: of one message from the server.
+        path: of the Socket.IO server.
+        random_bytes: source of masks and the handshake's key.
+        max_message_bytes: longest message from the server.
 
     Attributes:
-        answers_pings: whether Engine.IO's pings are answered; who plays dead answers none.
-        pings: how many came.
+        answers_pings: whether it answers Engine.IO pings.
+        pings: number of pings received.
 
     Raises:
-        InvalidTarget: the URL is none to connect to.
+        InvalidTarget: the URL is not valid.
     """
 
     __slots__ = (
@@ -166,12 +165,12 @@ class Connection:
 
     @property
     def is_connected(self) -> bool:
-        """Whether events may be emitted."""
+        """Whether events can be emitted."""
         return self._state is _State.CONNECTED
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more will come."""
+        """Whether the connection has ended."""
         return self._state is _State.ENDED
 
     @property
@@ -186,16 +185,16 @@ class Connection:
 
     @property
     def is_between_messages(self) -> bool:
-        """Whether it is connected, and the next byte begins a message."""
+        """Whether it is connected and the next byte begins a message."""
         reader = self._reader
         return self.is_connected and not (reader.is_mid_frame or reader.is_mid_message)
 
     def release(self) -> bytes:
-        """Give up the bytes of a frame that is not whole; see ``FrameReader.release``."""
+        """Return and forget the bytes of an incomplete frame; see ``FrameReader.release``."""
         return self._reader.release()
 
     def bytes_to_send(self) -> bytes:
-        """Return what must be written now, once."""
+        """Return the bytes to send now, once."""
         data = b"".join(self._out)
         self._out.clear()
         return data
@@ -210,7 +209,7 @@ class Connection:
         self._send_text(_MESSAGE + encode_event(name, arguments))
 
     def call(self, name: str, *arguments: object) -> int:
-        """Send an event that asks for an acknowledgement, and return its id.
+        """Send an event with an acknowledgement and return its id.
 
         Raises:
             NotConnected: before :class:`Connected` or after the end.
@@ -221,7 +220,7 @@ class Connection:
         return self._ack_id
 
     def acknowledge(self, ack_id: int, *arguments: object) -> None:
-        """Answer an event that asked for it.
+        """Send the acknowledgement of an event.
 
         Raises:
             NotConnected: before :class:`Connected` or after the end.
@@ -230,11 +229,11 @@ class Connection:
         self._send_text(_MESSAGE + encode_ack(ack_id, arguments))
 
     def pong(self) -> None:
-        """Say what answers a ping, whether one came or not."""
+        """Send a pong, even without a ping."""
         self._send_text(_PONG)
 
     def close(self) -> None:
-        """Leave the namespace where there is one, and close; idempotent."""
+        """Disconnect from the namespace and close; idempotent."""
         if self._state is _State.CONNECTED:
             self._send_text(_MESSAGE + encode_disconnect())
         if self._state not in (_State.UPGRADING, _State.ENDED):
@@ -242,7 +241,7 @@ class Connection:
         self._state = _State.ENDED
 
     def receive(self, data: bytes) -> list[Event]:
-        """Take bytes from the server and return what they mean, in order."""
+        """Take bytes from the server and return their events, in order."""
         if self._state is _State.ENDED:
             return []
         if self._handshake is not None:
@@ -264,7 +263,7 @@ class Connection:
         return events
 
     def receive_eof(self) -> list[Event]:
-        """Say that the server closed its side of the TCP connection."""
+        """Take the end of the TCP connection from the server's side."""
         if self._state is _State.ENDED:
             return []
         return [self._end(ConnectionClosed("the server closed the TCP connection"))]
@@ -292,7 +291,7 @@ class Connection:
             return self._end(ConnectionClosed(words, message.code))
         if isinstance(message, BinaryFrame):
             raise ProtocolViolation("a binary message, which the contract does not have", 1003)
-        return None  # a pong that nobody asked for is fine (RFC 6455 §5.5.3)
+        return None  # an unsolicited pong is allowed (RFC 6455 §5.5.3)
 
     def _on_text(self, text: str) -> Event | None:
         kind = text[:1]
@@ -313,7 +312,7 @@ class Connection:
 
     def _on_open(self, text: str) -> Opened:
         if text[:1] != _OPEN:
-            raise ProtocolViolation(f"the first Engine.IO packet is no open: {text[:40]!r}")
+            raise ProtocolViolation(f"the first Engine.IO packet is not an open: {text[:40]!r}")
         try:
             fields = orjson.loads(text[1:])
             opened = Opened(
@@ -324,7 +323,7 @@ class Connection:
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ProtocolViolation(
-                f"an Engine.IO open that lacks a field: {text[:80]!r}"
+                f"an Engine.IO open without a required field: {text[:80]!r}"
             ) from error
         self._state = _State.CONNECTING
         self._send_text(_MESSAGE + encode_connect(self._auth))
@@ -364,10 +363,10 @@ class Connection:
 
     def _require_connected(self) -> None:
         if self._state is not _State.CONNECTED:
-            raise NotConnected(f"nothing can be sent: the connection is {self._state.name.lower()}")
+            raise NotConnected(f"cannot send: the connection is {self._state.name.lower()}")
 
     def _fail(self, violation: ProtocolViolation) -> Ended:
-        """Fail the connection (RFC 6455 §7.1.7): say why in a close frame, read no more."""
+        """Fail the connection (RFC 6455 §7.1.7): send the reason in a close frame, stop reading."""
         self._send_close(violation.close_code, violation.reason)
         return self._end(violation)
 

@@ -1,8 +1,7 @@
-"""WebSocket frames of RFC 6455 as a client reads and writes them, without I/O.
+"""Encode and decode WebSocket frames (RFC 6455) for a client, without I/O.
 
-:func:`encode_frame` gives bytes to send; :class:`FrameReader` takes bytes in
-any cuts and gives whole messages. A reader holds state only while a frame or a
-message is partial.
+:func:`encode_frame` returns bytes to send. :class:`FrameReader` takes bytes in any pieces and
+returns whole messages; it keeps state only while a frame or a message is incomplete.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Final
 from loadtests.errors import ProtocolViolation
 
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
-"""A message over this closes with 1009. Default of :class:`FrameReader`."""
+"""A longer message closes with 1009. Default of :class:`FrameReader`."""
 
 _FIN: Final = 0x80
 _WHOLE_TEXT: Final = 0x81
@@ -38,7 +37,7 @@ class Opcode(IntEnum):
 
 
 class StatusCode(IntEnum):
-    """Status codes of RFC 6455 §7.4.1 that a client meets or sends."""
+    """Status codes of RFC 6455 §7.4.1 that a client receives or sends."""
 
     NORMAL = 1000
     GOING_AWAY = 1001
@@ -65,21 +64,21 @@ class BinaryFrame:
 
 @dataclass(frozen=True, slots=True)
 class PingFrame:
-    """To be answered with a pong of the same payload (§5.5.2)."""
+    """A ping; its pong must have the same payload (§5.5.2)."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class PongFrame:
-    """An answer to a ping, or unasked (§5.5.3)."""
+    """An answer to a ping, or unsolicited (§5.5.3)."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class CloseFrame:
-    """The server's close frame; nothing after it is read (§5.5.1)."""
+    """The server's close frame, the last one read (§5.5.1)."""
 
     code: int
     reason: str
@@ -89,18 +88,18 @@ Message = TextFrame | BinaryFrame | PingFrame | PongFrame | CloseFrame
 
 
 def encode_frame(opcode: Opcode, payload: bytes, mask: bytes) -> bytes:
-    """Return one final, masked frame (§5.2, §5.3: whatever a client sends is masked).
+    """Return one final frame, masked as all frames of a client (§5.2, §5.3).
 
     Args:
-        opcode: what the frame is.
+        opcode: the frame's type.
         payload: unmasked; at most 125 bytes in a control frame.
-        mask: four bytes that nobody can foretell, new for each frame.
+        mask: four unpredictable bytes, new for each frame.
 
     Raises:
         ValueError: the mask is not four bytes, or a control frame's payload is too long.
     """
     if len(mask) != 4:
-        raise ValueError(f"a mask is 4 bytes, this one has {len(mask)}")
+        raise ValueError(f"a mask has 4 bytes, this one has {len(mask)}")
     length = len(payload)
     if opcode & _CONTROL_BIT and length > _MAX_CONTROL_BYTES:
         raise ValueError(
@@ -116,20 +115,26 @@ def encode_frame(opcode: Opcode, payload: bytes, mask: bytes) -> bytes:
 
 
 def apply_mask(payload: bytes, mask: bytes) -> bytes:
-    """Return the payload with each byte XORed with the mask's byte of its place (§5.3)."""
+    """Return the payload, each byte XORed with the mask's byte at its position mod 4 (§5.3)."""
     length = len(payload)
     key = (mask * (length // 4 + 1))[:length]
     return (int.from_bytes(payload, "big") ^ int.from_bytes(key, "big")).to_bytes(length, "big")
 
 
 def encode_close(code: int, reason: str, mask: bytes) -> bytes:
-    """Return a close frame with a status and as much of the reason as fits (§5.5.1)."""
+    """Return a close frame (§5.5.1).
+
+    Args:
+        code: the status.
+        reason: cut to the 123 bytes that fit.
+        mask: as for :func:`encode_frame`.
+    """
     words = reason.encode()[: _MAX_CONTROL_BYTES - 2].decode(errors="ignore").encode()
     return encode_frame(Opcode.CLOSE, code.to_bytes(2, "big") + words, mask)
 
 
 def frame_end(data: bytes, offset: int) -> int | None:
-    """Return where the frame that begins at ``offset`` ends; None while that cannot be seen."""
+    """Return the end of the frame that begins at ``offset``; None while it is incomplete."""
     if len(data) < offset + 2:
         return None
     length = data[offset + 1] & ~_MASKED
@@ -145,14 +150,13 @@ def frame_end(data: bytes, offset: int) -> int | None:
 class FrameReader:
     """Turns a server's bytes into messages.
 
-    After :attr:`failure` is set, or a :class:`CloseFrame` was returned, all further
-    bytes are ignored (§5.5.1, §7.1.7).
+    It ignores all bytes after a :class:`CloseFrame` and after a failure (§5.5.1, §7.1.7).
 
     Args:
-        max_message_bytes: of one message, over all its fragments; more is a failure 1009.
+        max_message_bytes: longest message, over all its fragments; a longer one fails with 1009.
 
     Attributes:
-        failure: why the connection must be failed, once the server broke the protocol.
+        failure: the violation that must fail the connection; None without one.
     """
 
     __slots__ = ("_buffer", "_closed", "_fragments", "_max", "_needed", "_opcode", "failure")
@@ -167,14 +171,14 @@ class FrameReader:
         self.failure: ProtocolViolation | None = None
 
     def feed(self, data: bytes) -> list[Message]:
-        """Take bytes and return the messages that they complete, in order."""
+        """Take bytes and return the messages they complete, in order."""
         messages: list[Message] = []
         if self._closed:
             return messages
         if self._buffer is not None:
             self._buffer += data
             if len(self._buffer) < self._needed:
-                return messages  # nothing is looked at, nor copied, before the frame is whole
+                return messages  # wait for the whole frame, without looking at or copying it
             data = bytes(self._buffer)
         offset = 0
         try:
@@ -204,10 +208,10 @@ class FrameReader:
         return self._fragments is not None
 
     def release(self) -> bytes:
-        """Give up the bytes of a small frame that is not whole; none of a large one.
+        """Return and forget the bytes of a small incomplete frame; nothing of a large one.
 
-        Whoever walks frames by himself joins them with what comes next. While the reader
-        :attr:`is_mid_frame` still, all bytes belong here.
+        The fast path joins them with the next read. While the reader is still
+        :attr:`is_mid_frame`, all bytes belong to it.
         """
         if self._buffer is None or self._needed > 1 << 16:
             return b""
@@ -216,13 +220,13 @@ class FrameReader:
         return data
 
     def _next_frame(self, buffer: bytes, offset: int) -> tuple[int, bytes, int] | None:
-        """Return first byte, payload and end of the frame at ``offset``; None while partial."""
+        """Return first byte, payload and end of the frame at ``offset``; None while incomplete."""
         available = len(buffer) - offset
         self._needed = 0
         if available < 1:
             return None
         first = buffer[offset]
-        if first != _WHOLE_TEXT or self._fragments is not None:  # nearly every frame is that
+        if first != _WHOLE_TEXT or self._fragments is not None:  # true for few frames
             self._check_first_byte(first)
         if available < 2:
             return None
@@ -287,7 +291,7 @@ class FrameReader:
             self._opcode = Opcode(opcode)
             self._fragments = bytearray(payload)
             return None
-        assert self._fragments is not None  # noqa: S101 - _check_first_byte saw to it
+        assert self._fragments is not None  # noqa: S101 - _check_first_byte checked it
         self._fragments += payload
         if not first & _FIN:
             return None
@@ -323,7 +327,7 @@ def _close(payload: bytes) -> CloseFrame:
         raise ProtocolViolation("a close frame with half a status")
     code = int.from_bytes(payload[:2], "big")
     if not (1000 <= code < 5000) or code in _NEVER_SENT:  # §7.4.1, §7.4.2
-        raise ProtocolViolation(f"close status {code}, which nobody may send")
+        raise ProtocolViolation(f"close status {code}, which must not be sent")
     return CloseFrame(code, _utf8(payload[2:]))
 
 

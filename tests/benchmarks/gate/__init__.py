@@ -2,5 +2,5 @@
 
 ``python -m tests.benchmarks.gate`` runs three comparisons of the gateway with itself and
 three with one that is slower on purpose; ``python -m tests.benchmarks.gate.record`` records
-the A/A blocks that ``python -m reports.compare.proof`` draws from.
+the A/A blocks that ``python -m tests.benchmarks.gate.proof`` draws from.
 """

@@ -12,7 +12,7 @@ import time
 from typing import Final
 
 from gateway.__main__ import main
-from gateway.publication import Delivery
+from gateway.routing import Delivery
 from gateway.server.broadcast import Broadcaster
 
 VARIABLE: Final = "SLOWER_US"

@@ -1,4 +1,4 @@
-"""Hostile clients at full size: what the others notice, and how each of them ends.
+"""Hostile clients at full size: what bystanders notice, and how each hostile client ends.
 
 ``python -m tests.benchmarks.hostile`` measures and prints one table.
 """

@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks.hostile``: measure, print, keep."""
+"""``python -m tests.benchmarks.hostile``: measure what hostile clients do, print it, keep it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 
-from tests.benchmarks.hostile import bystanders, endings, mass_drop, stopped_reader, table
+from tests.benchmarks.hostile import bystanders, endings, findings, mass_drop, stopped_reader
 from tests.benchmarks.hostile.attacks import ATTACKS
-from tests.benchmarks.hostile.gateways import Bench
-from tests.benchmarks.hostile.verdicts import Finding, Verdict
+from tests.benchmarks.hostile.findings import Finding, Verdict
+from tests.benchmarks.hostile.market import Bench
 from tests.benchmarks.transport import document
 from tests.benchmarks.transport.crowd import PeerFailed
 
@@ -48,20 +48,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _read(arguments)
     log = Console(stderr=True)
-    problem = _allow_files() if _DROP in options.only else ""
-    if problem:
-        log.print(problem)
-        return 2
+    if _DROP in options.only:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard != resource.RLIM_INFINITY and hard < _FILES:
+            log.print(f"{_FILES} open files are needed, {hard} allowed: raise ulimit -n, or --only")
+            return 2
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, _FILES), hard))
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[-1]})
     gc.disable()  # a pause of this process would be read as the gateway's
     try:
         with tempfile.TemporaryDirectory(prefix="tidegate-hostile-") as folder:
-            findings = _measure(options, Bench(core=cores[0], folder=Path(folder)), log)
+            found = _measure(options, Bench(core=cores[0], folder=Path(folder)), log)
     finally:
         gc.enable()
         os.sched_setaffinity(0, cores)
-    _show(options, findings, cores)
+    _show(options, found, cores)
     return 0
 
 
@@ -69,28 +71,14 @@ def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks.hostile", description=__doc__, allow_abbrev=False
     )
-    parser.add_argument(
-        "--pairs", type=_count, default=6, help="of cells with and without each hostile client"
-    )
-    parser.add_argument(
-        "--seconds", type=float, default=4.0, help="measured of each of those cells"
-    )
-    parser.add_argument(
-        "--patience",
-        type=_count,
-        default=5,
-        help="how often a cell is measured again that the host disturbed",
-    )
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        choices=KEYS,
-        default=KEYS,
-        metavar="ROW",
-        help=f"only these: {', '.join(KEYS)}",
-    )
-    parser.add_argument("--json", type=Path, help="keep every figure here")
-    parser.add_argument("--markdown", type=Path, help="write the table here")
+    add = parser.add_argument
+    add("--pairs", type=_count, default=6, help="pairs of cells, with and without each attack")
+    add("--seconds", type=float, default=4.0, help="measured part of each of those cells")
+    add("--patience", type=_count, default=5, help="how often to repeat a cell the host disturbed")
+    words = f"measure only these: {', '.join(KEYS)}"
+    add("--only", nargs="+", choices=KEYS, default=KEYS, metavar="ROW", help=words)
+    add("--json", type=Path, help="write every figure here")
+    add("--markdown", type=Path, help="write the table here")
     return parser.parse_args(arguments)
 
 
@@ -101,67 +89,44 @@ def _count(text: str) -> int:
     return number
 
 
-def _allow_files() -> str:
-    """Raise the limit of open files; return why it cannot be raised, or nothing."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < _FILES:
-        return f"{_FILES} open files are needed and {hard} allowed: raise ulimit -n, or --only"
-    if soft < _FILES:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return ""
-
-
 def _measure(options: argparse.Namespace, bench: Bench, log: Console) -> list[Finding]:
-    """Measure row by row; one that fails says why, and the others follow."""
+    """Measure row by row; a row that fails says why, and the others follow."""
 
     def report(text: str) -> None:
         log.print(f"{time.strftime('%H:%M:%S')} {text}", highlight=False)
 
+    tasks: dict[str, Callable[[], list[Finding]]] = {}
     attacks = [key for key in ATTACKS if key in options.only]
-    tasks: list[tuple[str, Callable[[], list[Finding]]]] = []
     if attacks:
         lengths = options.pairs, options.seconds, options.patience
-        row = partial(bystanders.measure, bench, attacks, *lengths, report)
-        tasks.append(("bystanders", row))
-    tasks += [(key, partial(row, bench)) for key, row in _SINGLE.items() if key in options.only]
+        tasks["bystanders"] = partial(bystanders.measure, bench, attacks, *lengths, report)
+    tasks |= {key: partial(row, bench) for key, row in _SINGLE.items() if key in options.only}
     if _DROP in options.only:
-        tasks.append((_DROP, partial(mass_drop.measure, bench, options.pairs, report)))
-    findings = []
-    for key, task in tasks:
+        tasks[_DROP] = partial(mass_drop.measure, bench, options.pairs, report)
+    found = []
+    for key, task in tasks.items():
         report(key)
-        findings += _attempt(key, task)
+        try:
+            found += task()
+        except (PeerFailed, OSError, subprocess.SubprocessError) as error:
+            words, verdict = str(error) or type(error).__name__, Verdict.UNMEASURED
+            found.append(Finding(key=key, title=key, measured=words, promise="", verdict=verdict))
         gc.collect()
-    return findings
+    return found
 
 
-def _attempt(key: str, task: Callable[[], list[Finding]]) -> list[Finding]:
-    try:
-        return task()
-    except (PeerFailed, OSError, subprocess.SubprocessError) as error:
-        return [
-            Finding(
-                key=key,
-                title=key,
-                measured=str(error) or type(error).__name__,
-                promise="",
-                verdict=Verdict.UNMEASURED,
-            )
-        ]
-
-
-def _show(options: argparse.Namespace, findings: Sequence[Finding], cores: Sequence[int]) -> None:
-    kept: dict[str, Any] = {
+def _show(options: argparse.Namespace, found: Sequence[Finding], cores: Sequence[int]) -> None:
+    kept = {
         "format": FORMAT,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": document.machine(),
         "cores": {"server": cores[0], "client": cores[-1]},
         "pairs": options.pairs,
-        "findings": [asdict(finding) for finding in findings],
+        "findings": [asdict(finding) for finding in found],
     }
-    words = document.in_words(kept)
-    notes = doubts(findings)
+    words, notes = document.in_words(kept), doubts(found)
     out = Console(width=None if sys.stdout.isatty() else 180)
-    out.print(table.for_terminal(findings))
+    out.print(findings.for_terminal(found))
     out.print(words)
     for note in notes:
         out.print(f"· {note}", markup=False)
@@ -170,21 +135,19 @@ def _show(options: argparse.Namespace, findings: Sequence[Finding], cores: Seque
     if options.json:
         options.json.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
     if options.markdown:
-        options.markdown.write_text(table.for_documents(findings, words, notes))
+        options.markdown.write_text(findings.for_documents(found, words, notes))
 
 
-def doubts(findings: Sequence[Finding]) -> list[str]:
-    """Return, in words, what else was busy while bystanders were measured."""
-    shares = [
-        finding.figures["others_share"] for finding in findings if "others_share" in finding.figures
-    ]
+def doubts(found: Sequence[Finding]) -> list[str]:
+    """Return what else was busy while bystanders were measured."""
+    shares = [one.figures.get("others_share", 0) for one in found]
     notes = [
         f"other processes used {share:.0%} of a core beside the cells without an attack: "
         "intervals are wider than the gateway makes them"
         for share in shares
         if share > _BUSY_SHARE
     ]
-    disturbed = sum(finding.figures.get("disturbed_cells", 0) for finding in findings)
+    disturbed = sum(one.figures.get("disturbed_cells", 0) for one in found)
     if disturbed:
         notes.append(f"in {disturbed} cells the host left too few ticks alone: there all count")
     return notes

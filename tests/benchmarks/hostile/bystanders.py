@@ -1,128 +1,77 @@
-"""What 200 well-behaved clients notice of one that means ill, in interleaved pairs."""
+"""What 200 well-behaved clients notice of a hostile one, in interleaved pairs of cells."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-import select
+import os
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+import gevent
+import gevent.socket
+import numpy as np
+
+from loadtests.reading.batches import Integers
 from tests.benchmarks.hostile.attacks import ATTACKS
-from tests.benchmarks.hostile.gateways import SYMBOLS, Bench, Market
-from tests.benchmarks.hostile.verdicts import (
-    MOST_MORE_MS,
-    MOST_RATIO,
-    Comparison,
-    Finding,
-    compare,
-    judge,
-)
-from tests.benchmarks.transport import cells, own_metrics
-from tests.benchmarks.transport.crowd import Crowd, PeerFailed
+from tests.benchmarks.hostile.findings import MOST_MORE_MS, MOST_RATIO, Finding, compare, judge
+from tests.benchmarks.hostile.market import NS_PER_S, Bench, Market, Readers
+from tests.benchmarks.transport import own_metrics, processes
+from tests.benchmarks.transport.crowd import PeerFailed
 from tests.benchmarks.transport.peers import ROOT
+from tests.benchmarks.transport.reading import is_calm, quantile_ms
 
-Report = Callable[[str], None]
-
+_ATTACKS: Final = "tests.benchmarks.hostile.attacks"
 _CLIENTS: Final = 200
 _TICKS_PER_S: Final = 50
 _WARM_S: Final = 0.2
 _DRAIN_S: Final = 3.0
 _ANSWER_S: Final = 20.0
-_STOP_S: Final = 5.0
 _RETURN_S: Final = 10.0
-_USERS: Final = 1_000
-# So short that one who never pongs is closed within a cell.
+# So short that the gateway closes a client that never answers within a cell.
 _SETTINGS: Final = {"GATEWAY_PING_INTERVAL_MS": "600", "GATEWAY_PING_TIMEOUT_MS": "1000"}
-_PROMISE: Final = f"ratio ≤ {MOST_RATIO:g}, or < {MOST_MORE_MS:g} ms more"
 _SPARE_SOCKETS: Final = 2  # a scrape's own, and one that is just going
 
 
-class Attacker:
-    """The process of the hostile clients; what it says is read in the crowd's poll.
+@contextlib.contextmanager
+def attacking(key: str, port: int, secret: str) -> Iterator[Counter[str]]:
+    """Attack from when the gateway feels it to the end of the block; then give what was counted.
 
-    Args:
-        crowd: answers the gateway while this one is waited for.
-        market: whom to attack.
+    Raises:
+        PeerFailed: it could not be started, or had ended by itself: there was none to measure.
     """
+    command = [sys.executable, *("-m", "gevent.monkey", "--module", _ATTACKS, key)]
+    counts: Counter[str] = Counter()
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        try:
+            process.stdin.write(json.dumps({"port": port, "secret": secret}).encode())
+            process.stdin.flush()
+            _hear(process, "under_way")
+            yield counts
+            process.stdin.close()
+            heard = _hear(process, "counts")
+        finally:
+            process.kill()
+    if heard["failed"]:
+        raise PeerFailed(f"the attack {key} ended: {heard['failed']}")
+    counts.update(heard["counts"])
 
-    def __init__(self, crowd: Crowd, market: Market) -> None:
-        self._crowd = crowd
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.hostile.attacker"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        self._said = b""
-        self._fd = self._stdout().fileno()
-        crowd.foreign[self._fd] = self._hear
-        crowd.poller.register(self._fd, select.EPOLLIN)
-        tokens = [market.token(f"hostile-{i}") for i in range(_USERS)]
-        self._tell({"port": market.port, "tokens": tokens, "symbols": SYMBOLS})
 
-    def begin(self, name: str) -> None:
-        """Start an attack; return when the gateway feels it.
-
-        Raises:
-            PeerFailed: it could not be started.
-        """
-        self._tell({"attack": name})
-        self._hear_of("under_way")
-
-    def end(self) -> dict[str, int]:
-        """Stop the attack; return what it counted.
-
-        Raises:
-            PeerFailed: it had ended by itself: there was no attack to measure.
-        """
-        self._tell({})
-        heard = self._hear_of("stopped")
-        if heard["failed"]:
-            raise PeerFailed(f"the attack {heard['stopped']} ended: {heard['failed']}")
-        return dict(heard["counts"])
-
-    def close(self) -> None:
-        """End the process."""
-        self._crowd.foreign.pop(self._fd, None)
-        self._crowd.poller.unregister(self._fd)
-        self._process.kill()
-        self._process.wait(_STOP_S)
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
-
-    def _stdout(self) -> Any:
-        assert self._process.stdout is not None
-        return self._process.stdout
-
-    def _tell(self, words: dict[str, Any]) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(words).encode() + b"\n")
-        self._process.stdin.flush()
-
-    def _hear(self, data: bytes, _stamp_ns: int) -> None:
-        if not data:
-            raise PeerFailed("the process of the hostile clients has ended")
-        self._said += data
-
-    def _hear_of(self, word: str) -> dict[str, Any]:
-        ends_ns = time.monotonic_ns() + round(_ANSWER_S * 1e9)
-
-        def turn(now_ns: int) -> int | None:
-            is_over = b"\n" in self._said or now_ns > ends_ns
-            return None if is_over else now_ns + 5_000_000
-
-        self._crowd.pump(turn)
-        line, _, self._said = self._said.partition(b"\n")
-        heard: dict[str, Any] = json.loads(line or b"{}")
-        if word not in heard:
-            raise PeerFailed(f"the hostile clients said {heard} where {word!r} was due")
-        return heard
+def _hear(process: subprocess.Popen[bytes], word: str) -> dict[str, Any]:
+    assert process.stdout is not None
+    gevent.socket.wait_read(process.stdout.fileno(), _ANSWER_S, PeerFailed(f"no {word!r}"))
+    heard: dict[str, Any] = json.loads(process.stdout.readline() or b"{}")
+    if word not in heard:
+        raise PeerFailed(f"the hostile client said {heard} where {word!r} was due")
+    return heard
 
 
 def measure(
@@ -131,7 +80,7 @@ def measure(
     pairs: int,
     seconds: float,
     patience: int,
-    report: Report,
+    report: Callable[[str], None],
 ) -> list[Finding]:
     """Measure every attack beside its absence, pair by pair, on one gateway.
 
@@ -146,94 +95,101 @@ def measure(
     Raises:
         PeerFailed: a bystander was closed or not served, or an attack could not be made.
     """
-    with bench.crowded("bystanders", _CLIENTS, _SETTINGS) as (market, crowd):
-        attacker = Attacker(crowd, market)
-        try:
-            _cell(crowd, market, seconds)  # the first ticks pay for what is made once
-            before = _footprint(market)
-            rows = _Rows(crowd, market, attacker, seconds, patience)
+    with bench.crowded("bystanders", _CLIENTS, _SETTINGS) as (market, readers):
+        rows = _Rows(market, readers, seconds, patience)
+        with market.publishing(_TICKS_PER_S):
+            rows.cell(None)  # the first ticks pay for what is made once
+        before = _footprint(market)
+        with market.publishing(_TICKS_PER_S):
             for number in range(pairs):
                 report(f"bystanders, pair {number + 1} of {pairs}")
                 for key in attacks if number % 2 == 0 else reversed(attacks):
                     rows.pair(key, hostile_first=number % 2 == 1)
-            _await_return(crowd, market)
-            after = _footprint(market)
-        finally:
-            attacker.close()
-    token_start = market.token("any").partition(".")[0]  # the same of every token
+        _await_return(market)
+        after = _footprint(market)
     log = bench.log("bystanders").read_text(errors="replace")
-    circumstances = {
+    token_start = market.token("any").partition(".")[0]  # the same of every token
+    told = {"tracebacks": log.count("Traceback"), "tokens": log.count(token_start)}
+    around = {
         "others_share": median(rows.others_shares),
         "disturbed_cells": rows.disturbed_cells,
     }
-    left = _aftermath(before, after, log, token_start, circumstances)
-    return [*(rows.finding(key) for key in attacks), left]
+    return [*(rows.finding(key) for key in attacks), _aftermath(before, after, told, around)]
+
+
+class Cell(NamedTuple):
+    """What bystanders got of the ticks that were due in a span.
+
+    Attributes:
+        p99_ms: from a tick's due time to its read.
+        calm_p99_ms: same, of the ticks around which the host took nothing of the machine.
+        calm_ticks: how many these are.
+        others_share: of one core, what other programs on the machine used.
+    """
+
+    p99_ms: float | None
+    calm_p99_ms: float | None
+    calm_ticks: int
+    others_share: float
 
 
 class _Rows:
     """The pairs of every attack."""
 
-    def __init__(
-        self, crowd: Crowd, market: Market, attacker: Attacker, seconds: float, patience: int
-    ) -> None:
-        self._crowd = crowd
+    def __init__(self, market: Market, readers: Readers, seconds: float, patience: int) -> None:
         self._market = market
-        self._attacker = attacker
+        self._readers = readers
         self._seconds = seconds
         self._patience = patience
-        self._with_ms: dict[str, list[float]] = {}
-        self._without_ms: dict[str, list[float]] = {}
+        self._p99s_ms: dict[tuple[str, bool], list[float]] = {}
         self._counts: dict[str, Counter[str]] = {}
         self.others_shares: list[float] = []
         self.disturbed_cells = 0
 
     def pair(self, key: str, *, hostile_first: bool) -> None:
-        """Measure one pair."""
         for is_hostile in (hostile_first, not hostile_first):
-            side = self._with_ms if is_hostile else self._without_ms
-            p99_ms, others_share = self._calm_cell(key if is_hostile else None)
-            side.setdefault(key, []).append(p99_ms)
-            if not is_hostile:  # beside an attack, the attacker is among the others
-                self.others_shares.append(others_share)
+            cell = self._calm_cell(key if is_hostile else None)
+            assert cell.p99_ms is not None, "a cell without a tick is no cell"
+            self._p99s_ms.setdefault((key, is_hostile), []).append(cell.p99_ms)
+            if not is_hostile:
+                self.others_shares.append(cell.others_share)
 
-    def _calm_cell(self, key: str | None) -> tuple[float, float]:
-        """Return p99, ms, and what others used of a core: of the first cell that is calm enough.
+    def _calm_cell(self, key: str | None) -> Cell:
+        """Return the first cell that is calm enough, of its calm ticks.
 
-        That is one in which the host took nothing about a fifth of the ticks at least. A busy
-        host is waited for a while; then the calmest cell of those has to do, with all its ticks.
+        In such a cell the host took nothing around a fifth of the ticks at least. A busy host
+        is waited for; then the calmest of the cells has to do, with all its ticks.
         """
         fewest = _TICKS_PER_S * self._seconds / 5
-        found = self._cell(key)
+        found = self.cell(key)
         for _ in range(self._patience):
             if found.calm_ticks >= fewest:
                 break
-            cells.rest(self._crowd, self._seconds)
-            found = max(found, self._cell(key), key=lambda each: each.calm_ticks)
-        is_calm = found.calm_ticks >= fewest
-        self.disturbed_cells += not is_calm
-        p99_ms = found.calm_p99_ms if is_calm else found.p99_ms
-        assert p99_ms is not None, "a cell without a tick is no cell"
-        return p99_ms, found.others_share
+            gevent.sleep(self._seconds)
+            found = max(found, self.cell(key), key=lambda each: each.calm_ticks)
+        if found.calm_ticks >= fewest:
+            return found._replace(p99_ms=found.calm_p99_ms)
+        self.disturbed_cells += 1
+        return found
 
-    def _cell(self, key: str | None) -> cells.Streamed:
+    def cell(self, key: str | None) -> Cell:
         """Measure one cell, with an attack from its very beginning or without one."""
         if key is None:
-            return _cell(self._crowd, self._market, self._seconds)
-        self._attacker.begin(key)
-        got = _cell(self._crowd, self._market, self._seconds)
-        self._counts.setdefault(key, Counter()).update(self._attacker.end())
-        _await_return(self._crowd, self._market)
+            return stream(self._readers, self._seconds)
+        with attacking(key, self._market.port, self._market.secret) as counts:
+            got = stream(self._readers, self._seconds)
+        self._counts.setdefault(key, Counter()).update(counts)
+        _await_return(self._market)
         return got
 
     def finding(self, key: str) -> Finding:
-        """Return the row of one attack."""
-        with_ms, without_ms = self._with_ms[key], self._without_ms[key]
+        with_ms, without_ms = self._p99s_ms[key, True], self._p99s_ms[key, False]
         compared = compare(with_ms, without_ms)
         return Finding(
             key=key,
             title=ATTACKS[key][0],
-            measured=in_words(with_ms, without_ms, compared),
-            promise=_PROMISE,
+            measured=compared.in_words(),
+            promise=f"ratio ≤ {MOST_RATIO:g}, or < {MOST_MORE_MS:g} ms more",
             verdict=compared.verdict,
             figures={
                 "with_ms": with_ms,
@@ -243,23 +199,65 @@ class _Rows:
         )
 
 
-def _cell(crowd: Crowd, market: Market, seconds: float) -> cells.Streamed:
-    """Return what the bystanders got of ticks at due times."""
-    got = cells.stream(crowd, market, _TICKS_PER_S, seconds, _WARM_S, _DRAIN_S)
-    if got.p99_ms is None or got.refused:
-        raise PeerFailed(f"{got.refused} ticks were refused, p99 is {got.p99_ms}")
-    if got.delivered_share < 1:
-        raise PeerFailed(f"bystanders got {got.delivered_share:.2%} of what was published")
-    return got
+def stream(readers: Readers, seconds: float) -> Cell:
+    """Return what the readers get of the ticks that are due from 0.2 s from now on.
+
+    Raises:
+        PeerFailed: one was closed, lacks a tick, or had not read all 3 s after the last was due.
+    """
+    readers.intake.drain()
+    readers.intake.memo.turn()
+    # Whole µs, as in ``srcTs``.
+    start_ns = (time.monotonic_ns() + round(_WARM_S * NS_PER_S)) // 1_000 * 1_000
+    end_ns = start_ns + round(seconds * 1e6) * 1_000
+    host, others_ns, began_ns = [], _others_ns(), time.monotonic_ns()
+    while (now_ns := time.monotonic_ns()) < end_ns + NS_PER_S / _TICKS_PER_S:
+        host.append((now_ns, processes.machine_stolen_ns()))
+        gevent.sleep(1 / _TICKS_PER_S)
+    others_share = (_others_ns() - others_ns) / (time.monotonic_ns() - began_ns)
+    dues_ns, spans_ns = _read_all(readers, start_ns, end_ns, int(_TICKS_PER_S * seconds))
+    host.append((time.monotonic_ns(), processes.machine_stolen_ns()))
+    calm = is_calm(dues_ns, host, round(NS_PER_S / _TICKS_PER_S))
+    calm_p99_ms = quantile_ms(spans_ns[calm], 0.99)
+    return Cell(
+        quantile_ms(spans_ns, 0.99), calm_p99_ms, len(np.unique(dues_ns[calm])), others_share
+    )
 
 
-def _await_return(crowd: Crowd, market: Market) -> None:
-    """Wait until no client is left but the crowd."""
-    ends_ns = time.monotonic_ns() + round(_RETURN_S * 1e9)
+def _read_all(
+    readers: Readers, start_ns: int, end_ns: int, ticks: int
+) -> tuple[Integers, Integers]:
+    """Return due time and latency of each read of the ticks due in a span, once all have come."""
+    dues_ns = spans_ns = np.empty(0, dtype=np.int64)
+    while True:
+        readers.check()
+        batch = readers.intake.drain()
+        if batch is not None:
+            due_ns = batch.stamps_ns - batch.response_ns
+            within = batch.is_intended & (due_ns >= start_ns) & (due_ns < end_ns)
+            dues_ns = np.concatenate((dues_ns, due_ns[within]))
+            spans_ns = np.concatenate((spans_ns, batch.response_ns[within]))
+        _, copies = np.unique(dues_ns, return_counts=True)
+        if len(copies) >= ticks and (copies == len(readers.all)).all():
+            return dues_ns, spans_ns
+        if time.monotonic_ns() > end_ns + _DRAIN_S * NS_PER_S:
+            share = len(dues_ns) / (ticks * len(readers.all))
+            raise PeerFailed(f"bystanders got {share:.2%} of what was due")
+        gevent.sleep(0.02)
+
+
+def _others_ns() -> int:
+    """Return the CPU time that no process of this benchmark used, ns."""
+    return processes.machine_busy_ns() - processes.cpu_ns(os.getpid())
+
+
+def _await_return(market: Market) -> None:
+    """Wait until no client is left but the bystanders."""
+    ends_s = time.monotonic() + _RETURN_S
     while own_metrics.read(market.port)["tidegate_clients"] > _CLIENTS:
-        if time.monotonic_ns() > ends_ns:
+        if time.monotonic() > ends_s:
             raise PeerFailed(f"hostile clients are still connected after {_RETURN_S:g} s")
-        cells.rest(crowd, 0.05)
+        gevent.sleep(0.05)
 
 
 def _footprint(market: Market) -> dict[str, float]:
@@ -273,55 +271,22 @@ def _footprint(market: Market) -> dict[str, float]:
 
 
 def _aftermath(
-    before: dict[str, float],
-    after: dict[str, float],
-    log: str,
-    token_start: str,
-    circumstances: dict[str, float],
+    before: dict[str, float], after: dict[str, float], told: dict[str, int], around: dict[str, Any]
 ) -> Finding:
     """Return the row of what all attacks together left behind."""
-    tracebacks = log.count("Traceback")
-    tokens = log.count(token_start)
-    sockets = after["sockets"] - before["sockets"]
-    is_kept = (
-        after["clients"] == before["clients"]
-        and not after["queue_bytes"]
-        and sockets <= _SPARE_SOCKETS
-        and not tracebacks
-        and not tokens
+    more = {name: value - before[name] for name, value in after.items()}
+    is_clean = (
+        not more["clients"] and more["sockets"] <= _SPARE_SOCKETS and not after["queue_bytes"]
     )
     return Finding(
         key="aftermath",
         title="after all of them",
         measured=(
-            f"{after['clients'] - before['clients']:+.0f} clients, {sockets:+.0f} sockets, "
-            f"{after['queue_bytes']:.0f} bytes waiting, "
-            f"{after['rss_mb'] - before['rss_mb']:+.1f} MiB; "
-            f"{tracebacks} tracebacks and {tokens} tokens in the log"
+            f"{more['clients']:+.0f} clients, {more['sockets']:+.0f} sockets, "
+            f"{after['queue_bytes']:.0f} bytes waiting, {more['rss_mb']:+.1f} MiB; "
+            f"{told['tracebacks']} tracebacks and {told['tokens']} tokens in the log"
         ),
         promise="nothing left, nothing told",
-        verdict=judge(is_kept),
-        figures={
-            "before": before,
-            "after": after,
-            "tracebacks": tracebacks,
-            "tokens": tokens,
-            **circumstances,
-        },
-    )
-
-
-def in_words(with_ms: Sequence[float], without_ms: Sequence[float], compared: Comparison) -> str:
-    """Return p99 without and with, their ratio and difference with intervals."""
-    typical = [sorted(values)[len(values) // 2] for values in (without_ms, with_ms)]
-    ratio, more = compared.ratio, compared.more_ms
-    ends = ["", ""]
-    if ratio.low is not None and more.low is not None:
-        ends = [
-            f" ({ratio.low:.2f} … {ratio.high:.2f})",
-            f" ({more.low:+.2f} … {more.high:+.2f})",
-        ]
-    return (
-        f"p99 {typical[0]:.1f} → {typical[1]:.1f} ms; × {ratio.value:.2f}{ends[0]}, "
-        f"{more.value:+.2f} ms{ends[1]}"
+        verdict=judge(is_clean and not any(told.values())),
+        figures={"before": before, "after": after, **told, **around},
     )

@@ -99,7 +99,7 @@ def test_a_payload_with_anything_wrong_gives_nothing(body: bytes, words: str) ->
 
 def test_a_payload_of_more_packets_than_allowed_is_refused() -> None:
     assert len(decode_payload(b"\x1e".join([b"3"] * 16), max_packets=16)) == 16
-    with pytest.raises(PayloadError, match="payload has 17 packets; at most 16 are taken"):
+    with pytest.raises(PayloadError, match="payload has 17 packets; at most 16 are allowed"):
         decode_payload(b"\x1e".join([b"3"] * 17), max_packets=16)
 
 

@@ -329,7 +329,7 @@ def test_the_101_accepts_the_key_of_the_rfc_and_no_extension() -> None:
     "name", ["Upgrade", "connection", "Sec-WebSocket-Extensions", "sec-websocket-protocol"]
 )
 def test_a_101_takes_no_header_that_negotiates(name: str) -> None:
-    with pytest.raises(ValueError, match="not the caller's to give"):
+    with pytest.raises(ValueError, match="set by the server itself"):
         switching_protocols(upgrade(), {name: "x"})
 
 

@@ -1,4 +1,4 @@
-"""Fixtures of the behaviours' tests: a stage whose steady phase goes on, and who lives on it."""
+"""Fixtures of the behaviours' tests: a run context in its steady phase, and users in it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from blackbox.process import GatewayProcess
 from living import Kept, Living
 from locust.env import Environment
 
-from loadtests.behaviours.stage import Stage
+from loadtests.behaviours.run_context import RunContext
 from loadtests.results import Phase
 from scenarios.schema import parse_scenario
 
@@ -29,7 +29,7 @@ symbols = 5
 zipf = 1.0
 """
 
-SetStage = Callable[[str], Stage]
+MakeContext = Callable[[str], RunContext]
 
 
 @pytest.fixture
@@ -40,15 +40,17 @@ def recorder(tmp_path: Path) -> Iterator[Kept]:
 
 
 @pytest.fixture
-def set_stage(recorder: Kept) -> SetStage:
-    """Return a stage for more of a scenario; its steady phase begins now."""
+def make_context(recorder: Kept) -> MakeContext:
+    """Return a run_context for more of a scenario; its steady phase begins now."""
 
-    def give(text: str) -> Stage:
+    def give(text: str) -> RunContext:
         scenario = parse_scenario(SCENARIO + text, path="behaviours.toml")
         now_ns = time.monotonic_ns()
         recorder.phases.begin(Phase.WARM_UP, now_ns)
         recorder.phases.begin(Phase.STEADY, now_ns)
-        return Stage(scenario=scenario, secret="x" * 32, recorder=recorder, t0_ns=recorder.t0_ns)
+        return RunContext(
+            scenario=scenario, secret="x" * 32, recorder=recorder, t0_ns=recorder.t0_ns
+        )
 
     return give
 
@@ -56,13 +58,13 @@ def set_stage(recorder: Kept) -> SetStage:
 @pytest.fixture
 def perform(
     start_gateway: Callable[..., GatewayProcess],
-) -> Iterator[Callable[[Stage], Living]]:
-    """Return what lets users live on a stage."""
+) -> Iterator[Callable[[RunContext], Living]]:
+    """Return what lets users live on a run_context."""
     environment = Environment(user_classes=[])
     living: list[Living] = []
 
-    def give(stage: Stage) -> Living:
-        living.append(Living(stage, environment))
+    def give(run_context: RunContext) -> Living:
+        living.append(Living(run_context, environment))
         return living[-1]
 
     yield give

@@ -12,12 +12,12 @@ from deadlines import DEADLINE_S
 from living import Kept, Living, wait_until
 
 from loadtests.behaviours.abuser import Abuser
-from loadtests.behaviours.stage import Stage
+from loadtests.behaviours.run_context import RunContext
 from loadtests.results import Event, LimitOutcome, Series
 
 StartGateway = Callable[..., GatewayProcess]
-SetStage = Callable[[str], Stage]
-Perform = Callable[[Stage], Living]
+MakeContext = Callable[[str], RunContext]
+Perform = Callable[[RunContext], Living]
 RIGHT = {LimitOutcome.ACCEPTED, LimitOutcome.REFUSED}
 WRONG = {LimitOutcome.FALSE_ACCEPT, LimitOutcome.FALSE_REFUSAL}
 
@@ -32,13 +32,13 @@ def decisions(recorder: Kept) -> Counter[str]:
 
 
 def test_at_the_edge_it_is_refused_just_before_and_let_in_just_after(
-    set_stage: SetStage, perform: Perform, start_gateway: StartGateway, recorder: Kept
+    make_context: MakeContext, perform: Perform, start_gateway: StartGateway, recorder: Kept
 ) -> None:
-    stage = set_stage(abuser(burst=8, edge=True))
+    run_context = make_context(abuser(burst=8, edge=True))
     gateway = start_gateway(
         GATEWAY_RATE_LIMIT=5, GATEWAY_RATE_WINDOW_SECONDS=0.5, GATEWAY_PING_WINDOW_SECONDS=0.5
     )
-    perform(stage)(Abuser, gateway)
+    perform(run_context)(Abuser, gateway)
     wait_until(lambda: len(recorder.outcomes(Event.RETRY)) >= 3)
     assert set(recorder.outcomes(Event.RETRY)) == {"accepted"}
     found = decisions(recorder)
@@ -50,11 +50,11 @@ def test_at_the_edge_it_is_refused_just_before_and_let_in_just_after(
 
 
 def test_the_users_limit_is_met_over_several_connections_and_outlives_them(
-    set_stage: SetStage, perform: Perform, start_gateway: StartGateway, recorder: Kept
+    make_context: MakeContext, perform: Perform, start_gateway: StartGateway, recorder: Kept
 ) -> None:
-    stage = set_stage(abuser(burst=14, connections=3, reconnects=1))
+    run_context = make_context(abuser(burst=14, connections=3, reconnects=1))
     gateway = start_gateway(GATEWAY_RATE_LIMIT=5, GATEWAY_USER_RATE_LIMIT=12)
-    perform(stage)(Abuser, gateway)
+    perform(run_context)(Abuser, gateway)
     wait_until(lambda: len(recorder.outcomes(Event.LIMIT)) >= 28)
     found = decisions(recorder)
     assert not WRONG & set(found)
@@ -82,7 +82,7 @@ def test_the_users_limit_is_met_over_several_connections_and_outlives_them(
     ids=["61", "59", "no limit of the user", "12 pings"],
 )
 def test_a_gateway_that_keeps_another_limit_than_it_announces_is_found(
-    set_stage: SetStage,
+    make_context: MakeContext,
     perform: Perform,
     start_gateway: StartGateway,
     recorder: Kept,
@@ -104,16 +104,16 @@ def test_a_gateway_that_keeps_another_limit_than_it_announces_is_found(
         heard(user, stamp_ns, payload)
 
     monkeypatch.setattr(Abuser, "welcomed", hear)
-    perform(set_stage(abuser(**settings)))(Abuser, start_gateway(**gateway_settings))
+    perform(make_context(abuser(**settings)))(Abuser, start_gateway(**gateway_settings))
     wait_until(lambda: wrong in recorder.outcomes(Event.LIMIT), 2 * DEADLINE_S)
 
 
 def test_a_connection_that_is_closed_for_its_refusals_is_no_error_and_comes_back(
-    set_stage: SetStage, perform: Perform, start_gateway: StartGateway, recorder: Kept
+    make_context: MakeContext, perform: Perform, start_gateway: StartGateway, recorder: Kept
 ) -> None:
-    stage = set_stage(abuser(burst=40))
+    run_context = make_context(abuser(burst=40))
     gateway = start_gateway(GATEWAY_RATE_LIMIT=5, GATEWAY_MAX_REFUSED_EVENTS=10)
-    perform(stage)(Abuser, gateway)
+    perform(run_context)(Abuser, gateway)
     wait_until(lambda: recorder.outcomes(Event.RECONNECT))
     found = decisions(recorder)
     assert found[LimitOutcome.ACCEPTED] >= 5

@@ -12,14 +12,14 @@ from blackbox.process import GatewayProcess
 from living import Kept, Living, wait_until
 
 from loadtests.behaviours.idle import Idle
-from loadtests.behaviours.stage import Stage
+from loadtests.behaviours.run_context import RunContext
 from loadtests.behaviours.storm import StormMember
-from loadtests.conducting.command_clock import CommandClock
+from loadtests.conducting.load_clock import CommandClock
 from loadtests.results import AttemptOutcome, EndOutcome, Event, Series
 
 StartGateway = Callable[..., GatewayProcess]
-SetStage = Callable[[str], Stage]
-Perform = Callable[[Stage], Living]
+MakeContext = Callable[[str], RunContext]
+Perform = Callable[[RunContext], Living]
 
 STORM = """
 [users.storm]
@@ -56,8 +56,8 @@ who = "idle"
 
 
 @contextmanager
-def clock_of(stage: Stage) -> Iterator[CommandClock]:
-    clock = CommandClock(stage)
+def clock_of(run_context: RunContext) -> Iterator[CommandClock]:
+    clock = CommandClock(run_context)
     try:
         yield clock
     finally:
@@ -65,13 +65,13 @@ def clock_of(stage: Stage) -> Iterator[CommandClock]:
 
 
 def test_a_storm_drops_without_a_word_and_returns_when_told(
-    start_gateway: StartGateway, set_stage: SetStage, perform: Perform, recorder: Kept
+    start_gateway: StartGateway, make_context: MakeContext, perform: Perform, recorder: Kept
 ) -> None:
-    gateway, stage = start_gateway(), set_stage(STORM)
-    live = perform(stage)
+    gateway, run_context = start_gateway(), make_context(STORM)
+    live = perform(run_context)
     users = [live(StormMember, gateway) for _ in range(3)]
     wait_until(lambda: all(user.connects for user in users))
-    with clock_of(stage):
+    with clock_of(run_context):
         wait_until(lambda: all(user.absence.is_ordered for user in users))
         assert not any(user.is_on for user in users)
         wait_until(lambda: all(user.connects == 2 and user.is_on for user in users))
@@ -86,14 +86,14 @@ def test_a_storm_drops_without_a_word_and_returns_when_told(
 
 
 def test_the_first_market_event_after_a_storm_ends_what_fresh_measures(
-    shared_gateway: StartGateway, set_stage: SetStage, perform: Perform, recorder: Kept
+    shared_gateway: StartGateway, make_context: MakeContext, perform: Perform, recorder: Kept
 ) -> None:
-    gateway, stage = shared_gateway(), set_stage(STORM)
-    user = perform(stage)(StormMember, gateway)
+    gateway, run_context = shared_gateway(), make_context(STORM)
+    user = perform(run_context)(StormMember, gateway)
     wait_until(lambda: user.connects)
-    with clock_of(stage):
+    with clock_of(run_context):
         wait_until(lambda: user.connects == 2 and not user.absence.is_ordered)
-    symbol = stage.symbols_of(user.user_id, 1)[0]
+    symbol = run_context.symbols_of(user.user_id, 1)[0]
     item = {"event": "price:update", "room": f"market-data:{symbol}"}
     gateway.publish({**item, "data": {"symbol": symbol, "price": 1}})
     wait_until(lambda: recorder.of(Series.STORM_FRESH))
@@ -101,13 +101,13 @@ def test_the_first_market_event_after_a_storm_ends_what_fresh_measures(
 
 
 def test_idle_users_hold_more_ask_and_let_go_on_command(
-    shared_gateway: StartGateway, set_stage: SetStage, perform: Perform, recorder: Kept
+    shared_gateway: StartGateway, make_context: MakeContext, perform: Perform, recorder: Kept
 ) -> None:
-    gateway, stage = shared_gateway(), set_stage(IDLE)
-    user = perform(stage)(Idle, gateway)
+    gateway, run_context = shared_gateway(), make_context(IDLE)
+    user = perform(run_context)(Idle, gateway)
     wait_until(lambda: user.connects)
     assert not recorder.of(Series.ACK)
-    with clock_of(stage):
+    with clock_of(run_context):
         wait_until(lambda: len(recorder.of(Series.ACK)) == 1 + 7)
         more = user._more_symbols
         assert len(more) == 3
@@ -117,10 +117,10 @@ def test_idle_users_hold_more_ask_and_let_go_on_command(
 
 
 def test_who_is_paused_is_measured_no_more_and_reads_on_when_told(
-    shared_gateway: StartGateway, set_stage: SetStage, perform: Perform, recorder: Kept
+    shared_gateway: StartGateway, make_context: MakeContext, perform: Perform, recorder: Kept
 ) -> None:
-    gateway, stage = shared_gateway(), set_stage("[users.idle]\ncount = 1\n")
-    user = perform(stage)(Idle, gateway)
+    gateway, run_context = shared_gateway(), make_context("[users.idle]\ncount = 1\n")
+    user = perform(run_context)(Idle, gateway)
     wait_until(lambda: recorder.of(Series.HEARTBEAT_GAP))
     user.pause()
     beats, before = len(recorder.of(Series.HEARTBEAT_GAP)), recorder.counted["received"]
@@ -131,20 +131,20 @@ def test_who_is_paused_is_measured_no_more_and_reads_on_when_told(
 
 
 def test_who_is_still_paused_at_the_end_is_owed_nothing(
-    shared_gateway: StartGateway, set_stage: SetStage, perform: Perform
+    shared_gateway: StartGateway, make_context: MakeContext, perform: Perform
 ) -> None:
-    gateway, stage = shared_gateway(), set_stage(STORM)
-    user = perform(stage)(StormMember, gateway)
+    gateway, run_context = shared_gateway(), make_context(STORM)
+    user = perform(run_context)(StormMember, gateway)
     wait_until(lambda: user.connects and user.account.owes_nothing({}))
     user.pause()
-    symbol = stage.symbols_of(user.user_id, 1)[0]
+    symbol = run_context.symbols_of(user.user_id, 1)[0]
     data = {"symbol": symbol, "price": 1}
     (told,) = gateway.publish(
         {"event": "price:update", "room": f"market-data:{symbol}", "data": data}
     )
-    stage.stop_requests(time.monotonic_ns())
+    run_context.stop_requests(time.monotonic_ns())
     assert not user.is_on
-    assert sum(row.lost for row in stage.ledger.close({told["stream"]: told["seq"]})) == 0
+    assert sum(row.lost for row in run_context.ledger.close({told["stream"]: told["seq"]})) == 0
 
 
 DRAINED = """
@@ -159,16 +159,16 @@ do = "terminate"
 @pytest.mark.parametrize("returns", [False, True], ids=["gone", "back"])
 def test_a_gateway_that_was_told_to_end_says_so_and_nothing_of_it_is_an_error(
     start_gateway: StartGateway,
-    set_stage: SetStage,
+    make_context: MakeContext,
     perform: Perform,
     recorder: Kept,
     returns: bool,
 ) -> None:
-    gateway, stage = start_gateway(), set_stage(DRAINED.replace("0 s", "500 ms"))
-    live = perform(stage)
+    gateway, run_context = start_gateway(), make_context(DRAINED.replace("0 s", "500 ms"))
+    live = perform(run_context)
     users = [live(Idle, gateway) for _ in range(2)]
     wait_until(lambda: all(user.connects for user in users))
-    steady_ns = stage.steady_ns()
+    steady_ns = run_context.steady_ns()
     assert steady_ns is not None
     wait_until(lambda: time.monotonic_ns() > steady_ns + 500_000_000)
     port = gateway.url.rpartition(":")[2]

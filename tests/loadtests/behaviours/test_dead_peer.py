@@ -10,14 +10,14 @@ from blackbox.process import GatewayProcess
 from living import Kept, Living, wait_until
 
 from loadtests.behaviours.dead_peer import DeadPeer
-from loadtests.behaviours.stage import Stage
+from loadtests.behaviours.run_context import RunContext
 from loadtests.oracles.dead_peers import EARLY_SLACK_NS, LATE_SLACK_NS, predict_band
 from loadtests.results import DeadPeerOutcome, Event, Series
 from scenarios.schema import DeadPeerKind
 
 StartGateway = Callable[..., GatewayProcess]
-SetStage = Callable[[str], Stage]
-Perform = Callable[[Stage], Living]
+MakeContext = Callable[[str], RunContext]
+Perform = Callable[[RunContext], Living]
 
 DEAD = '[users.dead_peer]\ncount = 1\nkinds = ["KIND"]\ndies_after = "200 ms"\n'
 MAX_SEND = "[gateway]\nGATEWAY_MAX_SEND_SECONDS = WAIT\n"
@@ -35,7 +35,7 @@ S = 1_000_000_000
 )
 def test_each_kind_of_dead_peer_is_noticed_within_its_band(
     shared_gateway: StartGateway,
-    set_stage: SetStage,
+    make_context: MakeContext,
     perform: Perform,
     recorder: Kept,
     kind: DeadPeerKind,
@@ -44,8 +44,8 @@ def test_each_kind_of_dead_peer_is_noticed_within_its_band(
     settings = {"GATEWAY_MAX_SEND_SECONDS": 1} if kind == "stalled" else QUICK
     gateway = shared_gateway(**settings)
     text = DEAD.replace("KIND", kind)
-    stage = set_stage(text + (MAX_SEND.replace("WAIT", "1") if kind == "stalled" else ""))
-    user = perform(stage)(DeadPeer, gateway)
+    run_context = make_context(text + (MAX_SEND.replace("WAIT", "1") if kind == "stalled" else ""))
+    user = perform(run_context)(DeadPeer, gateway)
     wait_until(lambda: recorder.outcomes(Event.DEAD_PEER))
     assert recorder.outcomes(Event.DEAD_PEER)[0] == DeadPeerOutcome.IN_BAND, recorder.of(series)
     assert recorder.of(series)[0] > 0.1 * S
@@ -54,20 +54,20 @@ def test_each_kind_of_dead_peer_is_noticed_within_its_band(
 
 
 def test_a_stalled_peer_whose_bytes_wait_too_long_is_late(
-    start_gateway: StartGateway, set_stage: SetStage, perform: Perform, recorder: Kept
+    start_gateway: StartGateway, make_context: MakeContext, perform: Perform, recorder: Kept
 ) -> None:
     gateway = start_gateway(GATEWAY_MAX_SEND_SECONDS=5)
-    stage = set_stage(DEAD.replace("KIND", "stalled") + MAX_SEND.replace("WAIT", "1"))
-    perform(stage)(DeadPeer, gateway)
+    run_context = make_context(DEAD.replace("KIND", "stalled") + MAX_SEND.replace("WAIT", "1"))
+    perform(run_context)(DeadPeer, gateway)
     wait_until(lambda: recorder.outcomes(Event.DEAD_PEER))
     assert recorder.outcomes(Event.DEAD_PEER) == [DeadPeerOutcome.LATE]
 
 
 def test_a_dead_peer_that_nobody_noticed_by_the_end_is_told(
-    shared_gateway: StartGateway, set_stage: SetStage, perform: Perform, recorder: Kept
+    shared_gateway: StartGateway, make_context: MakeContext, perform: Perform, recorder: Kept
 ) -> None:
-    gateway, stage = shared_gateway(), set_stage(DEAD.replace("KIND", "mute"))
-    user = perform(stage)(DeadPeer, gateway)
+    gateway, run_context = shared_gateway(), make_context(DEAD.replace("KIND", "mute"))
+    user = perform(run_context)(DeadPeer, gateway)
     assert isinstance(user, DeadPeer)
     wait_until(lambda: user._died_ns is not None)
     user.stop_requests(time.monotonic_ns() + 60 * S)

@@ -9,28 +9,28 @@ import pytest
 from blackbox.process import GatewayProcess
 from living import Kept, Living, wait_until
 
-from loadtests.behaviours.stage import Stage
+from loadtests.behaviours.measured_user import MOST_LEAKS
+from loadtests.behaviours.run_context import RunContext
 from loadtests.behaviours.trader import Trader
-from loadtests.behaviours.users import VirtualUser
-from loadtests.behaviours.witness import MOST_LEAKS
+from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.publication.payloads import PayloadMaker
 from loadtests.results import Event, LeakOutcome
 
 StartGateway = Callable[..., GatewayProcess]
-SetStage = Callable[[str], Stage]
-Perform = Callable[[Stage], Living]
+MakeContext = Callable[[str], RunContext]
+Perform = Callable[[RunContext], Living]
 
 TRADERS = '[users.trader]\ncount = 2\nsymbols = 1\nrequest_every = "60 s"\n'
 PRIVATE = ("order:created", "position:updated", "trade:executed", "balance:updated")
 
 
 def traders(
-    stage: Stage, live: Living, gateway: GatewayProcess, recorder: Kept
+    run_context: RunContext, live: Living, gateway: GatewayProcess, recorder: Kept
 ) -> tuple[VirtualUser, VirtualUser]:
     first, second = live(Trader, gateway), live(Trader, gateway)
     # Two subscriptions each, and then they are idle for the test's time.
     wait_until(lambda: recorder.counted.get("sent", 0) >= 6)
-    assert set(stage.trader_ids()) == {"vu-0", "vu-1"}
+    assert set(run_context.trader_ids()) == {"vu-0", "vu-1"}
     return first, second
 
 
@@ -41,11 +41,11 @@ def item(event: str, owner: str) -> dict[str, Any]:
 
 @pytest.fixture
 def scene(
-    set_stage: SetStage, perform: Perform, shared_gateway: StartGateway, recorder: Kept
+    make_context: MakeContext, perform: Perform, shared_gateway: StartGateway, recorder: Kept
 ) -> tuple[GatewayProcess, VirtualUser]:
-    stage = set_stage(TRADERS)
+    run_context = make_context(TRADERS)
     gateway = shared_gateway()
-    first, _ = traders(stage, perform(stage), gateway, recorder)
+    first, _ = traders(run_context, perform(run_context), gateway, recorder)
     return gateway, first
 
 

@@ -12,15 +12,15 @@ from living import Kept, Living, wait_until
 
 from loadtests.behaviours.churner import LONGEST, SHORTEST, Churner
 from loadtests.behaviours.never_reader import NeverReader
+from loadtests.behaviours.run_context import RunContext
 from loadtests.behaviours.slow_reader import SlowReader
-from loadtests.behaviours.stage import Stage
-from loadtests.behaviours.users import VirtualUser
+from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.endpoints import fetch_metrics
 from loadtests.results import Event, Series
 
 StartGateway = Callable[..., GatewayProcess]
-SetStage = Callable[[str], Stage]
-Perform = Callable[[Stage], Living]
+MakeContext = Callable[[str], RunContext]
+Perform = Callable[[RunContext], Living]
 
 CHURNER = '[users.churner]\ncount = 2\nsymbols = 1\nstay = "300 ms"\n'
 NEVER = '[users.never_reader]\ncount = 1\nsymbols = 2\nreceive_buffer = "4 KB"\n'
@@ -28,10 +28,10 @@ SLOW = NEVER.replace("never_reader", "slow_reader") + 'bytes_per_second = "2 KB"
 
 
 def test_a_churner_leaves_and_returns_at_planned_times(
-    shared_gateway: StartGateway, set_stage: SetStage, perform: Perform, recorder: Kept
+    shared_gateway: StartGateway, make_context: MakeContext, perform: Perform, recorder: Kept
 ) -> None:
-    gateway, stage = shared_gateway(), set_stage(CHURNER)
-    user = perform(stage)(Churner, gateway)
+    gateway, run_context = shared_gateway(), make_context(CHURNER)
+    user = perform(run_context)(Churner, gateway)
     wait_until(lambda: user.connects == 4)
     assert isinstance(user, Churner)
     assert recorder.outcomes(Event.RECONNECT) == [""] * 3
@@ -45,10 +45,10 @@ def test_a_churner_leaves_and_returns_at_planned_times(
 
 
 def test_two_churners_of_a_seed_do_not_leave_together(
-    shared_gateway: StartGateway, set_stage: SetStage, perform: Perform
+    shared_gateway: StartGateway, make_context: MakeContext, perform: Perform
 ) -> None:
-    gateway, stage = shared_gateway(), set_stage(CHURNER)
-    live = perform(stage)
+    gateway, run_context = shared_gateway(), make_context(CHURNER)
+    live = perform(run_context)
     draws = [live(Churner, gateway)._chance.random() for _ in range(2)]  # type: ignore[attr-defined]  # a churner's
     assert draws[0] != draws[1]
 
@@ -57,7 +57,7 @@ def has_paused(user: VirtualUser) -> bool:
     return user.client is not None and user.client._link is not None and user.client._link.is_paused
 
 
-def publish(gateway: GatewayProcess, stage: Stage, times: int, size: int) -> None:
+def publish(gateway: GatewayProcess, run_context: RunContext, times: int, size: int) -> None:
     """Publish long prices of every symbol, as many at once as the route takes."""
     items = [
         {
@@ -65,7 +65,7 @@ def publish(gateway: GatewayProcess, stage: Stage, times: int, size: int) -> Non
             "room": f"market-data:{symbol}",
             "data": {"symbol": symbol, "price": 1, "padding": "x" * size},
         }
-        for symbol in stage.scenario.market.names
+        for symbol in run_context.scenario.market.names
     ]
     for _ in range(times):
         gateway.publish(*items)
@@ -81,35 +81,35 @@ def conflated(gateway: GatewayProcess) -> float:
 )
 def test_who_does_not_keep_up_is_conflated_and_owes_nothing_to_the_record(
     start_gateway: StartGateway,
-    set_stage: SetStage,
+    make_context: MakeContext,
     perform: Perform,
     recorder: Kept,
     user_class: type[VirtualUser],
     text: str,
 ) -> None:
-    gateway, stage = start_gateway(), set_stage(text)
-    user = perform(stage)(user_class, gateway)
+    gateway, run_context = start_gateway(), make_context(text)
+    user = perform(run_context)(user_class, gateway)
     wait_until(lambda: has_paused(user))
-    publish(gateway, stage, times=40, size=8_000)
+    publish(gateway, run_context, times=40, size=8_000)
     wait_until(lambda: conflated(gateway) > 10)
-    stage.stop_requests(time.monotonic_ns())
+    run_context.stop_requests(time.monotonic_ns())
     assert not user.is_on
     assert not recorder.of(Series.PUSH_SERVICE)
     assert not recorder.of(Series.HEARTBEAT_GAP)
-    rows = stage.ledger.close({})
+    rows = run_context.ledger.close({})
     assert sum(row.lost for row in rows) == 0
     assert "errors" not in recorder.counted
 
 
 def test_a_slow_reader_reads_no_faster_than_it_says(
-    start_gateway: StartGateway, set_stage: SetStage, perform: Perform, recorder: Kept
+    start_gateway: StartGateway, make_context: MakeContext, perform: Perform, recorder: Kept
 ) -> None:
-    gateway, stage = start_gateway(), set_stage(SLOW)
-    user = perform(stage)(SlowReader, gateway)
+    gateway, run_context = start_gateway(), make_context(SLOW)
+    user = perform(run_context)(SlowReader, gateway)
     wait_until(lambda: has_paused(user))
     user._pushes.flush()
     began_s, before = time.monotonic(), recorder.counted["bytes_received"]
-    publish(gateway, stage, times=5, size=8_000)
+    publish(gateway, run_context, times=5, size=8_000)
     wait_until(lambda: time.monotonic() > began_s + 1.0)
     user._pushes.flush()
     took_s = time.monotonic() - began_s

@@ -36,7 +36,7 @@ def test_delays_are_read_back_and_what_was_taken_is_lost(tmp_path: Path) -> None
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line for line in document.read_text().splitlines() if line.startswith("| ●")]
     assert len(rows) == 9
-    assert any("exactly 7 lost | 7 lost, the proxy took 7" in row for row in rows)
+    assert any("exactly 7 lost | 7 lost, the proxy removed 7" in row for row in rows)
     assert "calibration 2 of 2: drops" in done.stderr
     assert "9 of 9 rows true" in done.stderr
 

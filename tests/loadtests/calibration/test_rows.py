@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from synthetic_run import ledger_row, make_run
 
-from gateway.contract import MarketEvent
+from gateway.contract import PRICE_EVENT
+from loadtests.calibration.calibrate import markdown
 from loadtests.calibration.delays import delay_rows
 from loadtests.calibration.freezes import require_within_steady
 from loadtests.calibration.loads import SYMBOLS, Load
@@ -17,14 +18,13 @@ from loadtests.calibration.pace import FULL, QUICK, Pace
 from loadtests.calibration.readings import TrialReading
 from loadtests.calibration.rig import TOLD_LATE_S, RigFailed
 from loadtests.calibration.rows import CalibrationRow, books_row
-from loadtests.calibration.table import markdown
 from loadtests.record.manifest import write_json
 from loadtests.results import VERDICT, Phase, Series
 from scenarios.schema import parse_scenario
 
 MS = 1_000_000
 PUBLISHED = 100
-LOAD = Load(steady_s=8, rates={MarketEvent.PRICE: 40.0}, subscribers=3)
+LOAD = Load(steady_s=8, rates={PRICE_EVENT: 40.0}, subscribers=3)
 ReadRun = Callable[..., TrialReading]
 
 
@@ -122,7 +122,7 @@ def test_rounds_that_were_not_set_in_time_are_left_out_and_too_few_are_no_readin
         del one[100]
     assert truths(delay_rows(Series.PUSH_SERVICE, found, FULL, {})) == [True] * 6
     del found[3][0.0]
-    with pytest.raises(RigFailed, match="100 ms was set in time in 3 rounds only"):
+    with pytest.raises(RigFailed, match="only 3 rounds measured 100 ms in time"):
         delay_rows(Series.PUSH_SERVICE, found, FULL, {})
 
 

@@ -94,4 +94,4 @@ def test_a_trial_that_does_not_exist_is_refused_with_those_that_do() -> None:
         check=False,
     )
     assert done.returncode == ExitCode.USAGE
-    assert f"no trial luck; there are {', '.join(TRIALS)}" in done.stderr
+    assert f"unknown trial luck; choose from {', '.join(TRIALS)}" in done.stderr

@@ -9,7 +9,7 @@ import pytest
 from loadtests.capacity.capacity_search import describe, judge
 from loadtests.capacity.search import Bound, Found
 from loadtests.results import ExitCode
-from scenarios.capacity import Capacity
+from scenarios.capacity_table import Capacity
 
 SEARCH = Capacity(
     of="publications",

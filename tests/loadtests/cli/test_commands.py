@@ -10,7 +10,7 @@ import jwt
 import pytest
 from deadlines import RUN_S
 
-from loadtests.cli.commands import _words_again
+from loadtests.cli.running import _words_again
 from loadtests.record.manifest import create_run_directory, write_json
 from loadtests.results import FORMAT_VERSION, MANIFEST
 from scenarios.schema import read_scenario
@@ -97,7 +97,7 @@ def test_a_token_without_a_secret_is_2(tidegate: Tidegate) -> None:
     ("user", "secret", "words"),
     [
         pytest.param("me", "s" * 31, "fewer than 32 bytes", id="a secret that is too short"),
-        pytest.param("you and me", "s" * 32, "no user id: 'you and me'", id="no user id"),
+        pytest.param("you and me", "s" * 32, "'you and me' is no user id", id="no user id"),
     ],
 )
 def test_a_token_that_no_gateway_takes_is_2(
@@ -134,8 +134,9 @@ def test_a_base_install_is_told_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from loadtests.cli import commands as cli
+    from loadtests.cli import options
 
-    monkeypatch.setattr(cli, "find_spec", lambda name: None if name == "locust" else object())
+    monkeypatch.setattr(options, "find_spec", lambda name: None if name == "locust" else object())
     monkeypatch.setattr(sys, "argv", ["tidegate", "run", str(SMOKE)])
     with pytest.raises(SystemExit) as caught:
         cli.main()

@@ -9,8 +9,7 @@ import pytest
 from blocks import block_scenario, make_block
 from rich.console import Console
 
-from loadtests.comparing.order import abba
-from loadtests.comparing.pair_runs import Contest, Outputs, run_contest
+from loadtests.comparing.pair_runs import Contest, Outputs, abba, run_contest
 from loadtests.results import COMPARISON, ExitCode
 from loadtests.supervision.gateway_command import GatewayCommand
 from loadtests.supervision.request import RunRefused, RunRequest
@@ -81,7 +80,7 @@ def test_what_six_pairs_leave_open_is_extended_once(tmp_path: Path) -> None:
     code = bench.compare(tmp_path, "push.p99 ratio <= 1.10")
     assert code == ExitCode.INCONCLUSIVE
     assert len(bench.asked) == 24
-    assert "undecided after 6 pairs: extended once, by 6 more" in bench.said
+    assert "undecided after 6 pairs: running 6 more, once" in bench.said
     assert (
         "push.p99 ratio <= 1.10"
         in json.loads(next((tmp_path / "runs").glob(f"*_compare_*/{COMPARISON}")).read_text())[
@@ -99,13 +98,13 @@ def test_an_interrupted_block_ends_the_comparison(tmp_path: Path) -> None:
 def test_a_block_that_never_began_ends_the_comparison(tmp_path: Path) -> None:
     bench = Bench(lambda name, place: 1.0, code=int(ExitCode.USAGE))
     assert bench.compare(tmp_path, "push.p99 ratio <= 1.10") == ExitCode.USAGE
-    assert "the comparison was ended: a block ended with exit code 2" in bench.said
+    assert "the comparison stopped: a block ended with exit code 2" in bench.said
 
 
 @pytest.mark.parametrize(
     ("pairs", "budgets", "words"),
     [
-        (5, "", "5 pairs give no 95 % interval; 6 are the fewest"),
+        (5, "", "5 pairs give no 95 % interval; use at least 6"),
         (6, "none.toml", "cannot be read"),
     ],
 )
@@ -122,4 +121,4 @@ def test_what_cannot_be_compared_is_refused_before_anything_runs(
 def test_a_ratio_too_near_to_one_is_warned_of_before_anything_runs(tmp_path: Path) -> None:
     bench = Bench(lambda name, place: 1.0, code=int(ExitCode.INTERRUPTED))
     bench.compare(tmp_path, "push.p99 ratio <= 1.01")
-    assert bench.said.startswith("warning: push.p99 ratio <= 1.01: changes under 3% are lost")
+    assert bench.said.startswith("warning: push.p99 ratio <= 1.01: two runs do not resolve")

@@ -15,9 +15,9 @@ from blackbox.target import Target
 from deadlines import DEADLINE_S, PROMPT_S
 
 from loadtests.conducting.run import Run
-from loadtests.health.clocks import read_clock_id
+from loadtests.health.clock_id import read_clock_id
 from loadtests.record.finisher import finish_run
-from loadtests.record.manifest import read_json
+from loadtests.record.manifest import create_run_directory, describe_run, read_json
 from loadtests.record.recording import SECOND_NS
 from loadtests.results import MANIFEST, Phase, RunStatus
 from scenarios.schema import Scenario, parse_scenario
@@ -76,20 +76,30 @@ def lost() -> list[str]:
 
 @pytest.fixture
 def run(tmp_path: Path, gateway: Target, scenario: Scenario, lost: list[str]) -> Iterator[Run]:
-    run = Run.begin(
+    unix_s = time.time()
+    directory = create_run_directory(tmp_path, scenario, unix_s, name=tmp_path / "run")
+    facts = describe_run(
         scenario,
-        directory=tmp_path / "run",
+        directory=directory,
         target_url=gateway.url,
-        secret=gateway.secret,
         welcome={"clock": read_clock_id(), "limits": {}, "heartbeatInterval": 5_000},
         users={"trader": 2},
-        user_ids=lambda: ["vu-1", "vu-2"],
         spawn_rate=50.0,
         load_s=1.4,
         command=["locust"],
         embedded_pid=os.getpid(),
+        clock_id=read_clock_id(),
+        unix_s=unix_s,
+    )
+    run = Run(
+        scenario,
+        directory,
+        facts,
+        secret=gateway.secret,
+        user_ids=lambda: ["vu-1", "vu-2"],
         on_lost=lost.append,
     )
+    run.start()
     yield run
     run.finish([], status=RunStatus.ABORTED, problems=[])
 
@@ -114,10 +124,10 @@ def published(run: Run) -> int:
 
 def test_a_run_publishes_drains_and_leaves_a_record_that_reads(run: Run) -> None:
     begun_s = (time.monotonic_ns() - run.t0_ns) // SECOND_NS
-    assert run.phase() is Phase.RAMP
+    assert run.phases.at(time.monotonic_ns()) is Phase.RAMP
     run.spawning_complete()
-    wait_for(lambda: run.phase() is Phase.WARM_UP)
-    wait_for(lambda: run.phase() is Phase.STEADY and published(run) > 100)
+    wait_for(lambda: run.phases.at(time.monotonic_ns()) is Phase.WARM_UP)
+    wait_for(lambda: run.phases.at(time.monotonic_ns()) is Phase.STEADY and published(run) > 100)
     asked: list[Mapping[str, int]] = []
 
     def is_settled(last_numbers: Mapping[str, int]) -> bool:
@@ -168,7 +178,7 @@ def test_no_token_stands_in_the_publishers_command_line_or_in_the_run_directory(
 ) -> None:
     run.spawning_complete()
     wait_for(lambda: published(run) > 0)
-    held = run._publisher
+    held = run.publisher.process
     assert held is not None
     words = Path(f"/proc/{held.pid}/cmdline").read_bytes().decode()
     assert "eyJ" not in words
@@ -183,12 +193,12 @@ def test_no_token_stands_in_the_publishers_command_line_or_in_the_run_directory(
 def test_a_publisher_that_is_killed_ends_the_run_and_is_told(run: Run, lost: list[str]) -> None:
     run.spawning_complete()
     wait_for(lambda: published(run) > 0)
-    held = run._publisher
+    held = run.publisher.process
     assert held is not None
     os.kill(held.pid, signal.SIGKILL)
     wait_for(lambda: lost)
     assert "the publisher was lost" in lost[0]
-    assert run.publisher_lost
+    assert run.publisher.is_lost
     run.drain(lambda _: True)
     run.finish([], status=RunStatus.ABORTED, problems=[])
     finish_run(run.directory)
@@ -209,7 +219,7 @@ def test_a_gateway_that_is_gone_leaves_the_publishers_numbers_and_a_problem(
 ) -> None:
     run.spawning_complete()
     wait_for(lambda: published(run) > 50)
-    monkeypatch.setattr(run, "_url", "http://127.0.0.1:1")
+    monkeypatch.setattr(run.publisher, "url", "http://127.0.0.1:1")
     last_numbers = run.drain(lambda _: True)
     assert last_numbers["trading"] > 0
     assert any("does not tell its last numbers" in p for p in manifest_of(run)["problems"])
@@ -217,9 +227,9 @@ def test_a_gateway_that_is_gone_leaves_the_publishers_numbers_and_a_problem(
 
 def test_a_second_spawning_complete_and_a_second_finish_change_nothing(run: Run) -> None:
     run.spawning_complete()
-    starts_ns = list(run._phases.starts_ns)
+    starts_ns = list(run.phases.starts_ns)
     run.spawning_complete()
-    assert run._phases.starts_ns == starts_ns
+    assert run.phases.starts_ns == starts_ns
     run.drain(lambda _: True)
     run.finish([], status=RunStatus.COMPLETE, problems=[])
     run.finish([], status=RunStatus.ABORTED, problems=["late"])

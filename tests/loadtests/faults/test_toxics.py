@@ -40,19 +40,19 @@ def test_what_is_described_as_json_is_read_back_as_it_was(toxic: Toxic) -> None:
 @pytest.mark.parametrize(
     ("description", "words"),
     [
-        ({"type": "lag"}, "'lag' is no toxic; use one of latency, bandwidth"),
-        ({}, "None is no toxic"),
-        ({"type": "latency"}, "latency lacks latency_ms"),
-        ({"type": "latency", "latency_ms": 1, "speed": 2}, "latency has no speed; it has"),
-        ({"type": "latency", "latency_ms": -1}, "latency_ms is -1; it is 0 or more"),
+        ({"type": "lag"}, "unknown toxic 'lag'; use one of latency, bandwidth"),
+        ({}, "unknown toxic None"),
+        ({"type": "latency"}, "latency needs latency_ms"),
+        ({"type": "latency", "latency_ms": 1, "speed": 2}, "latency has no speed; use"),
+        ({"type": "latency", "latency_ms": -1}, "latency_ms is -1; write 0 or more"),
         ({"type": "stall", "toxicity": 2}, "a share from 0 to 1"),
         ({"type": "stall", "stream": "sideways"}, "'sideways' is not a valid Stream"),
         ({"type": "bandwidth", "rate_kb_s": 0}, "use stall"),
-        ({"type": "slicer", "average_size": 3, "size_variation": 3}, "is over size_variation"),
-        ({"type": "drop", "events": ["a"], "count": 2, "of": 1}, "cannot be taken out of 1"),
+        ({"type": "slicer", "average_size": 3, "size_variation": 3}, "must exceed size_variation"),
+        ({"type": "drop", "events": ["a"], "count": 2, "of": 1}, "cannot remove 2 of 1 messages"),
         (
             {"type": "drop", "events": ["a"], "count": 0, "of": 1, "stream": "upstream"},
-            "stream is downstream",
+            "write stream downstream",
         ),
     ],
 )

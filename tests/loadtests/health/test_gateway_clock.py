@@ -94,7 +94,7 @@ def test_a_question_that_fails_leaves_the_last_answer() -> None:
     ("answer", "words"),
     [
         (None, NO_STAMPS),
-        (Unreachable("h", "away"), "one-way times: the gateway's clock is another: "),
+        (Unreachable("h", "away"), "one-way times: the gateway has another clock: "),
         (ValueError("an answer before its question"), "before its question"),
     ],
     ids=["no stamps", "nobody there", "impossible"],

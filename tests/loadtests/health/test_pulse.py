@@ -8,7 +8,7 @@ import gevent
 import pytest
 from deadlines import DEADLINE_S
 
-from loadtests.health.probes import GeneratorProbe
+from loadtests.health.generator_probe import GeneratorProbe
 from loadtests.health.pulse import NO_SHARE, Pulse
 from loadtests.record.finisher import finish_run
 from loadtests.record.manifest import write_json

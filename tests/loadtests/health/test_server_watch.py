@@ -16,8 +16,8 @@ import psutil
 import pytest
 from deadlines import DEADLINE_S
 
-from loadtests.health.server_watch import NICENESS, WatchLost
-from loadtests.health.watching import ServerWatch
+from loadtests.health.server_watch import ServerWatch
+from loadtests.health.server_watch_process import NICENESS, WatchLost
 
 SECOND_NS = 1_000_000_000
 
@@ -48,7 +48,7 @@ def the_only_child() -> psutil.Process:
     (child,) = [
         one
         for one in psutil.Process().children()
-        if "loadtests.health.server_watch" in one.cmdline()
+        if "loadtests.health.server_watch_process" in one.cmdline()
     ]
     return child
 

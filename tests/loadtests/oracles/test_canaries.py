@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from gateway.contract import ORDER
 from loadtests.oracles.canaries import canary, owner_of, private_field_of
 
 ENVELOPE = {"seq": 3, "prevSeq": 2, "ts": 1, "srcTs": 1, "timestamp": "t"}
@@ -33,7 +34,7 @@ def test_a_canary_tells_whose_an_event_is(
 
 def test_a_user_id_of_any_character_comes_back_whole() -> None:
     user_id = "A.z_0@|+=-"
-    payload = {"order": {"clientOrderId": canary("order", user_id, 7)}}
+    payload = {"order": canary(ORDER, user_id, 7)}
     assert owner_of("order:created", payload) == user_id
 
 

@@ -7,9 +7,10 @@ import pytest
 from blackbox.target import Target
 from deadlines import DEADLINE_S
 
+from gateway.contract import LimitName
 from loadtests.health.target import fetch_clock_offset
 from loadtests.plan.preflight import (
-    connection_limit,
+    event_limit,
     heartbeat_problem,
     limits_exceeded,
 )
@@ -78,9 +79,9 @@ def test_another_heartbeat_than_the_scenarios_is_said(smoke: Scenario) -> None:
 
 
 def test_the_connection_limit_is_read_in_nanoseconds() -> None:
-    assert connection_limit({"limits": LIMITS}) == (60, 60_000_000_000)
-    assert connection_limit({"limits": {}}) is None
-    assert connection_limit({}) is None
+    assert event_limit({"limits": LIMITS}, LimitName.CONNECTION) == (60, 60_000_000_000)
+    assert event_limit({"limits": {}}, LimitName.CONNECTION) is None
+    assert event_limit({}, LimitName.CONNECTION) is None
 
 
 def test_the_offset_of_our_own_clock_is_nothing_within_its_error(gateway: Target) -> None:

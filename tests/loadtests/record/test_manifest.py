@@ -9,12 +9,12 @@ from loadtests.record.manifest import (
     create_run_directory,
     describe_commit,
     describe_host,
+    describe_run,
     describe_versions,
     find_run,
     read_json,
     write_json,
 )
-from loadtests.record.run_facts import describe_run
 from loadtests.results import MANIFEST, SCENARIO
 from scenarios.schema import Scenario, read_scenario
 

@@ -52,11 +52,11 @@ def test_by_default_it_is_this_projects() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("/", "is no checkout: it holds no gateway/__main__.py"),
-        ("none.whl", "is not there"),
-        ("no-such-program --serve", "starts nothing: name a checkout, a wheel, or a command"),
-        ("'half", "is no command: No closing quotation"),
-        ("", "starts nothing"),
+        ("/", "is not a checkout: it has no gateway/__main__.py"),
+        ("none.whl", "does not exist"),
+        ("no-such-program --serve", "is not an executable: name a checkout, a wheel, or a command"),
+        ("'half", "is not a command: No closing quotation"),
+        ("", "is not an executable"),
     ],
 )
 def test_what_starts_nothing_is_answered_with_what_would(text: str, words: str) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from deadlines import until
 
-from loadtests.supervision.oversight import Oversight
+from loadtests.results import CutBy
+from loadtests.supervision.oversight import Cut, Oversight
 from loadtests.supervision.profiling import PROFILE, Profile
 from scenarios.model import Policy
 from scenarios.schema import Scenario, read_scenario
@@ -55,21 +56,24 @@ def profiler(folder: Path, script: str) -> str:
 
 def test_a_gross_breach_ends_the_load_and_says_why(smoke: Scenario, tmp_path: Path) -> None:
     oversight = overseer(smoke, tmp_path)
-    assert [oversight.look(slow(t_s)) for t_s in (9.0, 10.0)] == ["", ""]
-    assert oversight.look(slow(11.0)).startswith("a budget was broken grossly: push p99 was 900 ms")
+    assert [oversight.look(slow(t_s)) for t_s in (9.0, 10.0)] == [None, None]
+    cut = oversight.look(slow(11.0))
+    assert cut is not None
+    assert cut.by is CutBy.GROSS_BREACH
+    assert cut.reason.startswith("a budget was broken grossly: push p99 was 900 ms")
 
 
 def test_the_policy_never_lets_it_go_on(smoke: Scenario, tmp_path: Path) -> None:
     patient = replace(smoke, policy=Policy(abort="never"))
     oversight = overseer(patient, tmp_path)
-    assert [oversight.look(slow(t_s)) for t_s in range(9)] == [""] * 9
+    assert [oversight.look(slow(t_s)) for t_s in range(9)] == [None] * 9
 
 
 def test_a_load_ends_when_its_longest_duration_is_over(smoke: Scenario, tmp_path: Path) -> None:
     oversight = overseer(smoke, tmp_path, max_duration_s=20.0)
-    assert oversight.look({"t_s": 19.9, "phase": "steady"}) == ""
-    assert oversight.look({"t_s": 20.0, "phase": "steady"}) == (
-        "the load had gone on for 20 s, as long as --max-duration allows"
+    assert oversight.look({"t_s": 19.9, "phase": "steady"}) is None
+    assert oversight.look({"t_s": 20.0, "phase": "steady"}) == Cut(
+        CutBy.MAX_DURATION, "the load had gone on for 20 s, as long as --max-duration allows"
     )
 
 

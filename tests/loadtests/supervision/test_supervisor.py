@@ -156,7 +156,7 @@ def test_a_target_that_nobody_answers_at_is_refused_in_words(
     tmp_path: Path, console: Console
 ) -> None:
     request = RunRequest(scenario=SMOKE, runs=tmp_path, target="http://127.0.0.1:1")
-    with pytest.raises(RunRefused, match="cannot be reached"):
+    with pytest.raises(RunRefused, match="is unreachable"):
         run_supervised(request, {"JWT_SECRET": "s" * 32}, console)
 
 
@@ -175,7 +175,7 @@ def test_a_folder_where_no_run_can_be_written_is_refused_in_words(
 ) -> None:
     (tmp_path / "file").write_text("")
     request = RunRequest(scenario=SMOKE, runs=tmp_path / "file")
-    with pytest.raises(RunRefused, match=r"no run can be written under .*--runs"):
+    with pytest.raises(RunRefused, match=r"is not writable: .*--runs"):
         run_supervised(request, os.environ, console)
 
 

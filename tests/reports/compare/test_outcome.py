@@ -151,7 +151,7 @@ def test_a_pair_whose_generator_was_in_bad_health_is_left_out(same: Sides, tmp_p
     assert found.pairs == 5
     assert [run_id for run_id, _ in found.excluded] == [find_runs([head])[2].name]
     assert found.verdict is INVALID
-    assert any("1 of 6 pairs had a generator in bad health" in words for words in found.reasons)
+    assert any("1 of 6 pairs have invalid times" in words for words in found.reasons)
 
 
 def test_a_folder_that_holds_no_run_is_said(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""A gateway seen from outside: where it is, our own process of it, a client that hides no frame."""
+"""Black-box access to a gateway: its address, its process, and a client that shows all frames."""

@@ -1,4 +1,4 @@
-"""A Socket.IO client on a plain socket: what goes out is what the test wrote."""
+"""A Socket.IO client on a plain socket, which sends exactly the bytes of the test."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Refused(Exception):  # noqa: N818 - an answer that tests ask for
 
 
 class RawClient:
-    """A WebSocket to ``/socket.io/`` on a plain socket: what goes out is what the test wrote."""
+    """A WebSocket to ``/socket.io/`` on a plain socket, which sends exactly the test's bytes."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class RawClient:
         return packet
 
     def read_message(self) -> str:
-        """Return the next packet that says something: no ping, no noop."""
+        """Return the next packet that is neither a ping nor a noop."""
         while (packet := self.read_packet()) in {"2", "6"}:
             pass
         return packet
@@ -161,7 +161,7 @@ class RawClient:
         self.send_frame(packet.encode())
 
     def connect(self, auth: object = None) -> dict[str, Any]:
-        """Send CONNECT and return the welcome, which must be the first event of all."""
+        """Send CONNECT and return the welcome, which must be the first event."""
         self.send_packet("40" if auth is None else "40" + json.dumps(auth))
         packet = self.read_message()
         if packet.startswith("44"):
@@ -214,9 +214,9 @@ class RawClient:
         return error
 
     def received(self, *names: str) -> list[tuple[str, Any]]:
-        """Return what has come up to now: what was sent behind it all has arrived.
+        """Return everything sent to this client so far, by waiting for a later message.
 
-        Lossless messages may pass market data that waits, so one is sent in each lane.
+        Lossless messages may overtake queued market data, so each lane gets a message.
         """
         fence = f"FENCE-{secrets.token_hex(4).upper()}"
         self.target.publish(
@@ -246,5 +246,5 @@ class RawClient:
                 return ended.code
 
     def close(self) -> None:
-        """Let go of the socket without a word."""
+        """Close the socket without a close frame."""
         self.socket.close()

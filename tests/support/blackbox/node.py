@@ -15,7 +15,7 @@ Line = dict[str, Any]
 
 
 class NodeClient:
-    """A Node process that reads commands and prints what its client meets.
+    """A Node process that reads commands and prints what its client receives.
 
     Args:
         script: the script that speaks this protocol; its head describes it.
@@ -66,7 +66,7 @@ class NodeClient:
         self.lines.extend(json.loads(line) for line in whole)
 
     def end(self) -> None:
-        """Close the client and see the process leave by itself; end it when it does not."""
+        """Close the client and wait for its process to exit; end it when it does not."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:

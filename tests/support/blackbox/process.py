@@ -1,4 +1,4 @@
-"""``python -m gateway`` as a process of the suite's own."""
+"""``python -m gateway`` as a process that the suite starts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OURS: Final = ("GATEWAY_", "JWT_", "NODE_ENV", "CLIENT_URL", "PORT", "HOST", "R
 
 
 class GatewayProcess(Target):
-    """``python -m gateway`` of our own, with its log; ``command`` may put it somewhere else."""
+    """A process of ``python -m gateway`` and its log; ``command`` may start it differently."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class GatewayProcess(Target):
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
-        """Ask the gateway to end, and return its exit code."""
+        """Tell the gateway to stop, and return its exit code."""
         self.process.send_signal(how)
         try:
             return self.process.wait(2 * DEADLINE_S)
@@ -80,7 +80,7 @@ class GatewayProcess(Target):
             self.kill()
 
     def kill(self) -> None:
-        """End it without asking; a process that has ended already is left alone."""
+        """Kill the process, unless it has ended already."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait(DEADLINE_S)

@@ -1,4 +1,4 @@
-"""A gateway that is running somewhere, and what a feed or a browser may ask of it over HTTP."""
+"""A running gateway, and the HTTP requests that a feed or a browser may send to it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Answer:
 
 
 class Target:
-    """A gateway that is running somewhere, and the secret that it trusts."""
+    """A running gateway and its secret."""
 
     def __init__(self, url: str, secret: str) -> None:
         self.url = url
@@ -52,7 +52,7 @@ class Target:
         algorithm: str = "HS256",
         **claims: object,
     ) -> str:
-        """Sign a token: for a user of its own unless told whose; ``None`` leaves a claim out."""
+        """Return a signed token, by default for a new user; ``None`` leaves a claim out."""
         if sub == "":
             sub = f"user-{next(_user_numbers)}-{secrets.token_hex(3)}"
         if sub is not None:
@@ -71,7 +71,7 @@ class Target:
         body: object = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Ask over HTTP; a body that is neither bytes nor None goes as JSON."""
+        """Send an HTTP request; a body that is neither bytes nor None is sent as JSON."""
         sent = {} if token is None else {"Authorization": f"Bearer {token}"}
         sent |= headers or {}
         if body is not None and not isinstance(body, bytes):
@@ -89,7 +89,7 @@ class Target:
         return self.request("GET", path, **options)
 
     def publish(self, *items: Mapping[str, object]) -> Any:
-        """Publish as a feed would, and return the list of ``published``."""
+        """Publish like a feed, and return the list of ``published``."""
         body: object = items[0] if len(items) == 1 else list(items)
         token = self.token("feed", scope="publish")
         answer = self.request("POST", PUBLISH_PATH, token=token, body=body)
@@ -99,7 +99,7 @@ class Target:
 
 
 def wait_for(happened: Callable[[], object], timeout_s: float = DEADLINE_S) -> None:
-    """Look again and again until it has happened; fail when the deadline has passed."""
+    """Poll until a condition holds; fail after the deadline."""
     deadline = time.monotonic() + timeout_s
     while not happened():
         assert time.monotonic() < deadline, f"{happened} did not happen within {timeout_s} s"

@@ -1,6 +1,6 @@
-"""Traps of the stock transport, each as a check that a server either passes or falls into.
+"""Traps of the stock transport: each is a check that a server passes or falls into.
 
-A check takes the classes under test, starts a server of its own, and raises
-:class:`traps.proof.Trapped` at the one place where the trap shows; anything else that it raises
-is a fault of the check.
+A check takes the classes under test and starts a server of its own. It raises
+:class:`traps.proof.Trapped` only when the server shows the trap; any other exception is an error
+of the check.
 """

@@ -1,4 +1,4 @@
-"""Traps in what a message may carry."""
+"""Traps in the content of messages."""
 
 from __future__ import annotations
 

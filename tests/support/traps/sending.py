@@ -1,4 +1,4 @@
-"""Traps of what waits to be sent, and of what it costs to leave."""
+"""Traps of queued bytes and of the cost of a disconnect."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _server(transport: Transport, **settings: Any) -> Any:
 
 
 async def check_bytes_that_wait_are_bounded(transport: Transport) -> None:
-    """A client that never reads, but answers pings, is closed when too much waits for it."""
+    """A client that never reads, but answers pings, is closed when too much is queued for it."""
     server = _server(transport, **PINGING, max_send_bytes=262_144, max_send_age=60.0)
     async with serve(server) as address, RawPeer.websocket(address, receive_buffer=NARROW) as peer:
         await peer.connect()
@@ -39,13 +39,13 @@ async def check_bytes_that_wait_are_bounded(transport: Transport) -> None:
 
 
 async def check_the_age_of_what_waits_is_bounded(transport: Transport) -> None:
-    """A little that nobody reads is enough, when it has waited too long."""
+    """A client that never reads is closed when few bytes are queued for too long."""
     server = _server(transport, **PINGING, max_send_bytes=64_000_000, max_send_age=0.5)
     async with serve(server) as address, RawPeer.websocket(address, receive_buffer=NARROW) as peer:
         await peer.connect()
         for _ in range(500):  # 8 MB
             await server.emit("block", BLOCK)
-        with demanded("what waits for a client that does not read grows old"):
+        with demanded("bytes queued for a client that does not read grow old"):
             await poll_until(lambda: not sessions(server), "closed", 0.5 + PROMPT_S)
 
 
@@ -63,7 +63,7 @@ async def check_a_client_that_does_not_read_can_be_closed(transport: Transport) 
 
 
 async def check_leaving_costs_the_same_among_many(transport: Transport) -> None:
-    """One disconnect among 4,000 clients, each in a room of its own, as among 250."""
+    """A disconnect takes as long among 4,000 clients with a room each as among 250."""
     few, many = [await _time_disconnects(transport, clients) for clients in (250, 4_000)]
     demand(many < 4 * few, f"16 times the clients, {many / few:.1f} times the cost of leaving")
 

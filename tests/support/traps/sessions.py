@@ -1,4 +1,4 @@
-"""Traps about who is connected, and who only seems to be."""
+"""Traps of clients that are connected, or only seem to be."""
 
 from __future__ import annotations
 
@@ -58,7 +58,10 @@ async def _check_a_failed_connect_handler(transport: Transport, packet: str) -> 
         received = await peer.read_until(b"44{", PROMPT_S / 2)
         await server.emit("for clients only")
         received += await peer.read_until(b"for clients only", QUIET_S)
-        demand(b"for clients only" not in received, "who failed to connect receives broadcasts")
+        demand(
+            b"for clients only" not in received,
+            "a client that failed to connect receives broadcasts",
+        )
         demand(b"40{" not in received, "the handler failed and the client is connected")
         demand(not participants(server), "a client whose connect handler failed is in the room")
 
@@ -106,7 +109,7 @@ async def check_a_client_cannot_call_the_disconnect_handler(transport: Transport
     await _count_handler_calls(transport, "disconnect")
 
 
-async def check_packets_behind_a_close_are_nobodys(transport: Transport) -> None:
+async def check_packets_after_a_close_are_ignored(transport: Transport) -> None:
     server = echo_namespaces(transport, **PATIENT)
     async with serve(server) as address, RawPeer.websocket(address) as peer:
         await peer.open_session()
@@ -116,7 +119,7 @@ async def check_packets_behind_a_close_are_nobodys(transport: Transport) -> None
         await demand_empty(server)
 
 
-async def check_packets_behind_a_close_in_one_body_are_nobodys(transport: Transport) -> None:
+async def check_packets_after_a_close_in_one_body_are_ignored(transport: Transport) -> None:
     server = echo_namespaces(transport, **PATIENT)
     async with serve(server) as address, HttpPeer.to(address) as peer:
         sid = await peer.open_polling()
@@ -177,8 +180,8 @@ CHECKS = [
     check_a_lone_surrogate_in_the_token_connects_nobody,
     check_a_client_cannot_call_the_connect_handler,
     check_a_client_cannot_call_the_disconnect_handler,
-    check_packets_behind_a_close_are_nobodys,
-    check_packets_behind_a_close_in_one_body_are_nobodys,
+    check_packets_after_a_close_are_ignored,
+    check_packets_after_a_close_in_one_body_are_ignored,
     check_a_kick_closes_the_transport,
     check_events_of_a_client_are_handled_in_order,
     check_what_a_connect_handler_emits_follows_connect,

@@ -1,0 +1,1 @@
+"""Limits of connections, users and addresses. Pure: the time is an argument."""

@@ -1,0 +1,57 @@
+"""``UserWindows``: the rolling window of each user, shared by the user's connections."""
+
+from __future__ import annotations
+
+from gateway.limits.quota import Quota
+from gateway.limits.rolling_window import RollingWindow
+
+
+class UserWindows:
+    """The rolling windows of users, kept for a while after a user's last connection.
+
+    Args:
+        quota: the quota of a user over all connections.
+        retention_ns: how long a window is kept after the user's last connection, ns. A window
+            that still has events is kept longer.
+    """
+
+    def __init__(self, quota: Quota, retention_ns: int) -> None:
+        self._quota = quota
+        self._retention_ns = retention_ns
+        self._windows: dict[str, RollingWindow] = {}
+        self._holders: dict[str, int] = {}
+        self._idle_since_ns: dict[str, int] = {}  # longest idle first
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def acquire(self, user_id: str) -> RollingWindow:
+        """Return a user's window for a new connection. ``release`` must be called at its end."""
+        self._idle_since_ns.pop(user_id, None)
+        self._holders[user_id] = self._holders.get(user_id, 0) + 1
+        window = self._windows.get(user_id)
+        if window is None:
+            window = self._windows[user_id] = RollingWindow(*self._quota)
+        return window
+
+    def release(self, user_id: str, now_ns: int) -> None:
+        """Note the end of a user's connection.
+
+        Raises:
+            KeyError: the user has no connection.
+        """
+        self._holders[user_id] -= 1
+        if self._holders[user_id] == 0:
+            del self._holders[user_id]
+            self._idle_since_ns[user_id] = now_ns
+
+    def sweep(self, now_ns: int) -> None:
+        """Forget users after the retention, if their window is empty."""
+        past: list[str] = []
+        for user_id, since_ns in self._idle_since_ns.items():
+            if since_ns + self._retention_ns > now_ns:
+                break
+            if self._windows[user_id].empty_at(now_ns):
+                past.append(user_id)
+        for user_id in past:
+            del self._idle_since_ns[user_id], self._windows[user_id]

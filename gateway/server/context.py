@@ -1,0 +1,75 @@
+"""``Context``: the parts of the gateway that connections, handlers, routes and ticks share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.expiry import ExpiryWheel
+from gateway.limits.address_admission import AddressAdmission
+from gateway.limits.event_limiter import EventLimiter
+from gateway.limits.quota import EventQuotas
+from gateway.limits.user_connections import UserConnections
+from gateway.limits.user_windows import UserWindows
+from gateway.metrics import GatewayMetrics
+from gateway.server.broadcast import Broadcaster
+from gateway.server.clock import Clock
+from gateway.session import Sessions
+from gateway.settings import Settings
+from gateway.streams import Streams
+from gateway.subscriptions import Subscriptions
+from gateway.transport import SocketServer
+
+
+@dataclass(kw_only=True, slots=True)
+class Context:
+    """The shared parts of the gateway: settings, clock, transport, and the tables of clients.
+
+    Attributes:
+        limits: the enforced limits, as the welcome event lists them.
+        count_changed: whether the number of clients has changed since it was last told.
+    """
+
+    settings: Settings
+    clock: Clock
+    metrics: GatewayMetrics
+    transport: SocketServer
+    broadcaster: Broadcaster
+    sessions: Sessions
+    subscriptions: Subscriptions
+    user_connections: UserConnections
+    quotas: EventQuotas
+    user_windows: UserWindows
+    addresses: AddressAdmission
+    streams: Streams
+    expiries: ExpiryWheel
+    limits: dict[str, Any]
+    count_changed: bool = False
+
+    def limiter_for(self, user_id: str) -> EventLimiter:
+        """Return the limiter of a new connection, with its user's window."""
+        return EventLimiter(self.quotas, self.user_windows.acquire(user_id))
+
+    def sweep(self) -> None:
+        """Forget users and addresses whose retention has passed."""
+        now_ns = self.clock.monotonic_ns()
+        self.user_windows.sweep(now_ns)
+        self.streams.sweep(now_ns)
+        self.addresses.sweep(now_ns)
+
+    def connection_entries(self) -> dict[str, int]:
+        """Return the number of entries of each table of connections."""
+        return {
+            "sessions": len(self.sessions),
+            "subscriptions": len(self.subscriptions),
+            "user_connections": len(self.user_connections),
+            "expiries": len(self.expiries),
+        }
+
+    def user_entries(self) -> dict[str, int]:
+        """Return the number of entries of each table of users and addresses."""
+        return {
+            "user_windows": len(self.user_windows),
+            "user_streams": self.streams.user_count(),
+            "addresses": len(self.addresses),
+        }

@@ -1,0 +1,263 @@
+"""``MeasuredUser``: a user whose deliveries, requests and heartbeats are recorded.
+
+It judges nothing: deliveries go to the ledger, heartbeats to their oracle, spans and events to
+the recorder. ``virtual_user`` and the behaviours say what a user does.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, ClassVar, Final
+
+from locust.env import Environment
+
+from gateway.contract import PRICE_EVENT, ErrorCode, ServerEvent
+from loadtests.behaviours.run_context import RunContext
+from loadtests.connection.calls import Reply
+from loadtests.connection.protocol.handshake import parse_target
+from loadtests.errors import ClientError, ConnectionClosed
+from loadtests.oracles.heartbeats import HeartbeatOracle
+from loadtests.oracles.ledger import ACCOUNTED, BY_SYMBOL, market_stream_of
+from loadtests.plan.addresses import source_address
+from loadtests.reading.accounts import FastPathAccount
+from loadtests.reading.push_records import is_sampled
+from loadtests.reading.staleness import is_watched
+from loadtests.record.recording import Recorder
+from loadtests.results import Event, LeakOutcome, LimitOutcome, Series
+from loadtests.user import SocketIOUser
+
+_NS_PER_MS: Final = 1_000_000
+_NS_PER_US: Final = 1_000
+MOST_LEAKS: Final = 100
+"""Leaked events that are kept whole for each user: a broken gateway may send very many."""
+
+
+class MeasuredUser(SocketIOUser):
+    """A user of a scenario, as far as it is observed.
+
+    Attributes:
+        run_context: shared by all users. It is set on the class when a run begins, as Locust
+            sets ``host``.
+        group: the behaviour's name in scenarios and results.
+        is_well_behaved: whether it keeps all rules. Failures of other users are no errors.
+        is_measured: whether its latencies, acknowledgements and heartbeats are recorded. Users
+            that are not well-behaved or were ever paused are not measured.
+        index: its place among the users of the scenario, from 0.
+        user_id: ``sub`` of its token.
+        is_on: whether it is connected and has received its welcome.
+        due_ns: intended start of its session, monotonic; None when it was not planned.
+    """
+
+    abstract = True
+    run_context: ClassVar[RunContext]
+    group: ClassVar[str] = ""
+    is_well_behaved: ClassVar[bool] = True
+    # Defaults that most users never change are class attributes. An instance with more than 30
+    # attributes of its own stops sharing their names: 1.3 KB instead of 0.3 KB.
+    _fresh_since_ns: int | None = None
+    _leaks: int = 0
+
+    def __init__(self, environment: Environment, index: int, due_ns: int | None) -> None:
+        super().__init__(environment)
+        self.index, self.due_ns = index, due_ns
+        self.user_id = f"vu-{self.index}"
+        self.is_on = False
+        self._fast_path.owner = len(self.run_context.users) - 1
+        self.account = FastPathAccount(self.user_id, self.group, self._fast_path)
+        self.account.on_leak = self._note_leak
+        self.run_context.ledger.keep(self.account)
+        self.heartbeat: HeartbeatOracle | None = None
+        self.is_measured = self.is_well_behaved
+        self._pushes.intake.is_sampled = is_sampled
+        self._pushes.record(self.run_context.pushes)
+        self._recorder.draw_from(self._pushes.flush)
+        if self._is_watched():
+            self.run_context.pushes.prices.watch(self._fast_path.owner, self.account)
+            self._recorder.draw_from(self.run_context.pushes.ask_staleness)
+
+    def source_address(self) -> str | None:
+        """Return the address to connect from: one for each 50 users on loopback."""
+        return source_address(parse_target(str(self.host)).host, self.index)
+
+    def close_heartbeat(self, now_ns: int) -> None:
+        """Count the heartbeats missed since the last one."""
+        if self.heartbeat is not None and self.is_on:
+            before = self.heartbeat.missed
+            self._note_missed(self.heartbeat.close(now_ns) - before, now_ns, None)
+
+    def request(self, event: str, payload: object = None, intended_ns: int | None = None) -> None:
+        """Send a request that is expected to succeed, and time it. A refusal is an error.
+
+        Args:
+            event: its name.
+            payload: None sends none.
+            intended_ns: when it was due, monotonic; None means now.
+
+        Raises:
+            ClientError: the connection ended.
+        """
+        self._recorder.count("offered")
+        try:
+            reply = self.call(event, payload, intended_ns=intended_ns)
+        except ConnectionClosed:
+            raise
+        except ClientError as error:
+            if self.is_measured:
+                self.note_error(type(error).__name__, f"{event}: {error}")
+            return
+        self._recorder.count("sent")
+        if not self.is_measured:
+            return
+        self._recorder.span(Series.SCHEDULE_DELAY, reply.schedule_delay_ns, reply.sent_ns)
+        refusal = refusal_of(reply)
+        if refusal is None:
+            self._recorder.span(Series.ACK, reply.response_ns, reply.done_ns)
+            self._recorder.span(Series.ACK_SERVICE, reply.service_ns, reply.done_ns)
+        elif refusal.get("code") == ErrorCode.RATE_LIMIT_EXCEEDED:
+            self.note(Event.LIMIT, reply.done_ns, LimitOutcome.NEIGHBOUR_REFUSED, detail=event)
+        else:
+            self.note_error(str(refusal.get("code")), f"{event}: {refusal.get('message')}")
+
+    def welcomed(self, stamp_ns: int, payload: dict[str, Any]) -> None:
+        """Open the connection's accounts."""
+        self.account.welcome(payload)
+        interval_ns = int(payload["heartbeatInterval"]) * _NS_PER_MS
+        is_judged = interval_ns and self.is_measured
+        self.heartbeat = HeartbeatOracle(interval_ns, stamp_ns) if is_judged else None
+        if not self.is_measured:
+            self._fast_path.is_timed = False
+        if not self.is_on:
+            self.is_on = True
+            self.run_context.welcomed(1)
+
+    def received(self, stamp_ns: int, name: str, payload: Any) -> None:
+        """Account for an event.
+
+        Args:
+            stamp_ns: read stamp, monotonic.
+            name: of the event.
+            payload: its first argument.
+        """
+        if name in ACCOUNTED:
+            self.account.received(name, payload)
+            if self._fresh_since_ns is not None and name in BY_SYMBOL:
+                self._note_fresh(stamp_ns)
+            if name == PRICE_EVENT and "snapshot" in payload and self._is_watched():
+                self._hold(payload)
+        elif name == ServerEvent.HEARTBEAT:
+            self._beat(stamp_ns)
+        elif name == ServerEvent.SUBSCRIBED:
+            self.account.subscribed(payload)
+        elif name == ServerEvent.UNSUBSCRIBED:
+            self.account.unsubscribed(payload)
+        elif name == ServerEvent.SERVER_DRAINING:
+            self._take_draining(stamp_ns, payload)
+        elif name == ServerEvent.ERROR and self.client is not None and not self.client.is_waiting:
+            # An error during a request belongs to it; its acknowledgement is judged instead.
+            self._take_error(stamp_ns, payload)
+
+    @property
+    def _recorder(self) -> Recorder:
+        return self.run_context.recorder
+
+    def _is_watched(self) -> bool:
+        """Return whether this user belongs to the sample whose prices' age is recorded."""
+        return self.is_well_behaved and is_watched(self.index)
+
+    def _hold(self, payload: dict[str, Any]) -> None:
+        """Take the price that came with a subscription, for its age."""
+        if self._fast_path.is_timed and isinstance(payload.get("ts"), int):
+            slot = self._fast_path.intake.slot_of(market_stream_of(PRICE_EVENT, payload["symbol"]))
+            self.run_context.pushes.prices.hold(
+                self._fast_path.owner, slot, payload["ts"] * _NS_PER_US
+            )
+
+    def is_push(self, name: str, payload: dict[str, Any]) -> bool:
+        """Return whether an event's latency is measured: of those that the ledger counts."""
+        return name in ACCOUNTED and super().is_push(name, payload)
+
+    def follow(self, name: str, payload: Any) -> None:
+        """Do nothing: the account decides which streams the fast path follows."""
+
+    def note(self, event: Event, at_ns: int, outcome: str = "", **facts: Any) -> None:
+        """Record an event of this user.
+
+        Args:
+            event: what happened.
+            at_ns: when, monotonic.
+            outcome: how it ended; see the enumerations of ``loadtests.results``.
+            facts: other columns of ``events``: ``sent_ns``, ``value_ns``, ``detail``.
+        """
+        self._recorder.event(
+            event, at_ns=at_ns, user=self.user_id, group=self.group, outcome=outcome, **facts
+        )
+
+    def note_error(self, outcome: str, detail: str, at_ns: int | None = None) -> None:
+        """Count a failure that no scenario asked for, and record its message.
+
+        Args:
+            outcome: the error's code or class.
+            detail: the message.
+            at_ns: when, monotonic; None means now.
+        """
+        self._recorder.count("errors")
+        moment_ns = time.monotonic_ns() if at_ns is None else at_ns
+        self.note(Event.ERROR, moment_ns, outcome, detail=detail)
+
+    def _note_fresh(self, stamp_ns: int) -> None:
+        """Record how long it had no market event. A snapshot ends that time too."""
+        since_ns, self._fresh_since_ns = self._fresh_since_ns, None
+        self._fast_path.wanted = frozenset(self._handlers)
+        if since_ns is not None:
+            self._recorder.span(Series.STORM_FRESH, stamp_ns - since_ns, stamp_ns)
+
+    def _take_error(self, stamp_ns: int, payload: Any) -> None:
+        if self.is_measured:
+            self.note_error(str(payload.get("code")), str(payload.get("message")), stamp_ns)
+
+    def _take_draining(self, stamp_ns: int, payload: Any) -> None:
+        after_ms = payload.get("reconnectAfter") if isinstance(payload, dict) else None
+        value_ns = round(after_ms * _NS_PER_MS) if isinstance(after_ms, int | float) else None
+        self.note(Event.DRAINING, stamp_ns, value_ns=value_ns)
+        self.close_heartbeat(stamp_ns)
+        self.heartbeat = None  # a draining gateway owes no more heartbeats
+        ordered_ns = self.run_context.gateway_ordered_ns(self.welcome_ns, stamp_ns)
+        if ordered_ns is not None and self.is_measured:
+            self._recorder.span(Series.DRAIN_NOTICE, stamp_ns - ordered_ns, stamp_ns)
+
+    def _note_leak(self, outcome: LeakOutcome, words: str) -> None:
+        """Record an event that this user must not see. The ledger counts those over the limit."""
+        self._leaks += 1
+        if self._leaks <= MOST_LEAKS:
+            self.note(Event.LEAK, time.monotonic_ns(), outcome, detail=words)
+
+    def _leave(self, stamp_ns: int) -> None:
+        if self.is_on:
+            if not self.run_context.is_over():
+                self.close_heartbeat(stamp_ns)
+            self.is_on = False
+            self.account.disconnected()
+            self.run_context.welcomed(-1)
+
+    def _beat(self, stamp_ns: int) -> None:
+        oracle = self.heartbeat
+        if oracle is None:
+            return
+        before = oracle.missed
+        gap_ns = oracle.beat(stamp_ns)
+        if gap_ns is not None:
+            error_ns = abs(gap_ns - oracle.interval_ns)
+            self._recorder.span(Series.HEARTBEAT_GAP, gap_ns, stamp_ns)
+            self._recorder.span(Series.HEARTBEAT_ERROR, error_ns, stamp_ns)
+        self._note_missed(oracle.missed - before, stamp_ns, gap_ns)
+
+    def _note_missed(self, count: int, at_ns: int, gap_ns: int | None) -> None:
+        for _ in range(count):
+            self.note(Event.HEARTBEAT_MISSED, at_ns, value_ns=gap_ns)
+
+
+def refusal_of(reply: Reply) -> dict[str, Any] | None:
+    """Return the error of an acknowledgement, None when the request succeeded."""
+    payload = reply.payload
+    error = payload.get("error") if isinstance(payload, dict) else None
+    return error if isinstance(error, dict) else None

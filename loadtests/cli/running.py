@@ -1,0 +1,146 @@
+"""``tidegate run`` and ``tidegate calibrate``: the commands that generate load."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from loadtests.cli.options import (
+    RUNS,
+    BaselineOption,
+    BudgetsOption,
+    RunsOption,
+    find,
+    need,
+    refuse,
+    seconds,
+)
+from loadtests.results import ExitCode
+
+if TYPE_CHECKING:
+    from loadtests.supervision.gateway_command import GatewayCommand
+
+_MOST_USERS: Final = 1_000_000
+
+
+def run(
+    scenario: Annotated[Path, typer.Argument(help="A scenario file, such as smoke.toml.")],
+    target: Annotated[
+        str | None,
+        typer.Option(help="Test a running gateway at http://HOST:PORT; needs JWT_SECRET."),
+    ] = None,
+    users: Annotated[
+        int | None,
+        typer.Option("--users", "-u", min=1, max=_MOST_USERS, help="Total number of users."),
+    ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, help="Number of Locust workers. Default: a single process."),
+    ] = None,
+    budgets: BudgetsOption = None,
+    baseline: BaselineOption = None,
+    max_duration: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="Stop the load after this time, such as 90s."),
+    ] = None,
+    duration: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="Length of the steady phase, such as 7200s."),
+    ] = None,
+    gateway: Annotated[
+        str | None,
+        typer.Option(metavar="COMMAND", help="Gateway to start: a command, checkout or wheel."),
+    ] = None,
+    runs: RunsOption = RUNS,
+) -> None:
+    """Run a scenario against a gateway and judge the result. Exit codes: 0 1 2 3 4 5 130."""
+    need("run")
+    from rich.console import Console
+
+    from loadtests.capacity.capacity_search import search_capacity
+    from loadtests.supervision.request import RunRefused, RunRequest
+    from loadtests.supervision.supervisor import run_supervised
+
+    base = None if baseline is None else find(baseline, runs)
+    request = RunRequest(
+        scenario=scenario,
+        runs=runs,
+        target=target,
+        users=users,
+        processes=processes,
+        budgets=budgets,
+        baseline=base,
+        max_duration_s=seconds(max_duration),
+        duration_s=seconds(duration),
+        gateway=_gateway(gateway),
+        words=_words_again(sys.argv[1:], base),
+    )
+    try:
+        wanted = request.read()
+        console = Console(stderr=True)
+        if wanted.capacity is None:
+            code = run_supervised(request, os.environ, console)
+        else:
+            code = search_capacity(wanted, request, os.environ, console)
+    except RunRefused as error:
+        refuse(str(error))
+    raise typer.Exit(code)
+
+
+def calibrate(
+    quick: Annotated[bool, typer.Option("--quick", help="Run a short version of each trial.")] = (
+        False
+    ),
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Run only this trial; can be repeated.")
+    ] = None,
+    docs: Annotated[
+        Path | None, typer.Option("--docs", help="Write the table to this file as Markdown.")
+    ] = None,
+    runs: RunsOption = RUNS,
+) -> None:
+    """Measure faults of known size and check the readings. Exit codes: 0 1 2 130."""
+    need("calibrate")
+    from rich.console import Console
+
+    from loadtests.calibration.calibrate import TRIALS, calibrate, new_directory
+
+    unknown = [name for name in only or () if name not in TRIALS]
+    if unknown:
+        refuse(f"--only: unknown trial {', '.join(unknown)}; choose from {', '.join(TRIALS)}")
+    try:
+        code = calibrate(
+            new_directory(runs),
+            os.environ,
+            Console(stderr=True),
+            quick=quick,
+            only=tuple(only or ()),
+            document=docs,
+        )
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    raise typer.Exit(code)
+
+
+def _words_again(words: list[str], baseline: Path | None) -> tuple[str, ...]:
+    """Return the arguments with the baseline as a path: ``latest`` soon means another run."""
+    again = list(words)
+    for place, word in enumerate(words):
+        if word.startswith("--baseline="):
+            again[place] = f"--baseline={baseline}"
+        elif place and words[place - 1] == "--baseline":
+            again[place] = str(baseline)
+    return tuple(again)
+
+
+def _gateway(text: str | None) -> GatewayCommand:
+    from loadtests.supervision.gateway_command import GatewayCommand, NoGateway, parse_gateway
+
+    try:
+        return GatewayCommand() if text is None else parse_gateway(text)
+    except NoGateway as error:
+        refuse(f"--gateway: {error}")

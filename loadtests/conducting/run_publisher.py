@@ -1,0 +1,130 @@
+"""``RunPublisher``: the publisher process of a run, from its early start to its last numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from gateway.contract import Scope
+from loadtests.endpoints import fetch_streams
+from loadtests.health.gateway_clock import GatewayClock
+from loadtests.plan.publish_plan import describe_plan
+from loadtests.publication.publishing import PublisherProcess
+from loadtests.record.phases import PhaseTimes
+from loadtests.results import Phase
+from loadtests.tokens import mint
+from scenarios.schema import GATEWAY_DEEDS, Scenario
+
+LAB_USER: Final = "tidegate-lab"
+_STREAMS_TIMEOUT_S: Final = 5.0
+_LONGEST_TOKEN_S: Final = 23 * 3_600  # a gateway accepts tokens of at most 24 h
+
+
+@dataclass(kw_only=True)
+class RunPublisher:
+    """The publisher of a run. A scenario that publishes nothing has no process.
+
+    Attributes:
+        scenario: what is run.
+        directory: the run directory.
+        url: ``http://HOST:PORT`` of the gateway.
+        secret: its ``JWT_SECRET``.
+        phases: the run's phases.
+        clock: the gateway's clock.
+        process: the process; None when the scenario publishes nothing.
+        is_lost: whether the process ended unasked or with an error.
+    """
+
+    scenario: Scenario
+    directory: Path
+    url: str
+    secret: str
+    phases: PhaseTimes
+    clock: GatewayClock
+    process: PublisherProcess | None = None
+    is_lost: bool = False
+
+    def __post_init__(self) -> None:
+        """Start the process, which needs time before it can publish."""
+        if self.scenario.publish:
+            self.process = PublisherProcess(self.directory)
+
+    @property
+    def ready_ns(self) -> int:
+        """When it can publish, monotonic; 0 without a process."""
+        return 0 if self.process is None else self.process.ready_ns
+
+    def begin(self, user_ids: Sequence[str], load_s: float, end_ns: int | None) -> None:
+        """Publish from the warm-up on, by a plan that the phases give.
+
+        Args:
+            user_ids: users that trading events may name as owners.
+            load_s: how long the load lasts, in s; the token outlives it.
+            end_ns: nothing is due from then on, monotonic; None when a person ends the load.
+        """
+        steady_ns = self.phases.start_ns(Phase.STEADY)
+        if self.process is None or steady_ns is None:
+            return
+        scenario = self.scenario
+        # Nothing is published to a gateway that a command terminates.
+        ends_ns = [*scenario.ordered_ns("terminate", steady_ns), *([end_ns] if end_ns else [])]
+        lifetime_s = min(_LONGEST_TOKEN_S, int(load_s) + 3_600)
+        self.process.begin(
+            describe_plan(
+                scenario,
+                directory=self.directory,
+                url=self.url,
+                token=mint(self.secret, LAB_USER, lifetime_s=lifetime_s, scopes=[Scope.PUBLISH]),
+                user_ids=list(user_ids),
+                t0_ns=self.phases.starts_ns[0],
+                first_ns=self.phases.start_ns(Phase.WARM_UP),
+                steady_ns=steady_ns,
+                end_ns=min(ends_ns, default=None),
+                orders_ns=[at for do in GATEWAY_DEEDS for at in scenario.ordered_ns(do, steady_ns)],
+                clock_offset_ns=self.clock.offset_ns,
+            )
+        )
+        self.clock.listen(self.process.tell_clock_offset)
+
+    def find_loss(self) -> str | None:
+        """Return a message when the process has ended unasked since the last call."""
+        if self.process is None or self.is_lost or not self.process.is_lost:
+            return None
+        self.is_lost = True
+        return f"the publisher was lost: it ended unasked with exit code {self.process.exit_code}"
+
+    def stop(self) -> str | None:
+        """Stop the process. Returns a message when it did not end in order. Idempotent."""
+        if self.process is None or self.process.status == "complete":
+            return None
+        self.process.stop()
+        if not self.process.is_lost or self.is_lost:
+            return None
+        self.is_lost = True
+        return f"the publisher did not end in order: exit code {self.process.exit_code}"
+
+    def ledger(self) -> dict[str, Any] | None:
+        """Return what it has published so far; None without a process."""
+        return None if self.process is None else self.process.ledger()
+
+    def last_numbers(self) -> tuple[dict[str, int], str | None]:
+        """Return the last number of each stream, and a message when the gateway does not tell them.
+
+        Then the numbers are those in the gateway's answers to the publisher.
+        """
+        token = mint(self.secret, LAB_USER, lifetime_s=600, scopes=[Scope.PUBLISH])
+        try:
+            return dict(fetch_streams(self.url, token, timeout_s=_STREAMS_TIMEOUT_S)), None
+        except (OSError, ValueError) as error:
+            problem = (
+                f"the gateway does not tell its last numbers ({error}); "
+                "the publisher's numbers are used instead"
+            )
+        streams = (self.ledger() or {}).get("streams", {})
+        return {str(name): int(number) for name, number in streams.items()}, problem
+
+    def describe(self) -> dict[str, object] | None:
+        """Return what the manifest says of it; None without a process."""
+        return None if self.process is None else self.process.figures()

@@ -1,0 +1,161 @@
+"""How a run starts under Locust: its checks, its run directory and its division among workers.
+
+RuntimeError
+└── CannotBegin      the target sends no welcome, or the scenario is above its limits
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from locust.env import Environment
+from locust.runners import MasterRunner
+
+from loadtests.behaviours.virtual_user import VirtualUser
+from loadtests.conducting.run import Run
+from loadtests.conducting.user_counts import divide_users
+from loadtests.conducting.workers import Workers
+from loadtests.connection.protocol.handshake import parse_target
+from loadtests.errors import ClientError
+from loadtests.health.clock_id import read_clock_id
+from loadtests.health.target import fetch_welcome
+from loadtests.plan.messages import RUN_OPTION, Assignment
+from loadtests.plan.preflight import heartbeat_problem, limits_exceeded
+from loadtests.record.manifest import create_run_directory, describe_run
+from scenarios.schema import Scenario
+
+RUNS: Final = Path("runs")
+LEAD_NS: Final = 300_000_000
+"""The first session is due this long after the run's start: Locust spawns users once a second."""
+
+
+class CannotBegin(RuntimeError):  # noqa: N818 - a state, not a mistake of the program
+    """A run that cannot begin; the message says why."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunStart:
+    """All that is needed to start a run.
+
+    Attributes:
+        environment: Locust's.
+        behaviours: the user class of each group.
+        scenario: what is run.
+        secret: the gateway's ``JWT_SECRET``.
+        users: how many there are at most.
+        session_rate: sessions that begin in a second.
+        directory: the run directory; None makes one under ``runs/``.
+    """
+
+    environment: Environment
+    behaviours: Mapping[str, type[VirtualUser]]
+    scenario: Scenario
+    secret: str
+    users: int
+    session_rate: float
+    directory: Path | None
+
+    def begin(
+        self, user_ids: Callable[[], Sequence[str]], on_lost: Callable[[str], None]
+    ) -> tuple[Run, Assignment]:
+        """Start the run. With workers, Locust tells them of it with their first users.
+
+        Raises:
+            CannotBegin: nothing was started.
+        """
+        url = (self.environment.host or "").rstrip("/")
+        if self.scenario.ends_gateway and self._options().gateway_pid is None:
+            words = "the scenario terminates its gateway, which must be an embedded one"
+            raise CannotBegin(f"{words}: use tidegate run, without --target")
+        welcome = self._check_target(url)
+        runner = self.environment.runner
+        counts, ranks = divide_users(self.environment, self.behaviours, self.users)
+        directory, facts = self._make_directory(url, welcome, counts)
+        workers = Workers(runner, directory, ranks) if isinstance(runner, MasterRunner) else None
+        run = Run(
+            self.scenario,
+            directory,
+            facts,
+            secret=self.secret,
+            user_ids=user_ids,
+            on_lost=on_lost,
+            workers=workers,
+        )
+        run.start()
+        problem = heartbeat_problem(self.scenario, welcome)
+        if problem is not None:
+            run.note(problem)
+        assignment = self._assign(run, welcome.get("clock"), counts, ranks)
+        if workers is not None:
+            # Locust sends this option with each spawn message.
+            setattr(self._options(), RUN_OPTION, assignment.packed())
+        return run, assignment
+
+    def _options(self) -> Any:
+        return self.environment.parsed_options
+
+    def _make_directory(
+        self, url: str, welcome: Mapping[str, Any], counts: Mapping[str, list[int]]
+    ) -> tuple[Path, dict[str, Any]]:
+        """Make the run directory. Returns it with the manifest's unchanging members."""
+        unix_s = time.time()
+        try:
+            directory = create_run_directory(RUNS, self.scenario, unix_s, name=self.directory)
+        except FileExistsError as error:
+            raise CannotBegin(f"--run-dir already holds a run: {error}") from None
+        return directory, describe_run(
+            self.scenario,
+            directory=directory,
+            target_url=url,
+            welcome=welcome,
+            users={group: sum(each) for group, each in counts.items()},
+            spawn_rate=self.session_rate,
+            load_s=self._options().run_time,
+            command=sys.argv,
+            embedded_pid=self._options().gateway_pid,
+            clock_id=read_clock_id(),
+            unix_s=unix_s,
+        )
+
+    def _assign(
+        self,
+        run: Run,
+        gateway_clock_id: str | None,
+        counts: Mapping[str, list[int]],
+        ranks: Mapping[str, int],
+    ) -> Assignment:
+        return Assignment(
+            run_id=run.directory.name,
+            scenario=self.scenario.source,
+            t0_ns=run.t0_ns,
+            clock_id=read_clock_id(),
+            gateway_clock_id=gateway_clock_id,
+            counts=counts,
+            ranks=ranks,
+            session_count=self._options().num_users,
+            session_rate=self.session_rate,
+            session_first_ns=run.t0_ns + LEAD_NS,
+        )
+
+    def _check_target(self, url: str) -> dict[str, Any]:
+        """Return the target's welcome, once its limits allow the scenario."""
+        try:
+            welcome = fetch_welcome(url, self.secret)
+            host = parse_target(url).host
+        except ClientError as error:
+            raise CannotBegin(f"no welcome from the target: {error}") from None
+        problems = limits_exceeded(
+            self.scenario,
+            host=host,
+            users=self.users,
+            spawn_rate=self.session_rate,
+            limits=welcome.get("limits", {}),
+        )
+        if problems:
+            raise CannotBegin(f"the scenario is above the target's limits: {'; '.join(problems)}")
+        return welcome

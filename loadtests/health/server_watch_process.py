@@ -1,0 +1,108 @@
+"""The process that watches the gateway: it reads the figures once a second, apart from the load.
+
+``python -m loadtests.health.server_watch_process`` takes a line of JSON on standard input
+(``url``, ``pid``), writes a line for each reading, and ends when its input ends. Later lines are
+``{"gap_until_ns": …}`` before the gateway restarts and ``{"pid": …}`` after it.
+
+Reading metrics and a process's memory takes ten milliseconds. In the process that reads pushes,
+that would delay pushes. This process has a low priority, so it yields its core.
+
+RuntimeError
+└── WatchLost        the process ended unasked: the gateway's figures have a hole
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sys
+import time
+from typing import Any, Final
+
+from loadtests.health.server_probe import ServerProbe
+from loadtests.health.time_slice import USUAL_SLICE, ask_for_slices
+
+SECOND_NS: Final = 1_000_000_000
+NICENESS: Final = 10
+_READ_BYTES: Final = 4_096
+
+
+class WatchLost(RuntimeError):  # noqa: N818 - a state, not a mistake of the program
+    """The watch process has ended, and the gateway is no longer read."""
+
+
+class Orders:
+    """Reads lines from standard input. Python's own reader would buffer some out of sight."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._rest = b""
+        self.has_ended = False
+
+    def wait(self, wait_s: float | None) -> list[dict[str, Any]]:
+        """Return the orders that arrive within ``wait_s``; None waits for ever."""
+        if not select.select([self._descriptor], [], [], wait_s)[0]:
+            return []
+        data = os.read(self._descriptor, _READ_BYTES)
+        self.has_ended = not data
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return [json.loads(line) for line in lines]
+
+
+def read_second(probe: ServerProbe, at_ns: int) -> dict[str, Any]:
+    """Return one reading: its time, the figures or the error, and what is unmeasured."""
+    line: dict[str, Any] = {"at_ns": at_ns, "figures": {}, "error": None}
+    try:
+        line["figures"] = probe.read(at_ns)
+    except OSError as error:
+        line["error"] = str(error)
+    return {**line, "unmeasured": sorted(probe.unmeasured)}
+
+
+def main() -> int:
+    """Run the process. Returns its exit code."""
+    orders = Orders(sys.stdin.fileno())
+    said: list[dict[str, Any]] = []
+    while not said:
+        said = orders.wait(None)
+        if orders.has_ended:
+            return 0
+    os.nice(NICENESS)
+    ask_for_slices(USUAL_SLICE)
+    probe = ServerProbe(**said[0])
+    _obey(probe, said[1:])
+    try:
+        _read_on(probe, orders)
+    except BrokenPipeError:
+        # The reader has ended. The interpreter must not flush to the pipe when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _read_on(probe: ServerProbe, orders: Orders) -> None:
+    """Read each second until the input ends."""
+    due_ns = time.monotonic_ns()
+    while True:
+        while (wait_ns := due_ns - time.monotonic_ns()) > 0:
+            _obey(probe, orders.wait(wait_ns / SECOND_NS))
+            if orders.has_ended:
+                return
+        _obey(probe, orders.wait(0))
+        if orders.has_ended:
+            return
+        print(json.dumps(read_second(probe, time.monotonic_ns())), flush=True)  # noqa: T201 - to the parent process
+        # A missed reading is not made up for: two in one second would count as two seconds.
+        due_ns = max(due_ns + SECOND_NS, time.monotonic_ns())
+
+
+def _obey(probe: ServerProbe, orders: list[dict[str, Any]]) -> None:
+    for order in orders:
+        if "pid" in order:
+            probe.follow(int(order["pid"]))
+        if "gap_until_ns" in order:
+            probe.expect_gap(int(order["gap_until_ns"]))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,43 @@
+"""Numbers with units in scenario files.
+
+quantity = number [ " " ] unit
+number   = digits [ "." digits ], with "_" or "," between thousands
+unit     = "ns" | "us" | "ms" | "s"  (time)  |  "B" | "KB" | "MB"  (bytes; 1 KB = 1,024 B)
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+TIME_UNITS: Final = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+BYTE_UNITS: Final = {"B": 1, "KB": 1_024, "MB": 1_048_576}
+NANOSECONDS_PER_SECOND: Final = 1_000_000_000
+
+_QUANTITY: Final = re.compile(
+    r"(?P<number>[0-9]+(?:[_,][0-9]{3})*(?:\.[0-9]+)?)\s*(?P<unit>[A-Za-zµ%]*)", re.ASCII
+)
+
+
+def split_quantity(text: str) -> tuple[float, str] | None:
+    """Return the number and the unit (may be empty) of a text; None when it is neither."""
+    match = _QUANTITY.fullmatch(text.strip())
+    if match is None:
+        return None
+    return float(match["number"].replace("_", "").replace(",", "")), match["unit"]
+
+
+def parse_duration_ns(text: str) -> int:
+    """Return a duration such as ``"4 s"`` in whole nanoseconds.
+
+    Raises:
+        ValueError: the text is not a number with a unit of time.
+    """
+    found = split_quantity(text)
+    if found is None or found[1] not in TIME_UNITS:
+        raise ValueError(
+            f'"{text}" is not a duration; write a number and one of {", ".join(TIME_UNITS)}, '
+            'such as "4 s"'
+        )
+    number, unit = found
+    return round(number * TIME_UNITS[unit])
