@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from deadlines import RUN_S
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 TREES: Final = ("gateway", "loadtests", "scenarios", "reports", "docs", "tests")
-DEADLINE_S: Final = 100
 
 EVENT: Final = {
     "gateway/contract.py": (
@@ -184,7 +184,7 @@ def run(tree: Path, *words: str) -> str:
         env={**own, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
-        timeout=DEADLINE_S,
+        timeout=RUN_S,
         check=False,
     )
     assert answer.returncode == 0, answer.stdout[-4_000:] + answer.stderr[-2_000:]

@@ -98,7 +98,7 @@ def start_headless(
         [
             str(Path(sys.executable).with_name("locust")),
             *arguments,
-            *("-H", gateway.url, "--run-dir", str(run), "-t", "20s"),
+            *("-H", gateway.url, "--run-dir", str(run), "-t", f"{RUN_S:.0f}s"),
         ],
         cwd=run.parent,
         env={**os.environ, "JWT_SECRET": gateway.secret},

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ import gevent
 import pytest
 from blackbox.process import ROOT, GatewayProcess
 from blackbox.target import Target
-from deadlines import DEADLINE_S
+from deadlines import DEADLINE_S, RUN_S, until
 from locust.env import Environment
 
 from loadtests.errors import ClientError, ConnectRefused, NotConnected
@@ -36,6 +38,37 @@ def watcher(gateway: Target, fired: list[dict[str, Any]]) -> Iterator[Watcher]:
     yield user
     user.close()
     environment.events.test_stop.fire(environment=environment)  # type: ignore[no-untyped-call]  # Locust's own gap
+
+
+RunUntil = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run_until(gateway: Target, tmp_path: Path) -> RunUntil:
+    """Run a Locust file until words stand in its log; return exit code, output and log."""
+
+    def run(path: Path, users: int, *words: str, **environment: str) -> tuple[int, str, str]:
+        command = [str(Path(sys.executable).with_name("locust")), "-f", str(path), "--headless"]
+        command += ["-u", str(users), "-r", str(users), "-H", gateway.url]
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("LOCUST_", "JWT_"))}
+        output, log = tmp_path / "locust.out", tmp_path / "locust.err"
+        with output.open("w") as stdout, log.open("w") as stderr:
+            process = subprocess.Popen(
+                command,
+                cwd=tmp_path,
+                env={**inherited, **environment},
+                stdout=stdout,
+                stderr=stderr,
+            )
+            try:
+                until(lambda: all(word in log.read_text() for word in words), "words", RUN_S)
+                process.terminate()
+                code = process.wait(RUN_S)
+            finally:
+                process.kill()
+        return code, output.read_text(), log.read_text()
+
+    return run
 
 
 def wait_until(happened: Callable[[], object]) -> None:
@@ -147,19 +180,14 @@ def count(environment, **_):
 
 
 def test_neither_a_raising_on_start_nor_a_stop_leaves_a_socket_or_a_greenlet(
-    gateway: Target,
-    run_locust: Callable[..., subprocess.CompletedProcess[str]],
-    tmp_path: Path,
+    gateway: Target, run_until: RunUntil, tmp_path: Path
 ) -> None:
     path = tmp_path / "strangers.py"
     constants = f"TOKEN = {gateway.token('vu-9')!r}\nPORT = {gateway.port}\n"
     path.write_text(constants + STRANGERS_FILE)
-    arguments = ["-f", str(path), "--headless", "-u", "6", "-r", "6", "-t", "2s", "-H", gateway.url]
-    done = run_locust(*arguments)
-    assert done.returncode == 0, done.stderr
-    assert "clumsy" in done.stderr
-    assert "LEFT 0 0 True" in done.stdout
-    assert "get-subscriptions" in done.stderr
+    code, output, log = run_until(path, 6, "clumsy", "get-subscriptions")
+    assert code == 0, log
+    assert "LEFT 0 0 True" in output
 
 
 def test_pushes_that_nobody_waits_for_are_timed_without_an_event(
@@ -196,12 +224,8 @@ def test_a_loss_is_a_line_of_its_own(
         watcher.call("ping")
 
 
-def test_the_example_runs_as_it_stands(
-    gateway: Target, run_locust: Callable[..., subprocess.CompletedProcess[str]]
-) -> None:
+def test_the_example_runs_as_it_stands(gateway: Target, run_until: RunUntil) -> None:
     path = ROOT / "examples" / "locustfile.py"
-    arguments = ["-f", str(path), "--headless", "-u", "5", "-r", "5", "-t", "2s", "-H", gateway.url]
-    done = run_locust(*arguments, environment={"TOKEN": gateway.token("example")})
-    assert done.returncode == 0, done.stderr
-    assert "get-subscriptions" in done.stderr
-    assert re.search(r"Aggregated +\d+ +0\(0\.00%\)", done.stderr), done.stderr
+    code, _, log = run_until(path, 5, "get-subscriptions", TOKEN=gateway.token("example"))
+    assert code == 0, log
+    assert re.search(r"Aggregated +\d+ +0\(0\.00%\)", log), log

@@ -224,7 +224,16 @@ def start_two_workers(
     start_locust: StartLocust, gateway: GatewayProcess, scenario: Path, run: Path, ports: list[str]
 ) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
     process = start_locust(
-        *("--scenario", str(scenario), "-H", gateway.url, "--run-dir", str(run), "-t", "40s"),
+        *(
+            "--scenario",
+            str(scenario),
+            "-H",
+            gateway.url,
+            "--run-dir",
+            str(run),
+            "-t",
+            f"{RUN_S:.0f}s",
+        ),
         *("--processes", "2", *ports),
         secret=gateway.secret,
     )

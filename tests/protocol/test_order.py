@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from deadlines import poll_until
+from deadlines import RUN_S, poll_until
 from hostility import PATIENT
 from peers import BINARY, TEXT, RawPeer, mask_frame
 from scenes import ON_BOTH_LOOPS, hear, only_session
@@ -54,7 +54,9 @@ async def test_who_sends_much_while_handlers_await_is_read_in_order(
     async with serve(server) as address, RawPeer.websocket(address) as peer:
         await peer.connect()
         peer.writer.write(frames)
-        await poll_until(lambda: len(seen) >= events or not server.eio.sockets, "all handled")
+        await poll_until(
+            lambda: len(seen) >= events or not server.eio.sockets, "all handled", RUN_S
+        )
         assert seen == list(range(events))
         assert len(server.eio.sockets) == 1
 
