@@ -177,11 +177,11 @@ class Run:
         if not self._gateway.order(do, at_ns):
             self.note(f"the gateway had ended before the command to {do} it")
 
-    def drain(self, wait_until_owed: Callable[[Mapping[str, int]], bool]) -> Mapping[str, int]:
+    def drain(self, all_delivered: Callable[[Mapping[str, int]], bool]) -> Mapping[str, int]:
         """Stop the publisher and wait until all is delivered, at most the scenario's drain.
 
         Args:
-            wait_until_owed: takes the last number of every stream, and returns whether all
+            all_delivered: takes the last number of every stream, and returns whether all
                 events up to them have arrived.
 
         Returns:
@@ -202,7 +202,7 @@ class Run:
                 self._lose("a worker was lost: it did not close its ledger in time")
             return last_numbers
         deadline_ns = time.monotonic_ns() + round(self.scenario.phases.drain_s * SECOND_NS)
-        while not wait_until_owed(last_numbers) and time.monotonic_ns() < deadline_ns:
+        while not all_delivered(last_numbers) and time.monotonic_ns() < deadline_ns:
             gevent.sleep(_POLL_S)
         self._manifest.write()
         return last_numbers

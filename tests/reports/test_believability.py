@@ -192,15 +192,16 @@ def test_a_clean_machine_has_no_dirty_second(passing_run: RunFrames) -> None:
     ("change", "why"),
     [
         pytest.param(
-            in_seconds("steal_ns", 300, ONE), "the host took 15 % of the machine", id="steal"
+            in_seconds("steal_ns", 300, ONE), "host steal 15 % of the machine", id="steal"
         ),
         pytest.param(
             in_seconds("core_wait_ns", 300, ONE, "server"),
-            "the gateway waited 30 % of it for a core", id="strangers on the gateway's core",
+            "the gateway spent 30 % of the second waiting for a core",
+            id="strangers on the gateway's core",
         ),
         pytest.param(
             both(in_seconds("run_queue_ns", 600, ONE), gateway_runs(180)),
-            "the generator waited 42 % of it for a core that others had",
+            "the generator spent 42 % of the second waiting for a core that other processes had",
             id="strangers on the generator's core",
         ),
         pytest.param(

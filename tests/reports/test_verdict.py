@@ -195,7 +195,7 @@ def test_health_that_nobody_measured_lets_no_time_pass(run_with: Make) -> None:
         ),
         pytest.param(
             {"gateway": {"status": "died", "exit_code": -9}}, INVALID, ExitCode.GATEWAY_FAILED,
-            "gateway: it died unasked, exit code -9", id="gateway died",
+            "gateway: exited unexpectedly, exit code -9", id="gateway died",
         ),
         pytest.param(
             {"status": "interrupted"}, INCONCLUSIVE, ExitCode.INCONCLUSIVE,
