@@ -291,5 +291,5 @@ def _check_gateway(run: RunFrames) -> Check:
 
 
 def gateway_died(run: RunFrames) -> bool:
-    """Return whether the embedded gateway died unasked, which has an exit code of its own."""
+    """Return whether the embedded gateway exited unexpectedly: it has an exit code of its own."""
     return run.manifest.part("gateway").get("status") == "died"

@@ -55,7 +55,7 @@ class Run:
         recorder: records all measurements.
         t0_ns: the run's start, monotonic.
         phases: when each phase begins.
-        worker_lost: whether a worker ended unasked or went silent.
+        worker_lost: whether a worker exited early or went silent.
         live: writes the newest second, for the terminal and the web page.
         clock: the gateway's clock, as this process sees it.
     """
@@ -249,7 +249,7 @@ class Run:
         if self.workers is not None:
             for name in self.workers.find_lost():
                 self.worker_lost = True
-                self._lose(f"{name} was lost: it ended unasked or went silent")
+                self._lose(f"{name} was lost: it exited early or went silent")
             figures = LiveFigures.merged([figures, self.workers.live()])
         self.live.write(
             t_s=(seen.at_ns - self.t0_ns) / SECOND_NS,

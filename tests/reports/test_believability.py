@@ -206,7 +206,7 @@ def test_a_clean_machine_has_no_dirty_second(passing_run: RunFrames) -> None:
         ),
         pytest.param(
             in_seconds("gc_pause_max_ns", 150, ONE),
-            "the generator collected garbage for 15 % of it", id="a collection",
+            "the generator spent 15 % of the second collecting garbage", id="a collection",
         ),
     ],
 )  # fmt: skip
@@ -270,9 +270,9 @@ def test_few_dirty_seconds_are_left_out_and_named(run_with: Make) -> None:
     assert check.value == pytest.approx(100 * 5 / 30)
     assert check.why == (
         "5 of 30 steady seconds left out "
-        "(15 s: the generator collected garbage for 15 % of it, "
-        "16 s: the generator collected garbage for 15 % of it, "
-        "17 s: the generator collected garbage for 15 % of it, and 2 more)"
+        "(15 s: the generator spent 15 % of the second collecting garbage, "
+        "16 s: the generator spent 15 % of the second collecting garbage, "
+        "17 s: the generator spent 15 % of the second collecting garbage, and 2 more)"
     )
     outcome = judge(run)
     assert outcome.verdict is Verdict.PASS

@@ -190,7 +190,8 @@ def test_health_that_nobody_measured_lets_no_time_pass(run_with: Make) -> None:
     ("manifest", "verdict", "code", "reason"),
     [
         pytest.param(
-            {"publisher": {"status": "lost"}}, INVALID, ExitCode.INVALID, "publisher: it ended",
+            {"publisher": {"status": "lost"}}, INVALID, ExitCode.INVALID,
+            "publisher: it exited early",
             id="publisher lost",
         ),
         pytest.param(

@@ -79,8 +79,7 @@ following rules, and the widening by 1.43, are for comparisons only:
 interval of ln(head/base): a shift of (z₀.₉₇₅ + z₀.₈) · σ = 1.43 · w keeps the interval clear
 of the limit in 80 % of comparisons.
 
-This document is written by `make proof`. A limit of 1.00 is strictest: any slowdown is
-a change.
+This document is written by `make proof`. A limit of 1.00 is strictest: any slowdown is a change.
 """
 
 Floats = npt.NDArray[np.float64]
