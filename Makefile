@@ -35,17 +35,17 @@ setup: $(INSTALLED) ## make .venv and install what is pinned in requirements.loc
 run: $(INSTALLED) ## run SCENARIO (scenarios/smoke.toml) against an embedded gateway, and judge it
 	@$(BIN)/tidegate run $(SCENARIO)
 
-test: $(INSTALLED) node peers ## run all tests
+test: $(INSTALLED) node peers ## run all tests but those marked proof
 	@$(BIN)/python -m pytest -n auto --dist worksteal --durations 20
 
-bench: $(INSTALLED) peers ## measure the gateway beside its peers (20 minutes; a look: PAIRS=1 QUICK=1)
+bench: $(INSTALLED) peers ## measure the gateway beside its peers (20 minutes; quick version: PAIRS=1 QUICK=1)
 	@$(BIN)/python -m tests.benchmarks.transport --pairs $(PAIRS) $(if $(QUICK),--quick) \
 		--json $(BENCH).json --markdown $(BENCH).md --chart $(BENCH).svg
 
 proof: $(INSTALLED) peers ## prove everything at real times: scenarios, faults, calibration, hostile clients (hours; goes on where it stopped)
 	@$(BIN)/python -m tests.proof
 
-bench-generator: $(INSTALLED) ## measure the load generator beside Locust's own (5 minutes; QUICK=1 for a look)
+bench-generator: $(INSTALLED) ## measure the load generator beside Locust's own (5 minutes; quick version: QUICK=1)
 	@$(BIN)/python tests/benchmarks/generator.py $(if $(QUICK),--quick)
 
 check: $(INSTALLED) ## format, lint, types, import rules, generated documents

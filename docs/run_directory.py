@@ -88,7 +88,12 @@ _BUDGET: Final = (
     ("budgets[].limit", "number", "metric's", "ns, B, a count or a ratio"),
     ("budgets[].unit", "text", "", "the unit as written; numbers here are ns, B, counts or ratios"),
     ("budgets[].relative", "boolean", "", "whether the limit is a ratio to a baseline"),
-    ("budgets[].floor", "number", "metric's", "a relative budget passes below this value"),
+    (
+        "budgets[].floor",
+        "number",
+        "metric's",
+        "a relative budget passes if the interval's upper end is at most this",
+    ),
     ("budgets[].value", "number", "metric's", "measured value; null without data"),
     ("budgets[].low", "number", "metric's", "lower end of the 95 % interval"),
     ("budgets[].high", "number", "metric's", "upper end of the 95 % interval"),

@@ -27,8 +27,14 @@ _RECORDS: Final[dict[str, type]] = {
 _TOP: Final = {
     "name": "name in run directories and reports",
     "seed": "seed of every random choice: the same file makes the same load",
-    "budgets": "limits that decide the verdict: `docs/budgets.md`",
+    "budgets": "limits that decide the verdict: [budgets.md](budgets.md)",
 }
+_REQUIRED: Final = {
+    "burst_size": "required with `burst`",
+    "commands.who": "required, except with `terminate` and `restart`",
+    "commands.count": "required with `subscribe` and `send`",
+}
+"""Keys that are required only with some choices."""
 _ARRAYS: Final = ("stages", "commands", "publish")
 _ORDER: Final = (
     *("phases", "market", *(name for name in _RECORDS if name.startswith("users."))),
@@ -127,7 +133,7 @@ class AskingTable(Table):
     def _note(self, key: str, values: str, default: object = None) -> None:
         """Record a key. ``default`` is None for a required key, negative for one without any."""
         if default is None:
-            told = "required with `burst`" if key == "burst_size" else "required"
+            told = _REQUIRED.get(f"{self.name}.{key}") or _REQUIRED.get(key, "required")
         else:
             told = "–" if isinstance(default, int | float) and default < 0 else f"`{default}`"
         self.asked.append(Asked(table=self.name, key=key, values=values, default=told))
@@ -162,8 +168,8 @@ def describe_scenario_file() -> str:
         "",
         "## [gateway]",
         "",
-        "Settings of the embedded gateway, by their names in `docs/settings.md`. Secrets are",
-        "refused, because each run makes its own.",
+        "Settings of the embedded gateway, by their names in [settings.md](settings.md). Secrets",
+        "are refused, because each run makes its own.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -1,6 +1,7 @@
 """The wire contract: every name, code, text and limit that a client can meet.
 
-The gateway and the load laboratory import them from here. Nothing else declares them. The
+The gateway and the load laboratory import them from here. ``scenarios`` imports no sibling, so
+``scenarios/model.py`` repeats the publishable names, and a test holds it to this module. The
 module uses the standard library alone. ``docs/events.md`` shows CHANNELS and EVENTS.
 
 Times on the wire are integers. ``ts``, ``srcTs``, ``received`` and ``sent`` are

@@ -38,9 +38,14 @@ def _event_limit(name: str, default: int, consequence: str) -> Setting:
     return Setting(f"GATEWAY_{name}", name.lower(), str(default), "events", consequence, whole(1))
 
 
-def _count(name: str, default: int, consequence: str, most: int = 10_000_000) -> Setting:
-    parse = whole(1, most)
+def _count(name: str, default: int, consequence: str) -> Setting:
+    parse = whole(1, 10_000_000)
     return Setting(f"GATEWAY_{name}", name.lower(), str(default), "count", consequence, parse)
+
+
+def _bytes(name: str, default: int, consequence: str, most: int) -> Setting:
+    parse = whole(1, most)
+    return Setting(f"GATEWAY_{name}", name.lower(), str(default), "bytes", consequence, parse)
 
 
 def _seconds(name: str, default: float, consequence: str, least: float = 0.01) -> Setting:
@@ -265,7 +270,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         contract.CONNECT_TIMEOUT_SECONDS,
         "a transport whose client has not sent CONNECT within this time is closed",
     ),
-    _count(
+    _bytes(
         "MAX_SEND_BYTES",
         contract.MAX_SEND_BYTES,
         "lossless bytes queued for one client; more close it",
@@ -276,7 +281,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         contract.MAX_SEND_SECONDS,
         "a client whose lossless bytes are queued for longer is closed",
     ),
-    _count(
+    _bytes(
         "MAX_QUEUE_BYTES",
         contract.MAX_QUEUE_BYTES,
         "bytes queued for all clients; more close the clients with the longest queues",

@@ -35,10 +35,10 @@ SEGMENTS: Final = "segments"
 class RunStatus(StrEnum):
     """How far a run got. A run that ended with ``running`` in its manifest has crashed."""
 
-    RUNNING = "running"
-    COMPLETE = "complete"
-    INTERRUPTED = "interrupted"
-    ABORTED = "aborted"
+    RUNNING = "running"  # the run goes on, or its processes crashed
+    COMPLETE = "complete"  # the load ran for its whole length
+    INTERRUPTED = "interrupted"  # a person, a signal or a limit ended the load early
+    ABORTED = "aborted"  # a process of the run was lost
 
 
 class CutBy(StrEnum):
@@ -62,13 +62,17 @@ class Verdict(StrEnum):
     """The verdict on a run or on one budget."""
 
     PASS = "PASS"  # noqa: S105 - a verdict
+    """The whole interval keeps the limit; of a run: every budget passes."""
     FAIL = "FAIL"
+    """The whole interval breaks the limit; of a run: a budget fails."""
     INCONCLUSIVE = "INCONCLUSIVE"
+    """The limit lies inside the interval, or there are too few values."""
     INVALID = "INVALID"
+    """The generator, a lost process or the host's disturbance spoiled the figures."""
 
 
 class ExitCode(IntEnum):
-    """Exit codes of every command that gives a verdict."""
+    """Exit codes of commands that give a verdict, explained in [commands.md](commands.md)."""
 
     PASS = 0
     BUDGET_BROKEN = 1
@@ -84,8 +88,8 @@ EXIT_CODES: Final[Mapping[ExitCode, str]] = {
     ExitCode.BUDGET_BROKEN: "a budget is broken",
     ExitCode.USAGE: "the scenario, a setting or the command line is wrong; every problem is listed",
     ExitCode.INCONCLUSIVE: "a budget is undecided, and the scenario's policy makes that a failure",
-    ExitCode.INVALID: "the figures cannot be trusted: the generator was saturated, or the "
-    "publisher, a worker or an external target was lost",
+    ExitCode.INVALID: "the figures cannot be trusted: the generator was saturated, the host "
+    "disturbed the run, or the publisher, a worker or an external target was lost",
     ExitCode.GATEWAY_FAILED: "the embedded gateway did not start, or died",
     ExitCode.INTERRUPTED: "interrupted; the run is kept",
 }
@@ -95,10 +99,10 @@ EXIT_CODES: Final[Mapping[ExitCode, str]] = {
 class Phase(StrEnum):
     """The phase of a second. Times are judged in the steady phase, counts in every phase."""
 
-    RAMP = "ramp"
-    WARM_UP = "warm-up"
-    STEADY = "steady"
-    DRAIN = "drain"
+    RAMP = "ramp"  # users arrive
+    WARM_UP = "warm-up"  # all users are there; times are not judged yet
+    STEADY = "steady"  # times are judged
+    DRAIN = "drain"  # nothing is sent; messages under way arrive
 
 
 class Series(StrEnum):
@@ -163,11 +167,11 @@ class Series(StrEnum):
 class Event(StrEnum):
     """Rare events, which have a row each in ``events``."""
 
-    PHASE = "phase"
-    CONNECT = "connect"
-    REFUSE = "refuse"
-    DISCONNECT = "disconnect"
-    RECONNECT = "reconnect"
+    PHASE = "phase"  # a phase begins; outcome: its name
+    CONNECT = "connect"  # a user's first welcome; value: from the first SYN
+    REFUSE = "refuse"  # a refused connection; outcome: the code
+    DISCONNECT = "disconnect"  # a connection ended; outcome: EndOutcome or the error
+    RECONNECT = "reconnect"  # a later welcome of a user; value: from the first SYN
     LIMIT = "limit"  # a decision on an abuser's event; detail: «connection 0», then the limit
     HEARTBEAT_MISSED = "heartbeat-missed"  # one missing heartbeat; value: the gap
     COMMAND = "command"  # a command of the scenario; outcome: its name; group: its target
@@ -178,8 +182,8 @@ class Event(StrEnum):
     AUTH = "auth"  # one authentication case; outcome: see AuthOutcome; detail: the case
     RETRY = "retry"  # a request after retryAfter; outcome: accepted, refused
     DRAINING = "draining"  # server:draining arrived; value: reconnectAfter
-    ERROR = "error"
-    LOST_PROCESS = "lost-process"
+    ERROR = "error"  # a failure that the scenario did not ask for; outcome: which
+    LOST_PROCESS = "lost-process"  # a process of the run was lost; detail: which
 
 
 class LimitOutcome(StrEnum):

@@ -21,9 +21,9 @@
             ...  # in the hub: do not block
 
 Locust's table then has a line ``CONNECT``, one ``ACK`` for each event that was called, and one
-``PUSH`` for each pushed event whose ``ts`` is of this machine's clock. Its figures are rounded
-and not used for a verdict. A latency that cannot be measured is absent, not zero. The
-connection closes when the user ends, for whatever reason.
+``PUSH`` for each pushed event whose ``ts`` is of this machine's clock, or of a clock whose offset
+is known. Its figures are rounded and not used for a verdict. A latency that cannot be measured
+is absent, not zero. The connection closes when the user ends, for whatever reason.
 
 A push that continues its stream is timed and counted without being decoded, unless the user
 has a handler for it. A user needs a socket and Locust's greenlet, and no greenlet of its own.
@@ -72,7 +72,8 @@ class SocketIOUser(User):
     Attributes:
         host: the server, ``http://HOST:PORT``; Locust's ``-H``.
         number: of this user in its process, from 0.
-        connect_timeout_s: from the first SYN to the welcome event.
+        connect_timeout_s: from the first SYN to the answer to CONNECT, and as long again from
+            there to the welcome event.
         call_timeout_s: for an acknowledgement.
         welcome: the payload of the last ``connected`` event; empty before it.
         welcome_ns: its read stamp.
@@ -145,7 +146,7 @@ class SocketIOUser(User):
         return self.welcome
 
     def emit(self, event: str, *arguments: object) -> int:
-        """Send an event without an acknowledgement. Returns when it was sent, monotonic ns.
+        """Send an event without an acknowledgement. Returns when its write began, monotonic ns.
 
         Raises:
             ClientError: there is no connection.

@@ -1,19 +1,19 @@
 """Whether the times of a run can be believed.
 
-A second is *dirty* when more of it was lost than ``second_lost_percent`` allows: the host took
-that much of the machine, the gateway or the generator waited that long for a core that others
-had, or the generator collected garbage that long. The second after it is dirty too, because
-delayed data are read in it. Times are judged over the clean seconds. Where more than
-``dirty_seconds_percent`` are dirty, no second is left out, and a time is INVALID unless it keeps
-its upper limit over all seconds: losses only lengthen times. A broken upper limit is a FAIL only
-if the seconds that lost less than the limit break it as well. A generator or publisher that is
-late by its own doing (CPU, own share, loop lag, publisher delay, in clean seconds; in all where
-none is clean) makes times INVALID. Counts are never touched.
+A second is *dirty* when more than ``second_lost_percent`` of it was lost: to host steal, to waits
+of the gateway or the generator for a core that other processes had, or to garbage collection in
+the generator. The second after it is dirty too, because it reads delayed data. Times are judged
+over the clean seconds. Where more than ``dirty_seconds_percent`` are dirty, no second is left
+out, and a time is INVALID unless it keeps its upper limit over all seconds: losses only lengthen
+times. A broken upper limit is a FAIL only if the seconds that lost less than the limit break it
+as well. A generator or publisher that is late by its own doing (CPU, own share, loop lag,
+publisher delay, in clean seconds; in all where none is clean) makes times INVALID. Counts are
+never touched.
 
-No latency makes a second dirty, and nothing that a gateway can cause does. Its threads that wait
-for each other are not counted (``server.core_wait_ns``). A generator waits for the gateway at
-most as long as the gateway runs, so only what exceeds that counts. Dirty seconds can hide a slow
-second only if the gateway happens to be slow just then, at most as many as are allowed.
+High latency never makes a second dirty, and neither does anything the gateway causes. The time
+that its threads wait for each other is not counted (``server.core_wait_ns``). The generator can
+wait for the gateway no longer than the gateway's CPU time; only the excess counts as lost. A
+dirty second can hide a slow gateway second only if the two coincide.
 """
 
 from __future__ import annotations
@@ -163,11 +163,12 @@ def _losses(run: RunFrames) -> tuple[tuple[str, int, Mapping[int, float]], ...]:
     """Return each cause of losses: its words, the cores it is summed over, ns by second."""
     cores = int(run.manifest.part("host").get("cores") or 1)
     generator, server = run["generator"], run["server"]
-    waits = "the generator waited {:.3g} % of it for a core that others had"
-    collections = "the generator collected garbage for {:.3g} % of it"
+    held = "the gateway spent {:.3g} % of the second waiting for a core"
+    waits = "the generator spent {:.3g} % of the second waiting for a core that other processes had"
+    collections = "the generator spent {:.3g} % of the second collecting garbage"
     return (
-        ("the host took {:.3g} % of the machine", cores, _worst(generator, "steal_ns")),
-        ("the gateway waited {:.3g} % of it for a core", 1, _worst(server, "core_wait_ns")),
+        ("host steal {:.3g} % of the machine", cores, _worst(generator, "steal_ns")),
+        (held, 1, _worst(server, "core_wait_ns")),
         (waits, 1, _generator_waits(run)),
         (collections, 1, _worst(generator, "gc_pause_max_ns")),
     )
@@ -268,8 +269,8 @@ def _check_publisher(run: RunFrames) -> Check:
     status = publisher.get("status")
     ok, why = {
         "complete": (True, f"published {quantities.count(publisher.get('published'))}"),
-        "lost": (False, "it ended unasked: what it still owed was never published"),
-    }.get(str(status), (None, f"it never said how it ended (status {status or 'unknown'})"))
+        "lost": (False, "it exited early; remaining publications were never sent"),
+    }.get(str(status), (None, f"it did not report how it ended (status {status or 'unknown'})"))
     return Check(CheckName.PUBLISHER, None, None, ok, why)
 
 
@@ -285,10 +286,10 @@ def _check_gateway(run: RunFrames) -> Check:
     gateway, died = run.manifest.part("gateway"), gateway_died(run)
     why = "lived to the end" if gateway else "not started by this run"
     if died:
-        why = f"it died unasked, exit code {gateway.get('exit_code')}"
+        why = f"exited unexpectedly, exit code {gateway.get('exit_code')}"
     return Check(CheckName.GATEWAY, None, None, not died, why)
 
 
 def gateway_died(run: RunFrames) -> bool:
-    """Return whether the embedded gateway died unasked, which has an exit code of its own."""
+    """Return whether the embedded gateway exited unexpectedly: it has an exit code of its own."""
     return run.manifest.part("gateway").get("status") == "died"

@@ -5,10 +5,10 @@
     some do, or the data are too few, or absent      INCONCLUSIVE
     a time that cannot be believed                   INVALID (``reports.believability``)
 
-Counts are exact, so they pass or fail. A relative budget is decided by
-``reports.ratios`` from this run and one other: the interval of the ratio reaches from the
-smallest of one over the largest of the other to the reverse, because how far two runs of the
-same gateway differ cannot be seen in one run of each.
+Counts are exact, so they pass or fail. ``reports.ratios`` decides a relative budget from this
+run (head) and one other (base). The ratio's interval is [head.low / base.high, head.high /
+base.low]. It is this wide because one run of each gateway gives no estimate of run-to-run
+variance.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
     "==": operator.eq,
 }
 
-TRIFLE: Final = 0.1
+NEGLIGIBLE_SHARE: Final = 0.1
 """A delay of the generator up to this share of a budget's limit does not spoil the budget."""
 
 
@@ -282,7 +282,7 @@ def spoils(check: Check, budget: Budget) -> bool:
     limit_ns = _time_limit(budget)
     if not check.is_delay or limit_ns is None or check.value is None:
         return True
-    return check.value > limit_ns * TRIFLE
+    return check.value > limit_ns * NEGLIGIBLE_SHARE
 
 
 def _is_withstood(check: Check, verdict: Verdict, budget: Budget) -> bool:

@@ -83,7 +83,7 @@ class ListenerGroup(Group):
     """Any group that subscribes to symbols.
 
     Attributes:
-        symbols: that each holds, drawn by popularity without replacement.
+        symbols: symbols per user, drawn by popularity without replacement.
     """
 
     symbols: int = key(_symbols)
@@ -172,8 +172,8 @@ class DeadPeerGroup(Group):
     """Users that play dead.
 
     Attributes:
-        kinds: of death, assigned to the users in turn.
-        dies_after_s: from the welcome.
+        kinds: failure modes, assigned round-robin.
+        dies_after_s: time from welcome to failure.
     """
 
     takes_commands: ClassVar[bool] = False

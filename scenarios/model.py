@@ -106,9 +106,9 @@ class Command:
             ``subscribe``: subscribe to ``count`` more symbols; ``unsubscribe``: undo that;
             ``send``: send ``count`` requests; ``pause``, ``resume``: stop reading, read again;
             ``terminate``: SIGTERM to the gateway; ``restart``: the same, and start a new one.
-        who: the group that carries it out; none for a command to the gateway.
+        who: the group that carries it out; a command to the gateway has none.
         within_s: the users of the group are spread evenly over this time.
-        count: of ``subscribe`` and ``send``, per user; 0 for others.
+        count: how many symbols or requests per user; other commands have none.
     """
 
     at_s: float
@@ -144,23 +144,27 @@ GENERATOR_CPU_PERCENT: Final = 95.0
 class Health:
     """When times can be believed.
 
-    A second is dirty when the host took more of the machine than `second_lost_percent`, when the
-    gateway or the generator waited that long for a core that others had, or when the generator
-    collected garbage that long. The second after it is dirty too. Times are judged over the clean
-    seconds. With more than `dirty_seconds_percent` of them dirty, a time is INVALID unless it
-    keeps its upper limit over all seconds, because losses only lengthen times. A broken upper
-    limit is a FAIL only if the seconds that lost less than the limit break it too. A generator or
-    publisher that is late by its own doing makes times INVALID: over 95 % of a core, or over the
-    limits below in the clean seconds. Counts are never touched.
+    A second is dirty when more than `second_lost_percent` of it is lost. Host steal is a loss. So
+    is the time that the gateway or the generator waits for a core that other processes have, and
+    the time that the generator collects garbage. The second after a dirty second is dirty too.
+
+    Times are judged over the clean seconds. If more than `dirty_seconds_percent` of the
+    steady-phase seconds are dirty, a time is INVALID unless it keeps its upper limit over all
+    seconds, because losses only lengthen times. A broken upper limit is a FAIL only if the seconds
+    that lost less than the limit break it too.
+
+    Times are also INVALID if the generator uses over 95 % of a core, or if the generator or the
+    publisher exceeds the limits below in the clean seconds. Dirty seconds never affect counts.
 
     Attributes:
         generator_share_p99_ms: its own share of a push, from the kernel's receive stamp to the
             callback. Its loop may be as late, and 250 ms in any case (50 ms where the own share
             could not be measured).
         publisher_delay_p99_ms: publications sent after they were due.
-        second_lost_percent: of one second that may be lost before the second is dirty. The time
-            that the gateway itself ran is no loss.
-        dirty_seconds_percent: of the steady phase that may be dirty and is left out of times.
+        second_lost_percent: share of one second that may be lost before the second is dirty.
+            The generator's waits count only beyond the CPU time of the gateway.
+        dirty_seconds_percent: share of the steady-phase seconds that may be dirty. Times
+            leave them out.
     """
 
     generator_share_p99_ms: float = 10.0
@@ -176,7 +180,7 @@ class Policy:
     Attributes:
         inconclusive: the exit code of an undecided budget, 3 (``fail``) or 0 (``pass``).
         abort: whether a gross breach of a budget ends the run early (``gross``) or not
-            (``never``); `docs/budgets.md` says what is gross.
+            (``never``); [budgets.md](budgets.md) says what is gross.
     """
 
     inconclusive: Literal["fail", "pass"] = "fail"

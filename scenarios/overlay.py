@@ -1,4 +1,4 @@
-"""Budgets in a file of their own, laid over a scenario's: TOML with ``budgets = [...]``.
+"""A separate TOML file with ``budgets = [...]`` can override a scenario's budgets.
 
 A budget of the file replaces the scenario's budgets with the same metric and statistic, absolute
 or relative. The others stay. So a pipeline can be stricter, or add a ratio to a baseline, without

@@ -48,7 +48,7 @@ from gateway.transport import AsyncServer, Door, bound_accepted
 _BACKLOG: Final = 4_096
 _RECONNECT_AFTER_MS: Final = (1_000, 5_000)  # jitter: clients must not reconnect all at once
 _KEEP_ALIVE_S: Final = 30.0  # between two HTTP requests of one connection
-_TOLD_A_TURN: Final = 100
+_NOTICES_PER_TURN: Final = 100
 _PACE_S: Final = 0.1  # between two closes of a drain
 _PACED_SHARE: Final = 0.4  # share of the shutdown time for all closes together
 
@@ -223,7 +223,7 @@ class Gateway:
                     "timestamp": self.context.broadcaster.timestamp(),
                 },
             )
-            if not position % _TOLD_A_TURN:
+            if not position % _NOTICES_PER_TURN:
                 await asyncio.sleep(0)
         await self._close_in_turn([session.sid for session in sessions])
         await self.transport.shutdown()

@@ -1,9 +1,9 @@
 """``EngineSession``: one Engine.IO session, and the asyncio protocol of its WebSocket.
 
 A session outlives its transports: it may begin on HTTP polling and move to a WebSocket. An
-idle session owns no task, no queue and no timer. It has an inbox only while a handler
-awaits, and a backlog only while the client does not read. The module is long because
-polling, upgrade and deadlines share one state.
+idle session owns no task, no queue and no timer. A session allocates an inbox only while a
+handler is suspended, and a backlog only while the client is not reading. Polling, upgrade and
+deadlines share one state, so they are in one module.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class BadToken(VirtualUser):
     _plan: ArrivalPlan | None = None
     _tried = 0
 
-    def come_on(self) -> None:
+    def connect_and_subscribe(self) -> None:
         """Hold no connection: each attempt makes its own."""
 
     def behave(self) -> bool:

@@ -2,7 +2,7 @@
 
 A user keeps its identity ``vu-<n>``, its source address and its symbols over reconnections. A
 failure that no scenario asked for is counted as an error and kept as an event. No failure ends
-a user except a refused token. Nothing is an error that a command of the scenario caused.
+a user except a refused CONNECT. Nothing is an error that a command of the scenario caused.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class VirtualUser(CommandedUser):
         self._begin_when_due()
         self._connect_until_on()
 
-    def come_on(self) -> None:
+    def connect_and_subscribe(self) -> None:
         """Connect, receive the welcome, subscribe.
 
         Raises:
@@ -144,7 +144,7 @@ class VirtualUser(CommandedUser):
                 gevent.sleep(self._back_off_s(attempt))
             try:
                 try:
-                    self.come_on()
+                    self.connect_and_subscribe()
                 finally:
                     self.has_tried = True
             except ClientError as error:

@@ -109,7 +109,7 @@ def screen_table(rows: Sequence[CalibrationRow]) -> Table:
 def markdown(rows: Sequence[CalibrationRow], facts: Mapping[str, object]) -> str:
     """Return the rows as a Markdown page, with the facts of the measurement first."""
     lines = [
-        "# Calibration",
+        "# Calibration with injected faults of known size",
         "",
         "The laboratory measures faults of known size: small real runs through the fault proxy",
         "(`loadtests/faults`). Written by `tidegate calibrate --docs docs/calibration.md`.",

@@ -139,7 +139,10 @@ def compare(
     json: JsonOption = None,
     runs: RunsOption = RUNS,
 ) -> None:
-    """Compare HEAD with BASE. Both are stored runs, or gateways run in turn (--pairs)."""
+    """Compare HEAD with BASE. Both are stored runs, or gateways run in turn (--pairs).
+
+    BASE and HEAD are arguments, options, or both. A block is one run of one gateway.
+    """
     need("compare")
     from loadtests.comparing.pair_runs import Outputs, compare_runs
 

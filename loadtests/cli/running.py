@@ -57,7 +57,10 @@ def run(
     ] = None,
     runs: RunsOption = RUNS,
 ) -> None:
-    """Run a scenario against a gateway and judge the result. Exit codes: 0 1 2 3 4 5 130."""
+    """Run a scenario against a gateway and judge the result.
+
+    Exit codes: 0 1 2 3 4 5 130. docs/commands.md explains them.
+    """
     need("run")
     from rich.console import Console
 

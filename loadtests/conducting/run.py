@@ -55,7 +55,7 @@ class Run:
         recorder: records all measurements.
         t0_ns: the run's start, monotonic.
         phases: when each phase begins.
-        worker_lost: whether a worker ended unasked or went silent.
+        worker_lost: whether a worker exited early or went silent.
         live: writes the newest second, for the terminal and the web page.
         clock: the gateway's clock, as this process sees it.
     """
@@ -177,11 +177,11 @@ class Run:
         if not self._gateway.order(do, at_ns):
             self.note(f"the gateway had ended before the command to {do} it")
 
-    def drain(self, wait_until_owed: Callable[[Mapping[str, int]], bool]) -> Mapping[str, int]:
+    def drain(self, all_delivered: Callable[[Mapping[str, int]], bool]) -> Mapping[str, int]:
         """Stop the publisher and wait until all is delivered, at most the scenario's drain.
 
         Args:
-            wait_until_owed: takes the last number of every stream, and returns whether all
+            all_delivered: takes the last number of every stream, and returns whether all
                 events up to them have arrived.
 
         Returns:
@@ -202,7 +202,7 @@ class Run:
                 self._lose("a worker was lost: it did not close its ledger in time")
             return last_numbers
         deadline_ns = time.monotonic_ns() + round(self.scenario.phases.drain_s * SECOND_NS)
-        while not wait_until_owed(last_numbers) and time.monotonic_ns() < deadline_ns:
+        while not all_delivered(last_numbers) and time.monotonic_ns() < deadline_ns:
             gevent.sleep(_POLL_S)
         self._manifest.write()
         return last_numbers
@@ -249,7 +249,7 @@ class Run:
         if self.workers is not None:
             for name in self.workers.find_lost():
                 self.worker_lost = True
-                self._lose(f"{name} was lost: it ended unasked or went silent")
+                self._lose(f"{name} was lost: it exited early or went silent")
             figures = LiveFigures.merged([figures, self.workers.live()])
         self.live.write(
             t_s=(seen.at_ns - self.t0_ns) / SECOND_NS,

@@ -34,7 +34,7 @@ class RunPublisher:
         phases: the run's phases.
         clock: the gateway's clock.
         process: the process; None when the scenario publishes nothing.
-        is_lost: whether the process ended unasked or with an error.
+        is_lost: whether the process exited early or with an error.
     """
 
     scenario: Scenario
@@ -89,11 +89,11 @@ class RunPublisher:
         self.clock.listen(self.process.tell_clock_offset)
 
     def find_loss(self) -> str | None:
-        """Return a message when the process has ended unasked since the last call."""
+        """Return a message when the process has exited early since the last call."""
         if self.process is None or self.is_lost or not self.process.is_lost:
             return None
         self.is_lost = True
-        return f"the publisher was lost: it ended unasked with exit code {self.process.exit_code}"
+        return f"the publisher was lost: it exited early with exit code {self.process.exit_code}"
 
     def stop(self) -> str | None:
         """Stop the process. Returns a message when it did not end in order. Idempotent."""

@@ -6,8 +6,8 @@ listener. The user's own greenlet calls the other methods and sleeps while it wa
 nanoseconds of CLOCK_MONOTONIC.
 
 Every failure is reported. A method raises; an end that the client did not ask for goes to
-:meth:`Listener.on_end`, once. The module is long because every method and every callback
-changes the same state of a connection.
+:meth:`Listener.on_end`, once. Every method and callback changes the same state of a connection,
+so they are in one module.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ class Client:
         return self.sid
 
     def emit(self, event: str, *arguments: object) -> int:
-        """Send an event without an acknowledgement; return when it was sent, ns.
+        """Send an event without an acknowledgement; return when its write began, ns.
 
         Raises:
             ClientError: there is no connection.
@@ -259,7 +259,7 @@ class Client:
         self._is_closing = True
         if self._link is not None and self._connection is not None:
             self._connection.close()
-            self._say_farewell()
+            self._send_close_frames()
         self._drop_link()
         self._fail_calls(ConnectionClosed("closed by the client"))
 
@@ -322,10 +322,10 @@ class Client:
                 return
             offset = self._open_fast_path.take(data, 0, stamp_ns)
         if offset < size or not size:
-            self._take_beside(stamp_ns, data, offset)
+            self._handle_other_frames(stamp_ns, data, offset)
 
-    def _take_beside(self, stamp_ns: int, data: bytes, offset: int) -> None:
-        """Take the frames that the fast path does not; it continues after each of them."""
+    def _handle_other_frames(self, stamp_ns: int, data: bytes, offset: int) -> None:
+        """Handle the frames that the fast path does not take; it continues after each of them."""
         connection, fast_path = self._connection, self._fast_path
         if connection is None:
             return
@@ -385,7 +385,7 @@ class Client:
             self.pinged_ns = stamp_ns
         for event in events:
             if isinstance(event, Ended):
-                self._say_farewell()
+                self._send_close_frames()
                 self._finish(event.error)
                 return
             self._dispatch(stamp_ns, event)
@@ -428,7 +428,7 @@ class Client:
         except Exception as mistake:  # noqa: BLE001 - raised again where it cannot stop the watcher
             gevent.spawn(_raise, mistake)
 
-    def _say_farewell(self) -> None:
+    def _send_close_frames(self) -> None:
         if self._connection is None or self._link is None:
             return
         data = self._connection.bytes_to_send()

@@ -8,7 +8,7 @@ Reading metrics and a process's memory takes ten milliseconds. In the process th
 that would delay pushes. This process has a low priority, so it yields its core.
 
 RuntimeError
-└── WatchLost        the process ended unasked: the gateway's figures have a hole
+└── WatchLost        the process exited early: the gateway's figures have a hole
 """
 
 from __future__ import annotations

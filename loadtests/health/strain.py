@@ -36,7 +36,7 @@ def find_strains(
         run_queue_ns: how long that waited for a core.
         gateway_cpu_ns: CPU time of the gateway, for which the generator may have waited. Where
             it is unknown, no wait is a strain.
-        steal_ns: what the host took of the machine, all cores together.
+        steal_ns: host steal, all cores together.
         gc_pause_max_ns: its longest garbage collection.
 
     What is None was not measured, and is no strain.

@@ -50,7 +50,7 @@ class PublisherProcess:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the process ended unasked, or failed to stop when asked."""
+        """Whether the process exited early, or failed to stop when asked."""
         if self.status == "running" and self._process.poll() is not None:
             self.status = "lost"
         return self.status == "lost"

@@ -1,7 +1,7 @@
-"""The intake: the pushes that a process's clients read and that no user needs to look at.
+"""Column store for pushes that need no handling per user.
 
-A push that continues its stream is one line in three columns: its read stamp, what its frame
-says, and its owner. The hot path does nothing else. :meth:`Intake.drain` makes arrays of the
+Each push that continues its stream appends one row: read stamp, decoded frame (shared) and user
+number. The hot path does nothing else. :meth:`Intake.drain` makes arrays of the
 columns a few times a second, for the code that records and shows them.
 """
 

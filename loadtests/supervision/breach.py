@@ -1,13 +1,12 @@
 """Whether a run breaks its budgets while it goes, from the second that ``logs/live.json`` tells.
 
-Pure. Three seconds in a row of the steady phase count, in which the generator was not
-strained: one slow second is a stall, and a strained generator's own lateness is nobody's
-breach.
+Pure. A push p99 counts only after three consecutive steady-phase seconds over its limit. Seconds
+in which the generator broke its own limits are ignored. Errors count at once.
 
 - **visible**: the push p99 of each of the three is over the budget. A profile is worth making.
-- **gross**: it is over 20 × the budget, or ``errors`` has reached its limit and one error
-  more for each client that was ever there. The run is cut and is a FAIL, however few values
-  it has by then, unless the scenario's ``[policy] abort = "never"``.
+- **gross**: it is over 20 × the budget, or ``errors`` has reached its limit plus one error for
+  each client that ever connected. The run is cut and is a FAIL, however few values it has by
+  then, unless the scenario's ``[policy] abort = "never"``.
 """
 
 from __future__ import annotations

@@ -142,7 +142,7 @@ class Supervisor:
         for problem in self.watch.problems:
             self.progress.say(problem)
         if not (self.directory / MANIFEST).exists():
-            self.progress.say(f"the load never began:\n{self._locust.complaints()}")
+            self.progress.say(f"the load generator never started:\n{self._locust.complaints()}")
             return self._exit_code(None)
         if not self.request.is_judged:
             return self._exit_code(finish_tables(self.directory, self.environment))
@@ -309,8 +309,8 @@ class Supervisor:
         if report.exists():
             self.progress.say(f"report: {report}")
         if self.request.words:
-            self.progress.say(f"again:  {shlex.join(('tidegate', *self.request.words))}")
-        self.progress.say(f"look:   {shlex.join(('tidegate', 'report', str(self.directory)))}")
+            self.progress.say(f"rerun:  {shlex.join(('tidegate', *self.request.words))}")
+        self.progress.say(f"judge again: {shlex.join(('tidegate', 'report', str(self.directory)))}")
 
 
 def _load_s(scenario: Scenario, users: int | None) -> float:

@@ -143,9 +143,9 @@ def table(trials: Sequence[Trial], meanings: Mapping[str, str]) -> list[str]:
             told = "; ".join(trial.broken) or "; ".join(trial.undecided) or "nothing"
             lines.append(f"| `{trial.fault}` | {meanings[trial.fault]} | {_cell(told)} | {mark} |")
     clean = [trial for trial in trials if trial.is_clean]
-    lines += ["", "| clean run | accused of | undecided |", "|---|---|---|"]
+    lines += ["", "| clean run | false alarms | undecided |", "|---|---|---|"]
     lines += [
-        f"| {trial.scenario} | {_cell('; '.join(trial.broken)) or 'nothing'} "
+        f"| {trial.scenario} | {_cell('; '.join(trial.broken)) or 'none'} "
         f"| {_cell('; '.join(trial.undecided)) or '–'} |"
         for trial in clean
     ]

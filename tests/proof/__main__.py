@@ -78,9 +78,10 @@ def write_table(tree: str, rows: dict[str, dict[str, Any]], all_steps: list[Step
     lines = [
         "# Proof",
         "",
-        f"`make proof` of `{tree}`, {day}, {machine}. Exit codes as in the README;",
-        "`Node:` is the same scenario against Socket.IO for Node, which is judged by nobody. Any",
-        "other that decided nothing (3, 4) is tried again when the proof goes on: `try` counts.",
+        f"`make proof` of `{tree}`, {day}, {machine}. Exit codes:",
+        "[commands.md](commands.md). `Node:` is the same scenario against Socket.IO for Node; its",
+        "verdict does not count. Any other step that decided nothing (3, 4) is tried again when",
+        "the proof goes on: `try` counts.",
         "",
         "| step | exit code | what it came to | s |",
         "|---|--:|---|--:|",

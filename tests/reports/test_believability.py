@@ -192,20 +192,21 @@ def test_a_clean_machine_has_no_dirty_second(passing_run: RunFrames) -> None:
     ("change", "why"),
     [
         pytest.param(
-            in_seconds("steal_ns", 300, ONE), "the host took 15 % of the machine", id="steal"
+            in_seconds("steal_ns", 300, ONE), "host steal 15 % of the machine", id="steal"
         ),
         pytest.param(
             in_seconds("core_wait_ns", 300, ONE, "server"),
-            "the gateway waited 30 % of it for a core", id="strangers on the gateway's core",
+            "the gateway spent 30 % of the second waiting for a core",
+            id="strangers on the gateway's core",
         ),
         pytest.param(
             both(in_seconds("run_queue_ns", 600, ONE), gateway_runs(180)),
-            "the generator waited 42 % of it for a core that others had",
+            "the generator spent 42 % of the second waiting for a core that other processes had",
             id="strangers on the generator's core",
         ),
         pytest.param(
             in_seconds("gc_pause_max_ns", 150, ONE),
-            "the generator collected garbage for 15 % of it", id="a collection",
+            "the generator spent 15 % of the second collecting garbage", id="a collection",
         ),
     ],
 )  # fmt: skip
@@ -269,9 +270,9 @@ def test_few_dirty_seconds_are_left_out_and_named(run_with: Make) -> None:
     assert check.value == pytest.approx(100 * 5 / 30)
     assert check.why == (
         "5 of 30 steady seconds left out "
-        "(15 s: the generator collected garbage for 15 % of it, "
-        "16 s: the generator collected garbage for 15 % of it, "
-        "17 s: the generator collected garbage for 15 % of it, and 2 more)"
+        "(15 s: the generator spent 15 % of the second collecting garbage, "
+        "16 s: the generator spent 15 % of the second collecting garbage, "
+        "17 s: the generator spent 15 % of the second collecting garbage, and 2 more)"
     )
     outcome = judge(run)
     assert outcome.verdict is Verdict.PASS

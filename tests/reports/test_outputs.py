@@ -142,7 +142,7 @@ def test_each_chart_has_its_figures_behind_it(passing_page: str) -> None:
 def test_a_broken_check_is_one_reason_that_names_what_it_spoils(run_with: Make) -> None:
     run = run_with(manifest={"publisher": {"status": "lost"}})
     reasons = reasons_of(judge(run))
-    cause = "publisher: it ended unasked: what it still owed was never published"
+    cause = "publisher: it exited early; remaining publications were never sent"
     spoilt = (
         "push.p99 <= 10 ms, ack.p99 <= 50 ms, connect.p99 <= 1 s, heartbeat.error.p99 <= 100 ms"
     )

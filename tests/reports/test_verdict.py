@@ -190,12 +190,13 @@ def test_health_that_nobody_measured_lets_no_time_pass(run_with: Make) -> None:
     ("manifest", "verdict", "code", "reason"),
     [
         pytest.param(
-            {"publisher": {"status": "lost"}}, INVALID, ExitCode.INVALID, "publisher: it ended",
+            {"publisher": {"status": "lost"}}, INVALID, ExitCode.INVALID,
+            "publisher: it exited early",
             id="publisher lost",
         ),
         pytest.param(
             {"gateway": {"status": "died", "exit_code": -9}}, INVALID, ExitCode.GATEWAY_FAILED,
-            "gateway: it died unasked, exit code -9", id="gateway died",
+            "gateway: exited unexpectedly, exit code -9", id="gateway died",
         ),
         pytest.param(
             {"status": "interrupted"}, INCONCLUSIVE, ExitCode.INCONCLUSIVE,

@@ -1,4 +1,4 @@
-"""The gate held against itself, live: recorded A/A blocks, and comparisons run now.
+"""Measure how reliable the gate is, live: recorded A/A blocks, and comparisons run now.
 
 ``python -m tests.benchmarks.gate`` runs three comparisons of the gateway with itself and
 three with one that is slower on purpose; ``python -m tests.benchmarks.gate.record`` records

@@ -1,4 +1,4 @@
-"""The gate held against itself: recorded blocks of one gateway, compared over and over.
+"""Measure how reliable the gate is: compare recorded blocks of one gateway many times.
 
 ``python -m tests.benchmarks.gate.proof BLOCKS.json`` draws comparisons from A/A blocks, in which
 there is nothing to find, and counts what the gate says:
@@ -56,27 +56,30 @@ _COLUMNS: Final = (
     "+20 %: PASS",
 )
 
-_HEAD: Final = """# The gate, held against itself
+_HEAD: Final = """# How reliable is `tidegate compare`?
 
-How a single run decides: by the interval of each figure (a moving-block bootstrap over
-one-second histograms), all of it inside the limit, none of it, or undecided. How two gateways
-are compared: `tidegate compare --pairs 6` runs them in turn, A B B A, a fresh gateway for each
-block; a pair of neighbours gives one ratio, and the Hodges–Lehmann estimate over pairs has an
-exact interval (Wilcoxon's signed ranks: 6 pairs 96.9 %, 12 pairs 95.8 %).
+A single run is judged by the 95 % interval of each time, from a moving-block bootstrap over
+one-second histograms: inside the limit it is a PASS, outside a FAIL, else INCONCLUSIVE. A p99
+needs 299 values and a p99.9 needs 2,995; with fewer it is INCONCLUSIVE.
+
+`tidegate compare --pairs 6` compares two gateways. It runs them in turn, A B B A, with a fresh
+gateway for each block. A pair of neighbours gives one ratio. The Hodges–Lehmann estimate over
+pairs has an exact interval (Wilcoxon's signed ranks: 6 pairs 96.9 %, 12 pairs 95.8 %). The
+following rules, and the widening by 1.43, are for comparisons only:
 
 - **FAIL**: the whole interval breaks the limit.
 - **PASS**: the interval, widened by 1.43, keeps it, and is no longer than the budget allows.
-- **INCONCLUSIVE**: anything else, with the smallest visible change. Six pairs that leave a
-  budget open are extended once, by six more: two looks, so false alarms at a limit of 1.00
-  may reach 1.6 % and 2.1 % together; what is printed below is what came of it.
-- Blocks whose generator was in bad health are left out with their neighbour; with fewer than
-  six pairs left the comparison is INVALID.
+- **INCONCLUSIVE**: anything else, with the smallest visible change. If six pairs leave a budget
+  undecided, the comparison runs six more, once. This second look can raise the false-alarm rate
+  at a limit of 1.00; the table shows measured rates.
+- **INVALID**: fewer than six pairs are left. A block whose generator was in bad health is left
+  out with its neighbour.
 
 **The smallest visible change** is the limit times exp(1.43 · w), with the half-width w of the
 interval of ln(head/base): a shift of (z₀.₉₇₅ + z₀.₈) · σ = 1.43 · w keeps the interval clear
 of the limit in 80 % of comparisons.
 
-This document is written by `make proof`. A limit of 1.00 asks for the most: any change is one.
+This document is written by `make proof`. A limit of 1.00 is strictest: any slowdown is a change.
 """
 
 Floats = npt.NDArray[np.float64]

@@ -122,7 +122,7 @@ class Cell(NamedTuple):
 
     Attributes:
         p99_ms: from a tick's due time to its read.
-        calm_p99_ms: same, of the ticks around which the host took nothing of the machine.
+        calm_p99_ms: same, of the ticks without host steal around them.
         calm_ticks: how many these are.
         others_share: of one core, what other programs on the machine used.
     """
@@ -157,7 +157,7 @@ class _Rows:
     def _calm_cell(self, key: str | None) -> Cell:
         """Return the first cell that is calm enough, of its calm ticks.
 
-        In such a cell the host took nothing around a fifth of the ticks at least. A busy host
+        In such a cell at least a fifth of the ticks have no host steal around them. A busy host
         is waited for; then the calmest of the cells has to do, with all its ticks.
         """
         fewest = _TICKS_PER_S * self._seconds / 5

@@ -93,7 +93,9 @@ def compare(with_ms: Sequence[float], without_ms: Sequence[float]) -> Comparison
 
 def for_terminal(findings: Sequence[Finding]) -> Table:
     """Return the table with what was measured, promised and came of it."""
-    table = Table("", "measured", "promised", "", title="Unbreakable by one client")
+    table = Table(
+        "", "measured", "promised", "", title="What one hostile client can do to the others"
+    )
     table.title_justify = "left"
     for one in findings:
         style = _STYLES.get(one.verdict, "red")
@@ -104,7 +106,7 @@ def for_terminal(findings: Sequence[Finding]) -> Table:
 def for_documents(findings: Sequence[Finding], words: str, notes: Sequence[str]) -> str:
     """Return the table in Markdown, with what was measured where and how."""
     lines = [
-        "# Unbreakable by one client",
+        "# What one hostile client can do to the others",
         "",
         "Written by `python -m tests.benchmarks.hostile`.",
         words,

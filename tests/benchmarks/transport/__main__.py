@@ -69,7 +69,7 @@ def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     keys = [row.key for row in ROWS]
     parser.add_argument("--pairs", type=_count, default=5, help="how often each peer is measured")
-    parser.add_argument("--quick", action="store_true", help="short cells: a look, not a figure")
+    parser.add_argument("--quick", action="store_true", help="short cells, for a quick version")
     parser.add_argument(
         "--rows",
         nargs="+",

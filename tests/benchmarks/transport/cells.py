@@ -31,7 +31,7 @@ class Streamed:
         delivered_share: of what was accepted, everything read by the end of the drain.
         p50_ms: from the tick's due time to its read; None when none was read.
         p99_ms: same.
-        calm_p99_ms: same, of the ticks about which the host took nothing of the machine.
+        calm_p99_ms: same, of the ticks without host steal around them.
         calm_ticks: how many these are.
         cpu_us: the server's CPU for each tick read, from quiet to quiet; None when it used less
             than the kernel's clock of CPU time can tell.

@@ -62,7 +62,7 @@ def machine_busy_ns() -> int:
 
 
 def machine_stolen_ns() -> int:
-    """Return the time that the host took of all cores together, ns; told in steps of 10 ms."""
+    """Return host steal of all cores together, ns; the kernel tells it in steps of 10 ms."""
     return _machine()[-1] * _TICK_NS
 
 

@@ -56,7 +56,7 @@ def _integers(values: Any) -> Times:
 def is_calm(
     dues_ns: Times, readings: Sequence[tuple[int, int]], spare_ns: int
 ) -> NDArray[np.bool_]:
-    """Return of each tick whether the host took nothing of the machine about it.
+    """Return for each tick whether there was no host steal around it.
 
     What the host took is told once it has given the core back, and in steps: of a rise between
     two readings, all of it may lie before the first, and what it held up comes after the second.

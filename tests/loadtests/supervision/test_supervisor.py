@@ -256,8 +256,8 @@ def test_a_run_ends_with_a_verdict_and_leaves_nothing_behind(
     assert run.manifest()["status"] == "complete"
     assert (run.directory / "report.html").exists()
     scenario, runs = run.runs.parent / "small.toml", run.runs
-    assert f"again:  tidegate run {scenario} --runs {runs}\n" in words
-    assert f"look:   tidegate report {run.directory}\n" in words
+    assert f"rerun:  tidegate run {scenario} --runs {runs}\n" in words
+    assert f"judge again: tidegate report {run.directory}\n" in words
 
 
 def test_a_run_of_two_processes_ends_with_a_verdict_and_leaves_nothing_behind(
