@@ -1,13 +1,12 @@
-"""Whether a run breaks its budgets while it goes, from the second that ``logs/live.json`` tells.
+"""Find budgets that a run breaks while it is in progress, from the seconds of ``logs/live.json``.
 
-Pure. Three seconds in a row of the steady phase count, in which the generator was not
-strained: one slow second is a stall, and a strained generator's own lateness is nobody's
-breach.
+Pure. A breach takes three seconds in a row of the steady phase without a strained generator: one
+slow second may be a stall, and a strained generator is late by itself.
 
-- **visible**: the push p99 of each of the three is over the budget. A profile is worth making.
-- **gross**: it is over 20 × the budget, or ``errors`` has reached its limit and one error
-  more for each client that was ever there. The run is cut and is a FAIL, however few values
-  it has by then, unless the scenario's ``[policy] abort = "never"``.
+- **visible**: the push p99 of each of the three is over the budget. The gateway is profiled.
+- **gross**: the push p99 is over 20 × the budget, or ``errors`` exceeds its limit by one error
+  for each client. The run is cut and FAILs, however few values it has, unless the scenario's
+  ``[policy] abort = "never"``.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ GROSS: Final = 20
 
 
 class BreachWatch:
-    """Sees each second once. ``visible`` and ``gross`` are words, empty until they happen."""
+    """Watches for breaches; ``visible`` and ``gross`` describe them and are empty before."""
 
     def __init__(self, budgets: Sequence[Budget]) -> None:
         self.visible = ""
@@ -35,7 +34,7 @@ class BreachWatch:
         self._seen_s = -1.0
 
     def see(self, live: Mapping[str, Any] | None) -> None:
-        """Take the newest second; the same one again changes nothing."""
+        """Take the newest second, unless it was seen before."""
         if not live or live.get("phase") != Phase.STEADY or live["t_s"] == self._seen_s:
             return
         self._seen_s = live["t_s"]
@@ -64,7 +63,7 @@ class BreachWatch:
 
 
 def _strictest(budgets: Sequence[Budget], metric: str, statistic: str | None) -> float | None:
-    """Return the lowest upper limit of an absolute budget; None where there is none."""
+    """Return the lowest upper limit among absolute budgets; None without one."""
     limits = [
         budget.limit
         for budget in budgets

@@ -56,7 +56,7 @@ def test_a_slope_needs_two_delays() -> None:
 
 
 def test_a_freeze_longer_than_its_phase_is_refused() -> None:
-    with pytest.raises(ValueError, match="inside"):
+    with pytest.raises(ValueError, match="does not fit into"):
         frozen_quantile_ns(0.5, frozen_ns=2.0, steady_ns=1.0, base_ns=0.0)
 
 

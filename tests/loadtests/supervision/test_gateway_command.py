@@ -53,7 +53,7 @@ def test_by_default_it_is_this_projects() -> None:
     ("text", "words"),
     [
         ("/", "is not a checkout: it has no gateway/__main__.py"),
-        ("none.whl", "is not there"),
+        ("none.whl", "does not exist"),
         ("no-such-program --serve", "is not an executable: name a checkout, a wheel, or a command"),
         ("'half", "is not a command: No closing quotation"),
         ("", "is not an executable"),
