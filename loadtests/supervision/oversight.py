@@ -1,6 +1,6 @@
-"""What ends a run before its time, and what is looked at while it is too slow.
+"""Cut a run early, and profile its gateway while it is too slow.
 
-Hooked into the supervisor's loop: ``look`` once a turn, ``close`` at the end.
+The supervisor's loop calls ``look`` once a turn and ``close`` at the end.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Oversight:
     Args:
         scenario: with the budgets that will be judged.
         logs: the run's folder of logs.
-        environment: of a profiler.
-        gateway_pid: of an embedded gateway; None for any other, which is not profiled.
-        max_duration_s: of the load; None lets the scenario say.
+        environment: of the profiler.
+        gateway_pid: process id of the embedded gateway; None profiles nothing.
+        max_duration_s: longest time of the load; None sets no limit.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Oversight:
         return None
 
     def close(self) -> list[str]:
-        """End a profile; return the problems that the manifest should tell."""
+        """Stop a profile; return its problems, for the manifest."""
         if self._profile is None:
             return []
         self._profile.close()
