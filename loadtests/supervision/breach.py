@@ -1,4 +1,4 @@
-"""Whether a run breaks its budgets while it goes, from the second that ``logs/live.json`` tells.
+"""Find budgets that a run breaks while it is in progress, from the seconds of ``logs/live.json``.
 
 Pure. A push p99 counts only after three consecutive steady-phase seconds over its limit. Seconds
 in which the generator broke its own limits are ignored. Errors count at once.
@@ -22,7 +22,7 @@ GROSS: Final = 20
 
 
 class BreachWatch:
-    """Sees each second once. ``visible`` and ``gross`` are words, empty until they happen."""
+    """Watches for breaches; ``visible`` and ``gross`` describe them and are empty before."""
 
     def __init__(self, budgets: Sequence[Budget]) -> None:
         self.visible = ""
@@ -34,7 +34,7 @@ class BreachWatch:
         self._seen_s = -1.0
 
     def see(self, live: Mapping[str, Any] | None) -> None:
-        """Take the newest second; the same one again changes nothing."""
+        """Take the newest second, unless it was seen before."""
         if not live or live.get("phase") != Phase.STEADY or live["t_s"] == self._seen_s:
             return
         self._seen_s = live["t_s"]
@@ -63,7 +63,7 @@ class BreachWatch:
 
 
 def _strictest(budgets: Sequence[Budget], metric: str, statistic: str | None) -> float | None:
-    """Return the lowest upper limit of an absolute budget; None where there is none."""
+    """Return the lowest upper limit among absolute budgets; None without one."""
     limits = [
         budget.limit
         for budget in budgets
