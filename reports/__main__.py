@@ -18,11 +18,11 @@ from rich.console import Console
 
 from loadtests.results import JUNIT, REPORT, SUMMARY, VERDICT, ExitCode
 from reports.console import print_verdict
-from reports.errors import ReportError
 from reports.files import write_whole
 from reports.gate import Judged, tell_github
 from reports.junit import render_junit
 from reports.page import render_page
+from reports.report_errors import ReportError
 from reports.run_frames import find_baseline, read_run
 from reports.summary import render_summary
 from reports.verdict import judge

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from loadtests.results import CAPACITY, FORMAT_VERSION, Verdict
-from reports.errors import DamagedCapacityError
+from reports.report_errors import DamagedCapacityError
 from reports.run_frames import RunFrames
 
 Bound = Literal["gateway", "generator", "asked"]

@@ -19,10 +19,10 @@ from rich.console import Console
 
 from loadtests.results import ExitCode
 from reports.console import print_verdict
-from reports.errors import ReportError
 from reports.files import write_whole
 from reports.github import annotate_run, append_summary, is_github
 from reports.junit import render_junit
+from reports.report_errors import ReportError
 from reports.run_frames import RunFrames, find_baseline, read_run
 from reports.summary import render_summary
 from reports.verdict import RunVerdict, judge

@@ -1,7 +1,7 @@
 """``python -m reports.notebook NAME RUN``: execute a notebook on a run, into one offline page.
 
 The notebook file does not change. The page shows every result, with the code folded away.
-Errors (``reports.errors`` has the tree)::
+Errors (``reports.report_errors`` has the tree)::
 
     ReportError
     ├── UnknownNotebookError   no notebook has this name
@@ -26,7 +26,7 @@ from rich.console import Console
 from traitlets.config import Config
 
 from loadtests.results import ExitCode
-from reports.errors import ReportError
+from reports.report_errors import ReportError
 
 NOTEBOOKS: Final = Path(__file__).resolve().parent.parent / "notebooks"
 """They are in a clone, not in an installed package."""

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from loadtests.results import ExitCode
 from reports.decisions import ratio_of
-from reports.errors import ReportError
 from reports.measures.registry import measure
 from reports.ratios import change
+from reports.report_errors import ReportError
 from reports.run_frames import RunFrames, read_run
 from scenarios.schema import Budget, ScenarioError, parse_budget
 

@@ -26,7 +26,7 @@ from loadtests.results import (
     Phase,
     RunStatus,
 )
-from reports.errors import DamagedTableError, NotARunError, ReportError, UnknownFormatError
+from reports.report_errors import DamagedTableError, NotARunError, ReportError, UnknownFormatError
 from scenarios.schema import Scenario, ScenarioError, parse_scenario
 
 _REPEATED: Final = frozenset({"phase", "worker", "series", "family"})

@@ -6,7 +6,7 @@ from loadtests.results import Verdict
 from reports import quantities
 from reports.capacity_answer import explain_capacity, read_capacity
 from reports.console import MARKS, interval, measured, reasons_of
-from reports.errors import DamagedCapacityError
+from reports.report_errors import DamagedCapacityError
 from reports.run_frames import RunFrames
 from reports.verdict import RunVerdict
 

@@ -31,7 +31,7 @@ from reports.decisions import (
     spoils,
     worst,
 )
-from reports.errors import UnknownBudgetError
+from reports.report_errors import UnknownBudgetError
 from reports.run_frames import RunFrames
 from scenarios.overlay import lay_over, read_overlay
 from scenarios.schema import Budget, ScenarioError

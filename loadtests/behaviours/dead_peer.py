@@ -12,7 +12,7 @@ from locust.env import Environment
 from gateway.contract import MAX_SEND_SECONDS, Channel, ClientEvent
 from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.errors import ClientError
-from loadtests.oracles.dead_peers import Band, predict_band
+from loadtests.oracles.closing_bands import Band, predict_band
 from loadtests.results import DeadPeerOutcome, Event, Series
 from scenarios.groups import DeadPeerGroup, DeadPeerKind
 
@@ -33,7 +33,7 @@ _SERIES: Final[Mapping[DeadPeerKind, Series]] = {
 class DeadPeer(VirtualUser):
     """Stops answering some time after its welcome, and waits for the end of its connection.
 
-    The end is judged by the band that its handshake predicts (``loadtests.oracles.dead_peers``).
+    The end is judged by the band that its handshake predicts (``loadtests.oracles.closing_bands``).
     Then it reconnects and stops answering again.
     """
 

@@ -34,7 +34,11 @@ SECTIONS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     ("authentication", "Authentication", ("authentication.auth_cases",)),
     ("memories", "Memory", ("memory.memory_per_client", "memory.leak_cycles")),
     ("delivery", "Delivery", ("delivery.delivery_ledger", "delivery.isolation")),
-    ("returning", "Reconnect storm and drain", ("storm.storm_recovery", "drain.drain_course")),
+    (
+        "returning",
+        "Reconnect storm and drain",
+        ("recovery.storm_recovery", "drain.drain_course"),
+    ),
 )
 """The report's sections, in order: id, title, and charts as ``module.function``."""
 _OTHERS: Final = (

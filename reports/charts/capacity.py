@@ -19,7 +19,7 @@ from reports.capacity_answer import (
 )
 from reports.charts.canvas import GREEN, INK, ORANGE, SURFACE, Chart, Size, new_figure
 from reports.charts.verdicts import MARKERS
-from reports.errors import DamagedCapacityError
+from reports.report_errors import DamagedCapacityError
 from reports.run_frames import RunFrames
 
 NONE: Final = "No capacity interval: this run is not part of a capacity search"

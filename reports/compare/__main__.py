@@ -20,10 +20,10 @@ from loadtests.results import SCENARIO, ExitCode
 from reports.compare.blocks import Block, read_blocks
 from reports.compare.outcome import Comparison, compare_blocks
 from reports.compare.screen import print_comparison, render_comparison
-from reports.errors import ReportError
 from reports.files import write_whole
 from reports.github import annotate, append_summary, is_github
 from reports.junit import add_suite, as_text
+from reports.report_errors import ReportError
 from scenarios.overlay import read_overlay
 from scenarios.schema import ScenarioError
 

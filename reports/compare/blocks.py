@@ -9,8 +9,8 @@ from pathlib import Path
 
 from loadtests.results import MANIFEST
 from reports.believability import Check, check_run
-from reports.errors import NotARunError
 from reports.measures.registry import measure
+from reports.report_errors import NotARunError
 from reports.run_frames import RunFrames, read_run
 from scenarios.schema import METRICS, Budget
 

@@ -18,7 +18,7 @@ from synthetic_run import ROOT, Tables, ledger_row, make_run, span_rows
 
 from loadtests.results import Phase, Series
 from reports import notebook
-from reports.errors import NotARunError, ReportError
+from reports.report_errors import NotARunError, ReportError
 
 NAMES = (
     "compare_runs",

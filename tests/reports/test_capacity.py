@@ -12,8 +12,8 @@ from loadtests.results import CAPACITY
 from reports import charts
 from reports.capacity_answer import explain_capacity, read_capacity
 from reports.charts.canvas import NARROW, WIDE, Size
-from reports.errors import DamagedCapacityError
 from reports.page import render_page
+from reports.report_errors import DamagedCapacityError
 from reports.run_frames import RunFrames
 from reports.summary import render_summary
 from reports.verdict import judge

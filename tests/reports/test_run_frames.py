@@ -9,7 +9,7 @@ import pytest
 from synthetic_run import make_run
 
 from loadtests.results import FORMAT_VERSION, MANIFEST, SCENARIO, SEGMENTS, TABLES, Phase
-from reports.errors import DamagedTableError, NotARunError, ReportError, UnknownFormatError
+from reports.report_errors import DamagedTableError, NotARunError, ReportError, UnknownFormatError
 from reports.run_frames import RunFrames, read_run
 
 

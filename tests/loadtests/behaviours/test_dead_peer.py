@@ -11,7 +11,7 @@ from living import Kept, Living, wait_until
 
 from loadtests.behaviours.dead_peer import DeadPeer
 from loadtests.behaviours.run_context import RunContext
-from loadtests.oracles.dead_peers import EARLY_SLACK_NS, LATE_SLACK_NS, predict_band
+from loadtests.oracles.closing_bands import EARLY_SLACK_NS, LATE_SLACK_NS, predict_band
 from loadtests.results import DeadPeerOutcome, Event, Series
 from scenarios.schema import DeadPeerKind
 

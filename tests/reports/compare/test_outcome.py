@@ -15,7 +15,7 @@ from reports.compare.__main__ import main
 from reports.compare.blocks import find_runs, pair_up, read_blocks
 from reports.compare.outcome import Comparison, compare_blocks
 from reports.compare.screen import print_comparison, render_comparison
-from reports.errors import NotARunError
+from reports.report_errors import NotARunError
 from scenarios.schema import parse_budget
 
 BASE = (1.00, 1.02, 0.99, 1.01, 1.00, 0.98)
