@@ -111,7 +111,7 @@ class AskingTable(Table):
     def texts(self, key: str, allowed: Sequence[str]) -> tuple[str, ...]:
         """Record a choice of several words."""
         words = ", ".join(f'`"{word}"`' for word in allowed)
-        self._note(key, f"list of {words}; all without it", -1)
+        self._note(key, f"list of {words}; default: all of them", -1)
         return tuple(allowed)
 
     def take(self, key: str, right: str) -> object:

@@ -52,8 +52,8 @@ class Strain(StrEnum):
     """Which limit the generator broke in a second: ``strains`` in ``logs/live.json``."""
 
     SHARE = "own-share"  # its own share of a push, p99
-    CPU = "cpu"  # of its busiest process
-    CORE_WAIT = "core-wait"  # longer than the gateway ran
+    CPU = "cpu"  # CPU use of its busiest process
+    CORE_WAIT = "core-wait"  # it waited for a core longer than the gateway's CPU time allows
     STEAL = "steal"  # by the host, of the machine
     COLLECTION = "garbage-collection"  # the longest
 

@@ -1,4 +1,4 @@
-"""From measurements to a verdict that nobody has to argue with.
+"""Judges a run: decides each budget, then the verdict of the run.
 
 The run is the worst of its budgets (``reports.decisions``) and of its circumstances, FAIL
 over INVALID over INCONCLUSIVE over PASS: a counted loss stays FAIL when timing is INVALID.
@@ -52,7 +52,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class RunVerdict:
-    """What a run came to.
+    """The verdict of a run.
 
     Attributes:
         verdict: the worst of what follows.
@@ -97,7 +97,7 @@ class RunVerdict:
 
 
 def demanded(run: RunFrames, over: Sequence[Budget] = ()) -> tuple[Budget, ...]:
-    """Return a run's budgets: the scenario's, what was laid over it as it ran, ``over``.
+    """Return a run's budgets: the scenario's, overridden by the run's own file and by ``over``.
 
     Raises:
         UnknownBudgetError: a budget does not fit the run's scenario, or the run's own file of
@@ -156,9 +156,9 @@ def _circumstances(
     budgets: Sequence[Budget],
     decisions: Sequence[Decision],
 ) -> list[Finding]:
-    """Everything but the budgets that bears on the run's verdict.
+    """Return what affects the verdict besides the budgets.
 
-    A check about times that is broken does so through the budgets that it spoiled alone.
+    A failed timing check counts only through the budgets that it makes INVALID.
     """
     spoilt = [each.budget for each in decisions if each.verdict is Verdict.INVALID]
     findings = [

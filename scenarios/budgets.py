@@ -14,7 +14,7 @@
 A relative budget judges the ratio of the run's value to a baseline's. It passes, whatever the
 ratio, if the upper end of the run's interval is not above the limit after ``above``.
 
-One example of each kind: ``push.p99 <= 10 ms`` (absolute), ``delivery.lost == 0`` (count),
+Examples: ``push.p99 <= 10 ms`` (absolute), ``delivery.lost == 0`` (count),
 ``memory.per_client <= 6 KB`` (slope), ``cost.per_message <= 20 us`` (cost),
 ``push.p99 ratio <= 1.10 above 2 ms`` (relative).
 """

@@ -116,7 +116,7 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
         "storm.refused": ("count", "connection attempts of storm members that were refused"),
     },
     "abusers": {
-        "rate_limit.retry_error": ("quantiles", "difference of retryAfter from the rule"),
+        "rate_limit.retry_error": ("quantiles", "difference between retryAfter and the exact wait"),
         "rate_limit.accepted": ("count", "events of abusers that the gateway accepted"),
         "rate_limit.refused": ("count", "events of abusers that the gateway refused"),
         "rate_limit.false_accepts": ("count", "events accepted over the limit"),

@@ -169,7 +169,7 @@ def _dead_peer_kinds(table: Table) -> tuple[DeadPeerKind, ...]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeadPeerGroup(Group):
-    """Users that play dead.
+    """Users that stop responding.
 
     Attributes:
         kinds: failure modes, assigned round-robin.

@@ -175,7 +175,7 @@ class Health:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Policy:
-    """What follows from undecided and broken budgets.
+    """How inconclusive and broken budgets affect the run.
 
     Attributes:
         inconclusive: the exit code of an undecided budget, 3 (``fail``) or 0 (``pass``).

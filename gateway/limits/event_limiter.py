@@ -55,7 +55,7 @@ class EventLimiter:
         self._refused: RollingWindow | None = None
 
     def admit(self, event_name: object, now_ns: int) -> EventRefusal | None:
-        """Count an event by all of its limits, or refuse it and count it by none.
+        """Admit an event and count it in every limit, or refuse it and count it in none.
 
         Args:
             event_name: the event's name, of any JSON type. Unknown names count too.

@@ -26,7 +26,7 @@ class PlannedAbsence:
     """Whether a user is disconnected because a command or a drain of the gateway said so.
 
     Attributes:
-        since_ns: when its connection ended so. None while it is connected or was not sent away.
+        since_ns: when the absence began; None while there is none.
             A connection tried meanwhile is an attempt, and a failed attempt is no error.
     """
 

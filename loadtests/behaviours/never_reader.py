@@ -11,7 +11,7 @@ from scenarios.groups import NeverReaderGroup
 class NeverReader(Subscriber):
     """Subscribes and reads nothing from then on, so pings go unanswered.
 
-    After the gateway has closed its connection, it reconnects and does so again.
+    After the gateway has closed its connection, it reconnects and stops reading again.
     """
 
     group = "never_reader"

@@ -15,7 +15,7 @@ from scenarios.groups import TraderGroup
 class Trader(VirtualUser):
     """Listens to the trading channel and its symbols, and sends requests at intended times.
 
-    The requests in turn: its subscriptions, one more symbol, a ping, that symbol no more. The
+    It repeats four requests: list subscriptions, subscribe to a symbol, ping, unsubscribe. The
     plan is fixed when the user connects. A late request is sent late, and a request that was
     never sent is counted as missed.
     """

@@ -5,7 +5,7 @@ and has the run directory; each worker generates and records (``loadtests.conduc
 
 Locust swallows every ``Exception`` of a listener. So a refusal at the start is ``SystemExit`` in
 ``init`` and ``GreenletExit`` in ``test_start``. The exit code is set here alone: Locust's own
-code, 1 for any failed request, would judge what the report judges.
+code is 1 after any failed request, but the report decides the verdict.
 """
 
 from __future__ import annotations
@@ -260,7 +260,7 @@ class Conductor:
         raise gevent.GreenletExit
 
     def _end_early(self, problem: str) -> None:
-        """End the load from another greenlet: the end stops the caller too."""
+        """End the load from another greenlet, because ending it also kills the caller."""
         _log.error("%s; the load ends here", problem)
         gevent.spawn(self._end_load)
 

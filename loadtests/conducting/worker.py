@@ -111,7 +111,7 @@ def remember_default_options() -> None:
     """Cache which options are Locust's own (Locust 2.47, ``WorkerRunner``).
 
     Locust builds a parser, 4 ms, for each of about 80 options of each spawn message, and gets
-    one message a second during the ramp. That is a third of a core in which nothing is read.
+    one message a second during the ramp. That uses a third of a core, which then reads no sockets.
     """
     argument_parser.default_args_dict = lru_cache(maxsize=1)(_default_options)
 

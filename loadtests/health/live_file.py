@@ -29,16 +29,16 @@ MEMBERS: Final[Mapping[str, tuple[str, str]]] = {
     "phase": ("", "ramp, warm-up, steady or drain"),
     "phase_from_s": ("s", "when that phase began, since the run's start"),
     "clients": ("", "virtual users that hold a welcome"),
-    "offered": ("", "requests and sessions whose time came in this second"),
-    "requests": ("", "of those, begun"),
+    "offered": ("", "requests and sessions due in this second"),
+    "requests": ("", "requests and sessions started in this second"),
     "published": ("", "publications that the gateway accepted so far; null without a publisher"),
     "published_per_s": ("1/s", "their rate in the last five seconds"),
     "received": ("", "events received in this second"),
     "errors": ("", "failures so far that no scenario asked for"),
-    "missed": ("", "intended publications, requests and sessions so far that never were"),
+    "missed": ("", "publications, requests and sessions due so far and never started"),
     "push_p50_ns": ("ns", "median push latency of this second"),
     "push_p99_ns": ("ns", "its 99th percentile"),
-    "heartbeats_missed": ("", "heartbeats so far that did not come"),
+    "heartbeats_missed": ("", "heartbeats missed so far"),
     "limits_accepted": ("", "abusers' events so far that were rightly accepted"),
     "limits_refused": ("", "rightly refused"),
     "limits_wrong": ("", "wrong decisions so far, neighbours refused among them"),
@@ -130,7 +130,7 @@ class LiveFile:
         return None if t_s <= since_s else (published - before) / (t_s - since_s)
 
     def _memory_per_client(self, server: Mapping[str, object]) -> int | None:
-        """Return the memory over the first reading, for each client more; None while few are."""
+        """Return memory growth per client since the first reading; None with few clients."""
         clients = server.get("clients")
         column = next((name for name in _MEMORY if server.get(name) is not None), "")
         memory = server.get(column)

@@ -31,7 +31,7 @@ class LiveReading:
         part: whose it is.
         name: what was measured, at most 16 characters.
         text: the figure with its unit, a dash when it is absent.
-        meaning: what it is, for who reads it the first time.
+        meaning: explanation for a first-time reader.
         is_bad: whether somebody should look.
     """
 
@@ -83,7 +83,7 @@ def _describe_load(live: Mapping[str, Any]) -> tuple[LiveReading, ...]:
         (
             "missed",
             _count(live, "missed"),
-            "what was due so far and never was sent",
+            "actions due so far that were never sent",
             bool(live.get("missed")),
         ),
     )
@@ -96,12 +96,12 @@ def _describe_gateway(live: Mapping[str, Any]) -> tuple[LiveReading, ...]:
     if live.get("limits_accepted") is not None:
         decisions = f"{live['limits_accepted']:,} / {live['limits_refused']:,}"
     rows = (
-        ("push p50", span(live.get("push_p50_ns")), "half came quicker than this", False),
-        ("push p99", span(live.get("push_p99_ns")), "99 of 100 came quicker", False),
+        ("push p50", span(live.get("push_p50_ns")), "half of the pushes were faster", False),
+        ("push p99", span(live.get("push_p99_ns")), "99 of 100 pushes were faster", False),
         (
             "beats missed",
             _count(live, "heartbeats_missed"),
-            "heartbeats so far that did not come",
+            "heartbeats missed so far",
             bool(silent),
         ),
         ("limit in / out", decisions, "abusers' events accepted and refused so far", False),

@@ -39,7 +39,7 @@ def find_strains(
         steal_ns: host steal, all cores together.
         gc_pause_max_ns: its longest garbage collection.
 
-    What is None was not measured, and is no strain.
+    An argument of None was not measured and is not a strain.
     """
     lost_ns = health.second_lost_percent / 100 * _SECOND_NS
     wait_ns = None

@@ -1,4 +1,4 @@
-"""Files by which a run and its supervisor agree on a gateway that commands end.
+"""Files in which a run tells its supervisor that it stopped or restarted the gateway.
 
 Two files in the run's ``logs/``, each with one writer::
 

@@ -3,7 +3,7 @@
 Pure. A push p99 counts only after three consecutive steady-phase seconds over its limit. Seconds
 in which the generator broke its own limits are ignored. Errors count at once.
 
-- **visible**: the push p99 of each of the three is over the budget. A profile is worth making.
+- **visible**: the push p99 of each of the three is over the budget. The gateway is profiled.
 - **gross**: it is over 20 × the budget, or ``errors`` has reached its limit plus one error for
   each client that ever connected. The run is cut and is a FAIL, however few values it has by
   then, unless the scenario's ``[policy] abort = "never"``.

@@ -1,4 +1,4 @@
-"""Warn, before a run starts, of budgets that the run will hardly be able to decide."""
+"""Warn, before a run starts, about budgets that will probably be inconclusive."""
 
 from __future__ import annotations
 

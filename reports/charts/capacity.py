@@ -33,7 +33,7 @@ WORDS: Final = {
 _NOTE: Final = (
     "One row per trial, ordered by load on a logarithmic scale. Circle: all budgets kept. Cross: "
     "a budget broken. Diamond: undecided. Square: invalid, because the generator was overloaded. "
-    "Shaded: the interval from the largest load kept to the smallest load not kept."
+    "Shaded: the interval from the largest load kept to the smallest load that did not pass."
 )
 
 

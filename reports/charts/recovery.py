@@ -35,7 +35,7 @@ def storm_recovery(run: RunFrames) -> Chart:
 
     note = (
         "Back: the next welcome. Fresh: the first market event after it. Dots: 50, 95, 99 and "
-        "100 % of the dropped clients. All storms of the run together."
+        "100 % of the dropped clients. All storms of the run are combined."
     )
     return Chart(key, _title(run, curves), note, draw, curves_table(curves))
 

@@ -68,7 +68,7 @@ def _note(outcome: RunVerdict, shown: int) -> str:
     rest = len(outcome.decisions) - shown
     if not rest:
         return words
-    return f"{words} Only in the table: {rest} counts, or budgets without a value."
+    return f"{words} Not drawn: {rest} counts or budgets without a value; see the table."
 
 
 def share(decision: Decision, value: float) -> float:
