@@ -55,7 +55,7 @@ OWN_METRICS: Final[dict[str, str]] = {
     "tidegate_closed": "Closed connections, by reason.",
     "tidegate_handler_errors": "Event handlers that failed because of a bug in the gateway.",
     "tidegate_fanout_seconds": "Time from the queueing of an event to its last write.",
-    "tidegate_fanout_hold_max_seconds": "Longest time that the fan-out held the loop, since the start.",
+    "tidegate_fanout_hold_max_seconds": "Longest hold of the loop by the fan-out, since the start.",
     "tidegate_queue_bytes": "Bytes queued for clients that do not keep up.",
     "tidegate_queue_sends": "Sends queued in the lanes, one per recipient.",
     "tidegate_conflated": "Events that newer ones of their stream replaced for a slow client.",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,11 @@ settings.register_profile(
     "tidegate", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("tidegate")
+
+# A shell starts a background job with SIGINT ignored, and every process below inherits that.
+# Tests that interrupt a process would then wait in vain.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 StartGateway = Callable[..., GatewayProcess]
 Connect = Callable[..., RawClient]

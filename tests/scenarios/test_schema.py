@@ -41,7 +41,7 @@ def test_the_smoke_scenario_is_read_with_its_units(smoke: Scenario) -> None:
     assert smoke.load_s == 300 / 60 + 3 + 30
     assert smoke.gateway == {"GATEWAY_HEARTBEAT_SECONDS": "5"}
     assert smoke.health.publisher_delay_p99_ms == 50.0
-    assert smoke.question.startswith("Does everything work together")
+    assert smoke.question.startswith("Does the whole system work")
 
 
 def test_a_budget_knows_the_line_it_stands_on(smoke: Scenario) -> None:

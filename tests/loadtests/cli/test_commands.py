@@ -73,7 +73,7 @@ def test_the_scenarios_are_listed_with_their_questions(tidegate: Tidegate) -> No
     done = tidegate("scenarios")
     assert done.returncode == 0
     assert "smoke " in done.stdout
-    assert "Does everything work together" in done.stdout
+    assert "Does the whole system work" in done.stdout
     assert "scenarios/smoke.toml" in done.stdout
 
 
