@@ -56,7 +56,7 @@ class RunContext:
     """One run as the virtual users of this process see it.
 
     Attributes:
-        scenario: what is run.
+        scenario: the scenario of the run.
         secret: the gateway's ``JWT_SECRET``; kept in memory alone.
         recorder: records all measurements.
         t0_ns: the run's start, monotonic.
@@ -97,7 +97,7 @@ class RunContext:
 
         Args:
             assignment: the run, with times by the master's clock.
-            scenario: what is run.
+            scenario: the scenario of the run.
             division: which users this process has.
             recorder: records all measurements.
             secret: the gateway's ``JWT_SECRET``.

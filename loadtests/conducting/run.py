@@ -42,7 +42,7 @@ class Run:
     """A run that goes on: ``run_start`` makes one, ``start`` starts it, ``finish`` ends it.
 
     Args:
-        scenario: what is run.
+        scenario: the scenario of the run.
         directory: the run directory.
         facts: the members of the manifest that do not change (``loadtests.record.manifest``).
         secret: the gateway's ``JWT_SECRET``; it is kept in memory only.

@@ -27,7 +27,7 @@ class RunPublisher:
     """The publisher of a run. A scenario that publishes nothing has no process.
 
     Attributes:
-        scenario: what is run.
+        scenario: the scenario of the run.
         directory: the run directory.
         url: ``http://HOST:PORT`` of the gateway.
         secret: its ``JWT_SECRET``.

@@ -45,7 +45,7 @@ class RunStart:
     Attributes:
         environment: Locust's.
         behaviours: the user class of each group.
-        scenario: what is run.
+        scenario: the scenario of the run.
         secret: the gateway's ``JWT_SECRET``.
         users: how many there are at most.
         session_rate: sessions that begin in a second.

@@ -23,7 +23,7 @@ def set_user_counts(
 
     Args:
         environment: Locust's.
-        scenario: what is run.
+        scenario: the scenario of the run.
         behaviours: the user class of each group.
     """
     for group, user_class in behaviours.items():

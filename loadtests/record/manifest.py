@@ -32,7 +32,7 @@ def create_run_directory(
 
     Args:
         runs: the folder of runs. Its link ``latest`` is set to the new one.
-        scenario: what is run.
+        scenario: the scenario of the run.
         unix_s: wall-clock seconds, for the name.
         name: the directory to use instead of a new name; it may exist.
 
@@ -112,7 +112,7 @@ def describe_run(
     """Return the members of the manifest that do not change during a run.
 
     Args:
-        scenario: what is run.
+        scenario: the scenario of the run.
         directory: the run directory.
         target_url: ``http://HOST:PORT`` of the gateway.
         welcome: a welcome event, for ``limits``, ``clock`` and ``heartbeatInterval``.
