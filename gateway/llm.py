@@ -44,7 +44,7 @@ def parse_chat(payload: object) -> ChatRequest:
             and _is_text(message.get("role"))
             and strict_json.is_text(message.get("content"))
         ):
-            raise InvalidPayload(f"messages[{position}] must be {{role, content}}, both texts")
+            raise InvalidPayload(f"messages[{position}] must be {{role, content}}, both text")
     return ChatRequest(session_id=session_id, provider=provider, messages=tuple(messages))
 
 

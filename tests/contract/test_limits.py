@@ -141,6 +141,32 @@ def test_a_new_connection_has_a_window_of_its_own(
     assert not limited(connect("again", target=gateway).call("get-subscriptions"))
 
 
+def test_leaving_and_joining_again_renews_no_limit(connect: Connect) -> None:
+    client = connect()
+    for _ in range(10):
+        assert not limited(client.call("ping"))
+    client.send_packet("41")
+    client.connect({"token": client.target.token("another")})
+    assert limited(client.call("ping"))
+
+
+def test_a_transport_that_is_refused_three_times_is_closed(
+    open_socket: Connect, gateway: Target
+) -> None:
+    client = open_socket(gateway)
+    for _ in range(10):
+        client.send_packet("40")
+    client.wait_until_closed()
+    assert [packet[:2] for packet in client.packets].count("44") == 3
+
+
+def test_the_buffer_of_a_client_that_was_offline_is_answered(connect: Connect) -> None:
+    client = connect()
+    answers = [client.call("get-subscriptions") for _ in range(600)]
+    assert [limited(answer) for answer in answers] == [False] * 60 + [True] * 540
+    assert "41" not in client.packets
+
+
 def test_too_many_refused_events_close_the_transport(
     connect: Connect, shared_gateway: StartGateway
 ) -> None:
