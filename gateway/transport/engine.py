@@ -255,6 +255,7 @@ class Engine:
         """
         if not session.is_open:
             return
+        session.is_dismissed = reason == EndReason.SERVER_DISCONNECT and not self.is_stopping
         session.is_open = False  # first: uncorking must not evict a session that is closing
         session.uncork()
         session.is_clear = False

@@ -74,6 +74,7 @@ class EngineSession(Liveness):
 
     Attributes:
         is_broken: the client broke the protocol.
+        is_dismissed: the application closed the session, and the client is not to return.
         is_receiving: a polling body of the session is being read.
         participants: its Socket.IO clients, one per namespace.
         application: the data that an application saved with ``save_session``.
@@ -88,6 +89,7 @@ class EngineSession(Liveness):
         "connects",
         "environ",
         "is_broken",
+        "is_dismissed",
         "is_receiving",
         "left",
         "participants",
@@ -102,6 +104,7 @@ class EngineSession(Liveness):
         self.sid = sid
         self.environ = environ
         self.is_broken = False
+        self.is_dismissed = False
         self.participants: tuple[Participant, ...] = ()
         self.application: dict[str, Any] | None = None
         self.left: tuple[str, ...] = ()

@@ -109,6 +109,7 @@ class Polling:
     ) -> web.Response:
         engine = self._engine
         if session.poll is not None:
+            session.answer_poll(PacketType.CLOSE.encode())
             engine.close(session, EndReason.TRANSPORT_ERROR)
             raise RequestRejected.bad_request("The session has another open poll")
         if not session.has_packets:
@@ -161,10 +162,16 @@ class Polling:
         """Answer a poll of a closed session: first its queued packets, then CLOSE.
 
         A stock client acts on CLOSE at once and drops the packets of the same answer.
+
+        Raises:
+            RequestRejected: in place of CLOSE, for a client that may return. CLOSE would keep
+                python-engineio's client away.
         """
         packets = session.take_packets(self._engine.max_message_bytes)
         if not packets:
             self._engine.forget(session)
+            if not session.is_dismissed:
+                raise RequestRejected.unknown_session()
             packets = [PacketType.CLOSE.encode()]
         return self._packets(packets, environ)
 

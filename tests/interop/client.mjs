@@ -4,6 +4,7 @@
 //   {"do": "connect", "url": "...", "options": {...}}
 //   {"do": "emit", "event": "subscribe", "args": [...]}
 //   {"do": "call", "event": "subscribe", "args": [...]}   answered with an "acknowledged" line
+//   {"do": "raw", "messages": ["2["]}                     Engine.IO messages as they stand
 //   {"do": "close"}
 
 import { createInterface } from "node:readline";
@@ -38,6 +39,7 @@ const commands = {
   emit: ({ event, args = [] }) => socket.emit(event, ...args),
   call: ({ event, args = [] }) =>
     socket.emit(event, ...args, (answer) => say("acknowledged", { event, answer })),
+  raw: ({ messages }) => messages.forEach((message) => socket.io.engine.write(message)),
   close: () => lines.close(),
 };
 
