@@ -47,7 +47,7 @@ class ApplicationHandlers(Protocol):
     def disconnect(self, participant: Participant, reason: str) -> Any:
         """Call the disconnect handler and return its awaitable, ``None`` if it has ended."""
 
-    def dispatch(self, participant: Participant, name: str, arguments: list[Any]) -> Any:
+    def dispatch(self, participant: Participant, name: str | float, arguments: list[Any]) -> Any:
         """Call an event's handler and return its answer, an awaitable of it, or ``NOT_HANDLED``.
 
         Args:

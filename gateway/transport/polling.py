@@ -198,11 +198,12 @@ class Polling:
         body = await self._read_body(session, request)
         try:
             for number, packet in enumerate(payloads.decode_payload(body), start=1):
-                self._take_packet(session, packet)
                 if not session.is_open:
                     break
+                self._take_packet(session, packet)
                 if not number % _PACKETS_A_TURN:
                     await asyncio.sleep(0)
+                    await session.worked_off()
         except PayloadError as error:
             engine.breach(session, "malformed polling body")
             raise RequestRejected.bad_request(str(error)) from None

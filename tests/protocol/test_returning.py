@@ -11,6 +11,7 @@ import logging
 from typing import Any
 
 import pytest
+import socketio
 from deadlines import PROMPT_S, poll_until
 from hostility import PATIENT, served
 from http_peers import HttpPeer
@@ -132,6 +133,17 @@ class TestWhatIsNoBreach:
             await peer.send_packets('421[7,"a"]', "422[1.5]")
             assert await peer.read_message() == '431[[7,"a"]]'
             assert await peer.read_message() == "432[[1.5]]"
+
+    async def test_a_number_reaches_no_method_of_a_namespace(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        server = OURS.socketio(**PATIENT)
+        server.register_namespace(socketio.AsyncNamespace("/"))
+        async with serve(server) as address, RawPeer.websocket(address) as peer:
+            await peer.connect()
+            await peer.send_packets('421[7,"a"]', "1")
+            assert b"43" not in (await peer.closed_within(PROMPT_S)).partition(CLOSE_FRAME)[0]
+        assert caplog.records == []
 
     async def test_a_client_without_binary_frames_sends_them_as_base64(self) -> None:
         server = ours()

@@ -75,12 +75,12 @@ class RegisteredHandlers:
             answer = None if handler is None else handler.trigger_event("disconnect", *prefixed)
         return answer if answer is not None and inspect.isawaitable(answer) else None
 
-    def dispatch(self, participant: Participant, name: str, arguments: list[Any]) -> Any:
+    def dispatch(self, participant: Participant, name: str | float, arguments: list[Any]) -> Any:
         """Call an event's handler and return its answer, an awaitable of it, or ``NOT_HANDLED``.
 
         Args:
             participant: the client.
-            name: the event's name.
+            name: the event's name. A class-based namespace has no method for a number.
             arguments: the event's arguments.
         """
         handler, prefixed = self._function(
@@ -88,6 +88,8 @@ class RegisteredHandlers:
         )
         if handler is not None:
             return handler(*prefixed)
+        if not isinstance(name, str):
+            return NOT_HANDLED
         handler, prefixed = self._namespace(participant.namespace, (participant.sid, *arguments))
         return NOT_HANDLED if handler is None else handler.trigger_event(name, *prefixed)
 
@@ -103,7 +105,7 @@ class RegisteredHandlers:
         return _REJECTED
 
     def _function(
-        self, event: str, namespace: str, arguments: tuple[Any, ...]
+        self, event: str | float, namespace: str, arguments: tuple[Any, ...]
     ) -> tuple[Callable[..., Any] | None, tuple[Any, ...]]:
         """Return the function that handles an event, and its arguments."""
         found: tuple[Any, tuple[Any, ...]] = self._server._get_event_handler(  # noqa: SLF001 - python-socketio has no public way
