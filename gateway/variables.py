@@ -171,7 +171,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _event_limit(
         "MAX_REFUSED_EVENTS",
         contract.MAX_REFUSED_EVENTS,
-        "refused events per connection and minute; one more closes the connection",
+        "refused events per transport and minute; one more closes the transport",
     ),
     _count(
         "MAX_CONNECTIONS_PER_USER",

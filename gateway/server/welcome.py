@@ -31,6 +31,7 @@ def enforced_limits(settings: Settings, quotas: EventQuotas) -> dict[str, Any]:
         "payloadBytes": contract.MAX_PAYLOAD_BYTES,
         "sendBytes": settings.max_send_bytes,
         "sendMs": round(settings.max_send_seconds * 1_000),
+        "connectsPerTransport": contract.MAX_CONNECTS,
         "connectMs": round(settings.connect_timeout_seconds * 1_000),
         "symbolsPerCall": contract.MAX_SYMBOLS_PER_CALL,
         "roomsPerClient": settings.max_rooms_per_client,

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from gateway.transport.engine_session import EngineSession, Participant
+from gateway.transport.engine_session import EngineSession
 from gateway.transport.environ import RequestEnviron
 from gateway.transport.parcels import Parcel
+from gateway.transport.participants import Participant
 
 OnEvent = Callable[[str, object, tuple[object, ...], int], Any]
 OnWelcome = Callable[[str], None]

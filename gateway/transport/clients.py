@@ -17,8 +17,8 @@ from gateway.transport.application import NOT_HANDLED, ApplicationHandlers, Hook
 from gateway.transport.counts import EndReason
 from gateway.transport.decoding import MalformedPacket, Reassembly, decode
 from gateway.transport.engine import Engine
-from gateway.transport.engine_session import EngineSession, Participant
-from gateway.transport.participants import Participants, participant_of
+from gateway.transport.engine_session import EngineSession
+from gateway.transport.participants import Participant, Participants, participant_of
 
 _RESERVED: Final = frozenset({"connect", "disconnect"})
 _MOST_LEFT: Final = 8  # left namespaces that a session remembers

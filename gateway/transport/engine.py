@@ -216,7 +216,8 @@ class Engine:
         """Log a breach of the protocol, for an application without a log of its own."""
         left_out = self._log_lines.admit("protocol breach", self.now_ns())
         if left_out is not None:
-            log.warning("protocol breach: %s; %d lines left out before it", what, left_out)
+            more = f" ({left_out} like it were not logged)" if left_out else ""
+            log.warning("protocol breach: %s%s", what, more)
 
     def flooded(self, session: EngineSession) -> None:
         """Close a session whose client sends too many control frames, and read no more of them."""

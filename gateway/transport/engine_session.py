@@ -16,7 +16,6 @@ from gateway.transport.environ import RequestEnviron
 from gateway.transport.inbox import Inbox, Work
 from gateway.transport.liveness import PING_FRAME, Liveness, Upgrade
 from gateway.transport.outbox import MOST_BYTES_A_WRITE
-from gateway.transport.parcels import Parcel
 from gateway.transport.payloads import PacketType, PayloadError, decode_base64
 from gateway.transport.session_owner import SessionOwner
 
@@ -24,44 +23,6 @@ _PONG_FRAME_HEAD: Final = b"\x81\x81"  # a whole text of one byte, masked (RFC 6
 _PONG_FRAME_BYTES: Final = 7  # head, four of the mask, one of the text
 _PONG_BYTE: Final = ord(PacketType.PONG)
 _PROBE_ANSWER: Final = frames.encode_frame(frames.TEXT, b"3probe")
-
-
-class Participant:
-    """One Socket.IO client: a session's connection to one namespace.
-
-    Args:
-        sid: its id, the client's ``socket.id``.
-        namespace: the namespace.
-        session: the session that carries it.
-
-    Attributes:
-        rooms: the rooms that it is in, without its own.
-        is_connected: its CONNECT has been answered, and it is not leaving.
-        is_leaving: its disconnect handler is running.
-        early: parcels sent to it before its CONNECT was answered.
-        callbacks: callbacks of the acknowledgements it owes, by id.
-    """
-
-    __slots__ = (
-        "callbacks",
-        "early",
-        "is_connected",
-        "is_leaving",
-        "namespace",
-        "rooms",
-        "session",
-        "sid",
-    )
-
-    def __init__(self, sid: str, namespace: str, session: EngineSession) -> None:
-        self.sid = sid
-        self.namespace = namespace
-        self.session = session
-        self.rooms: list[str] = []
-        self.is_connected = False
-        self.is_leaving = False
-        self.early: list[Parcel] | None = None
-        self.callbacks: dict[int, Any] | None = None
 
 
 class EngineSession(Liveness):
@@ -76,7 +37,7 @@ class EngineSession(Liveness):
         is_broken: the client broke the protocol.
         is_dismissed: the application closed the session, and the client is not to return.
         is_receiving: a polling body of the session is being read.
-        participants: its Socket.IO clients, one per namespace.
+        participants: its Socket.IO clients (``Participant``), one per namespace.
         application: the data that an application saved with ``save_session``.
         left: the namespaces that its clients left last.
         connects: the CONNECT packets that it has sent.
@@ -105,7 +66,7 @@ class EngineSession(Liveness):
         self.environ = environ
         self.is_broken = False
         self.is_dismissed = False
-        self.participants: tuple[Participant, ...] = ()
+        self.participants: tuple[Any, ...] = ()
         self.application: dict[str, Any] | None = None
         self.left: tuple[str, ...] = ()
         self.connects = 0

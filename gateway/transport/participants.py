@@ -10,10 +10,48 @@ import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from gateway.transport.engine_session import EngineSession, Participant
+from gateway.transport.engine_session import EngineSession
 from gateway.transport.parcels import Parcel
 
 _SEVERAL: Final = (list, tuple, set, frozenset)
+
+
+class Participant:
+    """One Socket.IO client: a session's connection to one namespace.
+
+    Args:
+        sid: its id, the client's ``socket.id``.
+        namespace: the namespace.
+        session: the session that carries it.
+
+    Attributes:
+        rooms: the rooms that it is in, without its own.
+        is_connected: its CONNECT has been answered, and it is not leaving.
+        is_leaving: its disconnect handler is running.
+        early: parcels sent to it before its CONNECT was answered.
+        callbacks: callbacks of the acknowledgements it owes, by id.
+    """
+
+    __slots__ = (
+        "callbacks",
+        "early",
+        "is_connected",
+        "is_leaving",
+        "namespace",
+        "rooms",
+        "session",
+        "sid",
+    )
+
+    def __init__(self, sid: str, namespace: str, session: EngineSession) -> None:
+        self.sid = sid
+        self.namespace = namespace
+        self.session = session
+        self.rooms: list[str] = []
+        self.is_connected = False
+        self.is_leaving = False
+        self.early: list[Parcel] | None = None
+        self.callbacks: dict[int, Any] | None = None
 
 
 class Participants:
@@ -188,6 +226,7 @@ class Participants:
 
 def participant_of(session: EngineSession, namespace: str) -> Participant | None:
     """Return a session's participant in a namespace, ``None`` if there is none or it is leaving."""
+    participant: Participant
     for participant in session.participants:
         if participant.namespace == namespace and not participant.is_leaving:
             return participant

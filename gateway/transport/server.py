@@ -13,11 +13,11 @@ from gateway.transport.clients import Clients
 from gateway.transport.counts import EndReason
 from gateway.transport.decoding import DISCONNECT, EVENT
 from gateway.transport.engine import Engine
-from gateway.transport.engine_session import EngineSession, Participant
+from gateway.transport.engine_session import EngineSession
 from gateway.transport.environ import RequestEnviron
 from gateway.transport.fan_out import FanOut, OnDone
 from gateway.transport.parcels import LOSSLESS, Flow, Lane, Parcel
-from gateway.transport.participants import Participants
+from gateway.transport.participants import Participant, Participants
 
 
 class SocketServer:

@@ -12,7 +12,7 @@ from socketio.exceptions import ConnectionRefusedError as ConnectRejected
 
 from gateway.transport.application import NOT_HANDLED
 from gateway.transport.dropin.engine_handlers import takes
-from gateway.transport.engine_session import Participant
+from gateway.transport.participants import Participant
 
 __all__ = ["ConnectRejected", "RegisteredHandlers"]
 
