@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import pytest
 from blackbox.process import GatewayProcess
 from deadlines import DEADLINE_S, RUN_S
 
+from loadtests.endpoints import unused_port
 from loadtests.record.finisher import finish_run
 from loadtests.record.histogram import BUCKETS, Histogram
 
@@ -77,9 +77,7 @@ def listeners(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ports() -> list[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(unused_port())
     at = ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
     return [*at, "--master-host", "127.0.0.1", "--master-port", port]
 
