@@ -1,4 +1,4 @@
-"""The line of each key in a TOML text.
+"""The line of each key in a TOML text, and the place of its value.
 
 The standard library's reader gives values without lines. This walks a text that the reader has
 accepted, so it can trust the syntax and only has to skip strings and comments correctly.
@@ -31,12 +31,20 @@ def locate_keys(text: str) -> dict[KeyPath, int]:
     return _Walker(text).walk()
 
 
+def locate_value(text: str, path: KeyPath) -> tuple[int, int] | None:
+    """Return where a key's value begins and ends in a valid TOML text; None without the key."""
+    walker = _Walker(text)
+    walker.walk()
+    return walker.values.get(path)
+
+
 class _Walker:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
         self.lines: dict[KeyPath, int] = {}
         self.counts: dict[KeyPath, int] = {}
+        self.values: dict[KeyPath, tuple[int, int]] = {}
 
     def walk(self) -> dict[KeyPath, int]:
         table: KeyPath = ()
@@ -75,7 +83,9 @@ class _Walker:
             path = (*path, key)
             self._mark(path, start)
         self._take("=")
+        begin = self._skip(_BLANK)
         self._value(path)
+        self.values[path] = begin, self.at
 
     def _dotted(self) -> list[str]:
         keys = []

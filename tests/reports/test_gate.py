@@ -143,7 +143,10 @@ def test_a_run_that_was_cut_says_so_and_does_not_pass(
     [
         (["{tmp}/none"], "no such directory"),
         (["{run}", "--budgets", "{tmp}/none.toml"], "cannot be read"),
-        (["{run}", "--junit", "{run}/manifest.json/x.xml"], "cannot be written"),
+        (
+            ["{run}", "--junit", "{run}/manifest.json/x.xml"],
+            "--junit {run}/manifest.json: File exists",
+        ),
     ],
     ids=["no run", "no budgets", "no place to write"],
 )

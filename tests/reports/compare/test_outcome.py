@@ -11,8 +11,8 @@ from rich.console import Console
 from synthetic_run import ledger_row, write_table
 
 from loadtests.results import COMPARISON_FIELDS, MANIFEST, SCENARIO, ExitCode, Verdict
-from reports.compare.__main__ import main
 from reports.compare.blocks import find_runs, pair_up, read_blocks
+from reports.compare.comparing import main
 from reports.compare.outcome import Comparison, compare_blocks
 from reports.compare.screen import print_comparison, render_comparison
 from reports.report_errors import NotARunError
