@@ -11,6 +11,7 @@ from typing import Final
 
 KeyPath = tuple[str | int, ...]
 
+_DEEPEST: Final = 32
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 _SCALAR: Final = re.compile(r"[^,\]\}\n#]+")
 _STRINGS: Final = (
@@ -27,6 +28,9 @@ def locate_keys(text: str) -> dict[KeyPath, int]:
     """Return the line (from 1) of each table, key and array element of a valid TOML text.
 
     Paths are as in the parsed document: ``("publish", 0, "rate")``, ``("budgets", 3)``.
+
+    Raises:
+        RecursionError: the text is nested too deeply.
     """
     return _Walker(text).walk()
 
@@ -96,6 +100,8 @@ class _Walker:
             self._skip(_BLANK)
             if not self._take("."):
                 return keys
+            if len(keys) >= _DEEPEST:
+                raise RecursionError("a key has too many parts")
 
     def _value(self, path: KeyPath) -> None:
         self._skip(_BLANK)

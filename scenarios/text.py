@@ -12,6 +12,8 @@ from scenarios.locate import KeyPath, locate_keys
 from scenarios.problems import Problem, ScenarioError
 
 MOST_BYTES: Final = 262_144
+_LONGEST: Final = 4_096
+"""Characters of a line. Python reads no number of more than 4,300 digits."""
 _SYNTAX_LINE: Final = re.compile(r"\s*\(at (?:line (?P<line>\d+), column \d+|end of document)\)")
 
 
@@ -44,15 +46,17 @@ def parse_toml(text: str, path: str) -> tuple[dict[str, Any], Mapping[KeyPath, i
     Raises:
         ScenarioError: the text is no TOML; ``path`` names it.
     """
+    lines = text.split("\n")
+    long = next((place for place, line in enumerate(lines, 1) if len(line) > _LONGEST), None)
+    if long is not None:
+        words = f"has more than {_LONGEST:,} characters in a line"
+        raise ScenarioError(path, [Problem(long, words)])
     try:
         return tomllib.loads(text), locate_keys(text)
     except tomllib.TOMLDecodeError as error:
         problem = _syntax_problem(str(error), text)
     except RecursionError:
         problem = Problem(1, "is nested too deeply; a scenario needs three levels at most")
-    except ValueError:
-        # Python reads no whole number of more than 4,300 digits.
-        problem = Problem(_longest_line(text), "holds a number that is too long to be read")
     raise ScenarioError(path, [problem]) from None
 
 
@@ -61,8 +65,3 @@ def _syntax_problem(message: str, text: str) -> Problem:
     last = text.count("\n") + 1
     line = int(match["line"]) if match and match["line"] else last
     return Problem(line, f"is not valid TOML: {_SYNTAX_LINE.sub('', message)[:200]}")
-
-
-def _longest_line(text: str) -> int:
-    lengths = [len(line) for line in text.split("\n")]
-    return lengths.index(max(lengths)) + 1

@@ -183,7 +183,7 @@ class Supervisor:
     def _start_locust(self) -> Child:
         command = [sys.executable, "-m", "locust", "-f", str(_LOCUSTFILE), "--headless"]
         command += ["--scenario", str(self._scenario_file())]
-        command += ["--run-dir", str(self.directory)]
+        command += ["--run-dir", str(self.directory), "--no-report"]
         if self._gateway is None:
             command += ["-H", str(self.request.target)]
         else:

@@ -265,7 +265,7 @@ def _circumstances(base: Sequence[Block], head: Sequence[Block], sides: Sides) -
         words = f"{had - left} of {had} pairs have invalid times; {left} are left"
         findings.append((Verdict.INVALID, f"{words} of {FEWEST_PAIRS} needed"))
     elif not left:
-        findings.append((Verdict.INVALID, "no pair is left whose times can be believed"))
+        findings.append((Verdict.INVALID, "no run is left on one side whose times can be believed"))
     return findings
 
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -239,8 +240,19 @@ def test_junit_has_a_case_for_every_budget(run_with: Make) -> None:
     assert "no data: the run wrote no ledger.parquet" in skipped.attrib["message"]
     ending = suite.find("testcase[@name='run']/skipped")
     assert ending is not None
-    assert ending.attrib["message"] == "the run was interrupted before its end"
+    assert ending.attrib["message"].startswith("the run was interrupted before its end; ")
+    assert "the run has no table ledger" in ending.attrib["message"]
     assert suite.attrib["skipped"] == "5"
+
+
+def test_the_cases_of_two_runs_have_names_of_their_own_and_times(run_with: Make) -> None:
+    one = judge(run_with(manifest={"run_id": "one"}))
+    other = replace(one, run_id="other")
+    cases = list(ET.fromstring(render_junit(one, other)).iter("testcase"))  # noqa: S314 - our own
+    names = {(case.attrib["classname"], case.attrib["name"]) for case in cases}
+    assert len(names) == len(cases) == 2 * 14
+    assert ("tidegate.smoke.other", "errors == 0") in names
+    assert sum(float(case.attrib["time"]) for case in cases) == pytest.approx(2 * 39)
 
 
 def test_junit_shows_an_invalid_run_as_error(run_with: Make) -> None:
@@ -281,6 +293,33 @@ def test_reporting_again_changes_nothing(tmp_path: Path) -> None:
     first = [(directory / name).read_bytes() for name in names]
     main([str(directory)])
     assert [(directory / name).read_bytes() for name in names] == first
+
+
+def test_a_failure_leaves_the_old_verdict_and_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = make_run(tmp_path / "run", without=["hist", "timeline"])
+    names = (VERDICT, JUNIT, SUMMARY, REPORT)
+    main([str(directory)])
+    before = [(directory / name).read_bytes() for name in names]
+
+    def fail(*_arguments: object) -> str:
+        raise RuntimeError("a chart")
+
+    monkeypatch.setattr("reports.reporting.render_page", fail)
+    make_run(directory, change=losing, without=TIMED)
+    assert main([str(directory)]) == ExitCode.INVALID
+    assert [(directory / name).read_bytes() for name in names] == before
+
+
+def test_a_step_summary_that_cannot_be_written_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = make_run(tmp_path / "run", change=losing, without=TIMED)
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "nowhere" / "s.md"))
+    assert main([str(directory)]) == ExitCode.BUDGET_BROKEN
+    assert "the step summary was not written: " in capsys.readouterr().err
 
 
 def test_a_bad_path_ends_with_2_and_one_line(
