@@ -275,7 +275,7 @@ def test_without_a_pair_whose_times_count_nothing_passes(
     ("old", "new", "part"),
     [
         ("count = ", "count = 1", "users"),
-        ("rate = 4", "rate = 5", "publish"),
+        ("\nrate = ", "\nrate = 1", "publish"),
         ("seed = ", "seed = 1", "seed"),
         ("GATEWAY_HEARTBEAT_SECONDS = 5", "GATEWAY_HEARTBEAT_SECONDS = 6", "gateway"),
     ],
