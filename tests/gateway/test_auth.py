@@ -60,6 +60,8 @@ def test_a_valid_token_becomes_an_identity(
         pytest.param({"exp": NOW_S - 29}, id="expired within the leeway"),
         pytest.param({"nbf": NOW_S + 30, "iat": NOW_S + 30}, id="clocks 30 s apart"),
         pytest.param({"iss": "anybody", "aud": ["anything"]}, id="parties that nobody asked for"),
+        pytest.param({"wei": 10**20}, id="an integer over 64 bits in an unknown claim"),
+        pytest.param({"note": "\ud83d"}, id="half a character in an unknown claim"),
     ],
 )
 def test_these_tokens_are_accepted(
@@ -116,6 +118,25 @@ def test_the_reason_for_the_log_holds_nothing_of_the_token(
     with pytest.raises(AuthenticationError) as caught:
         authenticator.verify(token, NOW_S)
     assert caught.value.reason == "sub is not a valid user id"
+
+
+@pytest.mark.parametrize(
+    ("claims", "code"),
+    [
+        ('"exp":1800000600,"wei":1e999', None),
+        ('"exp":1e999', ErrorCode.AUTH_FAILED),
+        ('"exp":1800000600,"iat":100000000000000000000', ErrorCode.AUTH_FAILED),
+        ('"exp":1800000600,"wei":NaN', ErrorCode.AUTH_FAILED),
+    ],
+)
+def test_numbers_that_no_float_holds_are_refused_where_they_are_used(
+    authenticator: Authenticator, make_settings: MakeSettings, claims: str, code: ErrorCode | None
+) -> None:
+    import jwt
+
+    text = f'{{"sub":"alice",{claims}}}'.encode()
+    token = jwt.PyJWS().encode(text, str(make_settings().jwt_secret), algorithm="HS256")
+    assert code_of(authenticator, token) is code
 
 
 def test_claims_that_are_no_object_fail(
