@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from gateway.auth import Authenticator, Identity, authenticate
-from gateway.contract import ErrorCode, ServerEvent, Text, iso_timestamp, user_room
+from gateway.contract import ServerEvent, iso_timestamp, user_room
 from gateway.errors import AuthenticationError, TooManyConnections, WireError
 from gateway.server.context import Context
 from gateway.server.log import get_logger
@@ -72,8 +72,11 @@ class Connections:
             )
             raise ConnectRejected(error.message, {"code": error.code}) from None
         except Exception:
+            # Not the client's fault: a CONNECT_ERROR would keep a stock client away.
             log.exception("connect handler failed", client=sid)
-            raise ConnectRejected(Text.AUTH_FAILED, {"code": ErrorCode.AUTH_FAILED}) from None
+            context.metrics.handler_failed()
+            context.transport.close_transport(sid, "internal error")
+            return
         limiter = context.limiter_for(identity.user_id, environ.added(_LIMITER))
         context.sessions.add(
             Session(

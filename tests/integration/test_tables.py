@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import aiohttp
+import pytest
+from deadlines import DEADLINE_S
 from structlog.testing import capture_logs
 
 StartPlace = Callable[..., Awaitable[Any]]
@@ -73,6 +77,24 @@ async def test_a_handler_that_raises_neither_disconnects_nor_tells_why(
 
     await client.emit("ping")
     assert (await client.expect("pong"))["received"] > 0
+
+
+async def test_a_fault_of_the_gateway_s_own_at_connect_closes_so_that_the_client_tries_again(
+    start_place: StartPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = await start_place()
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("the inner workings")
+
+    monkeypatch.setattr(place.gateway._authenticator, "verify", fail)
+    async with aiohttp.ClientSession() as session:
+        socket = await session.ws_connect(f"{place.url}/socket.io/?EIO=4&transport=websocket")
+        assert (await socket.receive_str()).startswith("0{")
+        await socket.send_str("40" + json.dumps({"token": place.token("ada")}))
+        message = await socket.receive(DEADLINE_S)
+        assert message.type in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED}, message.data
+    assert len(place.gateway.context.sessions) == 0
 
 
 async def test_a_token_is_told_of_before_it_expires_and_closed_when_it_has(
