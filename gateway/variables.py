@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway import contract
-from gateway.values import decimal, flag, networks, one_of, text, whole
+from gateway.values import bearer, decimal, flag, networks, one_of, text, whole
 
 DEFAULT_CLIENT_URL: Final = "http://localhost:5173"
 
@@ -48,8 +48,16 @@ def _bytes(name: str, default: int, consequence: str, most: int) -> Setting:
     return Setting(f"GATEWAY_{name}", name.lower(), str(default), "bytes", consequence, parse)
 
 
-def _seconds(name: str, default: float, consequence: str, least: float = 0.01) -> Setting:
-    parse = decimal(least)
+def _seconds(
+    name: str,
+    default: float,
+    consequence: str,
+    *,
+    least: float = 0.05,
+    most: float = 86_400,
+    can_be_zero: bool = False,
+) -> Setting:
+    parse = decimal(least, most, can_be_zero=can_be_zero)
     return Setting(f"GATEWAY_{name}", name.lower(), f"{default:g}", "s", consequence, parse)
 
 
@@ -59,14 +67,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "environment",
         "NODE_ENV, else production",
         "name",
-        "production, development (clients need no token) or test",
+        "production, development (clients need no token) or test; must not contradict NODE_ENV",
     ),
     Setting(
         "CLIENT_URL",
         "client_urls",
         f"{DEFAULT_CLIENT_URL}; required in production",
         "origins",
-        "comma-separated origins whose pages may connect",
+        "comma-separated origins whose pages and apps may connect",
     ),
     Setting(
         "JWT_SECRET",
@@ -87,7 +95,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "host",
         "127.0.0.1 in development, else 0.0.0.0",
         "address",
-        "the gateway listens on this address",
+        "the gateway listens on this address; 0.0.0.0 and :: mean every address, IPv4 and IPv6",
     ),
     Setting(
         "PORT",
@@ -114,19 +122,20 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         str(contract.MAX_TOKEN_HOURS),
         "h",
         "a token whose exp is further ahead is refused",
-        decimal(0.001),
+        decimal(0.001, 87_600),
     ),
     _seconds(
         "TOKEN_LEEWAY_SECONDS",
         contract.TOKEN_LEEWAY_SECONDS,
         "tolerance for clock differences in exp, nbf and iat",
-        0,
+        least=0,
+        most=600,
     ),
     _seconds(
         "TOKEN_EXPIRING_SECONDS",
         contract.TOKEN_EXPIRING_SECONDS,
         "a client is warned this long before its token expires",
-        0,
+        least=0,
     ),
     _seconds(
         "HEARTBEAT_SECONDS", contract.HEARTBEAT_SECONDS, "interval of the heartbeat to all clients"
@@ -135,7 +144,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "CONNECTION_COUNT_SECONDS",
         contract.CONNECTION_COUNT_SECONDS,
         "shortest time between two connection counts; 0 turns them off",
-        0,
+        can_be_zero=True,
     ),
     _event_limit(
         "RATE_LIMIT", contract.RATE_LIMIT, "accepted per connection in a window; more are refused"
@@ -226,7 +235,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "USER_RETENTION_SECONDS",
         contract.USER_RETENTION_SECONDS,
         "a user's counter and limit are kept this long after the last connection",
-        0,
+        least=0,
     ),
     Setting(
         "GATEWAY_METRICS_TOKEN",
@@ -234,7 +243,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "",
         "text",
         "bearer token that GET /metrics requires",
-        text,
+        bearer,
     ),
     Setting(
         "GATEWAY_DEVELOPMENT_ANYWHERE",
@@ -250,7 +259,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         str(contract.PING_INTERVAL_MS),
         "ms",
         "interval of Engine.IO pings",
-        whole(1),
+        whole(100, 3_600_000),
     ),
     Setting(
         "GATEWAY_PING_TIMEOUT_MS",
@@ -258,7 +267,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         str(contract.PING_TIMEOUT_MS),
         "ms",
         "a client that does not answer a ping within this time is closed",
-        whole(1),
+        whole(100, 3_600_000),
     ),
     _seconds(
         "HEAD_TIMEOUT_SECONDS",
@@ -303,7 +312,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "json for machines, console for people",
         one_of("json", "console"),
     ),
-    _seconds("SHUTDOWN_SECONDS", 30.0, "longest time that a shutdown takes"),
+    _seconds(
+        "SHUTDOWN_SECONDS",
+        8.0,
+        "longest time that a shutdown takes; container platforms kill after 10 s",
+        most=3_600,
+    ),
 )
 
 

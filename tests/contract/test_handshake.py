@@ -232,10 +232,3 @@ def test_development_needs_no_token(start_gateway: StartGateway, open_socket: Co
     assert open_socket(gateway).connect()["userId"] == "test-user-id"
     assert refusal(open_socket(gateway), {"token": "wrong"}).code == "AUTH_FAILED"
     assert open_socket(gateway).connect({"token": gateway.token("dev")})["userId"] == "dev"
-
-
-def test_gateway_env_takes_precedence_over_node_env(
-    start_gateway: StartGateway, open_socket: Connect
-) -> None:
-    gateway = start_gateway(GATEWAY_ENV="production", NODE_ENV="development")
-    assert refusal(open_socket(gateway), None).code == "AUTH_MISSING"
