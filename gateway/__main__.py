@@ -17,6 +17,7 @@ from gateway.settings import Settings, read_settings
 
 _STANDARD_OUTPUT: Final = 1
 _STANDARD_ERROR: Final = 2
+_STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 _ECHO_S: Final = 0.5  # `timeout` and terminals signal a process and its group: that is one signal
 
 
@@ -58,8 +59,8 @@ async def _serve(settings: Settings, log_lines: LineWriter) -> int:
         elif loop.time() >= hurry_from_s:
             hurrying.set()
 
-    loop.add_signal_handler(signal.SIGTERM, stop)
-    loop.add_signal_handler(signal.SIGINT, stop)
+    for signal_number in _STOPPING:
+        loop.add_signal_handler(signal_number, stop)
     # By default it ends the process. Settings come from the environment: there is no file to read.
     loop.add_signal_handler(signal.SIGHUP, log.info, "SIGHUP changes nothing")
     gateway = Gateway(settings)
@@ -75,6 +76,8 @@ async def _serve(settings: Settings, log_lines: LineWriter) -> int:
     # Nobody may read standard output, or it may be closed: the log has the address too.
     LineWriter(_STANDARD_OUTPUT).write(f"{LISTENING_LINE}{url}\n".encode())
     await stop_when(gateway, stopping, hurrying)
+    # The loop takes its handlers with it: one more signal must not spoil the exit code.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     return 0
 
 

@@ -57,7 +57,7 @@ from gateway.transport import (
 
 _RECONNECT_AFTER_MS: Final = (1_000, 5_000)  # jitter: clients must not reconnect all at once
 _KEEP_ALIVE_S: Final = 30.0  # between two HTTP requests of one connection
-_NOTICES_PER_TURN: Final = 100
+_CLIENTS_PER_TURN: Final = 100
 _PACE_S: Final = 0.1  # between two closes of a drain
 _PACED_SHARE: Final = 0.4  # share of the shutdown time for all closes together
 
@@ -245,7 +245,7 @@ class Gateway:
                     "timestamp": self.context.broadcaster.timestamp(),
                 },
             )
-            if not position % _NOTICES_PER_TURN:
+            if not position % _CLIENTS_PER_TURN:
                 await asyncio.sleep(0)
         await self._close_in_turn([session.sid for session in sessions])
         await self.transport.shutdown()
@@ -264,8 +264,8 @@ class Gateway:
         began_s = loop.time()
         for position, sid in enumerate(sids):
             ahead_s = began_s + position * pace_s - loop.time()
-            if ahead_s > 0:
-                await asyncio.sleep(ahead_s)
+            if ahead_s > 0 or not position % _CLIENTS_PER_TURN:
+                await asyncio.sleep(max(0.0, ahead_s))
             self.transport.close_transport(sid, "draining")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -68,6 +69,7 @@ class LineWriter:
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # the main thread's
         while True:
             self._wake.wait()
             self._wake.clear()
