@@ -27,6 +27,9 @@ def main() -> int:
     Returns:
         The exit code: 0 after a signal, 2 for invalid settings or an unusable address.
     """
+    # Until the loop has its handlers: Ctrl-C ends without a traceback, and a hangup not at all.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     open_standard_streams()
     raise_descriptor_limit()
     try:
@@ -77,7 +80,7 @@ async def _serve(settings: Settings, log_lines: LineWriter) -> int:
     LineWriter(_STANDARD_OUTPUT).write(f"{LISTENING_LINE}{url}\n".encode())
     await stop_when(gateway, stopping, hurrying)
     # The loop takes its handlers with it: one more signal must not spoil the exit code.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    signal.pthread_sigmask(signal.SIG_BLOCK, (*_STOPPING, signal.SIGHUP))
     return 0
 
 

@@ -11,8 +11,9 @@ from typing import Any, Final, Literal
 
 from gateway.errors import SettingsError
 from gateway.keys import load_public_key, refuse_bad_secret
+from gateway.setting_kinds import Setting
 from gateway.values import host, origins
-from gateway.variables import DEFAULT_CLIENT_URL, SETTINGS, Setting, settings_table
+from gateway.variables import DEFAULT_CLIENT_URL, SETTINGS, settings_table
 
 __all__ = ["SETTINGS", "Setting", "Settings", "read_settings", "settings_table"]
 

@@ -13,7 +13,8 @@ from typing import Final
 
 import idna
 
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+_BROWSERS_PORTS: Final = {"http": 80, "https": 443}  # which browsers leave out; apps may not
+_WEB_SCHEMES: Final = ("http", "https", "ws", "wss")
 _MOST_PORT: Final = 65_535
 _MOST_DIGITS: Final = 20
 _NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?", re.ASCII)
@@ -156,7 +157,7 @@ def _origin(value: str, refusal: str) -> str:
     is_port = port is None or 0 < port <= _MOST_PORT
     if not is_port or not (found["host"] or is_page_of_a_file):
         raise ValueError(refusal)
-    suffix = "" if port in (None, _DEFAULT_PORTS.get(scheme)) else f":{port}"
+    suffix = "" if port in (None, _BROWSERS_PORTS.get(scheme)) else f":{port}"
     return f"{scheme}://{_host_of_origin(found['host'].lower(), scheme, refusal)}{suffix}"
 
 
@@ -169,6 +170,6 @@ def _host_of_origin(name: str, scheme: str, refusal: str) -> str:
             name = idna.encode(name, uts46=True).decode("ascii")
     except ValueError:  # a UnicodeError is one
         raise ValueError(refusal) from None
-    if scheme in _DEFAULT_PORTS and not _WEB_HOST.fullmatch(name):
+    if scheme in _WEB_SCHEMES and not _WEB_HOST.fullmatch(name):
         raise ValueError(refusal)
     return name

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
+_STANDARD_ERROR: Final = 2
 _MOST_RESERVED: Final = 64
 _SHARE: Final = 8  # at most an eighth of all descriptors
 _NS_PER_MINUTE: Final = 60_000_000_000
@@ -41,6 +43,7 @@ class DescriptorReserve:
     ) -> None:
         self._limit = limit
         self._size = min(_MOST_RESERVED, limit // _SHARE)
+        self._begins = limit - self._size
         self._paths = tuple(paths)
         self._now_ns = now_ns
         self._warn = warn
@@ -54,7 +57,10 @@ class DescriptorReserve:
         The connection that has been waiting longest is aborted for it if the reserve is half
         full, so silent connections do not use it up.
         """
-        if transport.get_extra_info("socket").fileno() < self._limit - self._size:
+        # The transport keeps the socket object that it makes, so it is asked only when it matters.
+        if _lowest_free(self._begins) < self._begins:
+            return False
+        if transport.get_extra_info("socket").fileno() < self._begins:
             return False
         if len(self._waiting) >= max(1, self._size // 2):
             oldest = next(iter(self._waiting))
@@ -80,3 +86,13 @@ class DescriptorReserve:
             self._warn(self._limit, self._refused)
             self._refused = 0
             self._warn_from_ns = now_ns + _NS_PER_MINUTE
+
+
+def _lowest_free(otherwise: int) -> int:
+    """Return the lowest free descriptor, ``otherwise`` if that cannot be told."""
+    try:
+        descriptor = os.dup(_STANDARD_ERROR)
+    except OSError:  # all are in use
+        return otherwise
+    os.close(descriptor)
+    return descriptor

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from ipaddress import ip_network
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway import contract
 from gateway.errors import SettingsError
@@ -176,6 +179,19 @@ def test_every_problem_is_reported_at_once_and_no_secret_is_printed() -> None:
     assert "GATEWAY_RATELIMIT: no such setting; did you mean GATEWAY_RATE_LIMIT?" in text
 
 
+@given(
+    name=st.sampled_from([setting.variable for setting in SETTINGS]),
+    value=st.text(st.characters(exclude_categories=()), min_size=12),
+)
+def test_whatever_a_variable_holds_is_taken_or_told_without_its_text(name: str, value: str) -> None:
+    with contextlib.suppress(SettingsError):
+        read(**(PRODUCTION | {name: value}))
+        return
+    for problem in problems_of(**(PRODUCTION | {name: value})):
+        assert len(problem.splitlines()) == 1
+        assert value not in problem
+
+
 def test_the_settings_print_no_secret() -> None:
     shown = repr(read(**PRODUCTION, GATEWAY_METRICS_TOKEN="metrics-token"))
     assert SECRET not in shown
@@ -263,7 +279,8 @@ def test_origins_are_written_as_browsers_write_them() -> None:
         ("capacitor://localhost", "capacitor://localhost"),
         ("ionic://localhost", "ionic://localhost"),
         ("tauri://localhost/", "tauri://localhost"),
-        ("wss://Gateway.example.com:443", "wss://gateway.example.com"),
+        ("wss://Gateway.example.com", "wss://gateway.example.com"),
+        ("wss://gateway.example.com:443", "wss://gateway.example.com:443"),
         ("ws://gateway.example.com:8080", "ws://gateway.example.com:8080"),
         ("app://-", "app://-"),
         ("chrome-extension://abcdefghijklmnop", "chrome-extension://abcdefghijklmnop"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from typing import Any
 
 import pytest
@@ -52,13 +53,24 @@ class Reserve:
 
 
 @pytest.fixture
-def place() -> Reserve:
+def place(monkeypatch: pytest.MonkeyPatch) -> Reserve:
+    """Return a reserve in a process that has no free descriptor below it."""
+    monkeypatch.setattr("gateway.transport.descriptors.os.dup", no_descriptor)
     return Reserve()
+
+
+def no_descriptor(_descriptor: int) -> int:
+    raise OSError(errno.EMFILE, "Too many open files")
 
 
 def test_a_number_near_the_limit_is_of_the_reserve(place: Reserve) -> None:
     assert not place.holds(223)
     assert place.holds(224)
+
+
+def test_a_connection_is_not_asked_for_its_number_while_others_are_free() -> None:
+    transport = asyncio.BaseTransport({"socket": None})
+    assert not Reserve().reserve.holds(Connection(), transport)
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/metrics"])
@@ -92,6 +104,7 @@ def test_exhaustion_is_told_at_once_and_then_once_a_minute(place: Reserve) -> No
     assert place.warnings == [(LIMIT, 1), (LIMIT, 5)]
 
 
+@pytest.mark.usefixtures("place")
 def test_a_tiny_limit_still_has_a_reserve() -> None:
     reserve = DescriptorReserve(8, paths=(), now_ns=lambda: 0, warn=lambda *_: None)
     assert reserve.holds(Connection(), Transport(7))
