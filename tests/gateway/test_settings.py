@@ -189,7 +189,7 @@ def test_whatever_a_variable_holds_is_taken_or_told_without_its_text(name: str, 
         return
     for problem in problems_of(**(PRODUCTION | {name: value})):
         assert len(problem.splitlines()) == 1
-        assert value not in problem
+        assert value not in problem or value.isdecimal()  # a bound may have the same digits
 
 
 def test_the_settings_print_no_secret() -> None:
