@@ -78,7 +78,11 @@ async def _serve(settings: Settings, log_lines: LineWriter) -> int:
     log.info("listening", url=url)
     # Nobody may read standard output, or it may be closed: the log has the address too.
     LineWriter(_STANDARD_OUTPUT).write(f"{LISTENING_LINE}{url}\n".encode())
-    await stop_when(gateway, stopping, hurrying)
+    if not await stop_when(gateway, stopping, hurrying):
+        log_lines.close()
+        os._exit(
+            0
+        )  # thousands of objects would take seconds to end; the kernel closes their sockets
     # The loop takes its handlers with it: one more signal must not spoil the exit code.
     signal.pthread_sigmask(signal.SIG_BLOCK, (*_STOPPING, signal.SIGHUP))
     return 0

@@ -273,13 +273,16 @@ def _warn_of_descriptors(limit: int, refused: int) -> None:
     log.warning("out of file descriptors", limit=limit, refused=refused)
 
 
-async def stop_when(gateway: Gateway, stopping: asyncio.Event, hurrying: asyncio.Event) -> None:
+async def stop_when(gateway: Gateway, stopping: asyncio.Event, hurrying: asyncio.Event) -> bool:
     """Stop a started gateway when asked, within ``shutdown_seconds``.
 
     Args:
         gateway: the gateway.
         stopping: asks it to stop.
         hurrying: asks it to stop at once, without waiting for its clients.
+
+    Returns:
+        Whether it closed all its clients.
     """
     await stopping.wait()
     log.info("stopping")
@@ -293,6 +296,7 @@ async def stop_when(gateway: Gateway, stopping: asyncio.Event, hurrying: asyncio
     hurry.cancel()
     if ending.done():
         ending.result()
-        return
+        return True
     ending.cancel()
     log.warning("stopped before all clients were closed")
+    return False

@@ -98,15 +98,15 @@ def test_a_gateway_serves_and_stops_whatever_its_standard_streams_are(
 
 
 def test_the_log_has_the_address_for_those_who_do_not_read_standard_output(
-    start_gateway: StartGateway,
+    shared_gateway: StartGateway,
 ) -> None:
-    gateway = start_gateway()
+    gateway = shared_gateway()
     until(gateway.log.read_text, "a line in the log")
     assert gateway.log_events()[0].items() >= {"event": "listening", "url": gateway.url}.items()
 
 
-def test_a_hangup_changes_nothing(connect: Connect, start_gateway: StartGateway) -> None:
-    gateway = start_gateway()
+def test_a_hangup_changes_nothing(connect: Connect, shared_gateway: StartGateway) -> None:
+    gateway = shared_gateway()
     client = connect(target=gateway)
     gateway.process.send_signal(signal.SIGHUP)
     until(lambda: "SIGHUP" in gateway.log.read_text(), "a line about the signal")
