@@ -64,7 +64,7 @@ async def _serve(settings: Settings, log_lines: LineWriter) -> int:
 
     for signal_number in _STOPPING:
         loop.add_signal_handler(signal_number, stop)
-    # By default it ends the process. Settings come from the environment: there is no file to read.
+    # By default SIGHUP ends the process. There is no settings file and no log file to open again.
     loop.add_signal_handler(signal.SIGHUP, log.info, "SIGHUP changes nothing")
     gateway = Gateway(settings)
     gateway.context.metrics.watch_log(lambda: log_lines.dropped)
@@ -79,10 +79,9 @@ async def _serve(settings: Settings, log_lines: LineWriter) -> int:
     # Nobody may read standard output, or it may be closed: the log has the address too.
     LineWriter(_STANDARD_OUTPUT).write(f"{LISTENING_LINE}{url}\n".encode())
     if not await stop_when(gateway, stopping, hurrying):
+        # To end thousands of clients would take seconds more. The kernel closes their sockets.
         log_lines.close()
-        os._exit(
-            0
-        )  # thousands of objects would take seconds to end; the kernel closes their sockets
+        os._exit(0)
     # The loop takes its handlers with it: one more signal must not spoil the exit code.
     signal.pthread_sigmask(signal.SIG_BLOCK, (*_STOPPING, signal.SIGHUP))
     return 0
