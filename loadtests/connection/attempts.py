@@ -13,7 +13,6 @@ from loadtests.connection.dialing import dial
 from loadtests.connection.links import Link
 from loadtests.connection.protocol.exchange import Exchange
 from loadtests.connection.protocol.handshake import parse_target
-from loadtests.connection.seals import Seal
 from loadtests.errors import ConnectionClosed, TimedOut, Unreachable
 from loadtests.oracles.auth_cases import Offer
 
@@ -46,7 +45,7 @@ class Attempt:
         self._target = parse_target(url)
         self._source = source_address
         self._tls = tls
-        self._link: Link | Seal | None = None
+        self._link: Link | None = None
         self._changed = Signal()
         self.exchange = Exchange(self._target, offer)
 

@@ -34,7 +34,6 @@ from loadtests.connection.protocol.session import (
     Received,
 )
 from loadtests.connection.protocol.websocket_frames import frame_end
-from loadtests.connection.seals import Seal
 from loadtests.errors import ConnectionClosed, NotConnected, TimedOut, Unreachable
 from loadtests.reading.fast_path import FastPath
 
@@ -139,7 +138,7 @@ class Client:
         self._tls = tls
         self._clock = clock
         self._connection: Connection | None = None
-        self._link: Link | Seal | None = None
+        self._link: Link | None = None
         self._calls: dict[int, Call] = {}
         self._entered: AsyncResult | None = None
         self._is_closing = False

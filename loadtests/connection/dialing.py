@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import ip_address
 from typing import Any
 
@@ -25,7 +25,7 @@ def dial(
     tls: ssl.SSLContext | None,
     clock: Callable[[], int],
     receive_buffer_bytes: int | None = None,
-) -> Link | Seal:
+) -> Link:
     """Begin to connect; the holder is told of the connection or of its failure.
 
     Args:
@@ -42,24 +42,10 @@ def dial(
     """
     is_ipv4 = source_address is not None and ":" not in source_address
     family, address = _resolve(target.host, target.port, socket.AF_INET if is_ipv4 else 0)
-    link: Link | Seal
+    kind: Callable[..., Link] = Link
     if target.secure:
-        context = tls or _machine_authorities()
-        link = Seal(
-            holder,
-            context,
-            target.host,
-            stamped=is_stamped,
-            receive_buffer_bytes=receive_buffer_bytes,
-            clock=clock,
-        )
-    else:
-        link = Link(
-            holder,
-            stamped=is_stamped,
-            receive_buffer_bytes=receive_buffer_bytes,
-            clock=clock,
-        )
+        kind = partial(Seal, context=tls or _machine_authorities(), host=target.host)
+    link = kind(holder, stamped=is_stamped, receive_buffer_bytes=receive_buffer_bytes, clock=clock)
     link.open(family, address, source_address)
     return link
 
