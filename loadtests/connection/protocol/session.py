@@ -210,7 +210,12 @@ class Connection(Channel):
             self._state = _State.OPENING
         events: list[Event] = []
         for message in messages:
-            self._handle(message, events)
+            try:
+                event = self._on_message(message)
+            except ProtocolViolation as violation:
+                event = self._fail(violation)
+            if event is not None:
+                events.append(event)
             if self.has_ended:
                 return events
         if self._reader.failure is not None:
@@ -222,14 +227,6 @@ class Connection(Channel):
         if self._state is _State.ENDED:
             return []
         return [self._end(ConnectionClosed("the server closed the TCP connection"))]
-
-    def _handle(self, message: Message, events: list[Event]) -> None:
-        try:
-            event = self._on_message(message)
-        except ProtocolViolation as violation:
-            event = self._fail(violation)
-        if event is not None:
-            events.append(event)
 
     def _on_message(self, message: Message) -> Event | None:
         if isinstance(message, TextFrame):
