@@ -8,11 +8,12 @@ from typing import Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from loadtests.results import Phase
 from reports import quantities
 from reports.charts.canvas import BAND, INK, MUTED, ORANGE, PURPLE, SURFACE
+from reports.charts.rows import log_axis
 from reports.measures.orders import orders
 from reports.run_frames import RunFrames
 
@@ -31,13 +32,11 @@ def span_axis(axes: Axes, label: str, *, sparse: bool = False) -> None:
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     if high / low > (60 if sparse else 2_000):
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0,), numticks=5 if sparse else 14))
+        subs: tuple[float, ...] = (1.0,)
+        most = 5 if sparse else 14
     else:
-        subs = (1.0, 3.0) if sparse and high / low > 8 else (1.0, 2.0, 5.0)
-        axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=14))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: quantities.limit_span(value)))
+        subs, most = (1.0, 3.0) if sparse and high / low > 8 else (1.0, 2.0, 5.0), 14
+    log_axis(axes.yaxis, quantities.limit_span, subs, most=most)
     axes.set_ylabel(label)
 
 
@@ -98,6 +97,26 @@ def limit_line(axes: Axes, limit: float, label: str) -> None:
         color=ORANGE,
         bbox={"facecolor": SURFACE, "edgecolor": "none", "pad": 0.8},
     )
+
+
+def span_panel(
+    axes: Axes, run: RunFrames, label: str, ends: tuple[float, float], limit_ns: float | None
+) -> None:
+    """Complete a panel of times over the run: limit, axes, and the names of its lines.
+
+    Args:
+        axes: with its lines.
+        run: the run.
+        label: of the y axis.
+        ends: of the y axis, ns.
+        limit_ns: on the p99; None without one.
+    """
+    if limit_ns is not None:
+        limit_line(axes, limit_ns, f"limit on p99: {quantities.limit_span(limit_ns)}")
+    axes.set_ylim(*ends)
+    span_axis(axes, label)
+    time_axis(axes, run)
+    name_lines(axes)
 
 
 def key_above(axes: Axes, columns: int) -> None:

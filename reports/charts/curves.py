@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from loadtests.results import Series
 from reports import quantities
 from reports.charts.axes import share_axis
-from reports.charts.canvas import SURFACE
+from reports.charts.canvas import SURFACE, Size, new_figure
 from reports.measures.histograms import EVERY_PHASE, histogram_of
 from reports.run_frames import RunFrames
 
@@ -47,15 +49,19 @@ class ArrivalCurve:
         return float(self.spans_ns[place]) if place < len(self.spans_ns) else None
 
 
-def curve_of(run: RunFrames, series: Series, name: str, whole: int) -> ArrivalCurve | None:
-    """Return the curve of a series with one time per member; None without values.
+def curves_of(run: RunFrames, states: Mapping[str, Series], whole: int) -> dict[str, ArrivalCurve]:
+    """Return the curve of each state that somebody reached, by its name.
 
     Args:
         run: the run.
-        series: one value for each member that reached the state, in any phase.
-        name: of the state.
+        states: a series by name of the state, with one value for each member that reached it.
         whole: size of the group.
     """
+    curves = {name: _curve_of(run, series, name, whole) for name, series in states.items()}
+    return {name: curve for name, curve in curves.items() if curve is not None}
+
+
+def _curve_of(run: RunFrames, series: Series, name: str, whole: int) -> ArrivalCurve | None:
     histogram = histogram_of(run, series, EVERY_PHASE)
     if not histogram.n:
         return None
@@ -66,14 +72,19 @@ def curve_of(run: RunFrames, series: Series, name: str, whole: int) -> ArrivalCu
     )
 
 
-def draw_curves(axes: Axes, curves: dict[str, ArrivalCurve], colours: tuple[str, ...]) -> None:
-    """Draw the curves as steps over seconds, with their marks.
+def draw_curves(
+    size: Size, curves: dict[str, ArrivalCurve], colours: tuple[str, ...], *, since: str, of: str
+) -> tuple[Figure, Axes]:
+    """Return a figure of the curves as steps over seconds, with their marks.
 
     Args:
-        axes: to draw in.
+        size: of the drawing.
         curves: by name.
         colours: one for each curve.
+        since: the moment at which time begins.
+        of: the members of the group.
     """
+    figure, (axes,) = new_figure(size)
     last_s = max(float(curve.spans_ns[-1]) for curve in curves.values()) / _NS_PER_S
     for curve, colour in zip(curves.values(), colours, strict=False):
         thin = -(-len(curve.spans_ns) // _MOST_STEPS)
@@ -94,7 +105,9 @@ def draw_curves(axes: Axes, curves: dict[str, ArrivalCurve], colours: tuple[str,
             clip_on=False, zorder=3,
         )  # fmt: skip
     axes.set_xlim(0, last_s * 1.02)
-    share_axis(axes, "")
+    share_axis(axes, f"share of {of}")
+    axes.set_xlabel(f"seconds since {since}")
+    return figure, axes
 
 
 def _name_curve(

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 
 from loadtests.results import DeadPeerOutcome, Event
 from reports import quantities
-from reports.charts.canvas import BLUE, INK, MUTED, ORANGE, Chart, Size, new_figure
+from reports.charts.canvas import BLUE, MUTED, ORANGE, Chart, Size
 from reports.charts.figures import crosstab
+from reports.charts.rows import new_rows, tell_row
 from reports.run_frames import RunFrames
 
 _NS_PER_S: Final = 1e9
@@ -41,19 +42,13 @@ def dead_peer_times(run: RunFrames) -> Chart:
 
     def draw(size: Size) -> Figure:
         kinds = list(dict.fromkeys(rows["detail"].astype(str)))
-        stacked = size.width < 6
-        figure, (axes,) = new_figure(size, height=1.1 + (0.7 if stacked else 0.5) * len(kinds))
+        figure, axes = new_rows(size, kinds, around=1.1, inches=(0.5, 0.7), ends=(0.7, 0.5))
         for row, kind in enumerate(kinds):
             _draw_kind(axes, row, rows[rows["detail"] == kind], bands.get(kind, []))
-            if stacked:
-                _name_row(axes, row, kind)
-        axes.set_ylim(len(kinds) - 0.5, -0.7)
+            if size.is_narrow:
+                tell_row(axes, row - 0.34, kind, above=2)
         axes.set_xlim(left=0)
         axes.set_xlabel("seconds until the gateway disconnected the peer")
-        axes.grid(visible=False, axis="y")
-        axes.grid(visible=True, axis="x")
-        names = [] if stacked else kinds
-        axes.set_yticks(range(len(names)), names, color=INK)
         return figure
 
     note = f"{_MEANINGS} Circle: in its band. Triangle: early or late. Cross: never detected."
@@ -91,13 +86,6 @@ def _draw_kind(axes: Axes, row: int, rows: pd.DataFrame, bands: list[tuple[float
                 spans, row + offsets, marker, color=colour, markersize=4.5, alpha=0.8,
                 label=f"_{label} {row}",
             )  # fmt: skip
-
-
-def _name_row(axes: Axes, row: int, kind: str) -> None:
-    axes.annotate(
-        kind, (0.0, row - 0.34), xycoords=("axes fraction", "data"), xytext=(2, 2),
-        textcoords="offset points", va="bottom", color=INK,
-    )  # fmt: skip
 
 
 def _title(rows: pd.DataFrame) -> str:

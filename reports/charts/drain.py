@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 
 from loadtests.results import Series
 from reports import quantities
-from reports.charts.canvas import BLUE, GREEN, MUTED, Chart, Size, new_figure
-from reports.charts.curves import ArrivalCurve, curve_of, curves_table, draw_curves
+from reports.charts.canvas import BLUE, GREEN, MUTED, Chart, Size
+from reports.charts.curves import ArrivalCurve, curves_of, curves_table, draw_curves
 from reports.measures.histograms import EVERY_PHASE, histogram_of
 from reports.measures.registry import measure
 from reports.run_frames import RunFrames
@@ -19,26 +19,19 @@ _NS_PER_S = 1e9
 def drain_course(run: RunFrames) -> Chart:
     """Return the share of clients notified and disconnected, over time since the command."""
     closed = histogram_of(run, Series.DRAIN_CLOSE, EVERY_PHASE).n
-    curves = {
-        name: curve
-        for name, series in (
-            ("notified", Series.DRAIN_NOTICE),
-            ("disconnected", Series.DRAIN_CLOSE),
-        )
-        if (curve := curve_of(run, series, name, closed))
-    }
+    states = {"notified": Series.DRAIN_NOTICE, "disconnected": Series.DRAIN_CLOSE}
+    curves = curves_of(run, states, closed)
     key = "drain"
     if not curves:
         return Chart(key, f"No drain: {measure(run, 'drain.close', 'p99').why}", "")
     exit_ns = measure(run, "drain.exit").value
 
     def draw(size: Size) -> Figure:
-        figure, (axes,) = new_figure(size)
-        draw_curves(axes, curves, (GREEN, BLUE))
+        figure, axes = draw_curves(
+            size, curves, (GREEN, BLUE), since="the terminate command", of="clients"
+        )
         if exit_ns is not None:
             _mark_exit(axes, exit_ns / _NS_PER_S)
-        axes.set_xlabel("seconds since the terminate command")
-        axes.set_ylabel("share of clients")
         return figure
 
     note = "Notified: the client read server:draining. Dots: 50, 95, 99 and 100 % of the clients."

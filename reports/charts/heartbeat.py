@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from loadtests.results import Phase, Series
 from reports import intervals, quantities
-from reports.charts.axes import limit_line, name_lines, span_axis, time_axis
+from reports.charts.axes import span_panel
 from reports.charts.canvas import BLUE, Chart, Size, new_figure
 from reports.charts.figures import quantiles_over_time, seconds_table, upper_limit
 from reports.measures.histograms import histogram_of
@@ -32,14 +32,9 @@ def heartbeat_error(run: RunFrames) -> Chart:
         axes.plot(middle, frame[0.5], "o", color=BLUE, markersize=4, label="p50")
         axes.plot(middle, frame[1.0], "_", color=BLUE, markersize=9, label="worst")
         limit = upper_limit(run, "heartbeat.error", "p99")
-        if limit is not None:
-            limit_line(axes, limit, f"limit on p99: {quantities.limit_span(limit)}")
-        axes.set_ylim(
-            max(float(frame[0.5].min()) / 2, 1_000), max(float(frame[1.0].max()), limit or 0) * 2
-        )
-        span_axis(axes, "difference from the interval")
-        time_axis(axes, run)
-        name_lines(axes)
+        low, high = float(frame[0.5].min()), max(float(frame[1.0].max()), limit or 0)
+        ends = max(low / 2, 1_000), high * 2
+        span_panel(axes, run, "difference from the interval", ends, limit)
         return figure
 
     interval_ms = run.manifest.facts.get("heartbeat_interval_ms")

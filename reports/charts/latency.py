@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 from loadtests.results import Phase, Series
 from reports import intervals, quantities
 from reports.believability import left_out
-from reports.charts.axes import limit_line, name_lines, span_axis, time_axis
+from reports.charts.axes import name_lines, span_axis, span_panel
 from reports.charts.canvas import BLUE, GREEN, INK, PURPLE, Chart, Size, new_figure
 from reports.charts.figures import (
     quantiles_over_time,
@@ -95,13 +95,9 @@ def _draw_latency(axes: Axes, run: RunFrames, name: str, frame: pd.DataFrame) ->
             label=label,
         )
     limit = upper_limit(run, name, "p99")
-    if limit is not None:
-        limit_line(axes, limit, f"limit on p99: {quantities.limit_span(limit)}")
     low = float(frame[0.5].min())
-    axes.set_ylim(min(low, limit or low) / 1.5, max(float(frame[0.99].max()), limit or 0) * 1.6)
-    span_axis(axes, f"{name} latency")
-    time_axis(axes, run)
-    name_lines(axes)
+    ends = min(low, limit or low) / 1.5, max(float(frame[0.99].max()), limit or 0) * 1.6
+    span_panel(axes, run, f"{name} latency", ends, limit)
 
 
 def percentile_spectrum(run: RunFrames) -> Chart:
@@ -132,7 +128,7 @@ def percentile_spectrum(run: RunFrames) -> Chart:
                     linewidth=0, label=f"_{name} band",
                 )  # fmt: skip
         span_axis(axes, "latency")
-        percentile_axis(axes, sparse=size.width < 6)
+        percentile_axis(axes, sparse=size.is_narrow)
         name_lines(axes, at_edge=False)
         return figure
 

@@ -128,7 +128,7 @@ def compare_quantiles(
         span_axis(upper, words(metric))
         _draw_ratios(lower, ratios, names)
         for axes in (upper, lower):
-            percentile_axis(axes, sparse=size.width < 6)
+            percentile_axis(axes, sparse=size.is_narrow)
         upper.set_xlabel("")
         name_lines(upper, at_edge=False)
         return figure

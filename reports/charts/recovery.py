@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 
 from loadtests.results import Event, Series
 from reports import quantities
-from reports.charts.canvas import BLUE, GREEN, Chart, Size, new_figure
-from reports.charts.curves import ArrivalCurve, curve_of, curves_table, draw_curves, told
+from reports.charts.canvas import BLUE, GREEN, Chart, Size
+from reports.charts.curves import ArrivalCurve, curves_of, curves_table, draw_curves, told
 from reports.measures.histograms import EVERY_PHASE, histogram_of
 from reports.measures.registry import measure
 from reports.run_frames import RunFrames
@@ -17,21 +17,15 @@ def storm_recovery(run: RunFrames) -> Chart:
     """Return the share of dropped clients that were back and fresh, over time since the drop."""
     came = members_back(run)
     missing = int(measure(run, "storm.not_back").value or 0)
-    curves = {
-        name: curve
-        for name, series in (("back", Series.STORM_BACK), ("fresh", Series.STORM_FRESH))
-        if (curve := curve_of(run, series, name, came + missing))
-    }
+    states = {"back": Series.STORM_BACK, "fresh": Series.STORM_FRESH}
+    curves = curves_of(run, states, came + missing)
     key = "storm"
     if "back" not in curves:
         return Chart(key, f"No reconnect storm: {measure(run, 'storm.back', 'p99').why}", "")
 
     def draw(size: Size) -> Figure:
-        figure, (axes,) = new_figure(size)
-        draw_curves(axes, curves, (BLUE, GREEN))
-        axes.set_xlabel("seconds since the drop")
-        axes.set_ylabel("share of dropped clients")
-        return figure
+        colours = (BLUE, GREEN)
+        return draw_curves(size, curves, colours, since="the drop", of="dropped clients")[0]
 
     note = (
         "Back: the next welcome. Fresh: the first market event after it. Dots: 50, 95, 99 and "
