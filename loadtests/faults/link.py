@@ -63,16 +63,16 @@ class ProxiedConnection:
         self._met: set[Toxic] = set()
         self._opening: asyncio.Task[None] | None = None
 
-    def begin(self, client: asyncio.Transport) -> None:
-        """Take the client's side; connect to the server before reading from it."""
-        self._sides[Stream.DOWNSTREAM] = client
-        client.pause_reading()
-        self._opening = asyncio.create_task(self._connect(client))
+    def client_side(self) -> asyncio.Protocol:
+        """Return the side for the client; the server is dialled when it is connected."""
+        return _Side(self, Stream.UPSTREAM, Stream.DOWNSTREAM)
 
-    def join(self, server: asyncio.Transport) -> None:
-        """Take the server's side; its flow resumes reading."""
-        server.pause_reading()
-        self._sides[Stream.UPSTREAM] = server
+    def join(self, writes: Stream, transport: asyncio.Transport) -> None:
+        """Take the side that one flow writes to; its other flow begins to read from it."""
+        transport.pause_reading()
+        self._sides[writes] = transport
+        if writes is Stream.DOWNSTREAM:
+            self._opening = asyncio.create_task(self._connect(transport))
 
     def receive(self, stream: Stream, data: bytes) -> None:
         """Take bytes; the first request tells whether the connection is a WebSocket."""
@@ -138,7 +138,10 @@ class ProxiedConnection:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_S):
-                await loop.create_connection(lambda: ServerSide(self), sock=await self._dial())
+                sock = await self._dial()
+                await loop.create_connection(
+                    lambda: _Side(self, Stream.DOWNSTREAM, Stream.UPSTREAM), sock=sock
+                )
         except (OSError, TimeoutError) as error:
             _log.warning("the server is unreachable: %s", error)
             self.abort()
@@ -210,11 +213,13 @@ class ProxiedConnection:
 class _Side(asyncio.Protocol):
     """One side of a connection: it feeds the flow ``reads`` and drains the flow ``writes``."""
 
-    reads: Stream
-    writes: Stream
-
-    def __init__(self, link: ProxiedConnection) -> None:
+    def __init__(self, link: ProxiedConnection, reads: Stream, writes: Stream) -> None:
         self.link = link
+        self.reads = reads
+        self.writes = writes
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.link.join(self.writes, _quick(transport))
 
     def data_received(self, data: bytes) -> None:
         self.link.receive(self.reads, data)
@@ -231,26 +236,6 @@ class _Side(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.link.lose(self.writes, error)
-
-
-class ClientSide(_Side):
-    """The connection from a client to the proxy."""
-
-    reads, writes = Stream.UPSTREAM, Stream.DOWNSTREAM
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin the proxied connection."""
-        self.link.begin(_quick(transport))
-
-
-class ServerSide(_Side):
-    """The connection from the proxy to the server."""
-
-    reads, writes = Stream.DOWNSTREAM, Stream.UPSTREAM
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Complete the proxied connection."""
-        self.link.join(_quick(transport))
 
 
 def _quick(transport: asyncio.BaseTransport) -> asyncio.Transport:

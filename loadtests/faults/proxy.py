@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, Final
 
-from loadtests.faults.link import ClientSide, ProxiedConnection
+from loadtests.faults.link import ProxiedConnection
 from loadtests.faults.messages import DropCount
 from loadtests.faults.toxics import Drop, Stream, Toxic
 
@@ -67,7 +67,7 @@ class FaultProxy:
         """
         _require_loopback(host)
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: ClientSide(self.open()), host, port)
+        self._server = await loop.create_server(lambda: self.open().client_side(), host, port)
         address = self._server.sockets[0].getsockname()
         return f"http://{address[0]}:{address[1]}"
 
