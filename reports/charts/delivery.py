@@ -102,6 +102,7 @@ def _draw_parts(axes: Axes, rows: pd.DataFrame, names: list[str], *, stacked: bo
             tell_row(axes, place - 0.2, f"{name}: {told}", above=3, colour=colour)
         else:
             tell_row(axes, place, told, colour=colour)
+    axes.grid(visible=False)
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:.0f} %"))
     axes.set_xlabel("share of the deliveries owed")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -57,7 +56,10 @@ def quantile_ratios(run_base: RunFrames, run_head: RunFrames, metric: str) -> li
     if not base.n or not head.n:
         return []
     carried = [q for q in _AT if min(base.n, head.n) >= intervals.samples_needed(q)]
-    drawn = [_drawn(each, carried, seed) for each, seed in ((base, 1), (head, 2))]
+    drawn = [
+        intervals.drawn_quantiles(merged(each, MOST_POINTS), carried, seed=seed, draws=_DRAWS)
+        for each, seed in ((base, 1), (head, 2))
+    ]
     fewest = min(len(each) for each in drawn)  # draws without a value are dropped
     found = []
     for place, quantile in enumerate(carried):
@@ -75,26 +77,6 @@ def quantile_ratios(run_base: RunFrames, run_head: RunFrames, metric: str) -> li
 def _judged(run: RunFrames, metric: str) -> intervals.StackedHistogram:
     series, phases = SOURCES[metric]
     return histogram_of(run, series, phases, without=left_out(run))
-
-
-def _drawn(
-    histogram: intervals.StackedHistogram, quantiles: list[float], seed: int
-) -> npt.NDArray[np.float64]:
-    """Return quantiles (columns) of resampled runs (rows)."""
-    compact = merged(histogram, MOST_POINTS)
-    length = intervals.block_length(compact)
-    seconds = len(compact.seconds)
-    generator = np.random.default_rng(seed)
-    starts = generator.integers(0, seconds - length + 1, size=(_DRAWS, -(-seconds // length)))
-    rows = []
-    for drawn in starts:
-        chosen = (drawn[:, None] + np.arange(length)).ravel()[:seconds]
-        running = np.cumsum(compact.counts[chosen].sum(axis=0))
-        if not running[-1]:
-            continue
-        ranks = np.maximum(np.ceil(running[-1] * np.array(quantiles) - 1e-9), 1)
-        rows.append(compact.tops[np.searchsorted(running, ranks)])
-    return np.array(rows)
 
 
 def compare_quantiles(

@@ -15,7 +15,7 @@ from reports.run_frames import RunFrames
 
 def storm_recovery(run: RunFrames) -> Chart:
     """Return the share of dropped clients that were back and fresh, over time since the drop."""
-    came = members_back(run)
+    came = histogram_of(run, Series.STORM_BACK, EVERY_PHASE).n
     missing = int(measure(run, "storm.not_back").value or 0)
     states = {"back": Series.STORM_BACK, "fresh": Series.STORM_FRESH}
     curves = curves_of(run, states, came + missing)
@@ -32,11 +32,6 @@ def storm_recovery(run: RunFrames) -> Chart:
         "100 % of the dropped clients. All storms of the run are combined."
     )
     return Chart(key, _title(run, curves), note, draw, curves_table(curves))
-
-
-def members_back(run: RunFrames) -> int:
-    """Return how many members came back, in any phase."""
-    return histogram_of(run, Series.STORM_BACK, EVERY_PHASE).n
 
 
 def _title(run: RunFrames, curves: dict[str, ArrivalCurve]) -> str:

@@ -51,7 +51,7 @@ def latency_by_stage(run: RunFrames) -> Chart:
     rows = [whole, *stages] if whole else stages
 
     def draw(size: Size) -> Figure:
-        return draw_ranges(size, rows, "time in the steady phase")
+        return _draw_ranges(size, rows, "time in the steady phase")
 
     note = f"{_MEANINGS} {NOTE}"
     return Chart(key, _stage_title(whole, stages), note, draw, spreads_table(rows, "stage"))
@@ -81,7 +81,7 @@ def latency_by_family(run: RunFrames) -> Chart:
         return Chart(key, f"No kinds of stream: {why}", "")
 
     def draw(size: Size) -> Figure:
-        return draw_ranges(size, rows, f"{words} in the steady phase")
+        return _draw_ranges(size, rows, f"{words} in the steady phase")
 
     words = "push" if metric == "push" else "push service"
     return Chart(key, _family_title(rows), NOTE, draw, spreads_table(rows, "stream"))
@@ -135,39 +135,20 @@ NOTE = (
 )
 
 
-def draw_ranges(
-    size: Size,
-    spreads: Sequence[Spread],
-    label: str,
-    *,
-    scale_ns: tuple[float, float] | None = None,
-) -> Figure:
-    """Return a figure with one row per spread: p50, p99 and the slowest value.
-
-    Args:
-        size: of the drawing.
-        spreads: the rows, first on top.
-        label: of the axis.
-        scale_ns: ends of the axis; None for those of the values.
-    """
+def _draw_ranges(size: Size, spreads: Sequence[Spread], label: str) -> Figure:
+    """Return a figure with one row per spread: p50, p99 and the slowest value."""
     names = [spread.name for spread in spreads]
     figure, axes = new_rows(size, names, around=0.75, inches=(0.36, 0.52))
     for row, spread in enumerate(spreads):
         _draw_row(axes, row, spread, stacked=size.is_narrow)
-    low, high = scale_ns or scale_of(spreads)
+    values = [value for spread in spreads for value in spread.values_ns.values()]
+    low, high = max(min(values), 1_000) / 1.8, max(*values, 2_000) * 1.8
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     subs = (1.0,) if high / low > (200 if size.is_narrow else 20_000) else (1.0, 3.0)
     log_axis(axes.xaxis, quantities.limit_span, subs, most=12)
     axes.set_xlabel(label)
     return figure
-
-
-def scale_of(spreads: Sequence[Spread]) -> tuple[float, float]:
-    """Return the ends (ns) of an axis that holds all spreads."""
-    low = min(min(spread.values_ns.values()) for spread in spreads)
-    high = max(spread.values_ns[1.0] for spread in spreads)
-    return max(low, 1_000) / 1.8, max(high, 2_000) * 1.8
 
 
 def _draw_row(axes: Axes, row: int, spread: Spread, *, stacked: bool) -> None:
