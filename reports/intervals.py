@@ -44,8 +44,8 @@ class Estimate:
     """
 
     value: float
-    low: float | None
-    high: float | None
+    low: float | None = None
+    high: float | None = None
     n: int
 
 
@@ -141,7 +141,7 @@ def estimate_quantiles(
     """
     values = [quantile_of(histogram, quantile) for quantile in quantiles]
     if len(histogram.seconds) < FEWEST_BLOCKS * block_length(histogram):
-        return [Estimate(value=value, low=None, high=None, n=histogram.n) for value in values]
+        return [Estimate(value=value, n=histogram.n) for value in values]
     draws = _affordable(histogram.counts.size)
     columns = _resampled_columns(histogram, quantiles, draws=draws, seed=seed)
     tail = (1 - CONFIDENCE) / 2
@@ -253,7 +253,7 @@ def estimate_ratio(upper: Floats, lower: Floats, *, seed: int) -> Estimate | Non
     value, seconds = float(upper.sum() / lower.sum()), len(upper)
     length = max(1, round(seconds ** (1 / 3)))
     if seconds < FEWEST_BLOCKS * length:
-        return Estimate(value=value, low=None, high=None, n=seconds)
+        return Estimate(value=value, n=seconds)
     weights = _block_weights(seconds, length, _affordable(2 * seconds), seed)
     below = weights @ lower
     drawn = (weights @ upper)[below > 0] / below[below > 0]

@@ -178,18 +178,12 @@ def spreads_table(spreads: Sequence[Spread], heading: str) -> pd.DataFrame:
     )
 
 
-def upper_limit(run: RunFrames, metric: str, statistic: str | None) -> float | None:
-    """Return the scenario's strictest absolute upper limit on a metric, or None.
-
-    Args:
-        run: the run.
-        metric: a name of ``METRICS``.
-        statistic: such as ``p99``; None for a metric of one number.
-    """
+def p99_limit(run: RunFrames, metric: str) -> float | None:
+    """Return the scenario's strictest absolute upper limit (ns) on the p99 of a metric, or None."""
     limits = [
         budget.limit
         for budget in run.scenario.budgets
-        if (budget.metric, budget.statistic) == (metric, statistic)
+        if (budget.metric, budget.statistic) == (metric, "p99")
         and budget.is_upper_limit
         and not budget.is_relative
     ]

@@ -14,7 +14,7 @@ from loadtests.results import Series
 from reports import quantities
 from reports.charts.axes import span_axis, span_panel
 from reports.charts.canvas import BLUE, INK, MUTED, Chart, Size, new_figure
-from reports.charts.figures import quantiles_over_time, seconds_table, spread_of, upper_limit
+from reports.charts.figures import p99_limit, quantiles_over_time, seconds_table, spread_of
 from reports.charts.rows import tell_row
 from reports.measures.fairness import client_means
 from reports.measures.measurement import Measurement
@@ -37,7 +37,7 @@ def staleness_over_time(run: RunFrames) -> Chart:
         figure, (axes,) = new_figure(size)
         axes.plot(frame["t_s"] + 0.5, frame[0.99], color=BLUE, linewidth=2, label="p99")
         axes.plot(frame["t_s"] + 0.5, frame[0.5], color=BLUE, linewidth=1, label="p50")
-        limit = upper_limit(run, "staleness", "p99")
+        limit = p99_limit(run, "staleness")
         high = max(float(frame[0.99].max()), limit or 0)
         ends = max(float(frame[0.5].min()), 1_000) / 1.6, high * 1.6
         span_panel(axes, run, "age of the newest price", ends, limit)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from loadtests.results import Series
 from reports.believability import Check, CheckName
-from reports.charts.axes import name_lines, span_panel, time_axis
+from reports.charts.axes import count_axis, name_lines, span_panel, time_axis
 from reports.charts.canvas import BLUE, GREEN, ORANGE, PURPLE, Chart, Size, new_figure
 from reports.charts.figures import quantiles_over_time, seconds_table
 from reports.run_frames import RunFrames
@@ -92,10 +91,7 @@ def _draw_cpu(axes: Axes, shares: dict[str, pd.DataFrame]) -> None:
             frame["t_s"] + 0.5, frame["cores"], color=colours[index % 4],
             linestyle=_DASHES[index % 4], linewidth=1.6, label=name,
         )  # fmt: skip
-    axes.set_ylim(bottom=0)
-    axes.set_ylabel("CPU, cores")
-    axes.yaxis.set_major_locator(MaxNLocator(4))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+    count_axis(axes, "CPU, cores")
     name_lines(axes)
 
 

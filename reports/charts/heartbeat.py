@@ -8,7 +8,7 @@ from loadtests.results import Phase, Series
 from reports import intervals, quantities
 from reports.charts.axes import span_panel
 from reports.charts.canvas import BLUE, Chart, Size, new_figure
-from reports.charts.figures import quantiles_over_time, seconds_table, upper_limit
+from reports.charts.figures import p99_limit, quantiles_over_time, seconds_table
 from reports.measures.histograms import histogram_of
 from reports.measures.registry import measure
 from reports.run_frames import RunFrames
@@ -31,7 +31,7 @@ def heartbeat_error(run: RunFrames) -> Chart:
         axes.vlines(middle, frame[0.5], frame[1.0], color=BLUE, linewidth=1.2)
         axes.plot(middle, frame[0.5], "o", color=BLUE, markersize=4, label="p50")
         axes.plot(middle, frame[1.0], "_", color=BLUE, markersize=9, label="worst")
-        limit = upper_limit(run, "heartbeat.error", "p99")
+        limit = p99_limit(run, "heartbeat.error")
         low, high = float(frame[0.5].min()), max(float(frame[1.0].max()), limit or 0)
         ends = max(low / 2, 1_000), high * 2
         span_panel(axes, run, "difference from the interval", ends, limit)

@@ -17,10 +17,10 @@ from reports.charts.axes import span_panel
 from reports.charts.canvas import BLUE, INK, Chart, Size, new_figure
 from reports.charts.figures import (
     merged,
+    p99_limit,
     quantiles_over_time,
     seconds_table,
     spread_of,
-    upper_limit,
     words,
 )
 from reports.measures.histograms import EVERY_PHASE, STEADY, histogram_of
@@ -86,7 +86,7 @@ def latency_heatmap(run: RunFrames, metric: str = "push") -> Chart:
         why = run.absences.get("hist") or f"no {words(metric)} was timed"
         return Chart(key, f"No latency: {why}", "")
     lines = quantiles_over_time(run, series, (0.5, 0.99))
-    limit = upper_limit(run, metric, "p99")
+    limit = p99_limit(run, metric)
 
     def draw(size: Size) -> Figure:
         figure, (axes,) = new_figure(size, height=size.height * 1.15)

@@ -16,11 +16,11 @@ from reports.believability import left_out
 from reports.charts.axes import name_lines, span_axis, span_panel
 from reports.charts.canvas import BLUE, GREEN, INK, PURPLE, Chart, Size, new_figure
 from reports.charts.figures import (
+    p99_limit,
     quantiles_over_time,
     seconds_table,
     spread_of,
     spreads_table,
-    upper_limit,
     words,
 )
 from reports.measures.histograms import histogram_of, quantile_fraction
@@ -94,7 +94,7 @@ def _draw_latency(axes: Axes, run: RunFrames, name: str, frame: pd.DataFrame) ->
             markersize=3,
             label=label,
         )
-    limit = upper_limit(run, name, "p99")
+    limit = p99_limit(run, name)
     low = float(frame[0.5].min())
     ends = min(low, limit or low) / 1.5, max(float(frame[0.99].max()), limit or 0) * 1.6
     span_panel(axes, run, f"{name} latency", ends, limit)

@@ -15,11 +15,11 @@ from reports.charts.canvas import BLUE, GRID, MUTED, SURFACE, Chart, Size, new_f
 from reports.charts.figures import (
     Spread,
     families_of,
+    p99_limit,
     quantiles_over_time,
     seconds_table,
     spread_of,
     spreads_table,
-    upper_limit,
 )
 from reports.charts.rows import log_axis, new_rows, tell_row
 from reports.measures.latency import SOURCES
@@ -115,7 +115,7 @@ def fanout_skew(run: RunFrames) -> Chart:
         axes.plot(middle, frame[1.0], ".", color=MUTED, markersize=3, label="slowest")
         axes.plot(middle, frame[0.99], color=BLUE, linewidth=2, label="p99")
         axes.plot(middle, frame[0.5], color=BLUE, linewidth=1, label="p50")
-        limit = upper_limit(run, "fanout.skew", "p99")
+        limit = p99_limit(run, "fanout.skew")
         low, high = float(frame[0.5].min()), max(float(frame[1.0].max()), limit or 0)
         ends = max(low / 1.6, 1_000), max(high, 2_000) * 1.6
         span_panel(axes, run, "first to last copy", ends, limit)

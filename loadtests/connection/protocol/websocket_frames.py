@@ -40,7 +40,6 @@ class StatusCode(IntEnum):
     """Status codes of RFC 6455 §7.4.1 that a client receives or sends."""
 
     NORMAL = 1000
-    GOING_AWAY = 1001
     PROTOCOL_ERROR = 1002
     NO_STATUS = 1005  # never on the wire: a close frame without a code
     ABNORMAL = 1006  # never on the wire: no close frame at all
