@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import time
 from typing import Final
 
 import gevent
@@ -57,15 +56,7 @@ class Attempt:
         """
         with gevent.Timeout(timeout_s, TimedOut("an answer to CONNECT", timeout_s)):
             try:
-                self._link = dial(
-                    self._target,
-                    self,
-                    source_address=self._source,
-                    is_stamped=False,
-                    receive_buffer_bytes=None,
-                    tls=self._tls,
-                    clock=time.monotonic_ns,
-                )
+                self._link = dial(self._target, self, source_address=self._source, tls=self._tls)
             except OSError as error:
                 raise Unreachable(self._url, error.strerror or str(error)) from error
             while not self.exchange.is_answered:

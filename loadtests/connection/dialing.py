@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from functools import lru_cache, partial
 from ipaddress import ip_address
@@ -21,10 +22,10 @@ def dial(
     holder: LinkHolder,
     *,
     source_address: str | None,
-    is_stamped: bool,
     tls: ssl.SSLContext | None,
-    clock: Callable[[], int],
+    is_stamped: bool = False,
     receive_buffer_bytes: int | None = None,
+    clock: Callable[[], int] = time.monotonic_ns,
 ) -> Link:
     """Begin to connect; the holder is told of the connection or of its failure.
 
@@ -32,10 +33,10 @@ def dial(
         target: host, port and whether to use TLS.
         holder: receives the link's callbacks.
         source_address: the local address; None lets the kernel choose.
-        is_stamped: whether to ask for the kernel's receive stamps.
         tls: the trust settings; None uses the machine's authorities.
-        clock: the monotonic clock, ns.
+        is_stamped: whether to ask for the kernel's receive stamps.
         receive_buffer_bytes: of the socket; None leaves it to the kernel.
+        clock: the monotonic clock, ns.
 
     Raises:
         OSError: the host name is unknown, or the connection cannot begin.
