@@ -155,14 +155,6 @@ def count_axis(axes: Axes, label: str, *, whole: bool = False) -> None:
     axes.set_ylabel(label)
 
 
-def share_axis(axes: Axes, label: str) -> None:
-    """Make y an axis of shares, 0 to 100 %."""
-    axes.set_ylim(0, 1.04)
-    axes.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:.0f} %"))
-    axes.set_ylabel(label)
-
-
 def name_lines(axes: Axes, *, at_edge: bool = True) -> None:
     """Write each line's label in its colour at its end, without overlap.
 
