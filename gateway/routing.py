@@ -68,8 +68,6 @@ def plan(
         payload = _stamped(publication.data, {}, stamps)
         return [Delivery(publication.event, payload, client_id=publication.client_id)]
     audience, rule = publication.row.audience, publication.row.stream
-    if audience is _SYMBOL_ROOMS:
-        return [_to_symbol_rooms(publication, streams, stamps)]
     if audience is _OWNER_AND_PUBLIC and publication.rooms:
         return _to_owner_and_public(publication, streams, stamps, key, now_ns)
     if rule.by:
@@ -83,21 +81,6 @@ def plan(
 
 _SYMBOL_ROOMS: Final = Audience.SYMBOL_ROOMS
 _OWNER_AND_PUBLIC: Final = Audience.OWNER_AND_PUBLIC
-
-
-def _to_symbol_rooms(
-    publication: Publication, streams: Streams, stamps: dict[str, Any]
-) -> Delivery:
-    symbol, channel = publication.data["symbol"], publication.row.channel
-    stream = f"{publication.row.stream.kind}:{symbol}"
-    seq = streams.next(stream)
-    return Delivery(
-        publication.event,
-        _stamped(publication.data, {"seq": seq, "prevSeq": seq - 1}, stamps),
-        rooms=(channel, symbol_room(symbol, channel)),
-        stream=stream,
-        seq=seq,
-    )
 
 
 def _to_owner_and_public(
@@ -135,10 +118,15 @@ def _in_stream(
     publication: Publication, stream: str, streams: Streams, stamps: dict[str, Any]
 ) -> Delivery:
     seq = streams.next(stream)
+    numbers, rooms = {"seq": seq}, publication.rooms
+    if publication.row.audience is _SYMBOL_ROOMS:
+        symbol, channel = publication.data["symbol"], publication.row.channel
+        numbers["prevSeq"] = seq - 1
+        rooms = (channel, symbol_room(symbol, channel))
     return Delivery(
         publication.event,
-        _stamped(publication.data, {"seq": seq}, stamps),
-        rooms=publication.rooms,
+        _stamped(publication.data, numbers, stamps),
+        rooms=rooms,
         user_id=publication.user_id,
         stream=stream,
         seq=seq,
