@@ -193,31 +193,21 @@ def _end_of(axes: Axes, line: Line2D) -> tuple[Line2D, float, float] | None:
 
 
 def spread(places: Sequence[float], gap: float) -> list[float]:
-    """Return places at least ``gap`` apart, in the same order and around the same middle."""
+    """Return places at least ``gap`` apart, in the same order and as near as they can be.
+
+    Less their ranks times the gap, they are the isotonic regression of the given places, by its
+    max-min formula (Robertson, Wright and Dykstra 1988, §1.4).
+    """
     order = np.argsort(places, kind="stable")
-    groups: list[list[float]] = []  # each: number of places, sum of the wanted places
-    for index in order:
-        groups.append([1, places[index]])
-        while len(groups) > 1 and _top(groups[-2], gap) > _bottom(groups[-1], gap):
-            count, total = groups.pop()
-            groups[-1][0] += count
-            groups[-1][1] += total
-    moved = [
-        total / count + (place - (count - 1) / 2) * gap
-        for count, total in groups
-        for place in range(int(count))
-    ]
-    found = np.empty(len(moved))
-    found[order] = moved
+    ranks = np.arange(len(places))
+    given = np.asarray(places, dtype=float)[order] - ranks * gap
+    found = np.empty(len(places))
+    for rank in ranks:
+        found[order[rank]] = rank * gap + max(
+            min(given[first:last].mean() for last in ranks[rank:] + 1)
+            for first in ranks[: rank + 1]
+        )
     return [float(place) for place in found]
-
-
-def _top(group: list[float], gap: float) -> float:
-    return group[1] / group[0] + group[0] / 2 * gap - 1e-12
-
-
-def _bottom(group: list[float], gap: float) -> float:
-    return group[1] / group[0] - group[0] / 2 * gap
 
 
 def _count(value: float) -> str:

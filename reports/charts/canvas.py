@@ -22,29 +22,20 @@ from matplotlib.figure import Figure
 
 from reports.charts.layout import PanelLayout
 
-INK: Final = "#1c2127"
-MUTED: Final = "#59636e"
-GRID: Final = "#dde2e8"
-BAND: Final = "#f1f3f6"
-SURFACE: Final = "#fefefe"
-BLUE: Final = "#0072b2"
-ORANGE: Final = "#d55e00"
-SKY: Final = "#56b4e9"
-GREEN: Final = "#00795a"
-PURPLE: Final = "#a0427e"
 VARIABLES: Final[Mapping[str, str]] = {
-    INK: "ink",
-    MUTED: "muted",
-    GRID: "grid",
-    BAND: "band",
-    SURFACE: "surface",
-    BLUE: "blue",
-    ORANGE: "orange",
-    SKY: "sky",
-    GREEN: "green",
-    PURPLE: "purple",
+    "#1c2127": "ink",
+    "#59636e": "muted",
+    "#dde2e8": "grid",
+    "#f1f3f6": "band",
+    "#fefefe": "surface",
+    "#0072b2": "blue",
+    "#d55e00": "orange",
+    "#56b4e9": "sky",
+    "#00795a": "green",
+    "#a0427e": "purple",
 }
 """Each colour, and the CSS variable that replaces it."""
+INK, MUTED, GRID, BAND, SURFACE, BLUE, ORANGE, SKY, GREEN, PURPLE = VARIABLES
 
 
 @dataclass(frozen=True)
