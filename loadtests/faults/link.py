@@ -8,8 +8,7 @@ import random
 import socket
 import struct
 from collections import deque
-from collections.abc import Sequence
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from loadtests.faults.flow import ToxicFlow
 from loadtests.faults.messages import DropCount, HeadReader, NoWebSocket, asks_for_websocket
@@ -18,38 +17,36 @@ from loadtests.faults.toxics import Carrier, Drop, ResetPeer, Stream, Timeout, T
 CONNECT_S: Final = 5.0
 RECEIVE_BYTES: Final = 64 * 1_024
 """Receive buffer towards the server; a larger one would hide a slow reader."""
+KEPT_LATENESSES: Final = 10_000
 _MS_PER_S: Final = 1_000
 
 _log = logging.getLogger("faults")
 
 
-class ConnectionOwner(Protocol):
-    """The part of the proxy that a connection needs.
+class ProxyState:
+    """The faults and the counts of a proxy, which its connections share.
 
     Attributes:
+        toxics: the current toxics.
         passed_bytes: bytes passed on, by direction.
-        late_ns: lateness of delayed pieces, ns.
+        late_ns: lateness of the last delayed pieces since the last change of the toxics, ns.
         drops: the counts of every ``Drop`` so far.
+        links: the open connections.
     """
 
-    passed_bytes: dict[Stream, int]
-    late_ns: deque[int]
-    drops: dict[Drop, DropCount]
-
-    @property
-    def toxics(self) -> Sequence[Toxic]:
-        """The current toxics."""
-        ...
-
-    def forget(self, link: ProxiedConnection) -> None:
-        """Forget a connection that is over."""
+    def __init__(self) -> None:
+        self.toxics: tuple[Toxic, ...] = ()
+        self.passed_bytes = dict.fromkeys(Stream, 0)
+        self.late_ns: deque[int] = deque(maxlen=KEPT_LATENESSES)
+        self.drops: dict[Drop, DropCount] = {}
+        self.links: set[ProxiedConnection] = set()
 
 
 class ProxiedConnection:
     """A client's connection and the proxy's own to the server, with a flow each way."""
 
     def __init__(
-        self, proxy: ConnectionOwner, number: int, upstream: tuple[str, int], seed: int
+        self, proxy: ProxyState, number: int, upstream: tuple[str, int], seed: int
     ) -> None:
         self.proxy = proxy
         self.is_websocket = False
@@ -122,7 +119,7 @@ class ProxiedConnection:
 
     def abort(self, *, is_reset: bool = False) -> None:
         """Close both sides now; with ``is_reset`` the client gets an RST."""
-        self.proxy.forget(self)
+        self.proxy.links.discard(self)
         for timer in self._timers:
             timer.cancel()
         for flow in self._flows.values():
@@ -174,7 +171,7 @@ class ProxiedConnection:
 
     def _close_when_over(self) -> None:
         if all(flow.is_over for flow in self._flows.values()):
-            self.proxy.forget(self)
+            self.proxy.links.discard(self)
             for transport in self._sides.values():
                 transport.close()
 
