@@ -86,14 +86,9 @@ def _draw_latency(axes: Axes, run: RunFrames, name: str, frame: pd.DataFrame) ->
     few = len(frame) < 3
     for fraction, width, label in ((0.5, 1.0, "p50"), (0.99, 2.0, "p99")):
         axes.plot(
-            frame["t_s"] + 0.5,
-            frame[fraction],
-            color=BLUE if name == "push" else GREEN,
-            linewidth=width,
-            marker="o" if few else None,
-            markersize=3,
-            label=label,
-        )
+            frame["t_s"] + 0.5, frame[fraction], color=BLUE if name == "push" else GREEN,
+            linewidth=width, marker="o" if few else None, markersize=3, label=label,
+        )  # fmt: skip
     limit = p99_limit(run, name)
     low = float(frame[0.5].min())
     ends = min(low, limit or low) / 1.5, max(float(frame[0.99].max()), limit or 0) * 1.6
@@ -187,15 +182,8 @@ def _spectrum_table(
 
 def percentile_axis(axes: Axes, *, sparse: bool = False) -> None:
     """Make x an axis of nines, at least up to p99.99."""
-    ticks = {
-        0.0: "" if sparse else "0",
-        np.log10(2): "50",
-        1.0: "90",
-        2.0: "99",
-        3.0: "99.9",
-        4.0: "99.99",
-    }
-    ticks |= {5.0: "99.999", 6.0: "99.9999"}
+    ticks = {0.0: "" if sparse else "0", np.log10(2): "50", 1.0: "90", 2.0: "99", 3.0: "99.9"}
+    ticks |= {4.0: "99.99", 5.0: "99.999", 6.0: "99.9999"}
     axes.set_xlim(0, max(4.0, axes.get_xlim()[1]))
     axes.xaxis.set_major_locator(FixedLocator(list(ticks)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: ticks.get(value, "")))
