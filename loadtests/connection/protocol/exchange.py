@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any, cast
 from urllib.parse import quote
 
-from loadtests.connection.protocol.channel import Channel
 from loadtests.connection.protocol.handshake import Target
 from loadtests.connection.protocol.packets import (
     EngineIOPacketType,
@@ -20,6 +19,7 @@ from loadtests.connection.protocol.packets import (
     encode_connect,
     refusal_of,
 )
+from loadtests.connection.protocol.websocket_client import WebSocketClient
 from loadtests.connection.protocol.websocket_frames import (
     CloseFrame,
     Message,
@@ -31,7 +31,7 @@ from loadtests.errors import ClientError, ConnectionClosed, ProtocolViolation
 from loadtests.oracles.auth_cases import ExpectedRefusal, Offer
 
 
-class Exchange(Channel):
+class Exchange(WebSocketClient):
     """One handshake: send :meth:`bytes_to_send`, pass the bytes read to :meth:`receive`.
 
     Args:

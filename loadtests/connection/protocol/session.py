@@ -15,7 +15,6 @@ from typing import Any, cast
 
 import orjson
 
-from loadtests.connection.protocol.channel import Channel
 from loadtests.connection.protocol.handshake import parse_target
 from loadtests.connection.protocol.packets import (
     EngineIOPacketType,
@@ -28,6 +27,7 @@ from loadtests.connection.protocol.packets import (
     encode_event,
     refusal_of,
 )
+from loadtests.connection.protocol.websocket_client import WebSocketClient
 from loadtests.connection.protocol.websocket_frames import (
     BinaryFrame,
     CloseFrame,
@@ -98,7 +98,7 @@ class _State(Enum):
     ENDED = auto()
 
 
-class Connection(Channel):
+class Connection(WebSocketClient):
     """One connection's protocol state, from the upgrade request to the end.
 
     Args:

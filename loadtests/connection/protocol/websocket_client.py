@@ -19,7 +19,7 @@ from loadtests.connection.protocol.websocket_frames import (
 _QUERY = "?EIO=4&transport=websocket"
 
 
-class Channel:
+class WebSocketClient:
     """Upgrades, then exchanges messages. The caller sends what :meth:`bytes_to_send` returns.
 
     Args:
