@@ -110,26 +110,12 @@ def _columns(running: npt.NDArray[Any], quantile: float) -> npt.NDArray[np.intp]
     return np.asarray((running >= _rank(running[:, -1:], quantile)).argmax(axis=1))
 
 
-def estimate_quantile(histogram: StackedHistogram, quantile: float, *, seed: int) -> Estimate:
-    """Return a quantile with its bootstrap interval, the same for the same seed.
-
-    The interval is widened to whole buckets. A run of fewer than three blocks gives no interval.
-
-    Args:
-        histogram: the values.
-        quantile: between 0 and 1.
-        seed: of the draws.
-
-    Raises:
-        ValueError: the histogram is empty.
-    """
-    return estimate_quantiles(histogram, (quantile,), seed=seed)[0]
-
-
 def estimate_quantiles(
     histogram: StackedHistogram, quantiles: Sequence[float], *, seed: int
 ) -> list[Estimate]:
-    """Return several quantiles with their intervals, from the same draws.
+    """Return quantiles with their bootstrap intervals, from the same draws for the same seed.
+
+    An interval is widened to whole buckets. A run of fewer than three blocks gives none.
 
     Args:
         histogram: the values.

@@ -12,10 +12,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from loadtests.results import Phase, Series
 from reports import intervals, quantities
-from reports.believability import left_out
 from reports.charts.axes import name_lines, span_axis, span_panel
 from reports.charts.canvas import BLUE, GREEN, INK, PURPLE, Chart, Size, new_figure
 from reports.charts.figures import (
+    judged,
     p99_limit,
     quantiles_over_time,
     seconds_table,
@@ -24,7 +24,6 @@ from reports.charts.figures import (
     words,
 )
 from reports.measures.histograms import histogram_of, quantile_fraction
-from reports.measures.latency import SOURCES
 from reports.measures.registry import measure
 from reports.run_frames import RunFrames
 
@@ -99,9 +98,7 @@ def percentile_spectrum(run: RunFrames) -> Chart:
     """Return latency by percentile, as far as the number of values supports."""
     curves = {}
     for name, colour, dash in _SPECTRUM:
-        series, phases = SOURCES[name]
-        without = frozenset[int]() if len(phases) == len(Phase) else left_out(run)
-        histogram = histogram_of(run, series, phases, without=without)
+        histogram = judged(run, name)
         if histogram.n:
             curves[name] = (spectrum_of(histogram), colour, dash)
     key = "latency-by-percentile"

@@ -12,13 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from reports import intervals, quantities
-from reports.believability import left_out
 from reports.charts.axes import name_lines, span_axis
 from reports.charts.canvas import BLUE, MUTED, ORANGE, Chart, Size, new_figure
-from reports.charts.figures import MOST_POINTS, merged, words
+from reports.charts.figures import MOST_POINTS, judged, merged, words
 from reports.charts.latency import percentile_axis, spectrum_of
-from reports.measures.histograms import histogram_of
-from reports.measures.latency import SOURCES
 from reports.run_frames import RunFrames
 
 _AT: Final = (0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9999)
@@ -52,7 +49,7 @@ def quantile_ratios(run_base: RunFrames, run_head: RunFrames, metric: str) -> li
         run_head: the run that is compared.
         metric: a name of ``reports.measures.latency.SOURCES``.
     """
-    base, head = (_judged(run, metric) for run in (run_base, run_head))
+    base, head = (judged(run, metric) for run in (run_base, run_head))
     if not base.n or not head.n:
         return []
     carried = [q for q in _AT if min(base.n, head.n) >= intervals.samples_needed(q)]
@@ -72,11 +69,6 @@ def quantile_ratios(run_base: RunFrames, run_head: RunFrames, metric: str) -> li
             )
         )
     return found
-
-
-def _judged(run: RunFrames, metric: str) -> intervals.StackedHistogram:
-    series, phases = SOURCES[metric]
-    return histogram_of(run, series, phases, without=left_out(run))
 
 
 def compare_quantiles(
@@ -99,7 +91,7 @@ def compare_quantiles(
         return Chart(
             key, f"No comparison of {words(metric)}: one of the runs has too few values", ""
         )
-    curves = [spectrum_of(_judged(run, metric)) for run in (base, head)]
+    curves = [spectrum_of(judged(run, metric)) for run in (base, head)]
 
     def draw(size: Size) -> Figure:
         figure, (upper, lower) = new_figure(size, rows=2)
