@@ -1,18 +1,22 @@
-"""Routing: turns a publication into frames, each with its recipients, form and numbers."""
+"""Routing: turns a publication into frames, each with its recipients, form and numbers.
+
+The owner of an order, position or trade gets the whole event, the room its public form.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.contract import Audience, room_stream, symbol_room, user_stream
-from gateway.forms import public_form
+from gateway.contract import Audience, Subject, room_stream, symbol_room, user_stream
 from gateway.publication import Publication
 from gateway.streams import Streams
 
 _OWN_FIELDS: Final = frozenset({"seq", "prevSeq", "userSeq", "ts", "timestamp"})
 """Fields that the gateway sets; those of a publisher are dropped."""
+_ID_BYTES: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +72,6 @@ def plan(
         payload = _stamped(publication.data, {}, stamps)
         return [Delivery(publication.event, payload, client_id=publication.client_id)]
     audience, rule = publication.row.audience, publication.row.stream
-    if audience is _SYMBOL_ROOMS:
-        return [_to_symbol_rooms(publication, streams, stamps)]
     if audience is _OWNER_AND_PUBLIC and publication.rooms:
         return _to_owner_and_public(publication, streams, stamps, key, now_ns)
     if rule.by:
@@ -83,21 +85,6 @@ def plan(
 
 _SYMBOL_ROOMS: Final = Audience.SYMBOL_ROOMS
 _OWNER_AND_PUBLIC: Final = Audience.OWNER_AND_PUBLIC
-
-
-def _to_symbol_rooms(
-    publication: Publication, streams: Streams, stamps: dict[str, Any]
-) -> Delivery:
-    symbol, channel = publication.data["symbol"], publication.row.channel
-    stream = f"{publication.row.stream.kind}:{symbol}"
-    seq = streams.next(stream)
-    return Delivery(
-        publication.event,
-        _stamped(publication.data, {"seq": seq, "prevSeq": seq - 1}, stamps),
-        rooms=(channel, symbol_room(symbol, channel)),
-        stream=stream,
-        seq=seq,
-    )
 
 
 def _to_owner_and_public(
@@ -135,10 +122,15 @@ def _in_stream(
     publication: Publication, stream: str, streams: Streams, stamps: dict[str, Any]
 ) -> Delivery:
     seq = streams.next(stream)
+    numbers, rooms = {"seq": seq}, publication.rooms
+    if publication.row.audience is _SYMBOL_ROOMS:
+        symbol, channel = publication.data["symbol"], publication.row.channel
+        numbers["prevSeq"] = seq - 1
+        rooms = (channel, symbol_room(symbol, channel))
     return Delivery(
         publication.event,
-        _stamped(publication.data, {"seq": seq}, stamps),
-        rooms=publication.rooms,
+        _stamped(publication.data, numbers, stamps),
+        rooms=rooms,
         user_id=publication.user_id,
         stream=stream,
         seq=seq,
@@ -167,3 +159,33 @@ def _stamped(
 ) -> dict[str, Any]:
     own = {field: value for field, value in data.items() if field not in _OWN_FIELDS}
     return own | numbers | stamps
+
+
+def public_form(subject: Subject, data: Mapping[str, Any], *, key: bytes) -> dict[str, Any]:
+    """Return the part of an event that everybody may see (contract: public form).
+
+    Args:
+        subject: what the event is about.
+        data: the owner's form.
+        key: 1 to 64 bytes, new for each process. Within a process equal ids have equal hashes;
+            nobody can tell the id from the hash.
+
+    Returns:
+        The subject with its public fields, as far as the owner's form has them.
+
+    Raises:
+        KeyError: the data do not carry the subject.
+    """
+    private: Mapping[str, Any] = data[subject.key]
+    public = {field: private[field] for field in subject.public if field in private}
+    private_id = public.pop("id", None)
+    if private_id is not None:
+        public = {"id": _public_id(subject.key, private_id, key), **public}
+    return {subject.key: public}
+
+
+def _public_id(subject: str, private_id: object, key: bytes) -> str:
+    digest = hashlib.blake2b(
+        str(private_id).encode(), key=key, person=subject.encode(), digest_size=_ID_BYTES
+    )
+    return digest.hexdigest()

@@ -15,11 +15,18 @@ import pandas as pd
 
 from reports import quantities
 
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value.is_integer() or abs(value) >= 100 else f"{value:.3g}"
+
+
 _SHOWN: Final[dict[str, Callable[[float], str]]] = {
     "_ns": quantities.span,
     "_bytes": quantities.size,
     "_s": lambda value: f"{value:,.6g}",
+    "": _number,
 }
+"""How a column is shown, by the end of its name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,26 +46,17 @@ class Cells:
 
 def cells_of(table: pd.DataFrame) -> Cells:
     """Return a table as text, with each column in its unit."""
-    names = [str(name) for name in table.columns]
-    columns = [_column(name, table[name]) for name in table.columns]
+    heads, columns = [], []
+    for name in table.columns:
+        unit = next(unit for unit in _SHOWN if str(name).endswith(unit))
+        bare = str(name).removesuffix(unit).replace("_", " ")
+        heads.append(f"{bare}, s" if unit == "_s" else bare)
+        columns.append([_cell(value, _SHOWN[unit]) for value in table[name]])
     return Cells(
-        heads=tuple(_head(name) for name in names),
+        heads=tuple(heads),
         is_number=tuple(pd.api.types.is_numeric_dtype(table[name]) for name in table.columns),
         rows=tuple(zip(*columns, strict=True)),
     )
-
-
-def _head(name: str) -> str:
-    for unit in _SHOWN:
-        if name.endswith(unit):
-            bare = name.removesuffix(unit).replace("_", " ")
-            return {"_s": f"{bare}, s"}.get(unit, bare)
-    return name.replace("_", " ")
-
-
-def _column(name: str, values: pd.Series) -> list[str]:
-    show = next((show for unit, show in _SHOWN.items() if name.endswith(unit)), _number)
-    return [_cell(value, show) for value in values]
 
 
 def _cell(value: object, show: Callable[[float], str]) -> str:
@@ -68,7 +66,3 @@ def _cell(value: object, show: Callable[[float], str]) -> str:
         return quantities.ABSENT
     number = float(value)  # type: ignore[arg-type]  # a column holds texts or numbers
     return quantities.ABSENT if math.isnan(number) else show(number)
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value.is_integer() or abs(value) >= 100 else f"{value:.3g}"

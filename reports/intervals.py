@@ -44,8 +44,8 @@ class Estimate:
     """
 
     value: float
-    low: float | None
-    high: float | None
+    low: float | None = None
+    high: float | None = None
     n: int
 
 
@@ -110,26 +110,12 @@ def _columns(running: npt.NDArray[Any], quantile: float) -> npt.NDArray[np.intp]
     return np.asarray((running >= _rank(running[:, -1:], quantile)).argmax(axis=1))
 
 
-def estimate_quantile(histogram: StackedHistogram, quantile: float, *, seed: int) -> Estimate:
-    """Return a quantile with its bootstrap interval, the same for the same seed.
-
-    The interval is widened to whole buckets. A run of fewer than three blocks gives no interval.
-
-    Args:
-        histogram: the values.
-        quantile: between 0 and 1.
-        seed: of the draws.
-
-    Raises:
-        ValueError: the histogram is empty.
-    """
-    return estimate_quantiles(histogram, (quantile,), seed=seed)[0]
-
-
 def estimate_quantiles(
     histogram: StackedHistogram, quantiles: Sequence[float], *, seed: int
 ) -> list[Estimate]:
-    """Return several quantiles with their intervals, from the same draws.
+    """Return quantiles with their bootstrap intervals, from the same draws for the same seed.
+
+    An interval is widened to whole buckets. A run of fewer than three blocks gives none.
 
     Args:
         histogram: the values.
@@ -140,10 +126,10 @@ def estimate_quantiles(
         ValueError: the histogram is empty.
     """
     values = [quantile_of(histogram, quantile) for quantile in quantiles]
-    length = block_length(histogram)
-    if len(histogram.seconds) < FEWEST_BLOCKS * length:
-        return [Estimate(value=value, low=None, high=None, n=histogram.n) for value in values]
-    columns = _resampled_columns(histogram, quantiles, length=length, seed=seed)
+    if len(histogram.seconds) < FEWEST_BLOCKS * block_length(histogram):
+        return [Estimate(value=value, n=histogram.n) for value in values]
+    draws = _affordable(histogram.counts.size)
+    columns = _resampled_columns(histogram, quantiles, draws=draws, seed=seed)
     tail = (1 - CONFIDENCE) / 2
     firsts, lasts = np.quantile(columns, [tail, 1 - tail], axis=0, method="inverted_cdf").astype(
         int
@@ -157,6 +143,20 @@ def estimate_quantiles(
         )
         for value, first, last in zip(values, firsts, lasts, strict=True)
     ]
+
+
+def drawn_quantiles(
+    histogram: StackedHistogram, quantiles: Sequence[float], *, draws: int, seed: int
+) -> Floats:
+    """Return quantiles (ns, columns) of resampled seconds (rows), without draws of no value.
+
+    Args:
+        histogram: the values.
+        quantiles: between 0 and 1.
+        draws: how many.
+        seed: of the draws.
+    """
+    return histogram.tops[_resampled_columns(histogram, quantiles, draws=draws, seed=seed)]
 
 
 def estimate_maximum(histogram: StackedHistogram) -> Estimate:
@@ -239,8 +239,8 @@ def estimate_ratio(upper: Floats, lower: Floats, *, seed: int) -> Estimate | Non
     value, seconds = float(upper.sum() / lower.sum()), len(upper)
     length = max(1, round(seconds ** (1 / 3)))
     if seconds < FEWEST_BLOCKS * length:
-        return Estimate(value=value, low=None, high=None, n=seconds)
-    weights = _block_weights(seconds, length, 2 * seconds, seed)
+        return Estimate(value=value, n=seconds)
+    weights = _block_weights(seconds, length, _affordable(2 * seconds), seed)
     below = weights @ lower
     drawn = (weights @ upper)[below > 0] / below[below > 0]
     low, high = percentiles(drawn)
@@ -275,14 +275,13 @@ def block_length(histogram: StackedHistogram) -> int:
 
 
 def _resampled_columns(
-    histogram: StackedHistogram, quantiles: Sequence[float], *, length: int, seed: int
+    histogram: StackedHistogram, quantiles: Sequence[float], *, draws: int, seed: int
 ) -> npt.NDArray[np.intp]:
     """Return the column that holds each quantile (columns) in each draw (rows).
 
     A draw's running count at a column is a sum over seconds. Bisection needs few such sums.
     """
-    seconds, cells = len(histogram.seconds), histogram.counts.size
-    weights = _block_weights(seconds, length, cells, seed).T
+    weights = _block_weights(len(histogram.seconds), block_length(histogram), draws, seed).T
     running = np.cumsum(histogram.counts, axis=1, dtype=float)
     totals = running[:, -1] @ weights
     # A draw of empty seconds has no quantile.
@@ -307,9 +306,12 @@ def _rank(counts: Floats, quantile: float) -> Floats:
     return np.asarray(np.maximum(np.ceil(counts * quantile - 1e-9), 1), dtype=np.float64)
 
 
-def _block_weights(seconds: int, length: int, cells: int, seed: int) -> Floats:
+def _affordable(cells: int) -> int:
+    return int(np.clip(_WORK_BUDGET / cells, FEWEST_RESAMPLES, RESAMPLES))
+
+
+def _block_weights(seconds: int, length: int, resamples: int, seed: int) -> Floats:
     """Return how often each second (columns) is drawn in each resample (rows)."""
-    resamples = int(np.clip(_WORK_BUDGET / cells, FEWEST_RESAMPLES, RESAMPLES))
     generator = np.random.default_rng(seed)
     blocks = math.ceil(seconds / length)
     starts = generator.integers(0, seconds - length + 1, size=(resamples, blocks))

@@ -32,8 +32,6 @@ NOTEBOOKS: Final = Path(__file__).resolve().parent.parent / "notebooks"
 """They are in a clone, not in an installed package."""
 CELL_S: Final = 120
 _TEMPLATES: Final = Path(__file__).resolve().parent / "templates"
-_RUN: Final = "run"
-_BASE: Final = "base"
 _FORMS: Final = ("hint", "parameters", "injected-parameters")
 """Tags of cells that a page leaves out."""
 
@@ -124,12 +122,12 @@ def _page_writer() -> Any:
 
 def _parameters(name: str, source: Path, run: Path, base: Path | None) -> dict[str, str]:
     known = papermill.inspect_notebook(str(source))
-    if _BASE in known and base is None:
+    if "base" in known and base is None:
         raise WrongBaseError(f"{name} compares two runs; name the other with --base RUN")
-    if _BASE not in known and base is not None:
+    if "base" not in known and base is not None:
         raise WrongBaseError(f"{name} reads one run; leave out --base")
-    found = {_RUN: str(run.resolve())}
-    return found if base is None else {**found, _BASE: str(base.resolve())}
+    found = {"run": str(run.resolve())}
+    return found if base is None else {**found, "base": str(base.resolve())}
 
 
 def _execute(name: str, source: Path, parameters: Mapping[str, str]) -> Any:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -12,7 +10,7 @@ from markupsafe import Markup
 
 from loadtests.results import Verdict
 from reports import charts, quantities
-from reports.cells import Cells, cells_of
+from reports.cells import cells_of
 from reports.charts.canvas import NARROW, WIDE, Chart
 from reports.charts.delivery import worst_streams
 from reports.console import MARKS, interval, measured, reasons_of
@@ -24,27 +22,6 @@ _UNIT: Final = re.compile(r"(?<=\d) (?=(?:%|ns|µs|ms|s|B|KB|MB|GB)\b|%)")
 
 ALWAYS: Final = frozenset({"budgets", "health"})
 """Sections of every report; others appear when they have something to show."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A chart in the page; ``wide`` and ``narrow`` are empty without a picture."""
-
-    key: str
-    title: str
-    note: str
-    wide: Markup
-    narrow: Markup
-    table: Cells | None
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page."""
-
-    key: str
-    title: str
-    pictures: tuple[Picture, ...]
 
 
 def render_page(run: RunFrames, outcome: RunVerdict, baseline: RunFrames | None = None) -> str:
@@ -62,6 +39,7 @@ def render_page(run: RunFrames, outcome: RunVerdict, baseline: RunFrames | None 
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"unbroken": unbroken, "cells": cells_of, "svg": _svg}
     template = environment.get_template("report.html")
     drawn = _draw(run, outcome, baseline)
     wrong = worst_streams(run)
@@ -74,8 +52,12 @@ def render_page(run: RunFrames, outcome: RunVerdict, baseline: RunFrames | None 
         measured=measured,
         interval=interval,
         count=quantities.count,
-        sections=_sections(drawn),
-        absent=_absent(drawn),
+        sections=[
+            (key, title, shown)
+            for key, title, each in drawn
+            if (shown := [chart for chart in each if not chart.is_absent]) or key in ALWAYS
+        ],
+        absent=[chart.title for _, _, each in drawn for chart in each if chart.is_absent],
         worst_streams=cells_of(wrong.drop(columns=["worker", "clients", "wrong"])),
         facts=facts_of(run),
         problems=run.manifest.words("problems"),
@@ -121,28 +103,10 @@ def _headline(outcome: RunVerdict) -> str:
     return f"{quantities.counted(len(decided), 'budget')}: {', '.join(parts)}" if parts else ""
 
 
-def _sections(drawn: Sequence[tuple[str, str, list[Chart]]]) -> tuple[Section, ...]:
-    """Return the sections with content."""
-    return tuple(
-        Section(key, title, tuple(_picture(chart) for chart in shown))
-        for key, title, each in drawn
-        if (shown := [chart for chart in each if not chart.is_absent]) or key in ALWAYS
-    )
-
-
-def _absent(drawn: Sequence[tuple[str, str, list[Chart]]]) -> list[str]:
-    """Return the titles of charts without content; each says why."""
-    return [chart.title for _, _, each in drawn for chart in each if chart.is_absent]
-
-
-def _picture(chart: Chart) -> Picture:
-    title, note = unbroken(chart.title), unbroken(chart.note)
-    table = None if chart.table is None else cells_of(chart.table)
-    if chart.draw is None:
-        return Picture(chart.key, title, note, Markup(), Markup(), table)
+def _svg(chart: Chart) -> Markup:
+    """Return the chart for wide and for narrow pages."""
     # Texts were escaped when the SVG was written.
-    wide, narrow = Markup(chart.svg(WIDE)), Markup(chart.svg(NARROW))  # noqa: S704 - our own SVG
-    return Picture(chart.key, title, note, wide, narrow, table)
+    return Markup(f"{chart.svg(WIDE)}\n{chart.svg(NARROW)}")  # noqa: S704 - our own SVG
 
 
 def unbroken(text: str) -> str:

@@ -49,15 +49,9 @@ def quantity(value: float | None, kind: str) -> str:
     return {"quantiles": span, "span": span, "bytes": size, "ratio": ratio}.get(kind, count)(value)
 
 
-def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """Return ``1 client`` or ``300 clients``.
-
-    Args:
-        number: how many.
-        noun: in the singular.
-        plural: of an irregular noun.
-    """
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+def counted(number: int, noun: str) -> str:
+    """Return ``1 client`` or ``300 clients``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def limit_span(value_ns: float) -> str:

@@ -44,9 +44,9 @@ class Ratio:
     """
 
     value: float | None
-    low: float | None
-    high: float | None
-    visible: float | None
+    low: float | None = None
+    high: float | None = None
+    visible: float | None = None
     verdict: Verdict
     why: str
 
@@ -62,7 +62,7 @@ def judge_ratio(budget: Budget, shift: Shift) -> Ratio:
     half = shift.half_width
     if shift.low is None or shift.high is None or half is None:
         words = f"{shift.n} pairs; an interval needs {FEWEST_PAIRS}"
-        return _ratio(value, Verdict.INCONCLUSIVE, words)
+        return Ratio(value=value, verdict=Verdict.INCONCLUSIVE, why=words)
     keeps_below = budget.operator.startswith("<")
     # A change for the worse is positive, for upper and lower limits.
     worse = 1.0 if keeps_below else -1.0
@@ -94,11 +94,7 @@ def judge_ratio(budget: Budget, shift: Shift) -> Ratio:
 
 def unjudged(why: str) -> Ratio:
     """Return the INCONCLUSIVE result of a ratio without data."""
-    return _ratio(None, Verdict.INCONCLUSIVE, f"no data: {why}")
-
-
-def _ratio(value: float | None, verdict: Verdict, why: str) -> Ratio:
-    return Ratio(value=value, low=None, high=None, visible=None, verdict=verdict, why=why)
+    return Ratio(value=None, verdict=Verdict.INCONCLUSIVE, why=f"no data: {why}")
 
 
 def _straddling(shift: Shift, visible: float, *, distance: float) -> str:

@@ -187,7 +187,8 @@ def _read_table(path: Path, name: str) -> tuple[pd.DataFrame, str]:
         empty = _schema(columns).empty_table()
         return _frame([empty[column.name] for column in columns], columns), why
     try:
-        table = pq.read_table(source, read_dictionary=_words_of(columns), pre_buffer=False)
+        words = [column.name for column in columns if column.name in _REPEATED]
+        table = pq.read_table(source, read_dictionary=words, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise DamagedTableError(source, f"not a readable Parquet file ({error})") from error
     table = _conformed(table, columns, source)
@@ -207,10 +208,6 @@ def _schema(columns: tuple[Column, ...], *, repeated: bool = False) -> pa.Schema
             for column in columns
         ]
     )
-
-
-def _words_of(columns: tuple[Column, ...]) -> list[str]:
-    return [column.name for column in columns if column.name in _REPEATED]
 
 
 def _conformed(table: pa.Table, columns: tuple[Column, ...], source: Path) -> pa.Table:

@@ -25,10 +25,9 @@ import numpy as np
 import numpy.typing as npt
 
 CONFIDENCE: Final = 0.95
-POWER: Final = 0.80
 FEWEST_PAIRS: Final = 6
 """The fewest pairs whose signed-rank interval reaches ``CONFIDENCE``: 1 − 2/2⁶ = 96.9 %."""
-_Z_CONFIDENCE: Final = 1.959964  # normal quantiles of (1 + CONFIDENCE)/2 and of POWER
+_Z_CONFIDENCE: Final = 1.959964  # normal quantiles of (1 + CONFIDENCE)/2 and of 80 %
 _Z_POWER: Final = 0.841621
 SEEN: Final = (_Z_CONFIDENCE + _Z_POWER) / _Z_CONFIDENCE
 """The half-widths of its interval that a shift needs to be seen in 80 % of comparisons.
@@ -54,9 +53,9 @@ class Shift:
     """
 
     value: float
-    low: float | None
-    high: float | None
-    coverage: float | None
+    low: float | None = None
+    high: float | None = None
+    coverage: float | None = None
     n: int
 
     @property
@@ -109,7 +108,7 @@ def _shift(ordered: Floats, depth: int, coverage: float, n: int) -> Shift:
     middle = len(ordered) // 2
     value = float(ordered[middle] + ordered[-1 - middle]) / 2  # the median
     if not depth:
-        return Shift(value=value, low=None, high=None, coverage=None, n=n)
+        return Shift(value=value, n=n)
     low, high = float(ordered[depth - 1]), float(ordered[-depth])
     return Shift(value=value, low=low, high=high, coverage=coverage, n=n)
 

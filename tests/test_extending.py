@@ -127,7 +127,7 @@ class PingerGroup(Group):
 def sample_chart(run):
     return Chart("sample", "A sample", "")
 """,
-        "reports/charts/__init__.py": ('"drain.drain_course"', '"sample.sample_chart", '),
+        "reports/charts/__init__.py": ('"curves.drain_course"', '"sample.sample_chart", '),
     },
 }
 """By section and file: a new file's text, or the text before which, and what, is added."""

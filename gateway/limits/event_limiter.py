@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final
 
 from gateway.contract import ClientEvent, LimitName
@@ -78,9 +78,10 @@ class EventLimiter:
             if own is None
             else ((own, self._window(own)),)
         )
-        refusing, longest_ns = _longest_wait(charged, now_ns)
-        if refusing is not None:
-            return self._refuse(refusing, longest_ns, now_ns)
+        waits_ns = [(window.wait_ns(now_ns), limit) for limit, window in charged]
+        longest_ns, limit = max(waits_ns, key=itemgetter(0))
+        if longest_ns:
+            return self._refuse(limit, longest_ns, now_ns)
         for _, window in charged:
             window.charge(now_ns)
         return None
@@ -104,15 +105,3 @@ class EventLimiter:
         if window is None:
             window = self._windows[limit] = RollingWindow(*self._quotas.by_limit[limit])
         return window
-
-
-def _longest_wait(
-    charged: Iterable[tuple[LimitName, RollingWindow]], now_ns: int
-) -> tuple[LimitName | None, int]:
-    refusing: LimitName | None = None
-    longest_ns = 0
-    for limit, window in charged:
-        wait_ns = window.wait_ns(now_ns)
-        if wait_ns > longest_ns:
-            refusing, longest_ns = limit, wait_ns
-    return refusing, longest_ns

@@ -12,6 +12,7 @@ waits ``F − u``. So the share ``f = F / S`` of all messages has latencies spre
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import linear_regression
 from typing import Final
 
 ABSOLUTE_NS: Final = 300_000
@@ -30,12 +31,9 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
     Raises:
         ValueError: fewer than two different values were set.
     """
-    mean_x = sum(x for x, _ in points) / max(1, len(points))
-    mean_y = sum(y for _, y in points) / max(1, len(points))
-    spread = sum((x - mean_x) ** 2 for x, _ in points)
-    if not spread:
+    if len({x for x, _ in points}) < 2:
         raise ValueError("a slope needs two different delays")
-    return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread
+    return linear_regression(*zip(*points, strict=True)).slope
 
 
 def frozen_quantile_ns(q: float, *, frozen_ns: float, steady_ns: float, base_ns: float) -> float:

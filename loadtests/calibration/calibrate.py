@@ -15,7 +15,7 @@ from loadtests.calibration.delays import try_delays
 from loadtests.calibration.freezes import try_frozen_gateway, try_frozen_worker
 from loadtests.calibration.losses import try_drops, try_slow_readers
 from loadtests.calibration.pace import FULL, QUICK, Pace
-from loadtests.calibration.rig import Rig, RigFailed
+from loadtests.calibration.rig import Rig, RigFailed, open_rig
 from loadtests.calibration.rows import CalibrationRow
 from loadtests.outputs import write_output
 from loadtests.record.manifest import describe_commit, describe_host
@@ -75,7 +75,7 @@ def _try(
 ) -> list[CalibrationRow]:
     """Run one trial on a fresh rig; a rig that fails gives a failed row."""
     try:
-        with Rig(directory, environment) as rig:
+        with open_rig(directory, environment) as rig:
             return TRIALS[name](rig, pace)
     except (RuntimeError, OSError) as error:
         kind = "" if isinstance(error, RigFailed) else f"{type(error).__name__}: "

@@ -39,13 +39,9 @@ def try_delays(rig: Rig, pace: Pace) -> list[CalibrationRow]:
         rates={PRICE_EVENT: 60.0},
         subscribers=2,
     )
-    run = rig.begin_run("delays", load.text())
-    try:
+    with rig.run("delays", load.text()) as run:
         rounds = _walk(rig, run, steps, len(levels))
         reading = TrialReading(run.end()[0])
-    finally:
-        run.stop()
-        rig.control.set(())
     late_ns = {
         level: statistics.median([found[level][1] for found in rounds if level in found] or [0.0])
         for level in levels

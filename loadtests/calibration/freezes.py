@@ -17,9 +17,7 @@ from loadtests.results import ExitCode, Phase, Series, Verdict
 _FROZEN_QUANTILES: Final = (0.40, 0.60, 0.75, 0.90, 0.99)
 _FREEZE_ERROR: Final = 0.03
 _RATE: Final = 20.0
-_CATCH_UP_NS: Final = (
-    100_000_000  # the backlog is read by then, and counts in the second of its read
-)
+_CATCH_UP_NS: Final = 100_000_000  # for the backlog, which counts in the second of its read
 _LOOP_LAG: Final = "generator loop lag p99"  # a check's name in verdict.json
 
 
@@ -35,15 +33,12 @@ def try_frozen_gateway(rig: Rig, pace: Pace) -> list[CalibrationRow]:
         # messages, one bad moment of a busy machine decides the generator's own share.
         health=('publisher_delay_p99 = "60 s"', 'generator_share_p99 = "100 ms"'),
     )
-    run = rig.begin_run("frozen-gateway", load.text())
-    try:
+    with rig.run("frozen-gateway", load.text()) as run:
         _, steady_ns = run.wait_until_steady()
         sleep_until(steady_ns + round(pace.freeze_s / 2 * NS_PER_S))
-        frozen_ns = freeze(rig.gateway_pid, round(pace.freeze_s * NS_PER_S))
+        frozen_ns = freeze(rig.gateway.pid, round(pace.freeze_s * NS_PER_S))
         thawed_ns = time.monotonic_ns()
         directory, _ = run.end()
-    finally:
-        run.stop()
     reading = TrialReading(directory)
     start_ns, end_ns = reading.span_ns(Phase.STEADY)
     require_within_steady(thawed_ns, end_ns)
@@ -106,14 +101,11 @@ def try_frozen_worker(rig: Rig, pace: Pace) -> list[CalibrationRow]:
         subscribers=10,
         budgets=("push.p99 <= 50 ms",),
     )
-    run = rig.begin_run("frozen-worker", load.text())
-    try:
+    with rig.run("frozen-worker", load.text()) as run:
         _, steady_ns = run.wait_until_steady()
         sleep_until(steady_ns + round(pace.worker_freeze_s / 2 * NS_PER_S))
         freeze(run.load_pid(), round(pace.worker_freeze_s * NS_PER_S))
         directory, code = run.end()
-    finally:
-        run.stop()
     reading = TrialReading(directory)
     budget = reading.budget("push")
     broken = [check["name"] for check in reading.verdict["validity"] if check["ok"] is False]

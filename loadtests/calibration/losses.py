@@ -26,12 +26,9 @@ def try_drops(rig: Rig, pace: Pace) -> list[CalibrationRow]:
         event: Drop(events=(str(event),), count=count, of=of, seed=SEED)
         for event, count, of in pace.drops
     }
-    run = rig.begin_run("drops", load.text())
-    before = rig.control.set(tuple(drops.values()))
-    try:
+    with rig.run("drops", load.text()) as run:
+        before = rig.control.set(tuple(drops.values()))
         directory, code = run.end()
-    finally:
-        run.stop()
         after = rig.control.set(())
     reading = TrialReading(directory)
     rows = [_drop_row(reading, event, drop, _counts(after, drop)) for event, drop in drops.items()]
@@ -79,14 +76,10 @@ def try_slow_readers(rig: Rig, pace: Pace) -> list[CalibrationRow]:
         # Slow readers lengthen times; this trial judges counts alone.
         health=('publisher_delay_p99 = "60 s"',),
     )
-    run = rig.begin_run("slow-readers", load.text())
-    try:
+    with rig.run("slow-readers", load.text()) as run:
         run.wait_until_steady()
         rig.control.set([Bandwidth(rate_kb_s=16, toxicity=0.25)])
         time.sleep(0.7 * pace.drop_s)
         rig.control.set(())
         directory, _ = run.end()
-    finally:
-        run.stop()
-        rig.control.set(())
     return [books_row("slow readers", TrialReading(directory), load)]

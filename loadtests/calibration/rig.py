@@ -11,10 +11,11 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import psutil
 
@@ -35,9 +36,7 @@ _JUDGED: Final = (
     ExitCode.INVALID,
 )
 JUDGED_S: Final = 90.0
-LIVE: Final = (
-    "live.json"  # what loadtests.conducting.run writes each second; it cannot be imported here
-)
+LIVE: Final = "live.json"  # loadtests.conducting writes it, and cannot be imported here
 _POLL_S: Final = 0.02
 TOLD_LATE_S: Final = 1.0
 """A run writes its phase once a second, so that a change is seen this much later."""
@@ -47,117 +46,83 @@ class RigFailed(RuntimeError):  # noqa: N818 - the state of the rig, said in wor
     """A part of the rig failed."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class Rig:
-    """A gateway and a proxy that run as long as the ``with`` block.
+    """A gateway behind a fault proxy; ``open_rig`` makes one.
 
     Attributes:
-        control: sets the proxy's toxics.
         directory: holds scenarios, logs and runs.
+        gateway: the gateway's process.
+        control: sets the proxy's toxics.
+        url: of the proxy.
+        environment: of the runs.
     """
 
-    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
-        self.directory = directory
-        self._environment = {
-            name: value
-            for name, value in child_environment(environment).items()
-            if not name.startswith(("GATEWAY_", "JWT_", "LOCUST_", "NODE_ENV", "REDIS_URL"))
-        }
-        self._secret = secrets.token_urlsafe(48)
-        self._gateway: Child | None = None
-        self._proxy: Child | None = None
-        self._control: ProxyControl | None = None
-        self._url = ""
+    directory: Path
+    gateway: Child
+    control: ProxyControl
+    url: str
+    environment: Mapping[str, str]
 
-    def __enter__(self) -> Self:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        try:
-            self._start()
-        except BaseException:
-            self._stop()
-            raise
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: object, _trace: TracebackType | None
-    ) -> None:
-        self._stop()
-
-    @property
-    def control(self) -> ProxyControl:
-        """The proxy's control connection.
-
-        Raises:
-            RigFailed: the proxy is not running.
-        """
-        if self._control is None:
-            raise RigFailed("the fault proxy is not running")
-        return self._control
-
-    @property
-    def gateway_pid(self) -> int:
-        """The gateway's process id.
-
-        Raises:
-            RigFailed: the gateway is not running.
-        """
-        if self._gateway is None or self._gateway.exit_code is not None:
-            raise RigFailed("the gateway is not running")
-        return self._gateway.pid
-
-    def begin_run(self, name: str, text: str) -> RigRun:
-        """Start ``tidegate run`` on a scenario's text, through the proxy."""
+    @contextmanager
+    def run(self, name: str, text: str) -> Iterator[RigRun]:
+        """Run ``tidegate run`` on a scenario's text through the proxy, at most until the end."""
         home = self.directory / name
         home.mkdir()
         scenario = home / "calibration.toml"
         scenario.write_text(text, encoding="utf-8")
         command = [sys.executable, "-m", "loadtests", "run", str(scenario)]
-        command += ["--target", self._url, "--runs", str(home / "runs")]
-        child = Child(
-            "run",
-            command,
-            log=home / "run.log",
-            environment={**self._environment, "JWT_SECRET": self._secret},
-            cores=split_cores()[1],
-        )
-        return RigRun(child, home / "runs", parse_scenario(text, path=str(scenario)))
+        command += ["--target", self.url, "--runs", str(home / "runs")]
+        log, cores = home / "run.log", split_cores()[1]
+        child = Child("run", command, log=log, environment=self.environment, cores=cores)
+        try:
+            yield RigRun(child, home / "runs", parse_scenario(text, path=str(scenario)))
+        finally:
+            child.stop(STOP_S)
 
-    def _start(self) -> None:
-        cores = split_cores()[0]
-        environment = {
-            **self._environment,
-            "GATEWAY_ENV": "production",
-            "GATEWAY_HEARTBEAT_SECONDS": "5",
-            "JWT_SECRET": self._secret,
-            "CLIENT_URL": "http://localhost",
-            "HOST": "127.0.0.1",
-            "PORT": "0",
-        }
-        self._gateway = Child(
-            "gateway",
-            [sys.executable, "-m", "gateway"],
-            log=self.directory / "gateway.log",
-            environment=environment,
-            cores=cores,
-        )
-        url = self._gateway.wait_for_line(LISTENING_LINE, START_S)
-        self._proxy = Child(
-            "fault proxy",
-            [sys.executable, "-m", "loadtests.faults", url.rpartition("/")[2]],
-            log=self.directory / "faults.log",
-            environment=self._environment,
-            cores=cores,
-        )
+
+@contextmanager
+def open_rig(directory: Path, environment: Mapping[str, str]) -> Iterator[Rig]:
+    """Start a gateway and a fault proxy in front of it, and stop them afterwards.
+
+    Raises:
+        ChildFailed: one of them did not start.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    ours = {
+        name: value
+        for name, value in child_environment(environment).items()
+        if not name.startswith(("GATEWAY_", "JWT_", "LOCUST_", "NODE_ENV", "REDIS_URL"))
+    }
+    ours["JWT_SECRET"] = secrets.token_urlsafe(48)
+    settings = {
+        "GATEWAY_ENV": "production",
+        "GATEWAY_HEARTBEAT_SECONDS": "5",
+        "CLIENT_URL": "http://localhost",
+        "HOST": "127.0.0.1",
+        "PORT": "0",
+    }
+    with ExitStack() as stack:
+
+        def start(name: str, *words: str, **more: str) -> Child:
+            command = [sys.executable, "-m", *words]
+            log = directory / f"{words[0].rpartition('.')[2]}.log"
+            child = Child(name, command, log=log, environment=ours | more, cores=split_cores()[0])
+            stack.callback(_stop, child)
+            return child
+
+        gateway = start("gateway", "gateway", **settings)
+        url = gateway.wait_for_line(LISTENING_LINE, START_S)
+        proxy = start("fault proxy", "loadtests.faults", url.rpartition("/")[2])
         # "faults on URL control PORT"
-        self._url, _, port = self._proxy.wait_for_line(LISTENING, START_S).split()
-        self._control = ProxyControl(int(port))
+        url, _, port = proxy.wait_for_line(LISTENING, START_S).split()
+        control = stack.enter_context(ProxyControl(int(port)))
+        yield Rig(directory=directory, gateway=gateway, control=control, url=url, environment=ours)
 
-    def _stop(self) -> None:
-        if self._control is not None:
-            self._control.close()
-        for child in (self._proxy, self._gateway):
-            if child is not None and child.exit_code is None:
-                child.ask_to_stop(signal.SIGCONT)  # a failed trial may have left it frozen
-                child.stop(STOP_S)
+
+def _stop(child: Child) -> None:
+    child.ask_to_stop(signal.SIGCONT)  # a failed trial may have left it frozen
+    child.stop(STOP_S)
 
 
 class RigRun:
@@ -203,17 +168,11 @@ class RigRun:
             RigFailed: it did not end in time, or made no verdict.
         """
         if not self._child.wait(self._deadline_s - time.monotonic()):
-            self._child.stop(STOP_S)
             raise RigFailed(f"the run did not end in time:\n{self._child.last_lines()}")
         code = self._child.exit_code
         if code not in _JUDGED:
             raise RigFailed(f"the run ended with {code}:\n{self._child.last_lines(20)}")
         return self._directory(), ExitCode(code)
-
-    def stop(self) -> None:
-        """Stop the run if it is still in progress."""
-        if self._child.exit_code is None:
-            self._child.stop(STOP_S)
 
     def _directory(self) -> Path:
         found = [p for p in self._runs.iterdir() if p.is_dir() and not p.is_symlink()]

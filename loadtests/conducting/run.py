@@ -96,7 +96,7 @@ class Run:
         )
         self._pulse = Pulse(
             self.recorder,
-            self._server,
+            self._server.read,
             generator,
             on_second=self._each_second,
             on_lost=self._lose,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,7 +93,7 @@ class RunStart:
         assignment = self._assign(run, welcome.get("clock"), counts, ranks)
         if workers is not None:
             # Locust sends this option with each spawn message.
-            setattr(self._options(), RUN_OPTION, assignment.packed())
+            setattr(self._options(), RUN_OPTION, asdict(assignment))
         return run, assignment
 
     def _options(self) -> Any:

@@ -73,7 +73,7 @@ class WorkerPart:
 
     def start(self, environment: Environment, **_facts: object) -> None:
         """Begin the run that came with the first users."""
-        assignment = Assignment.unpacked(getattr(environment.parsed_options, RUN_OPTION))
+        assignment = Assignment(**getattr(environment.parsed_options, RUN_OPTION))
         self._run = WorkerRun(self._runner, assignment, self._clock, self._secret)
         for user_class in self._behaviours.values():
             user_class.run_context = self._run.run_context

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import time
 from typing import Final
 
 import gevent
@@ -13,7 +12,6 @@ from loadtests.connection.dialing import dial
 from loadtests.connection.links import Link
 from loadtests.connection.protocol.exchange import Exchange
 from loadtests.connection.protocol.handshake import parse_target
-from loadtests.connection.seals import Seal
 from loadtests.errors import ConnectionClosed, TimedOut, Unreachable
 from loadtests.oracles.auth_cases import Offer
 
@@ -46,7 +44,7 @@ class Attempt:
         self._target = parse_target(url)
         self._source = source_address
         self._tls = tls
-        self._link: Link | Seal | None = None
+        self._link: Link | None = None
         self._changed = Signal()
         self.exchange = Exchange(self._target, offer)
 
@@ -58,15 +56,7 @@ class Attempt:
         """
         with gevent.Timeout(timeout_s, TimedOut("an answer to CONNECT", timeout_s)):
             try:
-                self._link = dial(
-                    self._target,
-                    self,
-                    source_address=self._source,
-                    is_stamped=False,
-                    receive_buffer_bytes=None,
-                    tls=self._tls,
-                    clock=time.monotonic_ns,
-                )
+                self._link = dial(self._target, self, source_address=self._source, tls=self._tls)
             except OSError as error:
                 raise Unreachable(self._url, error.strerror or str(error)) from error
             while not self.exchange.is_answered:

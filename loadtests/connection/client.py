@@ -34,7 +34,6 @@ from loadtests.connection.protocol.session import (
     Received,
 )
 from loadtests.connection.protocol.websocket_frames import frame_end
-from loadtests.connection.seals import Seal
 from loadtests.errors import ConnectionClosed, NotConnected, TimedOut, Unreachable
 from loadtests.reading.fast_path import FastPath
 
@@ -139,7 +138,7 @@ class Client:
         self._tls = tls
         self._clock = clock
         self._connection: Connection | None = None
-        self._link: Link | Seal | None = None
+        self._link: Link | None = None
         self._calls: dict[int, Call] = {}
         self._entered: AsyncResult | None = None
         self._is_closing = False
@@ -269,10 +268,7 @@ class Client:
         link, self._link = self._link, None
         if link is not None:
             link.abort()
-        error = ConnectionClosed("dropped by the client")
-        self._fail_calls(error)
-        if self._entered is not None and not self._entered.ready():
-            self._entered.set_exception(error)
+        self._fail_waiting(ConnectionClosed("dropped by the client"))
 
     def pause(self) -> None:
         """Stop reading; the end of the connection is still noticed.
@@ -419,9 +415,7 @@ class Client:
         stamp_ns = self._clock()
         self._is_closing = True
         self._drop_link()
-        self._fail_calls(error)
-        if self._entered is not None and not self._entered.ready():
-            self._entered.set_exception(error)
+        if self._fail_waiting(error):
             return
         try:
             self._listener.on_end(stamp_ns, error)
@@ -429,19 +423,23 @@ class Client:
             gevent.spawn(_raise, mistake)
 
     def _send_close_frames(self) -> None:
-        if self._connection is None or self._link is None:
-            return
-        data = self._connection.bytes_to_send()
-        if data:
-            try:
-                self._link.send(data)
-            except OSError as error:
-                self._fail_calls(ConnectionClosed(error.strerror or str(error)))
+        try:
+            self._flush()
+        except ConnectionClosed as error:
+            self._fail_calls(error)
 
     def _drop_link(self) -> None:
         link, self._link = self._link, None
         if link is not None:
             link.close()
+
+    def _fail_waiting(self, error: Exception) -> bool:
+        """Fail all calls, and connect() where it waits; return whether it does."""
+        self._fail_calls(error)
+        if self._entered is None or self._entered.ready():
+            return False
+        self._entered.set_exception(error)
+        return True
 
     def _fail_calls(self, error: Exception) -> None:
         calls = list(self._calls.values())

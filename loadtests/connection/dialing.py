@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import ip_address
 from typing import Any
 
@@ -21,45 +22,31 @@ def dial(
     holder: LinkHolder,
     *,
     source_address: str | None,
-    is_stamped: bool,
     tls: ssl.SSLContext | None,
-    clock: Callable[[], int],
+    is_stamped: bool = False,
     receive_buffer_bytes: int | None = None,
-) -> Link | Seal:
+    clock: Callable[[], int] = time.monotonic_ns,
+) -> Link:
     """Begin to connect; the holder is told of the connection or of its failure.
 
     Args:
         target: host, port and whether to use TLS.
         holder: receives the link's callbacks.
         source_address: the local address; None lets the kernel choose.
-        is_stamped: whether to ask for the kernel's receive stamps.
         tls: the trust settings; None uses the machine's authorities.
-        clock: the monotonic clock, ns.
+        is_stamped: whether to ask for the kernel's receive stamps.
         receive_buffer_bytes: of the socket; None leaves it to the kernel.
+        clock: the monotonic clock, ns.
 
     Raises:
         OSError: the host name is unknown, or the connection cannot begin.
     """
     is_ipv4 = source_address is not None and ":" not in source_address
     family, address = _resolve(target.host, target.port, socket.AF_INET if is_ipv4 else 0)
-    link: Link | Seal
+    kind: Callable[..., Link] = Link
     if target.secure:
-        context = tls or _machine_authorities()
-        link = Seal(
-            holder,
-            context,
-            target.host,
-            stamped=is_stamped,
-            receive_buffer_bytes=receive_buffer_bytes,
-            clock=clock,
-        )
-    else:
-        link = Link(
-            holder,
-            stamped=is_stamped,
-            receive_buffer_bytes=receive_buffer_bytes,
-            clock=clock,
-        )
+        kind = partial(Seal, context=tls or _machine_authorities(), host=target.host)
+    link = kind(holder, stamped=is_stamped, receive_buffer_bytes=receive_buffer_bytes, clock=clock)
     link.open(family, address, source_address)
     return link
 

@@ -28,7 +28,7 @@ class ControlError(OSError):
     """The proxy refused a command or closed the connection."""
 
 
-class ControlSide(asyncio.Protocol):
+class _ControlSide(asyncio.Protocol):
     """The proxy's end of one control connection."""
 
     def __init__(self, proxy: FaultProxy) -> None:
@@ -37,11 +37,9 @@ class ControlSide(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Answer each whole line."""
         *lines, self._held = (self._held + data).split(b"\n")
         for line in lines:
             if self._transport is not None:
@@ -53,7 +51,7 @@ class ControlSide(asyncio.Protocol):
 async def serve_control(proxy: FaultProxy) -> tuple[asyncio.Server, int]:
     """Listen on the loopback for control connections; return the server and its port."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: ControlSide(proxy), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: _ControlSide(proxy), "127.0.0.1", 0)
     return server, int(server.sockets[0].getsockname()[1])
 
 

@@ -8,8 +8,7 @@ import random
 import socket
 import struct
 from collections import deque
-from collections.abc import Sequence
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from loadtests.faults.flow import ToxicFlow
 from loadtests.faults.messages import DropCount, HeadReader, NoWebSocket, asks_for_websocket
@@ -18,38 +17,36 @@ from loadtests.faults.toxics import Carrier, Drop, ResetPeer, Stream, Timeout, T
 CONNECT_S: Final = 5.0
 RECEIVE_BYTES: Final = 64 * 1_024
 """Receive buffer towards the server; a larger one would hide a slow reader."""
+KEPT_LATENESSES: Final = 10_000
 _MS_PER_S: Final = 1_000
 
 _log = logging.getLogger("faults")
 
 
-class ConnectionOwner(Protocol):
-    """The part of the proxy that a connection needs.
+class ProxyState:
+    """The faults and the counts of a proxy, which its connections share.
 
     Attributes:
+        toxics: the current toxics.
         passed_bytes: bytes passed on, by direction.
-        late_ns: lateness of delayed pieces, ns.
+        late_ns: lateness of the last delayed pieces since the last change of the toxics, ns.
         drops: the counts of every ``Drop`` so far.
+        links: the open connections.
     """
 
-    passed_bytes: dict[Stream, int]
-    late_ns: deque[int]
-    drops: dict[Drop, DropCount]
-
-    @property
-    def toxics(self) -> Sequence[Toxic]:
-        """The current toxics."""
-        ...
-
-    def forget(self, link: ProxiedConnection) -> None:
-        """Forget a connection that is over."""
+    def __init__(self) -> None:
+        self.toxics: tuple[Toxic, ...] = ()
+        self.passed_bytes = dict.fromkeys(Stream, 0)
+        self.late_ns: deque[int] = deque(maxlen=KEPT_LATENESSES)
+        self.drops: dict[Drop, DropCount] = {}
+        self.links: set[ProxiedConnection] = set()
 
 
 class ProxiedConnection:
     """A client's connection and the proxy's own to the server, with a flow each way."""
 
     def __init__(
-        self, proxy: ConnectionOwner, number: int, upstream: tuple[str, int], seed: int
+        self, proxy: ProxyState, number: int, upstream: tuple[str, int], seed: int
     ) -> None:
         self.proxy = proxy
         self.is_websocket = False
@@ -63,16 +60,16 @@ class ProxiedConnection:
         self._met: set[Toxic] = set()
         self._opening: asyncio.Task[None] | None = None
 
-    def begin(self, client: asyncio.Transport) -> None:
-        """Take the client's side; connect to the server before reading from it."""
-        self._sides[Stream.DOWNSTREAM] = client
-        client.pause_reading()
-        self._opening = asyncio.create_task(self._connect(client))
+    def client_side(self) -> asyncio.Protocol:
+        """Return the side for the client; the server is dialled when it is connected."""
+        return _Side(self, Stream.UPSTREAM, Stream.DOWNSTREAM)
 
-    def join(self, server: asyncio.Transport) -> None:
-        """Take the server's side; its flow resumes reading."""
-        server.pause_reading()
-        self._sides[Stream.UPSTREAM] = server
+    def join(self, writes: Stream, transport: asyncio.Transport) -> None:
+        """Take the side that one flow writes to; its other flow begins to read from it."""
+        transport.pause_reading()
+        self._sides[writes] = transport
+        if writes is Stream.DOWNSTREAM:
+            self._opening = asyncio.create_task(self._connect(transport))
 
     def receive(self, stream: Stream, data: bytes) -> None:
         """Take bytes; the first request tells whether the connection is a WebSocket."""
@@ -122,7 +119,7 @@ class ProxiedConnection:
 
     def abort(self, *, is_reset: bool = False) -> None:
         """Close both sides now; with ``is_reset`` the client gets an RST."""
-        self.proxy.forget(self)
+        self.proxy.links.discard(self)
         for timer in self._timers:
             timer.cancel()
         for flow in self._flows.values():
@@ -138,7 +135,10 @@ class ProxiedConnection:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_S):
-                await loop.create_connection(lambda: ServerSide(self), sock=await self._dial())
+                sock = await self._dial()
+                await loop.create_connection(
+                    lambda: _Side(self, Stream.DOWNSTREAM, Stream.UPSTREAM), sock=sock
+                )
         except (OSError, TimeoutError) as error:
             _log.warning("the server is unreachable: %s", error)
             self.abort()
@@ -171,7 +171,7 @@ class ProxiedConnection:
 
     def _close_when_over(self) -> None:
         if all(flow.is_over for flow in self._flows.values()):
-            self.proxy.forget(self)
+            self.proxy.links.discard(self)
             for transport in self._sides.values():
                 transport.close()
 
@@ -210,11 +210,13 @@ class ProxiedConnection:
 class _Side(asyncio.Protocol):
     """One side of a connection: it feeds the flow ``reads`` and drains the flow ``writes``."""
 
-    reads: Stream
-    writes: Stream
-
-    def __init__(self, link: ProxiedConnection) -> None:
+    def __init__(self, link: ProxiedConnection, reads: Stream, writes: Stream) -> None:
         self.link = link
+        self.reads = reads
+        self.writes = writes
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.link.join(self.writes, _quick(transport))
 
     def data_received(self, data: bytes) -> None:
         self.link.receive(self.reads, data)
@@ -231,26 +233,6 @@ class _Side(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.link.lose(self.writes, error)
-
-
-class ClientSide(_Side):
-    """The connection from a client to the proxy."""
-
-    reads, writes = Stream.UPSTREAM, Stream.DOWNSTREAM
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin the proxied connection."""
-        self.link.begin(_quick(transport))
-
-
-class ServerSide(_Side):
-    """The connection from the proxy to the server."""
-
-    reads, writes = Stream.DOWNSTREAM, Stream.UPSTREAM
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Complete the proxied connection."""
-        self.link.join(_quick(transport))
 
 
 def _quick(transport: asyncio.BaseTransport) -> asyncio.Transport:

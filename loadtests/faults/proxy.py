@@ -12,22 +12,19 @@ import asyncio
 import ipaddress
 import statistics
 import time
-from collections import deque
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
-from loadtests.faults.link import ClientSide, ProxiedConnection
+from loadtests.faults.link import ProxiedConnection, ProxyState
 from loadtests.faults.messages import DropCount
-from loadtests.faults.toxics import Drop, Stream, Toxic
-
-KEPT_LATENESSES: Final = 10_000
+from loadtests.faults.toxics import Drop, Toxic
 
 
 class NotLoopback(ValueError):  # noqa: N818 - what the address is
     """The address is outside this machine."""
 
 
-class FaultProxy:
+class FaultProxy(ProxyState):
     """One proxy in front of one server.
 
     Args:
@@ -36,11 +33,7 @@ class FaultProxy:
         seed: decides jitter, slices, and the connections affected by a toxicity below 1.
 
     Attributes:
-        toxics: the current toxics.
         opened: connections accepted so far.
-        passed_bytes: bytes passed on, by direction.
-        late_ns: lateness of the last delayed pieces since the last ``set``, ns.
-        drops: the counts of every ``Drop`` so far.
 
     Raises:
         NotLoopback: the host is not on the loopback.
@@ -48,14 +41,10 @@ class FaultProxy:
 
     def __init__(self, host: str, port: int, *, seed: int = 0) -> None:
         _require_loopback(host)
-        self.toxics: tuple[Toxic, ...] = ()
+        super().__init__()
         self.opened = 0
-        self.passed_bytes = dict.fromkeys(Stream, 0)
-        self.late_ns: deque[int] = deque(maxlen=KEPT_LATENESSES)
-        self.drops: dict[Drop, DropCount] = {}
         self._upstream = host, port
         self._seed = seed
-        self._links: set[ProxiedConnection] = set()
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
@@ -67,7 +56,7 @@ class FaultProxy:
         """
         _require_loopback(host)
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: ClientSide(self.open()), host, port)
+        self._server = await loop.create_server(lambda: self.open().client_side(), host, port)
         address = self._server.sockets[0].getsockname()
         return f"http://{address[0]}:{address[1]}"
 
@@ -76,7 +65,7 @@ class FaultProxy:
         server, self._server = self._server, None
         if server is not None:
             server.close()
-        for link in list(self._links):
+        for link in list(self.links):
             link.abort()
         if server is not None:
             await server.wait_closed()
@@ -91,14 +80,14 @@ class FaultProxy:
         for toxic in self.toxics:
             if isinstance(toxic, Drop) and toxic not in self.drops:
                 self.drops[toxic] = DropCount(toxic)
-        for link in list(self._links):
+        for link in list(self.links):
             link.update()
         return time.monotonic_ns()
 
     def figures(self) -> dict[str, Any]:
         """Return all counts as JSON values."""
         return {
-            "connections": len(self._links),
+            "connections": len(self.links),
             "opened": self.opened,
             "passed_bytes": {str(stream): n for stream, n in self.passed_bytes.items()},
             "late_p50_ns": statistics.median(self.late_ns) if self.late_ns else None,
@@ -114,12 +103,8 @@ class FaultProxy:
         """Return the proxied connection for a new client."""
         self.opened += 1
         link = ProxiedConnection(self, self.opened, self._upstream, self._seed)
-        self._links.add(link)
+        self.links.add(link)
         return link
-
-    def forget(self, link: ProxiedConnection) -> None:
-        """Forget a connection that is over."""
-        self._links.discard(link)
 
 
 def _require_loopback(host: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
 from loadtests.results import Strain
+
+Live = Mapping[str, Any]
 
 ABSENT: Final = "–"
 _NS_PER_MS: Final = 1_000_000
@@ -42,12 +44,33 @@ class LiveReading:
     is_bad: bool = False
 
 
-def describe(live: Mapping[str, Any]) -> tuple[LiveReading, ...]:
+def describe(live: Live) -> tuple[LiveReading, ...]:
     """Return every figure of a second in the order in which it is shown."""
-    return (*_describe_load(live), *_describe_gateway(live), *_describe_generator(live))
+    broken = live.get("strains") or ()
+    readings = [
+        LiveReading(
+            part=part,
+            name=name,
+            text=tell(live),
+            meaning=meaning,
+            is_bad=alarm in broken or bool(live.get(alarm)),
+        )
+        for part, rows in _ROWS.items()
+        for name, tell, meaning, alarm in rows
+    ]
+    if broken:
+        readings[-1] = replace(readings[-1], meaning="; ".join(describe_strains(live)))
+    return tuple(readings)
 
 
-def offered_per_s(live: Mapping[str, Any]) -> float | None:
+def describe_strains(live: Live) -> tuple[str, ...]:
+    """Return each limit that the generator broke in a second, with its figure."""
+    broken = live.get("strains") or ()
+    rows = _ROWS[Part.GENERATOR]
+    return tuple(f"{name} {tell(live)}" for name, tell, _, limit in rows if limit in broken)
+
+
+def offered_per_s(live: Live) -> float | None:
     """Return what the scenario offers a second: publications, requests and sessions."""
     if live.get("offered") is None:
         return None
@@ -63,145 +86,65 @@ def span(span_ns: float | None) -> str:
     return f"{span_ns / _NS_PER_S:,.2f} s"
 
 
-def _describe_load(live: Mapping[str, Any]) -> tuple[LiveReading, ...]:
-    rows = (
-        ("clients", _count(live, "clients"), "virtual users that hold a welcome", False),
-        (
-            "offered",
-            _rate(offered_per_s(live)),
-            "publications, requests and sessions whose time came",
-            False,
-        ),
-        ("asked", _rate(live.get("requests")), "requests and sessions that began", False),
-        ("delivered", _rate(live.get("received")), "events that virtual users received", False),
-        (
-            "errors",
-            _count(live, "errors"),
-            "failures so far that no scenario asked for",
-            bool(live.get("errors")),
-        ),
-        (
-            "missed",
-            _count(live, "missed"),
-            "actions due so far that were never sent",
-            bool(live.get("missed")),
-        ),
-    )
-    return _readings(Part.LOAD, rows)
+_count: Final = "{:,}".format
+_rate: Final = "{:,.0f}/s".format
+_percent: Final = "{:.0f} %".format
 
 
-def _describe_gateway(live: Mapping[str, Any]) -> tuple[LiveReading, ...]:
-    silent, wrong = live.get("heartbeats_missed"), live.get("limits_wrong")
-    decisions = ABSENT
-    if live.get("limits_accepted") is not None:
-        decisions = f"{live['limits_accepted']:,} / {live['limits_refused']:,}"
-    rows = (
-        ("push p50", span(live.get("push_p50_ns")), "half of the pushes were faster", False),
-        ("push p99", span(live.get("push_p99_ns")), "99 of 100 pushes were faster", False),
-        (
-            "beats missed",
-            _count(live, "heartbeats_missed"),
-            "heartbeats missed so far",
-            bool(silent),
-        ),
-        ("limit in / out", decisions, "abusers' events accepted and refused so far", False),
-        (
-            "limit wrong",
-            _count(live, "limits_wrong"),
-            "decisions so far that the rule forbids",
-            bool(wrong),
-        ),
-        (
-            "memory a client",
-            _kilobytes(live.get("memory_per_client_bytes")),
-            "gateway memory over its first reading, for each client",
-            False,
-        ),
-    )
-    return _readings(Part.GATEWAY, rows)
+def _kilobytes(size_bytes: float) -> str:
+    return f"{size_bytes / _BYTES_PER_KB:,.1f} KB"
 
 
-def describe_strains(live: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return each limit that the generator broke in a second, with its figure."""
-    broken = live.get("strains") or ()
-    return tuple(
-        f"{name} {text}" for strain, name, text, _ in _generator_rows(live) if strain in broken
-    )
+def _shown(member: str, show: Callable[[Any], str]) -> Callable[[Live], str]:
+    """Return a function that shows a member of ``live.json``, a dash when it is absent."""
+    return lambda live: ABSENT if live.get(member) is None else show(live[member])
 
 
-def _generator_rows(live: Mapping[str, Any]) -> tuple[tuple[Strain, str, str, str], ...]:
-    """Return each figure of the generator: the limit that it may break, name, text, meaning."""
-    return (
-        (
-            Strain.SHARE,
-            "own share p99",
-            span(live.get("share_p99_ns")),
-            "of a push, between kernel and user",
-        ),
-        (
-            Strain.CPU,
-            "CPU",
-            _percent(live.get("cpu_percent")),
-            "of one core, the busiest process",
-        ),
-        (
-            Strain.CORE_WAIT,
-            "core wait",
-            _percent(live.get("run_queue_percent")),
-            "time that it waited for a core",
-        ),
-        (
-            Strain.STEAL,
-            "stolen",
-            _percent(live.get("steal_percent")),
-            "of the machine's time, by its host",
-        ),
-        (
-            Strain.COLLECTION,
-            "longest GC",
-            span(live.get("gc_pause_max_ns")),
-            "garbage collection of this second",
-        ),
-    )
+def _offered(live: Live) -> str:
+    per_s = offered_per_s(live)
+    return ABSENT if per_s is None else _rate(per_s)
 
 
-def _describe_generator(live: Mapping[str, Any]) -> tuple[LiveReading, ...]:
-    broken = live.get("strains") or ()
-    strained = f"{live['strained_s']:,} s" if live.get("strained_s") is not None else ABSENT
-    words = "; ".join(describe_strains(live))
-    rows = (
-        *(
-            (name, text, meaning, strain in broken)
-            for strain, name, text, meaning in _generator_rows(live)
-        ),
-        (
-            "strained",
-            strained,
-            words or "steady seconds so far in which the generator broke its limits",
-            bool(broken),
-        ),
-    )
-    return _readings(Part.GENERATOR, rows)
+def _decisions(live: Live) -> str:
+    if live.get("limits_accepted") is None:
+        return ABSENT
+    return f"{live['limits_accepted']:,} / {live['limits_refused']:,}"
 
 
-def _readings(part: Part, rows: tuple[tuple[str, str, str, bool], ...]) -> tuple[LiveReading, ...]:
-    return tuple(
-        LiveReading(part=part, name=name, text=text, meaning=meaning, is_bad=is_bad)
-        for name, text, meaning, is_bad in rows
-    )
-
-
-def _count(live: Mapping[str, Any], name: str) -> str:
-    return ABSENT if live.get(name) is None else f"{live[name]:,}"
-
-
-def _rate(per_s: float | None) -> str:
-    return ABSENT if per_s is None else f"{per_s:,.0f}/s"
-
-
-def _percent(value: float | None) -> str:
-    return ABSENT if value is None else f"{value:.0f} %"
-
-
-def _kilobytes(value: float | None) -> str:
-    return ABSENT if value is None else f"{value / _BYTES_PER_KB:,.1f} KB"
+_ROWS: Final[Mapping[Part, tuple[tuple[str, Callable[[Live], str], str, str], ...]]] = {
+    Part.LOAD: (
+        ("clients", _shown("clients", _count), "virtual users that hold a welcome", ""),
+        ("offered", _offered, "publications, requests and sessions whose time came", ""),
+        ("asked", _shown("requests", _rate), "requests and sessions that began", ""),
+        ("delivered", _shown("received", _rate), "events that virtual users received", ""),
+        ("errors", _shown("errors", _count), "failures so far that no scenario asked for",
+         "errors"),
+        ("missed", _shown("missed", _count), "actions due so far that were never sent", "missed"),
+    ),
+    Part.GATEWAY: (
+        ("push p50", _shown("push_p50_ns", span), "half of the pushes were faster", ""),
+        ("push p99", _shown("push_p99_ns", span), "99 of 100 pushes were faster", ""),
+        ("beats missed", _shown("heartbeats_missed", _count),
+         "heartbeats missed so far", "heartbeats_missed"),
+        ("limit in / out", _decisions, "abusers' events accepted and refused so far", ""),
+        ("limit wrong", _shown("limits_wrong", _count),
+         "decisions so far that the rule forbids", "limits_wrong"),
+        ("memory a client", _shown("memory_per_client_bytes", _kilobytes),
+         "gateway memory over its first reading, for each client", ""),
+    ),
+    Part.GENERATOR: (
+        ("own share p99", _shown("share_p99_ns", span),
+         "of a push, between kernel and user", Strain.SHARE),
+        ("CPU", _shown("cpu_percent", _percent), "of one core, the busiest process", Strain.CPU),
+        ("core wait", _shown("run_queue_percent", _percent),
+         "time that it waited for a core", Strain.CORE_WAIT),
+        ("stolen", _shown("steal_percent", _percent),
+         "of the machine's time, by its host", Strain.STEAL),
+        ("longest GC", _shown("gc_pause_max_ns", span),
+         "garbage collection of this second", Strain.COLLECTION),
+        ("strained", _shown("strained_s", "{:,} s".format),
+         "steady seconds so far in which the generator broke its limits", "strains"),
+    ),
+}  # fmt: skip
+"""Name, function that returns the figure, meaning, and alarm: the member that is 0 or empty when
+all is well, or the generator's limit. In the order in which they are shown."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from functools import partial
+from typing import Final
 
 import gevent
 
@@ -26,16 +27,9 @@ NO_SHARE: Final = "generator's own share of a push: no kernel receive stamp was 
 _log = logging.getLogger(__name__)
 
 
-class GatewayProbe(Protocol):
-    """A probe of the gateway."""
-
-    def read(self) -> tuple[int, dict[str, object]]:
-        """Wait for a second's figures. Returns when they were read, monotonic ns, and the figures.
-
-        Raises:
-            OSError: the gateway did not answer in this second.
-        """
-        ...
+ReadGateway = Callable[[], tuple[int, dict[str, object]]]
+"""Waits for the gateway's figures of a second; returns when they were read, monotonic ns, and the
+figures. Raises OSError when the gateway did not answer in this second."""
 
 
 class Pulse:
@@ -43,7 +37,7 @@ class Pulse:
 
     Args:
         recorder: flushed each second.
-        server: probe of the gateway; None where another process has it.
+        read_gateway: reads the gateway; None where another process does.
         generator: probe of this process; None in a process that generates no load.
         on_second: called after each flush with its second.
         on_lost: called with a message when the target stays silent or this work fails.
@@ -55,14 +49,14 @@ class Pulse:
     def __init__(
         self,
         recorder: Recorder,
-        server: GatewayProbe | None,
+        read_gateway: ReadGateway | None,
         generator: GeneratorProbe | None,
         *,
         on_second: Callable[[SecondSeen], None],
         on_lost: Callable[[str], None],
     ) -> None:
         self.recorder = recorder
-        self.server = server
+        self.read_gateway = read_gateway
         self.generator = generator
         self.on_second = on_second
         self.on_lost = on_lost
@@ -72,12 +66,12 @@ class Pulse:
 
     def start(self) -> None:
         """Start the greenlets."""
-        works = [self._pump]
+        works: list[Callable[[], None]] = [self._pump]
         if self.generator is not None:
             self.generator.unmeasured.add(NO_SHARE)  # until the first one is read
             works.append(self._tick)
-        if self.server is not None:
-            works.append(self._probe)
+        if self.read_gateway is not None:
+            works.append(partial(self._probe, self.read_gateway))
         self._greenlets += [gevent.spawn(self._guard, work) for work in works]
 
     def stop(self) -> None:
@@ -127,14 +121,11 @@ class Pulse:
             for lag_ns in ticks.take_lags(now_ns):
                 self.recorder.span(Series.LOOP_LAG, lag_ns, now_ns)
 
-    def _probe(self) -> None:
-        server = self.server
-        if server is None:
-            return
+    def _probe(self, read: ReadGateway) -> None:
         silent = 0
         while True:
             try:
-                at_ns, figures = server.read()
+                at_ns, figures = read()
                 silent = 0
             except OSError as error:
                 at_ns, figures = time.monotonic_ns(), {}

@@ -25,13 +25,8 @@ def fetch_welcome(url: str, secret: str) -> dict[str, Any]:
         probe.client.close()
 
 
-def fetch_clock_offset(url: str, secret: str, exchanges: int = KEPT) -> Offset | None:
+def fetch_clock_offset(url: str, secret: str) -> Offset | None:
     """Connect once and measure the offset of the target's clock with pings.
-
-    Args:
-        url: of the target.
-        secret: its ``JWT_SECRET``.
-        exchanges: pings, at most the 10 that the contract allows in 10 s.
 
     Returns:
         None when the target's pong carries no stamps.
@@ -43,7 +38,7 @@ def fetch_clock_offset(url: str, secret: str, exchanges: int = KEPT) -> Offset |
     probe = PlainConnection(url)
     try:
         probe.connect(mint(secret, PROBE_USER, lifetime_s=60))
-        for _ in range(exchanges):
+        for _ in range(KEPT):  # the contract allows 10 pings in 10 s
             reply = probe.client.call(ClientEvent.PING)
             pong = reply.payload
             if not isinstance(pong, dict) or not {"received", "sent"} <= pong.keys():

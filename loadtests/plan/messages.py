@@ -20,8 +20,8 @@ reads it from its own environment.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Final, Self
+from dataclasses import dataclass
+from typing import Final
 
 RUN_OPTION: Final = "tidegate_run"
 PARCELS: Final = "tidegate_parcels"
@@ -61,12 +61,3 @@ class Assignment:
     session_count: int
     session_rate: float
     session_first_ns: int
-
-    def packed(self) -> dict[str, Any]:
-        """Return the assignment as plain values for a message."""
-        return asdict(self)
-
-    @classmethod
-    def unpacked(cls, content: Mapping[str, Any]) -> Self:
-        """Return the assignment of a message."""
-        return cls(**content)

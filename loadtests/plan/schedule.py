@@ -15,7 +15,6 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from scenarios.schema import Arrivals
 
@@ -23,57 +22,29 @@ SECOND_NS = 1_000_000_000
 _BLOCK = 256
 
 
-class ArrivalPlan(Protocol):
-    """When each of a sequence of arrivals is due."""
-
-    def due_ns(self, k: int) -> int:
-        """Return when arrival ``k`` (from 0) is due. A later arrival is never due earlier."""
-
-    def due_count(self, now_ns: int) -> int:
-        """Return how many arrivals are due at a moment, that moment included."""
-
-
 @dataclass(frozen=True, slots=True)
 class ConstantArrival:
-    """Arrivals at a constant rate; the first is due at ``first_ns``."""
+    """Arrivals at a constant rate, ``size`` of them at once; the first are due at ``first_ns``."""
 
     first_ns: int
     rate_per_s: float
+    size: int = 1
 
     def due_ns(self, k: int) -> int:
         """Return when arrival ``k`` (from 0) is due. Rounding errors do not add up."""
-        return self.first_ns + round(k * SECOND_NS / self.rate_per_s)
+        bursts_per_s = self.rate_per_s / self.size
+        return self.first_ns + round(k // self.size * SECOND_NS / bursts_per_s)
 
     def due_count(self, now_ns: int) -> int:
         """Return how many arrivals are due at a moment, that moment included."""
         if now_ns < self.first_ns:
             return 0
-        count = int((now_ns - self.first_ns) * self.rate_per_s / SECOND_NS) + 1
-        while count and self.due_ns(count - 1) > now_ns:
-            count -= 1
-        while self.due_ns(count) <= now_ns:
-            count += 1
-        return count
-
-
-@dataclass(frozen=True, slots=True)
-class BurstArrival:
-    """``size`` arrivals at once, as often as the rate demands, from ``first_ns`` on."""
-
-    first_ns: int
-    rate_per_s: float
-    size: int
-
-    def due_ns(self, k: int) -> int:
-        """Return when arrival ``k`` (from 0) is due."""
-        return self._bursts().due_ns(k // self.size)
-
-    def due_count(self, now_ns: int) -> int:
-        """Return how many arrivals are due at a moment, that moment included."""
-        return self._bursts().due_count(now_ns) * self.size
-
-    def _bursts(self) -> ConstantArrival:
-        return ConstantArrival(self.first_ns, self.rate_per_s / self.size)
+        bursts = int((now_ns - self.first_ns) * (self.rate_per_s / self.size) / SECOND_NS) + 1
+        while bursts and self.due_ns((bursts - 1) * self.size) > now_ns:
+            bursts -= 1
+        while self.due_ns(bursts * self.size) <= now_ns:
+            bursts += 1
+        return bursts * self.size
 
 
 class PoissonArrival:
@@ -113,6 +84,10 @@ class PoissonArrival:
             self._due_ns.append(self.first_ns + round(self._drawn))
 
 
+ArrivalPlan = ConstantArrival | PoissonArrival
+"""When each of a sequence of arrivals is due. A later arrival is never due earlier."""
+
+
 def plan_of(
     arrivals: Arrivals, *, first_ns: int, rate_per_s: float, seed: int | str
 ) -> ArrivalPlan:
@@ -127,9 +102,8 @@ def plan_of(
     """
     if arrivals.kind == "poisson":
         return PoissonArrival(first_ns, rate_per_s, seed)
-    if arrivals.kind == "burst":
-        return BurstArrival(first_ns, rate_per_s, arrivals.burst_size)
-    return ConstantArrival(first_ns, rate_per_s)
+    size = arrivals.burst_size if arrivals.kind == "burst" else 1
+    return ConstantArrival(first_ns, rate_per_s, size)
 
 
 def count_missed(plan: ArrivalPlan, sent: int, end_ns: int) -> int:

@@ -29,16 +29,12 @@ SECTIONS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
         "Freshness and fairness",
         ("freshness.staleness_over_time", "freshness.fairness_by_arrival"),
     ),
-    ("heartbeats", "Heartbeats", ("heartbeat.heartbeat_error", "dead_peers.dead_peer_times")),
+    ("heartbeats", "Heartbeats", ("heartbeat.heartbeat_error", "heartbeat.dead_peer_times")),
     ("limits", "Rate limit", ("limiter.limiter_decisions",)),
     ("authentication", "Authentication", ("authentication.auth_cases",)),
     ("memories", "Memory", ("memory.memory_per_client", "memory.leak_cycles")),
     ("delivery", "Delivery", ("delivery.delivery_ledger", "delivery.isolation")),
-    (
-        "returning",
-        "Reconnect storm and drain",
-        ("recovery.storm_recovery", "drain.drain_course"),
-    ),
+    ("returning", "Reconnect storm and drain", ("curves.storm_recovery", "curves.drain_course")),
 )
 """The report's sections, in order: id, title, and charts as ``module.function``."""
 _OTHERS: Final = (

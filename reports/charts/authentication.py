@@ -13,8 +13,9 @@ from matplotlib.ticker import MaxNLocator
 from loadtests.results import AuthOutcome, Event, Series
 from reports import intervals, quantities
 from reports.charts.axes import key_above
-from reports.charts.canvas import BLUE, INK, ORANGE, SKY, SURFACE, Chart, Size, new_figure
+from reports.charts.canvas import BLUE, ORANGE, SKY, SURFACE, Chart, Size
 from reports.charts.figures import crosstab
+from reports.charts.rows import new_rows, tell_row
 from reports.measures.histograms import EVERY_PHASE, histogram_of
 from reports.run_frames import RunFrames
 
@@ -34,9 +35,9 @@ def auth_cases(run: RunFrames) -> Chart:
     table = table.sort_values("case", kind="stable").reset_index(drop=True)
 
     def draw(size: Size) -> Figure:
-        stacked = size.width < 6
-        figure, (axes,) = new_figure(size, height=1.1 + (0.44 if stacked else 0.24) * len(table))
-        _draw_cases(axes, table, stacked=stacked)
+        cases = list(table["case"])
+        figure, axes = new_rows(size, cases, around=1.1, inches=(0.24, 0.44), ends=(0.9, 0.4))
+        _draw_cases(axes, table, stacked=size.is_narrow)
         return figure
 
     note = "Bars count attempts per case. A hatched bar is a wrong answer of the gateway."
@@ -56,21 +57,12 @@ def _draw_cases(axes: Axes, table: pd.DataFrame, *, stacked: bool) -> None:
             edgecolor=SURFACE, linewidth=0, label=str(outcome).replace("-", " "),
         )  # fmt: skip
         left += widths
-    axes.set_ylim(len(table) - 0.4, -0.9)
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_xlabel("attempts")
-    axes.grid(visible=False, axis="y")
-    axes.grid(visible=True, axis="x")
     if stacked:
-        axes.set_yticks([])
         for place, case in enumerate(table["case"]):
-            axes.annotate(
-                str(case), (0, place - 0.17), xytext=(2, 1), textcoords="offset points",
-                va="bottom", color=INK,
-            )  # fmt: skip
-    else:
-        axes.set_yticks(places, list(table["case"]), color=INK)
+            tell_row(axes, place - 0.17, str(case), above=1)
     key_above(axes, 2 if stacked else 5)
 
 

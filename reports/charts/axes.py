@@ -8,11 +8,12 @@ from typing import Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from loadtests.results import Phase
 from reports import quantities
 from reports.charts.canvas import BAND, INK, MUTED, ORANGE, PURPLE, SURFACE
+from reports.charts.rows import log_axis
 from reports.measures.orders import orders
 from reports.run_frames import RunFrames
 
@@ -31,13 +32,11 @@ def span_axis(axes: Axes, label: str, *, sparse: bool = False) -> None:
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     if high / low > (60 if sparse else 2_000):
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0,), numticks=5 if sparse else 14))
+        subs: tuple[float, ...] = (1.0,)
+        most = 5 if sparse else 14
     else:
-        subs = (1.0, 3.0) if sparse and high / low > 8 else (1.0, 2.0, 5.0)
-        axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=14))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: quantities.limit_span(value)))
+        subs, most = (1.0, 3.0) if sparse and high / low > 8 else (1.0, 2.0, 5.0), 14
+    log_axis(axes.yaxis, quantities.limit_span, subs, most=most)
     axes.set_ylabel(label)
 
 
@@ -100,6 +99,26 @@ def limit_line(axes: Axes, limit: float, label: str) -> None:
     )
 
 
+def span_panel(
+    axes: Axes, run: RunFrames, label: str, ends: tuple[float, float], limit_ns: float | None
+) -> None:
+    """Complete a panel of times over the run: limit, axes, and the names of its lines.
+
+    Args:
+        axes: with its lines.
+        run: the run.
+        label: of the y axis.
+        ends: of the y axis, ns.
+        limit_ns: on the p99; None without one.
+    """
+    if limit_ns is not None:
+        limit_line(axes, limit_ns, f"limit on p99: {quantities.limit_span(limit_ns)}")
+    axes.set_ylim(*ends)
+    span_axis(axes, label)
+    time_axis(axes, run)
+    name_lines(axes)
+
+
 def key_above(axes: Axes, columns: int) -> None:
     """Put the legend above the axes, where it covers no data."""
     axes.legend(
@@ -133,14 +152,6 @@ def count_axis(axes: Axes, label: str, *, whole: bool = False) -> None:
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=whole))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _count(value)))
-    axes.set_ylabel(label)
-
-
-def share_axis(axes: Axes, label: str) -> None:
-    """Make y an axis of shares, 0 to 100 %."""
-    axes.set_ylim(0, 1.04)
-    axes.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:.0f} %"))
     axes.set_ylabel(label)
 
 
@@ -182,31 +193,21 @@ def _end_of(axes: Axes, line: Line2D) -> tuple[Line2D, float, float] | None:
 
 
 def spread(places: Sequence[float], gap: float) -> list[float]:
-    """Return places at least ``gap`` apart, in the same order and around the same middle."""
+    """Return places at least ``gap`` apart, in the same order and as near as they can be.
+
+    Less their ranks times the gap, they are the isotonic regression of the given places, by its
+    max-min formula (Robertson, Wright and Dykstra 1988, §1.4).
+    """
     order = np.argsort(places, kind="stable")
-    groups: list[list[float]] = []  # each: number of places, sum of the wanted places
-    for index in order:
-        groups.append([1, places[index]])
-        while len(groups) > 1 and _top(groups[-2], gap) > _bottom(groups[-1], gap):
-            count, total = groups.pop()
-            groups[-1][0] += count
-            groups[-1][1] += total
-    moved = [
-        total / count + (place - (count - 1) / 2) * gap
-        for count, total in groups
-        for place in range(int(count))
-    ]
-    found = np.empty(len(moved))
-    found[order] = moved
+    ranks = np.arange(len(places))
+    given = np.asarray(places, dtype=float)[order] - ranks * gap
+    found = np.empty(len(places))
+    for rank in ranks:
+        found[order[rank]] = rank * gap + max(
+            min(given[first:last].mean() for last in ranks[rank:] + 1)
+            for first in ranks[: rank + 1]
+        )
     return [float(place) for place in found]
-
-
-def _top(group: list[float], gap: float) -> float:
-    return group[1] / group[0] + group[0] / 2 * gap - 1e-12
-
-
-def _bottom(group: list[float], gap: float) -> float:
-    return group[1] / group[0] - group[0] / 2 * gap
 
 
 def _count(value: float) -> str:

@@ -22,29 +22,20 @@ from matplotlib.figure import Figure
 
 from reports.charts.layout import PanelLayout
 
-INK: Final = "#1c2127"
-MUTED: Final = "#59636e"
-GRID: Final = "#dde2e8"
-BAND: Final = "#f1f3f6"
-SURFACE: Final = "#fefefe"
-BLUE: Final = "#0072b2"
-ORANGE: Final = "#d55e00"
-SKY: Final = "#56b4e9"
-GREEN: Final = "#00795a"
-PURPLE: Final = "#a0427e"
 VARIABLES: Final[Mapping[str, str]] = {
-    INK: "ink",
-    MUTED: "muted",
-    GRID: "grid",
-    BAND: "band",
-    SURFACE: "surface",
-    BLUE: "blue",
-    ORANGE: "orange",
-    SKY: "sky",
-    GREEN: "green",
-    PURPLE: "purple",
+    "#1c2127": "ink",
+    "#59636e": "muted",
+    "#dde2e8": "grid",
+    "#f1f3f6": "band",
+    "#fefefe": "surface",
+    "#0072b2": "blue",
+    "#d55e00": "orange",
+    "#56b4e9": "sky",
+    "#00795a": "green",
+    "#a0427e": "purple",
 }
 """Each colour, and the CSS variable that replaces it."""
+INK, MUTED, GRID, BAND, SURFACE, BLUE, ORANGE, SKY, GREEN, PURPLE = VARIABLES
 
 
 @dataclass(frozen=True)
@@ -55,6 +46,11 @@ class Size:
     width: float
     height: float
     font: float
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether there is no room beside the axes."""
+        return self.width < 6
 
 
 WIDE: Final = Size("wide", 9.0, 3.4, 8.0)
@@ -105,9 +101,7 @@ class Chart:
         """Return the picture as an SVG element for a page, the same bytes each time."""
         figure = self.figure(size)
         with _style(size):
-            return inline_svg(
-                figure, variables=VARIABLES, name=size.name, prefix=f"{self.key}-{size.name}"
-            )
+            return _inline_svg(figure, size.name, prefix=f"{self.key}-{size.name}")
 
     def _repr_html_(self) -> str:
         """Return title and picture for a notebook."""
@@ -167,11 +161,9 @@ def new_figure(size: Size, *, rows: int = 1, height: float | None = None) -> tup
 
 def new_pair(size: Size) -> tuple[Figure, Any]:
     """Return a figure with two panels, side by side when wide, else stacked."""
-    is_wide = size.width > 6
-    figure = Figure(
-        figsize=(size.width, size.height if is_wide else size.height * 1.7), layout=PanelLayout()
-    )
-    panels = figure.subplots(1, 2) if is_wide else figure.subplots(2, 1)
+    height = size.height * (1.7 if size.is_narrow else 1)
+    figure = Figure(figsize=(size.width, height), layout=PanelLayout())
+    panels = figure.subplots(2, 1) if size.is_narrow else figure.subplots(1, 2)
     for axes in panels:
         axes.grid(visible=True, axis="y")
     return figure, panels
@@ -181,15 +173,8 @@ _PATH: Final = re.compile(r'\bd="([^"]*)"')
 _NUMBER: Final = re.compile(r"-?\d+\.\d{2,}")
 
 
-def inline_svg(figure: Figure, *, variables: Mapping[str, str], name: str, prefix: str) -> str:
-    """Return a figure as an ``<svg>`` element, the same bytes each time.
-
-    Args:
-        figure: the figure.
-        variables: each colour, and the CSS variable that replaces it.
-        name: the element's class.
-        prefix: of each id, so that two pictures of a page share none.
-    """
+def _inline_svg(figure: Figure, name: str, *, prefix: str) -> str:
+    """Return a figure as an ``<svg>`` of a class; ``prefix`` makes its ids unique in a page."""
     text = io.StringIO()
     FigureCanvasSVG(figure).print_svg(  # type: ignore[no-untyped-call]  # matplotlib leaves it untyped
         text, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -205,7 +190,7 @@ def inline_svg(figure: Figure, *, variables: Mapping[str, str], name: str, prefi
     svg = re.sub(r"'?DejaVu Sans'?[^;\"]*", "var(--font, system-ui, sans-serif)", svg)
     svg = svg.replace("<svg ", f'<svg class="{name}" aria-hidden="true" ', 1)
     svg = _PATH.sub(lambda found: f'd="{_shortened(found[1])}"', svg)
-    for colour, variable in variables.items():
+    for colour, variable in VARIABLES.items():
         svg = svg.replace(colour, f"var(--{variable}, {colour})")
     return svg.strip()
 

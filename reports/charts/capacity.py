@@ -7,7 +7,6 @@ from typing import Final
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from loadtests.results import Verdict
 from reports.capacity_answer import (
@@ -17,7 +16,8 @@ from reports.capacity_answer import (
     load_words,
     read_capacity,
 )
-from reports.charts.canvas import GREEN, INK, ORANGE, SURFACE, Chart, Size, new_figure
+from reports.charts.canvas import GREEN, INK, ORANGE, SURFACE, Chart, Size
+from reports.charts.rows import log_axis, new_rows, tell_row
 from reports.charts.verdicts import MARKERS
 from reports.report_errors import DamagedCapacityError
 from reports.run_frames import RunFrames
@@ -62,8 +62,11 @@ def capacity_search(run: RunFrames) -> Chart:
 
 def _draw(size: Size, answer: CapacityAnswer, trials: list[CapacityTrial]) -> Figure:
     line = size.font / 72 * 1.8
-    figure, (axes,) = new_figure(size, height=0.9 + line * (len(trials) + 1))
-    _load_axis(axes, answer, trials, sparse=size.width < 6)
+    names = [f"{load_words(trial.load)}{', long' if trial.is_long else ''}" for trial in trials]
+    inches = (line, line)
+    figure, axes = new_rows(size, names, around=0.9 + line, inches=inches, ends=(1.5, 0.5))
+    axes.set_yticks(range(len(names)), names, color=INK)
+    _load_axis(axes, answer, trials, sparse=size.is_narrow)
     left, right = axes.get_xlim()
     if answer.low is not None:
         axes.axvspan(
@@ -79,19 +82,8 @@ def _draw(size: Size, answer: CapacityAnswer, trials: list[CapacityTrial]) -> Fi
             [trial.load], [row], marker=marker, color=colour, markersize=7, linestyle="none",
             markeredgecolor=SURFACE, label=f"_{word}",
         )  # fmt: skip
-        axes.annotate(
-            word, (1.0, row), xycoords=("axes fraction", "data"), xytext=(5, 0),
-            textcoords="offset points", ha="left", va="center", color=INK, annotation_clip=False,
-        )  # fmt: skip
-    axes.set_ylim(len(trials) - 0.5, -1.5)
-    axes.grid(visible=False, axis="y")
-    axes.grid(visible=True, axis="x")
-    axes.set_yticks(range(len(trials)), [_name(trial) for trial in trials], color=INK)
+        tell_row(axes, row, word)
     return figure
-
-
-def _name(trial: CapacityTrial) -> str:
-    return f"{load_words(trial.load)}{', long' if trial.is_long else ''}"
 
 
 def _load_axis(
@@ -103,9 +95,7 @@ def _load_axis(
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     subs = (1.0,) if high / low > (100 if sparse else 1_000) else (1.0, 2.0, 5.0)
-    axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=10))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: load_words(value)))
+    log_axis(axes.xaxis, load_words, subs, most=10)
     axes.set_xlabel(answer.unit)
 
 

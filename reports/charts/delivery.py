@@ -13,8 +13,9 @@ from matplotlib.ticker import FuncFormatter
 from loadtests.results import Event, LeakOutcome
 from reports import quantities
 from reports.charts.axes import key_above
-from reports.charts.canvas import BLUE, INK, ORANGE, SKY, SURFACE, Chart, Size, new_figure
+from reports.charts.canvas import BLUE, INK, ORANGE, SKY, SURFACE, Chart, Size
 from reports.charts.figures import crosstab
+from reports.charts.rows import new_rows, tell_row
 from reports.measures.registry import measure
 from reports.run_frames import RunFrames
 
@@ -72,15 +73,15 @@ def delivery_ledger(run: RunFrames) -> Chart:
         return Chart(key, "No delivery was owed", note, None, table)
 
     def draw(size: Size) -> Figure:
-        stacked = size.width < 6
-        figure, (axes,) = new_figure(size, height=1.0 + (0.5 if stacked else 0.34) * len(rows))
-        _draw_parts(axes, rows, stacked=stacked)
+        names = list(rows["streams"] + " · " + rows["group"])
+        figure, axes = new_rows(size, names, around=1.0, inches=(0.34, 0.5), ends=(0.8, 0.4))
+        _draw_parts(axes, rows, names, stacked=size.is_narrow)
         return figure
 
     return Chart(key, _title(table), f"{note} Bars are shares of the deliveries owed.", draw, table)
 
 
-def _draw_parts(axes: Axes, rows: pd.DataFrame, *, stacked: bool) -> None:
+def _draw_parts(axes: Axes, rows: pd.DataFrame, names: list[str], *, stacked: bool) -> None:
     places = np.arange(len(rows))
     left = np.zeros(len(rows))
     owed = rows["owed"].to_numpy(dtype=float)
@@ -93,24 +94,18 @@ def _draw_parts(axes: Axes, rows: pd.DataFrame, *, stacked: bool) -> None:
             hatch=hatch, edgecolor=SURFACE, linewidth=0, label=name,
         )  # fmt: skip
         left += widths
-    records = rows.to_dict("records")
-    names = [f"{row['streams']} · {row['group']}" for row in records]
-    for place, (name, row) in enumerate(zip(names, records, strict=True)):
+    for place, (name, row) in enumerate(zip(names, rows.to_dict("records"), strict=True)):
         wrong = sum(int(row[column]) for column in WRONG)
         told = f"{row['owed']:,} owed" + (f", {wrong:,} wrong" if wrong else "")
-        axes.annotate(
-            f"{name}: {told}" if stacked else told,
-            (0.0, place - 0.2) if stacked else (1.0, place),
-            xycoords=("axes fraction", "data"), xytext=(2 if stacked else 6, 3 if stacked else 0),
-            textcoords="offset points", ha="left", va="bottom" if stacked else "center",
-            color=ORANGE if wrong else INK, annotation_clip=False,
-        )  # fmt: skip
+        colour = ORANGE if wrong else INK
+        if stacked:
+            tell_row(axes, place - 0.2, f"{name}: {told}", above=3, colour=colour)
+        else:
+            tell_row(axes, place, told, colour=colour)
+    axes.grid(visible=False)
     axes.set_xlim(0, 1)
-    axes.set_ylim(len(rows) - 0.4, -0.8)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:.0f} %"))
     axes.set_xlabel("share of the deliveries owed")
-    axes.grid(visible=False, axis="y")
-    axes.set_yticks([] if stacked else list(places), [] if stacked else names, color=INK)
     key_above(axes, 3)
 
 

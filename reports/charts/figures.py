@@ -125,6 +125,19 @@ class Spread:
         return f"95 %: {quantities.span(self.low_ns)} to {quantities.span(self.high_ns)}"
 
 
+def judged(run: RunFrames, metric: str, family: str | None = None) -> intervals.StackedHistogram:
+    """Return the values that budgets on a metric judge.
+
+    Args:
+        run: the run.
+        metric: a name of ``reports.measures.latency.SOURCES``.
+        family: one kind of stream; None for all.
+    """
+    series, phases = SOURCES[metric]
+    without = frozenset[int]() if len(phases) == len(Phase) else left_out(run)
+    return histogram_of(run, series, phases, without=without, family=family)
+
+
 @once_a_run
 def spread_of(
     run: RunFrames, metric: str, *, name: str = "", family: str | None = None
@@ -137,9 +150,7 @@ def spread_of(
         name: in the chart; the metric's when empty.
         family: one kind of stream; None for all.
     """
-    series, phases = SOURCES[metric]
-    without = frozenset[int]() if len(phases) == len(Phase) else left_out(run)
-    histogram = histogram_of(run, series, phases, without=without, family=family)
+    histogram = judged(run, metric, family)
     if not histogram.n:
         return None
     carried = [q for q in SPANS if q == 0.5 or histogram.n * (1 - q) >= 1]
@@ -158,7 +169,7 @@ def _interval_of(
         judged = measure(run, metric, quantile_name(_JUDGED))
         return judged.low, judged.high
     compact = merged(histogram, MOST_POINTS)
-    found = intervals.estimate_quantile(compact, _JUDGED, seed=run.scenario.seed)
+    (found,) = intervals.estimate_quantiles(compact, (_JUDGED,), seed=run.scenario.seed)
     return found.low, found.high
 
 
@@ -178,18 +189,12 @@ def spreads_table(spreads: Sequence[Spread], heading: str) -> pd.DataFrame:
     )
 
 
-def upper_limit(run: RunFrames, metric: str, statistic: str | None) -> float | None:
-    """Return the scenario's strictest absolute upper limit on a metric, or None.
-
-    Args:
-        run: the run.
-        metric: a name of ``METRICS``.
-        statistic: such as ``p99``; None for a metric of one number.
-    """
+def p99_limit(run: RunFrames, metric: str) -> float | None:
+    """Return the scenario's strictest absolute upper limit (ns) on the p99 of a metric, or None."""
     limits = [
         budget.limit
         for budget in run.scenario.budgets
-        if (budget.metric, budget.statistic) == (metric, statistic)
+        if (budget.metric, budget.statistic) == (metric, "p99")
         and budget.is_upper_limit
         and not budget.is_relative
     ]

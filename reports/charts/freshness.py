@@ -12,9 +12,10 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from loadtests.results import Series
 from reports import quantities
-from reports.charts.axes import limit_line, name_lines, span_axis, time_axis
+from reports.charts.axes import span_axis, span_panel
 from reports.charts.canvas import BLUE, INK, MUTED, Chart, Size, new_figure
-from reports.charts.figures import quantiles_over_time, seconds_table, spread_of, upper_limit
+from reports.charts.figures import p99_limit, quantiles_over_time, seconds_table, spread_of
+from reports.charts.rows import tell_row
 from reports.measures.fairness import client_means
 from reports.measures.measurement import Measurement
 from reports.measures.registry import measure
@@ -36,14 +37,10 @@ def staleness_over_time(run: RunFrames) -> Chart:
         figure, (axes,) = new_figure(size)
         axes.plot(frame["t_s"] + 0.5, frame[0.99], color=BLUE, linewidth=2, label="p99")
         axes.plot(frame["t_s"] + 0.5, frame[0.5], color=BLUE, linewidth=1, label="p50")
-        limit = upper_limit(run, "staleness", "p99")
-        if limit is not None:
-            limit_line(axes, limit, f"limit on p99: {quantities.limit_span(limit)}")
+        limit = p99_limit(run, "staleness")
         high = max(float(frame[0.99].max()), limit or 0)
-        axes.set_ylim(max(float(frame[0.5].min()), 1_000) / 1.6, high * 1.6)
-        span_axis(axes, "age of the newest price")
-        time_axis(axes, run)
-        name_lines(axes)
+        ends = max(float(frame[0.5].min()), 1_000) / 1.6, high * 1.6
+        span_panel(axes, run, "age of the newest price", ends, limit)
         return figure
 
     title = (
@@ -69,7 +66,7 @@ def fairness_by_arrival(run: RunFrames) -> Chart:
     def draw(size: Size) -> Figure:
         figure, (axes,) = new_figure(size)
         _draw_bins(axes, bins, float(means["mean_ns"].median()))
-        axes.xaxis.set_major_locator(MaxNLocator(6 if size.width > 6 else 3, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(3 if size.is_narrow else 6, integer=True))
         return figure
 
     note = (
@@ -97,10 +94,7 @@ def _draw_bins(axes: Axes, bins: pd.DataFrame, median_ns: float) -> None:
     axes.vlines(middle, bins["quarter_ns"], bins["three quarters_ns"], color=BLUE, linewidth=2.5)
     axes.plot(middle, bins["median_ns"], "o", color=BLUE, markersize=4, label="_median of a group")
     axes.axhline(median_ns, color=MUTED, linewidth=1, linestyle=(0, (5, 3)))
-    axes.annotate(
-        "median client", (1.0, median_ns), xycoords=("axes fraction", "data"), xytext=(5, 0),
-        textcoords="offset points", ha="left", va="center", color=MUTED, annotation_clip=False,
-    )  # fmt: skip
+    tell_row(axes, median_ns, "median client", colour=MUTED)
     low, high = float(bins["quarter_ns"].min()), float(bins["three quarters_ns"].max())
     axes.set_ylim(low / 1.25, high * 1.25)
     span_axis(axes, "mean push latency")

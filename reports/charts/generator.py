@@ -5,12 +5,10 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from loadtests.results import Series
-from reports import quantities
 from reports.believability import Check, CheckName
-from reports.charts.axes import limit_line, name_lines, span_axis, time_axis
+from reports.charts.axes import count_axis, name_lines, span_panel, time_axis
 from reports.charts.canvas import BLUE, GREEN, ORANGE, PURPLE, Chart, Size, new_figure
 from reports.charts.figures import quantiles_over_time, seconds_table
 from reports.run_frames import RunFrames
@@ -54,8 +52,7 @@ def generator_health(run: RunFrames, outcome: RunVerdict) -> Chart:
     def draw(size: Size) -> Figure:
         figure, panels = new_figure(size, rows=2 if len(lag) and shares else 1)
         if len(lag):
-            _draw_lag(panels[0], lag, _lag_check(outcome).limit)
-            time_axis(panels[0], run)
+            _draw_lag(panels[0], run, lag, _lag_check(outcome).limit)
         if shares:
             _draw_cpu(panels[-1], shares)
             time_axis(panels[-1], run)
@@ -79,18 +76,12 @@ def _table(run: RunFrames) -> pd.DataFrame:
     return pd.DataFrame(table.merge(shares, on="t_s", how="left"))
 
 
-def _draw_lag(axes: Axes, lag: pd.DataFrame, limit_ns: float | None) -> None:
+def _draw_lag(axes: Axes, run: RunFrames, lag: pd.DataFrame, limit_ns: float | None) -> None:
     middle = lag["t_s"] + 0.5
     axes.plot(middle, lag[0.99], color=BLUE, linewidth=2, label="p99")
     axes.plot(middle, lag[1.0], ".", color=BLUE, markersize=3.5, label="worst")
-    low = max(float(lag[0.99].min()) / 2, 1_000)
-    high = float(lag[1.0].max())
-    if limit_ns is not None:
-        limit_line(axes, limit_ns, f"limit on p99: {quantities.limit_span(limit_ns)}")
-        high = max(high, limit_ns)
-    axes.set_ylim(low, high * 2)
-    span_axis(axes, "loop lag")
-    name_lines(axes)
+    high = max(float(lag[1.0].max()), limit_ns or 0)
+    span_panel(axes, run, "loop lag", (max(float(lag[0.99].min()) / 2, 1_000), high * 2), limit_ns)
 
 
 def _draw_cpu(axes: Axes, shares: dict[str, pd.DataFrame]) -> None:
@@ -100,10 +91,7 @@ def _draw_cpu(axes: Axes, shares: dict[str, pd.DataFrame]) -> None:
             frame["t_s"] + 0.5, frame["cores"], color=colours[index % 4],
             linestyle=_DASHES[index % 4], linewidth=1.6, label=name,
         )  # fmt: skip
-    axes.set_ylim(bottom=0)
-    axes.set_ylabel("CPU, cores")
-    axes.yaxis.set_major_locator(MaxNLocator(4))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+    count_axis(axes, "CPU, cores")
     name_lines(axes)
 
 

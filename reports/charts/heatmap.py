@@ -13,14 +13,14 @@ from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
 
 from reports import intervals, quantities
-from reports.charts.axes import limit_line, name_lines, span_axis, time_axis
+from reports.charts.axes import span_panel
 from reports.charts.canvas import BLUE, INK, Chart, Size, new_figure
 from reports.charts.figures import (
     merged,
+    p99_limit,
     quantiles_over_time,
     seconds_table,
     spread_of,
-    upper_limit,
     words,
 )
 from reports.measures.histograms import EVERY_PHASE, STEADY, histogram_of
@@ -86,7 +86,7 @@ def latency_heatmap(run: RunFrames, metric: str = "push") -> Chart:
         why = run.absences.get("hist") or f"no {words(metric)} was timed"
         return Chart(key, f"No latency: {why}", "")
     lines = quantiles_over_time(run, series, (0.5, 0.99))
-    limit = upper_limit(run, metric, "p99")
+    limit = p99_limit(run, metric)
 
     def draw(size: Size) -> Figure:
         figure, (axes,) = new_figure(size, height=size.height * 1.15)
@@ -95,15 +95,10 @@ def latency_heatmap(run: RunFrames, metric: str = "push") -> Chart:
         middle = lines["t_s"] + 0.5
         axes.plot(middle, lines[0.99], color=INK, linewidth=1.2, label="p99")
         axes.plot(middle, lines[0.5], color=INK, linewidth=1.2, linestyle=":", label="p50")
-        if limit is not None:
-            limit_line(axes, limit, f"limit on p99: {quantities.limit_span(limit)}")
         high = max(grid.edges_ns[-1], limit or 0) * (1.25 if limit else 1.1)
         low = min(grid.edges_ns[0], grid.edges_ns[0] if limit is None else limit)
-        axes.set_ylim(low / 1.1, high)
-        span_axis(axes, f"{words(metric)} latency")
-        time_axis(axes, run)
-        name_lines(axes)
-        _draw_key(axes, narrow=size.width < 6)
+        span_panel(axes, run, f"{words(metric)} latency", (low / 1.1, high), limit)
+        _draw_key(axes, narrow=size.is_narrow)
         return figure
 
     note = (

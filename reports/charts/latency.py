@@ -12,19 +12,18 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from loadtests.results import Phase, Series
 from reports import intervals, quantities
-from reports.believability import left_out
-from reports.charts.axes import limit_line, name_lines, span_axis, time_axis
+from reports.charts.axes import name_lines, span_axis, span_panel
 from reports.charts.canvas import BLUE, GREEN, INK, PURPLE, Chart, Size, new_figure
 from reports.charts.figures import (
+    judged,
+    p99_limit,
     quantiles_over_time,
     seconds_table,
     spread_of,
     spreads_table,
-    upper_limit,
     words,
 )
 from reports.measures.histograms import histogram_of, quantile_fraction
-from reports.measures.latency import SOURCES
 from reports.measures.registry import measure
 from reports.run_frames import RunFrames
 
@@ -86,31 +85,20 @@ def _draw_latency(axes: Axes, run: RunFrames, name: str, frame: pd.DataFrame) ->
     few = len(frame) < 3
     for fraction, width, label in ((0.5, 1.0, "p50"), (0.99, 2.0, "p99")):
         axes.plot(
-            frame["t_s"] + 0.5,
-            frame[fraction],
-            color=BLUE if name == "push" else GREEN,
-            linewidth=width,
-            marker="o" if few else None,
-            markersize=3,
-            label=label,
-        )
-    limit = upper_limit(run, name, "p99")
-    if limit is not None:
-        limit_line(axes, limit, f"limit on p99: {quantities.limit_span(limit)}")
+            frame["t_s"] + 0.5, frame[fraction], color=BLUE if name == "push" else GREEN,
+            linewidth=width, marker="o" if few else None, markersize=3, label=label,
+        )  # fmt: skip
+    limit = p99_limit(run, name)
     low = float(frame[0.5].min())
-    axes.set_ylim(min(low, limit or low) / 1.5, max(float(frame[0.99].max()), limit or 0) * 1.6)
-    span_axis(axes, f"{name} latency")
-    time_axis(axes, run)
-    name_lines(axes)
+    ends = min(low, limit or low) / 1.5, max(float(frame[0.99].max()), limit or 0) * 1.6
+    span_panel(axes, run, f"{name} latency", ends, limit)
 
 
 def percentile_spectrum(run: RunFrames) -> Chart:
     """Return latency by percentile, as far as the number of values supports."""
     curves = {}
     for name, colour, dash in _SPECTRUM:
-        series, phases = SOURCES[name]
-        without = frozenset[int]() if len(phases) == len(Phase) else left_out(run)
-        histogram = histogram_of(run, series, phases, without=without)
+        histogram = judged(run, name)
         if histogram.n:
             curves[name] = (spectrum_of(histogram), colour, dash)
     key = "latency-by-percentile"
@@ -132,7 +120,7 @@ def percentile_spectrum(run: RunFrames) -> Chart:
                     linewidth=0, label=f"_{name} band",
                 )  # fmt: skip
         span_axis(axes, "latency")
-        percentile_axis(axes, sparse=size.width < 6)
+        percentile_axis(axes, sparse=size.is_narrow)
         name_lines(axes, at_edge=False)
         return figure
 
@@ -191,15 +179,8 @@ def _spectrum_table(
 
 def percentile_axis(axes: Axes, *, sparse: bool = False) -> None:
     """Make x an axis of nines, at least up to p99.99."""
-    ticks = {
-        0.0: "" if sparse else "0",
-        np.log10(2): "50",
-        1.0: "90",
-        2.0: "99",
-        3.0: "99.9",
-        4.0: "99.99",
-    }
-    ticks |= {5.0: "99.999", 6.0: "99.9999"}
+    ticks = {0.0: "" if sparse else "0", np.log10(2): "50", 1.0: "90", 2.0: "99", 3.0: "99.9"}
+    ticks |= {4.0: "99.99", 5.0: "99.999", 6.0: "99.9999"}
     axes.set_xlim(0, max(4.0, axes.get_xlim()[1]))
     axes.xaxis.set_major_locator(FixedLocator(list(ticks)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: ticks.get(value, "")))

@@ -101,15 +101,14 @@ def _draw_course(axes: Axes, run: RunFrames) -> None:
 def _draw_fit(axes: Axes, found: MemoryPoints, line: Line) -> None:
     points = found.frame
     reach = np.array([0.0, float(points["clients"].max()) * 1.05])
-    axes.plot(reach, (line.intercept + line.slope * reach) / _MB, color=BLUE, linewidth=1.6,
-              label="fit")  # fmt: skip
+    heights = (line.intercept + line.slope * reach) / _MB
+    axes.plot(reach, heights, color=BLUE, linewidth=1.6, label="fit")
     axes.plot(
         points["clients"], points["memory_bytes"] / _MB, "o", color=INK, markersize=4.5,
         label="_points",
     )  # fmt: skip
-    top = (line.intercept + line.slope * float(reach[1])) / _MB
     axes.annotate(
-        f"{quantities.size(line.slope)} per client", (float(reach[1]), top),
+        f"{quantities.size(line.slope)} per client", (float(reach[1]), float(heights[1])),
         xytext=(-8, -2), textcoords="offset points", ha="right", va="bottom", color=BLUE,
     )  # fmt: skip
     axes.set_xlabel("clients")
@@ -136,8 +135,8 @@ def leak_cycles(run: RunFrames) -> Chart:
         )
         if line is not None:
             reach = np.array([float(found["cycle"].min()), float(found["cycle"].max())])
-            axes.plot(reach, (line.intercept + line.slope * reach) / _MB, color=BLUE,
-                      linewidth=1.6, label="fit")  # fmt: skip
+            heights = (line.intercept + line.slope * reach) / _MB
+            axes.plot(reach, heights, color=BLUE, linewidth=1.6, label="fit")
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         axes.set_xlabel("cycle")
         _megabytes(axes, "memory after the drop, MB")

@@ -6,20 +6,16 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from reports import intervals, quantities
-from reports.believability import left_out
 from reports.charts.axes import name_lines, span_axis
 from reports.charts.canvas import BLUE, MUTED, ORANGE, Chart, Size, new_figure
-from reports.charts.figures import MOST_POINTS, merged, words
+from reports.charts.figures import MOST_POINTS, judged, merged, words
 from reports.charts.latency import percentile_axis, spectrum_of
-from reports.measures.histograms import histogram_of
-from reports.measures.latency import SOURCES
 from reports.run_frames import RunFrames
 
 _AT: Final = (0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9999)
@@ -53,11 +49,14 @@ def quantile_ratios(run_base: RunFrames, run_head: RunFrames, metric: str) -> li
         run_head: the run that is compared.
         metric: a name of ``reports.measures.latency.SOURCES``.
     """
-    base, head = (_judged(run, metric) for run in (run_base, run_head))
+    base, head = (judged(run, metric) for run in (run_base, run_head))
     if not base.n or not head.n:
         return []
     carried = [q for q in _AT if min(base.n, head.n) >= intervals.samples_needed(q)]
-    drawn = [_drawn(each, carried, seed) for each, seed in ((base, 1), (head, 2))]
+    drawn = [
+        intervals.drawn_quantiles(merged(each, MOST_POINTS), carried, seed=seed, draws=_DRAWS)
+        for each, seed in ((base, 1), (head, 2))
+    ]
     fewest = min(len(each) for each in drawn)  # draws without a value are dropped
     found = []
     for place, quantile in enumerate(carried):
@@ -70,31 +69,6 @@ def quantile_ratios(run_base: RunFrames, run_head: RunFrames, metric: str) -> li
             )
         )
     return found
-
-
-def _judged(run: RunFrames, metric: str) -> intervals.StackedHistogram:
-    series, phases = SOURCES[metric]
-    return histogram_of(run, series, phases, without=left_out(run))
-
-
-def _drawn(
-    histogram: intervals.StackedHistogram, quantiles: list[float], seed: int
-) -> npt.NDArray[np.float64]:
-    """Return quantiles (columns) of resampled runs (rows)."""
-    compact = merged(histogram, MOST_POINTS)
-    length = intervals.block_length(compact)
-    seconds = len(compact.seconds)
-    generator = np.random.default_rng(seed)
-    starts = generator.integers(0, seconds - length + 1, size=(_DRAWS, -(-seconds // length)))
-    rows = []
-    for drawn in starts:
-        chosen = (drawn[:, None] + np.arange(length)).ravel()[:seconds]
-        running = np.cumsum(compact.counts[chosen].sum(axis=0))
-        if not running[-1]:
-            continue
-        ranks = np.maximum(np.ceil(running[-1] * np.array(quantiles) - 1e-9), 1)
-        rows.append(compact.tops[np.searchsorted(running, ranks)])
-    return np.array(rows)
 
 
 def compare_quantiles(
@@ -117,7 +91,7 @@ def compare_quantiles(
         return Chart(
             key, f"No comparison of {words(metric)}: one of the runs has too few values", ""
         )
-    curves = [spectrum_of(_judged(run, metric)) for run in (base, head)]
+    curves = [spectrum_of(judged(run, metric)) for run in (base, head)]
 
     def draw(size: Size) -> Figure:
         figure, (upper, lower) = new_figure(size, rows=2)
@@ -128,7 +102,7 @@ def compare_quantiles(
         span_axis(upper, words(metric))
         _draw_ratios(lower, ratios, names)
         for axes in (upper, lower):
-            percentile_axis(axes, sparse=size.width < 6)
+            percentile_axis(axes, sparse=size.is_narrow)
         upper.set_xlabel("")
         name_lines(upper, at_edge=False)
         return figure

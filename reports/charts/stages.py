@@ -7,21 +7,21 @@ from typing import Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from loadtests.results import Series
 from reports import quantities
-from reports.charts.axes import limit_line, name_lines, span_axis, time_axis
-from reports.charts.canvas import BLUE, GRID, INK, MUTED, SURFACE, Chart, Size, new_figure
+from reports.charts.axes import span_panel
+from reports.charts.canvas import BLUE, GRID, MUTED, SURFACE, Chart, Size, new_figure
 from reports.charts.figures import (
     Spread,
     families_of,
+    p99_limit,
     quantiles_over_time,
     seconds_table,
     spread_of,
     spreads_table,
-    upper_limit,
 )
+from reports.charts.rows import log_axis, new_rows, tell_row
 from reports.measures.latency import SOURCES
 from reports.run_frames import RunFrames
 
@@ -51,7 +51,7 @@ def latency_by_stage(run: RunFrames) -> Chart:
     rows = [whole, *stages] if whole else stages
 
     def draw(size: Size) -> Figure:
-        return draw_ranges(size, rows, "time in the steady phase")
+        return _draw_ranges(size, rows, "time in the steady phase")
 
     note = f"{_MEANINGS} {NOTE}"
     return Chart(key, _stage_title(whole, stages), note, draw, spreads_table(rows, "stage"))
@@ -81,7 +81,7 @@ def latency_by_family(run: RunFrames) -> Chart:
         return Chart(key, f"No kinds of stream: {why}", "")
 
     def draw(size: Size) -> Figure:
-        return draw_ranges(size, rows, f"{words} in the steady phase")
+        return _draw_ranges(size, rows, f"{words} in the steady phase")
 
     words = "push" if metric == "push" else "push service"
     return Chart(key, _family_title(rows), NOTE, draw, spreads_table(rows, "stream"))
@@ -115,14 +115,10 @@ def fanout_skew(run: RunFrames) -> Chart:
         axes.plot(middle, frame[1.0], ".", color=MUTED, markersize=3, label="slowest")
         axes.plot(middle, frame[0.99], color=BLUE, linewidth=2, label="p99")
         axes.plot(middle, frame[0.5], color=BLUE, linewidth=1, label="p50")
-        limit = upper_limit(run, "fanout.skew", "p99")
-        if limit is not None:
-            limit_line(axes, limit, f"limit on p99: {quantities.limit_span(limit)}")
+        limit = p99_limit(run, "fanout.skew")
         low, high = float(frame[0.5].min()), max(float(frame[1.0].max()), limit or 0)
-        axes.set_ylim(max(low / 1.6, 1_000), max(high, 2_000) * 1.6)
-        span_axis(axes, "first to last copy")
-        time_axis(axes, run)
-        name_lines(axes)
+        ends = max(low / 1.6, 1_000), max(high, 2_000) * 1.6
+        span_panel(axes, run, "first to last copy", ends, limit)
         return figure
 
     title = (
@@ -139,46 +135,20 @@ NOTE = (
 )
 
 
-def draw_ranges(
-    size: Size,
-    spreads: Sequence[Spread],
-    label: str,
-    *,
-    scale_ns: tuple[float, float] | None = None,
-) -> Figure:
-    """Return a figure with one row per spread: p50, p99 and the slowest value.
-
-    Args:
-        size: of the drawing.
-        spreads: the rows, first on top.
-        label: of the axis.
-        scale_ns: ends of the axis; None for those of the values.
-    """
-    stacked = size.width < 6
-    figure, (axes,) = new_figure(size, height=0.75 + (0.52 if stacked else 0.36) * len(spreads))
+def _draw_ranges(size: Size, spreads: Sequence[Spread], label: str) -> Figure:
+    """Return a figure with one row per spread: p50, p99 and the slowest value."""
+    names = [spread.name for spread in spreads]
+    figure, axes = new_rows(size, names, around=0.75, inches=(0.36, 0.52))
     for row, spread in enumerate(spreads):
-        _draw_row(axes, row, spread, stacked=stacked)
-    low, high = scale_ns or scale_of(spreads)
+        _draw_row(axes, row, spread, stacked=size.is_narrow)
+    values = [value for spread in spreads for value in spread.values_ns.values()]
+    low, high = max(min(values), 1_000) / 1.8, max(*values, 2_000) * 1.8
     axes.set_xscale("log")
     axes.set_xlim(low, high)
-    subs = (1.0,) if high / low > (200 if stacked else 20_000) else (1.0, 3.0)
-    axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=12))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: quantities.limit_span(value)))
+    subs = (1.0,) if high / low > (200 if size.is_narrow else 20_000) else (1.0, 3.0)
+    log_axis(axes.xaxis, quantities.limit_span, subs, most=12)
     axes.set_xlabel(label)
-    axes.set_ylim(len(spreads) - 0.5, -0.75)
-    axes.grid(visible=False, axis="y")
-    axes.grid(visible=True, axis="x")
-    names = [] if stacked else [spread.name for spread in spreads]
-    axes.set_yticks(range(len(names)), names, color=INK)
     return figure
-
-
-def scale_of(spreads: Sequence[Spread]) -> tuple[float, float]:
-    """Return the ends (ns) of an axis that holds all spreads."""
-    low = min(min(spread.values_ns.values()) for spread in spreads)
-    high = max(spread.values_ns[1.0] for spread in spreads)
-    return max(low, 1_000) / 1.8, max(high, 2_000) * 1.8
 
 
 def _draw_row(axes: Axes, row: int, spread: Spread, *, stacked: bool) -> None:
@@ -192,14 +162,7 @@ def _draw_row(axes: Axes, row: int, spread: Spread, *, stacked: bool) -> None:
               label=f"_{spread.name} p50")  # fmt: skip
     axes.plot([slowest], [row], "|", color=MUTED, markersize=8, label=f"_{spread.name} slowest")
     told = f"{spread.told(0.5)} to {spread.told(most)}"
-    if not stacked:
-        axes.annotate(
-            told, (1.0, row), xycoords=("axes fraction", "data"), xytext=(5, 0),
-            textcoords="offset points", ha="left", va="center", color=INK, annotation_clip=False,
-        )  # fmt: skip
+    if stacked:
+        tell_row(axes, row, f"{spread.name}: {told}", above=6)
     else:
-        axes.annotate(
-            f"{spread.name}: {told}", (0.0, row),
-            xycoords=("axes fraction", "data"), xytext=(2, 6), textcoords="offset points",
-            va="bottom", color=INK,
-        )  # fmt: skip
+        tell_row(axes, row, told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -91,12 +92,13 @@ def run_timeline(run: RunFrames) -> Chart:
 
 def _panels(run: RunFrames, rows: pd.DataFrame) -> dict[str, Panel]:
     """Return the panels, by the title above each."""
+    counts = partial(_counts, rows=rows)
     panels: dict[str, Panel] = {
-        "clients": lambda axes: _counts(axes, rows, {"clients": BLUE}, named=False),
-        "offered and sent per second": lambda axes: _counts(
-            axes, rows, {"offered": ORANGE, "sent": BLUE}, dashed="offered"
+        "clients": partial(counts, colours={"clients": BLUE}, named=False),
+        "offered and sent per second": partial(
+            counts, colours={"offered": ORANGE, "sent": BLUE}, dashed="offered"
         ),
-        "delivered per second": lambda axes: _counts(axes, rows, {"received": BLUE}, named=False),
+        "delivered per second": partial(counts, colours={"received": BLUE}, named=False),
     }
     for series, words, colour in (
         (Series.PUSH, "push latency", BLUE),
@@ -104,16 +106,16 @@ def _panels(run: RunFrames, rows: pd.DataFrame) -> dict[str, Panel]:
     ):
         frame = quantiles_over_time(run, series, (0.5, 0.99))
         if len(frame):
-            panels[words] = _latency_panel(frame, colour)
-    panels["errors and missed per second"] = lambda axes: _counts(
-        axes, rows, {"errors": ORANGE, "missed": PURPLE}, dashed="missed"
+            panels[words] = partial(_latency, frame=frame, colour=colour)
+    panels["errors and missed per second"] = partial(
+        counts, colours={"errors": ORANGE, "missed": PURPLE}, dashed="missed"
     )
     shares = cpu_shares(run)
     if shares:
-        panels["CPU, cores"] = _cpu_panel(shares)
+        panels["CPU, cores"] = partial(_cpu, shares=shares)
     lag = quantiles_over_time(run, Series.LOOP_LAG, (0.99,))
     if len(lag):
-        panels["generator loop lag, p99"] = _lag_panel(lag)
+        panels["generator loop lag, p99"] = partial(_lag, lag=lag)
     return panels
 
 
@@ -135,44 +137,31 @@ def _counts(
     axes.set_ylim(0, max(axes.get_ylim()[1], 1.0))
 
 
-def _latency_panel(frame: pd.DataFrame, colour: str) -> Panel:
-    def panel(axes: Axes) -> None:
-        axes.plot(frame["t_s"] + 0.5, frame[0.99], color=colour, linewidth=1.8, label="p99")
-        axes.plot(frame["t_s"] + 0.5, frame[0.5], color=colour, linewidth=1, label="p50")
-        axes.set_ylim(float(frame[0.5].min()) / 1.5, float(frame[0.99].max()) * 1.5)
-        span_axis(axes, "", sparse=True)
-
-    return panel
+def _latency(axes: Axes, frame: pd.DataFrame, colour: str) -> None:
+    axes.plot(frame["t_s"] + 0.5, frame[0.99], color=colour, linewidth=1.8, label="p99")
+    axes.plot(frame["t_s"] + 0.5, frame[0.5], color=colour, linewidth=1, label="p50")
+    axes.set_ylim(float(frame[0.5].min()) / 1.5, float(frame[0.99].max()) * 1.5)
+    span_axis(axes, "", sparse=True)
 
 
-def _cpu_panel(shares: dict[str, pd.DataFrame]) -> Panel:
-    def panel(axes: Axes) -> None:
-        ours = [name for name in shares if name != "gateway"]
-        for name in ours:
-            label = "generator" if name == ours[0] else f"_{name}"
-            frame = shares[name]
-            axes.plot(
-                frame["t_s"] + 0.5, frame["cores"], color=GREEN, linestyle="--", linewidth=1.3,
-                label=label,
-            )  # fmt: skip
-        if "gateway" in shares:
-            frame = shares["gateway"]
-            axes.plot(
-                frame["t_s"] + 0.5, frame["cores"], color=BLUE, linewidth=1.8, label="gateway"
-            )
-        count_axis(axes, "")
-
-    return panel
+def _cpu(axes: Axes, shares: dict[str, pd.DataFrame]) -> None:
+    ours = [name for name in shares if name != "gateway"]
+    for name in ours:
+        axes.plot(
+            shares[name]["t_s"] + 0.5, shares[name]["cores"], color=GREEN, linestyle="--",
+            linewidth=1.3, label="generator" if name == ours[0] else f"_{name}",
+        )  # fmt: skip
+    if "gateway" in shares:
+        frame = shares["gateway"]
+        axes.plot(frame["t_s"] + 0.5, frame["cores"], color=BLUE, linewidth=1.8, label="gateway")
+    count_axis(axes, "")
 
 
-def _lag_panel(lag: pd.DataFrame) -> Panel:
-    def panel(axes: Axes) -> None:
-        axes.plot(lag["t_s"] + 0.5, lag[0.99], color=GREEN, linewidth=1.6, label="_p99")
-        low, high = float(lag[0.99].min()), float(lag[0.99].max())
-        axes.set_ylim(max(low, 1_000) / 2, max(high, 10_000) * 2)
-        span_axis(axes, "", sparse=True)
-
-    return panel
+def _lag(axes: Axes, lag: pd.DataFrame) -> None:
+    axes.plot(lag["t_s"] + 0.5, lag[0.99], color=GREEN, linewidth=1.6, label="_p99")
+    low, high = float(lag[0.99].min()), float(lag[0.99].max())
+    axes.set_ylim(max(low, 1_000) / 2, max(high, 10_000) * 2)
+    span_axis(axes, "", sparse=True)
 
 
 def _title(run: RunFrames, rows: pd.DataFrame, dirty: int) -> str:

@@ -6,21 +6,11 @@ from typing import Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from loadtests.results import Verdict
 from reports import quantities
-from reports.charts.canvas import (
-    BLUE,
-    INK,
-    MUTED,
-    ORANGE,
-    PURPLE,
-    SURFACE,
-    Chart,
-    Size,
-    new_figure,
-)
+from reports.charts.canvas import BLUE, MUTED, ORANGE, PURPLE, SURFACE, Chart, Size
+from reports.charts.rows import log_axis, new_rows, tell_row
 from reports.verdict import Decision, RunVerdict
 
 MARKERS: Final = {
@@ -40,12 +30,12 @@ def verdict_forest(outcome: RunVerdict) -> Chart:
         return Chart(key, "No distances to limits: only counts were measured", "")
 
     def draw(size: Size) -> Figure:
-        stacked = size.width < 6
-        inner = 0.5 if stacked else min(0.34, 4.2 / len(shown))
-        figure, (axes,) = new_figure(size, height=0.8 + inner * len(shown))
-        _share_axis(axes, shown, stacked=stacked)
+        names = [decision.budget.text for decision in shown]
+        inches = min(0.34, 4.2 / len(shown)), 0.5
+        figure, axes = new_rows(size, names, around=0.8, inches=inches, ends=(0.9, 0.5))
+        _share_axis(axes, shown, stacked=size.is_narrow)
         for row, decision in enumerate(shown):
-            _draw_row(axes, row, decision, stacked=stacked)
+            _draw_row(axes, row, decision, stacked=size.is_narrow)
         return figure
 
     return Chart(key, _title(shown), _note(outcome, len(shown)), draw)
@@ -103,17 +93,9 @@ def _draw_row(axes: Axes, row: int, decision: Decision, *, stacked: bool) -> Non
     )  # fmt: skip
     measured = quantities.quantity(found.value, decision.kind)
     if stacked:
-        axes.annotate(
-            f"{decision.budget.text}: {measured}", (0.0, row),
-            xycoords=("axes fraction", "data"), xytext=(2, 5), textcoords="offset points",
-            va="bottom", color=INK,
-        )  # fmt: skip
+        tell_row(axes, row, f"{decision.budget.text}: {measured}", above=5)
     else:
-        axes.annotate(
-            measured, (1.0, row), xycoords=("axes fraction", "data"), xytext=(5, 0),
-            textcoords="offset points", ha="left", va="center", color=colour,
-            annotation_clip=False,
-        )  # fmt: skip
+        tell_row(axes, row, measured, colour=colour)
 
 
 def _share_axis(axes: Axes, shown: list[Decision], *, stacked: bool) -> None:
@@ -127,15 +109,7 @@ def _share_axis(axes: Axes, shown: list[Decision], *, stacked: bool) -> None:
     low, high = min(*ends, 0.5) / 1.6, max(*ends, 1.0) * 2
     axes.set_xlim(low, high)
     is_wide = high / low > (20 if stacked else 2_000)
-    axes.xaxis.set_major_locator(
-        LogLocator(subs=(1.0,) if is_wide else (1.0, 2.0, 5.0), numticks=8)
-    )
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:,.4g} %"))
+    subs = (1.0,) if is_wide else (1.0, 2.0, 5.0)
+    log_axis(axes.xaxis, lambda value: f"{value * 100:,.4g} %", subs, most=8)
     axes.set_xlabel("share of the limit")
     axes.axvline(1.0, color=ORANGE, linewidth=1.1, linestyle=(0, (5, 3)))
-    axes.set_ylim(len(shown) - 0.5, -0.9)
-    axes.grid(visible=False, axis="y")
-    axes.grid(visible=True, axis="x")
-    labels = [] if stacked else [decision.budget.text for decision in shown]
-    axes.set_yticks(range(len(labels)), labels, color=INK)

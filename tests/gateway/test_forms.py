@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.contract import EVENTS, ORDER, TRADE, Audience, Subject
-from gateway.forms import public_form
+from gateway.routing import public_form
 
 KEY = b"k" * 16
 OWNERS_FIELDS = (

@@ -10,11 +10,11 @@ from scipy import stats
 
 from loadtests.results import MAX_VALUE_NS, bucket_of
 from reports.intervals import (
+    Estimate,
     StackedHistogram,
     block_length,
     estimate_by_order,
     estimate_maximum,
-    estimate_quantile,
     estimate_quantiles,
     estimate_ratio,
     percentiles,
@@ -35,6 +35,11 @@ def stack(seconds: list[list[int]]) -> StackedHistogram:
     return StackedHistogram(
         seconds=np.arange(len(seconds)), buckets=np.array(buckets), counts=counts
     )
+
+
+def estimate_quantile(histogram: StackedHistogram, quantile: float, *, seed: int) -> Estimate:
+    (found,) = estimate_quantiles(histogram, (quantile,), seed=seed)
+    return found
 
 
 @given(

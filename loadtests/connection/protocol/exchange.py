@@ -8,33 +8,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, cast
 from urllib.parse import quote
 
-from gateway.contract import SOCKETIO_PATH
-from loadtests.connection.protocol.handshake import Handshake, Target
-from loadtests.connection.protocol.packets import SocketIOPacketType, decode_packet, encode_connect
+from loadtests.connection.protocol.handshake import Target
+from loadtests.connection.protocol.packets import (
+    EngineIOPacketType,
+    SocketIOPacketType,
+    decode_packet,
+    encode_connect,
+    refusal_of,
+)
+from loadtests.connection.protocol.websocket_client import WebSocketClient
 from loadtests.connection.protocol.websocket_frames import (
     CloseFrame,
-    FrameReader,
     Message,
     Opcode,
     PingFrame,
     TextFrame,
-    encode_frame,
 )
 from loadtests.errors import ClientError, ConnectionClosed, ProtocolViolation
 from loadtests.oracles.auth_cases import ExpectedRefusal, Offer
 
-# Engine.IO 4 packet types: the first character of a text message.
-_OPEN: Final = "0"
-_PING: Final = "2"
-_PONG: Final = "3"
-_MESSAGE: Final = "4"
-_QUERY: Final = "?EIO=4&transport=websocket"
 
-
-class Exchange:
+class Exchange(WebSocketClient):
     """One handshake: send :meth:`bytes_to_send`, pass the bytes read to :meth:`receive`.
 
     Args:
@@ -53,31 +50,20 @@ class Exchange:
     def __init__(
         self, target: Target, offer: Offer, random_bytes: Callable[[int], bytes] = os.urandom
     ) -> None:
+        token = offer.query_token
+        query = "" if token is None else f"&token={quote(token)}"
+        super().__init__(target, query=query, random_bytes=random_bytes)
         self.is_let_in = False
         self.refusal: ExpectedRefusal | None = None
         self.early_events: list[str] = []
         self.failure: ClientError | None = None
         self.is_over = False
-        token = offer.query_token
-        query = _QUERY if token is None else f"{_QUERY}&token={quote(token)}"
         self._auth = offer.auth
-        self._random = random_bytes
-        self._handshake: Handshake | None = Handshake(
-            target, SOCKETIO_PATH + query, random_bytes(16)
-        )
-        self._reader = FrameReader()
-        self._out = [self._handshake.request()]
 
     @property
     def is_answered(self) -> bool:
         """Whether the gateway let it in or refused it, or it failed."""
         return self.is_let_in or self.refusal is not None or self.failure is not None
-
-    def bytes_to_send(self) -> bytes:
-        """Return the bytes to send now, once."""
-        data = b"".join(self._out)
-        self._out.clear()
-        return data
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the gateway; empty at the end."""
@@ -95,29 +81,25 @@ class Exchange:
     def _receive(self, data: bytes) -> None:
         if not data:
             raise ConnectionClosed("the gateway closed the TCP connection")
-        if self._handshake is not None:
-            if not self._handshake.feed(data):
-                return
-            data, self._handshake = self._handshake.rest, None
-        for message in self._reader.feed(data):
+        for message in self._feed(data):
             self._take(message)
         if self._reader.failure is not None:
             raise self._reader.failure
 
     def _take(self, message: Message) -> None:
         if isinstance(message, PingFrame):
-            self._out.append(encode_frame(Opcode.PONG, message.data, self._random(4)))
+            self._send_frame(Opcode.PONG, message.data)
         elif isinstance(message, CloseFrame):
             raise ConnectionClosed(f"the gateway closed with {message.code}", message.code)
         elif isinstance(message, TextFrame):
             self._take_text(message.text)
 
     def _take_text(self, text: str) -> None:
-        if text[:1] == _OPEN:
-            self._send(_MESSAGE + encode_connect(self._auth))
-        elif text[:1] == _PING:
-            self._send(_PONG + text[1:])
-        elif text[:1] == _MESSAGE:
+        if text[:1] == EngineIOPacketType.OPEN:
+            self._send_packet(encode_connect(self._auth))
+        elif text[:1] == EngineIOPacketType.PING:
+            self._send_text(EngineIOPacketType.PONG + text[1:])
+        elif text[:1] == EngineIOPacketType.MESSAGE:
             self._take_packet(text[1:])
 
     def _take_packet(self, text: str) -> None:
@@ -125,14 +107,8 @@ class Exchange:
         if packet.type is SocketIOPacketType.CONNECT:
             self.is_let_in = True
         elif packet.type is SocketIOPacketType.CONNECT_ERROR:
-            said = cast("dict[str, Any]", packet.data)
-            details = said.get("data")
-            code = details.get("code") if isinstance(details, dict) else None
-            self.refusal = ExpectedRefusal(said["message"], str(code or ""))
+            self.refusal = ExpectedRefusal(*refusal_of(packet))
         elif packet.type is SocketIOPacketType.EVENT and not self.is_let_in:
             self.early_events.append(str(cast("list[Any]", packet.data)[0]))
         elif packet.type is not SocketIOPacketType.EVENT and not self.is_let_in:
             raise ProtocolViolation(f"a packet of type {packet.type.name} before CONNECT")
-
-    def _send(self, text: str) -> None:
-        self._out.append(encode_frame(Opcode.TEXT, text.encode(), self._random(4)))

@@ -5,9 +5,10 @@ Binary packets (types 5 and 6) and other namespaces are refused, as the contract
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final, cast
 
 import orjson
 
@@ -16,6 +17,17 @@ from loadtests.errors import ProtocolViolation
 
 MAX_ACK_DIGITS: Final = 15
 """Most digits of an acknowledgement id."""
+
+
+class EngineIOPacketType(StrEnum):
+    """The first character of an Engine.IO 4 packet, which is a text message."""
+
+    OPEN = "0"
+    CLOSE = "1"
+    PING = "2"
+    PONG = "3"
+    MESSAGE = "4"
+    NOOP = "6"
 
 
 class SocketIOPacketType(StrEnum):
@@ -85,8 +97,18 @@ def decode_packet(text: str) -> SocketIOPacket:
         raise ProtocolViolation(f"an acknowledgement id of {end - start} digits")
     ack_id = int(text[start:end]) if end > start else None
     packet = SocketIOPacket(kind, ack_id, _loads(text[end:]))
-    _CHECKS[kind](packet)
+    is_valid, violation = _SHAPES[kind]
+    if not is_valid(packet):
+        raise ProtocolViolation(violation)
     return packet
+
+
+def refusal_of(packet: SocketIOPacket) -> tuple[str, str]:
+    """Return message and code of a CONNECT_ERROR; the code is empty where it has none."""
+    data = cast("dict[str, Any]", packet.data)
+    details = data.get("data")
+    code = details.get("code") if isinstance(details, dict) else None
+    return data["message"], code if isinstance(code, str) else ""
 
 
 def _skip_namespace(text: str) -> int:
@@ -111,39 +133,31 @@ def _loads(text: str) -> object:
         raise ProtocolViolation(f"a packet whose payload is not JSON: {text[:40]!r}") from error
 
 
-def _check_connect(packet: SocketIOPacket) -> None:
-    data = packet.data
-    if not isinstance(data, dict) or not isinstance(data.get("sid"), str):
-        raise ProtocolViolation("a CONNECT without a sid")
-
-
-def _check_disconnect(packet: SocketIOPacket) -> None:
-    if packet.data is not None:
-        raise ProtocolViolation("a DISCONNECT with a payload")
-
-
-def _check_event(packet: SocketIOPacket) -> None:
-    data = packet.data
-    if not isinstance(data, list) or not data or not isinstance(data[0], str):
-        raise ProtocolViolation("an EVENT that is not an array with a name first")
-
-
-def _check_ack(packet: SocketIOPacket) -> None:
-    if packet.ack_id is None or not isinstance(packet.data, list):
-        raise ProtocolViolation("an ACK without an id or without an array")
-
-
-def _check_connect_error(packet: SocketIOPacket) -> None:
-    data = packet.data
-    if not isinstance(data, dict) or not isinstance(data.get("message"), str):
-        raise ProtocolViolation("a CONNECT_ERROR without a message")
+def _has_text(data: object, key: str) -> bool:
+    return isinstance(data, dict) and isinstance(data.get(key), str)
 
 
 _TYPES: Final = {kind.value: kind for kind in SocketIOPacketType}
-_CHECKS: Final = {
-    SocketIOPacketType.CONNECT: _check_connect,
-    SocketIOPacketType.DISCONNECT: _check_disconnect,
-    SocketIOPacketType.EVENT: _check_event,
-    SocketIOPacketType.ACK: _check_ack,
-    SocketIOPacketType.CONNECT_ERROR: _check_connect_error,
+_SHAPES: Final[Mapping[SocketIOPacketType, tuple[Callable[[SocketIOPacket], bool], str]]] = {
+    SocketIOPacketType.CONNECT: (
+        lambda packet: _has_text(packet.data, "sid"),
+        "a CONNECT without a sid",
+    ),
+    SocketIOPacketType.DISCONNECT: (
+        lambda packet: packet.data is None,
+        "a DISCONNECT with a payload",
+    ),
+    SocketIOPacketType.EVENT: (
+        lambda packet: isinstance(packet.data, list) and isinstance((packet.data or [0])[0], str),
+        "an EVENT that is not an array with a name first",
+    ),
+    SocketIOPacketType.ACK: (
+        lambda packet: packet.ack_id is not None and isinstance(packet.data, list),
+        "an ACK without an id or without an array",
+    ),
+    SocketIOPacketType.CONNECT_ERROR: (
+        lambda packet: _has_text(packet.data, "message"),
+        "a CONNECT_ERROR without a message",
+    ),
 }
+"""What the content of each packet must be, and the words for one that is not."""

@@ -11,13 +11,13 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import orjson
 
-from gateway.contract import SOCKETIO_PATH
-from loadtests.connection.protocol.handshake import Handshake, parse_target
+from loadtests.connection.protocol.handshake import parse_target
 from loadtests.connection.protocol.packets import (
+    EngineIOPacketType,
     SocketIOPacket,
     SocketIOPacketType,
     decode_packet,
@@ -25,19 +25,17 @@ from loadtests.connection.protocol.packets import (
     encode_connect,
     encode_disconnect,
     encode_event,
+    refusal_of,
 )
+from loadtests.connection.protocol.websocket_client import WebSocketClient
 from loadtests.connection.protocol.websocket_frames import (
-    MAX_MESSAGE_BYTES,
     BinaryFrame,
     CloseFrame,
-    FrameReader,
     Message,
     Opcode,
     PingFrame,
     StatusCode,
     TextFrame,
-    encode_close,
-    encode_frame,
 )
 from loadtests.errors import (
     ClientError,
@@ -46,16 +44,6 @@ from loadtests.errors import (
     NotConnected,
     ProtocolViolation,
 )
-
-# Engine.IO 4 packet types: the first character of a text message.
-_OPEN: Final = "0"
-_CLOSE: Final = "1"
-_PING: Final = "2"
-_PONG: Final = "3"
-_MESSAGE: Final = "4"
-_NOOP: Final = "6"
-
-_QUERY: Final = "?EIO=4&transport=websocket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +98,14 @@ class _State(Enum):
     ENDED = auto()
 
 
-class Connection:
+class Connection(WebSocketClient):
     """One connection's protocol state, from the upgrade request to the end.
 
     Args:
         url: of the server; ``http`` and ``ws`` mean the same.
         auth: the CONNECT payload, such as ``{"token": …}``; None sends none.
         headers: of the upgrade request, such as ``Origin``.
-        path: of the Socket.IO server.
         random_bytes: source of masks and the handshake's key.
-        max_message_bytes: longest message from the server.
 
     Attributes:
         answers_pings: whether it answers Engine.IO pings.
@@ -129,17 +115,7 @@ class Connection:
         InvalidTarget: the URL is not valid.
     """
 
-    __slots__ = (
-        "_ack_id",
-        "_auth",
-        "_handshake",
-        "_out",
-        "_random",
-        "_reader",
-        "_state",
-        "answers_pings",
-        "pings",
-    )
+    __slots__ = ("_ack_id", "_auth", "_state", "answers_pings", "pings")
 
     def __init__(
         self,
@@ -147,21 +123,14 @@ class Connection:
         *,
         auth: object = None,
         headers: dict[str, str] | None = None,
-        path: str = SOCKETIO_PATH,
         random_bytes: Callable[[int], bytes] = os.urandom,
-        max_message_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
+        super().__init__(parse_target(url), headers=headers, random_bytes=random_bytes)
         self._auth = auth
-        self._random = random_bytes
-        self._handshake: Handshake | None = Handshake(
-            parse_target(url), f"{path}{_QUERY}", random_bytes(16), headers
-        )
-        self._reader = FrameReader(max_message_bytes)
         self._state = _State.UPGRADING
         self._ack_id = 0
         self.answers_pings = True
         self.pings = 0
-        self._out = [self._handshake.request()]
 
     @property
     def is_connected(self) -> bool:
@@ -172,11 +141,6 @@ class Connection:
     def has_ended(self) -> bool:
         """Whether the connection has ended."""
         return self._state is _State.ENDED
-
-    @property
-    def has_output(self) -> bool:
-        """Whether :meth:`bytes_to_send` has anything to return."""
-        return bool(self._out)
 
     @property
     def is_mid_frame(self) -> bool:
@@ -193,12 +157,6 @@ class Connection:
         """Return and forget the bytes of an incomplete frame; see ``FrameReader.release``."""
         return self._reader.release()
 
-    def bytes_to_send(self) -> bytes:
-        """Return the bytes to send now, once."""
-        data = b"".join(self._out)
-        self._out.clear()
-        return data
-
     def emit(self, name: str, *arguments: object) -> None:
         """Send an event.
 
@@ -206,7 +164,7 @@ class Connection:
             NotConnected: before :class:`Connected` or after the end.
         """
         self._require_connected()
-        self._send_text(_MESSAGE + encode_event(name, arguments))
+        self._send_packet(encode_event(name, arguments))
 
     def call(self, name: str, *arguments: object) -> int:
         """Send an event with an acknowledgement and return its id.
@@ -216,7 +174,7 @@ class Connection:
         """
         self._require_connected()
         self._ack_id += 1
-        self._send_text(_MESSAGE + encode_event(name, arguments, self._ack_id))
+        self._send_packet(encode_event(name, arguments, self._ack_id))
         return self._ack_id
 
     def acknowledge(self, ack_id: int, *arguments: object) -> None:
@@ -226,16 +184,16 @@ class Connection:
             NotConnected: before :class:`Connected` or after the end.
         """
         self._require_connected()
-        self._send_text(_MESSAGE + encode_ack(ack_id, arguments))
+        self._send_packet(encode_ack(ack_id, arguments))
 
     def pong(self) -> None:
         """Send a pong, even without a ping."""
-        self._send_text(_PONG)
+        self._send_text(EngineIOPacketType.PONG)
 
     def close(self) -> None:
         """Disconnect from the namespace and close; idempotent."""
         if self._state is _State.CONNECTED:
-            self._send_text(_MESSAGE + encode_disconnect())
+            self._send_packet(encode_disconnect())
         if self._state not in (_State.UPGRADING, _State.ENDED):
             self._send_close(StatusCode.NORMAL, "")
         self._state = _State.ENDED
@@ -244,18 +202,20 @@ class Connection:
         """Take bytes from the server and return their events, in order."""
         if self._state is _State.ENDED:
             return []
-        if self._handshake is not None:
-            try:
-                if not self._handshake.feed(data):
-                    return []
-            except ClientError as error:
-                return [self._end(error)]
+        try:
+            messages = self._feed(data)
+        except ClientError as error:
+            return [self._end(error)]
+        if self._state is _State.UPGRADING and self.is_upgraded:
             self._state = _State.OPENING
-            data = self._handshake.rest
-            self._handshake = None
         events: list[Event] = []
-        for message in self._reader.feed(data):
-            self._handle(message, events)
+        for message in messages:
+            try:
+                event = self._on_message(message)
+            except ProtocolViolation as violation:
+                event = self._fail(violation)
+            if event is not None:
+                events.append(event)
             if self.has_ended:
                 return events
         if self._reader.failure is not None:
@@ -267,14 +227,6 @@ class Connection:
         if self._state is _State.ENDED:
             return []
         return [self._end(ConnectionClosed("the server closed the TCP connection"))]
-
-    def _handle(self, message: Message, events: list[Event]) -> None:
-        try:
-            event = self._on_message(message)
-        except ProtocolViolation as violation:
-            event = self._fail(violation)
-        if event is not None:
-            events.append(event)
 
     def _on_message(self, message: Message) -> Event | None:
         if isinstance(message, TextFrame):
@@ -297,21 +249,21 @@ class Connection:
         kind = text[:1]
         if self._state is _State.OPENING:
             return self._on_open(text)
-        if kind == _MESSAGE:
+        if kind == EngineIOPacketType.MESSAGE:
             return self._on_packet(decode_packet(text[1:]))
-        if kind == _PING:
+        if kind == EngineIOPacketType.PING:
             self.pings += 1
             if self.answers_pings:
-                self._send_text(_PONG + text[1:])
+                self._send_text(EngineIOPacketType.PONG + text[1:])
             return None
-        if kind == _NOOP:
+        if kind == EngineIOPacketType.NOOP:
             return None
-        if kind == _CLOSE:
+        if kind == EngineIOPacketType.CLOSE:
             return self._end(ConnectionClosed("the server closed the Engine.IO session"))
         raise ProtocolViolation(f"an unexpected Engine.IO packet: {text[:40]!r}")
 
     def _on_open(self, text: str) -> Opened:
-        if text[:1] != _OPEN:
+        if text[:1] != EngineIOPacketType.OPEN:
             raise ProtocolViolation(f"the first Engine.IO packet is not an open: {text[:40]!r}")
         try:
             fields = orjson.loads(text[1:])
@@ -326,15 +278,15 @@ class Connection:
                 f"an Engine.IO open without a required field: {text[:80]!r}"
             ) from error
         self._state = _State.CONNECTING
-        self._send_text(_MESSAGE + encode_connect(self._auth))
+        self._send_packet(encode_connect(self._auth))
         self._auth = None
         return opened
 
     def _on_packet(self, packet: SocketIOPacket) -> Event:
         if packet.type is SocketIOPacketType.CONNECT:
-            return self._on_connect(cast("dict[str, str]", packet.data)["sid"])
+            return self._on_connect(packet)
         if packet.type is SocketIOPacketType.CONNECT_ERROR:
-            return self._on_connect_error(cast("dict[str, Any]", packet.data))
+            return self._on_connect_error(packet)
         if self._state is not _State.CONNECTED:
             raise ProtocolViolation(f"a packet of type {packet.type.name} before CONNECT")
         if packet.type is SocketIOPacketType.DISCONNECT:
@@ -346,18 +298,16 @@ class Connection:
             return Acknowledged(cast("int", packet.ack_id), tuple(arguments))
         return Received(arguments[0], tuple(arguments[1:]), packet.ack_id)
 
-    def _on_connect(self, sid: str) -> Connected:
+    def _on_connect(self, packet: SocketIOPacket) -> Connected:
         if self._state is not _State.CONNECTING:
             raise ProtocolViolation("a second CONNECT")
         self._state = _State.CONNECTED
-        return Connected(sid)
+        return Connected(cast("dict[str, str]", packet.data)["sid"])
 
-    def _on_connect_error(self, data: dict[str, Any]) -> Ended:
+    def _on_connect_error(self, packet: SocketIOPacket) -> Ended:
         if self._state is not _State.CONNECTING:
             raise ProtocolViolation("a CONNECT_ERROR after CONNECT")
-        details = data.get("data")
-        code = details.get("code") if isinstance(details, dict) else None
-        event = self._end(ConnectRefused(data["message"], code if isinstance(code, str) else ""))
+        event = self._end(ConnectRefused(*refusal_of(packet)))
         self._send_close(StatusCode.NORMAL, "")
         return event
 
@@ -373,12 +323,3 @@ class Connection:
     def _end(self, error: ClientError) -> Ended:
         self._state = _State.ENDED
         return Ended(error)
-
-    def _send_text(self, text: str) -> None:
-        self._send_frame(Opcode.TEXT, text.encode())
-
-    def _send_frame(self, opcode: Opcode, payload: bytes) -> None:
-        self._out.append(encode_frame(opcode, payload, self._random(4)))
-
-    def _send_close(self, code: int, reason: str) -> None:
-        self._out.append(encode_close(code, reason, self._random(4)))

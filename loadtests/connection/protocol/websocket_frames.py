@@ -40,7 +40,6 @@ class StatusCode(IntEnum):
     """Status codes of RFC 6455 §7.4.1 that a client receives or sends."""
 
     NORMAL = 1000
-    GOING_AWAY = 1001
     PROTOCOL_ERROR = 1002
     NO_STATUS = 1005  # never on the wire: a close frame without a code
     ABNORMAL = 1006  # never on the wire: no close frame at all
@@ -242,7 +241,7 @@ class FrameReader:
             if available < 2 + width:
                 return None
             start += width
-            length = self._long_length(buffer[offset + 2 : start], width)
+            length = _long_length(buffer[offset + 2 : start], width)
         self._check_size(first, length)
         end = start + length
         if len(buffer) < end:
@@ -263,28 +262,23 @@ class FrameReader:
             words = "nothing to continue" if self._fragments is None else "message inside a message"
             raise ProtocolViolation(words)
 
-    @staticmethod
-    def _long_length(field: bytes, width: int) -> int:
-        length = int.from_bytes(field, "big")
-        if width == 8 and length >> 63:  # §5.2: the most significant bit is 0
-            raise ProtocolViolation("a length of more than 63 bits")
-        if length < (_LENGTH_16 if width == 2 else 1 << 16):  # §5.2: the minimal number of bytes
-            raise ProtocolViolation("a length that is not in its shortest form")
-        return length
-
     def _check_size(self, first: int, length: int) -> None:
-        if first & _CONTROL_BIT:
-            return
-        total = length + (len(self._fragments) if self._fragments is not None else 0)
-        if total > self._max:
+        total = length + len(self._fragments or b"")
+        if total > self._max and not first & _CONTROL_BIT:
             raise ProtocolViolation(
                 f"a message of {total} bytes; at most {self._max} are taken", StatusCode.TOO_BIG
             )
 
     def _accept(self, first: int, payload: bytes) -> Message | None:
         opcode = first & 0x0F
-        if opcode & _CONTROL_BIT:
-            return self._control(opcode, payload)
+        if opcode == Opcode.PING:
+            return PingFrame(payload)
+        if opcode == Opcode.PONG:
+            return PongFrame(payload)
+        if opcode == Opcode.CLOSE:
+            message = _close(payload)
+            self._closed = True
+            return message
         if opcode != Opcode.CONTINUATION:
             if first & _FIN:
                 return _whole(opcode, payload)
@@ -299,14 +293,14 @@ class FrameReader:
         self._fragments = None
         return _whole(self._opcode, whole)
 
-    def _control(self, opcode: int, payload: bytes) -> Message:
-        if opcode == Opcode.PING:
-            return PingFrame(payload)
-        if opcode == Opcode.PONG:
-            return PongFrame(payload)
-        message = _close(payload)
-        self._closed = True
-        return message
+
+def _long_length(field: bytes, width: int) -> int:
+    length = int.from_bytes(field, "big")
+    if width == 8 and length >> 63:  # §5.2: the most significant bit is 0
+        raise ProtocolViolation("a length of more than 63 bits")
+    if length < (_LENGTH_16 if width == 2 else 1 << 16):  # §5.2: the minimal number of bytes
+        raise ProtocolViolation("a length that is not in its shortest form")
+    return length
 
 
 def _whole(opcode: int, payload: bytes) -> Message:

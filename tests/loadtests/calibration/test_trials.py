@@ -34,7 +34,7 @@ class NoRig:
 
 @pytest.fixture(autouse=True)
 def without_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(program, "Rig", NoRig)
+    monkeypatch.setattr(program, "open_rig", NoRig)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *oks: bool, quick: bool = False) -> int:

@@ -33,7 +33,7 @@ def recorder(tmp_path: Path) -> Recorder:
 def run_for_a_second(recorder: Recorder, each: Callable[[], None]) -> GeneratorProbe:
     seconds: list[object] = []
     probe = GeneratorProbe()
-    pulse = Pulse(recorder, Silent(), probe, on_second=seconds.append, on_lost=pytest.fail)
+    pulse = Pulse(recorder, Silent().read, probe, on_second=seconds.append, on_lost=pytest.fail)
     pulse.start()
     deadline_s = time.monotonic() + DEADLINE_S
     while not seconds:

@@ -9,7 +9,6 @@ from scipy import stats
 from loadtests.plan.schedule import (
     SECOND_NS,
     ArrivalPlan,
-    BurstArrival,
     ConstantArrival,
     MergedArrivals,
     PoissonArrival,
@@ -103,7 +102,7 @@ def test_a_poisson_plan_is_the_same_in_whatever_order_it_is_asked(
 
 
 def test_a_burst_comes_at_once_and_as_often_as_the_rate_demands() -> None:
-    plan = BurstArrival(0, rate_per_s=100.0, size=50)
+    plan = ConstantArrival(0, rate_per_s=100.0, size=50)
     assert {plan.due_ns(k) for k in range(50)} == {0}
     assert {plan.due_ns(k) for k in range(50, 100)} == {SECOND_NS // 2}
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from gateway.contract import EVENTS, ORDER_BOOK_EVENT, PRICE_EVENT, TICKER_EVENT, Audience
-from gateway.forms import public_form
+from gateway.routing import public_form
 from loadtests.oracles.canaries import owner_of, private_field_of
 from loadtests.publication.payloads import PayloadMaker
 

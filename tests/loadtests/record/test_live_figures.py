@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.health.live_file import FEWEST_CLIENTS, MEMBERS, RATE_SPAN_S, LiveFile
-from loadtests.health.strain import find_strains
+from loadtests.health.live_file import FEWEST_CLIENTS, MEMBERS, RATE_SPAN_S, LiveFile, find_strains
 from loadtests.record.histogram import Histogram
 from loadtests.record.live_figures import LiveFigures
 from loadtests.record.recording import SECOND_NS, PhaseTimes, Recorder
