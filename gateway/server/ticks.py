@@ -15,7 +15,7 @@ log = get_logger(__name__)
 
 _LAG_PROBE_S: Final = 0.1
 _EXPIRY_S: Final = 0.1  # cheap: it only reads the wall clock until the next second
-_SWEEP_S: Final = 10.0
+_SWEEP_S: Final = 1.0
 _COLLECT_S: Final = 1.0
 
 

@@ -29,11 +29,52 @@ async def test_a_thousand_connects_and_drops_leave_every_table_empty(
     assert not place.gateway.transport.environ
 
     context.sweep()
-    assert context.user_entries()["user_windows"] == 1_000, "users are kept for their retention"
+    assert context.retained_entries()["user_windows"] == 1_000, "users are kept for their retention"
 
     place.clock.advance(place.gateway.settings.user_retention_seconds + 1)
     context.sweep()
-    assert set(context.user_entries().values()) == {0}
+    assert set(context.retained_entries().values()) == {0}
+
+
+async def test_streams_are_kept_while_a_client_receives_them_and_for_the_retention(
+    start_place: StartPlace,
+) -> None:
+    place = await start_place()
+    context, gateway = place.gateway.context, place.gateway
+    client = await place.connect("ada")
+    await client.emit("subscribe", {"channel": "market-data", "symbols": ["BTC/USDT"]})
+    await client.expect("subscribed")
+
+    def publish() -> None:
+        for symbol in ("BTC/USDT", "ETH/USDT"):
+            gateway.broadcast_to_room("market-data", "price:update", {"symbol": symbol})
+        gateway.broadcast_to_room("lobby", "note", {})
+        gateway.send_to_user("ada", "note", {})
+        gateway.send_to_user("bob", "note", {})
+        gateway.send_to_user("ada", "llm:stream:start", {"sessionId": "s"})
+
+    def streams() -> set[str]:
+        return {stream for page in context.streams.pages(100) for stream in page}
+
+    publish()
+    assert len(streams()) == 6
+    for _ in range(3):
+        place.clock.advance(gateway.settings.user_retention_seconds / 2 + 1)
+        context.sweep()
+    assert streams() == {"price:BTC/USDT", "user:ada"}
+    publish()
+    assert context.streams.last("price:BTC/USDT") == 2
+    assert context.streams.last("price:ETH/USDT") == 1
+
+    await client.socket.close()
+    await place.until(lambda: len(context.sessions) == 0)
+    place.clock.advance(gateway.settings.user_retention_seconds - 1)
+    context.sweep()
+    assert len(streams()) == 6
+    place.clock.advance(2)
+    context.sweep()
+    assert set(context.retained_entries().values()) == {0}
+    assert set(context.connection_entries().values()) == {0}
 
 
 async def test_a_client_that_returns_has_nothing_of_its_old_connection(
