@@ -27,6 +27,10 @@ _IN_THE_WINDOW: Final = f"in the last {MAXIMUM_WINDOW_S:g} to {2 * MAXIMUM_WINDO
 _FAST_BUCKETS_S: Final = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
 )  # fmt: skip
+_LAG_BUCKETS_S: Final = (
+    0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15,
+    0.25, 0.5, 1.0, 2.5,
+)  # fmt: skip
 _CONNECTION_BUCKETS_S: Final = (1, 10, 60, 300, 900, 3_600, 14_400, 43_200, 86_400)
 _CLIENT_EVENTS: Final = frozenset(
     name for name, row in EVENTS.items() if row.direction is Direction.TO_GATEWAY
@@ -149,7 +153,7 @@ class GatewayMetrics:
         self._closed = self._counter("tidegate_closed", "reason")
         self._handler_errors = self._counter("tidegate_handler_errors")
         self._fanout_s = self._histogram("tidegate_fanout_seconds", _FAST_BUCKETS_S)
-        self._loop_lag_s = self._histogram("tidegate_loop_lag_seconds", _FAST_BUCKETS_S)
+        self._loop_lag_s = self._histogram("tidegate_loop_lag_seconds", _LAG_BUCKETS_S)
         self._loop_lag_max_s = _Maximum(self._gauge("tidegate_loop_lag_max_seconds"))
         self._gc_pause_s = Histogram(
             "tidegate_gc_pause_seconds",

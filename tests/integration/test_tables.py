@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+import aiohttp
 from structlog.testing import capture_logs
 
 StartPlace = Callable[..., Awaitable[Any]]
@@ -200,3 +202,36 @@ async def test_the_names_inside_a_process_publish_as_the_route_does(
     stats = gateway.get_stats()
     assert stats["connectedClients"] == 1
     assert stats["clients"][0]["subscriptions"] == ["market-data"]
+
+
+async def test_the_list_of_all_streams_is_written_in_turns_of_the_loop(
+    start_place: StartPlace,
+) -> None:
+    place = await start_place()
+    streams, loop = place.gateway.context.streams, asyncio.get_running_loop()
+    for number in range(5_000):
+        streams.next(f"llm:{number}", 0)
+    turns, turns_of_pages, is_over = 0, [], False
+    pages = streams.pages
+
+    def turn() -> None:
+        nonlocal turns
+        turns += 1
+        if not is_over:
+            loop.call_soon(turn)
+
+    def noted(size: int) -> Iterator[dict[str, int]]:
+        for page in pages(size):
+            turns_of_pages.append(turns)
+            yield page
+
+    streams.pages = noted
+    turn()
+    headers = {"Authorization": f"Bearer {place.token('feed', scope='publish')}"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{place.url}/api/v1/streams", headers=headers) as answer,
+    ):
+        assert len((await answer.json())["streams"]) == 5_000
+    is_over = True
+    assert len(set(turns_of_pages)) == len(turns_of_pages) == 5
