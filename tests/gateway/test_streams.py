@@ -156,6 +156,16 @@ def test_however_many_streams_begin_the_bound_holds() -> None:
     assert len(streams) == 0
 
 
+def test_a_sweep_looks_at_a_bounded_number_of_streams(streams: Streams) -> None:
+    for number in range(12_000):
+        streams.next(f"llm:{number}", 0)
+    left = []
+    for _ in range(4):
+        streams.sweep(RETENTION_NS)
+        left.append(len(streams))
+    assert left == [7_000, 2_000, 0, 0]
+
+
 def test_pages_have_every_stream_once_and_users_by_their_ids(streams: Streams) -> None:
     for stream in ("trading", "price:A", AL, "price:A", "room:x"):
         streams.next(stream, 0)
