@@ -26,7 +26,9 @@ def enforce(gateway: Gateway, *, limit: int | None = None, window_s: float | Non
     quotas = EventQuotas.of(kept)
 
     def around(_limiter_for: Callable[..., EventLimiter]) -> Callable[..., EventLimiter]:
-        def limiter_for(context: Context, user_id: str) -> EventLimiter:
+        def limiter_for(
+            context: Context, user_id: str, _former: EventLimiter | None = None
+        ) -> EventLimiter:
             return EventLimiter(quotas, context.user_windows.acquire(user_id, 0))
 
         return limiter_for
