@@ -204,6 +204,21 @@ async def test_the_names_inside_a_process_publish_as_the_route_does(
     assert stats["clients"][0]["subscriptions"] == ["market-data"]
 
 
+async def test_the_log_says_how_many_streams_were_forgotten_early(
+    start_place: StartPlace,
+) -> None:
+    place = await start_place()
+    context = place.gateway.context
+    context.streams._most = 2
+    with capture_logs() as lines:
+        for number in range(5):
+            place.gateway.broadcast_to_room(f"room {number}", "note", {})
+        context.sweep()
+        context.sweep()
+    told = [line["count"] for line in lines if line["event"].startswith("too many streams")]
+    assert told == [3]
+
+
 async def test_the_list_of_all_streams_is_written_in_turns_of_the_loop(
     start_place: StartPlace,
 ) -> None:
