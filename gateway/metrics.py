@@ -6,20 +6,19 @@ under ``other``, so the number of series is bounded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
-from prometheus_client.registry import Collector
 
 from gateway.contract import EVENTS, Channel, Direction, ErrorCode, Family, LimitName
 from gateway.limits.address_admission import AddressLimit
+from gateway.series import Followed, Maximum, WithoutCreated
 
 _OTHER: Final = "other"
 _NS_PER_S: Final = 1e9
-_CREATED: Final = "_created"
 MAXIMUM_WINDOW_S: Final = 15.0
 """A maximum is that of the last full window and of the current one, whoever reads it and how often:
 a scrape each 15 s misses none."""
@@ -76,6 +75,7 @@ OWN_METRICS: Final[dict[str, str]] = {
     "tidegate_tasks": "Unfinished tasks of the event loop.",
     "tidegate_loop_lag_seconds": "Delay of timers in the event loop.",
     "tidegate_loop_lag_max_seconds": f"Longest delay of a timer {_IN_THE_WINDOW}",
+    "tidegate_log_lines_dropped": "Log lines that standard error did not take in time.",
 }
 """Each metric of the gateway and its description."""
 PROCESS_METRICS: Final = (
@@ -101,37 +101,6 @@ def _gauge_of(metric: Gauge, label: str) -> Gauge:
     return metric.labels(label)
 
 
-class _Maximum:
-    """The largest value of the last full window and of the current one."""
-
-    def __init__(self, gauge: Gauge) -> None:
-        self._before = 0.0
-        self._current = 0.0
-        gauge.set_function(lambda: max(self._before, self._current))
-
-    def note(self, value: float) -> None:
-        """Note a value."""
-        if value > self._current:
-            self._current = value
-
-    def turn(self) -> None:
-        """Begin a new window."""
-        self._before, self._current = self._current, 0.0
-
-
-class _WithoutCreated(Collector):
-    """The metrics of a registry without the ``_created`` series that the client adds."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the families."""
-        for family in self._registry.collect():
-            family.samples = [s for s in family.samples if not s.name.endswith(_CREATED)]
-            yield family
-
-
 class GatewayMetrics:
     """Counts and times the work of the gateway.
 
@@ -154,7 +123,7 @@ class GatewayMetrics:
         self._handler_errors = self._counter("tidegate_handler_errors")
         self._fanout_s = self._histogram("tidegate_fanout_seconds", _FAST_BUCKETS_S)
         self._loop_lag_s = self._histogram("tidegate_loop_lag_seconds", _LAG_BUCKETS_S)
-        self._loop_lag_max_s = _Maximum(self._gauge("tidegate_loop_lag_max_seconds"))
+        self._loop_lag_max_s = Maximum(self._gauge("tidegate_loop_lag_max_seconds"))
         self._gc_pause_s = Histogram(
             "tidegate_gc_pause_seconds",
             OWN_METRICS["tidegate_gc_pause_seconds"],
@@ -162,16 +131,16 @@ class GatewayMetrics:
             buckets=_FAST_BUCKETS_S,
             registry=self.registry,
         )
-        self._gc_pause_max_s = _Maximum(self._gauge("tidegate_gc_pause_max_seconds"))
+        self._gc_pause_max_s = Maximum(self._gauge("tidegate_gc_pause_max_seconds"))
         self._sessions = self._gauge("tidegate_sessions")
         self._http_connections = self._gauge("tidegate_http_connections")
         self._tasks = self._gauge("tidegate_tasks")
         self._waiting_bytes = self._gauge("tidegate_queue_bytes")
         self._waiting_sends = self._gauge("tidegate_queue_sends")
-        self._hold_max_s = _Maximum(self._gauge("tidegate_fanout_hold_max_seconds"))
+        self._hold_max_s = Maximum(self._gauge("tidegate_fanout_hold_max_seconds"))
         self._conflated_events = self._counter("tidegate_conflated")
-        self._conflated: Callable[[], float] | None = None
-        self._conflated_told = 0.0
+        self._log_lines_dropped = self._counter("tidegate_log_lines_dropped")
+        self._followed: list[Followed] = []
         self._show_zeros()
 
     def client_connected(self) -> None:
@@ -236,7 +205,11 @@ class GatewayMetrics:
         self._tasks.set_function(tasks)
         self._waiting_bytes.set_function(waiting_bytes)
         self._waiting_sends.set_function(waiting_sends)
-        self._conflated = conflated
+        self._followed.append(Followed(self._conflated_events, conflated))
+
+    def watch_log(self, dropped: Callable[[], int]) -> None:
+        """Set the function that returns the number of dropped log lines so far."""
+        self._followed.append(Followed(self._log_lines_dropped, dropped))
 
     def set_subscriptions(self, counts: Mapping[Channel, int]) -> None:
         """Set the number of subscriptions of each channel."""
@@ -275,11 +248,9 @@ class GatewayMetrics:
 
     def expose(self) -> bytes:
         """Return the metrics as text. Reading them changes none of them."""
-        if self._conflated is not None:
-            conflated = self._conflated()
-            self._conflated_events.inc(conflated - self._conflated_told)
-            self._conflated_told = conflated
-        return generate_latest(_WithoutCreated(self.registry))
+        for followed in self._followed:
+            followed.catch_up()
+        return generate_latest(WithoutCreated(self.registry))
 
     def _show_zeros(self) -> None:
         """Create every series, so that an event that has not happened reads 0."""
