@@ -21,7 +21,10 @@ from gateway.settings import Settings
 _SECONDS_PER_HOUR: Final = 3_600.0
 _FROM_BASE64URL: Final = bytes.maketrans(b"-_", b"+/")
 _TO_BASE64URL: Final = bytes.maketrans(b"+/", b"-_")
-_PLAIN_HEADER: Final = frozenset({"alg", "typ", "kid"})
+_TYPES: Final = frozenset({"jwt", "at+jwt"})
+"""``typ`` of an access token (RFC 7519 section 5.1, RFC 9068 section 2.1), in any case."""
+_NOT_IMPLEMENTED: Final = ("crit", "b64", "zip", "enc")
+"""Headers that change what a token means (RFC 7515, 7516, 7797)."""
 _MOST_HEADERS: Final = 16  # cached token headers: an issuer has one, or one per key
 
 
@@ -144,27 +147,39 @@ class Authenticator:
     def _signed_payload(self, encoded: bytes) -> bytes:
         """Return the payload of a token whose signature is valid.
 
-        Headers that PyJWT has accepted are cached by their bytes. A token with a cached header
-        needs only its signature checked. PyJWT decides about every other token.
+        The headers of valid tokens are cached by their bytes.
 
         Raises:
-            jwt.PyJWTError: the token is malformed, or not signed with the key.
+            AuthenticationError: its header is wrong.
+            jwt.PyJWTError: it is not signed with the key.
+            ValueError: it is malformed.
         """
         signed, _, signature = encoded.rpartition(b".")
         header, _, payload = signed.partition(b".")
-        algorithm = self._known.get(header)
-        if algorithm is not None:
-            try:
-                key = algorithm.prepare_key(self._key)
-                if algorithm.verify(signed, key, _decode_segment(signature)):
-                    return _decode_segment(payload)
-            except ValueError:  # not base64url: PyJWT refuses it below
-                pass
-        verified: bytes = self._jws.decode(encoded, self._key, algorithms=self._algorithms)
-        fields = self._jws.get_unverified_header(encoded)
-        if fields.keys() <= _PLAIN_HEADER and len(self._known) < _MOST_HEADERS:
-            self._known[header] = self._jws.get_algorithm_by_name(fields["alg"])
-        return verified
+        algorithm = self._known.get(header) or self._algorithm_of(header)
+        key = algorithm.prepare_key(self._key)
+        if not algorithm.verify(signed, key, _decode_segment(signature)):
+            raise jwt.InvalidSignatureError
+        if len(self._known) < _MOST_HEADERS:
+            self._known[header] = algorithm
+        return _decode_segment(payload)
+
+    def _algorithm_of(self, header: bytes) -> Algorithm:
+        """Return the algorithm that a header names (RFC 7515 section 4, RFC 8725 section 3)."""
+        fields = strict_json.loads(_decode_segment(header))
+        if not isinstance(fields, dict):
+            raise AuthenticationError.failed("header is not an object")
+        for name in _NOT_IMPLEMENTED:
+            if name in fields:
+                raise AuthenticationError.failed(f"header names {name}, which is not implemented")
+        kind, key_id = fields.get("typ", "JWT"), fields.get("kid", "")
+        if not isinstance(kind, str) or kind.lower().removeprefix("application/") not in _TYPES:
+            raise AuthenticationError.failed("typ is neither JWT nor at+jwt")
+        if not isinstance(key_id, str):
+            raise AuthenticationError.failed("kid is not a string")
+        if fields.get("alg") not in self._algorithms:
+            raise AuthenticationError.failed("alg is not that of the key")
+        return self._jws.get_algorithm_by_name(fields["alg"])
 
     def _check_parties(self, claims: Mapping[str, Any]) -> None:
         issuer, audience = self._settings.jwt_issuer, self._settings.jwt_audience

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +17,8 @@ from gateway.contract import (
     named_streams,
     room_stream,
     symbol_room,
+    user_room,
+    user_stream,
 )
 from gateway.errors import InvalidChannel, InvalidPayload, InvalidSymbol
 
@@ -26,14 +27,17 @@ SYMBOL_RULE: Final = (
 )
 _SYMBOL_CHANNELS: Final = tuple(row.name.value for row in CHANNELS.values() if row.takes_symbols)
 _SYMBOL_ROOM_PREFIXES: Final = tuple(symbol_room("", channel) for channel in _SYMBOL_CHANNELS)
-_SYMBOL_STREAM_PREFIXES: Final = {
-    channel: tuple(
-        f"{row.stream.kind}:"
-        for row in EVENTS.values()
-        if row.audience is Audience.SYMBOL_ROOMS and row.channel == channel
-    )
-    for channel in _SYMBOL_CHANNELS
+_SYMBOL_CHANNEL_OF_KIND: Final = {
+    row.stream.kind: row.channel for row in EVENTS.values() if row.audience is Audience.SYMBOL_ROOMS
 }
+_CHANNEL_OF_KIND: Final = {
+    row.stream.kind: row.channel
+    for row in EVENTS.values()
+    if row.channel and row.stream.kind and not row.stream.by
+}
+_ROOM_STREAM_PREFIX: Final = room_stream("")
+_USER_STREAM_PREFIX: Final = user_stream("")
+_USER_ROOM_PREFIX: Final = user_room("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,19 +117,30 @@ def is_symbol_room(room: str) -> bool:
     return room.startswith(_SYMBOL_ROOM_PREFIXES)
 
 
-def streams_of(request: SubscriptionRequest, known: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return the ids of the streams of a subscription: the keys of ``at``.
+def streams_of_room(room: str) -> tuple[str, ...]:
+    """Return the ids of the streams that a room delivers, as its name tells them.
 
-    Args:
-        request: the subscription.
-        known: the streams that have a number. A channel that takes symbols delivers the streams
-            of every symbol among them when it is subscribed to as a whole.
+    The room of a whole channel does not tell the streams of its symbols.
     """
-    streams: dict[str, None] = {}
-    for room in request.rooms:
-        streams.update(dict.fromkeys(named_streams(room)))
-        prefixes = _SYMBOL_STREAM_PREFIXES.get(room)
-        if prefixes is not None:
-            streams.update(dict.fromkeys(s for s in known if s.startswith(prefixes)))
-        streams[room_stream(room)] = None
-    return tuple(streams)
+    if room.startswith(_USER_ROOM_PREFIX):
+        return (user_stream(room.removeprefix(_USER_ROOM_PREFIX)),)
+    return (*named_streams(room), room_stream(room))
+
+
+def rooms_of(stream: str) -> tuple[str, ...]:
+    """Return the rooms that deliver a stream, its own last; none for that of a model session."""
+    if stream.startswith(_USER_STREAM_PREFIX):
+        return (user_room(stream.removeprefix(_USER_STREAM_PREFIX)),)
+    if stream.startswith(_ROOM_STREAM_PREFIX):
+        return (stream.removeprefix(_ROOM_STREAM_PREFIX),)
+    kind, _, symbol = stream.partition(":")
+    channel = _SYMBOL_CHANNEL_OF_KIND.get(kind)
+    if channel is not None:
+        return (channel, symbol_room(symbol, channel))
+    channel = _CHANNEL_OF_KIND.get(kind)
+    return () if channel is None else (channel,)
+
+
+def symbol_channel_of(stream: str) -> str | None:
+    """Return the channel that delivers a stream of a symbol, ``None`` for any other stream."""
+    return _SYMBOL_CHANNEL_OF_KIND.get(stream.partition(":")[0])

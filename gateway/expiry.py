@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Final
-
-_LONGEST_STEP_S: Final = 3_600  # after a larger jump of the wall clock, all entries are checked
 
 
 class ExpiryWheel:
     """Connections by the wall-clock second in which their token expires, or is to be warned of.
 
-    Args:
-        unix_s: the time, Unix s.
+    It remembers no time, so the wall clock may step in either direction.
     """
 
-    def __init__(self, unix_s: float) -> None:
-        self._second = math.floor(unix_s)
+    def __init__(self) -> None:
         self._due_second: dict[str, int] = {}
         self._sids: dict[int, set[str]] = {}
+        self._earliest: float = math.inf  # no bucket is earlier; there may be none at it
 
     def __len__(self) -> int:
         return len(self._due_second)
@@ -31,9 +27,10 @@ class ExpiryWheel:
             due_unix_s: the time, Unix s. It is reported at most a second late, never early.
         """
         self.cancel(sid)
-        second = max(math.ceil(due_unix_s), self._second + 1)
+        second = math.ceil(due_unix_s)
         self._due_second[sid] = second
         self._sids.setdefault(second, set()).add(sid)
+        self._earliest = min(self._earliest, second)
 
     def cancel(self, sid: str) -> None:
         """Remove a connection, if it is there."""
@@ -47,17 +44,12 @@ class ExpiryWheel:
 
     def take_due(self, unix_s: float) -> list[str]:
         """Remove the due connections and return them."""
-        now = math.floor(unix_s)
-        if now <= self._second:
+        if unix_s < self._earliest:
             return []
-        if now - self._second > _LONGEST_STEP_S:
-            seconds = sorted(second for second in self._sids if second <= now)
-        else:
-            seconds = [s for s in range(self._second + 1, now + 1) if s in self._sids]
-        self._second = now
         due: list[str] = []
-        for second in seconds:
+        for second in sorted(second for second in self._sids if second <= unix_s):
             due.extend(sorted(self._sids.pop(second)))
         for sid in due:
             del self._due_second[sid]
+        self._earliest = min(self._sids, default=math.inf)
         return due

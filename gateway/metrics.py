@@ -15,11 +15,20 @@ from prometheus_client.process_collector import ProcessCollector
 
 from gateway.contract import EVENTS, Channel, Direction, ErrorCode, Family, LimitName
 from gateway.limits.address_admission import AddressLimit
+from gateway.series import Followed, Maximum, WithoutCreated
 
 _OTHER: Final = "other"
 _NS_PER_S: Final = 1e9
+MAXIMUM_WINDOW_S: Final = 15.0
+"""A maximum is that of the last full window and of the current one, whoever reads it and how often:
+a scrape each 15 s misses none."""
+_IN_THE_WINDOW: Final = f"in the last {MAXIMUM_WINDOW_S:g} to {2 * MAXIMUM_WINDOW_S:g} s."
 _FAST_BUCKETS_S: Final = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+)  # fmt: skip
+_LAG_BUCKETS_S: Final = (
+    0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15,
+    0.25, 0.5, 1.0, 2.5,
 )  # fmt: skip
 _CONNECTION_BUCKETS_S: Final = (1, 10, 60, 300, 900, 3_600, 14_400, 43_200, 86_400)
 _CLIENT_EVENTS: Final = frozenset(
@@ -55,17 +64,17 @@ OWN_METRICS: Final[dict[str, str]] = {
     "tidegate_closed": "Closed connections, by reason.",
     "tidegate_handler_errors": "Event handlers that failed because of a bug in the gateway.",
     "tidegate_fanout_seconds": "Time from the queueing of an event to its last write.",
-    "tidegate_fanout_hold_max_seconds": "Longest hold of the loop by the fan-out, since the start.",
+    "tidegate_fanout_hold_max_seconds": f"Longest hold of the loop by the fan-out {_IN_THE_WINDOW}",
     "tidegate_queue_bytes": "Bytes queued for clients that do not keep up.",
     "tidegate_queue_sends": "Sends queued in the lanes, one per recipient.",
     "tidegate_conflated": "Events that newer ones of their stream replaced for a slow client.",
     "tidegate_gc_pause_seconds": "Pauses of the garbage collector, by generation.",
-    "tidegate_gc_pause_max_seconds": "Longest garbage collection since the last scrape.",
+    "tidegate_gc_pause_max_seconds": f"Longest garbage collection {_IN_THE_WINDOW}",
     "tidegate_sessions": "Engine.IO sessions, including those before their CONNECT.",
     "tidegate_http_connections": "Plain HTTP connections, including polling.",
     "tidegate_tasks": "Unfinished tasks of the event loop.",
     "tidegate_loop_lag_seconds": "Delay of timers in the event loop.",
-    "tidegate_loop_lag_max_seconds": "Longest delay of a timer since the last scrape.",
+    "tidegate_loop_lag_max_seconds": f"Longest delay of a timer {_IN_THE_WINDOW}",
     "tidegate_log_lines_dropped": "Log lines that standard error did not take in time.",
 }
 """Each metric of the gateway and its description."""
@@ -113,9 +122,8 @@ class GatewayMetrics:
         self._closed = self._counter("tidegate_closed", "reason")
         self._handler_errors = self._counter("tidegate_handler_errors")
         self._fanout_s = self._histogram("tidegate_fanout_seconds", _FAST_BUCKETS_S)
-        self._loop_lag_s = self._histogram("tidegate_loop_lag_seconds", _FAST_BUCKETS_S)
-        self._loop_lag_max_s = self._gauge("tidegate_loop_lag_max_seconds")
-        self._largest_lag_s = 0.0
+        self._loop_lag_s = self._histogram("tidegate_loop_lag_seconds", _LAG_BUCKETS_S)
+        self._loop_lag_max_s = Maximum(self._gauge("tidegate_loop_lag_max_seconds"))
         self._gc_pause_s = Histogram(
             "tidegate_gc_pause_seconds",
             OWN_METRICS["tidegate_gc_pause_seconds"],
@@ -123,20 +131,16 @@ class GatewayMetrics:
             buckets=_FAST_BUCKETS_S,
             registry=self.registry,
         )
-        self._gc_pause_max_s = self._gauge("tidegate_gc_pause_max_seconds")
-        self._longest_gc_pause_s = 0.0
+        self._gc_pause_max_s = Maximum(self._gauge("tidegate_gc_pause_max_seconds"))
         self._sessions = self._gauge("tidegate_sessions")
         self._http_connections = self._gauge("tidegate_http_connections")
         self._tasks = self._gauge("tidegate_tasks")
         self._waiting_bytes = self._gauge("tidegate_queue_bytes")
         self._waiting_sends = self._gauge("tidegate_queue_sends")
-        self._longest_hold_s = self._gauge("tidegate_fanout_hold_max_seconds")
+        self._hold_max_s = Maximum(self._gauge("tidegate_fanout_hold_max_seconds"))
         self._conflated_events = self._counter("tidegate_conflated")
-        self._conflated: Callable[[], float] | None = None
-        self._conflated_told = 0.0
         self._log_lines_dropped = self._counter("tidegate_log_lines_dropped")
-        self._dropped: Callable[[], int] | None = None
-        self._dropped_told = 0
+        self._followed: list[Followed] = []
         self._show_zeros()
 
     def client_connected(self) -> None:
@@ -174,7 +178,7 @@ class GatewayMetrics:
     def collected(self, generation: int, seconds: float) -> None:
         """Note a pause of the garbage collector, s."""
         self._gc_pause_s.labels(str(generation)).observe(seconds)
-        self._longest_gc_pause_s = max(self._longest_gc_pause_s, seconds)
+        self._gc_pause_max_s.note(seconds)
 
     def watch_transport(
         self,
@@ -182,7 +186,6 @@ class GatewayMetrics:
         waiting_bytes: Callable[[], float],
         waiting_sends: Callable[[], float],
         conflated: Callable[[], float],
-        longest_hold_s: Callable[[], float],
         sessions: Callable[[], float],
         http_connections: Callable[[], float],
         tasks: Callable[[], float],
@@ -193,7 +196,6 @@ class GatewayMetrics:
             waiting_bytes: bytes queued for clients.
             waiting_sends: sends queued in the lanes.
             conflated: events replaced so far.
-            longest_hold_s: the longest time that the fan-out held the event loop, s.
             sessions: Engine.IO sessions.
             http_connections: plain HTTP connections.
             tasks: unfinished tasks.
@@ -203,12 +205,11 @@ class GatewayMetrics:
         self._tasks.set_function(tasks)
         self._waiting_bytes.set_function(waiting_bytes)
         self._waiting_sends.set_function(waiting_sends)
-        self._longest_hold_s.set_function(longest_hold_s)
-        self._conflated = conflated
+        self._followed.append(Followed(self._conflated_events, conflated))
 
     def watch_log(self, dropped: Callable[[], int]) -> None:
         """Set the function that returns the number of dropped log lines so far."""
-        self._dropped = dropped
+        self._followed.append(Followed(self._log_lines_dropped, dropped))
 
     def set_subscriptions(self, counts: Mapping[Channel, int]) -> None:
         """Set the number of subscriptions of each channel."""
@@ -234,23 +235,22 @@ class GatewayMetrics:
     def loop_lagged(self, seconds: float) -> None:
         """Note the delay of a timer, s."""
         self._loop_lag_s.observe(seconds)
-        self._largest_lag_s = max(self._largest_lag_s, seconds)
+        self._loop_lag_max_s.note(seconds)
+
+    def fanout_held(self, seconds: float) -> None:
+        """Note a hold of the event loop by the fan-out, s."""
+        self._hold_max_s.note(seconds)
+
+    def turn_window(self) -> None:
+        """Begin a new window of the maxima; to be called each ``MAXIMUM_WINDOW_S``."""
+        for maximum in (self._loop_lag_max_s, self._gc_pause_max_s, self._hold_max_s):
+            maximum.turn()
 
     def expose(self) -> bytes:
-        """Return the metrics as text, and reset the maxima of loop lag and pauses."""
-        if self._conflated is not None:
-            conflated = self._conflated()
-            self._conflated_events.inc(conflated - self._conflated_told)
-            self._conflated_told = conflated
-        if self._dropped is not None:
-            dropped = self._dropped()
-            self._log_lines_dropped.inc(dropped - self._dropped_told)
-            self._dropped_told = dropped
-        self._loop_lag_max_s.set(self._largest_lag_s)
-        self._largest_lag_s = 0.0
-        self._gc_pause_max_s.set(self._longest_gc_pause_s)
-        self._longest_gc_pause_s = 0.0
-        return generate_latest(self.registry)
+        """Return the metrics as text. Reading them changes none of them."""
+        for followed in self._followed:
+            followed.catch_up()
+        return generate_latest(WithoutCreated(self.registry))
 
     def _show_zeros(self) -> None:
         """Create every series, so that an event that has not happened reads 0."""

@@ -50,41 +50,56 @@ def plan(
     publication: Publication,
     streams: Streams,
     *,
-    ts_us: int,
+    now_ns: int,
     timestamp: str,
     key: bytes,
-    now_ns: int,
 ) -> list[Delivery]:
     """Number a publication once, and return the frames that it becomes, in order.
 
     Args:
         publication: a valid one.
         streams: gives the numbers.
-        ts_us: now, µs of the monotonic clock.
+        now_ns: now, monotonic ns.
         timestamp: now, on the wall clock.
         key: for the public form's ids.
-        now_ns: now, ns, for the retention of a user's counter.
     """
-    stamps: dict[str, Any] = {"ts": ts_us, "timestamp": timestamp}
+    stamps: dict[str, Any] = {"ts": now_ns // 1_000, "timestamp": timestamp}
     if publication.src_ts is not None:
         stamps["srcTs"] = publication.src_ts
     if publication.client_id is not None:
         payload = _stamped(publication.data, {}, stamps)
         return [Delivery(publication.event, payload, client_id=publication.client_id)]
     audience, rule = publication.row.audience, publication.row.stream
+    if audience is _SYMBOL_ROOMS:
+        return [_to_symbol_rooms(publication, streams, stamps, now_ns)]
     if audience is _OWNER_AND_PUBLIC and publication.rooms:
         return _to_owner_and_public(publication, streams, stamps, key, now_ns)
     if rule.by:
         stream = f"{rule.kind}:{publication.data[rule.by]}"
-        return [_in_stream(publication, stream, streams, stamps)]
+        return [_in_stream(publication, stream, streams, stamps, now_ns)]
     if publication.user_id is not None:
         return [_to_user(publication, publication.user_id, streams, stamps, now_ns)]
     (room,) = publication.rooms
-    return [_in_stream(publication, rule.kind or room_stream(room), streams, stamps)]
+    return [_in_stream(publication, rule.kind or room_stream(room), streams, stamps, now_ns)]
 
 
 _SYMBOL_ROOMS: Final = Audience.SYMBOL_ROOMS
 _OWNER_AND_PUBLIC: Final = Audience.OWNER_AND_PUBLIC
+
+
+def _to_symbol_rooms(
+    publication: Publication, streams: Streams, stamps: dict[str, Any], now_ns: int
+) -> Delivery:
+    symbol, channel = publication.data["symbol"], publication.row.channel
+    stream = f"{publication.row.stream.kind}:{symbol}"
+    seq = streams.next(stream, now_ns)
+    return Delivery(
+        publication.event,
+        _stamped(publication.data, {"seq": seq, "prevSeq": seq - 1}, stamps),
+        rooms=(channel, symbol_room(symbol, channel)),
+        stream=stream,
+        seq=seq,
+    )
 
 
 def _to_owner_and_public(
@@ -95,7 +110,7 @@ def _to_owner_and_public(
     if row.subject is None:
         raise ValueError(f"{event} has no subject, so it has no public form")
     stream = row.stream.kind
-    seq = streams.next(stream)
+    seq = streams.next(stream, now_ns)
     public = Delivery(
         event,
         _stamped(public_form(row.subject, publication.data, key=key), {"seq": seq}, stamps),
@@ -106,7 +121,7 @@ def _to_owner_and_public(
     )
     if user_id is None:
         return [public]
-    user_seq = streams.next_user(user_id, now_ns)
+    user_seq = streams.next(user_stream(user_id), now_ns)
     owner = Delivery(
         event,
         _stamped(publication.data, {"seq": seq, "userSeq": user_seq}, stamps),
@@ -119,18 +134,17 @@ def _to_owner_and_public(
 
 
 def _in_stream(
-    publication: Publication, stream: str, streams: Streams, stamps: dict[str, Any]
+    publication: Publication,
+    stream: str,
+    streams: Streams,
+    stamps: dict[str, Any],
+    now_ns: int,
 ) -> Delivery:
-    seq = streams.next(stream)
-    numbers, rooms = {"seq": seq}, publication.rooms
-    if publication.row.audience is _SYMBOL_ROOMS:
-        symbol, channel = publication.data["symbol"], publication.row.channel
-        numbers["prevSeq"] = seq - 1
-        rooms = (channel, symbol_room(symbol, channel))
+    seq = streams.next(stream, now_ns)
     return Delivery(
         publication.event,
-        _stamped(publication.data, numbers, stamps),
-        rooms=rooms,
+        _stamped(publication.data, {"seq": seq}, stamps),
+        rooms=publication.rooms,
         user_id=publication.user_id,
         stream=stream,
         seq=seq,
@@ -144,12 +158,13 @@ def _to_user(
     stamps: dict[str, Any],
     now_ns: int,
 ) -> Delivery:
-    user_seq = streams.next_user(user_id, now_ns)
+    stream = user_stream(user_id)
+    user_seq = streams.next(stream, now_ns)
     return Delivery(
         publication.event,
         _stamped(publication.data, {"userSeq": user_seq}, stamps),
         user_id=user_id,
-        stream=user_stream(user_id),
+        stream=stream,
         user_seq=user_seq,
     )
 

@@ -2,96 +2,191 @@
 
 from __future__ import annotations
 
-from gateway.channels import SubscriptionRequest, streams_of
-from gateway.contract import USER_RETENTION_SECONDS, user_stream
+from collections.abc import Iterable, Iterator
+from typing import Final
 
-_RETENTION_NS = round(USER_RETENTION_SECONDS * 1e9)
+from gateway.channels import SubscriptionRequest, rooms_of, streams_of_room, symbol_channel_of
+from gateway.contract import CHANNELS, USER_RETENTION_SECONDS, user_stream
+from gateway.retention import Retention
+
+_RETENTION_NS: Final = round(USER_RETENTION_SECONDS * 1e9)
+_MOST_STREAMS: Final = 200_000  # about 60 MB
+_LOOKS_A_SWEEP: Final = 5_000  # 2 to 3 ms
+_LOOKS_FOR_ROOM: Final = 16
+
+
+class _Numbered:
+    """The last number of a stream, and when it was given."""
+
+    __slots__ = ("last", "used_ns")
+
+    def __init__(self) -> None:
+        self.last = 0
+        self.used_ns = 0
 
 
 class Streams:
     """The last number of every stream, of rooms and of users.
 
-    A user's counter is kept while the user is connected. After the last connection or the last
-    publication, whichever is later, it is kept for the retention.
+    A stream is kept while a client is in a room that delivers it. Afterwards it is kept for the
+    retention, from the last client's leaving or the last publication, whichever is later. A
+    model session has no room: it is kept for the retention after its last event.
+
+    Above ``most`` streams, the one that has been silent longest is forgotten early, unless a
+    client is in the room of its own.
 
     Args:
         epoch: random for each process. Numbers compare only within an epoch.
-        retention_ns: how long an idle user's counter is kept, ns.
+        retention_ns: how long a stream that nobody receives is kept, ns.
+        most: how many streams are kept.
     """
 
-    def __init__(self, epoch: str, retention_ns: int = _RETENTION_NS) -> None:
+    def __init__(
+        self, epoch: str, retention_ns: int = _RETENTION_NS, most: int = _MOST_STREAMS
+    ) -> None:
         self.epoch = epoch
+        self._forgotten_early = 0
+        self._most = most
+        self._streams: dict[str, _Numbered] = {}
+        self._of_symbols: dict[str, dict[str, _Numbered]] = {
+            row.name.value: {} for row in CHANNELS.values() if row.takes_symbols
+        }
         self._retention_ns = retention_ns
-        self._last: dict[str, int] = {}
-        self._last_user: dict[str, int] = {}
-        self._holders: dict[str, int] = {}
-        self._idle_since_ns: dict[str, int] = {}  # longest idle first
+        self._retention = Retention(retention_ns)
+        self._members: dict[str, int] = {}
+        self._left_ns: dict[str, int] = {}  # when the last client left, by channel with symbols
 
-    def next(self, stream: str) -> int:
-        """Return a stream's next number, which is given from then on."""
-        number = self._last.get(stream, 0) + 1
-        self._last[stream] = number
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def next(self, stream: str, now_ns: int) -> int:
+        """Return a stream's next number, which is given from then on.
+
+        Args:
+            stream: its id; a user's is ``user:ID``.
+            now_ns: the time, monotonic ns.
+        """
+        numbered = self._streams.get(stream)
+        if numbered is None:
+            numbered = self._begin(stream, now_ns)
+        numbered.last = number = numbered.last + 1
+        numbered.used_ns = now_ns
         return number
 
     def last(self, stream: str) -> int:
         """Return a stream's last number, 0 when it has none."""
-        return self._last.get(stream, 0)
-
-    def next_user(self, user_id: str, now_ns: int) -> int:
-        """Return the next number of a user's stream, whether the user is connected or not.
-
-        Args:
-            user_id: the user.
-            now_ns: now, ns; the retention of an idle user starts here.
-        """
-        number = self._last_user.get(user_id, 0) + 1
-        self._last_user[user_id] = number
-        if user_id not in self._holders:
-            self._idle(user_id, now_ns)
-        return number
+        numbered = self._streams.get(stream)
+        return 0 if numbered is None else numbered.last
 
     def last_user(self, user_id: str) -> int:
         """Return the last number of a user's stream, 0 when it has none."""
-        return self._last_user.get(user_id, 0)
+        return self.last(user_stream(user_id))
 
-    def hold(self, user_id: str) -> None:
-        """Keep a user's counter for one more connection, which must ``release`` it."""
-        self._idle_since_ns.pop(user_id, None)
-        self._holders[user_id] = self._holders.get(user_id, 0) + 1
+    def hold(self, rooms: Iterable[str]) -> None:
+        """Note that a client has entered rooms; it must ``release`` them."""
+        for room in rooms:
+            self._members[room] = self._members.get(room, 0) + 1
 
-    def release(self, user_id: str, now_ns: int) -> None:
-        """Stop keeping a user's counter for one connection, which has ended.
+    def release(self, rooms: Iterable[str], now_ns: int) -> None:
+        """Note that a client has left rooms that it held.
 
         Raises:
-            KeyError: the user holds no connection.
+            KeyError: no client holds one of them.
         """
-        self._holders[user_id] -= 1
-        if self._holders[user_id] == 0:
-            del self._holders[user_id]
-            if user_id in self._last_user:
-                self._idle(user_id, now_ns)
+        for room in rooms:
+            self._members[room] -= 1
+            if not self._members[room]:
+                del self._members[room]
+                self._emptied(room, now_ns)
 
-    def sweep(self, now_ns: int) -> None:
-        """Forget the counters of users whose retention has passed."""
-        while self._idle_since_ns:
-            user_id, since_ns = next(iter(self._idle_since_ns.items()))
-            if since_ns + self._retention_ns > now_ns:
-                return
-            del self._idle_since_ns[user_id], self._last_user[user_id]
+    def held_rooms(self) -> int:
+        """Return how many rooms clients hold."""
+        return len(self._members)
 
-    def user_count(self) -> int:
-        """Return how many users have a counter or hold one."""
-        return len(self._last_user.keys() | self._holders.keys())
+    def sweep(self, now_ns: int) -> int:
+        """Forget streams whose retention has passed.
+
+        Returns:
+            How many streams ``most`` has cost their retention since the last sweep.
+        """
+        for stream in self._retention.take_due(now_ns, _LOOKS_A_SWEEP):
+            due_ns = self._due_ns(stream, now_ns)
+            if due_ns > now_ns:
+                self._retention.add(stream, due_ns)
+            else:
+                self._forget(stream)
+        early, self._forgotten_early = self._forgotten_early, 0
+        return early
 
     def marks(self, request: SubscriptionRequest) -> dict[str, int]:
         """Return ``at`` of a subscription: the last number of each of its streams."""
-        return {stream: self.last(stream) for stream in streams_of(request, self._last)}
+        marks: dict[str, int] = {}
+        for room in request.rooms:
+            of_symbols = self._of_symbols.get(room, {})
+            marks |= {stream: numbered.last for stream, numbered in of_symbols.items()}
+            marks |= {stream: self.last(stream) for stream in streams_of_room(room)}
+        return marks
 
-    def snapshot(self) -> dict[str, int]:
-        """Return the last number of every stream; a user's stream is named ``user:ID``."""
-        users = {user_stream(user_id): last for user_id, last in self._last_user.items()}
-        return self._last | users
+    def pages(self, size: int) -> Iterator[dict[str, int]]:
+        """Yield the last number of every stream; a user's stream is named ``user:ID``.
 
-    def _idle(self, user_id: str, now_ns: int) -> None:
-        self._idle_since_ns.pop(user_id, None)
-        self._idle_since_ns[user_id] = now_ns
+        A stream that begins meanwhile is on no page, nor is one that is forgotten meanwhile.
+
+        Args:
+            size: streams a page.
+        """
+        names = list(self._streams)
+        for start in range(0, len(names), size):
+            yield {
+                name: numbered.last
+                for name in names[start : start + size]
+                if (numbered := self._streams.get(name)) is not None
+            }
+
+    def _begin(self, stream: str, now_ns: int) -> _Numbered:
+        if len(self._streams) >= self._most:
+            self._make_room(now_ns)
+        numbered = self._streams[stream] = _Numbered()
+        self._retention.add(stream, now_ns + self._retention_ns)
+        channel = symbol_channel_of(stream)
+        if channel is not None:
+            self._of_symbols[channel][stream] = numbered
+        return numbered
+
+    def _make_room(self, now_ns: int) -> None:
+        """Forget the stream that has been silent longest, if a few looks find one."""
+        for _ in range(_LOOKS_FOR_ROOM):
+            stream, slot_ends_ns = self._retention.take_first()
+            due_ns = self._streams[stream].used_ns + self._retention_ns
+            if any(room in self._members for room in rooms_of(stream)[-1:]):
+                self._retention.add(stream, now_ns + self._retention_ns)
+            elif due_ns >= slot_ends_ns:
+                self._retention.add(stream, due_ns)  # it has been used since
+            else:
+                self._forget(stream)
+                self._forgotten_early += due_ns > now_ns
+                return
+
+    def _due_ns(self, stream: str, now_ns: int) -> int:
+        """Return when a stream may be forgotten, or looked at again if it has clients."""
+        rooms = rooms_of(stream)
+        if any(room in self._members for room in rooms):
+            return now_ns + max(1, self._retention_ns)
+        used_ns = self._streams[stream].used_ns
+        left_ns = max((self._left_ns.get(room, 0) for room in rooms), default=0)
+        return max(used_ns, left_ns) + self._retention_ns
+
+    def _emptied(self, room: str, now_ns: int) -> None:
+        """Start the retention of a room's streams: its last client has left."""
+        if room in self._of_symbols:
+            self._left_ns[room] = now_ns
+        for stream in streams_of_room(room):
+            numbered = self._streams.get(stream)
+            if numbered is not None:
+                numbered.used_ns = now_ns
+
+    def _forget(self, stream: str) -> None:
+        del self._streams[stream]
+        channel = symbol_channel_of(stream)
+        if channel is not None:
+            del self._of_symbols[channel][stream]

@@ -79,9 +79,11 @@ class Subscriptions:
         self._let_go(left)
         return left
 
-    def drop(self, sid: str) -> None:
-        """Forget a client that has disconnected."""
-        self._let_go(self._rooms.pop(sid, ()))
+    def drop(self, sid: str) -> tuple[str, ...]:
+        """Forget a client that has disconnected, and return the rooms that it had."""
+        left = self._rooms.pop(sid, ())
+        self._let_go(left)
+        return left
 
     def of(self, sid: str) -> tuple[str, ...]:
         """Return a client's rooms, in the order of its subscriptions."""

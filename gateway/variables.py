@@ -184,7 +184,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     seconds(
         "USER_RETENTION_SECONDS",
         contract.USER_RETENTION_SECONDS,
-        "a user's counter and limit are kept this long after the last connection",
+        "a user's counter and limit, and a stream, are kept this long after the last client",
         least=0,
     ),
     Setting(

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -18,6 +20,8 @@ from urllib.request import ProxyHandler, Request, build_opener
 from gateway.contract import METRICS_PATH, STREAMS_PATH
 
 MAX_ANSWER_BYTES = 16 * 1_048_576
+_UPPER_END: Final = re.compile(r'\ble="([^"]*)"')
+_BUCKET: Final = "_bucket"
 _LOWEST_PORT: Final = 10_240
 _EPHEMERAL: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _PORT_ATTEMPTS: Final = 200
@@ -100,6 +104,8 @@ def fetch_metrics(url: str, *, timeout_s: float) -> dict[str, float]:
 def parse_metrics(text: str) -> dict[str, float]:
     """Return the samples of a Prometheus page by name, summed over labels.
 
+    A bucket of a histogram keeps its upper end: ``name_bucket{le="0.1"}``.
+
     The text format: ``name{label="value",…} number [timestamp]``; ``#`` begins a comment.
     """
     found: dict[str, float] = {}
@@ -115,9 +121,37 @@ def parse_metrics(text: str) -> dict[str, float]:
     return found
 
 
+def largest_since(
+    before: Mapping[str, float], after: Mapping[str, float], histogram: str
+) -> float | None:
+    """Return the upper end of the highest bucket in which something was observed between readings.
+
+    Args:
+        before: the earlier reading, as ``parse_metrics`` returns it.
+        after: the later one.
+        histogram: the histogram's name.
+
+    Returns:
+        0 when nothing was observed; infinity above the last end; None when the readings do not
+        tell, because one has no histogram or the process has restarted.
+    """
+    start = f'{histogram}{_BUCKET}{{le="'
+    grown = {
+        float(name.removeprefix(start).removesuffix('"}')): count - before[name]
+        for name, count in after.items()
+        if name.startswith(start) and name in before
+    }
+    if not grown or min(grown.values()) < 0:
+        return None
+    whole = max(grown.values())  # buckets are cumulative
+    return min(upper for upper, growth in grown.items() if growth == whole) if whole else 0.0
+
+
 def _split_sample(line: str) -> tuple[str, str]:
     name, brace, rest = line.partition("{")
     if brace:
-        return name.strip(), rest.rpartition("}")[2]
+        labels, _, value = rest.rpartition("}")
+        upper_end = _UPPER_END.search(labels) if name.endswith(_BUCKET) else None
+        return (f'{name}{{le="{upper_end[1]}"}}' if upper_end else name.strip()), value
     name, _, rest = line.partition(" ")
     return name, rest

@@ -332,7 +332,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
             "loop_lag_ns",
             "int64",
             "ns",
-            "worst loop lag of the second",
+            "worst loop lag of the second, or the end of its bucket",
             "without /metrics",
         ),
         Column("sessions", "int64", "", "Engine.IO sessions", "without /metrics"),
@@ -342,7 +342,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
             "gc_pause_max_ns",
             "int64",
             "ns",
-            "longest garbage collection of the second",
+            "longest garbage collection of the second, or the end of its bucket",
             "without /metrics",
         ),
         Column(

@@ -11,6 +11,7 @@ from typing import Final
 from gateway.client_address import is_within, parse_address
 from gateway.limits.quota import Quota
 from gateway.limits.rolling_window import RollingWindow
+from gateway.retention import Retention
 from gateway.settings import Settings
 
 _MINUTE_S: Final = 60.0
@@ -18,6 +19,7 @@ _NS_PER_S: Final = 1e9
 _RETRY_WHEN_FULL_S: Final = 5.0  # a guess: the end of a session cannot be foreseen
 _IPV6_PREFIX: Final = 64  # the prefix length of one customer
 _ADDRESSES_READ: Final = 4_096  # cached addresses
+_LOOKS_A_SWEEP: Final = 2_000  # 1 ms
 
 
 class AddressLimit(StrEnum):
@@ -52,6 +54,7 @@ class AddressAdmission:
         self._at_once = settings.max_connections_per_address
         self._exempt = settings.address_limit_exempt
         self._windows: dict[str, RollingWindow] = {}
+        self._retention = Retention(self._quota.window_ns)
         self._open: dict[str, int] = {}
         self._key = lru_cache(maxsize=_ADDRESSES_READ)(self._find_key)
 
@@ -72,6 +75,7 @@ class AddressAdmission:
         window = self._windows.get(key)
         if window is None:
             window = self._windows[key] = RollingWindow(*self._quota)
+            self._retention.add(key, now_ns + self._quota.window_ns)
         wait_ns = window.admit(now_ns)
         if wait_ns:
             return AddressRefusal(AddressLimit.CONNECTS_PER_MINUTE, wait_ns / _NS_PER_S)
@@ -93,8 +97,12 @@ class AddressAdmission:
 
     def sweep(self, now_ns: int) -> None:
         """Forget addresses that opened no session within the last minute."""
-        for key in [k for k, window in self._windows.items() if window.empty_at(now_ns)]:
-            del self._windows[key]
+        for key in self._retention.take_due(now_ns, _LOOKS_A_SWEEP):
+            due_ns = self._windows[key].empty_from_ns()
+            if due_ns > now_ns:
+                self._retention.add(key, due_ns)
+            else:
+                del self._windows[key]
 
     def _find_key(self, address: str) -> str | None:
         """Return the key that an address is counted by, ``None`` if it is exempt."""

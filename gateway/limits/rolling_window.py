@@ -57,10 +57,12 @@ class RollingWindow:
         times_ns[(self._head + self._count) % len(times_ns)] = now_ns
         self._count += 1
 
-    def empty_at(self, now_ns: int) -> bool:
-        """Return whether the window has no admitted event."""
-        self._forget(now_ns)
-        return self._count == 0
+    def empty_from_ns(self) -> int:
+        """Return when the last admitted event leaves the window, 0 if there is none."""
+        times_ns = self._times_ns
+        if times_ns is None or not self._count:
+            return 0
+        return times_ns[(self._head + self._count - 1) % len(times_ns)] + self._window_ns
 
     def _forget(self, now_ns: int) -> None:
         times_ns = self._times_ns

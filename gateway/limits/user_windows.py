@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gateway.limits.quota import Quota
 from gateway.limits.rolling_window import RollingWindow
+from gateway.retention import Retention
+
+_LOOKS_A_SWEEP: Final = 2_000  # 1 ms
 
 
 class UserWindows:
@@ -18,20 +23,22 @@ class UserWindows:
     def __init__(self, quota: Quota, retention_ns: int) -> None:
         self._quota = quota
         self._retention_ns = retention_ns
+        self._retention = Retention(retention_ns)
         self._windows: dict[str, RollingWindow] = {}
         self._holders: dict[str, int] = {}
-        self._idle_since_ns: dict[str, int] = {}  # longest idle first
+        self._idle_since_ns: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._windows)
 
-    def acquire(self, user_id: str) -> RollingWindow:
+    def acquire(self, user_id: str, now_ns: int) -> RollingWindow:
         """Return a user's window for a new connection. ``release`` must be called at its end."""
         self._idle_since_ns.pop(user_id, None)
         self._holders[user_id] = self._holders.get(user_id, 0) + 1
         window = self._windows.get(user_id)
         if window is None:
             window = self._windows[user_id] = RollingWindow(*self._quota)
+            self._retention.add(user_id, now_ns + self._retention_ns)
         return window
 
     def release(self, user_id: str, now_ns: int) -> None:
@@ -47,11 +54,10 @@ class UserWindows:
 
     def sweep(self, now_ns: int) -> None:
         """Forget users after the retention, if their window is empty."""
-        past: list[str] = []
-        for user_id, since_ns in self._idle_since_ns.items():
-            if since_ns + self._retention_ns > now_ns:
-                break
-            if self._windows[user_id].empty_at(now_ns):
-                past.append(user_id)
-        for user_id in past:
-            del self._idle_since_ns[user_id], self._windows[user_id]
+        for user_id in self._retention.take_due(now_ns, _LOOKS_A_SWEEP):
+            since_ns = self._idle_since_ns.get(user_id, now_ns + 1)
+            due_ns = max(since_ns + self._retention_ns, self._windows[user_id].empty_from_ns())
+            if due_ns > now_ns:
+                self._retention.add(user_id, due_ns)
+            else:
+                del self._idle_since_ns[user_id], self._windows[user_id]

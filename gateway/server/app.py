@@ -130,7 +130,7 @@ class Gateway:
             user_windows=UserWindows(quotas.by_limit[LimitName.USER], retention_ns),
             addresses=addresses,
             streams=streams,
-            expiries=ExpiryWheel(self.clock.unix_s()),
+            expiries=ExpiryWheel(),
             limits=enforced_limits(settings, quotas),
             faults=self._faults,
         )
@@ -162,7 +162,6 @@ class Gateway:
             waiting_bytes=lambda: engine.waiting_bytes,
             waiting_sends=lambda: sum(fanout.waiting),
             conflated=lambda: engine.counts.conflated,
-            longest_hold_s=lambda: fanout.longest_hold_ns / 1e9,
             sessions=lambda: len(engine.sockets),
             http_connections=self._count_http_connections,
             tasks=lambda: len(asyncio.all_tasks()),

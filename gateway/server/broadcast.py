@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
-from gateway.contract import ErrorCode, iso_timestamp, user_room
+from gateway.contract import UNLISTED, ErrorCode, iso_timestamp, user_room
 from gateway.errors import PublicationRejected
 from gateway.metrics import GatewayMetrics
 from gateway.publication import Publication, parse_publication
@@ -23,6 +23,7 @@ _MOST_WAITING_SENDS: Final = 250_000
 """Queued sends of a lane above which a publication is refused. A publication counts once per
 recipient. It is two to three seconds of work."""
 _RETRY_AFTER_S: Final = 1.0
+_CLIENT_ROOM: Final = "a client's id is no room; name the client by clientId"
 
 
 class Broadcaster:
@@ -68,8 +69,10 @@ class Broadcaster:
             For each publication: ``{stream, seq?, userSeq?, ts}``.
 
         Raises:
-            PublicationRejected: 503: a lane is full, and nothing was published.
+            PublicationRejected: nothing was published. 400: a room is named like a client. 503: a
+                lane is full.
         """
+        self._refuse_clients_as_rooms(publications)
         if max(self._transport.fanout.waiting) >= _MOST_WAITING_SENDS:
             raise PublicationRejected(
                 503,
@@ -84,24 +87,36 @@ class Broadcaster:
             )
         return [self._publish(publication) for publication in publications]
 
+    def _refuse_clients_as_rooms(self, publications: Sequence[Publication]) -> None:
+        """Refuse rooms that are clients' ids, by which the transport finds the client."""
+        errors = [
+            {"index": index, "message": _CLIENT_ROOM, "code": ErrorCode.NOT_ALLOWED}
+            for index, publication in enumerate(publications)
+            if publication.row is UNLISTED  # all other events name the rooms of the contract
+            and any(map(self._transport.participants.find, publication.rooms))
+        ]
+        if errors:
+            raise PublicationRejected(400, errors)
+
     def _publish(self, publication: Publication) -> dict[str, Any]:
-        ts_us = self.ts_us()
+        now_ns = self._clock.monotonic_ns()
         deliveries = plan(
             publication,
             self._streams,
-            ts_us=ts_us,
+            now_ns=now_ns,
             timestamp=self.timestamp(),
             key=self._key,
-            now_ns=self._clock.monotonic_ns(),
         )
         for delivery in deliveries:
             self._deliver(delivery)
-        return _receipt(deliveries, ts_us)
+        return _receipt(deliveries, now_ns // 1_000)
 
     def _deliver(self, delivery: Delivery) -> None:
         event = delivery.event
         rooms: str | list[str]
         if delivery.client_id is not None:
+            if self._transport.participants.find(delivery.client_id) is None:
+                return  # a room's name, or the id of a client that has left
             rooms = delivery.client_id
         else:
             rooms = list(delivery.rooms)

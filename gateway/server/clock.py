@@ -41,7 +41,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock for tests, which moves only by ``advance``.
+    """A clock for tests, which moves only by ``advance`` and ``step``.
 
     Args:
         monotonic_ns: the start of the monotonic clock, ns.
@@ -64,6 +64,10 @@ class ManualClock:
     def advance(self, seconds: float) -> None:
         """Move both clocks forward."""
         self._monotonic_ns += round(seconds * 1e9)
+        self._unix_s += seconds
+
+    def step(self, seconds: float) -> None:
+        """Step the wall clock, back if negative. No time passes."""
         self._unix_s += seconds
 
 

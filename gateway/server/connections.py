@@ -87,7 +87,7 @@ class Connections:
                 limiter=limiter,
             )
         )
-        context.streams.hold(identity.user_id)
+        context.streams.hold((user_room(identity.user_id),))
 
     def welcome(self, sid: str) -> None:
         """Send the welcome event to a connected client, and add it to its user's room."""
@@ -127,10 +127,10 @@ class Connections:
         now_ns = context.clock.monotonic_ns()
         user_id = session.identity.user_id
         context.expiries.cancel(sid)
-        context.subscriptions.drop(sid)
+        left = context.subscriptions.drop(sid)
         context.user_connections.remove(sid)
         context.user_windows.release(user_id, now_ns)
-        context.streams.release(user_id, now_ns)
+        context.streams.release((user_room(user_id), *left), now_ns)
         context.metrics.client_closed(
             session.closing_reason or reason, (now_ns - session.connected_at_ns) / 1e9
         )

@@ -15,11 +15,14 @@ from gateway.metrics import GatewayMetrics
 from gateway.server.broadcast import Broadcaster
 from gateway.server.clock import Clock
 from gateway.server.faults import FaultLog
+from gateway.server.log import get_logger
 from gateway.session import Sessions
 from gateway.settings import Settings
 from gateway.streams import Streams
 from gateway.subscriptions import Subscriptions
 from gateway.transport import SocketServer
+
+log = get_logger(__name__)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -57,15 +60,17 @@ class Context:
             user_id: the user.
             former: the limiter of the transport's last client. Its windows go on.
         """
-        window = self.user_windows.acquire(user_id)
+        window = self.user_windows.acquire(user_id, self.clock.monotonic_ns())
         return EventLimiter(self.quotas, window) if former is None else former.of_user(window)
 
     def sweep(self) -> None:
-        """Forget users and addresses whose retention has passed, and sum up faults."""
+        """Forget streams, users and addresses whose retention has passed, and sum up faults."""
         self.faults.sum_up()
         now_ns = self.clock.monotonic_ns()
         self.user_windows.sweep(now_ns)
-        self.streams.sweep(now_ns)
+        early = self.streams.sweep(now_ns)
+        if early:
+            log.warning("too many streams: silent ones were forgotten early", count=early)
         self.addresses.sweep(now_ns)
 
     def connection_entries(self) -> dict[str, int]:
@@ -75,12 +80,13 @@ class Context:
             "subscriptions": len(self.subscriptions),
             "user_connections": len(self.user_connections),
             "expiries": len(self.expiries),
+            "held_rooms": self.streams.held_rooms(),
         }
 
-    def user_entries(self) -> dict[str, int]:
-        """Return the number of entries of each table of users and addresses."""
+    def retained_entries(self) -> dict[str, int]:
+        """Return the number of entries of each table that outlives a connection."""
         return {
             "user_windows": len(self.user_windows),
-            "user_streams": self.streams.user_count(),
+            "streams": len(self.streams),
             "addresses": len(self.addresses),
         }

@@ -176,14 +176,15 @@ class Handlers:
     def _subscribe(self, session: Session, payload: object) -> _Reply:
         request = parse_subscription(payload)
         context = self._context
-        context.subscriptions.join(session.sid, request.rooms)
+        context.streams.hold(context.subscriptions.join(session.sid, request.rooms))
         context.transport.enter_rooms(session.sid, request.rooms)
         return self._subscription_reply(ServerEvent.SUBSCRIBED, request)
 
     def _unsubscribe(self, session: Session, payload: object) -> _Reply:
         request = parse_subscription(payload)
         context = self._context
-        context.subscriptions.leave(session.sid, request.rooms)
+        left = context.subscriptions.leave(session.sid, request.rooms)
+        context.streams.release(left, context.clock.monotonic_ns())
         context.transport.leave_rooms(session.sid, request.rooms)
         return self._subscription_reply(ServerEvent.UNSUBSCRIBED, request)
 

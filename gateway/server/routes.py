@@ -28,9 +28,10 @@ from gateway.publication import parse_publications
 from gateway.server.context import Context
 from gateway.session import Session
 
-_Handler = Callable[[web.Request], Awaitable[web.Response]]
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _PAGE: Final = 100
 _LARGEST_PAGE: Final = 1_000
+_STREAMS_A_PART: Final = 1_000
 _BODY_S: Final = 10.0
 _RETRY_WHILE_DRAINING_S: Final = 5
 _METRICS_CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -168,13 +169,21 @@ class Routes:
             return _json(answer, status=error.status, headers=headers)
         return _json({"accepted": len(receipts), "published": receipts}, status=202)
 
-    async def streams(self, request: web.Request) -> web.Response:
-        """Answer with the last number of every stream."""
+    async def streams(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the last number of every stream, in parts: there may be many."""
         refusal = self._refuse_without(request, Scope.PUBLISH)
         if refusal is not None:
             return refusal
-        context = self._context
-        return _json({"epoch": context.streams.epoch, "streams": context.streams.snapshot()})
+        streams = self._context.streams
+        answer = web.StreamResponse(headers={"Content-Type": "application/json; charset=utf-8"})
+        await answer.prepare(request)
+        part = f'{{"epoch":{strict_json.dumps(streams.epoch)},"streams":{{'
+        for page in streams.pages(_STREAMS_A_PART):
+            await answer.write((part + strict_json.dumps(page)[1:-1]).encode())
+            part = ","
+            await asyncio.sleep(0)  # a write waits for a slow reader alone
+        await answer.write(f"{part.removeprefix(',')}}}}}".encode())
+        return answer
 
     def _refuse_without(self, request: web.Request, scope: Scope) -> web.Response | None:
         token = _bearer(request)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from gateway.contract import ServerEvent
+from gateway.metrics import MAXIMUM_WINDOW_S
 from gateway.server.connections import Connections
 from gateway.server.context import Context
 from gateway.server.log import get_logger
@@ -14,9 +15,10 @@ from gateway.server.log import get_logger
 log = get_logger(__name__)
 
 _LAG_PROBE_S: Final = 0.1
-_EXPIRY_S: Final = 0.1  # cheap: it only reads the wall clock until the next second
-_SWEEP_S: Final = 10.0
+_EXPIRY_S: Final = 0.1  # cheap: it only reads the wall clock until a token is due
+_SWEEP_S: Final = 1.0
 _COLLECT_S: Final = 1.0
+_NS_PER_S: Final = 1e9
 
 
 class Ticks:
@@ -46,6 +48,7 @@ class Ticks:
         self._every(_EXPIRY_S, self._connections.watch_expiries)
         self._every(_SWEEP_S, self._sweep)
         self._every(_COLLECT_S, collect)
+        self._every(MAXIMUM_WINDOW_S, self._context.metrics.turn_window)
         self._tasks.append(asyncio.create_task(self._probe_lag(), name="loop lag"))
 
     async def stop(self) -> None:
@@ -100,8 +103,11 @@ class Ticks:
             due += seconds * (missed + 1)
 
     async def _probe_lag(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop, metrics = asyncio.get_running_loop(), self._context.metrics
+        fanout = self._context.transport.fanout
         while True:
             due = loop.time() + _LAG_PROBE_S
             await asyncio.sleep(_LAG_PROBE_S)
-            self._context.metrics.loop_lagged(max(0.0, loop.time() - due))
+            metrics.loop_lagged(max(0.0, loop.time() - due))
+            metrics.fanout_held(fanout.longest_hold_ns / _NS_PER_S)
+            fanout.longest_hold_ns = 0

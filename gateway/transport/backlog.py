@@ -79,11 +79,15 @@ class Backlog:
             self.lossless_bytes -= len(parcel.frame)
             size += len(parcel.frame)
             taken.append(parcel)
-        while self._latest and (not taken or size < most_bytes):
-            key = next(iter(self._latest))
-            parcel, previous = self._latest.pop(key)
+        gone: list[tuple[object, ...]] = []
+        for key, (parcel, previous) in self._latest.items():
+            if taken and size >= most_bytes:
+                break
+            gone.append(key)
             self.market_bytes -= len(parcel.frame)
             final = parcel.after(previous)
             size += len(final.frame)
             taken.append(final)
+        for key in gone:  # not one by one: finding the first key scans all that were removed
+            del self._latest[key]
         return taken

@@ -53,7 +53,7 @@ class FanOut:
 
     Attributes:
         waiting: queued sends of each lane; a parcel counts once per recipient.
-        longest_hold_ns: the longest time that one slice held the event loop.
+        longest_hold_ns: the longest time that one slice held the event loop; its reader resets it.
     """
 
     def __init__(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from typing import Final
 from urllib.error import HTTPError
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from loadtests.endpoints import fetch_metrics
+from loadtests.endpoints import fetch_metrics, largest_since
 from loadtests.plan.addresses import is_loopback
 
 PROBE_TIMEOUT_S: Final = 0.8
@@ -24,13 +25,17 @@ _METRICS: Final[Mapping[str, tuple[str, int]]] = {
     "clients": ("tidegate_clients", 1),
     "rss_bytes": ("process_resident_memory_bytes", 1),
     "messages_out": ("tidegate_messages_out_total", 1),
-    "loop_lag_ns": ("tidegate_loop_lag_max_seconds", _NS_PER_S),
     "sessions": ("tidegate_sessions", 1),
     "queue_bytes": ("tidegate_queue_bytes", 1),
     "tasks": ("tidegate_tasks", 1),
-    "gc_pause_max_ns": ("tidegate_gc_pause_max_seconds", _NS_PER_S),
 }
 """Column of ``server`` → metric, and the factor from its unit to the column's."""
+_LARGEST: Final[Mapping[str, tuple[str, str]]] = {
+    "loop_lag_ns": ("tidegate_loop_lag_max_seconds", "tidegate_loop_lag_seconds"),
+    "gc_pause_max_ns": ("tidegate_gc_pause_max_seconds", "tidegate_gc_pause_seconds"),
+}
+"""Column of ``server`` → the gateway's maximum, which is that of more than a second, and the
+histogram of the same values, whose growth tells the second's."""
 _FDS: Final = "process_open_fds"
 _HTTP: Final = "tidegate_http_connections"
 
@@ -55,6 +60,7 @@ class ServerProbe:
         self._gap_until_ns: int | None = None
         self._process: psutil.Process | None = None
         self._threads: tuple[int, int] | None = None
+        self._metrics: Mapping[str, float] = {}
         if pid is None:
             self.unmeasured.add("server CPU and private memory: not our process")
         else:
@@ -113,6 +119,14 @@ class ServerProbe:
                 found[column] = int(metrics[name] * factor)
             else:
                 self.unmeasured.add(f"server {column}: not in /metrics")
+        for column, (maximum, histogram) in _LARGEST.items():
+            if maximum in metrics:
+                of_second = largest_since(self._metrics, metrics, histogram)
+                largest_s = min(metrics[maximum], inf if of_second is None else of_second)
+                found[column] = int(largest_s * _NS_PER_S)
+            else:
+                self.unmeasured.add(f"server {column}: not in /metrics")
+        self._metrics = metrics
         if _FDS in metrics:
             # Taken at the same moment as the count of clients, unlike the kernel's. Without the
             # descriptors of plain HTTP, which a publisher opens and closes as it needs.

@@ -228,9 +228,11 @@ def test_the_longest_pause_is_the_highest_bucket_that_grew_meanwhile() -> None:
 
     before = buckets(0, 5, 5, 5) | buckets(2, 0, 0, 1)
     after = buckets(0, 9, 9, 9) | buckets(2, 0, 2, 3) | {"tidegate_loop_lag_max_seconds": 0.004}
-    rows = own_metrics.explain(before, after)
+    rows = own_metrics.explain(before, [before, after])
     assert rows == {"loop_lag_ms": 4.0, "fanout_hold_ms": None, "gc_pause_ms": 50.0}
-    assert own_metrics.explain(after, after)["gc_pause_ms"] is None
+    assert own_metrics.explain(after, [after])["gc_pause_ms"] is None
+    known = {"tidegate_gc_pause_max_seconds": 0.02}
+    assert own_metrics.explain(before, [before | known, after])["gc_pause_ms"] == 20.0
 
 
 # Peers

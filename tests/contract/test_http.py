@@ -196,5 +196,25 @@ def test_the_streams_route_returns_the_last_number_of_each(
     assert streams[f"user:{user}"] == 1
 
 
+def test_the_streams_route_lists_more_streams_than_it_writes_at_once(
+    connect: Connect, start_gateway: StartGateway
+) -> None:
+    gateway = start_gateway()
+    token = gateway.token("u", scope="publish")
+    assert gateway.get("/api/v1/streams", token=token).json["streams"] == {}
+    for first in range(0, 3_000, 1_000):
+        items = [
+            {"userId": "al", "event": "llm:stream:start", "data": {"sessionId": f"s{number}"}}
+            for number in range(first, first + 1_000)
+        ]
+        gateway.publish(*items)
+    client = connect(target=gateway)
+    answer = gateway.get("/api/v1/streams", token=token).json
+    assert answer["epoch"] == client.welcome["epoch"]
+    assert answer["streams"] == {f"llm:s{number}": 1 for number in range(3_000)}
+    head = gateway.request("HEAD", "/api/v1/streams", token=token)
+    assert (head.status, head.text) == (200, "")
+
+
 def test_an_unknown_path_is_not_found(gateway: Target) -> None:
     assert gateway.get("/api/v1/nothing").status == 404

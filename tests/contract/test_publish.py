@@ -53,6 +53,33 @@ def test_an_unknown_target_is_accepted_and_reaches_nobody(
     assert offer(gateway, {**target, "event": "note", "data": {}}).status == 202
 
 
+@pytest.mark.parametrize("named", ["room", "rooms"])
+def test_a_room_that_is_named_like_a_client_is_refused(
+    connect: Connect, gateway: Target, named: str
+) -> None:
+    client = connect()
+    room: object = client.sid if named == "room" else [client.sid]
+    answer = offer(gateway, [NOTE, {"event": "note", "data": {}, named: room}])
+    assert answer.status == 400
+    (error,) = answer.json["errors"]
+    assert (error["index"], error["code"]) == (1, "NOT_ALLOWED")
+    assert client.received("note") == []
+    streams = gateway.get("/api/v1/streams", token=gateway.token("feed", scope="publish"))
+    assert f"room:{client.sid}" not in streams.json["streams"]
+
+
+@pytest.mark.parametrize("room", ["trading", "market-data:PUB", "user:{user}"])
+def test_a_client_id_that_is_a_room_s_name_reaches_nobody(
+    connect: Connect, gateway: Target, room: str
+) -> None:
+    client = connect()
+    client.call("subscribe", {"channel": "trading"})
+    client.call("subscribe", {"channel": "market-data", "symbols": ["PUB"]})
+    named = room.format(user=client.welcome["userId"])
+    assert offer(gateway, {"clientId": named, "event": "note", "data": {}}).status == 202
+    assert client.received("note") == []
+
+
 def test_a_custom_event_name_is_accepted(gateway: Target) -> None:
     assert offer(gateway, {**NOTE, "event": "my:very-own.event"}).status == 202
 

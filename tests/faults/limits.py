@@ -26,8 +26,10 @@ def enforce(gateway: Gateway, *, limit: int | None = None, window_s: float | Non
     quotas = EventQuotas.of(kept)
 
     def around(_limiter_for: Callable[..., EventLimiter]) -> Callable[..., EventLimiter]:
-        def limiter_for(context: Context, user_id: str) -> EventLimiter:
-            return EventLimiter(quotas, context.user_windows.acquire(user_id))
+        def limiter_for(
+            context: Context, user_id: str, _former: EventLimiter | None = None
+        ) -> EventLimiter:
+            return EventLimiter(quotas, context.user_windows.acquire(user_id, 0))
 
         return limiter_for
 
@@ -39,8 +41,8 @@ def reset(gateway: Gateway) -> None:
     quota = gateway.context.quotas.by_limit[LimitName.USER]
 
     def around(acquire: Callable[..., RollingWindow]) -> Callable[..., RollingWindow]:
-        def acquire_new(user_id: str) -> RollingWindow:
-            acquire(user_id)
+        def acquire_new(user_id: str, now_ns: int) -> RollingWindow:
+            acquire(user_id, now_ns)
             return RollingWindow(*quota)
 
         return acquire_new

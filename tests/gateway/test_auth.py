@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import string
 from collections.abc import Callable
 from typing import Any
 
@@ -311,6 +312,24 @@ def test_headers_of_one_key_are_remembered_up_to_a_bound(
         pytest.param(
             {"b64": False, "crit": ["b64"]}, ErrorCode.AUTH_FAILED, id="a payload as it is, crit"
         ),
+        pytest.param({"crit": []}, ErrorCode.AUTH_FAILED, id="no extension"),
+        pytest.param({"b64": True}, ErrorCode.AUTH_FAILED, id="a payload in base64, said"),
+        pytest.param({"zip": "DEF"}, ErrorCode.AUTH_FAILED, id="a deflated payload"),
+        pytest.param({"enc": "A256GCM"}, ErrorCode.AUTH_FAILED, id="an encrypted payload"),
+        pytest.param({"zip": None}, ErrorCode.AUTH_FAILED, id="zip null"),
+        pytest.param({"typ": "JWT"}, None, id="typ JWT"),
+        pytest.param({"typ": "jwt"}, None, id="typ jwt"),
+        pytest.param({"typ": "at+jwt"}, None, id="an access token"),
+        pytest.param({"typ": "AT+JWT"}, None, id="an access token in capitals"),
+        pytest.param({"typ": "application/at+jwt"}, None, id="an access token's media type"),
+        pytest.param({"typ": "JWE"}, ErrorCode.AUTH_FAILED, id="typ JWE"),
+        pytest.param({"typ": "JOSE"}, ErrorCode.AUTH_FAILED, id="typ JOSE"),
+        pytest.param({"typ": "logout+jwt"}, ErrorCode.AUTH_FAILED, id="a token to log out"),
+        pytest.param({"typ": "secevent+jwt"}, ErrorCode.AUTH_FAILED, id="a security event"),
+        pytest.param({"typ": ""}, ErrorCode.AUTH_FAILED, id="typ empty"),
+        pytest.param({"typ": None}, ErrorCode.AUTH_FAILED, id="typ null"),
+        pytest.param({"typ": ["JWT"]}, ErrorCode.AUTH_FAILED, id="typ as list"),
+        pytest.param({"alg": ["HS256"]}, ErrorCode.AUTH_FAILED, id="alg as list"),
         pytest.param({"alg": "none"}, ErrorCode.AUTH_FAILED, id="no algorithm"),
         pytest.param({"alg": "HS512"}, ErrorCode.AUTH_FAILED, id="another algorithm"),
     ],
@@ -330,7 +349,72 @@ def test_a_header_is_judged_alike_each_time(
     signature = base64.urlsafe_b64encode(hmac.digest(secret, signed, "sha256")).rstrip(b"=")
     token = (signed + b"." + signature).decode()
     assert [code_of(authenticator, token) for _ in range(3)] == [code] * 3
-    assert bool(authenticator._known) is (fields.keys() == {"kid"} and code is None)
+    assert bool(authenticator._known) is (code is None)
+
+
+def bend_segment(position: int, bend: Callable[[str], str]) -> Callable[[str], str]:
+    """Return a function that bends one segment of a token: header, payload or signature."""
+
+    def bent(token: str) -> str:
+        segments = token.split(".")
+        segments[position] = bend(segments[position])
+        return ".".join(segments)
+
+    return bent
+
+
+ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+
+
+def set_trailing_bit(segment: str) -> str:
+    """Return a segment whose last character has a bit that belongs to no byte."""
+    assert len(segment) % 4 in (2, 3), "no bit is left over"
+    return segment[:-1] + ALPHABET[ALPHABET.index(segment[-1]) | 1]
+
+
+@pytest.mark.parametrize("position", [0, 1, 2], ids=["header", "payload", "signature"])
+@pytest.mark.parametrize("is_known", [False, True], ids=["first", "header known"])
+@pytest.mark.parametrize(
+    "bend",
+    [
+        pytest.param(lambda segment: segment + "=" * (-len(segment) % 4), id="padding"),
+        pytest.param(lambda segment: segment + "\n", id="newline"),
+        pytest.param(lambda segment: " " + segment, id="blank"),
+        pytest.param(lambda segment: segment[:2] + "\t" + segment[2:], id="tab inside"),
+        pytest.param(lambda segment: segment[:3] + "=" + segment[3:], id="padding inside"),
+        pytest.param(lambda segment: segment.replace("_", "/").replace("-", "+"), id="base64"),
+        pytest.param(set_trailing_bit, id="trailing bit"),
+    ],
+)
+def test_a_token_has_one_spelling(
+    authenticator: Authenticator,
+    make_settings: MakeSettings,
+    bend: Callable[[str], str],
+    is_known: bool,
+    position: int,
+) -> None:
+    secret = (make_settings().jwt_secret or "").encode()
+
+    def sign(spell: Callable[[str], str]) -> str:
+        """Sign what is spelt, so that only the spelling can be wrong."""
+        # Each of the three segments has a - or a _, and bits left over.
+        parts = {"alg": "HS256", "kid": ">>>?~"}, {"sub": "al", "exp": 1800000600, "x": ">>>???10"}
+        signed = ".".join(
+            base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+            for part in parts
+        )
+        if position < 2:
+            signed = spell(signed + ".").removesuffix(".")
+        digest = hmac.digest(secret, signed.encode(), "sha256")
+        token = f"{signed}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
+        return spell(token) if position == 2 else token
+
+    good, bad = sign(lambda token: token), sign(bend_segment(position, bend))
+    if is_known:
+        assert code_of(authenticator, good) is None
+    assert bad != good
+    assert code_of(authenticator, bad) is ErrorCode.AUTH_FAILED
+    assert code_of(authenticator, good) is None
 
 
 def test_a_missing_token_is_refused_in_production(authenticator: Authenticator) -> None:

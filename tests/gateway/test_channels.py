@@ -2,7 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.channels import channel_of_room, is_symbol, parse_subscription, streams_of
+from gateway.channels import (
+    channel_of_room,
+    is_symbol,
+    parse_subscription,
+    rooms_of,
+    streams_of_room,
+)
 from gateway.contract import Channel, ErrorCode, Text
 from gateway.errors import WireError
 
@@ -92,25 +98,33 @@ def test_symbols(symbol: object, right: bool) -> None:
     assert is_symbol(symbol) is right
 
 
-def test_the_streams_of_each_channel() -> None:
-    known = ["price:A", "trading", "ticker:B", "room:x", "llm:s"]
-    market = {"channel": "market-data"}
-    assert streams_of(parse_subscription({"channel": "trading"}), known) == (
-        "trading",
-        "room:trading",
-    )
-    assert streams_of(parse_subscription({"channel": "llm"}), known) == ("room:llm",)
-    assert streams_of(parse_subscription(market), known) == (
-        "price:A",
-        "ticker:B",
-        "room:market-data",
-    )
-    assert streams_of(parse_subscription(market | {"symbols": ["A"]})) == (
+def test_the_streams_of_each_room() -> None:
+    assert streams_of_room("trading") == ("trading", "room:trading")
+    assert streams_of_room("llm") == ("room:llm",)
+    assert streams_of_room("market-data") == ("room:market-data",)
+    assert streams_of_room("market-data:A") == (
         "price:A",
         "ticker:A",
         "book:A",
         "room:market-data:A",
     )
+    assert streams_of_room("user:al") == ("user:al",)
+
+
+@pytest.mark.parametrize(
+    ("stream", "rooms"),
+    [
+        ("price:A/B", ("market-data", "market-data:A/B")),
+        ("trading", ("trading",)),
+        ("user:al", ("user:al",)),
+        ("room:market-data:A", ("market-data:A",)),
+        ("room:x", ("x",)),
+        ("llm:market-data", ()),
+        ("llm-chunk:s", ()),
+    ],
+)
+def test_the_rooms_of_each_stream(stream: str, rooms: tuple[str, ...]) -> None:
+    assert rooms_of(stream) == rooms
 
 
 def test_a_room_belongs_to_its_channel() -> None:

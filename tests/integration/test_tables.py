@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import aiohttp
@@ -33,11 +34,52 @@ async def test_a_thousand_connects_and_drops_leave_every_table_empty(
     assert not place.gateway.transport.environ
 
     context.sweep()
-    assert context.user_entries()["user_windows"] == 1_000, "users are kept for their retention"
+    assert context.retained_entries()["user_windows"] == 1_000, "users are kept for their retention"
 
     place.clock.advance(place.gateway.settings.user_retention_seconds + 1)
     context.sweep()
-    assert set(context.user_entries().values()) == {0}
+    assert set(context.retained_entries().values()) == {0}
+
+
+async def test_streams_are_kept_while_a_client_receives_them_and_for_the_retention(
+    start_place: StartPlace,
+) -> None:
+    place = await start_place()
+    context, gateway = place.gateway.context, place.gateway
+    client = await place.connect("ada")
+    await client.emit("subscribe", {"channel": "market-data", "symbols": ["BTC/USDT"]})
+    await client.expect("subscribed")
+
+    def publish() -> None:
+        for symbol in ("BTC/USDT", "ETH/USDT"):
+            gateway.broadcast_to_room("market-data", "price:update", {"symbol": symbol})
+        gateway.broadcast_to_room("lobby", "note", {})
+        gateway.send_to_user("ada", "note", {})
+        gateway.send_to_user("bob", "note", {})
+        gateway.send_to_user("ada", "llm:stream:start", {"sessionId": "s"})
+
+    def streams() -> set[str]:
+        return {stream for page in context.streams.pages(100) for stream in page}
+
+    publish()
+    assert len(streams()) == 6
+    for _ in range(3):
+        place.clock.advance(gateway.settings.user_retention_seconds / 2 + 1)
+        context.sweep()
+    assert streams() == {"price:BTC/USDT", "user:ada"}
+    publish()
+    assert context.streams.last("price:BTC/USDT") == 2
+    assert context.streams.last("price:ETH/USDT") == 1
+
+    await client.socket.close()
+    await place.until(lambda: len(context.sessions) == 0)
+    place.clock.advance(gateway.settings.user_retention_seconds - 1)
+    context.sweep()
+    assert len(streams()) == 6
+    place.clock.advance(2)
+    context.sweep()
+    assert set(context.retained_entries().values()) == {0}
+    assert set(context.connection_entries().values()) == {0}
 
 
 async def test_a_client_that_returns_has_nothing_of_its_old_connection(
@@ -181,3 +223,51 @@ async def test_the_names_inside_a_process_publish_as_the_route_does(
     stats = gateway.get_stats()
     assert stats["connectedClients"] == 1
     assert stats["clients"][0]["subscriptions"] == ["market-data"]
+
+
+async def test_the_log_says_how_many_streams_were_forgotten_early(
+    start_place: StartPlace,
+) -> None:
+    place = await start_place()
+    context = place.gateway.context
+    context.streams._most = 2
+    with capture_logs() as lines:
+        for number in range(5):
+            place.gateway.broadcast_to_room(f"room {number}", "note", {})
+        context.sweep()
+        context.sweep()
+    told = [line["count"] for line in lines if line["event"].startswith("too many streams")]
+    assert told == [3]
+
+
+async def test_the_list_of_all_streams_is_written_in_turns_of_the_loop(
+    start_place: StartPlace,
+) -> None:
+    place = await start_place()
+    streams, loop = place.gateway.context.streams, asyncio.get_running_loop()
+    for number in range(5_000):
+        streams.next(f"llm:{number}", 0)
+    turns, turns_of_pages, is_over = 0, [], False
+    pages = streams.pages
+
+    def turn() -> None:
+        nonlocal turns
+        turns += 1
+        if not is_over:
+            loop.call_soon(turn)
+
+    def noted(size: int) -> Iterator[dict[str, int]]:
+        for page in pages(size):
+            turns_of_pages.append(turns)
+            yield page
+
+    streams.pages = noted
+    turn()
+    headers = {"Authorization": f"Bearer {place.token('feed', scope='publish')}"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{place.url}/api/v1/streams", headers=headers) as answer,
+    ):
+        assert len((await answer.json())["streams"]) == 5_000
+    is_over = True
+    assert len(set(turns_of_pages)) == len(turns_of_pages) == 5

@@ -1,10 +1,10 @@
-"""What our own gateway says of its loop and its collector, from two readings of ``/metrics``."""
+"""What our own gateway says of its loop and its collector, from readings of ``/metrics``."""
 
 from __future__ import annotations
 
 import http.client
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gateway.contract import METRICS_PATH
@@ -13,13 +13,14 @@ from tests.benchmarks.transport.crowd import PeerFailed
 Samples = Mapping[str, float]
 
 _TIMEOUT_S: Final = 5
-_LAG: Final = "tidegate_loop_lag_max_seconds"
-_SLICE: Final = "tidegate_fanout_hold_max_seconds"
-_PAUSES: Final = re.compile(r'tidegate_gc_pause_seconds_bucket\{.*\ble="(?P<upper>[^"]+)".*\}')
+_LAG: Final = "tidegate_loop_lag"
+_SLICE: Final = "tidegate_fanout_hold"
+_PAUSE: Final = "tidegate_gc_pause"
+_UPPER: Final = re.compile(r'\ble="([^"]+)"')
 
 
 def read(port: int) -> dict[str, float]:
-    """Return every sample by its name with labels; the largest lag begins anew with this.
+    """Return every sample by its name with labels.
 
     Raises:
         PeerFailed: the gateway does not answer with metrics.
@@ -39,36 +40,45 @@ def read(port: int) -> dict[str, float]:
     return {name: float(value) for name, _, value in lines if name}
 
 
-def explain(before: Samples, after: Samples) -> dict[str, float | None]:
-    """Return the rows that these two readings answer, ms; None where a metric is not there."""
+def explain(before: Samples, later: Sequence[Samples]) -> dict[str, float | None]:
+    """Return the rows that readings answer, ms; None where a metric is not there.
+
+    Args:
+        before: the reading at the beginning.
+        later: readings since; a maximum is that of the seconds before each of them.
+    """
     return {
-        "loop_lag_ms": _milliseconds(after, _LAG),
-        "fanout_hold_ms": _milliseconds(after, _SLICE),
-        "gc_pause_ms": _longest_pause_ms(before, after),
+        "loop_lag_ms": _largest_ms(before, later, _LAG),
+        "fanout_hold_ms": _maximum_ms(later, _SLICE),
+        "gc_pause_ms": _largest_ms(before, later, _PAUSE),
     }
 
 
-def _milliseconds(samples: Samples, name: str) -> float | None:
-    return samples[name] * 1_000 if name in samples else None
+def _maximum_ms(later: Sequence[Samples], metric: str) -> float | None:
+    name = f"{metric}_max_seconds"
+    return max((samples[name] * 1_000 for samples in later if name in samples), default=None)
 
 
-def _longest_pause_ms(before: Samples, after: Samples) -> float | None:
-    """Return the upper end of the highest bucket that grew, over all generations.
+def _largest_ms(before: Samples, later: Sequence[Samples], metric: str) -> float | None:
+    """Return the maximum, or the end of the highest bucket that grew if that is less.
 
     Buckets are cumulative: the highest that grew is the first whose growth is the whole
-    growth of its generation. None without a pause, or without an upper end.
+    growth of its labels. None when none grew, or when there is neither.
     """
     grown: dict[str, list[tuple[float, float]]] = {}
-    for name, count in after.items():
-        found = _PAUSES.fullmatch(name)
+    start = f"{metric}_seconds_bucket{{"
+    for name, count in later[-1].items():
+        found = _UPPER.search(name) if name.startswith(start) else None
         if found:
-            labels = name.replace(f'le="{found["upper"]}"', "")
+            labels = name.replace(found[0], "")
             growth = count - before.get(name, 0)
-            grown.setdefault(labels, []).append((float(found["upper"]), growth))
+            grown.setdefault(labels, []).append((float(found[1]), growth))
     longest = [
-        min(upper for upper, growth in buckets if growth == whole)
+        min(upper for upper, growth in buckets if growth == whole) * 1_000
         for buckets in grown.values()
         if (whole := max(growth for _, growth in buckets)) > 0
     ]
-    pause_s = max(longest, default=float("inf"))
-    return None if pause_s == float("inf") else pause_s * 1_000
+    if grown and not longest:
+        return None
+    told = [ms for ms in (_maximum_ms(later, metric), max(longest, default=None)) if ms is not None]
+    return min(told, default=None)

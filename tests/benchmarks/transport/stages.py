@@ -78,7 +78,7 @@ class Run:
     report: Report
     figures: Figures = field(default_factory=dict)
     notes: list[dict[str, Any]] = field(default_factory=list)
-    _metrics_before: own_metrics.Samples = field(default_factory=dict)
+    _metrics: list[own_metrics.Samples] = field(default_factory=list)
 
     def pair(self, number: int) -> None:
         """Measure every peer once; odd pairs in the table's order, even ones backwards."""
@@ -124,10 +124,12 @@ class Run:
         grown = cells.populate(crowd, peer, count)
         cells.rest(crowd, peer.peer.tells_count_s)
         if "own_metrics" in wanted:
-            self._metrics_before = own_metrics.read(peer.port)
+            self._metrics = [own_metrics.read(peer.port)]
         for cell in wanted:
             self.report(f"pair {pair}: {peer.peer.title}, {count:,} clients: {cell}")
             values = self._measure(cell, crowd, peer, grown, pair)
+            if "own_metrics" in wanted:
+                self._metrics.append(own_metrics.read(peer.port))  # a maximum is soon forgotten
             for row, value in values.items():
                 given = self.figures.setdefault(row, {}).setdefault(peer.peer.key, [])
                 given.extend([None] * (pair - 1 - len(given)))
@@ -146,7 +148,7 @@ class Run:
             return {"ping_p99_ms": cells.ping_p99_ms(crowd, self.lengths.ping_s)}
         if cell == "idle":
             return {"idle_percent": 100 * cells.idle_share(crowd, peer, _IDLE_S)}
-        return own_metrics.explain(self._metrics_before, own_metrics.read(peer.port))
+        return own_metrics.explain(self._metrics[0], self._metrics[1:])
 
     def _stream(self, cell: str, crowd: Crowd, peer: Running, pair: int) -> dict[str, float | None]:
         lengths = self.lengths

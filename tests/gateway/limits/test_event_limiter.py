@@ -195,16 +195,16 @@ def test_refused_events_that_are_spread_do_not_close(make_settings: MakeSettings
 
 def test_a_user_that_reconnects_keeps_its_window(make_settings: MakeSettings) -> None:
     users = windows(make_settings(GATEWAY_USER_RATE_LIMIT="1"))
-    assert users.acquire("alice").admit(0) == 0
+    assert users.acquire("alice", 0).admit(0) == 0
     users.release("alice", 1)
-    assert users.acquire("alice").admit(2) > 0
-    assert users.acquire("bob").admit(2) == 0
+    assert users.acquire("alice", 0).admit(2) > 0
+    assert users.acquire("bob", 0).admit(2) == 0
 
 
 def test_users_are_forgotten_when_their_retention_has_passed(make_settings: MakeSettings) -> None:
     users = windows(make_settings())
-    users.acquire("alice")
-    users.acquire("alice")
+    users.acquire("alice", 0)
+    users.acquire("alice", 0)
     users.release("alice", 0)
     users.sweep(10_000 * S)
     assert len(users) == 1, "one connection is left"
@@ -217,8 +217,8 @@ def test_users_are_forgotten_when_their_retention_has_passed(make_settings: Make
 
 def test_a_window_that_still_counts_outlives_a_short_retention(make_settings: MakeSettings) -> None:
     users = windows(make_settings(GATEWAY_USER_RETENTION_SECONDS="0"))
-    users.acquire("alice").admit(0)
-    users.acquire("bob")
+    users.acquire("alice", 0).admit(0)
+    users.acquire("bob", 0)
     users.release("alice", 1)
     users.release("bob", 1)
     users.sweep(2)

@@ -66,6 +66,34 @@ def test_metrics_are_summed_over_labels() -> None:
     assert parse_metrics("x nonsense\ny 1") == {"y": 1}
 
 
+def page(maximum_s: float, **counts: int) -> str:
+    """Return metrics with a maximum, and observations up to 5, 50 ms and above."""
+    ends = {"short": "0.005", "long": "0.05", "longer": "+Inf"}
+    lines = [f"tidegate_loop_lag_max_seconds {maximum_s}"]
+    so_far = 0
+    for name, end in ends.items():
+        so_far += counts.get(name, 0)
+        lines.append(f'tidegate_loop_lag_seconds_bucket{{le="{end}"}} {so_far}.0')
+    return "\n".join(lines)
+
+
+def test_a_maximum_over_many_seconds_tells_the_lag_of_each_second(target: str) -> None:
+    probe = ServerProbe(target, None, NOWHERE)
+    told = []
+    for text in (
+        page(0.043, short=10, long=1),  # the first reading: the maximum itself
+        page(0.043, short=20, long=1),  # short ones since: the maximum is of an earlier second
+        page(0.043, short=20, long=1),  # none since
+        page(0.043, short=20, long=2),  # one between 5 and 50 ms: at most the maximum
+        page(0.09, short=20, long=2, longer=1),  # a new maximum
+        page(0.09, short=25, long=3, longer=1),
+        page(0.001, short=3),  # another process: its maximum
+    ):
+        Answers.table = {"/metrics": (200, text)}
+        told.append(probe.read(NOW_NS)["loop_lag_ns"])
+    assert told == [ms * 1_000_000 for ms in (43, 5, 0, 43, 90, 50, 1)]
+
+
 def test_the_gateway_and_its_process_are_read(target: str) -> None:
     Answers.table = {"/metrics": (200, METRICS)}
     probe = ServerProbe(target, os.getpid())

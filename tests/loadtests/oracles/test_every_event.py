@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import ChainMap
 from collections.abc import Iterable
 from typing import Any
 
@@ -44,9 +45,7 @@ class Run:
 
     def publish(self, event: str) -> list[Delivery]:
         item = self.maker.make(event, source_us=5, unix_s=0.0)
-        return plan(
-            parse_publication(item), self.streams, ts_us=7, timestamp="T", key=KEY, now_ns=7_000
-        )
+        return plan(parse_publication(item), self.streams, now_ns=7_000, timestamp="T", key=KEY)
 
     def receive(self, deliveries: Iterable[Delivery]) -> None:
         for delivery in deliveries:
@@ -56,7 +55,7 @@ class Run:
                 self.accounts[user].received(delivery.event, delivery.payload)
 
     def close(self) -> dict[str, LedgerRow]:
-        return {row.stream: row for row in self.ledger.close(self.streams.snapshot())}
+        return {row.stream: row for row in self.ledger.close(ChainMap(*self.streams.pages(100)))}
 
 
 def frame_of(delivery: Delivery) -> bytes:
