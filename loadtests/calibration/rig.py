@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import secrets
 import signal
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,9 +20,10 @@ import psutil
 from gateway.contract import LISTENING_LINE
 from loadtests.calibration.readings import NS_PER_S
 from loadtests.faults.control import LISTENING, ProxyControl
+from loadtests.processes import child_environment, own_command
 from loadtests.record.manifest import read_json
 from loadtests.results import LOGS, MANIFEST, ExitCode, Phase
-from loadtests.supervision.children import Child, child_environment, split_cores
+from loadtests.supervision.children import Child, split_cores
 from scenarios.schema import Scenario, parse_scenario
 
 START_S: Final = 20.0
@@ -60,7 +60,7 @@ class Rig:
         self._environment = {
             name: value
             for name, value in child_environment(environment).items()
-            if not name.startswith(("GATEWAY_", "JWT_", "LOCUST_", "NODE_ENV", "REDIS_URL"))
+            if not name.startswith(("GATEWAY_", "JWT_", "NODE_ENV", "REDIS_URL"))
         }
         self._secret = secrets.token_urlsafe(48)
         self._gateway: Child | None = None
@@ -110,14 +110,15 @@ class Rig:
         home.mkdir()
         scenario = home / "calibration.toml"
         scenario.write_text(text, encoding="utf-8")
-        command = [sys.executable, "-m", "loadtests", "run", str(scenario)]
-        command += ["--target", self._url, "--runs", str(home / "runs")]
+        command = own_command("loadtests", "run", str(scenario), "--target", self._url)
+        command += ["--runs", str(home / "runs")]
         child = Child(
             "run",
             command,
             log=home / "run.log",
             environment={**self._environment, "JWT_SECRET": self._secret},
             cores=split_cores()[1],
+            orphan_signal=signal.SIGTERM,
         )
         return RigRun(child, home / "runs", parse_scenario(text, path=str(scenario)))
 
@@ -134,7 +135,7 @@ class Rig:
         }
         self._gateway = Child(
             "gateway",
-            [sys.executable, "-m", "gateway"],
+            own_command("gateway"),
             log=self.directory / "gateway.log",
             environment=environment,
             cores=cores,
@@ -142,7 +143,7 @@ class Rig:
         url = self._gateway.wait_for_line(LISTENING_LINE, START_S)
         self._proxy = Child(
             "fault proxy",
-            [sys.executable, "-m", "loadtests.faults", url.rpartition("/")[2]],
+            own_command("loadtests.faults", url.rpartition("/")[2]),
             log=self.directory / "faults.log",
             environment=self._environment,
             cores=cores,

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from loadtests.capacity.search import Bound, Found, Search, Trial, Tried
 from loadtests.capacity.trials import Outcome, TrialFailed, run_trial, scenario_at
+from loadtests.processes import child_environment
 from loadtests.record.manifest import write_json
 from loadtests.results import CAPACITY, FORMAT_VERSION, REPORT, ExitCode, Verdict
-from loadtests.supervision.children import child_environment
 from loadtests.supervision.gateway_command import GatewayCommand
 from loadtests.supervision.judging import judge_run
 from loadtests.supervision.request import RunRefused, RunRequest

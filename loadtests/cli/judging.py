@@ -35,7 +35,7 @@ def report(
 ) -> None:
     """Judge a run again and rewrite its report. An aborted run is finished first."""
     need("report")
-    from loadtests.supervision.children import child_environment
+    from loadtests.processes import child_environment
     from loadtests.supervision.judging import judge_run
 
     directory = find(name, runs)
@@ -62,7 +62,7 @@ def notebook(
 ) -> None:
     """Run a notebook on a run and write one offline page. Exit codes: 0 2."""
     need("notebook")
-    from loadtests.supervision.children import child_environment
+    from loadtests.processes import child_environment
     from loadtests.supervision.judging import make_page
 
     directory = find(run, runs)
@@ -86,7 +86,7 @@ def gate(
 ) -> None:
     """Judge stored runs without changing them. The exit code is that of the worst run."""
     need("gate")
-    from loadtests.supervision.children import child_environment
+    from loadtests.processes import child_environment
     from loadtests.supervision.judging import JUDGE_S, start_module
 
     options = {

@@ -62,12 +62,13 @@ def run(
     Exit codes: 0 1 2 3 4 5 130. docs/commands.md explains them.
     """
     need("run")
-    from rich.console import Console
-
     from loadtests.capacity.capacity_search import search_capacity
+    from loadtests.processes import interrupt_on_signals
+    from loadtests.supervision.progress import progress_console
     from loadtests.supervision.request import RunRefused, RunRequest
     from loadtests.supervision.supervisor import run_supervised
 
+    interrupt_on_signals()
     base = None if baseline is None else find(baseline, runs)
     request = RunRequest(
         scenario=scenario,
@@ -84,13 +85,15 @@ def run(
     )
     try:
         wanted = request.read()
-        console = Console(stderr=True)
+        console = progress_console()
         if wanted.capacity is None:
             code = run_supervised(request, os.environ, console)
         else:
             code = search_capacity(wanted, request, os.environ, console)
     except RunRefused as error:
         refuse(str(error))
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
     raise typer.Exit(code)
 
 
@@ -108,10 +111,11 @@ def calibrate(
 ) -> None:
     """Measure faults of known size and check the readings. Exit codes: 0 1 2 130."""
     need("calibrate")
-    from rich.console import Console
-
     from loadtests.calibration.calibrate import TRIALS, calibrate, new_directory
+    from loadtests.processes import interrupt_on_signals
+    from loadtests.supervision.progress import progress_console
 
+    interrupt_on_signals()
     unknown = [name for name in only or () if name not in TRIALS]
     if unknown:
         refuse(f"--only: unknown trial {', '.join(unknown)}; choose from {', '.join(TRIALS)}")
@@ -119,7 +123,7 @@ def calibrate(
         code = calibrate(
             new_directory(runs),
             os.environ,
-            Console(stderr=True),
+            progress_console(),
             quick=quick,
             only=tuple(only or ()),
             document=docs,

@@ -16,9 +16,9 @@ from typing import Final, Literal
 
 from rich.console import Console
 
+from loadtests.processes import child_environment
 from loadtests.record.manifest import read_json, write_json
 from loadtests.results import COMPARISON, JUNIT, MANIFEST, SUMMARY, ExitCode
-from loadtests.supervision.children import child_environment
 from loadtests.supervision.gateway_command import GatewayCommand
 from loadtests.supervision.judging import JUDGE_S, start_module
 from loadtests.supervision.request import RunRefused, RunRequest

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from loadtests.processes import bound_to_us, own_command
 from loadtests.results import VERDICT
 
 JUDGE_S: Final = 120.0
@@ -23,7 +24,7 @@ def judge_run(
 
     Args:
         directory: the run.
-        environment: the processes' environment (``children.child_environment``).
+        environment: the processes' environment (``processes.child_environment``).
         say: prints a message when no verdict was made.
 
     Returns:
@@ -58,17 +59,18 @@ def start_module(module: str, arguments: Sequence[str], environment: Mapping[str
     Args:
         module: its dotted name.
         arguments: its command line.
-        environment: the process's environment (``children.child_environment``).
+        environment: the process's environment (``processes.child_environment``).
 
     Raises:
         subprocess.TimeoutExpired: it did not end within ``JUDGE_S``.
     """
     done = subprocess.run(  # noqa: S603 - the project's own commands
-        [sys.executable, "-m", module, *arguments],
+        own_command(module, *arguments),
         env=dict(environment),
         timeout=JUDGE_S,
         check=False,
         start_new_session=True,
+        preexec_fn=bound_to_us(),
     )
     return done.returncode
 
@@ -86,7 +88,7 @@ def make_page(
     Args:
         name: the notebook's name.
         run: a run directory.
-        environment: the process's environment (``children.child_environment``).
+        environment: the process's environment (``processes.child_environment``).
         base: a second run directory, for a notebook that compares two.
         out: the page; by default ``notebooks/NAME.html`` in the run.
 
@@ -97,8 +99,16 @@ def make_page(
         subprocess.TimeoutExpired: it did not end within ``PAGE_S``.
     """
     page = (run / PAGES / f"{name}.html") if out is None else out
-    command = [sys.executable, "-m", "reports.notebook", name, str(run), "--out", str(page)]
+    command = own_command("reports.notebook", name, str(run), "--out", str(page))
     if base is not None:
         command += ["--base", str(base)]
-    done = subprocess.run(command, env=dict(environment), timeout=PAGE_S, check=False)  # noqa: S603 - the project's own command
+    # A kernel would run the startup files of the user's own IPython first.
+    with tempfile.TemporaryDirectory() as profile:
+        done = subprocess.run(  # noqa: S603 - the project's own command
+            command,
+            env={**environment, "IPYTHONDIR": profile},
+            timeout=PAGE_S,
+            check=False,
+            preexec_fn=bound_to_us(),
+        )
     return None if done.returncode else page

@@ -14,8 +14,9 @@ from deadlines import DEADLINE_S
 from rich.console import Console
 from supervised import ANY_HEALTH, ROOT, SupervisedRun, wait_for
 
+from loadtests.processes import child_environment
 from loadtests.results import ExitCode
-from loadtests.supervision.children import Child, ChildFailed, child_environment
+from loadtests.supervision.children import Child, ChildFailed
 from loadtests.supervision.request import RunRefused, RunRequest
 from loadtests.supervision.supervisor import Supervisor, run_supervised
 from scenarios.schema import read_scenario
