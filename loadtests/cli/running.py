@@ -111,9 +111,10 @@ def calibrate(
 ) -> None:
     """Measure faults of known size and check the readings. Exit codes: 0 1 2 130."""
     need("calibrate")
-    from loadtests.calibration.calibrate import TRIALS, calibrate, new_directory
+    from loadtests.calibration.calibrate import TRIALS, calibrate
     from loadtests.processes import interrupt_on_signals
     from loadtests.supervision.progress import progress_console
+    from loadtests.supervision.request import RunRefused, make_folder
 
     interrupt_on_signals()
     unknown = [name for name in only or () if name not in TRIALS]
@@ -121,13 +122,15 @@ def calibrate(
         refuse(f"--only: unknown trial {', '.join(unknown)}; choose from {', '.join(TRIALS)}")
     try:
         code = calibrate(
-            new_directory(runs),
+            make_folder(runs, "calibration"),
             os.environ,
             progress_console(),
             quick=quick,
             only=tuple(only or ()),
             document=docs,
         )
+    except RunRefused as error:
+        refuse(str(error))
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
     raise typer.Exit(code)

@@ -27,11 +27,12 @@ from locust.runners import STATE_STOPPED, MasterRunner, WorkerRunner
 from loadtests.behaviours.run_context import RunContext
 from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.conducting.arguments import SECRET_VARIABLE, add_arguments, read_arguments, refuse
+from loadtests.conducting.late_workers import keep_out
 from loadtests.conducting.load_clock import CommandClock, LoadClock
-from loadtests.conducting.locust_page import label_table, show_tab
+from loadtests.conducting.locust_page import label_table, show_tab, watch_edits
 from loadtests.conducting.run import Run
 from loadtests.conducting.run_start import CannotBegin, RunStart
-from loadtests.conducting.user_counts import set_user_counts
+from loadtests.conducting.user_counts import count_users, set_user_counts
 from loadtests.conducting.worker import WorkerPart
 from loadtests.conducting.workers import listen_to_workers
 from loadtests.health.gateway_clock import time_pushes_by
@@ -68,6 +69,7 @@ class Conductor:
         self._rows: list[LedgerRow] = []
         self._directory: Path | None = None
         self._users_given = False
+        self._is_staged = True
         self._session_rate: float | None = None
         self._is_interrupted = False
         self._load_ends_ns: int | None = None
@@ -100,6 +102,7 @@ class Conductor:
         self._read(environment)
         for hook, listener in (
             (events.test_start, self.start),
+            (events.spawning_complete, self.take_users),
             (events.spawning_complete, self.begin_warm_up),
             (events.test_stopping, self.drain),
             (events.test_stop, self.finish),
@@ -108,9 +111,11 @@ class Conductor:
             hook.add_listener(listener)  # type: ignore[no-untyped-call]  # Locust's own gap
         if isinstance(environment.runner, MasterRunner):
             listen_to_workers(environment, lambda: self._run.workers if self._run else None)
+            keep_out(environment, lambda: self._run)
         else:
             ask_for_slices(SHORT_SLICE_NS)
         label_table(environment)
+        watch_edits(environment, self.note_edit)
         show_tab(environment, lambda: self._live.newest if self._live else {})
         # gevent's loop time stood still while modules were loaded. Without this, Locust's -t
         # would end that much too early.
@@ -147,12 +152,16 @@ class Conductor:
         begun_ns = time.monotonic_ns()  # Locust's own timer of -t counts from here
         directory, self._directory = self._directory, None  # a second run makes its own
         asked = int(options.num_users)
+        if asked < 1:
+            self._stop("a run needs at least one user")
+        # Locust's page, too, may ask for another number than the scenario's.
+        self._is_staged = not self._users_given and asked == scenario.users.total
         run_start = RunStart(
             environment=environment,
             behaviours=self._behaviours,
             scenario=scenario,
             secret=self._secret,
-            users=asked if self._users_given else max(scenario.most_users, asked),
+            users=scenario.most_users if self._is_staged else asked,
             session_rate=float(self._session_rate or options.spawn_rate),
             directory=directory,
         )
@@ -161,12 +170,26 @@ class Conductor:
         except CannotBegin as error:
             self._stop(str(error))
         self._set_context(run, scenario, assignment)
+        if scenario.stages and not self._is_staged:
+            run.note(f"the load stages are left out: {asked:,} users were asked for")
         time_pushes_by(environment, run.clock)
         load_s = options.run_time
         self._load_ends_ns = begun_ns + round(load_s * SECOND_NS) if load_s else None
         # Python would raise KeyboardInterrupt in the greenlet that happens to run, a user's or
         # the recorder's, and end it.
         gevent.signal_handler(signal.SIGINT, self._interrupt)
+
+    def take_users(self, **_facts: object) -> None:
+        """Put the users that Locust has spawned into the manifest: its page can add some."""
+        if self._run is not None and self._environment is not None:
+            self._run.take_users(count_users(self._environment, self._behaviours))
+
+    def note_edit(self, users: int, spawn_rate: float) -> None:
+        """Note that a person changed the number of users of a run on Locust's page."""
+        if self._run is not None and self._context is not None and not self._context.is_over():
+            at_s = (time.monotonic_ns() - self._run.t0_ns) / SECOND_NS
+            words = f"after {at_s:.0f} s Locust's page asked for {users:,} users"
+            self._run.note(f"{words}, {spawn_rate:g} a second")
 
     def begin_warm_up(self, **_facts: object) -> None:
         """Begin the warm-up once every user is connected: spawned is not yet subscribed."""
@@ -180,7 +203,7 @@ class Conductor:
         if self._run is run and self._environment is not None and not context.is_over():
             run.spawning_complete()
             self._clock = LoadClock(
-                run, self._environment, self._end_load, has_stages=not self._users_given
+                run, self._environment, self._end_load, has_stages=self._is_staged
             )
             if run.workers is None:
                 self._commands = CommandClock(context)

@@ -34,6 +34,7 @@ _COLUMNS: Final = {
     "meaning": "Meaning",
 }
 _STATISTICS: Final = "/stats/requests"
+_SWARM: Final = "/swarm"
 
 _BANNER: Final = (
     '<p style="position:fixed;bottom:0;left:0;right:0;margin:0;padding:4px 12px;z-index:9999;'
@@ -56,6 +57,24 @@ def label_table(environment: Environment) -> None:
         return
 
     web.app.after_request(_label_page)
+
+
+def watch_edits(environment: Environment, edited: Callable[[int, float], None]) -> None:
+    """Call ``edited`` with users and spawn rate when the page asks Locust for them.
+
+    A page asks so to start a run and to change one. Locust spawns the users afterwards.
+    """
+    web = environment.web_ui
+    if web is None or web.app is None:
+        return
+
+    def look(answer: Response) -> Response:
+        is_taken = answer.is_json and answer.get_json().get("success")
+        if request.path.endswith(_SWARM) and request.method == "POST" and is_taken:
+            edited(int(request.form["user_count"]), float(request.form["spawn_rate"]))
+        return answer
+
+    web.app.after_request(look)
 
 
 def show_tab(environment: Environment, newest: Callable[[], Mapping[str, Any]]) -> None:

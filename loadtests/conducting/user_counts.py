@@ -42,6 +42,39 @@ def set_user_counts(
         options.spawn_rate = scenario.phases.spawn_rate
 
 
+def count_users(
+    environment: Environment, behaviours: Mapping[str, type[VirtualUser]]
+) -> dict[str, int]:
+    """Return how many users of each group Locust has been told to have."""
+    runner = environment.runner
+    wanted = {} if runner is None else runner.target_user_classes_count
+    names = {user_class.__name__: group for group, user_class in behaviours.items()}
+    return {names[name]: count for name, count in wanted.items() if name in names}
+
+
+def unmet_groups(
+    scenario: Scenario,
+    behaviours: Mapping[str, type[VirtualUser]],
+    counts: Mapping[str, list[int]],
+) -> tuple[list[str], list[str]]:
+    """Return what a number of users leaves of the groups, when it is not the scenario's.
+
+    Args:
+        scenario: the scenario of the run.
+        behaviours: the user class of each group.
+        counts: the users of each group on each worker.
+
+    Returns:
+        The groups of a fixed number that get fewer, and the groups that get no user.
+    """
+    fixed = [
+        f"{group} {getattr(scenario.users, group).count}"
+        for group, each in counts.items()
+        if behaviours[group].has_fixed_count and sum(each) < getattr(scenario.users, group).count
+    ]
+    return fixed, [group for group, each in counts.items() if not sum(each)]
+
+
 def divide_users(
     environment: Environment, behaviours: Mapping[str, type[VirtualUser]], users: int
 ) -> tuple[dict[str, list[int]], dict[str, int]]:
