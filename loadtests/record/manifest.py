@@ -6,12 +6,13 @@ One process writes it. Each write replaces the whole file, so a reader never see
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import secrets
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -22,11 +23,17 @@ from loadtests.results import FORMAT_VERSION, LOGS, MANIFEST, SCENARIO, SEGMENTS
 from scenarios.schema import Scenario
 
 LATEST: Final = "latest"
+_log = logging.getLogger(__name__)
 _PACKAGES: Final = ("tidegate", "locust", "gevent", "numpy", "pyarrow", "aiohttp")
 
 
 def create_run_directory(
-    runs: Path, scenario: Scenario, unix_s: float, *, name: Path | None = None
+    runs: Path,
+    scenario: Scenario,
+    unix_s: float,
+    *,
+    name: Path | None = None,
+    warn: Callable[[str], None] = _log.warning,
 ) -> Path:
     """Make the directory of a new run with a copy of its scenario, and return it.
 
@@ -35,6 +42,7 @@ def create_run_directory(
         scenario: the scenario of the run.
         unix_s: wall-clock seconds, for the name.
         name: the directory to use instead of a new name; it may exist.
+        warn: takes a message when ``latest`` cannot be set.
 
     Raises:
         FileExistsError: the directory already holds a run.
@@ -50,14 +58,21 @@ def create_run_directory(
     (directory / SEGMENTS).mkdir(exist_ok=True)
     (directory / SCENARIO).write_text(scenario.source, encoding="utf-8")
     if name is None:
-        _point_latest(runs, directory)
+        _point_latest(runs, directory, warn)
     return directory
 
 
-def _point_latest(runs: Path, directory: Path) -> None:
+def _point_latest(runs: Path, directory: Path, warn: Callable[[str], None]) -> None:
+    """Set the link. An unpacked archive has a folder in its place; some file systems have none."""
     fresh = runs / f".{LATEST}.{secrets.token_hex(3)}"
-    fresh.symlink_to(directory.name, target_is_directory=True)
-    fresh.replace(runs / LATEST)
+    try:
+        fresh.symlink_to(directory.name, target_is_directory=True)
+        fresh.replace(runs / LATEST)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        why = error.strerror or str(error)
+        words = f"{runs / LATEST} does not lead to this run: it cannot be made a link ({why})"
+        warn(f"{words}; remove it, or name the run {directory.name}")
 
 
 def find_run(name: str, runs: Path) -> Path:
