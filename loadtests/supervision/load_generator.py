@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import signal
 import site
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from loadtests.endpoints import unused_port
 from loadtests.processes import child_environment, own_command
 from loadtests.results import LOGS, SCENARIO
 from loadtests.supervision.children import Child
@@ -97,9 +97,7 @@ def _master_address() -> list[str]:
 
     Two runs on one machine must not share it, and no other machine may connect.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(unused_port())
     return [
         *("--master-bind-host", "127.0.0.1", "--master-bind-port", port),
         *("--master-host", "127.0.0.1", "--master-port", port),
