@@ -6,13 +6,12 @@ One process writes it. Each write replaces the whole file, so a reader never see
 from __future__ import annotations
 
 import json
-import logging
 import os
 import platform
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -23,17 +22,11 @@ from loadtests.results import FORMAT_VERSION, LOGS, MANIFEST, SCENARIO, SEGMENTS
 from scenarios.schema import Scenario
 
 LATEST: Final = "latest"
-_log = logging.getLogger(__name__)
 _PACKAGES: Final = ("tidegate", "locust", "gevent", "numpy", "pyarrow", "aiohttp")
 
 
 def create_run_directory(
-    runs: Path,
-    scenario: Scenario,
-    unix_s: float,
-    *,
-    name: Path | None = None,
-    warn: Callable[[str], None] = _log.warning,
+    runs: Path, scenario: Scenario, unix_s: float, *, name: Path | None = None
 ) -> Path:
     """Make the directory of a new run with a copy of its scenario, and return it.
 
@@ -42,7 +35,6 @@ def create_run_directory(
         scenario: the scenario of the run.
         unix_s: wall-clock seconds, for the name.
         name: the directory to use instead of a new name; it may exist.
-        warn: takes a message when ``latest`` cannot be set.
 
     Raises:
         FileExistsError: the directory already holds a run.
@@ -58,21 +50,14 @@ def create_run_directory(
     (directory / SEGMENTS).mkdir(exist_ok=True)
     (directory / SCENARIO).write_text(scenario.source, encoding="utf-8")
     if name is None:
-        _point_latest(runs, directory, warn)
+        _point_latest(runs, directory)
     return directory
 
 
-def _point_latest(runs: Path, directory: Path, warn: Callable[[str], None]) -> None:
-    """Set the link. An unpacked archive has a folder in its place; some file systems have none."""
+def _point_latest(runs: Path, directory: Path) -> None:
     fresh = runs / f".{LATEST}.{secrets.token_hex(3)}"
-    try:
-        fresh.symlink_to(directory.name, target_is_directory=True)
-        fresh.replace(runs / LATEST)
-    except OSError as error:
-        fresh.unlink(missing_ok=True)
-        why = error.strerror or str(error)
-        words = f"{runs / LATEST} does not lead to this run: it cannot be made a link ({why})"
-        warn(f"{words}; remove it, or name the run {directory.name}")
+    fresh.symlink_to(directory.name, target_is_directory=True)
+    fresh.replace(runs / LATEST)
 
 
 def find_run(name: str, runs: Path) -> Path:

@@ -69,14 +69,11 @@ def run_supervised(request: RunRequest, environment: Mapping[str, str], console:
     secret = request.secret(environment)
     if request.is_judged:
         warn_of_budgets(scenario, request.baseline, environment, console)
-
-    def warn(words: str) -> None:
-        console.print(f"warning: {words}", markup=False, highlight=False, soft_wrap=True)
-
     if request.users is not None and scenario.stages:
-        warn(f"--users {request.users} replaces the {len(scenario.stages)} load stages")
+        words = f"warning: --users {request.users} replaces the {len(scenario.stages)} load stages"
+        console.print(words, markup=False, highlight=False, soft_wrap=True)
     try:
-        directory = create_run_directory(request.runs, scenario, time.time(), warn=warn)
+        directory = create_run_directory(request.runs, scenario, time.time())
         if request.budgets is not None:
             shutil.copyfile(request.budgets, directory / BUDGETS)
     except OSError as error:

@@ -320,6 +320,36 @@ def test_workers_of_another_machine_need_the_secret_and_nothing_else(
     assert manifest_of(run)["status"] == "complete"
 
 
+def test_a_worker_that_joins_during_a_run_gets_no_users_and_is_noted(
+    start_gateway: Callable[..., GatewayProcess],
+    start_locust: StartLocust,
+    listeners: Path,
+    ports: list[str],
+    tmp_path: Path,
+) -> None:
+    gateway, run = start_gateway(), tmp_path / "run"
+    bind, reach = ports[:4], ports[4:]
+    master = start_locust(
+        *("--master", "--expect-workers", "1", *bind, "--scenario", str(listeners)),
+        *("-H", gateway.url, "--run-dir", str(run), "-t", f"{RUN_S:.0f}s"),
+        secret=gateway.secret,
+    )
+    start_locust("--worker", *reach, secret=gateway.secret)
+    wait_for(lambda: phase_of(run) == "steady", "steady phase")
+    late = start_locust("--worker", *reach, secret=gateway.secret)
+    noted = "worker-1 joined during the run and waits for the next one"
+    wait_for(lambda: noted in manifest_of(run)["problems"], "note")
+    master.send_signal(signal.SIGINT)
+    assert end_of(master, tmp_path) == 130
+    assert late.wait(RUN_S) == 0
+    finish_run(run)
+    assert {row["worker"] for row in table(run, "clients")} == {"worker-0"}
+    assert len(pushes_by_user(run)) == 18
+    assert manifest_of(run)["workers"] == {
+        **manifest_of(run)["workers"], "names": ["worker-0"], "lost": [],
+    }  # fmt: skip
+
+
 def test_a_worker_without_the_secret_ends_with_2_and_says_so(
     start_locust: StartLocust, listeners: Path, ports: list[str], tmp_path: Path
 ) -> None:

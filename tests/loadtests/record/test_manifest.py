@@ -96,13 +96,3 @@ def test_the_machine_is_described() -> None:
     assert describe_versions()["locust"] is not None
     commit, _ = describe_commit()
     assert commit is None or re.fullmatch(r"[0-9a-f]{40}", commit)
-
-
-def test_a_folder_in_the_place_of_the_link_is_a_warning(tmp_path: Path, smoke: Scenario) -> None:
-    (tmp_path / "latest").mkdir()
-    warnings: list[str] = []
-    made = create_run_directory(tmp_path, smoke, 0.0, warn=warnings.append)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([made.name, "latest"])
-    (words,) = warnings
-    assert f"{tmp_path}/latest does not lead to this run" in words
-    assert made.name in words
