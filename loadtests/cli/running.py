@@ -35,7 +35,13 @@ def run(
     ] = None,
     users: Annotated[
         int | None,
-        typer.Option("--users", "-u", min=1, max=_MOST_USERS, help="Total number of users."),
+        typer.Option(
+            "--users",
+            "-u",
+            min=1,
+            max=_MOST_USERS,
+            help="Total number of users; replaces load stages.",
+        ),
     ] = None,
     processes: Annotated[
         int | None,

@@ -197,6 +197,18 @@ def test_a_folder_where_no_run_can_be_written_is_refused_in_words(
         run_supervised(request, os.environ, console)
 
 
+def test_a_number_of_users_that_replaces_load_stages_says_so(
+    tmp_path: Path, console: Console
+) -> None:
+    (tmp_path / "file").write_text("")
+    scenario = ROOT / "scenarios" / "memory.toml"
+    request = RunRequest(scenario=scenario, runs=tmp_path / "file", users=5)
+    with pytest.raises(RunRefused):
+        run_supervised(request, os.environ, console)
+    stages = len(read_scenario(scenario).stages)
+    assert f"warning: --users 5 replaces the {stages} load stages" in said(console)
+
+
 def test_more_users_than_the_scenario_has_get_the_time_that_their_ramp_takes(
     tmp_path: Path, console: Console
 ) -> None:
