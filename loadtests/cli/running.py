@@ -68,9 +68,10 @@ def run(
     Exit codes: 0 1 2 3 4 5 130. docs/commands.md explains them.
     """
     need("run")
+    from rich.console import Console
+
     from loadtests.capacity.capacity_search import search_capacity
     from loadtests.processes import interrupt_on_signals
-    from loadtests.supervision.progress import progress_console
     from loadtests.supervision.request import RunRefused, RunRequest
     from loadtests.supervision.supervisor import run_supervised
 
@@ -91,7 +92,7 @@ def run(
     )
     try:
         wanted = request.read()
-        console = progress_console()
+        console = Console(stderr=True)
         if wanted.capacity is None:
             code = run_supervised(request, os.environ, console)
         else:
@@ -117,9 +118,10 @@ def calibrate(
 ) -> None:
     """Measure faults of known size and check the readings. Exit codes: 0 1 2 130."""
     need("calibrate")
+    from rich.console import Console
+
     from loadtests.calibration.calibrate import TRIALS, calibrate
     from loadtests.processes import interrupt_on_signals
-    from loadtests.supervision.progress import progress_console
     from loadtests.supervision.request import RunRefused, make_folder
 
     interrupt_on_signals()
@@ -130,7 +132,7 @@ def calibrate(
         code = calibrate(
             make_folder(runs, "calibration"),
             os.environ,
-            progress_console(),
+            Console(stderr=True),
             quick=quick,
             only=tuple(only or ()),
             document=docs,

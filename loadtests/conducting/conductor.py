@@ -32,7 +32,7 @@ from loadtests.conducting.load_clock import CommandClock, LoadClock
 from loadtests.conducting.locust_page import label_table, show_tab, watch_edits
 from loadtests.conducting.run import Run
 from loadtests.conducting.run_start import CannotBegin, RunStart
-from loadtests.conducting.user_counts import count_users, set_user_counts
+from loadtests.conducting.user_counts import follow_users, set_user_counts
 from loadtests.conducting.worker import WorkerPart
 from loadtests.conducting.workers import listen_to_workers
 from loadtests.health.gateway_clock import time_pushes_by
@@ -102,7 +102,6 @@ class Conductor:
         self._read(environment)
         for hook, listener in (
             (events.test_start, self.start),
-            (events.spawning_complete, self.take_users),
             (events.spawning_complete, self.begin_warm_up),
             (events.test_stopping, self.drain),
             (events.test_stop, self.finish),
@@ -115,7 +114,8 @@ class Conductor:
         else:
             ask_for_slices(SHORT_SLICE_NS)
         label_table(environment)
-        watch_edits(environment, self.note_edit)
+        watch_edits(environment, lambda: self._run)
+        follow_users(environment, self._behaviours, lambda: self._run)
         show_tab(environment, lambda: self._live.newest if self._live else {})
         # gevent's loop time stood still while modules were loaded. Without this, Locust's -t
         # would end that much too early.
@@ -178,18 +178,6 @@ class Conductor:
         # Python would raise KeyboardInterrupt in the greenlet that happens to run, a user's or
         # the recorder's, and end it.
         gevent.signal_handler(signal.SIGINT, self._interrupt)
-
-    def take_users(self, **_facts: object) -> None:
-        """Put the users that Locust has spawned into the manifest: its page can add some."""
-        if self._run is not None and self._environment is not None:
-            self._run.take_users(count_users(self._environment, self._behaviours))
-
-    def note_edit(self, users: int, spawn_rate: float) -> None:
-        """Note that a person changed the number of users of a run on Locust's page."""
-        if self._run is not None and self._context is not None and not self._context.is_over():
-            at_s = (time.monotonic_ns() - self._run.t0_ns) / SECOND_NS
-            words = f"after {at_s:.0f} s Locust's page asked for {users:,} users"
-            self._run.note(f"{words}, {spawn_rate:g} a second")
 
     def begin_warm_up(self, **_facts: object) -> None:
         """Begin the warm-up once every user is connected: spawned is not yet subscribed."""

@@ -12,6 +12,7 @@ import csv
 import io
 import json
 import logging
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,9 @@ from flask import Blueprint, Response, redirect, request
 from locust.env import Environment
 from locust.web import WebUI
 
+from loadtests.conducting.run import Run
 from loadtests.health.live_table import describe
+from loadtests.plan.schedule import SECOND_NS
 
 NOTICE: Final = (
     "Locust's figures are rounded (two digits, whole ms) and not used for the verdict. "
@@ -59,19 +62,24 @@ def label_table(environment: Environment) -> None:
     web.app.after_request(_label_page)
 
 
-def watch_edits(environment: Environment, edited: Callable[[int, float], None]) -> None:
-    """Call ``edited`` with users and spawn rate when the page asks Locust for them.
+def watch_edits(environment: Environment, run: Callable[[], Run | None]) -> None:
+    """Note in the manifest when a person asks the page for other users during a run.
 
-    A page asks so to start a run and to change one. Locust spawns the users afterwards.
+    Args:
+        environment: Locust's.
+        run: returns the current run; None between runs.
     """
     web = environment.web_ui
     if web is None or web.app is None:
         return
 
     def look(answer: Response) -> Response:
-        is_taken = answer.is_json and answer.get_json().get("success")
-        if request.path.endswith(_SWARM) and request.method == "POST" and is_taken:
-            edited(int(request.form["user_count"]), float(request.form["spawn_rate"]))
+        found = run()
+        is_form = request.path.endswith(_SWARM) and request.method == "POST"
+        if found is not None and is_form and answer.is_json and answer.get_json().get("success"):
+            at_s = (time.monotonic_ns() - found.t0_ns) / SECOND_NS
+            words = f"after {at_s:.0f} s Locust's page asked for {request.form['user_count']} users"
+            found.note(f"{words}, {request.form['spawn_rate']} a second")
         return answer
 
     web.app.after_request(look)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from locust.dispatch import UsersDispatcher
@@ -10,6 +10,7 @@ from locust.env import Environment
 from locust.runners import STATE_INIT, STATE_RUNNING, STATE_SPAWNING, MasterRunner, WorkerNode
 
 from loadtests.behaviours.virtual_user import VirtualUser
+from loadtests.conducting.run import Run
 from scenarios.schema import Scenario
 
 
@@ -42,14 +43,27 @@ def set_user_counts(
         options.spawn_rate = scenario.phases.spawn_rate
 
 
-def count_users(
-    environment: Environment, behaviours: Mapping[str, type[VirtualUser]]
-) -> dict[str, int]:
-    """Return how many users of each group Locust has been told to have."""
-    runner = environment.runner
-    wanted = {} if runner is None else runner.target_user_classes_count
-    names = {user_class.__name__: group for group, user_class in behaviours.items()}
-    return {names[name]: count for name, count in wanted.items() if name in names}
+def follow_users(
+    environment: Environment,
+    behaviours: Mapping[str, type[VirtualUser]],
+    run: Callable[[], Run | None],
+) -> None:
+    """Put the users that Locust spawns into the manifest: its page can ask for more.
+
+    Args:
+        environment: Locust's.
+        behaviours: the user class of each group.
+        run: returns the current run; None between runs.
+    """
+    groups = {user_class.__name__: group for group, user_class in behaviours.items()}
+
+    def take(**_facts: object) -> None:
+        found, runner = run(), environment.runner
+        if found is not None and runner is not None:
+            wanted = runner.target_user_classes_count.items()
+            found.take_users({groups[name]: count for name, count in wanted if name in groups})
+
+    environment.events.spawning_complete.add_listener(take)  # type: ignore[no-untyped-call]  # Locust's own gap
 
 
 def unmet_groups(

@@ -5,13 +5,11 @@ The figures come from ``logs/live.json``, their names from ``health.live_table``
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from types import TracebackType
-from typing import Any, Final, Self, TextIO, cast
+from typing import Any, Final, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -38,33 +36,6 @@ _LEVELS: Final = "▁▂▃▄▅▆▇█"
 _FRAME: Final = 4  # of a panel: two borders, two spaces
 _BAD: Final = "bold red"
 _CURVE: Final = "cyan"
-
-
-class _StandardError:
-    """Standard error as long as it can be written: nobody has to read a run's progress."""
-
-    encoding = "utf-8"
-
-    def write(self, text: str) -> None:
-        """Write the text, or lose it."""
-        if sys.stderr is not None:
-            with suppress(OSError, ValueError):
-                sys.stderr.write(text)
-
-    def flush(self) -> None:
-        """Flush what was written."""
-        if sys.stderr is not None:
-            with suppress(OSError, ValueError):
-                sys.stderr.flush()
-
-    def isatty(self) -> bool:
-        """Return whether it is a terminal."""
-        return sys.stderr is not None and sys.stderr.isatty()
-
-
-def progress_console() -> Console:
-    """Return a console on standard error whose loss, such as a closed terminal, stops nothing."""
-    return Console(file=cast(TextIO, _StandardError()))
 
 
 class Progress:
