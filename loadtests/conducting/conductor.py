@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
 import signal
 import time
 from collections.abc import Mapping
@@ -30,6 +29,7 @@ from loadtests.conducting.arguments import SECRET_VARIABLE, add_arguments, read_
 from loadtests.conducting.late_workers import keep_out
 from loadtests.conducting.load_clock import CommandClock, LoadClock
 from loadtests.conducting.locust_page import label_table, show_tab, watch_edits
+from loadtests.conducting.report import report_run
 from loadtests.conducting.run import Run
 from loadtests.conducting.run_start import CannotBegin, RunStart
 from loadtests.conducting.user_counts import follow_users, set_user_counts
@@ -171,7 +171,8 @@ class Conductor:
             self._stop(str(error))
         self._set_context(run, scenario, assignment)
         if scenario.stages and not self._is_staged:
-            run.note(f"the load stages are left out: {asked:,} users were asked for")
+            by = f"{'-u' if self._users_given else 'the page:'} {asked}"
+            run.note(f"{by} sets the number of users: the scenario's [[stages]] are left out")
         time_pushes_by(environment, run.clock)
         load_s = options.run_time
         self._load_ends_ns = begun_ns + round(load_s * SECOND_NS) if load_s else None
@@ -218,13 +219,12 @@ class Conductor:
         run.finish(
             self._rows, status=self._status(run, context), problems=context.pushes.unmeasured()
         )
-        environment.process_exit_code = int(self._exit_code(run))
+        code = int(self._exit_code(run))
         self._run = None
-        print(  # noqa: T201 - the next command to type
-            f"\nrun directory: {run.directory}\nnext: tidegate report "
-            f"{shlex.quote(str(run.directory))}",
-            flush=True,
-        )
+        if not (environment.parsed_options and environment.parsed_options.no_report):
+            judged = report_run(run.directory)
+            code = judged if code == ExitCode.PASS else code
+        environment.process_exit_code = code
 
     def quit(self, environment: Environment, **_facts: object) -> None:
         """End a run that a signal cut short, while Locust can still be told the exit code."""

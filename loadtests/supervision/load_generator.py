@@ -47,7 +47,7 @@ def start_load_generator(
     logs = (directory / LOGS).resolve()
     command = own_command("locust", "-f", str(_LOCUSTFILE), "--headless")
     command += ["--scenario", str(_scenario_file(scenario, request, logs))]
-    command += ["--run-dir", str(logs.parent)]
+    command += ["--run-dir", str(logs.parent), "--no-report"]
     if gateway is None:
         command += ["-H", str(request.target)]
     else:
