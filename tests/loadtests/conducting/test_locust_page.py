@@ -69,19 +69,17 @@ class Page:
         assert places == sorted(places)  # what Locust sorts by
         return {row["figure"]: row["now"] for row in found["data"]}
 
-    def live(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.get("/tidegate/live.json"))
-        return found
-
     def ask(self, users: int) -> None:
         """Ask for users, as the page's form does."""
         with self._open("/swarm", f"user_count={users}&spawn_rate=50".encode()) as answer:
             assert json.loads(answer.read())["success"]
 
-    def _open(self, address: str, form: bytes | None = None) -> HTTPResponse:
-        answer: HTTPResponse = urllib.request.urlopen(  # noqa: S310 - our own loopback address
-            self.root + address, form, timeout=DEADLINE_S
-        )
+    def live(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.get("/tidegate/live.json"))
+        return found
+
+    def _open(self, address: str, data: bytes | None = None) -> HTTPResponse:
+        answer: HTTPResponse = urllib.request.urlopen(self.root + address, data, DEADLINE_S)  # noqa: S310 - our own loopback address
         return answer
 
     def _holds(self, is_so: Callable[[], bool]) -> bool:
