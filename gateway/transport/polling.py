@@ -17,6 +17,7 @@ from gateway.transport.environ import RequestEnviron
 from gateway.transport.payloads import PacketType, PayloadError
 from gateway.transport.refusals import RequestRejected
 from gateway.transport.requests import RequestHead, is_websocket_upgrade
+from gateway.transport.sockets import unmapped
 
 _TEXT: Final = "text/plain; charset=UTF-8"
 _PROBED_POLL_S: Final = 0.1  # how long a poll waits during the probe of an upgrade
@@ -36,7 +37,7 @@ class Polling:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer one request for the engine's path."""
-        environ = RequestEnviron(_head_of(request), request.remote or "", request.scheme)
+        environ = RequestEnviron(_head_of(request), unmapped(request.remote or ""), request.scheme)
         head = environ.head
         if request.method == "GET" and is_websocket_upgrade(head):
             return await handover.take_over(request, head, partial(adopt, self._engine))
