@@ -12,6 +12,8 @@ import random
 import re
 import socket
 from collections.abc import Mapping
+from http.client import HTTPException
+from math import isfinite
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -60,16 +62,19 @@ def fetch(url: str, *, token: str | None = None, timeout_s: float) -> str:
         timeout_s: for the connection and for each read, seconds.
 
     Raises:
-        OSError: no answer within ``timeout_s``, or a status outside 200 to 299.
+        OSError: no answer within ``timeout_s``, none of HTTP, or a status outside 200 to 299.
         ValueError: the URL is neither http nor https.
     """
     if urlsplit(url).scheme not in ("http", "https"):
         raise ValueError(f"{url} is not an http or https URL")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     request = Request(url, headers=headers)  # noqa: S310 - the scheme was checked above
-    with build_opener(ProxyHandler({})).open(request, timeout=timeout_s) as answer:
-        body: bytes = answer.read(MAX_ANSWER_BYTES)
-    return body.decode()
+    try:
+        with build_opener(ProxyHandler({})).open(request, timeout=timeout_s) as answer:
+            body: bytes = answer.read(MAX_ANSWER_BYTES)
+    except HTTPException as error:
+        raise OSError(f"{url} gave no HTTP answer: {error!r}") from None
+    return body.decode(errors="replace")
 
 
 def fetch_streams(url: str, token: str, *, timeout_s: float) -> dict[str, int]:
@@ -117,6 +122,8 @@ def parse_metrics(text: str) -> dict[str, float]:
             value = float(rest.split()[0])
         except (ValueError, IndexError):
             continue  # a line of a newer format: keep the other lines
+        if not isfinite(value):
+            continue  # no measurement
         found[name] = found.get(name, 0.0) + value
     return found
 

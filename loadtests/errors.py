@@ -7,6 +7,7 @@
     ├── InvalidTarget        the caller's mistake: no client can connect to this URL
     ├── NotConnected         the caller's mistake: there is no connection
     ├── Unreachable          no TCP connection, or not in time
+    │   └── Exhausted        this machine has no descriptor, port or memory left for one
     ├── Refused              the server answered the upgrade with another status than 101
     ├── ConnectRefused       the server answered CONNECT with CONNECT_ERROR
     ├── ProtocolViolation    the server broke RFC 6455, Engine.IO or Socket.IO
@@ -16,13 +17,20 @@
 
 from __future__ import annotations
 
+import errno
+from typing import Final
+
+_OWN_LIMITS: Final = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
+)
+
 
 class ClientError(Exception):
     """The root of every error in this module."""
 
 
 class InvalidTarget(ClientError):
-    """The URL has no host, or its scheme is not ``http``, ``https``, ``ws`` or ``wss``."""
+    """The URL is more than scheme, host and port, or less, or its scheme is unknown."""
 
     def __init__(self, url: str, why: str) -> None:
         super().__init__(
@@ -41,6 +49,16 @@ class Unreachable(ClientError):
     def __init__(self, url: str, why: str) -> None:
         super().__init__(f"{url} is unreachable: {why}")
         self.url = url
+
+
+class Exhausted(Unreachable):
+    """This machine cannot open another connection: the server is not to blame."""
+
+
+def unreachable(url: str, error: OSError) -> Unreachable:
+    """Return the error of a connection that could not be opened, by its cause."""
+    kind = Exhausted if error.errno in _OWN_LIMITS else Unreachable
+    return kind(url, error.strerror or str(error))
 
 
 class Refused(ClientError):

@@ -29,7 +29,7 @@ ALLOWED_SIBLINGS = {
 # `reading` stands below `connection`, which hands each read to it and must not ask twice.
 LAYERS = (
     ("loadtests.__init__", "loadtests.results", "loadtests.errors", "loadtests.tokens"),
-    ("loadtests.ending", "loadtests.endpoints"),
+    ("loadtests.ending", "loadtests.endpoints", "loadtests.processes"),
     ("loadtests.outputs",),
     ("loadtests.plan",),
     ("loadtests.record",),

@@ -83,7 +83,7 @@ class BadToken(VirtualUser):
                 attempt.listen(listen_s)
         except ClientError as error:
             # Without an answer the gateway has not judged the token.
-            self.note_error(type(error).__name__, f"{case.name}: {error}")
+            self.note_failure(error, f"{case.name}: {error}")
             return
         finally:
             attempt.close()

@@ -15,7 +15,7 @@ from gateway.contract import PRICE_EVENT, ErrorCode, ServerEvent
 from loadtests.behaviours.run_context import RunContext
 from loadtests.connection.calls import Reply
 from loadtests.connection.protocol.handshake import parse_target
-from loadtests.errors import ClientError, ConnectionClosed
+from loadtests.errors import ClientError, ConnectionClosed, Exhausted
 from loadtests.oracles.heartbeats import HeartbeatOracle
 from loadtests.oracles.ledger import ACCOUNTED, BY_SYMBOL, market_stream_of
 from loadtests.plan.addresses import source_address
@@ -103,7 +103,7 @@ class MeasuredUser(SocketIOUser):
             raise
         except ClientError as error:
             if self.is_measured:
-                self.note_error(type(error).__name__, f"{event}: {error}")
+                self.note_failure(error, f"{event}: {error}")
             return
         self._recorder.count("sent")
         if not self.is_measured:
@@ -191,6 +191,13 @@ class MeasuredUser(SocketIOUser):
         self._recorder.event(
             event, at_ns=at_ns, user=self.user_id, group=self.group, outcome=outcome, **facts
         )
+
+    def note_failure(self, error: ClientError, detail: str) -> None:
+        """Count a failure to reach the gateway, unless this machine is to blame."""
+        if isinstance(error, Exhausted):
+            self.run_context.lose(f"the load generator is at its own limit: {error}")
+        else:
+            self.note_error(type(error).__name__, detail)
 
     def note_error(self, outcome: str, detail: str, at_ns: int | None = None) -> None:
         """Count a failure that no scenario asked for, and record its message.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, Self
@@ -16,7 +17,7 @@ from loadtests.plan.schedule import ArrivalPlan, plan_of
 from loadtests.reading.push_records import PushRecord
 from loadtests.reading.user_pushes import RecordedUser, record_clients
 from loadtests.record.recording import Recorder
-from loadtests.results import Phase
+from loadtests.results import Event, Phase
 from loadtests.tokens import mint
 from scenarios.schema import GATEWAY_DEEDS, Scenario
 
@@ -81,6 +82,7 @@ class RunContext:
     end_ns: int | None = None
     pushes: PushRecord = field(init=False)
     _welcomed: int = 0
+    _is_lost: bool = False
 
     @classmethod
     def of(
@@ -173,6 +175,13 @@ class RunContext:
         """Count a user that received its welcome (1) or lost its connection (−1)."""
         self._welcomed += change
         self.recorder.clients(self._welcomed)
+
+    def lose(self, problem: str) -> None:
+        """Record once that this process cannot generate the load: no figure can be trusted."""
+        if not self._is_lost:
+            self._is_lost = True
+            now_ns = time.monotonic_ns()
+            self.recorder.event(Event.LOST_PROCESS, at_ns=now_ns, detail=problem)
 
     def is_complete(self) -> bool:
         """Return whether every user has connected, or has failed to at least once."""

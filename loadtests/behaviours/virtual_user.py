@@ -216,7 +216,7 @@ class VirtualUser(CommandedUser):
             self._note_refusal(error, f"HTTP {error.status}")
         # The loss of a connection is counted once, where it is noticed: in lost().
         elif not isinstance(error, ConnectionClosed) and self.is_measured:
-            self.note_error(type(error).__name__, str(error))
+            self.note_failure(error, str(error))
         return wait_s
 
     def _note_refusal(self, error: ClientError, outcome: str) -> None:

@@ -64,12 +64,6 @@ def calibrate(
     return ExitCode.PASS if rows and correct == len(rows) else ExitCode.BUDGET_BROKEN
 
 
-def new_directory(runs: Path) -> Path:
-    """Return the directory for a new calibration, named by the current UTC time."""
-    stamp = iso_timestamp(time.time()).translate(str.maketrans("", "", "-:"))
-    return runs / "calibration" / stamp.replace(".", "")
-
-
 def _try(
     name: str, directory: Path, environment: Mapping[str, str], pace: Pace
 ) -> list[CalibrationRow]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import secrets
 import signal
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -22,9 +21,10 @@ import psutil
 from gateway.contract import LISTENING_LINE
 from loadtests.calibration.readings import NS_PER_S
 from loadtests.faults.control import LISTENING, ProxyControl
+from loadtests.processes import child_environment, own_command
 from loadtests.record.manifest import read_json
 from loadtests.results import LOGS, MANIFEST, ExitCode, Phase
-from loadtests.supervision.children import Child, child_environment, split_cores
+from loadtests.supervision.children import Child, split_cores
 from scenarios.schema import Scenario, parse_scenario
 
 START_S: Final = 20.0
@@ -71,10 +71,16 @@ class Rig:
         home.mkdir()
         scenario = home / "calibration.toml"
         scenario.write_text(text, encoding="utf-8")
-        command = [sys.executable, "-m", "loadtests", "run", str(scenario)]
-        command += ["--target", self.url, "--runs", str(home / "runs")]
-        log, cores = home / "run.log", split_cores()[1]
-        child = Child("run", command, log=log, environment=self.environment, cores=cores)
+        command = own_command("loadtests", "run", str(scenario), "--target", self.url)
+        command += ["--runs", str(home / "runs")]
+        child = Child(
+            "run",
+            command,
+            log=home / "run.log",
+            environment=self.environment,
+            cores=split_cores()[1],
+            orphan_signal=signal.SIGTERM,
+        )
         try:
             yield RigRun(child, home / "runs", parse_scenario(text, path=str(scenario)))
         finally:
@@ -92,7 +98,7 @@ def open_rig(directory: Path, environment: Mapping[str, str]) -> Iterator[Rig]:
     ours = {
         name: value
         for name, value in child_environment(environment).items()
-        if not name.startswith(("GATEWAY_", "JWT_", "LOCUST_", "NODE_ENV", "REDIS_URL"))
+        if not name.startswith(("GATEWAY_", "JWT_", "NODE_ENV", "REDIS_URL"))
     }
     ours["JWT_SECRET"] = secrets.token_urlsafe(48)
     settings = {
@@ -105,7 +111,7 @@ def open_rig(directory: Path, environment: Mapping[str, str]) -> Iterator[Rig]:
     with ExitStack() as stack:
 
         def start(name: str, *words: str, **more: str) -> Child:
-            command = [sys.executable, "-m", *words]
+            command = own_command(*words)
             log = directory / f"{words[0].rpartition('.')[2]}.log"
             child = Child(name, command, log=log, environment=ours | more, cores=split_cores()[0])
             stack.callback(_stop, child)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,12 +12,12 @@ from rich.console import Console
 
 from loadtests.capacity.search import Bound, Found, Search, Trial, Tried
 from loadtests.capacity.trials import Outcome, TrialFailed, run_trial, scenario_at
+from loadtests.processes import child_environment
 from loadtests.record.manifest import write_json
 from loadtests.results import CAPACITY, FORMAT_VERSION, REPORT, ExitCode, Verdict
-from loadtests.supervision.children import child_environment
 from loadtests.supervision.gateway_command import GatewayCommand
 from loadtests.supervision.judging import judge_run
-from loadtests.supervision.request import RunRefused, RunRequest
+from loadtests.supervision.request import RunRefused, RunRequest, make_folder
 from scenarios.capacity_table import Capacity
 from scenarios.schema import Scenario, parse_scenario
 
@@ -37,7 +36,7 @@ def search_capacity(
         console: shows progress.
 
     Raises:
-        RunRefused: the request has options that a search does not accept.
+        RunRefused: the request has options that a search does not accept, or no folder can be made.
     """
     unfit = {
         "--target": request.target,
@@ -53,7 +52,7 @@ def search_capacity(
         raise RunRefused(f"{words}; leave out {' and '.join(given)}")
     search = CapacitySearch(
         scenario,
-        request.runs,
+        make_folder(request.runs, f"{scenario.name}_search"),
         environment,
         console,
         options=(
@@ -69,7 +68,7 @@ class CapacitySearch:
 
     Args:
         scenario: has a ``capacity``.
-        runs: the folder in which the search creates its own.
+        folder: the search's own; it exists.
         environment: this process's environment.
         console: shows progress.
         options: options of ``tidegate run`` for every trial.
@@ -81,7 +80,7 @@ class CapacitySearch:
     def __init__(
         self,
         scenario: Scenario,
-        runs: Path,
+        folder: Path,
         environment: Mapping[str, str],
         console: Console,
         *,
@@ -91,8 +90,7 @@ class CapacitySearch:
             raise ValueError(f"{scenario.name} has no [capacity]")
         self.scenario = scenario
         self.capacity: Capacity = scenario.capacity
-        moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        self.folder = runs / f"{moment}_{scenario.name}_search"
+        self.folder = folder
         self._environment = child_environment(environment)
         self._console = console
         self._options = tuple(options)
@@ -102,7 +100,6 @@ class CapacitySearch:
         """Search, write ``capacity.json``, say the answer; return the exit code."""
         capacity = self.capacity
         search = Search(capacity.start, capacity.highest, capacity.resolution)
-        self.folder.mkdir(parents=True)
         ends_s = time.monotonic() + LONGEST_S
         try:
             while (trial := search.next_trial()) is not None and time.monotonic() < ends_s:
@@ -110,6 +107,7 @@ class CapacitySearch:
                 search.tell(outcome.verdict, outcome.why)
                 self._outcomes.append((search.tried[-1], outcome.run))
         except TrialFailed as error:
+            self._write(search.found())
             self._say(f"the search ends here: {error}")
             return ExitCode.INVALID
         except KeyboardInterrupt:

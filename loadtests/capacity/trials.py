@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
+import signal
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +13,15 @@ from typing import Any, Final
 import tomli_w
 
 from loadtests.capacity.search import Trial
+from loadtests.processes import own_command
 from loadtests.record.manifest import read_json
 from loadtests.results import VERDICT, ExitCode, Verdict
-from loadtests.supervision.children import PROJECT
+from loadtests.supervision.children import Child
 from scenarios.capacity_table import Capacity
 from scenarios.schema import Scenario
 
 TRIAL_OVERTIME_S: Final = 180.0
+TRIAL_STOP_S: Final = 60.0
 _UNFIT: Final = (ExitCode.USAGE, ExitCode.GATEWAY_FAILED, ExitCode.INTERRUPTED)
 
 
@@ -93,26 +94,17 @@ def run_trial(
     file.write_text(text, encoding="utf-8")
     runs = folder / f"trial-{number:02d}"
     log = folder / f"trial-{number:02d}.log"
-    command = [sys.executable, "-m", "loadtests", "run", str(file), "--runs", str(runs)]
-    command += options
-    with log.open("wb") as output:
-        try:
-            done = subprocess.run(  # noqa: S603 - the project's own command
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=dict(environment),
-                cwd=PROJECT,
-                timeout=span_s + TRIAL_OVERTIME_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise TrialFailed(f"the trial did not end in time; see {log}") from None
+    command = own_command("loadtests", "run", str(file), "--runs", str(runs), *options)
+    trial = Child("trial", command, log=log, environment=environment, orphan_signal=signal.SIGTERM)
+    try:
+        if not trial.wait(span_s + TRIAL_OVERTIME_S):
+            raise TrialFailed(f"the trial did not end in time; see {log}")
+    finally:
+        trial.stop(TRIAL_STOP_S)
     run = (runs / "latest").resolve()
     verdict = read_json(run / VERDICT)
-    if done.returncode in _UNFIT or verdict is None:
+    if trial.exit_code in _UNFIT or verdict is None:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         words = "; ".join(lines[-3:]) or "its log is empty"
-        raise TrialFailed(f"the trial ended with exit code {done.returncode}: {words}")
+        raise TrialFailed(f"the trial ended with exit code {trial.exit_code}: {words}")
     return Outcome(Verdict(verdict["verdict"]), str(verdict["reasons"][0]), run)

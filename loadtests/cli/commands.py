@@ -80,10 +80,10 @@ def _begin(
 
 def serve() -> None:
     """Start the gateway. Environment variables configure it."""
-    from loadtests.supervision.children import child_environment
+    from loadtests.processes import child_environment, own_command
 
     os.execve(  # noqa: S606 - becomes the gateway, with our own interpreter
-        sys.executable, [sys.executable, "-m", "gateway"], child_environment(os.environ)
+        sys.executable, own_command("gateway"), child_environment(os.environ)
     )
 
 

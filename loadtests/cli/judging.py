@@ -36,7 +36,7 @@ def report(
 ) -> None:
     """Judge a run again and rewrite its report. An aborted run is finished first."""
     need("report")
-    from loadtests.supervision.children import child_environment
+    from loadtests.processes import child_environment
     from loadtests.supervision.judging import judge_run
 
     directory = find(name, runs)
@@ -62,8 +62,8 @@ def notebook(
 ) -> None:
     """Run a notebook on a run and write one offline page. Exit codes: 0 2."""
     need("notebook")
+    from loadtests.processes import child_environment
     from loadtests.record.finisher import is_finished
-    from loadtests.supervision.children import child_environment
     from loadtests.supervision.judging import PAGE_S, finish_tables, start_module
 
     directory, environment = find(run, runs), child_environment(os.environ)
@@ -90,7 +90,7 @@ def gate(
 ) -> None:
     """Judge stored runs without changing them. The exit code is that of the worst run."""
     need("gate")
-    from loadtests.supervision.children import child_environment
+    from loadtests.processes import child_environment
     from loadtests.supervision.judging import start_module
 
     options = {

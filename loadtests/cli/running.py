@@ -35,7 +35,13 @@ def run(
     ] = None,
     users: Annotated[
         int | None,
-        typer.Option("--users", "-u", min=1, max=_MOST_USERS, help="Total number of users."),
+        typer.Option(
+            "--users",
+            "-u",
+            min=1,
+            max=_MOST_USERS,
+            help="Total number of users; replaces load stages.",
+        ),
     ] = None,
     processes: Annotated[
         int | None,
@@ -66,9 +72,11 @@ def run(
 
     from loadtests.capacity.capacity_search import search_capacity
     from loadtests.outputs import check_folder
+    from loadtests.processes import interrupt_on_signals
     from loadtests.supervision.request import RunRefused, RunRequest
     from loadtests.supervision.supervisor import run_supervised
 
+    interrupt_on_signals()
     base = None if baseline is None else find(baseline, runs)
     request = RunRequest(
         scenario=scenario,
@@ -95,6 +103,8 @@ def run(
             code = search_capacity(wanted, request, os.environ, console)
     except RunRefused as error:
         refuse(str(error))
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
     raise typer.Exit(code)
 
 
@@ -114,9 +124,12 @@ def calibrate(
     need("calibrate")
     from rich.console import Console
 
-    from loadtests.calibration.calibrate import TRIALS, calibrate, new_directory
+    from loadtests.calibration.calibrate import TRIALS, calibrate
     from loadtests.outputs import check_folder, check_outputs
+    from loadtests.processes import interrupt_on_signals
+    from loadtests.supervision.request import RunRefused, make_folder
 
+    interrupt_on_signals()
     unknown = [name for name in only or () if name not in TRIALS]
     if unknown:
         refuse(f"--only: unknown trial {', '.join(unknown)}; choose from {', '.join(TRIALS)}")
@@ -124,13 +137,15 @@ def calibrate(
     check_folder("--runs", runs)
     try:
         code = calibrate(
-            new_directory(runs),
+            make_folder(runs, "calibration"),
             os.environ,
             Console(stderr=True),
             quick=quick,
             only=tuple(only or ()),
             document=docs,
         )
+    except RunRefused as error:
+        refuse(str(error))
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
     raise typer.Exit(code)

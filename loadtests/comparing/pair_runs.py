@@ -6,22 +6,20 @@ together. If six pairs decide nothing, as many again follow, once.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
 from rich.console import Console
 
 from loadtests.outputs import write_output
+from loadtests.processes import child_environment
 from loadtests.record.manifest import read_json, write_json
 from loadtests.results import COMPARISON, JUNIT, MANIFEST, SUMMARY, ExitCode
-from loadtests.supervision.children import child_environment
 from loadtests.supervision.gateway_command import GatewayCommand
 from loadtests.supervision.judging import start_module
-from loadtests.supervision.request import RunRefused, RunRequest
+from loadtests.supervision.request import RunRefused, RunRequest, make_folder
 from loadtests.supervision.supervisor import run_supervised
 from scenarios.foresight import foresee
 
@@ -114,7 +112,7 @@ def run_contest(
         OSError: a result cannot be written.
     """
     _check(contest, console)
-    directory = _new_directory(contest.runs)
+    directory = make_folder(contest.runs, "compare")
     names = {str(side): gateway.name for side, gateway in contest.gateways.items()}
     plan = {"scenario": str(contest.scenario), "pairs": contest.pairs, **names}
     write_json(directory / PLAN, plan)
@@ -165,17 +163,6 @@ def _check(contest: Contest, console: Console) -> None:
     kept = tuple(budget for budget in scenario.budgets if budget.is_relative)
     for words in foresee(replace(scenario, budgets=kept), has_baseline=True):
         console.print(f"warning: {words}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _new_directory(runs: Path) -> Path:
-    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    directory = runs / f"{moment}_compare_{secrets.token_hex(3)}"
-    try:
-        directory.mkdir(parents=True)
-    except OSError as error:
-        words = f"{runs} is not writable: {error.strerror or error}"
-        raise RunRefused(f"{words}; choose another folder with --runs") from None
-    return directory
 
 
 def _run_blocks(

@@ -26,12 +26,13 @@ from locust.runners import STATE_STOPPED, MasterRunner, WorkerRunner
 from loadtests.behaviours.run_context import RunContext
 from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.conducting.arguments import SECRET_VARIABLE, add_arguments, read_arguments, refuse
+from loadtests.conducting.late_workers import keep_out
 from loadtests.conducting.load_clock import CommandClock, LoadClock
-from loadtests.conducting.locust_page import label_table, show_tab
+from loadtests.conducting.locust_page import label_table, show_tab, watch_edits
 from loadtests.conducting.report import report_run
 from loadtests.conducting.run import Run
 from loadtests.conducting.run_start import CannotBegin, RunStart
-from loadtests.conducting.user_counts import set_user_counts
+from loadtests.conducting.user_counts import follow_users, set_user_counts
 from loadtests.conducting.worker import WorkerPart
 from loadtests.conducting.workers import listen_to_workers
 from loadtests.health.gateway_clock import time_pushes_by
@@ -68,6 +69,7 @@ class Conductor:
         self._rows: list[LedgerRow] = []
         self._directory: Path | None = None
         self._users_given = False
+        self._is_staged = True
         self._session_rate: float | None = None
         self._is_interrupted = False
         self._load_ends_ns: int | None = None
@@ -108,9 +110,12 @@ class Conductor:
             hook.add_listener(listener)  # type: ignore[no-untyped-call]  # Locust's own gap
         if isinstance(environment.runner, MasterRunner):
             listen_to_workers(environment, lambda: self._run.workers if self._run else None)
+            keep_out(environment, lambda: self._run)
         else:
             ask_for_slices(SHORT_SLICE_NS)
         label_table(environment)
+        watch_edits(environment, lambda: self._run)
+        follow_users(environment, self._behaviours, lambda: self._run)
         show_tab(environment, lambda: self._live.newest if self._live else {})
         # gevent's loop time stood still while modules were loaded. Without this, Locust's -t
         # would end that much too early.
@@ -147,12 +152,16 @@ class Conductor:
         begun_ns = time.monotonic_ns()  # Locust's own timer of -t counts from here
         directory, self._directory = self._directory, None  # a second run makes its own
         asked = int(options.num_users)
+        if asked < 1:
+            self._stop("a run needs at least one user")
+        # Locust's page, too, may ask for another number than the scenario's.
+        self._is_staged = not self._users_given and asked == scenario.users.total
         run_start = RunStart(
             environment=environment,
             behaviours=self._behaviours,
             scenario=scenario,
             secret=self._secret,
-            users=asked if self._users_given else max(scenario.most_users, asked),
+            users=scenario.most_users if self._is_staged else asked,
             session_rate=float(self._session_rate or options.spawn_rate),
             directory=directory,
         )
@@ -160,9 +169,10 @@ class Conductor:
             run, assignment = run_start.begin(self._trader_ids, self._end_early)
         except CannotBegin as error:
             self._stop(str(error))
-        if self._users_given and scenario.stages:
-            run.note(f"-u {asked} sets the number of users: the scenario's [[stages]] are left out")
         self._set_context(run, scenario, assignment)
+        if scenario.stages and not self._is_staged:
+            by = f"{'-u' if self._users_given else 'the page:'} {asked}"
+            run.note(f"{by} sets the number of users: the scenario's [[stages]] are left out")
         time_pushes_by(environment, run.clock)
         load_s = options.run_time
         self._load_ends_ns = begun_ns + round(load_s * SECOND_NS) if load_s else None
@@ -182,7 +192,7 @@ class Conductor:
         if self._run is run and self._environment is not None and not context.is_over():
             run.spawning_complete()
             self._clock = LoadClock(
-                run, self._environment, self._end_load, has_stages=not self._users_given
+                run, self._environment, self._end_load, has_stages=self._is_staged
             )
             if run.workers is None:
                 self._commands = CommandClock(context)

@@ -12,6 +12,7 @@ import csv
 import io
 import json
 import logging
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,9 @@ from flask import Blueprint, Response, redirect, request
 from locust.env import Environment
 from locust.web import WebUI
 
+from loadtests.conducting.run import Run
 from loadtests.health.live_table import describe
+from loadtests.plan.schedule import SECOND_NS
 
 NOTICE: Final = (
     "Locust's figures are rounded (two digits, whole ms) and not used for the verdict. "
@@ -34,6 +37,7 @@ _COLUMNS: Final = {
     "meaning": "Meaning",
 }
 _STATISTICS: Final = "/stats/requests"
+_SWARM: Final = "/swarm"
 
 _BANNER: Final = (
     '<p style="position:fixed;bottom:0;left:0;right:0;margin:0;padding:4px 12px;z-index:9999;'
@@ -56,6 +60,29 @@ def label_table(environment: Environment) -> None:
         return
 
     web.app.after_request(_label_page)
+
+
+def watch_edits(environment: Environment, run: Callable[[], Run | None]) -> None:
+    """Note in the manifest when a person asks the page for other users during a run.
+
+    Args:
+        environment: Locust's.
+        run: returns the current run; None between runs.
+    """
+    web = environment.web_ui
+    if web is None or web.app is None:
+        return
+
+    def look(answer: Response) -> Response:
+        found = run()
+        is_form = request.path.endswith(_SWARM) and request.method == "POST"
+        if found is not None and is_form and answer.is_json and answer.get_json().get("success"):
+            at_s = (time.monotonic_ns() - found.t0_ns) / SECOND_NS
+            words = f"after {at_s:.0f} s Locust's page asked for {request.form['user_count']} users"
+            found.note(f"{words}, {request.form['spawn_rate']} a second")
+        return answer
+
+    web.app.after_request(look)
 
 
 def show_tab(environment: Environment, newest: Callable[[], Mapping[str, Any]]) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Final
 
 from gevent import subprocess
 
+from loadtests.processes import bound_to_us, child_environment, own_command
 from loadtests.results import ExitCode
 
-PROJECT: Final = Path(__file__).resolve().parents[2]
 LONGEST_S: Final = 300.0
 
 
@@ -20,12 +19,13 @@ def report_run(directory: Path) -> int:
 
     It is a process, since only the reports load pandas. Other greenlets run meanwhile.
     """
-    held = os.environ.get("PYTHONPATH")
-    path = os.pathsep.join([str(PROJECT), *([held] if held else [])])
-    command = [sys.executable, "-P", "-m", "loadtests", "report", str(directory.resolve())]
     try:
         done = subprocess.run(
-            command, env={**os.environ, "PYTHONPATH": path}, timeout=LONGEST_S, check=False
+            own_command("loadtests", "report", str(directory.resolve())),
+            env=child_environment(os.environ),
+            timeout=LONGEST_S,
+            check=False,
+            preexec_fn=bound_to_us(),
         )
     except subprocess.TimeoutExpired:
         return ExitCode.INVALID

@@ -151,6 +151,14 @@ class Run:
         self._manifest.problems.append(problem)
         self._manifest.write()
 
+    def take_users(self, users: Mapping[str, int]) -> None:
+        """Put the largest number of users that each group has had into the manifest."""
+        known = self._facts["users"]
+        self._facts["users"] = {
+            group: max(known.get(group, 0), users.get(group, 0)) for group in {**known, **users}
+        }
+        self._manifest.write()
+
     def spawning_complete(self) -> None:
         """Begin the warm-up and the publisher: all users are connected. Idempotent."""
         if not self.phases.is_ramping():

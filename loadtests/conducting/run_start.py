@@ -1,7 +1,7 @@
 """How a run starts under Locust: its checks, its run directory and its division among workers.
 
 RuntimeError
-└── CannotBegin      the target sends no welcome, or the scenario is above its limits
+└── CannotBegin      the target sends no welcome, or a limit is below what the scenario needs
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from locust.runners import MasterRunner
 
 from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.conducting.run import Run
-from loadtests.conducting.user_counts import divide_users
+from loadtests.conducting.user_counts import divide_users, unmet_groups
 from loadtests.conducting.workers import Workers
 from loadtests.connection.protocol.handshake import parse_target
 from loadtests.errors import ClientError
 from loadtests.health.clock_id import read_clock_id
+from loadtests.health.descriptors import highest_limit, raise_limit
 from loadtests.health.target import fetch_welcome
 from loadtests.plan.messages import RUN_OPTION, Assignment
-from loadtests.plan.preflight import heartbeat_problem, limits_exceeded
+from loadtests.plan.preflight import descriptors_problem, heartbeat_problem, limits_exceeded
 from loadtests.record.manifest import create_run_directory, describe_run
 from scenarios.schema import Scenario
 
@@ -66,7 +67,7 @@ class RunStart:
         """Start the run. With workers, Locust tells them of it with their first users.
 
         Raises:
-            CannotBegin: nothing was started.
+            CannotBegin: nothing was started: the target sends no welcome, or a limit is too low.
         """
         url = (self.environment.host or "").rstrip("/")
         if self.scenario.ends_gateway and self._options().gateway_pid is None:
@@ -75,6 +76,11 @@ class RunStart:
         welcome = self._check_target(url)
         runner = self.environment.runner
         counts, ranks = divide_users(self.environment, self.behaviours, self.users)
+        self._check_descriptors(counts)
+        fixed, empty = unmet_groups(self.scenario, self.behaviours, counts)
+        if fixed:
+            words = f"{self.users:,} users are fewer than the groups of a fixed number have"
+            raise CannotBegin(f"{words}: {', '.join(fixed)}")
         directory, facts = self._make_directory(url, welcome, counts)
         workers = Workers(runner, directory, ranks) if isinstance(runner, MasterRunner) else None
         run = Run(
@@ -90,6 +96,8 @@ class RunStart:
         problem = heartbeat_problem(self.scenario, welcome)
         if problem is not None:
             run.note(problem)
+        if empty:
+            run.note(f"{self.users:,} users leave none for {', '.join(empty)}")
         assignment = self._assign(run, welcome.get("clock"), counts, ranks)
         if workers is not None:
             # Locust sends this option with each spawn message.
@@ -141,6 +149,27 @@ class RunStart:
             session_rate=self.session_rate,
             session_first_ns=run.t0_ns + LEAD_NS,
         )
+
+    def _check_descriptors(self, counts: Mapping[str, list[int]]) -> None:
+        """Check the processes of this machine. A worker elsewhere checks itself.
+
+        Raises:
+            CannotBegin: one may open too few descriptors.
+        """
+        options = self._options()
+        of_workers = [sum(each) for each in zip(*counts.values(), strict=True)]
+        is_here = options.processes or not isinstance(self.environment.runner, MasterRunner)
+        found = [
+            descriptors_problem("load generator", max(of_workers), raise_limit())
+            if is_here
+            else None,
+            descriptors_problem("gateway", sum(of_workers), highest_limit(options.gateway_pid))
+            if options.gateway_pid is not None
+            else None,
+        ]
+        problems = [words for words in found if words]
+        if problems:
+            raise CannotBegin("; ".join(problems))
 
     def _check_target(self, url: str) -> dict[str, Any]:
         """Return the target's welcome, once its limits allow the scenario."""

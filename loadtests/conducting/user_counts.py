@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from locust.dispatch import UsersDispatcher
@@ -10,6 +10,7 @@ from locust.env import Environment
 from locust.runners import STATE_INIT, STATE_RUNNING, STATE_SPAWNING, MasterRunner, WorkerNode
 
 from loadtests.behaviours.virtual_user import VirtualUser
+from loadtests.conducting.run import Run
 from scenarios.schema import Scenario
 
 
@@ -40,6 +41,52 @@ def set_user_counts(
         options.num_users = scenario.users.total
     if options.spawn_rate is None:
         options.spawn_rate = scenario.phases.spawn_rate
+
+
+def follow_users(
+    environment: Environment,
+    behaviours: Mapping[str, type[VirtualUser]],
+    run: Callable[[], Run | None],
+) -> None:
+    """Put the users that Locust spawns into the manifest: its page can ask for more.
+
+    Args:
+        environment: Locust's.
+        behaviours: the user class of each group.
+        run: returns the current run; None between runs.
+    """
+    groups = {user_class.__name__: group for group, user_class in behaviours.items()}
+
+    def take(**_facts: object) -> None:
+        found, runner = run(), environment.runner
+        if found is not None and runner is not None:
+            wanted = runner.target_user_classes_count.items()
+            found.take_users({groups[name]: count for name, count in wanted if name in groups})
+
+    environment.events.spawning_complete.add_listener(take)  # type: ignore[no-untyped-call]  # Locust's own gap
+
+
+def unmet_groups(
+    scenario: Scenario,
+    behaviours: Mapping[str, type[VirtualUser]],
+    counts: Mapping[str, list[int]],
+) -> tuple[list[str], list[str]]:
+    """Return what a number of users leaves of the groups, when it is not the scenario's.
+
+    Args:
+        scenario: the scenario of the run.
+        behaviours: the user class of each group.
+        counts: the users of each group on each worker.
+
+    Returns:
+        The groups of a fixed number that get fewer, and the groups that get no user.
+    """
+    fixed = [
+        f"{group} {getattr(scenario.users, group).count}"
+        for group, each in counts.items()
+        if behaviours[group].has_fixed_count and sum(each) < getattr(scenario.users, group).count
+    ]
+    return fixed, [group for group, each in counts.items() if not sum(each)]
 
 
 def divide_users(

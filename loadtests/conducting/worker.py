@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
+import os
 import signal
-import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -20,11 +19,13 @@ from locust.runners import WorkerRunner
 from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.conducting.worker_parcels import load_packer
 from loadtests.conducting.worker_run import MasterClock, WorkerRun
+from loadtests.health.descriptors import raise_limit
 from loadtests.plan.messages import CLOCK, CLOSE, PHASES, RUN_OPTION, TAKEN, Assignment
+from loadtests.plan.preflight import descriptors_problem
+from loadtests.processes import die_with_parent
 
 REPORT_EACH_S: Final = 1.0
 PATIENCE_S: Final = 30.0
-_PR_SET_PDEATHSIG: Final = 1
 
 _log = logging.getLogger(__name__)
 
@@ -68,13 +69,17 @@ class WorkerPart:
         gevent.signal_handler(signal.SIGINT, self._interrupt)
         options = self._runner.environment.parsed_options
         if options is not None and options.processes:
-            _die_with_parent()
+            die_with_parent(signal.SIGTERM, os.getppid())
         self._clock.start()
 
     def start(self, environment: Environment, **_facts: object) -> None:
         """Begin the run that came with the first users."""
         assignment = Assignment(**getattr(environment.parsed_options, RUN_OPTION))
         self._run = WorkerRun(self._runner, assignment, self._clock, self._secret)
+        own = self._run.run_context.places.own
+        problem = descriptors_problem("load generator", own, raise_limit())
+        if problem is not None:
+            self._run.lose(problem)
         for user_class in self._behaviours.values():
             user_class.run_context = self._run.run_context
 
@@ -117,9 +122,3 @@ def remember_default_options() -> None:
 
 
 _default_options: Final = argument_parser.default_args_dict
-
-
-def _die_with_parent() -> None:
-    """End this process when its parent ends, for whatever reason (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -28,7 +28,7 @@ from loadtests.plan.messages import CLOCK, CLOSED, LIVE, PARCELS, STATUS, Assign
 from loadtests.record.live_figures import LiveFigures
 from loadtests.record.recording import SECOND_NS, PhaseTimes, Recorder
 from loadtests.record.second_seen import SecondSeen
-from loadtests.results import Event, Phase
+from loadtests.results import Phase
 from scenarios.schema import parse_scenario
 
 _STATUS_EACH_S: Final = 0.1
@@ -114,7 +114,7 @@ class WorkerRun:
             None,
             self._generator,
             on_second=self._each_second,
-            on_lost=self._lose,
+            on_lost=self.lose,
         )
         self._status = gevent.spawn(self._send_status)
         self._pulse.start()
@@ -157,6 +157,12 @@ class WorkerRun:
         if not self._is_closed:
             self._stop_requests()
             self._send_end({}, has_left=True)
+
+    def lose(self, problem: str) -> None:
+        """Leave a run in which this worker cannot do its part."""
+        _log.error("%s", problem)
+        self.run_context.lose(problem)
+        gevent.spawn(self.leave)
 
     def _stop_requests(self) -> None:
         if self._commands is not None:
@@ -207,12 +213,6 @@ class WorkerRun:
 
     def _each_second(self, seen: SecondSeen) -> None:
         self._live = LiveFigures.of(seen, self.recorder)
-
-    def _lose(self, problem: str) -> None:
-        """Leave a run that this worker can no longer record."""
-        _log.error("%s", problem)
-        self.recorder.event(Event.LOST_PROCESS, at_ns=time.monotonic_ns(), detail=problem)
-        gevent.spawn(self.leave)
 
     def _send_status(self) -> None:
         while True:

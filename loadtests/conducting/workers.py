@@ -98,6 +98,10 @@ class Workers:
         """Return the rows of every closed ledger, each with its worker's name."""
         return [(w.name, row) for w in self._by_id.values() for row in w.rows]
 
+    def has(self, client_id: str) -> bool:
+        """Return whether a worker takes part, by Locust's id of it."""
+        return client_id in self._by_id
+
     def tell_phases(self, phases: PhaseTimes) -> None:
         """Tell all workers when each phase begins."""
         content = {"starts_ns": phases.starts_ns, "phases": [str(p) for p in phases.phases]}

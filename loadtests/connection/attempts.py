@@ -12,7 +12,7 @@ from loadtests.connection.dialing import dial
 from loadtests.connection.links import Link
 from loadtests.connection.protocol.exchange import Exchange
 from loadtests.connection.protocol.handshake import parse_target
-from loadtests.errors import ConnectionClosed, TimedOut, Unreachable
+from loadtests.errors import ConnectionClosed, TimedOut, unreachable
 from loadtests.oracles.auth_cases import Offer
 
 ANSWER_S: Final = 5.0
@@ -58,7 +58,7 @@ class Attempt:
             try:
                 self._link = dial(self._target, self, source_address=self._source, tls=self._tls)
             except OSError as error:
-                raise Unreachable(self._url, error.strerror or str(error)) from error
+                raise unreachable(self._url, error) from error
             while not self.exchange.is_answered:
                 self._changed.wait()
                 self._changed.clear()

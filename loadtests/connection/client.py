@@ -34,7 +34,7 @@ from loadtests.connection.protocol.session import (
     Received,
 )
 from loadtests.connection.protocol.websocket_frames import frame_end
-from loadtests.errors import ConnectionClosed, NotConnected, TimedOut, Unreachable
+from loadtests.errors import ConnectionClosed, NotConnected, TimedOut, unreachable
 from loadtests.reading.fast_path import FastPath
 
 CONNECT_TIMEOUT_S: Final = 10.0
@@ -191,7 +191,7 @@ class Client:
                 self.sid = entered.get()
         except OSError as error:
             self.close()
-            raise _unreachable(self.url, error) from error
+            raise unreachable(self.url, error) from error
         except BaseException:
             self.close()
             raise
@@ -353,7 +353,7 @@ class Client:
         if not isinstance(error, OSError):
             self._finish(error)  # an error in a listener
         elif self._connection is not None and self._connection.has_output:
-            self._finish(_unreachable(self.url, error))  # the upgrade request never left
+            self._finish(unreachable(self.url, error))  # the upgrade request never left
         else:
             self._finish(ConnectionClosed(error.strerror or str(error)))
 
@@ -446,10 +446,6 @@ class Client:
         self._calls.clear()
         for call in calls:
             call.fail(error)
-
-
-def _unreachable(url: str, error: OSError) -> Unreachable:
-    return Unreachable(url, error.strerror or str(error))
 
 
 def _raise(error: Exception) -> NoReturn:

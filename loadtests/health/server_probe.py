@@ -16,10 +16,12 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from loadtests.endpoints import fetch_metrics, largest_since
+from gateway.contract import HEALTH_PATH
+from loadtests.endpoints import fetch, fetch_metrics, largest_since
 from loadtests.plan.addresses import is_loopback
 
 PROBE_TIMEOUT_S: Final = 0.8
+LIFE_TIMEOUT_S: Final = 0.15
 _NS_PER_S: Final = 1_000_000_000
 _METRICS: Final[Mapping[str, tuple[str, int]]] = {
     "clients": ("tidegate_clients", 1),
@@ -113,6 +115,11 @@ class ServerProbe:
         except HTTPError as error:
             self.unmeasured.add(f"gateway metrics: /metrics answers {error.code}")
             return {}
+        except OSError as error:
+            if not self._is_alive():
+                raise
+            self.unmeasured.add(f"gateway metrics: /metrics gave no answer once or more: {error}")
+            return {}
         found: dict[str, object] = {}
         for column, (name, factor) in _METRICS.items():
             if name in metrics:
@@ -132,6 +139,16 @@ class ServerProbe:
             # descriptors of plain HTTP, which a publisher opens and closes as it needs.
             found["fds"] = int(metrics[_FDS] - metrics.get(_HTTP, 0))
         return found
+
+    def _is_alive(self) -> bool:
+        """Return whether the target answers anything: a proxy may hide its metrics alone."""
+        try:
+            fetch(f"{self.url}{HEALTH_PATH}/live", timeout_s=LIFE_TIMEOUT_S)
+        except HTTPError:
+            return True
+        except OSError:
+            return False
+        return True
 
     def _from_process(self, process: psutil.Process, *, is_gap: bool) -> dict[str, object]:
         found: dict[str, object] = {}

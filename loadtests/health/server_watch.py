@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, Final
 from gevent import subprocess
 
 from loadtests.health.server_watch_process import WatchLost
+from loadtests.processes import child_environment, own_command
 
 WATCH_LOG: Final = "serverwatch.log"
 STOP_S: Final = 2.0
@@ -33,11 +34,11 @@ class ServerWatch:
         self.unmeasured: set[str] = set()
         self._log = (logs / WATCH_LOG).open("ab")
         self._process: Any = subprocess.Popen(
-            [sys.executable, "-m", "loadtests.health.server_watch_process"],
+            own_command("loadtests.health.server_watch_process"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            cwd=Path(__file__).resolve().parents[2],
+            env=child_environment(os.environ),
             # A Ctrl-C in the terminal is for the run, which then ends the watch.
             start_new_session=True,
         )

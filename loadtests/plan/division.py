@@ -95,6 +95,14 @@ class Places:
         """How many users the whole run was divided for; 0 without a division."""
         return 0 if self._division is None else sum(self._division.totals.values())
 
+    @property
+    def own(self) -> int:
+        """How many of them this process has; 0 when it joined after the division."""
+        division = self._division
+        if division is None or division.rank is None:
+            return 0
+        return sum(counts[division.rank] for counts in division.counts.values())
+
     def newest(self, group: str) -> int:
         """Return the number in its group of the user that was spawned last, from 0.
 

@@ -1,4 +1,4 @@
-"""Whether a target's limits and heartbeat, as its welcome lists them, suit a scenario."""
+"""Whether a scenario suits its target's limits and heartbeat, and the limits of its processes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from gateway.contract import LimitName
 from loadtests.plan.addresses import is_loopback, users_by_address
 from scenarios.schema import Scenario
 
+OWN_DESCRIPTORS: Final = 64
+"""Open files and sockets of a gateway or generator besides one for each client; it needs 40."""
 _TRADER_JOINS: Final = 2  # requests of a trader when it connects
 
 
@@ -49,6 +51,21 @@ def limits_exceeded(
         if name in limits and need > limits[name]
     ]
     return problems + _events_problem(scenario, limits)
+
+
+def descriptors_problem(who: str, clients: int, limit: int) -> str | None:
+    """Return a message when a process may open fewer descriptors than its clients need.
+
+    Args:
+        who: the process, for the message.
+        clients: connections that it will have.
+        limit: descriptors that it may have (``ulimit -n``).
+    """
+    need = clients + OWN_DESCRIPTORS
+    if need <= limit:
+        return None
+    words = f"the {who} needs {need:,} descriptors for {clients:,} clients and may open {limit:,}"
+    return f"{words}; allow more with ulimit -n {need}, or run fewer users"
 
 
 def heartbeat_problem(scenario: Scenario, welcome: Mapping[str, Any]) -> str | None:

@@ -7,8 +7,7 @@ gateway's clock and ours: ``{"clock_offset_ns": …}``.
 
 Items due together go in one request of at most ``MAX_PUBLISH_ITEMS``. A few requests may be in
 flight; the gateway numbers them as they arrive. A late item goes out late, with its intended
-time in ``srcTs``; an item that never goes out counts as ``missed``. The module is long because
-every step of a publication changes the same ledger.
+time in ``srcTs``; an item that never goes out counts as ``missed``.
 
 ConnectionError
 └── GatewayLost      the gateway has not answered for ``GIVE_UP_S``
@@ -24,27 +23,23 @@ import os
 import signal
 import sys
 import time
-from collections import Counter
 from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
 import orjson
 
-from gateway.contract import MAX_PUBLISH_ITEMS, PUBLISH_PATH, user_stream
+from gateway.contract import MAX_PUBLISH_ITEMS, PUBLISH_PATH
 from loadtests.health.fine_selector import make_fine_loop
 from loadtests.health.gaps import Gaps
 from loadtests.health.time_slice import USUAL_SLICE, ask_for_slices
 from loadtests.plan.publish_plan import PublishPlan, plan_arrivals, read_plan
 from loadtests.publication.payloads import PayloadMaker
-from loadtests.publication.publishing import PUBLISHER_LEDGER
+from loadtests.publication.publication_ledger import PublicationLedger
 from loadtests.record.gateway_orders import RESTARTED_WITHIN_S
-from loadtests.record.manifest import write_json
-from loadtests.record.recording import SECOND_NS, PhaseTimes, Recorder
-from loadtests.results import LOGS, Event, Phase, Series
+from loadtests.record.recording import SECOND_NS
 from scenarios.schema import Publish
 
-WORKER: Final = "publisher"
 IN_FLIGHT: Final = 4
 COARSE_S: Final = 0.000_1
 """A timer may be this late, so the last part of a wait polls."""
@@ -67,27 +62,15 @@ class Publisher:
     """Publishes by a plan and keeps the ledger.
 
     Attributes:
-        published: items that the gateway accepted.
-        late: items sent more than the plan's ``late_ns`` after their due time.
-        missed: items that were due and never sent.
-        failed: items that were sent and not accepted.
-        throttled: answers that asked to wait (503).
-        streams: the last number of each stream, from the answers.
-        counts: accepted publications of each stream.
+        ledger: of all publications.
         clock_offset_ns: the gateway's clock minus ours; None when it is unknown.
     """
 
     def __init__(self, plan: PublishPlan) -> None:
         self.plan = plan
-        self.published = self.late = self.missed = self.failed = self.throttled = 0
-        self.streams: dict[str, int] = {}
-        self.counts: Counter[str] = Counter()
+        self.ledger = PublicationLedger(plan)
         self.clock_offset_ns = plan.clock_offset_ns
         self.stopping = asyncio.Event()
-        phases = PhaseTimes(plan.t0_ns)
-        phases.begin(Phase.WARM_UP, plan.first_ns)
-        phases.begin(Phase.STEADY, plan.steady_ns)
-        self.recorder = Recorder(plan.directory, worker=WORKER, t0_ns=plan.t0_ns, phases=phases)
         self._arrivals = plan_arrivals(plan)
         self._payloads = PayloadMaker(plan.seed, plan.symbols, plan.weights, plan.user_ids)
         self._pending: set[asyncio.Task[None]] = set()
@@ -114,7 +97,7 @@ class Publisher:
                 await self._end(session)
             finally:
                 flushes.cancel()
-                self._close()
+                self.ledger.close()
         if self._fault is not None:
             raise self._fault
 
@@ -147,9 +130,8 @@ class Publisher:
         while len(self._pending) < IN_FLIGHT and self._send_batch(session, stopped_ns):
             pass
         while batch := self._arrivals.take_due(stopped_ns, MAX_PUBLISH_ITEMS):
-            self.missed += len(batch)
-            self.recorder.count("offered", len(batch))
-            self.recorder.count("missed", len(batch))
+            self.ledger.miss(len(batch))
+            self.ledger.recorder.count("offered", len(batch))
         if self._pending:
             _, unanswered = await asyncio.wait(self._pending, timeout=LAST_ANSWERS_S)
             for task in unanswered:
@@ -167,28 +149,28 @@ class Publisher:
     ) -> None:
         items = [self._item(due_ns, self.plan.publish[index]) for due_ns, index, _ in batch]
         body = orjson.dumps(items)
-        self._count_sent(batch, time.monotonic_ns())
+        self.ledger.send(batch, time.monotonic_ns())
         accepted = False
         try:
             while not accepted:
                 status, content = await self._post(session, body)
                 accepted = status == HTTPStatus.ACCEPTED
                 if accepted:
-                    self._keep_answer(items, batch, content)
+                    self._take_answer(items, batch, content)
                 elif self._is_away(len(items)):
                     return
                 elif status != HTTPStatus.SERVICE_UNAVAILABLE:
-                    self._count_failure(f"publish answered {status}: {str(content)[:300]}")
+                    self.ledger.fail(f"publish answered {status}: {str(content)[:300]}")
                     return
                 elif not await self._wait_as_told(content):
                     return
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             if not self._is_away(len(items)):
-                self._count_failure(f"publish failed: {type(error).__name__}: {error}")
+                self.ledger.fail(f"publish failed: {type(error).__name__}: {error}")
                 self._judge_silence()
         finally:
             if not accepted:
-                self.failed += len(items)
+                self.ledger.failed += len(items)
 
     def _item(self, due_ns: int, what: Publish) -> dict[str, object]:
         offset_ns = self.clock_offset_ns
@@ -196,13 +178,6 @@ class Publisher:
         return self._payloads.make(
             what.event, source_us=source_us, unix_s=time.time(), least_bytes=what.payload_bytes
         )
-
-    def _count_sent(self, batch: list[tuple[int, int, int]], now_ns: int) -> None:
-        self.recorder.count("offered", len(batch))
-        self.recorder.count("sent", len(batch))
-        for due_ns, _, _ in batch:
-            self.late += now_ns - due_ns > self.plan.late_ns
-            self.recorder.span(Series.PUBLISH_DELAY, now_ns - due_ns, now_ns)
 
     async def _post(
         self, session: aiohttp.ClientSession, body: bytes
@@ -212,7 +187,7 @@ class Publisher:
             self._silent_since_ns = None
             return answer.status, orjson.loads(text)
 
-    def _keep_answer(
+    def _take_answer(
         self,
         items: list[dict[str, object]],
         batch: list[tuple[int, int, int]],
@@ -220,35 +195,17 @@ class Publisher:
     ) -> None:
         now_ns = time.monotonic_ns()
         if self._gaps.take_answer(now_ns):
-            self.streams.clear()  # a restarted gateway numbers from 1
-        for due_ns, _, _ in batch:
-            self.recorder.span(Series.PUBLISH_ACK, now_ns - due_ns, now_ns)
-        self.published += len(items)
-        for item, receipt in zip(items, content["published"], strict=True):
-            self._time_acceptance(item, receipt, now_ns)
-            if "seq" in receipt:
-                self._keep_number(str(receipt["stream"]), int(receipt["seq"]))
-            if "userSeq" in receipt:
-                self._keep_number(user_stream(str(item["userId"])), int(receipt["userSeq"]))
-
-    def _time_acceptance(
-        self, item: dict[str, object], receipt: dict[str, Any], now_ns: int
-    ) -> None:
-        """Record numbered − intended, both on the gateway's clock."""
-        source_us, numbered_us = item.get("srcTs"), receipt.get("ts")
-        if not isinstance(source_us, int) or not isinstance(numbered_us, int):
-            return
-        accept_ns = (numbered_us - source_us) * _NS_PER_US
-        if accept_ns < 0 and self.clock_offset_ns:
-            return  # less than the error of the clock offset
-        self.recorder.span(Series.ACCEPT, accept_ns, now_ns)
-
-    def _keep_number(self, stream: str, number: int) -> None:
-        self.streams[stream] = max(number, self.streams.get(stream, 0))
-        self.counts[stream] += 1
+            self.ledger.streams.clear()  # a restarted gateway numbers from 1
+        self.ledger.accept(
+            items,
+            [due_ns for due_ns, _, _ in batch],
+            content["published"],
+            now_ns,
+            is_offset=bool(self.clock_offset_ns),
+        )
 
     async def _wait_as_told(self, content: dict[str, Any]) -> bool:
-        self.throttled += 1
+        self.ledger.throttled += 1
         wait_s = min(LONGEST_RETRY_S, max(0.01, float(content.get("retryAfter", 1_000)) / 1_000))
         try:
             await asyncio.wait_for(self.stopping.wait(), wait_s)
@@ -260,16 +217,8 @@ class Publisher:
         """Return whether the gateway is away by order; its failed items then count as missed."""
         if not self._gaps.take_failure(time.monotonic_ns()):
             return False
-        self.missed += items
-        self.recorder.count("missed", items)
+        self.ledger.miss(items)
         return True
-
-    def _count_failure(self, words: str) -> None:
-        _log.error("%s", words)
-        self.recorder.count("errors")
-        self.recorder.event(
-            Event.ERROR, at_ns=time.monotonic_ns(), group=WORKER, outcome="publish", detail=words
-        )
 
     def _judge_silence(self) -> None:
         now_ns = time.monotonic_ns()
@@ -283,19 +232,10 @@ class Publisher:
         while True:
             due_ns += SECOND_NS
             await asyncio.sleep(max(0, due_ns - time.monotonic_ns()) / SECOND_NS)
-            self.recorder.begin_flush(time.monotonic_ns())
-            while self.recorder.flush_step():  # noqa: ASYNC110 - each step is work, not a question
+            self.ledger.recorder.begin_flush(time.monotonic_ns())
+            while self.ledger.recorder.flush_step():  # noqa: ASYNC110 - each step is work, not a question
                 await asyncio.sleep(BREATH_S)
-            self._write_ledger()
-
-    def _close(self) -> None:
-        self.recorder.close(time.monotonic_ns())
-        self._write_ledger()
-
-    def _write_ledger(self) -> None:
-        names = ("published", "late", "missed", "failed", "throttled", "streams", "counts")
-        content = {name: getattr(self, name) for name in names}
-        write_json(self.plan.directory / LOGS / PUBLISHER_LEDGER, content)
+            self.ledger.write()
 
 
 async def publish(plan: PublishPlan) -> None:

@@ -7,13 +7,14 @@ publisher stops when this pipe ends.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from loadtests.processes import child_environment, own_command
 from loadtests.record.manifest import read_json
 from loadtests.results import LOGS
 
@@ -33,13 +34,12 @@ class PublisherProcess:
         self.status = "running"
         self.ready_ns = time.monotonic_ns() + START_NS
         self._log = (directory / LOGS / PUBLISHER_LOG).open("ab")
-        command = [sys.executable, "-m", "loadtests.publication.publisher"]
         self._process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - our own module
-            command,
+            own_command("loadtests.publication.publisher"),
             stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=self._log,
-            cwd=Path(__file__).resolve().parents[2],
+            env=child_environment(os.environ),
             # Ctrl-C in the terminal must reach the run only, which then stops its publisher.
             start_new_session=True,
         )

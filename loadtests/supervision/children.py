@@ -6,7 +6,6 @@ RuntimeError
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -16,10 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-PROJECT: Final = Path(__file__).resolve().parents[2]
-_PR_SET_PDEATHSIG: Final = 1
+from loadtests.processes import bound_to_us
+
 _POLL_S: Final = 0.02
-_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 class ChildFailed(RuntimeError):  # noqa: N818 - the state of the child, said in words
@@ -29,7 +27,7 @@ class ChildFailed(RuntimeError):  # noqa: N818 - the state of the child, said in
 class Child:
     """A child process with a session of its own, so that Ctrl-C reaches only this process.
 
-    On Linux the kernel ends the child when this process dies.
+    On Linux the kernel ends the child when this process dies, for whatever reason.
 
     Args:
         name: for messages.
@@ -37,6 +35,9 @@ class Child:
         log: the file that takes its output.
         environment: its whole environment.
         cores: the cores it may use; None allows all.
+        orphan_signal: ends it when this process dies: SIGTERM for one that has children of its
+            own or a record to close.
+        cwd: its current folder; None keeps this process's.
     """
 
     def __init__(
@@ -47,6 +48,8 @@ class Child:
         log: Path,
         environment: Mapping[str, str],
         cores: frozenset[int] | None = None,
+        orphan_signal: signal.Signals = signal.SIGKILL,
+        cwd: Path | None = None,
     ) -> None:
         self.name = name
         self.log = log
@@ -57,8 +60,9 @@ class Child:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
+                cwd=cwd,
                 start_new_session=True,
-                preexec_fn=lambda: _begin_child(cores),  # noqa: PLW1509 - this process has one thread
+                preexec_fn=bound_to_us(orphan_signal, cores),  # noqa: PLW1509 - this process has one thread
             )
 
     @property
@@ -135,12 +139,6 @@ class Child:
             return
 
 
-def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment, extended so that a child finds this project's packages."""
-    held = environment.get("PYTHONPATH")
-    return {**environment, "PYTHONPATH": os.pathsep.join([str(PROJECT), *([held] if held else [])])}
-
-
 def split_cores() -> tuple[frozenset[int] | None, frozenset[int] | None]:
     """Return the cores of the gateway (one) and those of the load (the others).
 
@@ -155,10 +153,3 @@ def split_cores() -> tuple[frozenset[int] | None, frozenset[int] | None]:
     if len(cores) < 2:
         return None, None
     return frozenset(cores[:1]), frozenset(cores[1:])
-
-
-def _begin_child(cores: frozenset[int] | None) -> None:
-    if cores is not None:
-        os.sched_setaffinity(0, cores)
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
 
-from loadtests.supervision.children import child_environment
+from loadtests.processes import bound_to_us, child_environment, own_command
 from loadtests.supervision.judging import JUDGE_S
 from loadtests.supervision.request import RunRefused
 from scenarios.foresight import foresee
@@ -53,12 +52,13 @@ def foresee_ratios(baseline: Path, budgets: list[str], environment: Mapping[str,
     """
     try:
         done = subprocess.run(  # noqa: S603 - the project's own command
-            [sys.executable, "-m", "reports.ratio_foresight", str(baseline), *budgets],
+            own_command("reports.ratio_foresight", str(baseline), *budgets),
             env=child_environment(environment),
             timeout=JUDGE_S,
             check=False,
             capture_output=True,
             text=True,
+            preexec_fn=bound_to_us(),
         )
     except subprocess.TimeoutExpired:
         raise RunRefused(f"the baseline {baseline} was not read within {JUDGE_S:g} s") from None

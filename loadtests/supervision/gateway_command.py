@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import shlex
 import shutil
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+
+from loadtests.processes import PROJECT, child_environment, own_command
 
 
 class NoGateway(ValueError):  # noqa: N818 - the caller's mistake, in words
@@ -27,13 +28,17 @@ class GatewayCommand:
 
     Attributes:
         words: the program and its arguments.
-        environment: variables added to the run's environment.
+        path: where its Python finds the package ``gateway``; None leaves that to the command.
         name: the user's text for it.
     """
 
-    words: tuple[str, ...] = (sys.executable, "-m", "gateway")
-    environment: Mapping[str, str] = field(default_factory=dict)
+    words: tuple[str, ...] = tuple(own_command("gateway"))
+    path: Path | None = PROJECT
     name: str = "this project's"
+
+    def environment_in(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment of its process, where the caller's is ``environment``."""
+        return dict(environment) if self.path is None else child_environment(environment, self.path)
 
 
 def parse_gateway(text: str) -> GatewayCommand:
@@ -50,11 +55,12 @@ def parse_gateway(text: str) -> GatewayCommand:
     if text and path.is_dir():
         if not (path / "gateway" / "__main__.py").exists():
             raise NoGateway(f"{text} is not a checkout: it has no gateway/__main__.py")
-        return _from_path(path, text)
+        return GatewayCommand(path=path.resolve(), name=text)
     if path.suffix == ".whl":
         if not path.is_file():
             raise NoGateway(f"{text} does not exist; name a wheel, a checkout or a command")
-        return _from_path(path, text)
+        # Python imports a wheel without compiled modules as a zip archive.
+        return GatewayCommand(path=path.resolve(), name=text)
     try:
         words = tuple(shlex.split(text))
     except ValueError as error:
@@ -62,11 +68,4 @@ def parse_gateway(text: str) -> GatewayCommand:
     if not words or shutil.which(words[0]) is None:
         right = 'a checkout, a wheel, or a command such as "/opt/venv/bin/python -m gateway"'
         raise NoGateway(f"{text!r} is not an executable: name {right}")
-    return GatewayCommand(words=words, name=text)
-
-
-def _from_path(path: Path, name: str) -> GatewayCommand:
-    # Python imports a wheel without compiled modules as a zip archive. The safe path keeps the
-    # current folder from hiding it.
-    environment = {"PYTHONPATH": str(path.resolve()), "PYTHONSAFEPATH": "1"}
-    return GatewayCommand(environment=environment, name=name)
+    return GatewayCommand(words=words, path=None, name=text)

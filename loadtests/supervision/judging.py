@@ -5,10 +5,12 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from loadtests.processes import bound_to_us
 from loadtests.results import ExitCode
 
 JUDGE_S: Final = 120.0
@@ -21,7 +23,7 @@ def judge_run(directory: Path, environment: Mapping[str, str]) -> int:
 
     Args:
         directory: the run.
-        environment: the processes' environment (``children.child_environment``).
+        environment: the processes' environment (``processes.child_environment``).
 
     Returns:
         The verdict's exit code. Without a verdict: 2 for a directory that is refused, which then
@@ -48,24 +50,27 @@ def start_module(
     Args:
         module: its dotted name.
         arguments: its command line.
-        environment: the process's environment (``children.child_environment``).
+        environment: the process's environment (``processes.child_environment``).
         timeout_s: after this time it is killed.
 
     Returns:
         The exit code; 4 when it did not end in time or a signal ended it, which is said.
     """
     command = [sys.executable, "-P", "-c", _LAUNCH.format(module), *arguments]
-    try:
-        done = subprocess.run(  # noqa: S603 - the project's own commands
-            command,
-            env=dict(environment),
-            timeout=timeout_s,
-            check=False,
-            close_fds=False,  # an output may be a pipe of the shell, such as /dev/fd/63
-            start_new_session=True,
-        )
-    except subprocess.TimeoutExpired:
-        return _fail(f"{module} did not end within {timeout_s:g} s")
+    # A notebook's kernel would run the startup files of the user's own IPython first.
+    with tempfile.TemporaryDirectory() as profile:
+        try:
+            done = subprocess.run(  # noqa: S603 - the project's own commands
+                command,
+                env={**environment, "IPYTHONDIR": profile},
+                timeout=timeout_s,
+                check=False,
+                close_fds=False,  # an output may be a pipe of the shell, such as /dev/fd/63
+                start_new_session=True,
+                preexec_fn=bound_to_us(),
+            )
+        except subprocess.TimeoutExpired:
+            return _fail(f"{module} did not end within {timeout_s:g} s")
     if done.returncode < 0:
         return _fail(f"{module} was ended by {signal.Signals(-done.returncode).name}")
     return done.returncode

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from loadtests.processes import bound_to_us
+
 PROFILE: Final = "gateway-profile.svg"
 _LOG: Final = "gateway-profile.log"
 SECONDS: Final = 10
@@ -62,6 +64,7 @@ class Profile:
                 stderr=subprocess.STDOUT,
                 env=self._environment,
                 start_new_session=True,
+                preexec_fn=bound_to_us(),  # noqa: PLW1509 - this process has one thread
             )
 
     def close(self) -> None:

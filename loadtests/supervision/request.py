@@ -9,18 +9,36 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.client import HTTPException
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 from urllib.error import HTTPError
 
 from gateway.contract import HEALTH_PATH
+from loadtests.connection.protocol.handshake import parse_target
 from loadtests.endpoints import fetch
+from loadtests.errors import InvalidTarget
 from loadtests.supervision.gateway_command import GatewayCommand
 from scenarios.overlay import lay_over, read_overlay
 from scenarios.schema import Scenario, ScenarioError, lengthen, read_scenario
 
 TARGET_ANSWER_S: Final = 5.0
+
+
+def make_folder(runs: Path, name: str) -> Path:
+    """Make the folder of a command that needs several runs, named by the time; return it.
+
+    Raises:
+        RunRefused: it cannot be made.
+    """
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    folder = runs / f"{moment}_{name}_{secrets.token_hex(3)}"
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        words = f"{runs} is not writable: {error.strerror or error}"
+        raise RunRefused(f"{words}; choose another folder with --runs") from None
+    return folder
 
 
 class RunRefused(Exception):  # noqa: N818 - the command's answer
@@ -87,10 +105,13 @@ class RunRequest:
         if not secret:
             raise RunRefused("--target needs the gateway's JWT_SECRET in the environment")
         try:
+            parse_target(self.target)
             fetch(self.target.rstrip("/") + HEALTH_PATH + "/live", timeout_s=TARGET_ANSWER_S)
+        except InvalidTarget as error:
+            raise RunRefused(f"--target: {error}") from None
         except HTTPError:
             return secret  # a server answers; the handshake shows whether it is a gateway
-        except (OSError, ValueError, HTTPException) as error:
+        except (OSError, ValueError) as error:
             words = f"the target {self.target} is unreachable: {error}"
             raise RunRefused(f"{words}; start it, or leave out --target") from None
         return secret

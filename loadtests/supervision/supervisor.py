@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,13 +14,14 @@ from typing import Final
 
 from rich.console import Console
 
-from loadtests.endpoints import unused_port
+from loadtests.processes import child_environment, ending_signals
 from loadtests.record.manifest import create_run_directory, read_json, write_json
-from loadtests.results import BUDGETS, LOGS, MANIFEST, REPORT, SCENARIO, ExitCode
-from loadtests.supervision.children import Child, ChildFailed, child_environment, split_cores
+from loadtests.results import BUDGETS, LOGS, MANIFEST, REPORT, ExitCode
+from loadtests.supervision.children import Child, ChildFailed, split_cores
 from loadtests.supervision.embedded import EmbeddedGateway
 from loadtests.supervision.forecast import warn_of_budgets
 from loadtests.supervision.judging import finish_tables, judge_run
+from loadtests.supervision.load_generator import start_load_generator, stop_in_order
 from loadtests.supervision.oversight import Cut, Oversight
 from loadtests.supervision.progress import Progress
 from loadtests.supervision.request import RunRefused, RunRequest
@@ -29,12 +29,10 @@ from scenarios.schema import Scenario
 
 GATEWAY_START_S: Final = 15.0
 GATEWAY_STOP_S: Final = 10.0
-LOCUST_STOP_S: Final = 20.0
 OVERTIME_S: Final = 60.0
 _POLL_S: Final = 0.1
 _BRISK_POLL_S: Final = 0.005
 """While the gateway's end is expected, whose time is measured."""
-_LOCUSTFILE: Final = Path(__file__).resolve().parent.parent / "locustfile.py"
 
 
 @dataclass
@@ -71,6 +69,9 @@ def run_supervised(request: RunRequest, environment: Mapping[str, str], console:
     secret = request.secret(environment)
     if request.is_judged:
         warn_of_budgets(scenario, request.baseline, environment, console)
+    if request.users is not None and scenario.stages:
+        words = f"warning: --users {request.users} replaces the {len(scenario.stages)} load stages"
+        console.print(words, markup=False, highlight=False, soft_wrap=True)
     try:
         directory = create_run_directory(request.runs, scenario, time.time())
         if request.budgets is not None:
@@ -97,6 +98,7 @@ class Supervisor:
         self.request = request
         self.directory = directory
         self.environment = child_environment(environment)
+        self._callers_environment = environment
         self.watch = Watch(files=request.files())
         self._span_s = _load_s(scenario, request.users) + scenario.phases.drain_s
         self.progress = Progress(console, self._span_s)
@@ -108,7 +110,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Run it and return the exit code; no child is left when this returns or raises."""
-        before = {by: signal.signal(by, self._interrupt) for by in (signal.SIGINT, signal.SIGTERM)}
+        before = {by: signal.signal(by, self._interrupt) for by in ending_signals()}
         try:
             with self.progress:
                 return self._run()
@@ -160,43 +162,28 @@ class Supervisor:
         return url
 
     def _start_gateway(self) -> EmbeddedGateway:
+        command = self.request.gateway
+        inherited = command.environment_in(self._callers_environment)
         environment = {
-            **{k: v for k, v in self.environment.items() if not _is_gateway_setting(k)},
-            **self.request.gateway.environment,
+            **{k: v for k, v in inherited.items() if not _is_gateway_setting(k)},
             **self.scenario.gateway,
             "GATEWAY_ENV": "production",
             "JWT_SECRET": self._secret,
             "CLIENT_URL": "http://localhost",
             "HOST": "127.0.0.1",
         }
-        command = self.request.gateway.words
-        return EmbeddedGateway(command, environment, self.directory / LOGS, self._cores[0])
-
-    def _scenario_file(self) -> Path:
-        """Return the scenario file for Locust: the original, or a copy with the new duration."""
-        if self.request.duration_s is None:
-            return self.request.scenario.resolve()
-        path = self.directory / LOGS / SCENARIO
-        path.write_text(self.scenario.source, encoding="utf-8")
-        return path
+        return EmbeddedGateway(command.words, environment, self.directory / LOGS, self._cores[0])
 
     def _start_locust(self) -> Child:
-        command = [sys.executable, "-m", "locust", "-f", str(_LOCUSTFILE), "--headless"]
-        command += ["--scenario", str(self._scenario_file())]
-        command += ["--run-dir", str(self.directory), "--no-report"]
-        if self._gateway is None:
-            command += ["-H", str(self.request.target)]
-        else:
-            command += ["--gateway-pid", str(self._gateway.pid)]
-            command += ["--gateway-log", str(self._gateway.log)]
-        if self.request.users is not None:
-            command += ["-u", str(self.request.users)]
-        if self.request.processes is not None:
-            command += ["--processes", str(self.request.processes), *_master_address()]
-        environment = {**self.environment, "JWT_SECRET": self._secret}
-        log = self.directory / LOGS / "locust.log"
-        cores = None if self._gateway is None else self._cores[1]
-        return Child("load generator", command, log=log, environment=environment, cores=cores)
+        return start_load_generator(
+            self.scenario,
+            self.request,
+            self.directory,
+            gateway=self._gateway,
+            secret=self._secret,
+            environment=self._callers_environment,
+            cores=None if self._gateway is None else self._cores[1],
+        )
 
     def _watch_load(self) -> None:
         locust = self._running_locust()
@@ -263,12 +250,8 @@ class Supervisor:
         self.watch.problems.append(f"{words}:\n{gateway.last_lines()}")
 
     def _stop_locust(self, words: str) -> None:
-        """Send SIGINT, on which Locust stops in order; then SIGTERM, then SIGKILL."""
-        locust = self._running_locust()
         self.progress.say(words)
-        locust.ask_to_stop(signal.SIGINT)
-        patience_s = LOCUST_STOP_S + self.scenario.phases.drain_s
-        if not locust.wait(patience_s) and not locust.stop(LOCUST_STOP_S):
+        if not stop_in_order(self._running_locust(), self.scenario.phases.drain_s):
             self.watch.problems.append("the load generator had to be killed")
 
     def _stop_gateway(self) -> None:
@@ -317,18 +300,6 @@ def _load_s(scenario: Scenario, users: int | None) -> float:
     """Return the length of the load in s, including the ramp to ``users``."""
     more = 0 if users is None else users - scenario.users.total
     return scenario.load_s + more / scenario.phases.spawn_rate
-
-
-def _master_address() -> list[str]:
-    """Return Locust's options for a master on a free loopback port.
-
-    Two runs on one machine must not share it, and no other machine may connect.
-    """
-    port = str(unused_port())
-    return [
-        *("--master-bind-host", "127.0.0.1", "--master-bind-port", port),
-        *("--master-host", "127.0.0.1", "--master-port", port),
-    ]
 
 
 def _is_gateway_setting(name: str) -> bool:

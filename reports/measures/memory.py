@@ -66,7 +66,7 @@ def memory_points(run: RunFrames) -> MemoryPoints:
         points = stairs[["clients", "memory_bytes"]].astype(float)
         return MemoryPoints(points, memory_column(run["server"]), is_staircase=True)
     rows = run["server"]
-    rows = rows[rows["phase"].isin(_CLIMB)].sort_values("t_s")
+    rows = rows[rows["phase"].isin(_CLIMB)].dropna(subset=["clients"]).sort_values("t_s")
     if len(rows):
         rows = rows.iloc[: int(rows["clients"].argmax()) + 1]
     memory = memory_column(rows)

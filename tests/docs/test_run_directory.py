@@ -147,7 +147,6 @@ def test_a_comparison_has_the_members_that_are_described(tmp_path: Path) -> None
 def test_a_search_for_capacity_writes_the_members_that_are_described(tmp_path: Path) -> None:
     scenario = read_scenario(ROOT / "scenarios" / "capacity.toml")
     search = CapacitySearch(scenario, tmp_path, {}, Console())
-    search.folder.mkdir()
     tried = Tried(Trial(40.0, True), Verdict.PASS, "")
     search._outcomes.append((tried, search.folder.resolve() / "trial-01"))
     search._write(

@@ -16,8 +16,8 @@ from typing import Final
 
 from rich.console import Console
 
+from loadtests.processes import PROJECT
 from loadtests.record.manifest import read_json, write_json
-from loadtests.supervision.children import PROJECT
 from tests.faults.catalogue import FAULTS
 from tests.faults.proof import TRIALS, Trial, read_trial, summary, table
 

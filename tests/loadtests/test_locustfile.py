@@ -238,6 +238,27 @@ def test_a_scenario_above_the_targets_limits_ends_with_2_and_names_the_limit(
     assert "events.connection: the target allows 5" in done.stderr
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of another process is Linux's")
+def test_a_generator_that_may_open_too_few_descriptors_ends_with_2_and_the_number(
+    start_gateway: Callable[..., GatewayProcess], locustfile: str, small_scenario: Path
+) -> None:
+    gateway = start_gateway()
+    words = ["-f", locustfile, "--headless", "-H", gateway.url, "-u", "100"]
+    locust = [str(Path(sys.executable).with_name("locust")), *words]
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -n 128; exec "$@"', "sh", *locust, "--scenario", str(small_scenario)],
+        env={**os.environ, "JWT_SECRET": gateway.secret},
+        cwd=small_scenario.parent,
+        capture_output=True,
+        text=True,
+        timeout=RUN_S,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "needs 164 descriptors for 100 clients and may open 128" in done.stderr
+    assert not (small_scenario.parent / "runs").exists()
+
+
 def test_the_secret_is_no_argument(run_locust: RunLocust, locustfile: str) -> None:
     done = run_locust("-f", locustfile, "--secret", SECRET)
     assert done.returncode == 2

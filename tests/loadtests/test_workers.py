@@ -86,11 +86,15 @@ def ports() -> list[str]:
 def start_locust(tmp_path: Path) -> Iterator[StartLocust]:
     started: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: str, secret: str | None) -> subprocess.Popen[str]:
+    def start(
+        *arguments: str, secret: str | None, descriptors: int | None = None
+    ) -> subprocess.Popen[str]:
         environment: Mapping[str, str] = {
             k: v for k, v in os.environ.items() if not k.startswith(("LOCUST_", "JWT_"))
         } | ({} if secret is None else {"JWT_SECRET": secret})
         command = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests/locustfile.py")]
+        if descriptors is not None:
+            command = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *command]
         with (tmp_path / f"locust-{len(started)}.log").open("w") as log:
             process = subprocess.Popen(
                 [*command, "--headless", "--only-summary", *arguments],
@@ -321,6 +325,57 @@ def test_workers_of_another_machine_need_the_secret_and_nothing_else(
     finish_run(run)
     assert len({row["worker"] for row in table(run, "ledger")}) == 2
     assert manifest_of(run)["status"] == "complete"
+
+
+def test_a_worker_that_joins_during_a_run_gets_no_users_and_is_noted(
+    start_gateway: Callable[..., GatewayProcess],
+    start_locust: StartLocust,
+    listeners: Path,
+    ports: list[str],
+    tmp_path: Path,
+) -> None:
+    gateway, run = start_gateway(), tmp_path / "run"
+    bind, reach = ports[:4], ports[4:]
+    master = start_locust(
+        *("--master", "--expect-workers", "1", *bind, "--scenario", str(listeners)),
+        *("-H", gateway.url, "--run-dir", str(run), "-t", f"{RUN_S:.0f}s"),
+        secret=gateway.secret,
+    )
+    start_locust("--worker", *reach, secret=gateway.secret)
+    wait_for(lambda: phase_of(run) == "steady", "steady phase")
+    late = start_locust("--worker", *reach, secret=gateway.secret)
+    noted = "worker-1 joined during the run and waits for the next one"
+    wait_for(lambda: noted in manifest_of(run)["problems"], "note")
+    master.send_signal(signal.SIGINT)
+    assert end_of(master, tmp_path) == 130
+    assert late.wait(RUN_S) == 0
+    finish_run(run)
+    assert {row["worker"] for row in table(run, "clients")} == {"worker-0"}
+    assert len(pushes_by_user(run)) == 18
+    assert manifest_of(run)["workers"] == {
+        **manifest_of(run)["workers"], "names": ["worker-0"], "lost": [],
+    }  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit may be raised again")
+def test_a_worker_that_may_open_too_few_descriptors_makes_the_run_invalid(
+    start_gateway: Callable[..., GatewayProcess],
+    start_locust: StartLocust,
+    listeners: Path,
+    ports: list[str],
+    tmp_path: Path,
+) -> None:
+    gateway, run = start_gateway(), tmp_path / "run"
+    master = start_locust(
+        *("--master", "--expect-workers", "1", *ports[:4], "--scenario", str(listeners)),
+        *("-H", gateway.url, "--run-dir", str(run)),
+        secret=gateway.secret,
+    )
+    start_locust("--worker", *ports[4:], secret=gateway.secret, descriptors=72)
+    assert end_of(master, tmp_path) == 4
+    finish_run(run)
+    lost = [row["detail"] for row in table(run, "events") if row["event"] == "lost-process"]
+    assert any("needs 82 descriptors for 18 clients and may open 72" in words for words in lost)
 
 
 def test_a_worker_without_the_secret_ends_with_2_and_says_so(

@@ -22,9 +22,9 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from loadtests.processes import PROJECT
 from loadtests.record.manifest import read_json, write_json
 from loadtests.results import ExitCode
-from loadtests.supervision.children import PROJECT
 from tests.proof.steps import FAULT_TRIALS, RUNS, Step, steps
 
 DOCUMENT: Final = Path("docs/proof.md")

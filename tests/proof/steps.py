@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from loadtests.processes import PROJECT
 from loadtests.record.manifest import read_json
-from loadtests.supervision.children import PROJECT
 from scenarios.schema import read_scenario
 
 RUNS: Final = Path("runs/proof")

@@ -288,3 +288,16 @@ def test_nobody_left_is_no_zero(tmp_path: Path) -> None:
     assert measure(run, "memory.returned").why == "no command and no stage made users leave"
     assert "0 cycles" in measure(run, "memory.per_cycle").why
     assert "is unknown" in measure(run, "memory.left_sessions").why
+
+
+@pytest.mark.parametrize("stages", [(), STAGES], ids=["ramp", "staircase"])
+@pytest.mark.parametrize("kept", [(), ("clients",), ("rss_bytes", "kernel_bytes")], ids=str)
+def test_a_target_that_hides_its_metrics_has_no_figure_and_no_error(
+    tmp_path: Path, kept: tuple[str, ...], stages: list[tuple[int, int, float]]
+) -> None:
+    def hidden(second: int) -> dict[str, Any]:
+        return {name: value if name in kept else None for name, value in stairs(second).items()}
+
+    run = read_run(make_staged_run(tmp_path / "run", IDLE, stages=stages, server=hidden))
+    for metric in ("memory.per_client", "memory.kernel_per_client"):
+        assert measure(run, metric).value is None

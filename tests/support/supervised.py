@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import psutil
@@ -36,17 +38,26 @@ def wait_for(is_so: Callable[[], object]) -> None:
 class SupervisedRun:
     """A run of a scenario's text, with more arguments."""
 
-    def __init__(self, directory: Path, text: str, more: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        text: str,
+        more: Sequence[str] = (),
+        *,
+        cwd: Path = ROOT,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         scenario = directory / "small.toml"
         scenario.write_text(text)
         self.runs = directory / "runs"
-        command = [sys.executable, "-m", "loadtests", "run", str(scenario)]
+        command = [str(Path(sys.executable).with_name("tidegate")), "run", str(scenario)]
         self.process = subprocess.Popen(
             [*command, "--runs", str(self.runs), *more],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            cwd=ROOT,
+            cwd=cwd,
+            env={**os.environ, **environment},
         )
 
     @property

@@ -44,18 +44,21 @@ def parse_target(url: str) -> Target:
     """Return the target of a URL.
 
     Raises:
-        InvalidTarget: unknown scheme, no host, or a bad port.
+        InvalidTarget: unknown scheme, no host, a bad port, or more than scheme, host and port.
     """
-    parts = urlsplit(url)
-    secure = _SCHEMES.get(parts.scheme)
-    if secure is None:
-        raise InvalidTarget(url, f"its scheme must be one of {', '.join(_SCHEMES)}")
     try:
+        parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
         raise InvalidTarget(url, str(error)) from error
+    secure = _SCHEMES.get(parts.scheme)
+    if secure is None:
+        raise InvalidTarget(url, f"its scheme must be one of {', '.join(_SCHEMES)}")
     if not parts.hostname:
         raise InvalidTarget(url, "it has no host")
+    # Paths are the gateway's own. A part that only some requests would use is no target.
+    if parts.path not in ("", "/") or any(mark in url for mark in "?#@"):
+        raise InvalidTarget(url, "it has a user, a path, a query or a fragment")
     return Target(parts.hostname, port or (443 if secure else 80), secure)
 
 

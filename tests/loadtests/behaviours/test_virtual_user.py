@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import gc
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ from loadtests.behaviours.run_context import RunContext
 from loadtests.behaviours.subscriber import Subscriber
 from loadtests.behaviours.trader import Trader
 from loadtests.behaviours.virtual_user import VirtualUser
+from loadtests.connection import client
+from loadtests.errors import Exhausted
 from loadtests.health.clock_id import read_clock_id
 from loadtests.results import Event, Series
 from scenarios.schema import parse_scenario
@@ -67,6 +70,25 @@ def welcome(user: VirtualUser, **fields: object) -> None:
 
 def now_us() -> int:
     return time.monotonic_ns() // 1_000
+
+
+def test_a_user_without_a_descriptor_is_the_generators_fault_and_no_error(
+    run_context: RunContext,
+    environment: Environment,
+    recorder: Kept,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def dial(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(client, "dial", dial)
+    Subscriber.host = "http://127.0.0.1:1"
+    for user in (Subscriber(environment), Subscriber(environment)):
+        with pytest.raises(Exhausted) as caught:
+            user.connect_and_subscribe()
+        user._note_failure(caught.value)
+    assert recorder.outcomes(Event.LOST_PROCESS) == [""]  # said once
+    assert recorder.counted.get("errors", 0) == 0
 
 
 def test_users_keep_identity_address_and_symbols(

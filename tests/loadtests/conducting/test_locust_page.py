@@ -69,12 +69,17 @@ class Page:
         assert places == sorted(places)  # what Locust sorts by
         return {row["figure"]: row["now"] for row in found["data"]}
 
+    def ask(self, users: int) -> None:
+        """Ask for users, as the page's form does."""
+        with self._open("/swarm", f"user_count={users}&spawn_rate=50".encode()) as answer:
+            assert json.loads(answer.read())["success"]
+
     def live(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.get("/tidegate/live.json"))
         return found
 
-    def _open(self, address: str) -> HTTPResponse:
-        answer: HTTPResponse = urllib.request.urlopen(self.root + address, timeout=DEADLINE_S)  # noqa: S310 - our own loopback address
+    def _open(self, address: str, data: bytes | None = None) -> HTTPResponse:
+        answer: HTTPResponse = urllib.request.urlopen(self.root + address, data, DEADLINE_S)  # noqa: S310 - our own loopback address
         return answer
 
     def _holds(self, is_so: Callable[[], bool]) -> bool:
@@ -145,6 +150,26 @@ def test_locusts_page_has_a_tab_with_the_newest_second_of_the_run(
     page.wait_until((run / VERDICT).exists, "verdict")
     assert is_finished(run)
     assert (run / REPORT).exists()
+
+
+def test_the_manifest_has_the_users_that_the_page_asked_for_and_notes_its_edits(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page("--run-dir", str(tmp_path / "run"))
+    page.wait_until(lambda: page.live() == {}, "page")
+    page.ask(4)
+    page.wait_until(lambda: page.live().get("phase") == "steady", "steady phase")
+    assert manifest(tmp_path)["users"] == {"abuser": 1, "subscriber": 2, "trader": 1}
+    page.ask(6)
+    page.wait_until(lambda: page.live().get("clients") == 6, "two more users")
+    assert sum(manifest(tmp_path)["users"].values()) == 6
+    (words,) = manifest(tmp_path)["problems"]
+    assert re.fullmatch(r"after \d+ s Locust's page asked for 6 users, 50 a second", words)
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "run" / "manifest.json").read_text())
+    return found
 
 
 def test_locusts_own_charts_csv_and_label_stay_beside_the_tab(open_page: OpenPage) -> None:

@@ -39,13 +39,16 @@ tidegate_http_connections 2
 class Answers(BaseHTTPRequestHandler):
     """Answers each path from a table of (status, body)."""
 
-    table: dict[str, tuple[int, str]] = {}  # noqa: RUF012 - one table a test, set by the fixture
+    table: dict[str, tuple[int, str | bytes]] = {}  # noqa: RUF012 - one table a test, set by the fixture
+    silent: set[str] = set()  # noqa: RUF012 - paths whose connection ends without an answer
 
     def do_GET(self) -> None:
+        if self.path in self.silent:
+            return
         status, body = self.table.get(self.path, (404, "{}"))
         self.send_response(status)
         self.end_headers()
-        self.wfile.write(body.encode())
+        self.wfile.write(body.encode() if isinstance(body, str) else body)
 
     def log_message(self, *arguments: object) -> None:
         pass
@@ -139,6 +142,29 @@ def test_closed_metrics_are_absent_and_named(target: str) -> None:
     probe = ServerProbe(target, None, NOWHERE)
     assert probe.read(NOW_NS) == {}
     assert "gateway metrics: /metrics answers 401" in probe.unmeasured
+
+
+@pytest.mark.parametrize(
+    "page",
+    [b"tidegate_clients NaN\ntidegate_sessions 4\n", b"\xff\xfe\ntidegate_sessions 4\n"],
+    ids=["no number", "no text"],
+)
+def test_of_a_damaged_page_the_good_lines_are_read(target: str, page: bytes) -> None:
+    Answers.table = {"/metrics": (200, page)}
+    probe = ServerProbe(target, None, NOWHERE)
+    assert probe.read(NOW_NS) == {"sessions": 4}
+    assert "server clients: not in /metrics" in probe.unmeasured
+
+
+def test_metrics_that_never_come_cost_their_figures_while_the_target_answers(target: str) -> None:
+    Answers.table = {"/metrics": (200, b"")}
+    Answers.silent = {"/metrics"}
+    try:
+        probe = ServerProbe(target, None, NOWHERE)
+        assert probe.read(NOW_NS) == {}
+    finally:
+        Answers.silent = set()
+    assert any("/metrics gave no answer" in words for words in probe.unmeasured)
 
 
 def test_a_silent_target_is_an_error(target: str) -> None:

@@ -10,6 +10,7 @@ from deadlines import DEADLINE_S
 from gateway.contract import LimitName
 from loadtests.health.target import fetch_clock_offset
 from loadtests.plan.preflight import (
+    descriptors_problem,
     event_limit,
     heartbeat_problem,
     limits_exceeded,
@@ -48,6 +49,14 @@ def test_elsewhere_its_users_come_from_one_address_and_are_too_many(smoke: Scena
         "connectsPerMinutePerAddress",
     ]
     assert "allows 200, the scenario needs 300" in problems[0]
+
+
+def test_too_few_descriptors_are_a_problem_with_the_number_that_is_needed() -> None:
+    assert descriptors_problem("gateway", 960, 1_024) is None
+    words = descriptors_problem("load generator", 1_500, 1_024)
+    assert words is not None
+    assert words.startswith("the load generator needs 1,564 descriptors for 1,500 clients")
+    assert "may open 1,024" in words
 
 
 def test_a_limit_that_is_not_announced_is_none(smoke: Scenario) -> None:

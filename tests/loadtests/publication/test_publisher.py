@@ -121,15 +121,17 @@ async def test_everything_due_is_published_once_with_its_intended_time(
 ) -> None:
     fake, url = route
     publisher = Publisher(replace(plan, url=url))
-    await publish_until(publisher, lambda: publisher.published >= 150)
+    await publish_until(publisher, lambda: publisher.ledger.published >= 150)
     due = sorted(
         due_ns // 1_000 for due_ns, _, _ in plan_arrivals(plan).take_due(2**62, len(fake.items))
     )
     assert sorted(item["srcTs"] for item in fake.items) == due
-    assert publisher.published == len(fake.items)
+    assert publisher.ledger.published == len(fake.items)
     assert fake.tokens == {"Bearer token"}
-    assert publisher.counts.total() == len(fake.items) + sum("userId" in i for i in fake.items)
-    assert publisher.missed == publisher.failed == 0
+    assert publisher.ledger.counts.total() == len(fake.items) + sum(
+        "userId" in i for i in fake.items
+    )
+    assert publisher.ledger.missed == publisher.ledger.failed == 0
 
 
 async def test_a_plan_with_an_end_is_published_to_the_last_item_and_no_further(
@@ -140,8 +142,8 @@ async def test_a_plan_with_an_end_is_published_to_the_last_item_and_no_further(
     expected = len(plan_arrivals(ending).take_due(2**62, 10_000))
     assert 100 < expected <= 126
     publisher = Publisher(ending)
-    await publish_until(publisher, lambda: publisher.published >= expected)
-    assert (publisher.published, publisher.missed) == (expected, 0)
+    await publish_until(publisher, lambda: publisher.ledger.published >= expected)
+    assert (publisher.ledger.published, publisher.ledger.missed) == (expected, 0)
 
 
 async def test_bursts_of_big_payloads_go_out_at_once(
@@ -151,7 +153,7 @@ async def test_bursts_of_big_payloads_go_out_at_once(
     burst = Arrivals(kind="burst", burst_size=40)
     what = Publish(event="ticker:update", rate=200.0, arrivals=burst, payload_bytes=2_048)
     publisher = Publisher(replace(plan, url=url, publish=(what,)))
-    await publish_until(publisher, lambda: publisher.published >= 80)
+    await publish_until(publisher, lambda: publisher.ledger.published >= 80)
     assert {len(json.dumps(i["data"], separators=(",", ":"))) for i in fake.items} == {2_048}
     moments = Counter(item["srcTs"] for item in fake.items)
     assert set(moments.values()) == {40}
@@ -162,7 +164,7 @@ async def test_the_ledger_and_the_record_tell_the_same(
 ) -> None:
     fake, url = route
     publisher = Publisher(replace(plan, url=url))
-    await publish_until(publisher, lambda: publisher.published >= 100)
+    await publish_until(publisher, lambda: publisher.ledger.published >= 100)
     finish_run(plan.directory)
     ledger = read_json(plan.directory / "logs" / "publisher.json")
     assert ledger is not None
@@ -188,9 +190,9 @@ async def test_a_gateway_that_asks_to_wait_gets_the_same_items_later(
         else None
     )
     publisher = Publisher(replace(plan, url=url))
-    await publish_until(publisher, lambda: publisher.published >= 100)
-    assert publisher.throttled == 3
-    assert publisher.failed == publisher.missed == 0
+    await publish_until(publisher, lambda: publisher.ledger.published >= 100)
+    assert publisher.ledger.throttled == 3
+    assert publisher.ledger.failed == publisher.ledger.missed == 0
     assert len({item["srcTs"] for item in fake.items if "userId" not in item}) == len(
         [item for item in fake.items if "userId" not in item]
     )
@@ -202,9 +204,9 @@ async def test_a_refused_publication_is_an_error_and_never_counted_as_published(
     fake, url = route
     fake.answer = lambda: web.json_response({"errors": ["no"]}, status=400)
     publisher = Publisher(replace(plan, url=url))
-    await publish_until(publisher, lambda: publisher.failed >= 20)
+    await publish_until(publisher, lambda: publisher.ledger.failed >= 20)
     finish_run(plan.directory)
-    assert publisher.published == 0
+    assert publisher.ledger.published == 0
     assert count_rows(plan.directory, "timeline", "errors") > 0
     details = pq.read_table(plan.directory / "events.parquet")["detail"].to_pylist()
     assert all("publish answered 400" in words for words in details)
@@ -216,14 +218,14 @@ async def test_what_was_due_and_never_went_out_is_missed(
     fake, url = route
     fake.answer = lambda: web.json_response({"retryAfter": 60_000}, status=503)
     publisher = Publisher(replace(plan, url=url))
-    await publish_until(publisher, lambda: publisher.throttled >= 4)
+    await publish_until(publisher, lambda: publisher.ledger.throttled >= 4)
     finish_run(plan.directory)
     offered, sent, missed = (
         count_rows(plan.directory, "timeline", name) for name in ("offered", "sent", "missed")
     )
     assert offered == sent + missed
-    assert missed == publisher.missed
-    assert publisher.failed == sent
+    assert missed == publisher.ledger.missed
+    assert publisher.ledger.failed == sent
 
 
 async def test_a_gateway_that_is_gone_ends_the_publisher(
@@ -331,10 +333,10 @@ async def test_what_a_publication_waits_for_its_number_is_timed_once_for_each(
 ) -> None:
     _, url = route
     publisher = Publisher(replace(plan, url=url))
-    await publish_until(publisher, lambda: publisher.published >= 30)
+    await publish_until(publisher, lambda: publisher.ledger.published >= 30)
     finish_run(plan.directory)
     rows = pq.read_table(plan.directory / "hist.parquet").to_pylist()
-    assert sum(r["count"] for r in rows if r["series"] == "accept") == publisher.published
+    assert sum(r["count"] for r in rows if r["series"] == "accept") == publisher.ledger.published
     assert all(0 <= ms < DEADLINE_S * 1_000 for ms in accepted_ms(plan.directory))
 
 
@@ -344,7 +346,7 @@ async def test_intended_times_are_told_in_the_gateways_clock(
     fake, url = route
     fake.offset_ns = 3_600 * SECOND_NS
     publisher = Publisher(replace(plan, url=url, clock_offset_ns=fake.offset_ns))
-    await publish_until(publisher, lambda: publisher.published >= 30)
+    await publish_until(publisher, lambda: publisher.ledger.published >= 30)
     finish_run(plan.directory)
     now_us = fake.numbered_us()
     assert all(0 <= now_us - item["srcTs"] < DEADLINE_S * 1e6 for item in fake.items)
@@ -356,7 +358,7 @@ async def test_without_a_known_clock_no_intended_time_is_told(
 ) -> None:
     fake, url = route
     publisher = Publisher(replace(plan, url=url, clock_offset_ns=None))
-    await publish_until(publisher, lambda: publisher.published >= 5)
+    await publish_until(publisher, lambda: publisher.ledger.published >= 5)
     finish_run(plan.directory)
     assert not any("srcTs" in item for item in fake.items)
     assert accepted_ms(plan.directory) == []
@@ -380,19 +382,19 @@ async def test_what_an_ordered_restart_refuses_is_missed_and_the_next_gateway_is
 ) -> None:
     url = f"http://127.0.0.1:{unused_tcp_port}"
     publisher = Publisher(replace(plan, url=url, orders_ns=(plan.first_ns,)))
-    publisher.streams["price:A"] = 1_000  # of the gateway that is gone
+    publisher.ledger.streams["price:A"] = 1_000  # of the gateway that is gone
     task = asyncio.create_task(publisher.run())
-    await wait_until(lambda: publisher.missed > 5)
+    await wait_until(lambda: publisher.ledger.missed > 5)
     fake, app = FakeRoute(), web.Application()
     app.router.add_post("/api/v1/publish", fake.publish)
     async with TestServer(app, port=unused_tcp_port):
-        await wait_until(lambda: publisher.published > 20)
+        await wait_until(lambda: publisher.ledger.published > 20)
         publisher.stopping.set()
         await task
-    assert publisher.failed == publisher.missed
+    assert publisher.ledger.failed == publisher.ledger.missed
     finish_run(plan.directory)
-    assert "price:A" not in publisher.streams or publisher.streams["price:A"] < 1_000
-    assert count_rows(plan.directory, "timeline", "missed") == publisher.missed
+    assert "price:A" not in publisher.ledger.streams or publisher.ledger.streams["price:A"] < 1_000
+    assert count_rows(plan.directory, "timeline", "missed") == publisher.ledger.missed
     assert count_rows(plan.directory, "timeline", "errors") == 0
 
 

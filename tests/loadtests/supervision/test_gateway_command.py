@@ -16,7 +16,7 @@ MAIN = "import gateway, sys; print('from', gateway.__path__[0]); sys.exit(7)"
 def run(command: GatewayCommand) -> subprocess.CompletedProcess[str]:
     """Run it from our own root, where another package ``gateway`` lies beside."""
     root = Path(__file__).parents[3]
-    environment = {**os.environ, **command.environment}
+    environment = command.environment_in(os.environ)
     return subprocess.run(
         command.words, cwd=root, env=environment, capture_output=True, text=True, check=False
     )
@@ -46,7 +46,11 @@ def test_a_command_is_taken_word_for_word() -> None:
 
 
 def test_by_default_it_is_this_projects() -> None:
-    assert GatewayCommand().words == (sys.executable, "-m", "gateway")
+    assert GatewayCommand().words == (sys.executable, "-P", "-m", "gateway")
+
+
+def test_a_command_of_another_python_is_not_given_our_gateway() -> None:
+    assert parse_gateway("env true").environment_in({"PYTHONPATH": "/x"}) == {"PYTHONPATH": "/x"}
 
 
 @pytest.mark.parametrize(

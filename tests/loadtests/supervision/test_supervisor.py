@@ -10,12 +10,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from deadlines import DEADLINE_S
+from deadlines import DEADLINE_S, RUN_S
 from rich.console import Console
 from supervised import ANY_HEALTH, ROOT, SupervisedRun, wait_for
 
+from loadtests.processes import child_environment
 from loadtests.results import ExitCode
-from loadtests.supervision.children import Child, ChildFailed, child_environment
+from loadtests.supervision.children import Child, ChildFailed
 from loadtests.supervision.request import RunRefused, RunRequest
 from loadtests.supervision.supervisor import Supervisor, run_supervised
 from scenarios.schema import read_scenario
@@ -111,8 +112,16 @@ def test_a_child_dies_with_a_parent_that_was_killed(tmp_path: Path) -> None:
 
 
 def test_children_find_the_project_from_any_folder() -> None:
-    found = child_environment({"PYTHONPATH": "/x"})["PYTHONPATH"]
-    assert found == f"{ROOT}{os.pathsep}/x"
+    held = os.pathsep.join(["/x", "", "/y", ""])  # an empty entry would be the current folder
+    found = child_environment({"PYTHONPATH": held})["PYTHONPATH"]
+    assert found == os.pathsep.join([str(ROOT), "/x", "/y"])
+
+
+def test_settings_of_another_locust_or_jupyter_project_reach_no_child() -> None:
+    found = child_environment({"LOCUST_USERS": "3", "JUPYTER_PATH": "/x", "HOME": "/h"})
+    assert "LOCUST_USERS" not in found
+    assert "/x" not in found["JUPYTER_PATH"]
+    assert found["HOME"] == "/h"
 
 
 @pytest.fixture
@@ -152,6 +161,15 @@ def test_a_target_needs_the_secret_in_the_environment(tmp_path: Path, console: C
         run_supervised(request, {}, console)
 
 
+@pytest.mark.parametrize("rest", ["/v1", "?x=1", "/?", "#top"])
+def test_a_target_of_which_a_part_would_not_be_used_is_refused(
+    tmp_path: Path, console: Console, rest: str
+) -> None:
+    request = RunRequest(scenario=SMOKE, runs=tmp_path, target=f"http://127.0.0.1:1{rest}")
+    with pytest.raises(RunRefused, match="has a user, a path, a query or a fragment"):
+        run_supervised(request, {"JWT_SECRET": "s" * 32}, console)
+
+
 def test_a_target_that_nobody_answers_at_is_refused_in_words(
     tmp_path: Path, console: Console
 ) -> None:
@@ -177,6 +195,18 @@ def test_a_folder_where_no_run_can_be_written_is_refused_in_words(
     request = RunRequest(scenario=SMOKE, runs=tmp_path / "file")
     with pytest.raises(RunRefused, match=r"is not writable: .*--runs"):
         run_supervised(request, os.environ, console)
+
+
+def test_a_number_of_users_that_replaces_load_stages_says_so(
+    tmp_path: Path, console: Console
+) -> None:
+    (tmp_path / "file").write_text("")
+    scenario = ROOT / "scenarios" / "memory.toml"
+    request = RunRequest(scenario=scenario, runs=tmp_path / "file", users=5)
+    with pytest.raises(RunRefused):
+        run_supervised(request, os.environ, console)
+    stages = len(read_scenario(scenario).stages)
+    assert f"warning: --users 5 replaces the {stages} load stages" in said(console)
 
 
 def test_more_users_than_the_scenario_has_get_the_time_that_their_ramp_takes(
@@ -291,12 +321,44 @@ def test_a_killed_gateway_is_5(supervise: Callable[..., SupervisedRun]) -> None:
     assert run.manifest()["gateway"] == {"status": "died", "exit_code": -9, "exits": []}
 
 
+def test_the_callers_folder_and_home_change_nothing(tmp_path: Path) -> None:
+    for name in ("reports", "gateway", "queue", "locust", "loadtests"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('a foreign package')")
+    (tmp_path / "locust.conf").write_text("users = 2\nrun-time = 1s\n")
+    (tmp_path / "pyproject.toml").write_text("[tool.locust]\nusers = 3\n")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / ".locust.conf").write_text("users = 4\nmaster = true\n")
+    environment = {"HOME": str(tmp_path / "home"), "LOCUST_USERS": "5", "LOCUST_RUN_TIME": "1s"}
+    text = SMALL.replace("STEADY", "2 s").replace("REQUEST_EVERY", "2 s")
+    run = SupervisedRun(tmp_path, text, cwd=tmp_path, environment=environment)
+    try:
+        code, words = run.end()
+    finally:
+        run.kill()
+    assert code == ExitCode.PASS, words
+    assert run.manifest()["users"] == {"trader": 10}
+    assert run.manifest()["load_s"] is None
+
+
+def test_no_process_of_a_run_outlives_its_killed_supervisor(
+    supervise: Callable[..., SupervisedRun],
+) -> None:
+    run = supervise("60 s", more=["--processes", "1"])
+    run.wait_until_steady()
+    family = psutil.Process(run.process.pid).children(recursive=True)
+    assert len(family) >= 4  # gateway, Locust's master and worker, publisher
+    run.process.kill()
+    _, left = psutil.wait_procs(family, timeout=RUN_S)
+    assert left == []
+
+
 def test_an_interrupt_is_130_even_twice_and_the_run_stays_readable(
     supervise: Callable[..., SupervisedRun],
 ) -> None:
     run = supervise("60 s")
     run.wait_until_steady()
-    run.process.send_signal(signal.SIGINT)
+    run.process.send_signal(signal.SIGHUP)  # the terminal was closed
     run.process.send_signal(signal.SIGINT)
     code, words = run.end()
     assert code == ExitCode.INTERRUPTED, words
