@@ -179,6 +179,7 @@ class Event(StrEnum):
     DEAD_PEER = "dead-peer"  # outcome: see DeadPeerOutcome; value: time to notice; detail: kind
     DEAD_PEER_BAND = "dead-peer-band"  # sent: death; value: earliest end; t: latest end
     LEAK = "leak"  # an event that this user must not see; outcome: see LeakOutcome
+    WRONG = "wrong"  # a promise of the contract that was broken; outcome: see WrongOutcome
     AUTH = "auth"  # one authentication case; outcome: see AuthOutcome; detail: the case
     RETRY = "retry"  # a request after retryAfter; outcome: accepted, refused
     DRAINING = "draining"  # server:draining arrived; value: reconnectAfter
@@ -233,6 +234,16 @@ class LeakOutcome(StrEnum):
     FOREIGN = "foreign"  # it names another owner
     PRIVATE_FIELD = "private-field"  # a public form with a field that only the owner may see
     UNSUBSCRIBED = "unsubscribed"  # of a room or symbol that the user is not subscribed to
+
+
+class WrongOutcome(StrEnum):
+    """Which promise of the contract was broken."""
+
+    ANSWER = "answer"  # an acknowledgement or a welcome that belongs to another request or user
+    ALTERED = "altered"  # an event whose payload is not the published one
+    HEARTBEAT = "heartbeat"  # a heartbeat more than were due
+    LEFT_OPEN = "left-open"  # a client was disconnected, and its transport was not closed
+    STRANDED = "stranded"  # a DISCONNECT, after which a stock client stays away, without a reason
 
 
 class AuthOutcome(StrEnum):

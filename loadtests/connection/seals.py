@@ -81,6 +81,10 @@ class Seal:
         self._tls.write(data)
         self._flush()
 
+    def hand_over(self, holder: LinkHolder) -> None:
+        """Give the callbacks to another holder from now on."""
+        self._holder = holder
+
     def expect_within(self, silence_ns: int) -> None:
         """Fail the link after ``silence_ns`` without a read."""
         self._link.expect_within(silence_ns)

@@ -2,7 +2,7 @@
 
 Pure and repeatable: the same seed gives the same symbols, users and prices. Money and
 quantities of orders, positions, trades and balances are decimal strings, market data are
-numbers. Every private event carries its owner's canary.
+numbers. Every private event carries its owner's canary, and every event a checksum of itself.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import orjson
 
 from gateway.contract import Audience, EventRow, iso_timestamp, symbol_room
 from loadtests.oracles.canaries import canary
+from loadtests.oracles.checksums import add_checksums
 from loadtests.oracles.ledger import ACCOUNTED
 
 _DEPTH: Final = 5
@@ -108,6 +109,7 @@ class PayloadMaker:
         data = self._data(_Draw(row, symbol, user_id, number, timestamp))
         if least_bytes is not None:
             data = _padded(data, least_bytes)
+        data = add_checksums(row, data)
         stamp = {} if source_us is None else {"srcTs": source_us}
         return {**target, "event": event, "data": data, **stamp}
 

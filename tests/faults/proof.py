@@ -11,11 +11,21 @@ from tests.proof.steps import value_of
 TRIALS: Final[Mapping[str, tuple[str, ...]]] = {
     "limits": ("limit-59", "limit-61", "window-59", "window-61"),
     "users": ("limit-reset",),
-    "heartbeats": ("heartbeat-dropped", "heartbeat-slow"),
+    "heartbeats": (
+        "heartbeat-dropped",
+        "heartbeat-slow",
+        "heartbeat-doubled",
+        "heartbeat-burst",
+    ),
     "deliveries": (
         "delivery-lost",
         "delivery-doubled",
         "delivery-swapped",
+        "conflation-claimed",
+        "digit-changed",
+        "side-changed",
+        "answer-other",
+        "welcome-other",
         "first-lost",
         "foreign-order",
         "private-field",
@@ -23,10 +33,13 @@ TRIALS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "late": ("broadcast-late",),
     "memory": ("memory-leaked",),
-    "tokens": ("token-overstays", "token-unchecked"),
+    "tokens": ("token-overstays", "token-unchecked", "left-open"),
     "slow": ("slow-blocks",),
     "peers": ("peer-unnoticed",),
-    "drain": ("drain-silent",),
+    "drain": ("drain-silent", "drain-for-good"),
+    "figures": ("figures-old",),
+    "cost": ("encoded-for-each",),
+    "loop": ("loop-held",),
 }
 """The faults that each scenario must find. Every scenario also has a clean run."""
 
@@ -38,9 +51,16 @@ EXPECTED: Final[Mapping[str, tuple[str, ...]]] = {
     "limit-reset": ("rate_limit.false_accepts",),
     "heartbeat-dropped": ("heartbeat.missed",),
     "heartbeat-slow": ("heartbeat.error",),
+    "heartbeat-doubled": ("heartbeat.extra",),
+    "heartbeat-burst": ("heartbeat.extra",),
     "delivery-lost": ("delivery.lost",),
     "delivery-doubled": ("delivery.duplicate",),
     "delivery-swapped": ("delivery.reordered",),
+    "conflation-claimed": ("delivery.false_conflations",),
+    "digit-changed": ("delivery.altered",),
+    "side-changed": ("delivery.altered",),
+    "answer-other": ("answers.mismatched",),
+    "welcome-other": ("answers.mismatched",),
     "first-lost": ("delivery.lost",),
     "foreign-order": ("isolation.foreign",),
     "private-field": ("isolation.private_fields",),
@@ -52,6 +72,11 @@ EXPECTED: Final[Mapping[str, tuple[str, ...]]] = {
     "slow-blocks": ("push",),
     "peer-unnoticed": ("dead_peer.late",),
     "drain-silent": ("drain.unannounced",),
+    "drain-for-good": ("disconnect.stranded",),
+    "left-open": ("disconnect.left_open",),
+    "figures-old": ("gauges.age",),
+    "encoded-for-each": ("cost.per_message",),
+    "loop-held": ("loop_lag", "push"),
 }
 """The metrics that show a fault. A fault is killed when a budget on one of them is broken."""
 
