@@ -81,6 +81,21 @@ EXPECTED: Final[Mapping[str, tuple[str, ...]]] = {
 """The metrics that show a fault. A fault is killed when a budget on one of them is broken."""
 
 
+UNSEEN: Final[Mapping[str, str]] = {
+    "A room is kept after its last member.": "No client sees it, and a room is smaller than what "
+    "the gateway may keep of each user for 15 minutes. `tests/gateway/transport/"
+    "test_participants.py` looks into the table.",
+    "`prevSeq` claims a conflation to a client that reads slowly.": "Only the gateway knows what "
+    "it replaced for that client. For all other clients, and for streams without conflation, "
+    "`delivery.false_conflations` counts it.",
+    "`/health/websocket/stats` is old.": "A run reads `/metrics` alone, and `gauges.age` tells "
+    "its age. `tests/contract/test_http.py` checks the statistics.",
+    "A payload of another publisher is changed.": "Only the laboratory's publisher writes the "
+    "checksums that `delivery.altered` needs.",
+}
+"""Faults that a run does not find, with the reason."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trial:
     """One run of a scenario against one gateway.
@@ -174,7 +189,8 @@ def table(trials: Sequence[Trial], meanings: Mapping[str, str]) -> list[str]:
         f"| {_cell('; '.join(trial.undecided)) or '–'} |"
         for trial in clean
     ]
-    return [*lines, "", summary(trials)]
+    lines += ["", summary(trials), "", "## Faults that no run finds", ""]
+    return [*lines, *(f"- {fault} {why}" for fault, why in UNSEEN.items())]
 
 
 def summary(trials: Sequence[Trial]) -> str:
