@@ -18,6 +18,7 @@ import orjson
 from gateway.contract import EVENTS, Audience, EventRow
 
 CHECK: Final = "check"
+CHECK_BYTES: Final = len(f',"{CHECK}":"12345"')
 _QUANTITY: Final = "quantity"
 _DIGITS: Final = 5
 _DECIMALS: Final = 4 + _DIGITS
@@ -29,19 +30,25 @@ _BY_GATEWAY: Final = frozenset(
 _HASHED: Final = "id"  # a keyed hash in the public form
 
 
-def add_checksums(row: EventRow, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a publication's data with its checksums.
+def check_public_form(row: EventRow, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return data whose public form has a checksum; unchanged where it has no ``quantity``.
 
     Args:
         row: the event.
         data: its payload, as the gateway must pass it on.
     """
     subject = row.subject
-    if subject is not None and row.audience is Audience.OWNER_AND_PUBLIC:
-        fields = data[subject.key]
-        if _QUANTITY in fields and _QUANTITY in subject.public:
-            digits = _checksum(_public(subject.public, fields))
-            data = {**data, subject.key: {**fields, _QUANTITY: fields[_QUANTITY] + digits}}
+    if subject is None or row.audience is not Audience.OWNER_AND_PUBLIC:
+        return data
+    fields = data[subject.key]
+    if _QUANTITY not in fields or _QUANTITY not in subject.public:
+        return data
+    digits = _checksum(_public(subject.public, fields))
+    return {**data, subject.key: {**fields, _QUANTITY: fields[_QUANTITY] + digits}}
+
+
+def check_whole(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return data with a checksum of all of it, which is ``CHECK_BYTES`` longer as JSON."""
     return {**data, CHECK: _checksum(data)}
 
 
