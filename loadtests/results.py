@@ -134,6 +134,8 @@ class Series(StrEnum):
     """Response time of a publish request: answered − intended."""
     LOOP_LAG = "loop_lag"
     """How late the generator's loop ran a tick due every 10 ms, with skipped ticks filled in."""
+    GATEWAY_LAG = "gateway_lag"
+    """Longest delay of a timer in the gateway's loop, each second, as its metrics say."""
     GENERATOR_SHARE = "generator_share"
     """Delay in the generator, sampled: read stamp − kernel receive stamp of the newest bytes."""
     ACCEPT = "accept"

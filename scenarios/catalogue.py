@@ -102,7 +102,7 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
             "clients that the gateway kept from returning, though their token is valid",
         ),
         "gauges.age": ("span", "age of the gateway's count of clients, at most"),
-        "loop_lag": ("span", "longest delay of a timer in the gateway's event loop"),
+        "loop_lag": ("quantiles", "longest delay of a timer in the gateway's loop, each second"),
         "errors": ("count", "failures that the scenario did not ask for"),
         "missed": ("count", "intended publications, requests and sessions that never started"),
         "cost.per_message": ("span", "CPU time of the gateway per message sent"),

@@ -101,4 +101,4 @@ def test_elsewhere_there_is_no_summary() -> None:
 
 def test_the_line_is_where_the_scenario_has_it() -> None:
     smoke = pathlib.Path(__file__).parents[2] / "scenarios" / "smoke.toml"
-    assert smoke.read_text().splitlines()[16].strip() == '"delivery.lost == 0",'
+    assert smoke.read_text().splitlines()[17].strip() == '"delivery.lost == 0",'

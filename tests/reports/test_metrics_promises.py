@@ -113,15 +113,13 @@ def test_a_count_that_never_changed_has_no_age(tmp_path: Path) -> None:
     )
 
 
-def test_the_loop_lag_is_the_worst_second_less_the_waits_for_a_core(tmp_path: Path) -> None:
-    def told(second: int) -> dict[str, Any]:
-        lag_ms, wait_ms = {
-            STEADY_AT_S - 1: (900, 0),  # not steady
-            STEADY_AT_S + 5: (40, 35),
-            STEADY_AT_S + 9: (30, 0),
-        }.get(second, (2, 0))
-        return {"clients": 1, "loop_lag_ns": lag_ms * _MS, "core_wait_ns": wait_ms * _MS}
-
-    found = measure(run_of(tmp_path, server=told), "loop_lag")
-    assert found.value == 30 * _MS
-    assert measure(run_of(tmp_path, server=lambda _: {"clients": 1}), "loop_lag").value is None
+def test_the_loop_lag_is_the_worst_of_the_steady_seconds(tmp_path: Path) -> None:
+    hist = [
+        *span_rows(Series.GATEWAY_LAG, STEADY_AT_S - 1, [900 * _MS], phase=Phase.WARM_UP),
+        *span_rows(Series.GATEWAY_LAG, STEADY_AT_S + 5, [30 * _MS], phase=Phase.STEADY),
+        *span_rows(Series.GATEWAY_LAG, STEADY_AT_S + 6, [2 * _MS], phase=Phase.STEADY),
+    ]
+    found = measure(run_of(tmp_path, hist=hist), "loop_lag", "max")
+    assert found.value == pytest.approx(30 * _MS, rel=0.001)
+    assert found.n == 2
+    assert measure(run_of(tmp_path), "loop_lag", "max").value is None

@@ -194,7 +194,7 @@ def test_the_table_is_readable_without_a_terminal(passing_run: RunFrames, width:
     lines = out.getvalue().splitlines()
     assert "\x1b" not in out.getvalue()
     assert all(len(line) <= width for line in lines)
-    assert sum(line.startswith("● PASS") for line in lines) == 14
+    assert sum(line.startswith("● PASS") for line in lines) == 18
     assert any(re.search(r"delivery\.leaked == 0 +0 +exact", line) for line in lines)
 
 
@@ -233,14 +233,14 @@ def test_junit_has_a_case_for_every_budget(run_with: Make) -> None:
     run = run_with(scenario=scenario, without=["ledger"], manifest={"status": "interrupted"})
     suite = ET.fromstring(render_junit(judge(run)))[0]  # noqa: S314 - our own
     assert suite.attrib["name"] == "tidegate.smoke"
-    assert [suite.attrib[name] for name in ("tests", "failures", "errors")] == ["14", "1", "0"]
+    assert [suite.attrib[name] for name in ("tests", "failures", "errors")] == ["18", "1", "0"]
     skipped = suite.find("testcase[@classname='delivery.lost']/skipped")
     assert skipped is not None
     assert "no data: the run wrote no ledger.parquet" in skipped.attrib["message"]
     ending = suite.find("testcase[@classname='run']/skipped")
     assert ending is not None
     assert ending.attrib["message"] == "the run was interrupted before its end"
-    assert suite.attrib["skipped"] == "5"
+    assert suite.attrib["skipped"] == "7"
 
 
 def test_junit_shows_an_invalid_run_as_error(run_with: Make) -> None:
@@ -256,7 +256,7 @@ def test_the_summary_begins_with_the_verdict_and_keeps_its_table_whole(run_with:
     assert text.startswith("# ✕ FAIL: smoke\n")
     assert "- delivery.lost == 0: 3\n" in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(rows) == 2 + 13
+    assert len(rows) == 2 + 17
     assert {row.replace(r"\|", "").count("|") for row in rows} == {7}
 
 

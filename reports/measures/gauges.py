@@ -1,4 +1,4 @@
-"""The gateway's figures about itself: how old its gauges are, how long its loop was held."""
+"""How old the gateway's figures about itself are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Final
 import pandas as pd
 
 from loadtests.results import Phase
-from reports.believability import left_out
 from reports.measures.measurement import Measure, Measurement, absent, exact
 from reports.run_frames import RunFrames
 
@@ -58,25 +57,4 @@ def _age_s(second: int, value: float, held: pd.Series[int], tolerance: float) ->
     return longest
 
 
-def measure_loop_lag(run: RunFrames) -> Measurement:
-    """Measure the longest delay of a timer in the gateway's loop, ns, over the clean seconds.
-
-    A second's wait of the gateway for a core is the machine's, and is taken off.
-    """
-    rows = run["server"]
-    rows = rows[rows["phase"] == str(Phase.STEADY)].sort_values("t_s")
-    waits = rows["core_wait_ns"].astype("Float64").fillna(0)
-    lags = rows["loop_lag_ns"].astype("Float64") - pd.concat([waits, waits.shift()], axis=1).max(
-        axis=1
-    )
-    lags = lags[~rows["t_s"].isin(list(left_out(run)))].dropna()
-    if lags.empty:
-        why = "the gateway does not report its loop lag in the steady phase"
-        return absent(run.absences.get("server") or why)
-    return exact(max(0.0, float(lags.max())), len(lags))
-
-
-MEASURES: Final[dict[str, Measure]] = {
-    "gauges.age": measure_gauge_age,
-    "loop_lag": measure_loop_lag,
-}
+MEASURES: Final[dict[str, Measure]] = {"gauges.age": measure_gauge_age}
