@@ -70,7 +70,8 @@ class HeartbeatOracle:
             self._number = number
         if not self._beats:
             self._first_ns = at_ns
-        return self._beats > (at_ns - self._first_ns) // self.interval_ns + 1
+        due = (at_ns - self._first_ns + self.interval_ns // 2) // self.interval_ns
+        return self._beats > due + 1
 
     def _missed_in(self, gap_ns: int) -> int:
         # Halves always round up: Python's round() gives 2 for both 1.5 and 2.5.
