@@ -12,6 +12,7 @@
     ├── ConnectRefused       the server answered CONNECT with CONNECT_ERROR
     ├── ProtocolViolation    the server broke RFC 6455, Engine.IO or Socket.IO
     ├── ConnectionClosed     the connection ended
+    │   └── Disconnected     by Socket.IO's DISCONNECT, after which a stock client stays away
     └── TimedOut             an answer did not come in time
 """
 
@@ -118,6 +119,13 @@ class ConnectionClosed(ClientError):
         super().__init__(f"connection closed: {reason}")
         self.close_code = close_code
         self.reason = reason
+
+
+class Disconnected(ConnectionClosed):
+    """The server sent Socket.IO's DISCONNECT; a stock client does not return by itself."""
+
+    def __init__(self) -> None:
+        super().__init__("the server disconnected the namespace")
 
 
 class TimedOut(ClientError):

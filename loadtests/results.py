@@ -134,6 +134,8 @@ class Series(StrEnum):
     """Response time of a publish request: answered − intended."""
     LOOP_LAG = "loop_lag"
     """How late the generator's loop ran a tick due every 10 ms, with skipped ticks filled in."""
+    GATEWAY_LAG = "gateway_lag"
+    """Longest delay of a timer in the gateway's loop, each second, as its metrics say."""
     GENERATOR_SHARE = "generator_share"
     """Delay in the generator, sampled: read stamp − kernel receive stamp of the newest bytes."""
     ACCEPT = "accept"
@@ -179,6 +181,7 @@ class Event(StrEnum):
     DEAD_PEER = "dead-peer"  # outcome: see DeadPeerOutcome; value: time to notice; detail: kind
     DEAD_PEER_BAND = "dead-peer-band"  # sent: death; value: earliest end; t: latest end
     LEAK = "leak"  # an event that this user must not see; outcome: see LeakOutcome
+    WRONG = "wrong"  # a promise of the contract that was broken; outcome: see WrongOutcome
     AUTH = "auth"  # one authentication case; outcome: see AuthOutcome; detail: the case
     RETRY = "retry"  # a request after retryAfter; outcome: accepted, refused
     DRAINING = "draining"  # server:draining arrived; value: reconnectAfter
@@ -233,6 +236,16 @@ class LeakOutcome(StrEnum):
     FOREIGN = "foreign"  # it names another owner
     PRIVATE_FIELD = "private-field"  # a public form with a field that only the owner may see
     UNSUBSCRIBED = "unsubscribed"  # of a room or symbol that the user is not subscribed to
+
+
+class WrongOutcome(StrEnum):
+    """Which promise of the contract was broken."""
+
+    ANSWER = "answer"  # an acknowledgement or a welcome that belongs to another request or user
+    ALTERED = "altered"  # an event whose payload is not the published one
+    HEARTBEAT = "heartbeat"  # a heartbeat more than were due
+    LEFT_OPEN = "left-open"  # a client was disconnected, and its transport was not closed
+    STRANDED = "stranded"  # a DISCONNECT, after which a stock client stays away, without a reason
 
 
 class AuthOutcome(StrEnum):

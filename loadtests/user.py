@@ -227,6 +227,9 @@ class SocketIOUser(User):
         finally:
             self.ended.set(error)
 
+    def on_left_open(self, stamp_ns: int) -> None:
+        """Take that the gateway disconnected it and left the transport open; for subclasses."""
+
     def welcomed(self, stamp_ns: int, payload: dict[str, Any]) -> None:
         """Handle the welcome, before :meth:`connect` returns; for subclasses. Must not block."""
 

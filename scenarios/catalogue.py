@@ -58,6 +58,11 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
         "delivery.late": ("count", "deliveries received after the unsubscribe was acknowledged"),
         "delivery.leaked": ("count", "deliveries received and not owed"),
         "delivery.conflated": ("count", "deliveries owed and replaced by a newer one"),
+        "delivery.false_conflations": (
+            "count",
+            "conflated deliveries of a lossless stream, or of a user that read all the time",
+        ),
+        "delivery.altered": ("count", "deliveries whose payload is not the published one"),
         "isolation.unsubscribed": ("count", "events of a room or symbol without a subscription"),
         "fairness.spread": ("ratio", "mean push of the 99th-percentile client over the median's"),
         "fairness.join_order": ("ratio", "rank correlation of arrival order and mean push"),
@@ -85,7 +90,19 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
     },
     "any run": {
         "heartbeat.missed": ("count", "heartbeats that never arrived"),
+        "heartbeat.extra": ("count", "heartbeats received again, or more often than announced"),
         "heartbeat.false_evictions": ("count", "well-behaved users that the gateway disconnected"),
+        "answers.mismatched": (
+            "count",
+            "welcomes and acknowledgements that belong to another user or request",
+        ),
+        "disconnect.left_open": ("count", "disconnected clients whose transport stayed open"),
+        "disconnect.stranded": (
+            "count",
+            "clients that the gateway kept from returning, though their token is valid",
+        ),
+        "gauges.age": ("span", "age of the gateway's count of clients, at most"),
+        "loop_lag": ("quantiles", "longest delay of a timer in the gateway's loop, each second"),
         "errors": ("count", "failures that the scenario did not ask for"),
         "missed": ("count", "intended publications, requests and sessions that never started"),
         "cost.per_message": ("span", "CPU time of the gateway per message sent"),

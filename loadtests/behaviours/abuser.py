@@ -10,7 +10,7 @@ import gevent
 from locust.env import Environment
 
 from gateway.contract import ClientEvent, ErrorCode, LimitName
-from loadtests.behaviours.measured_user import refusal_of
+from loadtests.behaviours.judged_user import refusal_of
 from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.connection.calls import Call, Reply
 from loadtests.connection.client import Client
@@ -259,6 +259,7 @@ class Abuser(VirtualUser):
             raise ended
 
     def _take_answer(self, asked: _Asked, reply: Reply) -> None:
+        self.judge_answer(asked.call.event, None, reply)
         refusal = refusal_of(reply) or {}
         code = refusal.get("code")
         is_refused = code == ErrorCode.RATE_LIMIT_EXCEEDED

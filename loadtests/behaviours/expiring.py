@@ -7,7 +7,7 @@ import time
 from typing import Any, Final
 
 from gateway.contract import TOKEN_EXPIRING_SECONDS, ClientEvent, ErrorCode, ServerEvent
-from loadtests.behaviours.measured_user import refusal_of
+from loadtests.behaviours.judged_user import refusal_of
 from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.oracles.expiry import ExpiryOracle
 from loadtests.results import AuthOutcome, Event, Series

@@ -6,66 +6,40 @@ the recorder. ``virtual_user`` and the behaviours say what a user does.
 
 from __future__ import annotations
 
-import time
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from locust.env import Environment
 
 from gateway.contract import PRICE_EVENT, ErrorCode, ServerEvent
-from loadtests.behaviours.run_context import RunContext
-from loadtests.connection.calls import Reply
+from loadtests.behaviours.judged_user import JudgedUser, refusal_of
 from loadtests.connection.protocol.handshake import parse_target
-from loadtests.errors import ClientError, ConnectionClosed, Exhausted
+from loadtests.errors import ClientError, ConnectionClosed
 from loadtests.oracles.heartbeats import HeartbeatOracle
 from loadtests.oracles.ledger import ACCOUNTED, BY_SYMBOL, market_stream_of
 from loadtests.plan.addresses import source_address
-from loadtests.reading.accounts import FastPathAccount
 from loadtests.reading.push_records import is_sampled
 from loadtests.reading.staleness import is_watched
-from loadtests.record.recording import Recorder
-from loadtests.results import Event, LeakOutcome, LimitOutcome, Series
-from loadtests.user import SocketIOUser
+from loadtests.results import Event, LimitOutcome, Series, WrongOutcome
 
 _NS_PER_MS: Final = 1_000_000
 _NS_PER_US: Final = 1_000
-MOST_LEAKS: Final = 100
-"""Leaked events that are kept whole for each user: a broken gateway may send very many."""
 
 
-class MeasuredUser(SocketIOUser):
-    """A user of a scenario, as far as it is observed.
+class MeasuredUser(JudgedUser):
+    """A judged user whose times, deliveries and heartbeats are recorded.
 
     Attributes:
-        run_context: shared by all users. It is set on the class when a run begins, as Locust
-            sets ``host``.
-        group: the behaviour's name in scenarios and results.
-        is_well_behaved: whether it keeps all rules. Failures of other users are no errors.
         is_measured: whether its latencies, acknowledgements and heartbeats are recorded. Users
             that are not well-behaved or were ever paused are not measured.
-        index: its place among the users of the scenario, from 0.
-        user_id: ``sub`` of its token.
-        is_on: whether it is connected and has received its welcome.
         due_ns: intended start of its session, monotonic; None when it was not planned.
     """
 
     abstract = True
-    run_context: ClassVar[RunContext]
-    group: ClassVar[str] = ""
-    is_well_behaved: ClassVar[bool] = True
-    # Defaults that most users never change are class attributes. An instance with more than 30
-    # attributes of its own stops sharing their names: 1.3 KB instead of 0.3 KB.
-    _fresh_since_ns: int | None = None
-    _leaks: int = 0
+    _fresh_since_ns: int | None = None  # as in JudgedUser
 
     def __init__(self, environment: Environment, index: int, due_ns: int | None) -> None:
-        super().__init__(environment)
-        self.index, self.due_ns = index, due_ns
-        self.user_id = f"vu-{self.index}"
-        self.is_on = False
-        self._fast_path.owner = len(self.run_context.users) - 1
-        self.account = FastPathAccount(self.user_id, self.group, self._fast_path)
-        self.account.on_leak = self._note_leak
-        self.run_context.ledger.keep(self.account)
+        super().__init__(environment, index)
+        self.due_ns = due_ns
         self.heartbeat: HeartbeatOracle | None = None
         self.is_measured = self.is_well_behaved
         self._pushes.intake.is_sampled = is_sampled
@@ -120,6 +94,7 @@ class MeasuredUser(SocketIOUser):
 
     def welcomed(self, stamp_ns: int, payload: dict[str, Any]) -> None:
         """Open the connection's accounts."""
+        super().welcomed(stamp_ns, payload)
         self.account.welcome(payload)
         interval_ns = int(payload["heartbeatInterval"]) * _NS_PER_MS
         is_judged = interval_ns and self.is_measured
@@ -139,13 +114,14 @@ class MeasuredUser(SocketIOUser):
             payload: its first argument.
         """
         if name in ACCOUNTED:
+            self.judge_content(stamp_ns, name, payload)
             self.account.received(name, payload)
             if self._fresh_since_ns is not None and name in BY_SYMBOL:
                 self._note_fresh(stamp_ns)
             if name == PRICE_EVENT and "snapshot" in payload and self._is_watched():
                 self._hold(payload)
         elif name == ServerEvent.HEARTBEAT:
-            self._beat(stamp_ns)
+            self._beat(stamp_ns, payload)
         elif name == ServerEvent.SUBSCRIBED:
             self.account.subscribed(payload)
         elif name == ServerEvent.UNSUBSCRIBED:
@@ -155,10 +131,6 @@ class MeasuredUser(SocketIOUser):
         elif name == ServerEvent.ERROR and self.client is not None and not self.client.is_waiting:
             # An error during a request belongs to it; its acknowledgement is judged instead.
             self._take_error(stamp_ns, payload)
-
-    @property
-    def _recorder(self) -> Recorder:
-        return self.run_context.recorder
 
     def _is_watched(self) -> bool:
         """Return whether this user belongs to the sample whose prices' age is recorded."""
@@ -178,38 +150,6 @@ class MeasuredUser(SocketIOUser):
 
     def follow(self, name: str, payload: Any) -> None:
         """Do nothing: the account decides which streams the fast path follows."""
-
-    def note(self, event: Event, at_ns: int, outcome: str = "", **facts: Any) -> None:
-        """Record an event of this user.
-
-        Args:
-            event: what happened.
-            at_ns: when, monotonic.
-            outcome: how it ended; see the enumerations of ``loadtests.results``.
-            facts: other columns of ``events``: ``sent_ns``, ``value_ns``, ``detail``.
-        """
-        self._recorder.event(
-            event, at_ns=at_ns, user=self.user_id, group=self.group, outcome=outcome, **facts
-        )
-
-    def note_failure(self, error: ClientError, detail: str) -> None:
-        """Count a failure to reach the gateway, unless this machine is to blame."""
-        if isinstance(error, Exhausted):
-            self.run_context.lose(f"the load generator is at its own limit: {error}")
-        else:
-            self.note_error(type(error).__name__, detail)
-
-    def note_error(self, outcome: str, detail: str, at_ns: int | None = None) -> None:
-        """Count a failure that no scenario asked for, and record its message.
-
-        Args:
-            outcome: the error's code or class.
-            detail: the message.
-            at_ns: when, monotonic; None means now.
-        """
-        self._recorder.count("errors")
-        moment_ns = time.monotonic_ns() if at_ns is None else at_ns
-        self.note(Event.ERROR, moment_ns, outcome, detail=detail)
 
     def _note_fresh(self, stamp_ns: int) -> None:
         """Record how long it had no market event. A snapshot ends that time too."""
@@ -232,12 +172,6 @@ class MeasuredUser(SocketIOUser):
         if ordered_ns is not None and self.is_measured:
             self._recorder.span(Series.DRAIN_NOTICE, stamp_ns - ordered_ns, stamp_ns)
 
-    def _note_leak(self, outcome: LeakOutcome, words: str) -> None:
-        """Record an event that this user must not see. The ledger counts those over the limit."""
-        self._leaks += 1
-        if self._leaks <= MOST_LEAKS:
-            self.note(Event.LEAK, time.monotonic_ns(), outcome, detail=words)
-
     def _leave(self, stamp_ns: int) -> None:
         if self.is_on:
             if not self.run_context.is_over():
@@ -246,25 +180,22 @@ class MeasuredUser(SocketIOUser):
             self.account.disconnected()
             self.run_context.welcomed(-1)
 
-    def _beat(self, stamp_ns: int) -> None:
+    def _beat(self, stamp_ns: int, payload: Any) -> None:
         oracle = self.heartbeat
         if oracle is None:
             return
-        before = oracle.missed
-        gap_ns = oracle.beat(stamp_ns)
+        said = payload if isinstance(payload, dict) else {}
+        ts_us, missed, extra = said.get("ts"), oracle.missed, oracle.extra
+        sent_ns = ts_us * _NS_PER_US if isinstance(ts_us, int) else None
+        gap_ns = oracle.beat(stamp_ns, said.get("seq"), sent_ns)
         if gap_ns is not None:
             error_ns = abs(gap_ns - oracle.interval_ns)
             self._recorder.span(Series.HEARTBEAT_GAP, gap_ns, stamp_ns)
             self._recorder.span(Series.HEARTBEAT_ERROR, error_ns, stamp_ns)
-        self._note_missed(oracle.missed - before, stamp_ns, gap_ns)
+        self._note_missed(oracle.missed - missed, stamp_ns, gap_ns)
+        if oracle.extra > extra:
+            self.note_wrong(WrongOutcome.HEARTBEAT, f"seq {said.get('seq')}", stamp_ns)
 
     def _note_missed(self, count: int, at_ns: int, gap_ns: int | None) -> None:
         for _ in range(count):
             self.note(Event.HEARTBEAT_MISSED, at_ns, value_ns=gap_ns)
-
-
-def refusal_of(reply: Reply) -> dict[str, Any] | None:
-    """Return the error of an acknowledgement, None when the request succeeded."""
-    payload = reply.payload
-    error = payload.get("error") if isinstance(payload, dict) else None
-    return error if isinstance(error, dict) else None

@@ -23,6 +23,7 @@ from gevent.event import AsyncResult
 from loadtests.connection.calls import CALL_TIMEOUT_S, Call, Reply
 from loadtests.connection.dialing import dial
 from loadtests.connection.links import Link
+from loadtests.connection.partings import Parting
 from loadtests.connection.protocol.handshake import parse_target
 from loadtests.connection.protocol.session import (
     Acknowledged,
@@ -31,10 +32,11 @@ from loadtests.connection.protocol.session import (
     Ended,
     Event,
     Opened,
+    Parted,
     Received,
 )
 from loadtests.connection.protocol.websocket_frames import frame_end
-from loadtests.errors import ConnectionClosed, NotConnected, TimedOut, unreachable
+from loadtests.errors import ConnectionClosed, Disconnected, NotConnected, TimedOut, unreachable
 from loadtests.reading.fast_path import FastPath
 
 CONNECT_TIMEOUT_S: Final = 10.0
@@ -57,6 +59,10 @@ class Listener(Protocol):
 
     def on_end(self, stamp_ns: int, error: Exception) -> None:
         """Take the end of the connection, unless :meth:`Client.close` caused it. Called once."""
+        ...
+
+    def on_left_open(self, stamp_ns: int) -> None:
+        """Take that the server disconnected the client and did not close the transport."""
         ...
 
 
@@ -188,7 +194,7 @@ class Client:
                     tls=self._tls,
                     clock=self._clock,
                 )
-                self.sid = entered.get()
+                entered.get()
         except OSError as error:
             self.close()
             raise unreachable(self.url, error) from error
@@ -342,6 +348,10 @@ class Client:
                     self._handle(stamp_ns, connection, data[offset:end])
                 offset = end or len(data)
         self._open_fast_path = fast_path if connection.is_between_messages else None
+        if connection.is_parted and self._link is not None:
+            link, self._link = self._link, None
+            Parting(link, connection, stamp_ns, self._listener.on_left_open)
+            self._finish(Disconnected())
 
     def on_kernel_stamp(self, stamp_ns: int, share_ns: int) -> None:
         """Record the generator's own share of a latency; part of ``links.LinkHolder``."""
@@ -384,7 +394,8 @@ class Client:
                 self._send_close_frames()
                 self._finish(event.error)
                 return
-            self._dispatch(stamp_ns, event)
+            if not isinstance(event, Parted):
+                self._dispatch(stamp_ns, event)
             if self._connection is not connection or self._is_closing:
                 return  # a listener closed the connection
         if connection.has_output:
@@ -406,6 +417,7 @@ class Client:
             silence_ms = event.ping_interval_ms + event.ping_timeout_ms
             self._link.expect_within(silence_ms * _NS_PER_MS)
         elif isinstance(event, Connected) and self._entered is not None:
+            self.sid = event.sid  # the welcome, which names it, may be in the same read
             self._entered.set(event.sid)
 
     def _finish(self, error: Exception) -> None:

@@ -198,6 +198,10 @@ class Link:
             self._outbox = bytearray(data[sent:])
             self._watch()
 
+    def hand_over(self, holder: LinkHolder) -> None:
+        """Give the callbacks to another holder from now on."""
+        self._holder = holder
+
     def expect_within(self, silence_ns: int) -> None:
         """Fail the link after ``silence_ns`` without a read."""
         self.silence_ns = silence_ns

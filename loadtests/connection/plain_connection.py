@@ -61,3 +61,6 @@ class PlainConnection:
         """Fail the wait for the welcome; calls fail by themselves."""
         if not self._welcomed.ready():
             self._welcomed.set_exception(error)
+
+    def on_left_open(self, stamp_ns: int) -> None:
+        """Ignore it; part of ``client.Listener``."""

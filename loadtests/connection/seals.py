@@ -58,6 +58,10 @@ class Seal(Link):
         self._tls.write(data)
         self._flush()
 
+    def hand_over(self, holder: LinkHolder) -> None:
+        """Give the callbacks to another holder from now on."""
+        self._behind = holder
+
     def on_open(self) -> None:
         """Begin the TLS handshake; part of ``links.LinkHolder``."""
         self._shake_hands()

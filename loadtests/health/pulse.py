@@ -135,6 +135,9 @@ class Pulse:
                     self.on_lost(f"the target has not answered for {TARGET_LOST_S} s: {error}")
             self._server_now = figures
             self.recorder.row("server", at_ns, figures)
+            lag_ns = figures.get("loop_lag_ns")
+            if isinstance(lag_ns, int):
+                self.recorder.span(Series.GATEWAY_LAG, lag_ns, at_ns)
 
 
 def sleep_until(due_ns: int) -> None:

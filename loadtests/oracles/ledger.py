@@ -30,6 +30,7 @@ from gateway.contract import (
     Audience,
     EventRow,
     named_streams,
+    symbol_room,
     symbol_stream,
     user_stream,
 )
@@ -50,6 +51,7 @@ ACCOUNTED: Final[Mapping[str, EventRow]] = {
 _KINDS: Final = frozenset(row.stream.kind for row in ACCOUNTED.values())
 _PREFIXES: Final = tuple(f"{EVENTS[name].stream.kind}:" for name in BY_SYMBOL)
 _WHOLE_MARKETS: Final = frozenset(row.name for row in CHANNELS.values() if row.takes_symbols)
+_CHANNELS: Final = {row.stream.kind: row.channel for row in ACCOUNTED.values()}
 
 LeakListener = Callable[[LeakOutcome, str], None]
 """Takes an event that a user must not see: what it was, and words for a human."""
@@ -139,6 +141,12 @@ class Account:
             membership.leave(membership.last)
         self._whole_market = None
 
+    def rooms(self) -> frozenset[str] | None:
+        """Return the rooms that the user has joined; None while it holds a whole market."""
+        if self._whole_market is not None:
+            return None
+        return frozenset(filter(None, map(_room_of, self._open_streams())))
+
     def owes_nothing(self, last_numbers: Mapping[str, int]) -> bool:
         """Return whether nothing is outstanding, given the last number of every stream."""
         return all(
@@ -152,6 +160,9 @@ class Account:
             last = last_numbers.get(self._listed(stream), membership.last)
             membership.leave(last)
             yield stream, membership.counts
+
+    def _open_streams(self) -> Iterator[str]:
+        return (stream for stream, membership in self._streams.items() if membership.is_open)
 
     def _join(self, stream: str, mark: int) -> None:
         self._membership(stream).join(mark)
@@ -247,6 +258,13 @@ class Ledger:
 def market_stream_of(name: str, symbol: str) -> str:
     """Return the stream of a market event, one string for all users."""
     return symbol_stream(name, symbol)
+
+
+def _room_of(stream: str) -> str:
+    """Return the room that delivers a stream; empty for a user's own, which is not listed."""
+    kind, _, symbol = stream.partition(":")
+    channel = _CHANNELS[kind]
+    return symbol_room(symbol, channel) if symbol else channel
 
 
 def _accounted(at: Mapping[str, int], rooms: Iterable[str]) -> set[str]:

@@ -2,14 +2,14 @@
 
 Pure and repeatable: the same seed gives the same symbols, users and prices. Money and
 quantities of orders, positions, trades and balances are decimal strings, market data are
-numbers. Every private event carries its owner's canary.
+numbers. Every private event carries its owner's canary, and every event a checksum of itself.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
@@ -18,6 +18,7 @@ import orjson
 
 from gateway.contract import Audience, EventRow, iso_timestamp, symbol_room
 from loadtests.oracles.canaries import canary
+from loadtests.oracles.checksums import CHECK_BYTES, check_public_form, check_whole
 from loadtests.oracles.ledger import ACCOUNTED
 
 _DEPTH: Final = 5
@@ -106,8 +107,10 @@ class PayloadMaker:
         self._numbers[user_id] += 1
         number, timestamp = self._numbers[user_id], iso_timestamp(unix_s)
         data = self._data(_Draw(row, symbol, user_id, number, timestamp))
+        data = check_public_form(row, data)
         if least_bytes is not None:
-            data = _padded(data, least_bytes)
+            data = _padded(data, least_bytes - CHECK_BYTES)
+        data = check_whole(data)
         stamp = {} if source_us is None else {"srcTs": source_us}
         return {**target, "event": event, "data": data, **stamp}
 
@@ -123,7 +126,7 @@ class PayloadMaker:
         owner = {"userId": user_id} if self._user_ids else {}
         return {"room": row.channel, **owner}, user_id
 
-    def _data(self, draw: _Draw) -> dict[str, object]:
+    def _data(self, draw: _Draw) -> Mapping[str, object]:
         subject = draw.row.subject
         symbol = {"symbol": draw.symbol} if draw.row.stream.by == "symbol" else {}
         if subject is None:
@@ -258,7 +261,7 @@ class PayloadMaker:
         return levels
 
 
-def _padded(data: dict[str, object], least_bytes: int) -> dict[str, object]:
+def _padded(data: Mapping[str, object], least_bytes: int) -> Mapping[str, object]:
     """Return data of at least so many bytes as JSON; longer data stay as they are."""
     missing = least_bytes - len(orjson.dumps({**data, "pad": ""}))
     return {**data, "pad": "x" * missing} if missing >= 0 else data

@@ -70,11 +70,8 @@ class FastPathAccount(Account):
     def open_slots(self, kind: str) -> Iterator[int]:
         """Return the slots of the streams of a kind (``price``) that the user is owed now."""
         prefix, intake = f"{kind}:", self._fast_path.intake
-        for slot in self._regular:
-            if intake.stream_at(slot).startswith(prefix):
-                yield slot
-        for stream, membership in self._streams.items():
-            if membership.is_open and stream.startswith(prefix):
+        for stream in self._open_streams():
+            if stream.startswith(prefix):
                 yield intake.slot_of(stream)
 
     def close(self, last_numbers: Mapping[str, int]) -> Iterator[tuple[str, StreamCounts]]:
@@ -89,6 +86,10 @@ class FastPathAccount(Account):
         for stream in self._streams:
             self._book(stream)
         yield from super().close(last_numbers)
+
+    def _open_streams(self) -> Iterator[str]:
+        yield from map(self._stream, self._regular)
+        yield from super()._open_streams()
 
     def _join(self, stream: str, mark: int) -> None:
         if stream in self._streams or mark > MAX_NUMBER:

@@ -15,6 +15,7 @@ import orjson
 
 from gateway.contract import EVENTS, USER_STREAM, Audience
 from loadtests.oracles.canaries import private_field_of
+from loadtests.oracles.checksums import is_altered
 from loadtests.oracles.ledger import ACCOUNTED, BY_SYMBOL, market_stream_of
 from loadtests.reading.batches import UNSHARED, Batch, Place, Push, Share, family_of
 from loadtests.reading.memo import Memo
@@ -182,6 +183,8 @@ class Intake:
             return None
         if name in _PUBLIC_FORMS and private_field_of(name, data) is not None:
             return None
+        if is_altered(name, data):
+            return None  # the user's own way reports it, once for each receiver
         place = place_of(name, data)
         if place is None:
             return None

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from reports.measures.measurement import Measure, Measurement, absent, exact
+from reports.measures.orders import orders_of
 from reports.run_frames import RunFrames
 
 _LEDGER: Final = (
     *("owed", "received", "lost", "duplicate", "reordered", "late", "leaked", "conflated"),
 )
 _TIMELINE: Final = ("errors", "missed")
+_SLOW: Final = ("slow_reader", "never_reader", "dead_peer")
+"""Groups whose users stop reading by design."""
 
 
 def _count_deliveries(column: str) -> Measure:
@@ -26,6 +29,23 @@ def _count_deliveries(column: str) -> Measure:
     return measure
 
 
+def count_false_conflations(run: RunFrames) -> Measurement:
+    """Count the conflated deliveries that no slow reader explains.
+
+    The gateway may conflate market data, for a client that does not read what it was sent.
+    """
+    ledger = run["ledger"]
+    if ledger.empty:
+        return absent(run.why_absent("ledger"))
+    slow = {*_SLOW, *(order.who for order in orders_of(run, "pause"))}
+    is_market = ledger["stream"].str.partition(":")[2] != ""
+    rows = ledger[~(ledger["group"].isin(slow) & is_market)]
+    owed, conflated = int(rows["owed"].sum()), int(rows["conflated"].sum())
+    if not owed and not conflated:
+        return absent("no delivery was owed to a user that read all the time")
+    return exact(conflated, owed)
+
+
 def _sum_timeline(column: str) -> Measure:
     def measure(run: RunFrames) -> Measurement:
         timeline = run["timeline"]
@@ -38,5 +58,6 @@ def _sum_timeline(column: str) -> Measure:
 
 MEASURES: Final[dict[str, Measure]] = {
     **{f"delivery.{column}": _count_deliveries(column) for column in _LEDGER},
+    "delivery.false_conflations": count_false_conflations,
     **{column: _sum_timeline(column) for column in _TIMELINE},
 }

@@ -48,6 +48,7 @@ _STREAMS: Final[dict[str, tuple[Series, tuple[Phase, ...]]]] = {
     "schedule_delay": (Series.SCHEDULE_DELAY, STEADY),
     "publish_delay": (Series.PUBLISH_DELAY, STEADY),
     "publish_ack": (Series.PUBLISH_ACK, STEADY),
+    "loop_lag": (Series.GATEWAY_LAG, STEADY),
 }
 SOURCES: Final[dict[str, tuple[Series, tuple[Phase, ...]]]] = {
     **_STREAMS,

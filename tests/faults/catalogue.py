@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 
 from gateway.server.app import Gateway
-from tests.faults import connections, deliveries, limits, members
+from tests.faults import answers, connections, deliveries, limits, members
 
 Seed = Callable[[Gateway], None]
 
@@ -38,10 +38,26 @@ FAULTS: Final[dict[str, Fault]] = {
     "limit-reset": Fault("a user's limit is forgotten with its connection", limits.reset),
     "heartbeat-dropped": Fault("1 % of the clients get no heartbeat", members.drop_heartbeats),
     "heartbeat-slow": Fault("the heartbeat interval is 1.2 times too long", members.slow_beats),
+    "heartbeat-doubled": Fault(
+        "1 % of the clients get each heartbeat twice", members.double_heartbeats
+    ),
+    "heartbeat-burst": Fault("heartbeats come two at once", members.beat_in_bursts),
     "broadcast-late": Fault("1 % of the broadcasts are 20 ms late", deliveries.delay),
     "delivery-lost": Fault("one delivery in 10,000 is lost", deliveries.lose),
     "delivery-doubled": Fault("one delivery in 10,000 is sent twice", deliveries.double),
     "delivery-swapped": Fault("one delivery in 10,000 is sent after the next", deliveries.swap),
+    "conflation-claimed": Fault(
+        "one delivery in 10,000 is lost and claimed to be conflated", deliveries.claim_conflation
+    ),
+    "digit-changed": Fault(
+        "one delivery in 10,000 has another digit in its price", deliveries.change_digit
+    ),
+    "side-changed": Fault("one public order in ten has the other side", deliveries.change_side),
+    "answer-other": Fault(
+        "one subscription in ten is one to another symbol, and answered so",
+        answers.subscribe_to_another,
+    ),
+    "welcome-other": Fault("one welcome in ten names another user", answers.welcome_another),
     "first-lost": Fault("the first event after a subscription is lost", members.lose_first),
     "foreign-order": Fault("one user's order also goes to another user", deliveries.tell_another),
     "private-field": Fault("the public form of an order names its owner", deliveries.name_owner),
@@ -54,5 +70,15 @@ FAULTS: Final[dict[str, Fault]] = {
     "slow-blocks": Fault("a slow client delays its rooms", deliveries.wait_for_slow),
     "peer-unnoticed": Fault("a peer without pongs is not closed", connections.trust_silence),
     "drain-silent": Fault("a drain is not announced", connections.drain_silently),
+    "drain-for-good": Fault(
+        "a drain sends DISCONNECT, after which stock clients stay away", connections.drain_for_good
+    ),
+    "left-open": Fault(
+        "an expired connection is disconnected, and its transport stays open",
+        connections.leave_open,
+    ),
+    "figures-old": Fault("the metrics are 10 s old", answers.tell_old_figures),
+    "encoded-for-each": Fault("JSON is encoded once a recipient", deliveries.encode_for_each),
+    "loop-held": Fault("the event loop is held for 50 ms each 5 s", deliveries.hold_loop),
 }
 """Every fault, including ``none``."""

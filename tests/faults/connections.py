@@ -68,3 +68,40 @@ def drain_silently(gateway: Gateway) -> None:
         return silent
 
     wrap(gateway.transport, "reply", around)
+
+
+def drain_for_good(gateway: Gateway) -> None:
+    """Send DISCONNECT to each client that a drain closes, so that stock clients stay away."""
+    kick = gateway.transport.kick
+
+    def around(_close: Callable[..., None]) -> Callable[..., None]:
+        def closing(sid: str, _reason: str) -> None:
+            kick(sid)
+
+        return closing
+
+    wrap(gateway.transport, "close_transport", around)
+
+
+def leave_open(gateway: Gateway) -> None:
+    """Disconnect clients whose token has expired, and leave their transports open."""
+    engine = gateway.transport.engine
+    kicked: list[str] = []
+
+    def around_close(close: Callable[..., None]) -> Callable[..., None]:
+        def closing(*arguments: Any, **more: Any) -> None:
+            if not kicked:
+                close(*arguments, **more)
+
+        return closing
+
+    def around_kick(kick: Callable[..., None]) -> Callable[..., None]:
+        def kicking(sid: str, *arguments: Any) -> None:
+            kicked.append(sid)
+            kick(sid, *arguments)
+            kicked.clear()
+
+        return kicking
+
+    wrap(engine, "close", around_close)
+    wrap(gateway.transport, "kick", around_kick)

@@ -19,6 +19,9 @@ _LATE_ONE_IN: Final = 100
 _FOREIGN_ONE_IN: Final = 10
 _BLOCKED_S: Final = 2.0
 _POLL_S: Final = 0.02
+_ALTERED: Final = 10
+_HELD_S: Final = 0.05
+_HELD_EACH_S: Final = 5.0
 
 
 Broadcast = Callable[..., int]
@@ -112,6 +115,89 @@ def swap(gateway: Gateway) -> None:
         return swapping
 
     _wrap(gateway, around)
+
+
+def claim_conflation(gateway: Gateway) -> None:
+    """Lose one delivery in 10,000, and have the next of its stream claim that it replaced it."""
+    lottery = Lottery(gateway, ONE_IN)
+    owing: dict[tuple[str, Any], tuple[str, int]] = {}
+
+    def around(broadcast: Broadcast) -> Broadcast:
+        def claiming(event: str, data: Any, *, rooms: Any = None, **more: Any) -> int:
+            stream = (event, data.get("symbol"))
+            lost = None if stream in owing else lottery.draw(event, rooms)
+            sid, previous = owing.pop(stream, (lost, 0))
+            sent = broadcast(event, data, rooms=rooms, **_skipping(more, sid))
+            if lost is not None:
+                owing[stream] = (lost, data["prevSeq"])
+            elif sid is not None:
+                broadcast(event, {**data, "prevSeq": previous}, rooms=sid)
+            return sent
+
+        return claiming
+
+    _wrap(gateway, around)
+
+
+def change_digit(gateway: Gateway) -> None:
+    """Change a digit of the price in one delivery in 10,000."""
+    lottery = Lottery(gateway, ONE_IN)
+
+    def around(broadcast: Broadcast) -> Broadcast:
+        def changing(event: str, data: Any, *, rooms: Any = None, **more: Any) -> int:
+            sid = lottery.draw(event, rooms)
+            sent = broadcast(event, data, rooms=rooms, **_skipping(more, sid))
+            if sid is not None:
+                broadcast(event, {**data, "price": data["price"] + 0.01}, rooms=sid)
+            return sent
+
+        return changing
+
+    _wrap(gateway, around)
+
+
+def change_side(gateway: Gateway) -> None:
+    """Turn one public order in ten from buy to sell, or back."""
+    numbers = itertools.count(1)
+
+    def around(broadcast: Broadcast) -> Broadcast:
+        def changing(event: str, data: Any, **more: Any) -> int:
+            order = data.get("order")
+            if isinstance(order, dict) and "userSeq" not in data and not next(numbers) % _ALTERED:
+                side = "sell" if order["side"] == "buy" else "buy"
+                data = {**data, "order": {**order, "side": side}}
+            return broadcast(event, data, **more)
+
+        return changing
+
+    _wrap(gateway, around)
+
+
+def encode_for_each(gateway: Gateway) -> None:
+    """Encode each event once for each of its recipients."""
+
+    def around(broadcast: Broadcast) -> Broadcast:
+        def encoding(event: str, data: Any, *, rooms: Any = None, **more: Any) -> int:
+            if _family_of(event) is not Family.MARKET:
+                return broadcast(event, data, rooms=rooms, **more)
+            return sum(broadcast(event, data, rooms=sid) for sid in members_of(gateway, rooms))
+
+        return encoding
+
+    _wrap(gateway, around)
+
+
+def hold_loop(gateway: Gateway) -> None:
+    """Hold the event loop for 50 ms each 5 s."""
+
+    def around(start: Callable[..., None]) -> Callable[..., None]:
+        def starting(*arguments: Any) -> None:
+            start(*arguments)
+            gateway._ticks._every(_HELD_EACH_S, lambda: time.sleep(_HELD_S))
+
+        return starting
+
+    wrap(gateway._ticks, "start", around)
 
 
 def delay(gateway: Gateway) -> None:

@@ -11,10 +11,19 @@ from gateway.contract import EVENTS, Family, ServerEvent
 from gateway.server.app import Gateway
 from tests.faults.ports import wrap
 
-_DROPPED_ONE_IN: Final = 100
+_UNLUCKY_ONE_IN: Final = 100
 _SLOWER: Final = 1.2
 _KEPT_ONE_IN: Final = 5
 _MARKET: Final = frozenset(name for name, row in EVENTS.items() if row.family is Family.MARKET)
+
+
+def _one_percent(gateway: Gateway) -> list[str]:
+    """Return the clients of 1 % of the users, always the same ones."""
+    return [
+        session.sid
+        for session in gateway.context.sessions
+        if zlib.crc32(session.identity.user_id.encode()) % _UNLUCKY_ONE_IN == 0
+    ]
 
 
 def drop_heartbeats(gateway: Gateway) -> None:
@@ -23,17 +32,41 @@ def drop_heartbeats(gateway: Gateway) -> None:
     def around(broadcast: Callable[..., int]) -> Callable[..., int]:
         def dropping(event: str, data: Any, **more: Any) -> int:
             if event == ServerEvent.HEARTBEAT:
-                unlucky = [
-                    session.sid
-                    for session in gateway.context.sessions
-                    if zlib.crc32(session.identity.user_id.encode()) % _DROPPED_ONE_IN == 0
-                ]
-                more["skip"] = [*more.get("skip", ()), *unlucky]
+                more["skip"] = [*more.get("skip", ()), *_one_percent(gateway)]
             return broadcast(event, data, **more)
 
         return dropping
 
     wrap(gateway.transport, "broadcast", around)
+
+
+def double_heartbeats(gateway: Gateway) -> None:
+    """Send each heartbeat a second time to 1 % of the users, always the same ones."""
+
+    def around(broadcast: Callable[..., int]) -> Callable[..., int]:
+        def doubling(event: str, data: Any, **more: Any) -> int:
+            sent = broadcast(event, data, **more)
+            if event == ServerEvent.HEARTBEAT:
+                for sid in _one_percent(gateway):
+                    broadcast(event, data, rooms=sid)
+            return sent
+
+        return doubling
+
+    wrap(gateway.transport, "broadcast", around)
+
+
+def beat_in_bursts(gateway: Gateway) -> None:
+    """Send two heartbeats each time, each with a number of its own."""
+
+    def around(beat: Callable[[], None]) -> Callable[[], None]:
+        def beating() -> None:
+            beat()
+            beat()
+
+        return beating
+
+    wrap(gateway._ticks, "beat", around)
 
 
 def slow_beats(gateway: Gateway) -> None:

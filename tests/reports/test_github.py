@@ -74,7 +74,7 @@ def test_a_run_tells_its_broken_budgets_and_what_else_went_wrong(run_with: Make)
     )
     lines = annotate_run(run, judge(run), {})
     assert lines == [
-        "::error file=scenarios/smoke.toml,line=17,title=FAIL::delivery.lost == 0: 1",
+        "::error file=scenarios/smoke.toml,line=18,title=FAIL::delivery.lost == 0: 1",
         "::warning title=smoke::INCONCLUSIVE: the run was interrupted before its end",
     ]
 
@@ -101,4 +101,4 @@ def test_elsewhere_there_is_no_summary() -> None:
 
 def test_the_line_is_where_the_scenario_has_it() -> None:
     smoke = pathlib.Path(__file__).parents[2] / "scenarios" / "smoke.toml"
-    assert smoke.read_text().splitlines()[16].strip() == '"delivery.lost == 0",'
+    assert smoke.read_text().splitlines()[17].strip() == '"delivery.lost == 0",'

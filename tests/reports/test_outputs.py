@@ -195,7 +195,7 @@ def test_the_table_is_readable_without_a_terminal(passing_run: RunFrames, width:
     lines = out.getvalue().splitlines()
     assert "\x1b" not in out.getvalue()
     assert all(len(line) <= width for line in lines)
-    assert sum(line.startswith("● PASS") for line in lines) == 14
+    assert sum(line.startswith("● PASS") for line in lines) == 18
     assert any(re.search(r"delivery\.leaked == 0 +0 +exact", line) for line in lines)
 
 
@@ -234,7 +234,7 @@ def test_junit_has_a_case_for_every_budget(run_with: Make) -> None:
     run = run_with(scenario=scenario, without=["ledger"], manifest={"status": "interrupted"})
     suite = ET.fromstring(render_junit(judge(run)))[0]  # noqa: S314 - our own
     assert suite.attrib["name"] == "tidegate.smoke"
-    assert [suite.attrib[name] for name in ("tests", "failures", "errors")] == ["14", "1", "0"]
+    assert [suite.attrib[name] for name in ("tests", "failures", "errors")] == ["18", "1", "0"]
     skipped = suite.find("testcase[@name='delivery.lost == 0']/skipped")
     assert skipped is not None
     assert "no data: the run wrote no ledger.parquet" in skipped.attrib["message"]
@@ -242,7 +242,7 @@ def test_junit_has_a_case_for_every_budget(run_with: Make) -> None:
     assert ending is not None
     assert ending.attrib["message"].startswith("the run was interrupted before its end; ")
     assert "the run has no table ledger" in ending.attrib["message"]
-    assert suite.attrib["skipped"] == "5"
+    assert suite.attrib["skipped"] == "7"
 
 
 def test_the_cases_of_two_runs_have_names_of_their_own_and_times(run_with: Make) -> None:
@@ -250,7 +250,7 @@ def test_the_cases_of_two_runs_have_names_of_their_own_and_times(run_with: Make)
     other = replace(one, run_id="other")
     cases = list(ET.fromstring(render_junit(one, other)).iter("testcase"))  # noqa: S314 - our own
     names = {(case.attrib["classname"], case.attrib["name"]) for case in cases}
-    assert len(names) == len(cases) == 2 * 14
+    assert len(names) == len(cases) == 2 * 18
     assert ("tidegate.smoke.other", "errors == 0") in names
     assert sum(float(case.attrib["time"]) for case in cases) == pytest.approx(2 * 39)
 
@@ -268,7 +268,7 @@ def test_the_summary_begins_with_the_verdict_and_keeps_its_table_whole(run_with:
     assert text.startswith("# ✕ FAIL: smoke\n")
     assert "- delivery.lost == 0: 3\n" in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(rows) == 2 + 13
+    assert len(rows) == 2 + 17
     assert {row.replace(r"\|", "").count("|") for row in rows} == {7}
 
 

@@ -55,7 +55,7 @@ def test_a_run_that_keeps_every_budget_passes(passing_run: RunFrames) -> None:
     outcome = judge(passing_run)
     assert outcome.verdict is PASS
     assert outcome.exit_code == ExitCode.PASS
-    assert outcome.reasons == ("all 13 budgets kept",)
+    assert outcome.reasons == ("all 17 budgets kept",)
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ from loadtests.errors import (
     ClientError,
     ConnectionClosed,
     ConnectRefused,
+    Disconnected,
     NotConnected,
     ProtocolViolation,
 )
@@ -81,13 +82,18 @@ class Acknowledged:
 
 
 @dataclass(frozen=True, slots=True)
+class Parted:
+    """The server disconnected the client from the namespace; it must close the transport next."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The connection ended, with the reason; always the last event."""
 
     error: ClientError
 
 
-Event = Opened | Connected | Received | Acknowledged | Ended
+Event = Opened | Connected | Received | Acknowledged | Parted | Ended
 
 
 class _State(Enum):
@@ -95,6 +101,7 @@ class _State(Enum):
     OPENING = auto()
     CONNECTING = auto()
     CONNECTED = auto()
+    PARTED = auto()
     ENDED = auto()
 
 
@@ -136,6 +143,11 @@ class Connection(WebSocketClient):
     def is_connected(self) -> bool:
         """Whether events can be emitted."""
         return self._state is _State.CONNECTED
+
+    @property
+    def is_parted(self) -> bool:
+        """Whether the server sent DISCONNECT and has not closed the transport yet."""
+        return self._state is _State.PARTED
 
     @property
     def has_ended(self) -> bool:
@@ -249,6 +261,8 @@ class Connection(WebSocketClient):
         kind = text[:1]
         if self._state is _State.OPENING:
             return self._on_open(text)
+        if kind == EngineIOPacketType.MESSAGE and self.is_parted:
+            return None  # nothing concerns the client any more
         if kind == EngineIOPacketType.MESSAGE:
             return self._on_packet(decode_packet(text[1:]))
         if kind == EngineIOPacketType.PING:
@@ -290,9 +304,8 @@ class Connection(WebSocketClient):
         if self._state is not _State.CONNECTED:
             raise ProtocolViolation(f"a packet of type {packet.type.name} before CONNECT")
         if packet.type is SocketIOPacketType.DISCONNECT:
-            event = self._end(ConnectionClosed("the server disconnected the namespace"))
-            self._send_close(StatusCode.NORMAL, "")
-            return event
+            self._state = _State.PARTED
+            return Parted()
         arguments = cast("list[Any]", packet.data)
         if packet.type is SocketIOPacketType.ACK:
             return Acknowledged(cast("int", packet.ack_id), tuple(arguments))
@@ -321,5 +334,7 @@ class Connection(WebSocketClient):
         return self._end(violation)
 
     def _end(self, error: ClientError) -> Ended:
+        if self.is_parted:
+            error = Disconnected()
         self._state = _State.ENDED
         return Ended(error)

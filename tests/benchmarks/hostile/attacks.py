@@ -93,6 +93,9 @@ class Siege:
     def on_end(self, _stamp_ns: int, _error: Exception) -> None:
         self.counts["closed"] += 1
 
+    def on_left_open(self, _stamp_ns: int) -> None:
+        """Part of ``loadtests.connection.client.Listener``."""
+
 
 Race = Callable[[Siege, http.client.HTTPConnection], list[socket.socket]]
 

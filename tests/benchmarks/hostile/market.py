@@ -166,6 +166,9 @@ class Reader:
     def on_end(self, _stamp_ns: int, error: Exception) -> None:
         self.problem = self.problem or PeerFailed(f"a client was closed: {error}")
 
+    def on_left_open(self, _stamp_ns: int) -> None:
+        """Part of ``loadtests.connection.client.Listener``."""
+
 
 class Readers:
     """Clients that behave well, and what they read in one intake."""

@@ -9,7 +9,7 @@ import pytest
 from blackbox.process import GatewayProcess
 from living import Kept, Living, wait_until
 
-from loadtests.behaviours.measured_user import MOST_LEAKS
+from loadtests.behaviours.judged_user import MOST_LEAKS
 from loadtests.behaviours.run_context import RunContext
 from loadtests.behaviours.trader import Trader
 from loadtests.behaviours.virtual_user import VirtualUser

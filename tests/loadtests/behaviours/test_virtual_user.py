@@ -168,8 +168,9 @@ def test_heartbeats_are_judged_by_the_announced_interval(
     user = Subscriber(environment)
     welcome(user)
     start_ns = user.welcome_ns
-    for at_s in (0.5, 1.5, 4.6):
-        user.on_event(start_ns + round(at_s * 1e9), "heartbeat", ({"ts": 1, "seq": 1},))
+    for number, at_s in enumerate((0.5, 1.5, 4.6)):
+        beat = {"ts": round(at_s * 1e6), "seq": number}
+        user.on_event(start_ns + round(at_s * 1e9), "heartbeat", (beat,))
     assert recorder.of(Series.HEARTBEAT_GAP) == [1_000_000_000, 3_100_000_000]
     assert recorder.of(Series.HEARTBEAT_ERROR) == [0, 2_100_000_000]
     assert len(recorder.outcomes(Event.HEARTBEAT_MISSED)) == 2

@@ -10,6 +10,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from threaded_server import ThreadedServer
 
+from loadtests.connection import partings
 from loadtests.connection.client import Client
 from loadtests.connection.protocol.handshake import accept_value
 from loadtests.connection.protocol.session import Connection
@@ -33,6 +35,7 @@ from loadtests.errors import (
     ClientError,
     ConnectionClosed,
     ConnectRefused,
+    Disconnected,
     NotConnected,
     ProtocolViolation,
     Refused,
@@ -53,12 +56,16 @@ class Ear:
     def __init__(self) -> None:
         self.events: list[tuple[int, str, tuple[Any, ...]]] = []
         self.ends: list[Exception] = []
+        self.left_open_ns: list[int] = []
 
     def on_event(self, stamp_ns: int, name: str, arguments: tuple[Any, ...]) -> None:
         self.events.append((stamp_ns, name, arguments))
 
     def on_end(self, stamp_ns: int, error: Exception) -> None:
         self.ends.append(error)
+
+    def on_left_open(self, stamp_ns: int) -> None:
+        self.left_open_ns.append(stamp_ns)
 
     def named(self, name: str) -> list[Any]:
         return [arguments[0] for _, event, arguments in self.events if event == name]
@@ -458,3 +465,45 @@ def test_a_broadcast_reaches_the_listener_alone_and_beside_other_frames(
         ("heartbeat", ({"seq": 2},)),
     ]
     assert all(stamp_ns > 0 for stamp_ns, _, _ in ear.events)
+
+
+def _ping_on(sock: Any) -> None:
+    with suppress(OSError):
+        while True:
+            sock.sendall(frame(b"2"))
+            gevent.sleep(0.01)
+
+
+@pytest.mark.parametrize("after", [_read_to_the_end, _ping_on], ids=["silent", "talking"])
+def test_a_transport_that_stays_open_after_a_disconnect_is_told(
+    serve: Serve, new_client: NewClient, monkeypatch: pytest.MonkeyPatch, after: Callable[..., None]
+) -> None:
+    monkeypatch.setattr(partings, "LEFT_OPEN_NS", 100_000_000)
+    client, ear = new_client(serve(OPEN, CONNECT, b"41", after=after))
+    client.connect()
+    wait_until(lambda: ear.ends)
+    assert isinstance(ear.ends[0], Disconnected)
+    assert client.is_closed
+    assert ear.left_open_ns == []
+    wait_until(lambda: ear.left_open_ns)
+    assert (len(ear.ends), len(ear.left_open_ns)) == (1, 1)
+
+
+@pytest.mark.parametrize("has_fast_path", [True, False])
+def test_a_transport_that_closes_after_a_disconnect_is_a_plain_end(
+    serve: Serve, new_client: NewClient, has_fast_path: bool
+) -> None:
+    heard: list[bytes] = []
+
+    def close(sock: Any) -> None:
+        sock.sendall(frame(b"\x03\xe8", Opcode.CLOSE))
+        while data := sock.recv(4_096):
+            heard.append(data)
+
+    fast_path = FastPath(Intake(), 0) if has_fast_path else None
+    client, ear = new_client(serve(OPEN, CONNECT, b"41", after=close), fast_path=fast_path)
+    client.connect()
+    wait_until(lambda: any(b"\x88\x82" in data for data in heard))  # the client's own close frame
+    wait_until(lambda: ear.ends)
+    assert isinstance(ear.ends[0], Disconnected)
+    assert ear.left_open_ns == []

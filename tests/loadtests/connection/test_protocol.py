@@ -15,12 +15,14 @@ from loadtests.connection.protocol.session import (
     Ended,
     Event,
     Opened,
+    Parted,
     Received,
 )
 from loadtests.connection.protocol.websocket_frames import Opcode
 from loadtests.errors import (
     ConnectionClosed,
     ConnectRefused,
+    Disconnected,
     NotConnected,
     ProtocolViolation,
     Refused,
@@ -146,7 +148,6 @@ def test_a_refused_upgrade_tells_status_and_wait() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        pytest.param(frame(b"41"), id="socket.io disconnect"),
         pytest.param(frame(b"1"), id="engine.io close"),
         pytest.param(frame(b"\x03\xe9", Opcode.CLOSE), id="websocket close"),
         pytest.param(frame(b"", Opcode.CLOSE), id="websocket close without status"),
@@ -157,6 +158,23 @@ def test_each_way_to_be_closed_is_an_end(data: bytes) -> None:
     assert isinstance(the_end(connection.receive(data)), ConnectionClosed)
     assert connection.has_ended
     assert connection.receive(frame(b'42["late"]')) == []
+
+
+@pytest.mark.parametrize(
+    "end",
+    [frame(b"1"), frame(b"\x03\xe8", Opcode.CLOSE), frame(b"0"), b""],
+    ids=["engine.io close", "websocket close", "violation", "tcp end"],
+)
+def test_a_disconnect_lasts_until_the_server_closes_the_transport(end: bytes) -> None:
+    connection = connected()
+    assert connection.receive(frame(b"41")) == [Parted()]
+    assert connection.is_parted
+    assert not connection.is_connected
+    assert receive_texts(connection, ['42["late"]', "2", "41"]) == []
+    assert sent_texts(connection.bytes_to_send()) == ["3"]
+    events = connection.receive(end) if end else connection.receive_eof()
+    assert isinstance(the_end(events), Disconnected)
+    assert connection.has_ended
 
 
 def test_a_close_frame_is_echoed_with_its_status() -> None:

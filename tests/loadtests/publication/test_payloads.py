@@ -8,6 +8,7 @@ import pytest
 from gateway.contract import EVENTS, ORDER_BOOK_EVENT, PRICE_EVENT, TICKER_EVENT, Audience
 from gateway.routing import public_form
 from loadtests.oracles.canaries import owner_of, private_field_of
+from loadtests.oracles.checksums import CHECK
 from loadtests.publication.payloads import PayloadMaker
 
 USERS = ["vu-1", "vu-2"]
@@ -38,7 +39,7 @@ def test_market_data_go_to_their_symbols_room_as_numbers(
     maker: PayloadMaker, event: str, keys: set[str]
 ) -> None:
     item = make(maker, event)
-    assert item["data"].keys() == keys
+    assert item["data"].keys() == {*keys, CHECK}
     assert item["room"] == f"market-data:{item['data']['symbol']}"
     assert item["srcTs"] == 5
     assert "userId" not in item
@@ -51,7 +52,8 @@ def test_trading_events_go_to_owner_and_room_in_one_publication(
     item = make(maker, event)
     assert item["room"] == EVENTS[event].channel
     assert item["userId"] in USERS
-    (content,) = item["data"].values()
+    content, check = item["data"].values()
+    assert isinstance(check, str)
     assert not any(isinstance(value, int | float) for value in content.values())
 
 

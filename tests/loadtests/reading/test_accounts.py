@@ -105,6 +105,19 @@ def test_the_owners_form_counts_in_both_streams_and_the_fast_path_goes_on_after_
     assert (swift["trading"].received, swift["user"].received) == (3, 1)
 
 
+def test_the_rooms_that_are_held_follow_from_the_streams_that_are_owed() -> None:
+    both = Both()
+    both.subscribe(SYMBOLS, 3)
+    for account in (both.swift, both.plain):
+        account.subscribed({"rooms": ["trading"], "at": {}})
+    both.deliver("price:update", price("A", 7, 5))  # a gap turns the stream into a membership
+    both.unsubscribe("B", 3)
+    for account in (both.swift, both.plain):
+        assert account.rooms() == frozenset(["trading", "market-data:A"])
+        account.subscribed({"rooms": ["market-data"], "at": {}})
+        assert account.rooms() is None
+
+
 deliveries = st.tuples(
     st.sampled_from(SYMBOLS), st.integers(1, LAST), st.none() | st.integers(0, 3)
 ).map(lambda told: ("deliver", told))
