@@ -86,10 +86,12 @@ class ExitCode(IntEnum):
 EXIT_CODES: Final[Mapping[ExitCode, str]] = {
     ExitCode.PASS: "every budget passes",
     ExitCode.BUDGET_BROKEN: "a budget is broken",
-    ExitCode.USAGE: "the scenario, a setting or the command line is wrong; every problem is listed",
+    ExitCode.USAGE: "the scenario, a setting, the target, an output or the command line is wrong; "
+    "every problem is listed, and nothing was started or changed",
     ExitCode.INCONCLUSIVE: "a budget is undecided, and the scenario's policy makes that a failure",
     ExitCode.INVALID: "the figures cannot be trusted: the generator was saturated, the host "
-    "disturbed the run, or the publisher, a worker or an external target was lost",
+    "disturbed the run, or the publisher, a worker or an external target was lost; or a command "
+    "failed: a full disk, a lost folder, a fault of Tidegate",
     ExitCode.GATEWAY_FAILED: "the embedded gateway did not start, or died",
     ExitCode.INTERRUPTED: "interrupted; the run is kept",
 }

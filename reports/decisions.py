@@ -21,7 +21,8 @@ from typing import Any, Final
 
 from loadtests.results import Verdict
 from reports import quantities
-from reports.believability import Check, CheckName, check_run, dirty_percent, dirty_seconds
+from reports.baselines import Baseline
+from reports.believability import Check, dirty_percent, dirty_seconds
 from reports.measures import heartbeat, latency
 from reports.measures.histograms import STEADY
 from reports.measures.latency import measure_stream
@@ -30,6 +31,7 @@ from reports.measures.registry import measure
 from reports.ratios import Ratio, change, judge_ratio, unjudged
 from reports.run_frames import RunFrames
 from reports.shifts import Shift
+from reports.weighing import is_stream, is_timing, time_limit, weigh_checks
 from scenarios.schema import METRICS, Budget
 
 SEVERITY: Final = (Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.INVALID, Verdict.FAIL)
@@ -38,12 +40,6 @@ SEVERITY: Final = (Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.INVALID, Verdict.
 Finding = tuple[Verdict, str]
 """What something came to, and in words why."""
 
-_CPU_TIMES: Final = frozenset({"cost.per_message"})
-_SHRINK: Final = frozenset({"fanout.skew", "heartbeat.gap"})
-"""Times between two readings: a generator that reads both late makes them shorter."""
-_TIMED_RATIOS: Final = "fairness."
-"""Ratios of spans, not of sizes."""
-
 _COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
     "<=": operator.le,
     "<": operator.lt,
@@ -51,36 +47,6 @@ _COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
     ">": operator.gt,
     "==": operator.eq,
 }
-
-_LOAD: Final = (
-    "seed", "phases", "stages", "commands", "gateway", "market", "users", "publish",
-)  # fmt: skip
-"""Parts of a scenario that decide the load and the gateway under it."""
-_ORDERED: Final = {"users": "users", "spawn_rate": "users a second", "load_s": "seconds of load"}
-"""Facts of a manifest that options can set against the scenario."""
-
-NEGLIGIBLE_SHARE: Final = 0.1
-"""A delay of the generator up to this share of a budget's limit does not spoil the budget."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Baseline:
-    """The run that relative budgets compare with.
-
-    Attributes:
-        run: as it was read.
-        checks: whether its times can be believed.
-        advice: why it only advises, such as another machine; empty when it may judge.
-    """
-
-    run: RunFrames
-    checks: tuple[Check, ...]
-    advice: str
-
-    @classmethod
-    def of(cls, run: RunFrames, judged: RunFrames) -> Baseline:
-        """Return the baseline for a run that is judged."""
-        return cls(run=run, checks=check_run(run), advice=advise(run, judged))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +128,7 @@ def decide(
     verdict, why = _judge_measurement(budget, measurement)
     spoiler: Check | None = None
     if is_timing(budget.metric) and measurement.value is not None:
-        if verdict is Verdict.FAIL and budget.is_upper_limit and _time_limit(budget) is not None:
+        if verdict is Verdict.FAIL and budget.is_upper_limit and time_limit(budget) is not None:
             verdict, why = _confirm_failure(run, budget, why)
         verdict, why, spoiler = weigh_checks(verdict, why, checks, budget)
     return Decision(
@@ -176,8 +142,8 @@ def _confirm_failure(run: RunFrames, budget: Budget, why: str) -> Finding:
     Such a second can have broken the limit by itself. Times that came all through a phase are
     measured anew. Others have too few values for that, so only the number of such seconds counts.
     """
-    is_stream = _is_stream(budget)
-    phases = latency.SOURCES[budget.metric][1] if is_stream else STEADY
+    has_stream = is_stream(budget)
+    phases = latency.SOURCES[budget.metric][1] if has_stream else STEADY
     dirty = dirty_seconds(run, phases, limit_ns=budget.limit)
     if not dirty:
         return Verdict.FAIL, why
@@ -185,7 +151,7 @@ def _confirm_failure(run: RunFrames, budget: Budget, why: str) -> Finding:
         f"without the {quantities.counted(len(dirty), 'second')} that are dirty or lost more than "
         f"{quantities.limit_span(budget.limit)}"
     )
-    if not is_stream:
+    if not has_stream:
         too_many = dirty_percent(run, dirty) > run.scenario.health.dirty_seconds_percent
         unknown = Verdict.INVALID, f"broken, but nothing can be told {without}"
         return unknown if too_many else (Verdict.FAIL, why)
@@ -197,11 +163,6 @@ def _confirm_failure(run: RunFrames, budget: Budget, why: str) -> Finding:
     if verdict is Verdict.INCONCLUSIVE:
         return verdict, f"broken, but too little is left to tell {without}"
     return Verdict.FAIL, why
-
-
-def _is_stream(budget: Budget) -> bool:
-    """Return whether a metric has values all through a phase, so that seconds can be left out."""
-    return budget.metric in latency.QUANTILES or budget.metric in heartbeat.QUANTILES
 
 
 def _judge_measurement(budget: Budget, measurement: Measurement) -> Finding:
@@ -250,71 +211,6 @@ def compare(comparison: str, limit: float, low: float, high: float) -> Verdict:
     return Verdict.INCONCLUSIVE if any(ends) else Verdict.FAIL
 
 
-def is_timing(metric: str) -> bool:
-    """Return whether a metric comes from the generator's stamps, which its bad health spoils.
-
-    CPU time is the kernel's own account of the gateway.
-    """
-    kind = METRICS[metric].kind
-    if kind == "span":
-        return metric not in _CPU_TIMES
-    return kind == "quantiles" or metric.startswith(_TIMED_RATIOS)
-
-
-def weigh_checks(
-    verdict: Verdict, why: str, checks: Sequence[Check], budget: Budget
-) -> tuple[Verdict, str, Check | None]:
-    """Return what a time is worth, and the check that makes it INVALID, if one does.
-
-    A delay of the generator is an error of what was timed. Where it is at most a tenth of the
-    limit it decides nothing: 15 ms say nothing against a drain that may take 25 s.
-
-    Args:
-        verdict: by the interval alone; a FAIL of an upper limit is confirmed already.
-        why: in words.
-        checks: of the run.
-        budget: about a time, or a ratio of times.
-    """
-    broken = [check for check in checks if spoils(check, budget)]
-    decisive = [check for check in broken if not _is_withstood(check, verdict, budget)]
-    unknown = [check for check in checks if check.ok is None and check.is_essential]
-    if decisive:
-        return Verdict.INVALID, decisive[0].words, decisive[0]
-    if unknown and verdict is Verdict.PASS:
-        told = f"{unknown[0].name} is not known: {unknown[0].why}"
-        return Verdict.INCONCLUSIVE, told, None
-    if broken:
-        told = "kept over all seconds" if verdict is Verdict.PASS else "broken in clean seconds too"
-        told = f"{told}, though many are dirty"
-        why = f"{told}; {why}" if why else told
-    return verdict, why, None
-
-
-def spoils(check: Check, budget: Budget) -> bool:
-    """Return whether a check is broken, and by so much that it matters to a budget."""
-    if check.ok is not False or not is_timing(budget.metric):
-        return False
-    limit_ns = _time_limit(budget)
-    if not check.is_delay or limit_ns is None or check.value is None:
-        return True
-    return check.value > limit_ns * NEGLIGIBLE_SHARE
-
-
-def _is_withstood(check: Check, verdict: Verdict, budget: Budget) -> bool:
-    """Return whether a verdict holds however many seconds are dirty."""
-    if check.name is not CheckName.DIRTY or _time_limit(budget) is None:
-        return False
-    if verdict is Verdict.FAIL:
-        return budget.is_upper_limit and _is_stream(budget)
-    return verdict is Verdict.PASS and budget.is_upper_limit and budget.metric not in _SHRINK
-
-
-def _time_limit(budget: Budget) -> float | None:
-    """Return a budget's limit in ns; None where it is none, as of a ratio."""
-    is_time = METRICS[budget.metric].unit == "ns" and not budget.is_relative
-    return budget.limit if is_time else None
-
-
 def _decide_ratio(
     budget: Budget, head: Measurement, checks: Sequence[Check], baseline: Baseline | None
 ) -> Decision:
@@ -336,7 +232,8 @@ def _decide_ratio(
     if is_timing(budget.metric) and ratio.value is not None:
         verdict, why, spoiler = weigh_checks(verdict, why, checks, budget)
         if any(check.ok is False for check in baseline.checks):
-            verdict, why = Verdict.INVALID, "the baseline's generator was in bad health"
+            verdict, spoiler = Verdict.INVALID, None
+            why = "the baseline's generator was in bad health"
     if baseline.advice and verdict in (Verdict.FAIL, Verdict.PASS):
         # What another machine measured decides nothing; what it would have said is told.
         verdict, why = Verdict.INCONCLUSIVE, f"advisory, would be {verdict}: {baseline.advice}"
@@ -389,34 +286,6 @@ def _decided(
         why=ratio.why,
         compared=compared,
     )
-
-
-def advise(base: RunFrames, head: RunFrames) -> str:
-    """Return why a baseline cannot judge a run, only advise; empty when it can.
-
-    Times of two machines differ whatever the gateway does, and those of two scenarios too.
-    """
-    told, wanted = base.manifest.part("host"), head.manifest.part("host")
-    names = ("cpu", "cores", "machine")
-    differing = [name for name in names if told.get(name) != wanted.get(name)]
-    if differing:
-        words = ", ".join(f"{name} {told.get(name)}, not {wanted.get(name)}" for name in differing)
-        return f"the baseline is from another machine ({words})"
-    parts = differing_parts(base, head)
-    return f"the baseline ran another load: {', '.join(parts)}" if parts else ""
-
-
-def differing_parts(base: RunFrames, head: RunFrames) -> list[str]:
-    """Return the parts in which the loads of two runs differ, whatever their scenarios' names."""
-    one, other = base.scenario, head.scenario
-    parts = [name for name in _LOAD if getattr(one, name) != getattr(other, name)]
-    facts, wanted = base.manifest.facts, head.manifest.facts
-    parts += [
-        f"{words} {facts.get(name)}, not {wanted.get(name)}"
-        for name, words in _ORDERED.items()
-        if facts.get(name) != wanted.get(name)
-    ]
-    return parts
 
 
 def explain(decision: Decision) -> str:

@@ -21,20 +21,20 @@ from loadtests.results import (
     Verdict,
 )
 from reports import quantities
+from reports.baselines import Baseline
 from reports.believability import Check, check_run, gateway_died
 from reports.decisions import (
     SEVERITY,
-    Baseline,
     Decision,
     Finding,
     compare,
     decide,
     explain,
-    spoils,
     worst,
 )
 from reports.report_errors import UnknownBudgetError
 from reports.run_frames import RunFrames
+from reports.weighing import spoils
 from scenarios.overlay import lay_over, read_overlay
 from scenarios.schema import Budget, ScenarioError
 

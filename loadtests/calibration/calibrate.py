@@ -41,6 +41,8 @@ def calibrate(
 ) -> ExitCode:
     """Run the trials, print the table, and return 0 when every reading is right, else 1.
 
+    A trial that could not be run gives 4: nothing is known of its readings.
+
     Args:
         directory: a new directory for scenarios, logs and runs.
         environment: the environment of the processes it starts.
@@ -52,31 +54,37 @@ def calibrate(
     begun_s, unix_s = time.monotonic(), time.time()
     rows: list[CalibrationRow] = []
     names = only or tuple(TRIALS)
+    is_whole = True
     for number, name in enumerate(names, 1):
         console.print(f"calibration {number} of {len(names)}: {name} …", highlight=False)
-        rows += _try(name, directory / name, environment, QUICK if quick else FULL)
+        try:
+            rows += _try(name, directory / name, environment, QUICK if quick else FULL)
+        except (RuntimeError, OSError) as error:
+            is_whole = False
+            rows.append(_failed(name, error))
     took_s = time.monotonic() - begun_s
     Console().print(screen_table(rows))
     correct = sum(row.ok for row in rows)
     console.print(f"{correct} of {len(rows)} rows true, {took_s:.0f} s; runs are in {directory}")
     if document is not None:
         write_output(document, markdown(rows, _facts(unix_s, took_s, quick)))
+    if not is_whole:
+        return ExitCode.INVALID
     return ExitCode.PASS if rows and correct == len(rows) else ExitCode.BUDGET_BROKEN
 
 
 def _try(
     name: str, directory: Path, environment: Mapping[str, str], pace: Pace
 ) -> list[CalibrationRow]:
-    """Run one trial on a fresh rig; a rig that fails gives a failed row."""
-    try:
-        with open_rig(directory, environment) as rig:
-            return TRIALS[name](rig, pace)
-    except (RuntimeError, OSError) as error:
-        kind = "" if isinstance(error, RigFailed) else f"{type(error).__name__}: "
-        words = f"{kind}{error}"
-        return [
-            CalibrationRow(trial=name, what="the rig", demanded="a reading", read=words, ok=False)
-        ]
+    with open_rig(directory, environment) as rig:
+        return TRIALS[name](rig, pace)
+
+
+def _failed(name: str, error: Exception) -> CalibrationRow:
+    """Return the row of a trial that could not be run."""
+    kind = "" if isinstance(error, RigFailed) else f"{type(error).__name__}: "
+    words = f"{kind}{error}"
+    return CalibrationRow(trial=name, what="the rig", demanded="a reading", read=words, ok=False)
 
 
 def _facts(unix_s: float, took_s: float, quick: bool) -> dict[str, object]:

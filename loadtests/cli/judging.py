@@ -34,7 +34,10 @@ def report(
     name: Annotated[str, typer.Argument(metavar="RUN", help="A run directory, or latest.")],
     runs: RunsOption = RUNS,
 ) -> None:
-    """Judge a run again and rewrite its report. An aborted run is finished first."""
+    """Judge a run again and rewrite its report. A run that crashed is finished first.
+
+    A run that goes on, is damaged or has another format is refused and left as it is.
+    """
     need("report")
     from loadtests.processes import child_environment
     from loadtests.supervision.judging import judge_run
@@ -60,7 +63,7 @@ def notebook(
     ] = None,
     runs: RunsOption = RUNS,
 ) -> None:
-    """Run a notebook on a run and write one offline page. Exit codes: 0 2."""
+    """Run a notebook on a run and write one offline page. Exit codes: 0 2 4 130."""
     need("notebook")
     from loadtests.processes import child_environment
     from loadtests.record.finisher import is_finished
@@ -134,7 +137,9 @@ def compare(
     ] = None,
     budgets: BudgetsOption = None,
     junit: JunitOption = None,
-    summary: Annotated[Path | None, typer.Option(help="Write Markdown to this file.")] = None,
+    summary: Annotated[
+        Path | None, typer.Option(help="Write Markdown to this file; - is standard output.")
+    ] = None,
     json: JsonOption = None,
     runs: RunsOption = RUNS,
 ) -> None:

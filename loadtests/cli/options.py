@@ -22,8 +22,12 @@ BaselineOption = Annotated[
     str | None,
     typer.Option("--baseline", metavar="RUN", help="The run that ratio budgets compare with."),
 ]
-JunitOption = Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file.")]
-JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the result to this file.")]
+JunitOption = Annotated[
+    Path | None, typer.Option("--junit", help="Write JUnit XML to this file; - is standard output.")
+]
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", help="Write the result to this file; - is standard output.")
+]
 
 _REPORTS: Final = ("numpy", "pyarrow", "rich", "pandas", "matplotlib")
 _LOAD: Final = (*_REPORTS, "locust", "gevent", "psutil")

@@ -120,7 +120,7 @@ def calibrate(
     ] = None,
     runs: RunsOption = RUNS,
 ) -> None:
-    """Measure faults of known size and check the readings. Exit codes: 0 1 2 130."""
+    """Measure faults of known size and check the readings. Exit codes: 0 1 2 4 130."""
     need("calibrate")
     from rich.console import Console
 

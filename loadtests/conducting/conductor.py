@@ -74,6 +74,7 @@ class Conductor:
         self._is_interrupted = False
         self._load_ends_ns: int | None = None
         self._clock: LoadClock | None = None
+        self._judging: gevent.Greenlet | None = None
         self._commands: CommandClock | None = None
         self._live: LiveFile | None = None  # kept after its run: the page still shows the end
 
@@ -146,6 +147,7 @@ class Conductor:
         options, scenario = environment.parsed_options, self._scenario
         if options is None or scenario is None:
             self._stop("nothing was prepared: Locust's init did not run")
+        self._await_verdict()  # the report of the run before would disturb this one
         self._run, self._context, self._rows = None, None, []
         self._clock = self._commands = None
         self._is_interrupted = False
@@ -219,12 +221,19 @@ class Conductor:
         run.finish(
             self._rows, status=self._status(run, context), problems=context.pushes.unmeasured()
         )
-        code = int(self._exit_code(run))
+        environment.process_exit_code = int(self._exit_code(run))
         self._run = None
-        if not (environment.parsed_options and environment.parsed_options.no_report):
-            judged = report_run(run.directory)
-            code = judged if code == ExitCode.PASS else code
-        environment.process_exit_code = code
+        if environment.parsed_options is None or environment.parsed_options.no_report:
+            return
+        self._judging = gevent.spawn(self._judge, environment, run.directory)
+        if environment.web_ui is None:
+            self._judging.join()  # the page answers meanwhile
+
+    def _judge(self, environment: Environment, directory: Path) -> None:
+        """Finish and judge a run; its verdict is the exit code unless a worse thing happened."""
+        code = report_run(directory)
+        if environment.process_exit_code == ExitCode.PASS:
+            environment.process_exit_code = code
 
     def quit(self, environment: Environment, **_facts: object) -> None:
         """End a run that a signal cut short, while Locust can still be told the exit code."""
@@ -233,6 +242,11 @@ class Conductor:
             is_ending = context is not None and context.is_over()
             self._is_interrupted = self._is_interrupted or not is_ending
             runner.stop()
+        self._await_verdict()
+
+    def _await_verdict(self) -> None:
+        if self._judging is not None:
+            self._judging.join()
 
     def _set_context(self, run: Run, scenario: Scenario, assignment: Assignment) -> None:
         """Give this process's users their run context. A master with workers has no users."""

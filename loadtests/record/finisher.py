@@ -11,6 +11,7 @@ ValueError
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +38,9 @@ from scenarios.schema import ScenarioError, read_scenario
 
 SUPERVISOR: Final = "supervisor.json"
 _ORDER: Final = {"hist": ("t_s", "series", "bucket"), "events": ("t_ns",), "sample": ("t_ns",)}
+PATIENCE_S: Final = 5.0
+"""A publisher outlives a load generator that was killed by about a second."""
+_POLL_S: Final = 0.05
 _WINDOW_ROWS: Final = 250_000
 _SETTLED_S: Final = 5
 """Values of one second may be flushed in parts, but hardly this many seconds apart."""
@@ -112,8 +116,11 @@ def check_run(directory: Path) -> None:
         read_scenario(directory / SCENARIO)
     except ScenarioError as error:
         raise CannotFinish(str(error)) from None
-    if is_being_written(directory):
-        raise CannotFinish(f"{directory} is still written to: wait for the end of the run")
+    ends_s = time.monotonic() + PATIENCE_S
+    while is_being_written(directory):
+        if time.monotonic() > ends_s:
+            raise CannotFinish(f"{directory} is still written to: wait for the end of the run")
+        time.sleep(_POLL_S)
 
 
 def _read(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -15,15 +15,14 @@ from typing import Any, Final
 
 from loadtests.results import FORMAT_VERSION, ExitCode, Verdict
 from reports import quantities
+from reports.baselines import Baseline, advise
 from reports.believability import gateway_died
 from reports.compare.blocks import Block, Sides, is_count, pair_up
 from reports.decisions import (
     SEVERITY,
-    Baseline,
     Compared,
     Decision,
     Finding,
-    advise,
     decide,
     explain,
     worst,

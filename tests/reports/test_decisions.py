@@ -7,10 +7,10 @@ from synthetic_run import SMOKE, Change, Tables, client_row, event_row, span_row
 
 from loadtests.results import Event, Phase, Series, Verdict
 from reports.believability import dirty_seconds
-from reports.decisions import is_timing
 from reports.measures.histograms import EVERY_PHASE, STEADY
 from reports.run_frames import RunFrames
 from reports.verdict import RunVerdict, judge
+from reports.weighing import is_timing
 from scenarios.catalogue import METRICS
 
 Make = Callable[..., RunFrames]

@@ -74,6 +74,9 @@ following rules, and the widening by 1.43, are for comparisons only:
   at a limit of 1.00; the table shows measured rates.
 - **INVALID**: fewer than six pairs are left. A block whose generator was in bad health is left
   out with its neighbour.
+- **Never PASS**: a run on either side was cut, interrupted or incomplete, or lacks a table; the
+  runs differ in load or gateway settings, whatever their names; or no ratio has a value on both
+  sides. The comparison says which, and no policy makes its exit code 0.
 
 **The smallest visible change** is the limit times exp(1.43 · w), with the half-width w of the
 interval of ln(head/base): a shift of (z₀.₉₇₅ + z₀.₈) · σ = 1.43 · w keeps the interval clear

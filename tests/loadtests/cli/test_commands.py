@@ -11,6 +11,7 @@ import pytest
 from deadlines import RUN_S
 
 from loadtests.cli.running import _words_again
+from loadtests.record.finisher import is_finished
 from loadtests.record.manifest import create_run_directory, write_json
 from loadtests.results import FORMAT_VERSION, MANIFEST
 from scenarios.schema import read_scenario
@@ -47,6 +48,71 @@ def test_the_version_is_told(tidegate: Tidegate) -> None:
 def test_the_help_lists_every_command(tidegate: Tidegate, command: str) -> None:
     assert f"  {command} " in tidegate("--help").stdout
     assert "Usage: tidegate" in tidegate(command, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "smoke", "--target", "http://127.0.0.1:port"], "nonnumeric port"),
+        (["run", "smoke", "--runs", "/proc/nowhere"], "--runs /proc/nowhere: No such file"),
+        (["run", "capacity", "--runs", "/proc/nowhere"], "--runs /proc/nowhere: No such file"),
+        (["calibrate", "--quick", "--docs", "/proc/nowhere/c.md"], "--docs /proc/nowhere: No such"),
+        (
+            [
+                "compare",
+                "--pairs",
+                "6",
+                "--scenario",
+                "smoke",
+                "--base",
+                ".",
+                "--head",
+                ".",
+                "--json",
+                "/proc/nowhere/c.json",
+            ],
+            "--json /proc/nowhere: No such file",
+        ),
+    ],
+    ids=["target", "runs", "runs of a search", "calibrate", "compare"],
+)
+def test_a_wrong_target_or_output_is_2_before_anything_starts(
+    tidegate: Tidegate, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    named = {"smoke": str(SMOKE), "capacity": str(SMOKE.with_name("capacity.toml"))}
+    typed = [named.get(word, word) for word in arguments]
+    runs = [] if "--runs" in typed else ["--runs", str(tmp_path / "runs")]
+    done = tidegate(*typed, *runs, JWT_SECRET="s" * 48)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def test_a_failure_of_a_command_is_never_a_broken_budget(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from loadtests.cli import commands as cli
+
+    def fail(*_arguments: object) -> None:
+        raise OSError(28, "No space left on device", "runs")
+
+    monkeypatch.setattr("loadtests.cli.judging.find", fail)
+    monkeypatch.setattr(sys, "argv", ["tidegate", "gate", "latest"])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 4
+    assert capsys.readouterr().err == "tidegate gate: runs: No space left on device\n"
+
+
+def test_a_notebook_assembles_the_tables_of_a_run_first(tidegate: Tidegate, tmp_path: Path) -> None:
+    directory = create_run_directory(tmp_path, read_scenario(SMOKE), 0.0)
+    manifest = {"format_version": FORMAT_VERSION, "status": "complete", "problems": []}
+    write_json(directory / MANIFEST, manifest)
+    done = tidegate("notebook", "no_such", "latest", "--runs", str(tmp_path))
+    assert done.returncode == 2
+    assert "no notebook no_such; known: " in done.stderr
+    assert is_finished(directory)
 
 
 @pytest.mark.parametrize(

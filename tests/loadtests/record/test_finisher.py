@@ -95,8 +95,9 @@ def test_what_cannot_be_read_is_refused_before_anything_is_touched(
 
 
 def test_a_run_that_goes_on_is_refused_and_one_that_crashed_is_not(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("loadtests.record.finisher.PATIENCE_S", 0.0)
     run = create_run_directory(tmp_path, read_scenario(SMOKE), 0.0)
     members: dict[str, Any] = {**MANIFEST_MEMBERS, "status": "running"}
     write_json(run / MANIFEST, members)
