@@ -43,11 +43,10 @@ from gateway.session import Sessions
 from gateway.settings import Settings
 from gateway.streams import Streams
 from gateway.subscriptions import Subscriptions
-from gateway.transport import AsyncServer, Door, bound_accepted
+from gateway.transport import AsyncServer, Door, bound_accepted, runner_behind_door
 
 _BACKLOG: Final = 4_096
 _RECONNECT_AFTER_MS: Final = (1_000, 5_000)  # jitter: clients must not reconnect all at once
-_KEEP_ALIVE_S: Final = 30.0  # between two HTTP requests of one connection
 _NOTICES_PER_TURN: Final = 100
 _PACE_S: Final = 0.1  # between two closes of a drain
 _PACED_SHARE: Final = 0.4  # share of the shutdown time for all closes together
@@ -164,8 +163,9 @@ class Gateway:
         self.connections.welcome(sid)
 
     def _on_breach(self, sid: str | None, what: str) -> None:
-        log.warning("protocol breach", client=sid, what=what)
         session = None if sid is None else self.context.sessions.get(sid)
+        address = None if session is None else session.address
+        log.warning("protocol breach", client=sid, address=address, what=what)
         if session is not None:
             session.closing_reason = "protocol breach"
 
@@ -189,9 +189,7 @@ class Gateway:
         app = web.Application(client_max_size=MAX_PUBLISH_BYTES)
         self._routes.add_to(app)
         self.transport.attach(app)
-        self._runner = web.AppRunner(
-            app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=_KEEP_ALIVE_S
-        )
+        self._runner = runner_behind_door(app, keepalive_timeout=self.settings.keep_alive_seconds)
         await self._runner.setup()
         serve = self._runner.server
         if serve is None:

@@ -58,7 +58,13 @@ class Connections:
             )
         except AuthenticationError as error:
             context.metrics.authentication_failed(error.code)
-            log.warning("authentication refused", client=sid, code=error.code, reason=error.reason)
+            log.warning(
+                "authentication refused",
+                client=sid,
+                address=self._address_of(environ),
+                code=error.code,
+                reason=error.reason,
+            )
             raise ConnectRejected(error.message, {"code": error.code}) from None
         except Exception:
             log.exception("connect handler failed", client=sid)

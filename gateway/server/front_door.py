@@ -52,11 +52,14 @@ class FrontDoor:
         """Admit a request, or return its refusal; the transport's ``admit``."""
         if not self._is_ready():
             return HandshakeRefusal(503, "not accepting new clients", _RETRY_WHILE_DRAINING_S)
-        refusal = self._admission.admit(self.address_of(environ), self._clock.monotonic_ns())
+        address = self.address_of(environ)
+        refusal = self._admission.admit(address, self._clock.monotonic_ns())
         if refusal is None:
             return None
         self._metrics.address_refused(refusal.limit)
-        log.warning("session refused", reason=refusal.limit, status=_TOO_MANY_REQUESTS)
+        log.warning(
+            "session refused", address=address, reason=refusal.limit, status=_TOO_MANY_REQUESTS
+        )
         return HandshakeRefusal(_TOO_MANY_REQUESTS, refusal.limit, refusal.retry_after_s)
 
     def session_closed(self, environ: RequestEnviron) -> None:

@@ -161,7 +161,13 @@ class Handlers:
     def _answer_error(self, session: Session, error: WireError) -> dict[str, Any]:
         payload = error.payload(self._context.broadcaster.timestamp())
         self._context.transport.reply(session.sid, ServerEvent.ERROR, payload)
-        log.info("event refused", client=session.sid, code=error.code, reason=error.message)
+        log.info(
+            "event refused",
+            client=session.sid,
+            address=session.address,
+            code=error.code,
+            reason=error.message,
+        )
         if error.closes:
             self._connections.close(session.sid, None, reason=error.code)
         return {"error": payload}
@@ -233,7 +239,13 @@ class Handlers:
         request = parse_chat(payload)
         error = provider_not_found(request.provider)
         broadcaster = self._context.broadcaster
-        log.info("stream refused", client=session.sid, code=error.code, reason=error.message)
+        log.info(
+            "stream refused",
+            client=session.sid,
+            address=session.address,
+            code=error.code,
+            reason=error.message,
+        )
         return _Reply(
             LLM_ERROR_EVENT,
             {

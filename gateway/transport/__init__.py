@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gateway.transport.door import Door
+    from gateway.transport.door import Door, runner_behind_door
     from gateway.transport.dropin.engine import EngineServer
     from gateway.transport.dropin.handlers import ConnectRejected
     from gateway.transport.dropin.rooms import Rooms
@@ -29,6 +29,7 @@ __all__ = [
     "Rooms",
     "SocketServer",
     "bound_accepted",
+    "runner_behind_door",
 ]
 
 _HOMES = {
@@ -43,6 +44,7 @@ _HOMES = {
     "Rooms": "dropin.rooms",
     "SocketServer": "server",
     "bound_accepted": "sockets",
+    "runner_behind_door": "door",
 }
 
 

@@ -1,116 +1,294 @@
-"""``Door``: reads the first request head of a connection and chooses its protocol.
+"""``Door``: reads the requests of a connection, and hands each to the protocol that answers it.
 
-A WebSocket upgrade for the engine's path is adopted at once. Every other connection gets
-aiohttp's protocol, which answers as if it had accepted the connection itself.
+A WebSocket upgrade for the engine's path is adopted at once. aiohttp gets every other request,
+one at a time, after its head passed our checks. It answers as if it had accepted the
+connection itself.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
+from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
+
+from gateway.transport import handover
 from gateway.transport.adoption import adopt
+from gateway.transport.answers import BadRequest, plain_response
+from gateway.transport.bodies import ChunkedBody, SizedBody, body_of
 from gateway.transport.engine import Engine
-from gateway.transport.requests import (
-    BadRequest,
-    is_websocket_upgrade,
-    plain_response,
-    read_head,
-)
+from gateway.transport.heads import MAX_HEAD_BYTES, HeadReader
+from gateway.transport.relay import Relay
+from gateway.transport.requests import RequestHead
+from gateway.transport.upgrades import is_websocket_upgrade
 
-_MOST_HEAD_BYTES: Final = 16_384
+_MOST_AHEAD_BYTES: Final = 65_536  # of requests that follow before an answer
+_LEAST_TAKEN_BYTES: Final = 65_536  # that a client takes of an answer in ``body_timeout``
+_GRACE_NS: Final = 1_000_000_000  # for a handler that answers at the deadline of the body
 
 MakeProtocol = Callable[[], asyncio.Protocol]
 
 
-class Door(asyncio.Protocol):
-    """The protocol of a connection until its first request head is complete.
+class _Answered(AbstractAccessLogger):
+    """Tells the door of a connection that aiohttp has written an answer; it logs nothing."""
+
+    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        """Note an answer (aiohttp's access logger).
+
+        Args:
+            request: the request.
+            response: its answer, not needed here.
+            time: seconds that it took, not needed here.
+        """
+        del response, time
+        protocol = None if request.transport is None else request.transport.get_protocol()
+        if isinstance(protocol, Relay):
+            protocol.answered()
+
+
+class _ErrorsWithoutValues(logging.Filter):
+    """Keeps out of the log what a client sent: of an exception only type and stack are left."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether to log a record of aiohttp; errors of the client are not logged."""
+        error = record.exc_info[1] if record.exc_info else None
+        if error is None:
+            return True
+        if handover.is_client_error(error):
+            return False
+        withheld = RuntimeError(f"{type(error).__name__}, its text is withheld")
+        record.exc_info = (RuntimeError, withheld, error.__traceback__)
+        return True
+
+
+def runner_behind_door(
+    app: web.Application, *, keepalive_timeout: float = 75.0, shutdown_timeout: float = 1.0
+) -> web.AppRunner:
+    """Return a runner of an application whose server stands behind ``Door``.
 
     Args:
-        engine: adopts WebSockets, and keeps the deadline of the head.
-        serve: makes the protocol of every other connection: ``AppRunner.server``.
+        app: the application.
+        keepalive_timeout: seconds until an idle connection is closed.
+        shutdown_timeout: seconds that running handlers get at the end.
+    """
+    errors = logging.getLogger("gateway.transport.http")
+    if not any(isinstance(one, _ErrorsWithoutValues) for one in errors.filters):
+        errors.addFilter(_ErrorsWithoutValues())
+    arguments: dict[str, Any] = {
+        "access_log_class": _Answered,
+        "auto_decompress": False,
+        "keepalive_timeout": keepalive_timeout,
+        "logger": errors,
+        "max_field_size": MAX_HEAD_BYTES,
+        "max_line_size": MAX_HEAD_BYTES,
+        "shutdown_timeout": shutdown_timeout,
+    }
+    return web.AppRunner(app, **arguments)
+
+
+class Door(Relay):
+    """The protocol of a connection, until a WebSocket takes it over.
+
+    Args:
+        engine: adopts WebSockets, and keeps the deadlines.
+        serve: makes the protocol that answers: the ``server`` of ``runner_behind_door``.
         is_bounded: whether ``bound_accepted`` bounded the listener's sockets.
     """
 
-    __slots__ = ("_data", "_due_ns", "_engine", "_is_bounded", "_serve", "_transport", "wake_tick")
+    __slots__ = (
+        "_body",
+        "_due_ns",
+        "_engine",
+        "_is_answering",
+        "_is_bounded",
+        "_is_unchecked",
+        "_reader",
+        "_serve",
+        "_transport",
+        "_unread_bytes",
+        "_unread_due_ns",
+        "wake_tick",
+    )
 
     def __init__(self, engine: Engine, serve: MakeProtocol, *, is_bounded: bool = False) -> None:
+        super().__init__(None)
+        self._body: SizedBody | ChunkedBody | None = None
+        self._due_ns = 0  # of the head or body that is being received
         self._engine = engine
+        self._is_answering = False
         self._is_bounded = is_bounded
+        self._is_unchecked = False  # an application's own WebSocket
+        self._reader = HeadReader()
         self._serve = serve
-        self._data = b""
-        self._due_ns = 0
         self._transport: asyncio.Transport | None = None
+        self._unread_bytes = 0
+        self._unread_due_ns = 0
         self.wake_tick = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start the deadline of the request head."""
+        """Start the deadline of the first request head (asyncio protocol)."""
         if self._engine.is_stopping:
             transport.abort()  # type: ignore[attr-defined]  # a socket's
             return
         self._transport = transport  # type: ignore[assignment]  # a socket's
+        # Any unread byte starts its deadline. A TLS transport would treat 0 as always full.
+        transport.set_write_buffer_limits(high=1, low=0)  # type: ignore[attr-defined]  # a socket's
         self._engine.doors.add(self)
-        self._due_ns = self._engine.now_ns() + self._engine.head_timeout_ns
-        self._engine.wake_at(self, self._due_ns)
+        self._expect_by(self._engine.head_timeout_ns)
 
     def data_received(self, data: bytes) -> None:
-        """Read until the head is complete or invalid."""
+        """Read as far as possible (asyncio protocol)."""
         transport = self._transport
-        if transport is None:
+        if transport is None or transport.is_closing():
             return
-        self._data += data
+        if self._is_unchecked:
+            super().data_received(data)
+            return
         try:
-            found = read_head(self._data, _MOST_HEAD_BYTES)
+            if self._body is not None:
+                data = self._pass_body(self._body, data)
+            if data:
+                self._reader.feed(data)
+                self._read(transport)
         except BadRequest as error:
+            self._refuse(transport, error)
+
+    def _pass_body(self, body: SizedBody | ChunkedBody, data: bytes) -> bytes:
+        """Pass the bytes of the body on, and return the bytes behind it."""
+        taken = body.take(data)
+        super().data_received(data[:taken])
+        if body.is_complete:
+            self._body = None
+            self._due_ns = 0
+        return data[taken:]
+
+    def _read(self, transport: asyncio.Transport) -> None:
+        """Read the next request, if the one before it has been answered."""
+        if self._is_answering or self._body is not None:
+            if len(self._reader) > _MOST_AHEAD_BYTES:
+                transport.pause_reading()
+            return
+        head = self._reader.read()
+        if head is None:
+            if not self._due_ns and len(self._reader):
+                self._expect_by(self._engine.head_timeout_ns)
+            return
+        self._due_ns = 0
+        self._engine.doors.discard(self)
+        if is_websocket_upgrade(head) and self._is_ours(head):
+            self._give_away(transport, head)
+        else:
+            self._pass_request(transport, head)
+
+    def _is_ours(self, head: RequestHead) -> bool:
+        """Return whether a request is for the engine's path, with or without its last slash."""
+        return head.path in (self._engine.path, self._engine.path[:-1])
+
+    def _give_away(self, transport: asyncio.Transport, head: RequestHead) -> None:
+        tail = self._reader.take()
+        if self.server is not None:
+            handover.detach(self.server)
+        self.server = None
+        self._due_ns = 0
+        adopt(self._engine, transport, head, tail, is_bounded=self._is_bounded)
+        if transport.get_protocol() is not self:
             self._leave()
+
+    def _pass_request(self, transport: asyncio.Transport, head: RequestHead) -> None:
+        self._body = body_of(head)
+        if self._body is not None:
+            self._expect_by(self._engine.body_timeout_ns + _GRACE_NS)
+        self._is_answering = True
+        self._is_unchecked = is_websocket_upgrade(head)
+        if self.server is None:
+            self.server = self._serve()
+            self.server.connection_made(transport)
+        data = self._reader.take()
+        self.server.data_received(head.raw)
+        if data:
+            self.data_received(data)
+
+    def answered(self) -> None:
+        """Read the next request, which may have arrived already."""
+        self._is_answering = False
+        if self._is_unchecked:
+            handover.close(self.server)  # a refused upgrade, or the end of a WebSocket
+        elif len(self._reader):
+            asyncio.get_running_loop().call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        transport.resume_reading()
+        try:
+            self._read(transport)
+        except BadRequest as error:
+            self._refuse(transport, error)
+
+    def _refuse(self, transport: asyncio.Transport, error: BadRequest) -> None:
+        """Answer a bad head or body, unless its answer was written before the body; close."""
+        self._engine.doors.discard(self)
+        if self._is_answering or self._body is None:
             transport.write(
                 plain_response(error.status, error.message.encode(), "text/plain", error.headers)
             )
-            self._engine.dismiss(transport)
-            return
-        if found is None:
-            return
-        head, tail = found
-        if is_websocket_upgrade(head) and f"{head.path.rstrip('/')}/" == self._engine.path:
-            self._leave()
-            adopt(self._engine, transport, head, tail, is_bounded=self._is_bounded)
-        else:
-            self._hand_on(transport)
+        self._engine.dismiss(transport)
 
-    def _hand_on(self, transport: asyncio.Transport) -> None:
-        data = self._data
-        self._leave()
-        protocol = self._serve()
-        transport.set_protocol(protocol)
-        protocol.connection_made(transport)
-        protocol.data_received(data)
+    def pause_writing(self) -> None:
+        """Start the deadline of an answer that the client does not read (asyncio protocol)."""
+        if self._transport is not None:
+            self._unread_bytes = self._transport.get_write_buffer_size()
+            self._unread_due_ns = self._engine.now_ns() + self._engine.body_timeout_ns
+            self._engine.wake_at(self, self._unread_due_ns)
+        super().pause_writing()
 
-    def _leave(self) -> None:
-        """Forget the connection and its bytes."""
-        self._transport = None
-        self._data = b""
-        self._engine.doors.discard(self)
-        self._engine.forget_deadline(self)
+    def resume_writing(self) -> None:
+        """End that deadline (asyncio protocol)."""
+        self._unread_due_ns = 0
+        super().resume_writing()
 
     def abort(self) -> None:
         """Close the connection without an answer."""
         if self._transport is not None:
             self._transport.abort()
 
-    def connection_lost(self, _exc: Exception | None) -> None:
-        """Forget the connection."""
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection (asyncio protocol)."""
         self._leave()
+        super().connection_lost(exc)
+
+    def _leave(self) -> None:
+        """Forget the connection and its bytes."""
+        self._transport = None
+        self._reader.take()
+        self._engine.doors.discard(self)
+        self._engine.forget_deadline(self)
+
+    def _expect_by(self, timeout_ns: int) -> None:
+        self._due_ns = self._engine.now_ns() + timeout_ns
+        self._engine.wake_at(self, self._due_ns)
 
     def wake(self, now_ns: int) -> int:
-        """Abort the connection if its head took too long.
+        """Abort the connection if a head, a body or the reading of an answer took too long.
 
         Returns:
-            The deadline in ns if it has not passed, else 0.
+            The next deadline in ns, 0 for none.
         """
-        if self._transport is None:
+        transport = self._transport
+        if transport is None:
             return 0
-        if now_ns < self._due_ns:
-            return self._due_ns
-        self._transport.abort()
-        return 0
+        if self._unread_due_ns and now_ns >= self._unread_due_ns:
+            left = transport.get_write_buffer_size()
+            if left > self._unread_bytes - _LEAST_TAKEN_BYTES:
+                transport.abort()
+                return 0
+            self._unread_bytes = left
+            self._unread_due_ns = now_ns + self._engine.body_timeout_ns
+        if self._due_ns and now_ns >= self._due_ns:
+            transport.abort()
+            return 0
+        return min((due for due in (self._due_ns, self._unread_due_ns) if due), default=0)
