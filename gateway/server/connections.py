@@ -69,12 +69,14 @@ class Connections:
         except Exception:
             log.exception("connect handler failed", client=sid)
             raise ConnectRejected(Text.AUTH_FAILED, {"code": ErrorCode.AUTH_FAILED}) from None
+        address = self._address_of(environ)
+        environ.reduce(address)  # a browser's cookies need not be kept for each client
         limiter = context.limiter_for(identity.user_id)
         context.sessions.add(
             Session(
                 sid=sid,
                 identity=identity,
-                address=self._address_of(environ),
+                address=address,
                 connected_at_ns=now_ns,
                 limiter=limiter,
             )

@@ -89,8 +89,9 @@ class HeadReader:
         Empty lines before the request line are skipped (RFC 9112 2.2).
 
         Raises:
-            BadRequest: 400 for a malformed line or Host, 414 for a long target, 431 for a long
-                head, 501 for an unknown method, 505 for a version other than 1.0 and 1.1.
+            BadRequest: 400 for a malformed line or Host, 414 for a long target, 417 for an
+                unknown expectation, 431 for a long head, 501 for an unknown method, 505 for a
+                version other than 1.0 and 1.1.
         """
         data = self._data
         if data.startswith(_LINE_END):
@@ -114,6 +115,8 @@ class HeadReader:
         _check_request_line(head.raw)
         _check_headers(head.raw)
         _check_host(head)
+        if (head.header("expect") or "100-continue").lower() != "100-continue":
+            raise BadRequest(HTTPStatus.EXPECTATION_FAILED, "Expect: only 100-continue is met")
         return head
 
     def _skip_empty_lines(self) -> None:

@@ -42,6 +42,10 @@ async def read_body(request: web.Request, most_bytes: int, timeout_s: float) -> 
         raise BadRequest(
             HTTPStatus.REQUEST_TIMEOUT, f"The body took longer than {timeout_s:g} s"
         ) from None
+    except RuntimeError:  # of aiohttp, when the client left before the reading began
+        if request.transport is not None:
+            raise
+        raise ConnectionResetError("the client disconnected before its body") from None
     except web.RequestPayloadError:
         raise BadRequest.malformed("The body is malformed") from None
     return bytes(body)

@@ -130,6 +130,7 @@ HOST = "Host: a"
             ["GET / HTTP/1.1", HOST, "Authorization: a", "Authorization: b"], 400,
             "one authorization", id="two-authorizations"
         ),
+        pytest.param(["GET / HTTP/1.1", HOST, "Expect: é"], 417, "100-continue", id="expectation"),
         pytest.param(["GET / HTTP/1.1", "Host: a:b"], 400, "Host is malformed", id="port-b"),
         pytest.param(
             ["GET / HTTP/1.1", HOST, " folded"], 400, "line 2 continues", id="folded-with-space"
