@@ -104,6 +104,7 @@ class Door(Relay):
         "_engine",
         "_is_answering",
         "_is_bounded",
+        "_is_finished",
         "_is_unchecked",
         "_reader",
         "_serve",
@@ -120,6 +121,7 @@ class Door(Relay):
         self._engine = engine
         self._is_answering = False
         self._is_bounded = is_bounded
+        self._is_finished = False
         self._is_unchecked = False  # an application's own WebSocket
         self._reader = HeadReader()
         self._serve = serve
@@ -142,7 +144,7 @@ class Door(Relay):
     def data_received(self, data: bytes) -> None:
         """Read as far as possible (asyncio protocol)."""
         transport = self._transport
-        if transport is None or transport.is_closing():
+        if transport is None or transport.is_closing() or self._is_finished:
             return
         if self._is_unchecked:
             super().data_received(data)
@@ -221,7 +223,7 @@ class Door(Relay):
 
     def _read_on(self) -> None:
         transport = self._transport
-        if transport is None or transport.is_closing():
+        if transport is None or transport.is_closing() or self._is_finished:
             return
         transport.resume_reading()
         try:
@@ -231,12 +233,37 @@ class Door(Relay):
 
     def _refuse(self, transport: asyncio.Transport, error: BadRequest) -> None:
         """Answer a bad head or body, unless its answer was written before the body; close."""
-        self._engine.doors.discard(self)
+        answer = b""
         if self._is_answering or self._body is None:
-            transport.write(
-                plain_response(error.status, error.message.encode(), "text/plain", error.headers)
+            answer = plain_response(
+                error.status, error.message.encode(), "text/plain", error.headers
             )
-        self._engine.dismiss(transport)
+        self.finish(transport, answer)
+
+    def finish(self, transport: asyncio.Transport, answer: bytes) -> None:
+        """Write the last answer, and close once the client has had time to read it.
+
+        Closing at once would reset the connection of a client that is still sending, and its
+        kernel would drop the answer (RFC 9112 9.6).
+
+        Args:
+            transport: the connection's transport.
+            answer: the answer as bytes.
+        """
+        if self.server is not None:
+            handover.detach(self.server)
+            self.server = None
+        if answer:
+            transport.write(answer)
+        if not transport.can_write_eof():  # TLS
+            self._engine.dismiss(transport)
+            return
+        self._is_finished = True
+        self._reader.take()
+        self._engine.doors.add(self)  # a shutdown aborts them
+        self._expect_by(_GRACE_NS)
+        transport.write_eof()
+        transport.resume_reading()
 
     def pause_writing(self) -> None:
         """Start the deadline of an answer that the client does not read (asyncio protocol)."""

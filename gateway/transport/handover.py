@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.transport.answers import plain_response
+from gateway.transport.relay import relay_of
 from gateway.transport.requests import RequestHead
 
 Adopt = Callable[[asyncio.Transport, RequestHead, bytes], None]
@@ -94,9 +95,9 @@ def answer_and_close(
         A response that aiohttp does not write: it would read the rest of the body first.
     """
     transport = request.transport
-    if transport is not None:
-        transport.write(plain_response(status, body, "application/json", headers))
-        transport.close()
+    relay = None if transport is None else relay_of(transport)
+    if transport is not None and relay is not None and not transport.is_closing():
+        relay.finish(transport, plain_response(status, body, "application/json", headers))
     return _Gone()
 
 

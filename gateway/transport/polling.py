@@ -18,7 +18,7 @@ from gateway.transport.environ import RequestEnviron
 from gateway.transport.intake import read_body
 from gateway.transport.payloads import PacketType, PayloadError
 from gateway.transport.refusals import RequestRejected
-from gateway.transport.relay import watch_end
+from gateway.transport.relay import relay_of
 from gateway.transport.requests import RequestHead
 from gateway.transport.upgrades import is_websocket_upgrade
 
@@ -137,21 +137,22 @@ class Polling:
                 packets of this answer would be lost.
         """
         transport = request.transport
+        relay = None if transport is None else relay_of(transport)
         poll: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         session.poll = poll
         try:
-            if transport is not None and not transport.is_closing():
-                watch_end(transport, session.answer_poll)
+            if relay is not None:
+                relay.on_end = session.answer_poll
                 answer = await poll
-            if transport is None or transport.is_closing():
+            if relay is None or relay.server is None:
                 raise ConnectionResetError("the client disconnected during a poll")
         except (asyncio.CancelledError, ConnectionResetError):
             self._engine.finish(session, EndReason.TRANSPORT_CLOSE)
             raise
         finally:
             session.poll = None
-            if transport is not None:
-                watch_end(transport, None)
+            if relay is not None:
+                relay.on_end = None
         return answer
 
     def _farewell(self, session: EngineSession, environ: RequestEnviron) -> web.Response:

@@ -55,18 +55,24 @@ class Relay(asyncio.Protocol):
     def answered(self) -> None:
         """Note that the server has written an answer."""
 
+    def finish(self, transport: asyncio.Transport, answer: bytes) -> None:
+        """Write the last answer, and close without reading what the client still sends.
 
-def watch_end(transport: asyncio.Transport, on_end: Callable[[], None] | None) -> None:
-    """Have a function called when a connection ends.
+        Args:
+            transport: the connection's transport.
+            answer: the answer as bytes.
+        """
+        transport.write(answer)
+        transport.close()
 
-    Args:
-        transport: the connection's transport, which an HTTP server answers.
-        on_end: the function, in place of an earlier one; ``None`` for none.
-    """
+
+def relay_of(transport: asyncio.Transport) -> Relay | None:
+    """Return the relay of a connection that an HTTP server answers, ``None`` after its end."""
     protocol = transport.get_protocol()
-    if not isinstance(protocol, Relay):
-        if on_end is None or not isinstance(protocol, asyncio.Protocol):
-            return
-        protocol = Relay(protocol)
-        transport.set_protocol(protocol)
-    protocol.on_end = on_end
+    if isinstance(protocol, Relay):
+        return protocol
+    if transport.is_closing() or not isinstance(protocol, asyncio.Protocol):
+        return None
+    relay = Relay(protocol)
+    transport.set_protocol(relay)
+    return relay

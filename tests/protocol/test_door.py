@@ -180,6 +180,14 @@ async def test_answers_that_nobody_reads_do_not_hold_the_connection() -> None:
         await poll_until(lambda: not server.eio.doors, "no connection is held")
 
 
+async def test_a_refusal_reaches_a_client_that_is_still_sending() -> None:
+    async with served(DOOR, **PATIENT) as (_, address), HttpPeer.to(address) as http:
+        sid = await http.open_polling()
+        async with RawPeer.dial(address) as peer:
+            await peer.send(push_head(address, sid, "Content-Length: 9000000") + 5_000_000 * b"x")
+            assert (await peer.read_head()).startswith("HTTP/1.1 413 ")
+
+
 async def test_a_compressed_body_is_not_inflated() -> None:
     body = gzip.compress(bytes(2_000_000))
     fields = ("Content-Encoding: gzip", f"Content-Length: {len(body)}")
