@@ -1,4 +1,4 @@
-"""Requests to the gateway's HTTP routes.
+"""Requests to the gateway's HTTP routes, and a port for a server.
 
 OSError (urllib.error.URLError)      no answer, or not in time
 └── urllib.error.HTTPError           the gateway refused; ``code`` is the status
@@ -8,12 +8,43 @@ ValueError                           the answer breaks the contract
 from __future__ import annotations
 
 import json
+import random
+import socket
+from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
 from gateway.contract import METRICS_PATH, STREAMS_PATH
 
 MAX_ANSWER_BYTES = 16 * 1_048_576
+_LOWEST_PORT: Final = 10_240
+_EPHEMERAL: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_PORT_ATTEMPTS: Final = 200
+
+
+def unused_port() -> int:
+    """Return a loopback port that is free now, for a server that binds it later.
+
+    It lies below the range from which the kernel takes ports for outgoing connections, so no
+    client of this host takes it in the meantime.
+
+    Raises:
+        OSError: none of 200 random ports is free.
+    """
+    try:
+        first_ephemeral = int(_EPHEMERAL.read_text().split()[0])
+    except OSError:
+        first_ephemeral = 32_768
+    highest = max(first_ephemeral, _LOWEST_PORT + _PORT_ATTEMPTS)
+    for port in random.SystemRandom().sample(range(_LOWEST_PORT, highest), _PORT_ATTEMPTS):
+        with socket.socket() as free:
+            try:
+                free.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+    raise OSError(f"none of {_PORT_ATTEMPTS} loopback ports below {highest} is free")
 
 
 def fetch(url: str, *, token: str | None = None, timeout_s: float) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import shutil
 import signal
-import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from typing import Final
 
 from rich.console import Console
 
+from loadtests.endpoints import unused_port
 from loadtests.record.manifest import create_run_directory, read_json, write_json
 from loadtests.results import BUDGETS, LOGS, MANIFEST, REPORT, SCENARIO, ExitCode
 from loadtests.supervision.children import Child, ChildFailed, child_environment, split_cores
@@ -324,9 +324,7 @@ def _master_address() -> list[str]:
 
     Two runs on one machine must not share it, and no other machine may connect.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(unused_port())
     return [
         *("--master-bind-host", "127.0.0.1", "--master-bind-port", port),
         *("--master-host", "127.0.0.1", "--master-port", port),

@@ -25,6 +25,7 @@ from tests.benchmarks.transport.rows import (
     Figures,
     Row,
     add_growth,
+    against_base,
     answer,
     sized,
 )
@@ -302,6 +303,17 @@ def test_a_peer_that_does_not_start_says_what_it_said(tmp_path: Path) -> None:
 
 
 # What is shown
+
+
+def test_the_gateway_of_another_checkout_is_a_peer_that_ours_is_divided_by(
+    peers: dict[str, Peer],
+) -> None:
+    assert peers["base"].folder == ROOT
+    given = figures("kb_a_client", tidegate=[5.1, 5.1], base=[5.0, 5.0])
+    compared = answer(against_base(row("kb_a_client")), given)
+    assert compared.compared is not None
+    assert compared.compared.value == pytest.approx(1.02)
+    assert compared.judgement == ""
 
 
 def test_the_table_and_the_picture_show_every_peer_that_was_measured(

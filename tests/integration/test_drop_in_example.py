@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,19 +12,15 @@ import pytest
 import socketio
 from deadlines import DEADLINE_S
 
+from loadtests.endpoints import unused_port
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "drop_in.py"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @pytest.fixture
 def example() -> Iterator[str]:
     """Start the example and yield its URL."""
-    port = free_port()
+    port = unused_port()
     process = subprocess.Popen([sys.executable, str(EXAMPLE), str(port)], stdout=subprocess.DEVNULL)
     try:
         yield f"http://127.0.0.1:{port}"

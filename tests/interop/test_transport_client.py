@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,8 @@ import pytest
 from blackbox.node import NodeClient
 from deadlines import DEADLINE_S
 from serving import OURS, Address, echo_namespaces, serve
+
+from loadtests.endpoints import unused_port
 
 pytestmark = pytest.mark.real_part("node")
 
@@ -89,14 +89,6 @@ async def server() -> Any:
 async def address(server: Any, client: EchoClient) -> AsyncIterator[Address]:
     async with serve(server) as listening:
         yield listening
-
-
-@pytest.fixture
-def unused_port() -> int:
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def origin_of(address: Address) -> str:
@@ -176,13 +168,12 @@ async def test_a_client_that_is_kicked_stays_away(server: Any, connected: EchoCl
     assert gone == {"kind": "disconnect", "reason": "io server disconnect", "active": False}
 
 
-async def test_a_client_returns_after_a_restart(
-    client: EchoClient, mode: dict[str, Any], unused_port: int
-) -> None:
-    async with serve(echo_namespaces(OURS, **PINGS), port=unused_port) as first:
+async def test_a_client_returns_after_a_restart(client: EchoClient, mode: dict[str, Any]) -> None:
+    port = unused_port()
+    async with serve(echo_namespaces(OURS, **PINGS), port=port) as first:
         await client.connect(origin_of(first), mode)
     await client.expect("disconnect")
-    async with serve(echo_namespaces(OURS, **PINGS), port=unused_port):
+    async with serve(echo_namespaces(OURS, **PINGS), port=port):
         await client.expect("reconnect")
         assert await client.call("message-with-ack", "back") == ["back"]
         await client.end()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from blackbox.process import GatewayProcess
 
+from loadtests.endpoints import unused_port
 from loadtests.record.finisher import finish_run
 
 STORM = """# Do two workers carry out what one process does?
@@ -71,9 +71,7 @@ def test_every_user_of_a_group_obeys_once_however_many_processes_there_are(
     arguments = ["-f", locustfile, "--headless", "--only-summary", "--scenario", str(scenario)]
     arguments += ["-H", gateway.url, "--run-dir", str(run)]
     if workers > 1:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
+        port = str(unused_port())
         arguments += ["--processes", str(workers), "--master-port", port]
         arguments += ["--master-bind-port", port]
     done = run_locust(*arguments, environment={"JWT_SECRET": gateway.secret})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 from collections import Counter
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from blackbox.process import GatewayProcess
 
+from loadtests.endpoints import unused_port
 from loadtests.record.finisher import finish_run
 from loadtests.results import bucket_range
 
@@ -46,9 +46,7 @@ def gateway(tmp_path: Path) -> Iterator[GatewayProcess]:
 
 @pytest.fixture
 def master_address() -> list[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(unused_port())
     at = ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
     return [*at, "--master-host", "127.0.0.1", "--master-port", port]
 

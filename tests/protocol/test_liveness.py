@@ -59,13 +59,19 @@ async def feed(server: Any) -> None:
         await asyncio.sleep(0.02)  # many ticks a second, as a market has
 
 
-@pytest.mark.parametrize("ping_timeout", [0.1, 5.0], ids=["shorter timeout", "longer timeout"])
-async def test_pings_come_each_interval(ping_timeout: float) -> None:
-    server = ours(ping_interval=0.2, ping_timeout=ping_timeout)
+@pytest.mark.parametrize(
+    ("ping_interval", "ping_timeout", "pings"),
+    [(PROMPT_S / 2, PROMPT_S / 3, 2), (0.2, 2 * PROMPT_S, 5)],
+    ids=["shorter timeout", "longer timeout"],
+)
+async def test_pings_come_each_interval(
+    ping_interval: float, ping_timeout: float, pings: int
+) -> None:
+    server = ours(ping_interval=ping_interval, ping_timeout=ping_timeout)
     async with serve(server) as address, RawPeer.websocket(address) as peer:
         await peer.connect()
-        async with asyncio.timeout(5 * 0.2 + 2 * PROMPT_S):
-            for _ in range(5):
+        async with asyncio.timeout(pings * ping_interval + 2 * PROMPT_S):
+            for _ in range(pings):
                 assert await peer.read_packet() == "2"
                 await peer.send_packets("3")
 

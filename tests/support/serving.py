@@ -16,14 +16,23 @@ from typing import Any, Final
 import engineio
 import socketio
 from aiohttp import web
-from deadlines import POLL_S
+from deadlines import DEADLINE_S, POLL_S
 
 ENGINEIO_PATH: Final = "/engine.io/"
 SOCKETIO_PATH: Final = "/socket.io/"
 OURS_ONLY: Final = frozenset(
-    {"connect_timeout", "max_send_bytes", "max_send_age", "body_timeout", "head_timeout"}
+    {
+        "connect_timeout",
+        "close_timeout",
+        "max_send_bytes",
+        "max_send_age",
+        "body_timeout",
+        "head_timeout",
+    }
 )
 """Settings that the stock constructors do not know and would silently ignore."""
+PATIENT_CLOSE: Final = {"close_timeout": DEADLINE_S}
+"""A socket that must close at once is never closed by the abort that follows a slow close."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,7 @@ class Transport:
         if self.is_ours:
             from gateway.transport import AsyncServer
 
-            return AsyncServer(**settings)
+            return AsyncServer(**PATIENT_CLOSE | settings)
         return socketio.AsyncServer(async_mode="aiohttp", **self._known(settings))
 
     def engineio(self, **settings: Any) -> Any:
@@ -57,7 +66,7 @@ class Transport:
         if self.is_ours:
             from gateway.transport import EngineServer
 
-            return EngineServer(**settings)
+            return EngineServer(**PATIENT_CLOSE | settings)
         return engineio.AsyncServer(async_mode="aiohttp", **self._known(settings))
 
     @staticmethod

@@ -19,14 +19,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tests.benchmarks.transport import chart, document, table
-from tests.benchmarks.transport.peers import ROOT, Peer, find_peers
+from tests.benchmarks.transport.peers import Peer, find_peers
 from tests.benchmarks.transport.rows import (
+    BASE,
     GROWTH,
     OURS,
     POPULATIONS,
     ROWS,
     Answer,
     add_growth,
+    against_base,
     answer,
     sized,
 )
@@ -58,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             os.sched_setaffinity(0, cores)
     rows = [sized(row, options.shrink) for row in ROWS if row.key in options.rows]
+    if options.base:
+        rows = [against_base(row) for row in rows]
     answers = [answer(row, run.figures) for row in rows]
     _show(options, run, answers, cores, log)
     return 0
@@ -88,7 +92,10 @@ def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="divide every number of clients: for trying the bench itself",
     )
     parser.add_argument(
-        "--gateway-tree", type=Path, default=ROOT, help="the checkout whose gateway is measured"
+        "--base",
+        type=Path,
+        metavar="CHECKOUT",
+        help="compare with the gateway of another checkout, and with no other peer unless --peers",
     )
     parser.add_argument("--json", type=Path, help="keep every figure here")
     parser.add_argument("--markdown", type=Path, help="write the table here")
@@ -106,12 +113,13 @@ def _count(text: str) -> int:
 def _choose_peers(options: argparse.Namespace, built: Path, log: Console) -> list[Peer]:
     """Return the peers that are asked for and can run; say what the others lack."""
     chosen = []
-    for peer in find_peers(options.gateway_tree, built):
-        if options.peers and peer.key not in options.peers:
+    asked = options.peers or ([OURS, BASE] if options.base else [])
+    for peer in find_peers(options.base, built):
+        if asked and peer.key not in asked:
             continue
         if not peer.missing:
             chosen.append(peer)
-        elif options.peers or peer.key in _WITHOUT_ASKING:
+        elif asked or peer.key in _WITHOUT_ASKING:
             log.print(f"without {peer.title}: {peer.missing}")
     return chosen
 

@@ -25,6 +25,7 @@ from gateway.contract import CONNECTION_COUNT_SECONDS, LISTENING_LINE, Scope
 from loadtests.tokens import mint
 from tests.benchmarks.transport import processes, wire
 from tests.benchmarks.transport.crowd import PeerFailed
+from tests.benchmarks.transport.rows import BASE, OURS
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 _SERVERS: Final = Path(__file__).resolve().parent / "servers"
@@ -32,7 +33,7 @@ _NODE: Final = _SERVERS / "node"
 _START_S: Final = 20.0
 _STOP_S: Final = 5.0
 _TOKEN_S: Final = 4 * 3_600
-_OURS: Final = ("GATEWAY_", "JWT_", "NODE_ENV", "CLIENT_URL", "PORT", "HOST", "REDIS_URL")
+_SETTINGS: Final = ("GATEWAY_", "JWT_", "NODE_ENV", "CLIENT_URL", "PORT", "HOST", "REDIS_URL")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,20 +63,21 @@ class Peer:
     tells_count_s: float = 0.0
 
 
-def find_peers(gateway_tree: Path, built: Path) -> list[Peer]:
+def find_peers(base: Path | None, built: Path) -> list[Peer]:
     """Return every peer, in the order of the table.
 
     Args:
-        gateway_tree: the checkout whose gateway is measured.
+        base: another checkout, whose gateway is a peer too.
         built: a folder for what is compiled.
     """
-    return [_tidegate(gateway_tree), _node("ws"), _stock(), _floor(built), _node("eiows")]
+    peers = [_tidegate(OURS, ROOT), _node("ws"), _stock(), _floor(built), _node("eiows")]
+    return peers if base is None else [*peers, _tidegate(BASE, base)]
 
 
-def _tidegate(tree: Path) -> Peer:
+def _tidegate(key: str, tree: Path) -> Peer:
     return Peer(
-        key="tidegate",
-        title="Tidegate",
+        key=key,
+        title="Tidegate" if key == OURS else f"Tidegate {_commit(tree)}",
         command=(sys.executable, "-m", "gateway"),
         folder=tree,
         version=_commit(tree),
@@ -227,7 +229,7 @@ def start(peer: Peer, core: int, heartbeat_s: float, log: Path) -> Iterator[Runn
         PeerFailed: it did not say where it listens within 20 s.
     """
     secret = secrets.token_hex(32)
-    environ = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(_SETTINGS)}
     environ |= {
         "JWT_SECRET": secret,
         "CLIENT_URL": "http://localhost:5173",

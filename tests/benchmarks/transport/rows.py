@@ -9,6 +9,8 @@ from typing import Final
 from tests.benchmarks.transport.intervals import Estimate, estimate_median, estimate_ratio
 
 OURS: Final = "tidegate"
+BASE: Final = "base"
+"""The gateway of another checkout, which ours is divided by in every row."""
 POPULATIONS: Final = {"few": 1_000, "many": 5_000, "most": 10_000}
 Figures = dict[str, dict[str, list[float | None]]]
 """row key → peer key → one value a pair, None where there is none."""
@@ -157,6 +159,11 @@ def sized(row: Row, shrink: int) -> Row:
     """Return a row that names the numbers of clients, each divided by ``shrink``."""
     sizes = {name: f"{count // shrink:,}" for name, count in POPULATIONS.items()}
     return replace(row, title=row.title.format(**sizes))
+
+
+def against_base(row: Row) -> Row:
+    """Return a row that divides ours by that of the other checkout, without a goal."""
+    return replace(row, against=BASE, goal=None)
 
 
 GROWTH: Final = ("growth", "cpu_10000_us", "cpu_1000_us")

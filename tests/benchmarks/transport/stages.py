@@ -10,7 +10,7 @@ from typing import Any, Final
 from tests.benchmarks.transport import cells, own_metrics
 from tests.benchmarks.transport.crowd import Crowd, PeerFailed
 from tests.benchmarks.transport.peers import Peer, Running, start
-from tests.benchmarks.transport.rows import OURS, POPULATIONS, Figures
+from tests.benchmarks.transport.rows import BASE, OURS, POPULATIONS, Figures
 
 Report = Callable[[str], None]
 
@@ -97,9 +97,9 @@ class Run:
         if cell not in self.wanted or (peer.is_floor and cell in _NOT_FOR_THE_FLOOR):
             return False
         if cell == "own_metrics":
-            return peer.key == OURS
+            return peer.key in (OURS, BASE)
         is_shown_once = pair == 1 and not self.lengths.is_quick
-        return cell not in CELLS["most"] or peer.key == OURS or is_shown_once
+        return cell not in CELLS["most"] or peer.key in (OURS, BASE) or is_shown_once
 
     def _stage(self, stage: str, peer: Peer, wanted: Sequence[str], pair: int) -> None:
         count = max(1, POPULATIONS[stage] // self.lengths.shrink)

@@ -45,7 +45,8 @@ Cells are named by their clients and ticks: `few` is 1,000 clients, `many` 5,000
 `floor` (C).
 
 `make bench` repeats it (about 20 minutes), `make bench PAIRS=1 QUICK=1` runs a quick version, and
-`python -m tests.benchmarks.transport --help` lists the other options.
+`python -m tests.benchmarks.transport --help` lists the other options; `--base CHECKOUT` measures
+the gateway of another checkout in turn with this one and prints the ratios.
 """
 
 

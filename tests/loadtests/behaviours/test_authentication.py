@@ -65,7 +65,9 @@ def test_a_token_that_runs_out_ends_the_connection_at_its_time_and_no_refused_re
         AuthOutcome.REFUSED,
         AuthOutcome.EXPIRED,
     ]
-    assert all(0 <= late_ns < PROMPT_S * NS_PER_S for late_ns in recorder.of(Series.EXPIRY))
+    late_ns = recorder.of(Series.EXPIRY)
+    assert all(0 <= late < PROMPT_S * NS_PER_S for late in late_ns)
+    assert min(late_ns) < NS_PER_S  # a busy host delays one of them, and not all
     assert recorder.outcomes(Event.ERROR) == []
 
 

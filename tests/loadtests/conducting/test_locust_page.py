@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import pytest
 from blackbox.process import GatewayProcess
 from deadlines import DEADLINE_S, RUN_S
 
+from loadtests.endpoints import unused_port
 from loadtests.health.live_file import MEMBERS
 
 POLL_S = 0.1
@@ -27,9 +27,7 @@ class Page:
     """Locust with its web page, and what it answers."""
 
     def __init__(self, arguments: list[str], secret: str, folder: Path, base: str = "") -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = unused_port()
         self.root = f"http://127.0.0.1:{port}{base}"
         self.log = folder / "page.log"
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("LOCUST_", "JWT_"))}
