@@ -20,7 +20,7 @@ from gateway.transport.adoption import adopt
 from gateway.transport.answers import BadRequest, plain_response
 from gateway.transport.bodies import ChunkedBody, SizedBody, body_of
 from gateway.transport.engine import Engine
-from gateway.transport.heads import MAX_HEAD_BYTES, HeadReader
+from gateway.transport.heads import MAX_HEAD_BYTES, RequestReader
 from gateway.transport.relay import Relay
 from gateway.transport.requests import RequestHead
 from gateway.transport.upgrades import is_websocket_upgrade
@@ -123,7 +123,7 @@ class Door(Relay):
         self._is_bounded = is_bounded
         self._is_finished = False
         self._is_unchecked = False  # an application's own WebSocket
-        self._reader = HeadReader()
+        self._reader = RequestReader()
         self._serve = serve
         self._transport: asyncio.Transport | None = None
         self._unread_bytes = 0

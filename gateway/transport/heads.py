@@ -1,4 +1,4 @@
-"""``HeadReader``: the request heads of an HTTP/1.1 connection, checked as RFC 9112 asks.
+"""``RequestReader``: the request heads of an HTTP/1.1 connection, checked as RFC 9112 asks.
 
 aiohttp gets only heads that passed these checks, so its own error paths, which log what the
 client sent, stay unused.
@@ -53,7 +53,7 @@ _SINGLE: Final = frozenset(  # a second line of these would be read in two ways
 )
 
 
-class HeadReader:
+class RequestReader:
     """The received bytes of a connection, from which request heads are taken.
 
     It looks at each byte once, however small the segments are in which they arrive.

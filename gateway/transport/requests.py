@@ -19,7 +19,7 @@ _HEADS_READ: Final = 128  # cached heads: those of connections that are opening 
 class RequestHead:
     """The request line and headers, as bytes with views of their fields.
 
-    It keeps only the bytes. Only `HeadReader` and aiohttp's checked fields may make one.
+    It keeps only the bytes. Only `RequestReader` and aiohttp's checked fields may make one.
 
     Attributes:
         raw: the bytes, with the blank line.

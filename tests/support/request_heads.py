@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.transport.heads import HeadReader
+from gateway.transport.heads import RequestReader
 from gateway.transport.requests import RequestHead
 
 MAX_BYTES = 2_048
@@ -42,7 +42,7 @@ def upgrade(line: str = "GET / HTTP/1.1", /, **changes: str | None) -> RequestHe
 
 def read_head(data: bytes, max_bytes: int = MAX_BYTES) -> tuple[RequestHead, bytes] | None:
     """Return a head and the bytes behind it, None while it is incomplete."""
-    reader = HeadReader(max_bytes)
+    reader = RequestReader(max_bytes)
     reader.feed(data)
     head = reader.read()
     return None if head is None else (head, reader.take())

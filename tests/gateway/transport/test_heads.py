@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from request_heads import MAX_BYTES, head_bytes, head_of, read_head
 
 from gateway.transport.answers import BadRequest
-from gateway.transport.heads import HeadReader
+from gateway.transport.heads import RequestReader
 
 
 def refusal(data: bytes, max_bytes: int = MAX_BYTES) -> BadRequest:
@@ -177,7 +177,7 @@ def test_a_bare_line_feed_is_refused_before_the_head_is_complete() -> None:
 
 @pytest.mark.parametrize("data", [b"\r\n" * 600 + head_bytes(), head_bytes("GET / HTTP/1.1")])
 def test_a_head_in_many_segments_is_looked_at_once(data: bytes) -> None:
-    reader = HeadReader(MAX_BYTES)
+    reader = RequestReader(MAX_BYTES)
     searched = []
     for at, byte in enumerate(data):
         reader.feed(bytes([byte]))
@@ -188,7 +188,7 @@ def test_a_head_in_many_segments_is_looked_at_once(data: bytes) -> None:
 
 
 def test_16_kb_of_cookies_fit_in_a_head() -> None:
-    reader = HeadReader()
+    reader = RequestReader()
     reader.feed(head_bytes("GET / HTTP/1.1", None, "Cookie: a=" + 16_384 * "x"))
     head = reader.read()
     assert head is not None
@@ -196,7 +196,7 @@ def test_16_kb_of_cookies_fit_in_a_head() -> None:
 
 
 def test_heads_follow_each_other() -> None:
-    reader = HeadReader()
+    reader = RequestReader()
     reader.feed(2 * head_bytes() + b"\r\n" + head_bytes("GET /3 HTTP/1.1"))
     heads = [reader.read() for _ in range(4)]
     assert [head and head.path for head in heads] == ["/socket.io/", "/socket.io/", "/3", None]
