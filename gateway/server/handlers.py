@@ -154,6 +154,12 @@ class Handlers:
         payload = error.payload(context.broadcaster.timestamp())
         if refusal.first_of_breach:
             context.transport.reply(session.sid, ServerEvent.ERROR, payload)
+            log.info(
+                "rate limit exceeded",
+                client=session.sid,
+                address=session.address,
+                limit=refusal.limit,
+            )
         if refusal.close:
             self._connections.close(session.sid, None, reason="too many refused events")
         return {"error": payload}

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gateway.transport.door import Door, runner_behind_door
+    from gateway.transport.door import Door
     from gateway.transport.dropin.engine import EngineServer
     from gateway.transport.dropin.handlers import ConnectRejected
     from gateway.transport.dropin.rooms import Rooms
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gateway.transport.environ import RequestEnviron
     from gateway.transport.parcels import Flow, Lane
     from gateway.transport.refusals import HandshakeRefusal
+    from gateway.transport.runner import runner_behind_door
     from gateway.transport.server import SocketServer
     from gateway.transport.sockets import bound_accepted
 
@@ -44,7 +45,7 @@ _HOMES = {
     "Rooms": "dropin.rooms",
     "SocketServer": "server",
     "bound_accepted": "sockets",
-    "runner_behind_door": "door",
+    "runner_behind_door": "runner",
 }
 
 

@@ -8,85 +8,25 @@ connection itself.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
-from typing import Any, Final
-
-from aiohttp import web
-from aiohttp.abc import AbstractAccessLogger
+from typing import Final
 
 from gateway.transport import handover
 from gateway.transport.adoption import adopt
 from gateway.transport.answers import BadRequest, plain_response
 from gateway.transport.bodies import ChunkedBody, SizedBody, body_of
 from gateway.transport.engine import Engine
-from gateway.transport.heads import MAX_HEAD_BYTES, RequestReader
+from gateway.transport.heads import RequestReader
 from gateway.transport.relay import Relay
 from gateway.transport.requests import RequestHead
 from gateway.transport.upgrades import is_websocket_upgrade
 
 _MOST_AHEAD_BYTES: Final = 65_536  # of requests that follow before an answer
 _LEAST_TAKEN_BYTES: Final = 65_536  # that a client takes of an answer in ``body_timeout``
+_LINGER_NS: Final = 2_000_000_000  # for a client to read the answer that ends its connection
 _GRACE_NS: Final = 1_000_000_000  # for a handler that answers at the deadline of the body
 
 MakeProtocol = Callable[[], asyncio.Protocol]
-
-
-class _Answered(AbstractAccessLogger):
-    """Tells the door of a connection that aiohttp has written an answer; it logs nothing."""
-
-    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        """Note an answer (aiohttp's access logger).
-
-        Args:
-            request: the request.
-            response: its answer, not needed here.
-            time: seconds that it took, not needed here.
-        """
-        del response, time
-        protocol = None if request.transport is None else request.transport.get_protocol()
-        if isinstance(protocol, Relay):
-            protocol.answered()
-
-
-class _ErrorsWithoutValues(logging.Filter):
-    """Keeps out of the log what a client sent: of an exception only type and stack are left."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether to log a record of aiohttp; errors of the client are not logged."""
-        error = record.exc_info[1] if record.exc_info else None
-        if error is None:
-            return True
-        if handover.is_client_error(error):
-            return False
-        withheld = RuntimeError(f"{type(error).__name__}, its text is withheld")
-        record.exc_info = (RuntimeError, withheld, error.__traceback__)
-        return True
-
-
-def runner_behind_door(
-    app: web.Application, *, keepalive_timeout: float = 75.0, shutdown_timeout: float = 1.0
-) -> web.AppRunner:
-    """Return a runner of an application whose server stands behind ``Door``.
-
-    Args:
-        app: the application.
-        keepalive_timeout: seconds until an idle connection is closed.
-        shutdown_timeout: seconds that running handlers get at the end.
-    """
-    errors = logging.getLogger("gateway.transport.http")
-    if not any(isinstance(one, _ErrorsWithoutValues) for one in errors.filters):
-        errors.addFilter(_ErrorsWithoutValues())
-    arguments: dict[str, Any] = {
-        "access_log_class": _Answered,
-        "auto_decompress": False,
-        "keepalive_timeout": keepalive_timeout,
-        "logger": errors,
-        "max_field_size": MAX_HEAD_BYTES,
-        "max_line_size": MAX_HEAD_BYTES,
-        "shutdown_timeout": shutdown_timeout,
-    }
-    return web.AppRunner(app, **arguments)
 
 
 class Door(Relay):
@@ -216,7 +156,7 @@ class Door(Relay):
     def answered(self) -> None:
         """Read the next request, which may have arrived already."""
         self._is_answering = False
-        if self._is_unchecked:
+        if self._is_unchecked and self.server is not None:
             handover.close(self.server)  # a refused upgrade, or the end of a WebSocket
         elif len(self._reader):
             asyncio.get_running_loop().call_soon(self._read_on)
@@ -261,7 +201,7 @@ class Door(Relay):
         self._is_finished = True
         self._reader.take()
         self._engine.doors.add(self)  # a shutdown aborts them
-        self._expect_by(_GRACE_NS)
+        self._expect_by(_LINGER_NS)
         transport.write_eof()
         transport.resume_reading()
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.transport.answers import plain_response
 from gateway.transport.relay import relay_of
@@ -73,11 +72,6 @@ def detach(protocol: Any) -> None:
 def close(protocol: Any) -> None:
     """Have aiohttp's protocol close its connection after the answer that it is writing."""
     protocol.close()
-
-
-def is_client_error(error: BaseException) -> bool:
-    """Return whether an exception of aiohttp says that the client sent no valid HTTP."""
-    return isinstance(error, HttpProcessingError | web.RequestPayloadError | ConnectionError)
 
 
 def answer_and_close(
