@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -235,6 +236,30 @@ async def test_no_cache_keeps_an_answer_of_engine_io(transport: Transport) -> No
                 head = (await peer.read_head()).lower()
             assert "\r\ncache-control: no-store\r\n" in head, request
             assert "\r\nvary: origin\r\n" in head, request
+
+
+@pytest.mark.parametrize("transport", [OURS, DOOR], ids=lambda one: one.name)
+async def test_idle_polls_wake_nothing_and_end_with_their_connections(
+    transport: Transport,
+) -> None:
+    loop: Any = asyncio.get_running_loop()
+
+    def soon() -> int:
+        timers = [one for one in loop._scheduled if not one.cancelled()]
+        return sum(one.when() < loop.time() + 1 for one in timers)
+
+    async with served(transport, **PATIENT) as (server, address):
+        async with contextlib.AsyncExitStack() as stack:
+            http = await stack.enter_async_context(HttpPeer.to(address))
+            peers = [await stack.enter_async_context(RawPeer.dial(address)) for _ in range(20)]
+            for peer in peers:
+                sid = await http.open_polling()
+                path = f"{address.path}?EIO=4&transport=polling&sid={sid}"
+                await peer.send(plain_head(address, path))
+            sessions = list(server.eio.sockets.values())
+            await poll_until(lambda: all(one.poll for one in sessions), "all poll")
+            assert soon() < len(peers) / 2
+        await poll_until(lambda: not server.eio.sockets, "sessions ended", PROMPT_S)
 
 
 async def test_an_idle_connection_is_closed_after_the_keep_alive_time() -> None:
