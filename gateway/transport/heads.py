@@ -113,7 +113,7 @@ class RequestReader:
         del data[:size]
         self._searched = self._skipped = 0
         _check_request_line(head.raw)
-        _check_headers(head.raw)
+        _check_headers(head)
         _check_host(head)
         if (head.header("expect") or "100-continue").lower() != "100-continue":
             raise BadRequest(HTTPStatus.EXPECTATION_FAILED, "Expect: only 100-continue is met")
@@ -151,21 +151,31 @@ def _check_request_line(raw: bytes) -> None:
         raise BadRequest.malformed("request target is malformed; a path is right")
 
 
-def _check_headers(raw: bytes) -> None:
+def _check_headers(head: RequestHead) -> None:
+    raw = head.raw
     start = raw.index(_LINE_END) + len(_LINE_END)
-    lines = raw[start : -len(_HEAD_END)].split(_LINE_END)
     if not _HEADER_LINES.fullmatch(raw, start):
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(_header_lines(raw), start=1):
             if not _HEADER_LINE.fullmatch(line):
                 raise BadRequest.malformed(f"header line {number} {_describe_header(line)}")
-    if len(lines) > _MAX_HEADERS:
+    count = raw.count(_LINE_END) - 2  # without the request line and the empty one
+    if count > _MAX_HEADERS:
         raise BadRequest(
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"more than {_MAX_HEADERS} headers"
         )
-    names = [line.partition(b":")[0].lower() for line in lines]
+    if count > len(head.headers):
+        _check_repeated(raw)
+
+
+def _check_repeated(raw: bytes) -> None:
+    names = [line.partition(b":")[0].lower() for line in _header_lines(raw)]
     for name in _SINGLE.intersection(names):
         if names.count(name) > 1:
             raise BadRequest.malformed(f"one {name.decode()} is right, not {names.count(name)}")
+
+
+def _header_lines(raw: bytes) -> list[bytes]:
+    return raw[: -len(_HEAD_END)].split(_LINE_END)[1:]
 
 
 def _describe_header(line: bytes) -> str:
