@@ -21,7 +21,7 @@ StartGateway = Callable[..., GatewayProcess]
 
 STRANGERS = int(os.environ.get("TIDEGATE_STRANGERS", "300"))
 SEED = int(os.environ.get("TIDEGATE_STRANGERS_SEED", "0"))
-AT_ONCE = 16
+AT_ONCE = 32
 LISTENS_S = 0.02
 ANSWERS_WITHIN_S = 0.3  # if at all: many requests are not complete
 ANSWERS_OF_500 = frozenset({501, 503, 505})
