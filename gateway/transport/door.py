@@ -154,10 +154,15 @@ class Door(Relay):
             self.data_received(data)
 
     def answered(self) -> None:
-        """Read the next request, which may have arrived already."""
+        """Read the next request, or close if the body was not needed for the answer."""
         self._is_answering = False
+        transport = self._transport
+        if transport is None or transport.is_closing() or self._is_finished:
+            return
         if self._is_unchecked and self.server is not None:
             handover.close(self.server)  # a refused upgrade, or the end of a WebSocket
+        elif self._body is not None:
+            self.finish(transport)
         elif len(self._reader):
             asyncio.get_running_loop().call_soon(self._read_on)
 
@@ -172,16 +177,12 @@ class Door(Relay):
             self._refuse(transport, error)
 
     def _refuse(self, transport: asyncio.Transport, error: BadRequest) -> None:
-        """Answer a bad head or body, unless its answer was written before the body; close."""
-        answer = b""
-        if self._is_answering or self._body is None:
-            answer = plain_response(
-                error.status, error.message.encode(), "text/plain", error.headers
-            )
-        self.finish(transport, answer)
+        """Answer a bad head or body, and close."""
+        message = error.message.encode()
+        self.finish(transport, plain_response(error.status, message, "text/plain", error.headers))
 
-    def finish(self, transport: asyncio.Transport, answer: bytes) -> None:
-        """Write the last answer, and close once the client has had time to read it.
+    def finish(self, transport: asyncio.Transport, answer: bytes = b"") -> None:
+        """Write the last answer, unless it is written, and close after time to read it.
 
         Closing at once would reset the connection of a client that is still sending, and its
         kernel would drop the answer (RFC 9112 9.6).

@@ -55,7 +55,7 @@ class Relay(asyncio.Protocol):
     def answered(self) -> None:
         """Note that the server has written an answer."""
 
-    def finish(self, transport: asyncio.Transport, answer: bytes) -> None:
+    def finish(self, transport: asyncio.Transport, answer: bytes = b"") -> None:
         """Write the last answer, and close without reading what the client still sends.
 
         Args:

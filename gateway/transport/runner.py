@@ -45,6 +45,13 @@ class _ErrorsWithoutValues(logging.Filter):
         return True
 
 
+async def _announce_close(request: web.Request, response: web.StreamResponse) -> None:
+    """Announce that an answer which came before the body's end is the connection's last."""
+    if not request.content.is_eof():
+        response.headers["Connection"] = "close"
+        response.force_close()
+
+
 def runner_behind_door(
     app: web.Application, *, keepalive_timeout: float = 75.0, shutdown_timeout: float = 1.0
 ) -> web.AppRunner:
@@ -58,10 +65,12 @@ def runner_behind_door(
     errors = logging.getLogger("gateway.transport.http")
     if not any(isinstance(one, _ErrorsWithoutValues) for one in errors.filters):
         errors.addFilter(_ErrorsWithoutValues())
+    app.on_response_prepare.append(_announce_close)
     arguments: dict[str, Any] = {
         "access_log_class": _Answered,
         "auto_decompress": False,
         "keepalive_timeout": keepalive_timeout,
+        "lingering_time": 0,  # the door reads on, and does not log that a client left meanwhile
         "logger": errors,
         "max_field_size": MAX_HEAD_BYTES,
         "max_line_size": MAX_HEAD_BYTES,

@@ -85,7 +85,7 @@ def test_no_stranger_makes_an_error_or_gets_a_secret_into_the_log(
     assert not wrong, wrong
     assert {200, 400} <= seeds.keys()
     errors = [one for one in gateway.log_events() if one["level"] in {"error", "critical"}]
-    assert errors == []
+    assert not errors, errors[:3]
     log = gateway.log.read_text()
     assert "Traceback" not in log
     assert [secret for secret in (*SECRETS.values(), "eyJ", "t0ken") if secret in log] == []

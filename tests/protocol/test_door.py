@@ -181,6 +181,16 @@ async def test_answers_that_nobody_reads_do_not_hold_the_connection() -> None:
         await poll_until(lambda: not server.eio.doors, "no connection is held")
 
 
+async def test_an_answer_before_the_end_of_the_body_closes_and_says_so() -> None:
+    async with served(DOOR, **PATIENT) as (_, address), RawPeer.dial(address) as peer:
+        await peer.send(b"POST /plain HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab")
+        head = await peer.read_head()
+        assert head.startswith("HTTP/1.1 405 ")
+        assert "\r\nConnection: close\r\n" in head
+        await peer.send(b"c" + plain_head(address, "/plain"))
+        assert b"HTTP/1.1" not in await peer.read_until_eof(PROMPT_S)
+
+
 async def test_a_refusal_reaches_a_client_that_is_still_sending() -> None:
     async with served(DOOR, **PATIENT) as (_, address), HttpPeer.to(address) as http:
         sid = await http.open_polling()
