@@ -442,6 +442,8 @@ MAX_SYMBOLS_PER_CALL: Final = 64
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 KEEP_ALIVE_SECONDS: Final = 75.0
 """Load balancers keep idle connections for 60 s by default, and must be the ones to close them."""
+MAX_CONNECTS: Final = 3
+"""CONNECT packets of one transport. The gateway closes a transport that sends more."""
 MAX_SEND_BYTES: Final = 1_048_576
 """Lossless bytes that may wait for one client. The gateway closes a client that exceeds it."""
 MAX_SEND_SECONDS: Final = 5.0

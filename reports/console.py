@@ -14,7 +14,7 @@ from rich.text import Text
 
 from loadtests.results import Verdict
 from reports import quantities
-from reports.verdict import Decision, RunVerdict, explain
+from reports.verdict import SEVERITY, Decision, RunVerdict, explain
 
 MARKS: Final = {
     Verdict.PASS: "●",
@@ -82,17 +82,18 @@ def reasons_of(outcome: RunVerdict) -> tuple[str, ...]:
 
     A broken check is one cause, followed by the budgets that it makes invalid.
     """
-    broken = {check.words for check in outcome.checks if check.ok is False}
     spoilt: dict[str, list[str]] = {}
-    cause_of: dict[str, str] = {}
+    findings = list(outcome.circumstances)
     for decision in outcome.decisions:
-        if decision.verdict is Verdict.INVALID and decision.why in broken:
-            spoilt.setdefault(decision.why, []).append(decision.budget.text)
-            cause_of[explain(decision)] = decision.why
-    told = dict.fromkeys(cause_of.get(reason, reason) for reason in outcome.reasons)
+        words = explain(decision) if decision.spoiler is None else decision.spoiler.words
+        if decision.spoiler is not None:
+            spoilt.setdefault(words, []).append(decision.budget.text)
+        findings.append((decision.verdict, words))
+    findings.sort(key=lambda finding: -SEVERITY.index(finding[0]))
+    told = dict.fromkeys(words for verdict, words in findings if verdict is not Verdict.PASS)
     return tuple(
-        f"{reason}; makes invalid: {', '.join(spoilt[reason])}" if reason in spoilt else reason
-        for reason in told
+        f"{words}; makes invalid: {', '.join(spoilt[words])}" if words in spoilt else words
+        for words in told or outcome.reasons
     )
 
 

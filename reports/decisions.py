@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from loadtests.results import Verdict
@@ -51,6 +51,13 @@ _COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
     ">": operator.gt,
     "==": operator.eq,
 }
+
+_LOAD: Final = (
+    "seed", "phases", "stages", "commands", "gateway", "market", "users", "publish",
+)  # fmt: skip
+"""Parts of a scenario that decide the load and the gateway under it."""
+_ORDERED: Final = {"users": "users", "spawn_rate": "users a second", "load_s": "seconds of load"}
+"""Facts of a manifest that options can set against the scenario."""
 
 NEGLIGIBLE_SHARE: Final = 0.1
 """A delay of the generator up to this share of a budget's limit does not spoil the budget."""
@@ -91,6 +98,7 @@ class Decision:
     """One budget and what it came to; ``why`` is a sentence for a human.
 
     The measurement of a relative budget is the ratio; ``compared`` has what it is made of.
+    ``spoiler`` is the broken check that makes it INVALID.
     """
 
     budget: Budget
@@ -98,6 +106,7 @@ class Decision:
     verdict: Verdict
     why: str
     compared: Compared | None = None
+    spoiler: Check | None = None
 
     @property
     def kind(self) -> str:
@@ -151,11 +160,14 @@ def decide(
     if budget.is_relative:
         return _decide_ratio(budget, measurement, checks, baseline)
     verdict, why = _judge_measurement(budget, measurement)
+    spoiler: Check | None = None
     if is_timing(budget.metric) and measurement.value is not None:
         if verdict is Verdict.FAIL and budget.is_upper_limit and _time_limit(budget) is not None:
             verdict, why = _confirm_failure(run, budget, why)
-        verdict, why = weigh_checks(verdict, why, checks, budget)
-    return Decision(budget=budget, measurement=measurement, verdict=verdict, why=why)
+        verdict, why, spoiler = weigh_checks(verdict, why, checks, budget)
+    return Decision(
+        budget=budget, measurement=measurement, verdict=verdict, why=why, spoiler=spoiler
+    )
 
 
 def _confirm_failure(run: RunFrames, budget: Budget, why: str) -> Finding:
@@ -249,8 +261,10 @@ def is_timing(metric: str) -> bool:
     return kind == "quantiles" or metric.startswith(_TIMED_RATIOS)
 
 
-def weigh_checks(verdict: Verdict, why: str, checks: Sequence[Check], budget: Budget) -> Finding:
-    """Return what a time is worth: see ``reports.believability``.
+def weigh_checks(
+    verdict: Verdict, why: str, checks: Sequence[Check], budget: Budget
+) -> tuple[Verdict, str, Check | None]:
+    """Return what a time is worth, and the check that makes it INVALID, if one does.
 
     A delay of the generator is an error of what was timed. Where it is at most a tenth of the
     limit it decides nothing: 15 ms say nothing against a drain that may take 25 s.
@@ -265,14 +279,15 @@ def weigh_checks(verdict: Verdict, why: str, checks: Sequence[Check], budget: Bu
     decisive = [check for check in broken if not _is_withstood(check, verdict, budget)]
     unknown = [check for check in checks if check.ok is None and check.is_essential]
     if decisive:
-        return Verdict.INVALID, decisive[0].words
+        return Verdict.INVALID, decisive[0].words, decisive[0]
     if unknown and verdict is Verdict.PASS:
-        return Verdict.INCONCLUSIVE, f"{unknown[0].name} is not known: {unknown[0].why}"
+        told = f"{unknown[0].name} is not known: {unknown[0].why}"
+        return Verdict.INCONCLUSIVE, told, None
     if broken:
         told = "kept over all seconds" if verdict is Verdict.PASS else "broken in clean seconds too"
         told = f"{told}, though many are dirty"
         why = f"{told}; {why}" if why else told
-    return verdict, why
+    return verdict, why, None
 
 
 def spoils(check: Check, budget: Budget) -> bool:
@@ -317,21 +332,15 @@ def _decide_ratio(
     else:
         ratio = ratio_of(budget, base, head)
     found = _decided(budget, ratio, head, base, run_id)
-    verdict, why = found.verdict, found.why
+    verdict, why, spoiler = found.verdict, found.why, found.spoiler
     if is_timing(budget.metric) and ratio.value is not None:
-        verdict, why = weigh_checks(verdict, why, checks, budget)
+        verdict, why, spoiler = weigh_checks(verdict, why, checks, budget)
         if any(check.ok is False for check in baseline.checks):
             verdict, why = Verdict.INVALID, "the baseline's generator was in bad health"
     if baseline.advice and verdict in (Verdict.FAIL, Verdict.PASS):
         # What another machine measured decides nothing; what it would have said is told.
         verdict, why = Verdict.INCONCLUSIVE, f"advisory, would be {verdict}: {baseline.advice}"
-    return Decision(
-        budget=budget,
-        measurement=found.measurement,
-        verdict=verdict,
-        why=why,
-        compared=found.compared,
-    )
+    return replace(found, verdict=verdict, why=why, spoiler=spoiler)
 
 
 def ratio_of(budget: Budget, base: Measurement, head: Measurement) -> Ratio:
@@ -393,9 +402,21 @@ def advise(base: RunFrames, head: RunFrames) -> str:
     if differing:
         words = ", ".join(f"{name} {told.get(name)}, not {wanted.get(name)}" for name in differing)
         return f"the baseline is from another machine ({words})"
-    if base.scenario.name != head.scenario.name:
-        return f"the baseline ran another scenario, {base.scenario.name}"
-    return ""
+    parts = differing_parts(base, head)
+    return f"the baseline ran another load: {', '.join(parts)}" if parts else ""
+
+
+def differing_parts(base: RunFrames, head: RunFrames) -> list[str]:
+    """Return the parts in which the loads of two runs differ, whatever their scenarios' names."""
+    one, other = base.scenario, head.scenario
+    parts = [name for name in _LOAD if getattr(one, name) != getattr(other, name)]
+    facts, wanted = base.manifest.facts, head.manifest.facts
+    parts += [
+        f"{words} {facts.get(name)}, not {wanted.get(name)}"
+        for name, words in _ORDERED.items()
+        if facts.get(name) != wanted.get(name)
+    ]
+    return parts
 
 
 def explain(decision: Decision) -> str:

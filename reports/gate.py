@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,11 @@ from typing import Final
 
 from rich.console import Console
 
+from loadtests.ending import launch, run_command
+from loadtests.outputs import OutputRefused, check_outputs, is_standard_output, write_output
 from loadtests.results import ExitCode
 from reports.console import print_verdict
-from reports.files import write_whole
-from reports.github import annotate_run, append_summary, is_github
+from reports.github import annotate_run, is_github, tell_step
 from reports.junit import render_junit
 from reports.report_errors import ReportError
 from reports.run_frames import RunFrames, find_baseline, read_run
@@ -37,6 +37,7 @@ SEVERITY: Final = (
     ExitCode.GATEWAY_FAILED,
 )
 """Exit codes of judged runs, from mildest to worst."""
+_REFUSALS: Final = (OutputRefused, ReportError, ScenarioError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,19 +51,32 @@ class Judged:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        over = read_overlay(options.budgets) if options.budgets else ()
-        judged = judge_runs(options.runs, over, options.baseline)
-        _write(judged, options.junit, options.json)
-    except (ReportError, ScenarioError) as error:
-        return _complain(str(error))
-    except OSError as error:
-        return _complain(f"{error.filename} cannot be written: {error.strerror}")
-    console = Console()
+    return run_command("tidegate gate", lambda: gate(options), *_REFUSALS)
+
+
+def gate(options: argparse.Namespace) -> int:
+    """Judge the runs, write the outputs, print the verdicts; return the exit code.
+
+    Raises:
+        OutputRefused: an output cannot be written; nothing was judged.
+        ReportError: see ``judge_runs``.
+        ScenarioError: the budgets are not valid.
+        OSError: writing an output failed.
+    """
+    check_outputs({"--junit": options.junit, "--json": options.json})
+    over = read_overlay(options.budgets) if options.budgets else ()
+    judged = judge_runs(options.runs, over, options.baseline)
+    _write(judged, options.junit, options.json)
+    console = console_beside(options.junit, options.json)
     for one in judged:
         print_verdict(one.outcome, console)
-    tell_github(judged, os.environ)
+    tell_github(judged, os.environ, console)
     return worst_code([one.outcome.exit_code for one in judged])
+
+
+def console_beside(*outputs: Path | None) -> Console:
+    """Return where to print: standard error when an output has standard output for itself."""
+    return Console(stderr=any(is_standard_output(path) for path in outputs))
 
 
 def judge_runs(
@@ -92,22 +106,27 @@ def worst_code(codes: Sequence[ExitCode]) -> ExitCode:
     return max(codes, key=SEVERITY.index, default=ExitCode.INCONCLUSIVE)
 
 
-def tell_github(judged: Sequence[Judged], environment: Mapping[str, str]) -> None:
-    """Annotate the budgets and add the summaries when running in GitHub Actions."""
+def tell_github(judged: Sequence[Judged], environment: Mapping[str, str], console: Console) -> None:
+    """Annotate the budgets and add the summaries when running in GitHub Actions.
+
+    Args:
+        judged: runs with their verdicts.
+        environment: of the process.
+        console: where to print.
+    """
     if not is_github(environment):
         return
     for one in judged:
-        for line in annotate_run(one.run, one.outcome, environment):
-            print(line)  # noqa: T201 - a workflow command is a line on standard output
-        append_summary(render_summary(one.run, one.outcome), environment)
+        lines = annotate_run(one.run, one.outcome, environment)
+        tell_step(lines, render_summary(one.run, one.outcome), environment, console.file)
 
 
 def _write(judged: Sequence[Judged], junit: Path | None, verdicts: Path | None) -> None:
     if junit is not None:
-        write_whole(junit, render_junit(*(one.outcome for one in judged)))
+        write_output(junit, render_junit(*(one.outcome for one in judged)))
     if verdicts is not None:
         content = [one.outcome.as_json() for one in judged]
-        write_whole(verdicts, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        write_output(verdicts, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -126,10 +145,5 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _complain(words: str) -> int:
-    Console(stderr=True).print(f"tidegate gate: {words}", markup=False, soft_wrap=True)
-    return ExitCode.USAGE
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    launch("reports.gate")

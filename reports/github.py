@@ -7,10 +7,12 @@ documentation, "Workflow commands for GitHub Actions", and its runner's ActionCo
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
+from loadtests.ending import describe_failure
 from loadtests.results import SCENARIO, Verdict
 from reports.decisions import Decision, explain
 from reports.run_frames import RunFrames
@@ -71,8 +73,32 @@ def annotate(
     ]
 
 
+def tell_step(
+    lines: Iterable[str], summary: str, environment: Mapping[str, str], to: IO[str]
+) -> None:
+    """Print workflow commands and add Markdown to the step summary, whose failure is only said.
+
+    Args:
+        lines: workflow commands.
+        summary: Markdown.
+        environment: of the process; names the file of the summary.
+        to: where to print; GitHub reads both standard streams.
+    """
+    for line in lines:
+        print(line, file=to)
+    try:
+        append_summary(summary, environment)
+    except OSError as error:
+        words = f"the step summary was not written: {describe_failure(error)}"
+        print(words, file=sys.stderr)  # noqa: T201 - a command speaks
+
+
 def append_summary(text: str, environment: Mapping[str, str]) -> bool:
-    """Add Markdown to the step summary; return whether it was added."""
+    """Add Markdown to the step summary; return whether it was added.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     name = environment.get(SUMMARY_VARIABLE)
     if not name:
         return False

@@ -12,7 +12,6 @@ Errors (``reports.report_errors`` has the tree)::
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -22,9 +21,10 @@ from typing import Any, Final
 import papermill
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
-from rich.console import Console
 from traitlets.config import Config
 
+from loadtests.ending import launch, run_command
+from loadtests.outputs import OutputRefused, check_outputs, write_output
 from loadtests.results import ExitCode
 from reports.report_errors import ReportError
 
@@ -98,14 +98,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--base", type=Path, help="run directory to compare with")
     parser.add_argument("--out", type=Path, required=True, help="the page to write")
     options = parser.parse_args(arguments)
-    try:
-        page = render_notebook(options.name, options.run, base=options.base)
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(page, encoding="utf-8")
-    except (ReportError, OSError) as error:
-        Console(stderr=True).print(f"tidegate notebook: {error}", markup=False, soft_wrap=True)
-        return ExitCode.USAGE
-    return ExitCode.PASS
+
+    def write_page() -> int:
+        check_outputs({"--out": options.out})
+        write_output(options.out, render_notebook(options.name, options.run, base=options.base))
+        return ExitCode.PASS
+
+    return run_command("tidegate notebook", write_page, OutputRefused, ReportError)
 
 
 def _page_writer() -> Any:
@@ -155,4 +154,4 @@ def _execute(name: str, source: Path, parameters: Mapping[str, str]) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    launch("reports.notebook")

@@ -7,7 +7,8 @@
     ├── UnknownFormatError    written in another format version
     ├── DamagedTableError     a table breaks the results contract
     ├── DamagedCapacityError  capacity.json breaks the results contract
-    └── UnknownBudgetError    an added budget does not fit the run's scenario
+    ├── UnknownBudgetError    an added budget does not fit the run's scenario
+    └── SameRunError          a run is to be compared with itself
 
 A missing or empty table is not an error: the report says why the table is missing.
 """
@@ -66,4 +67,12 @@ class UnknownBudgetError(ReportError):
 
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(f"{what} (run {path.name})")
+        self.path = path
+
+
+class SameRunError(ReportError):
+    """A run is on both sides of a comparison."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} is both base and head; name two runs")
         self.path = path

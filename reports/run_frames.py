@@ -27,7 +27,7 @@ from loadtests.results import (
     RunStatus,
 )
 from reports.report_errors import DamagedTableError, NotARunError, ReportError, UnknownFormatError
-from scenarios.schema import Scenario, ScenarioError, parse_scenario
+from scenarios.schema import Scenario, ScenarioError, read_scenario
 
 _REPEATED: Final = frozenset({"phase", "worker", "series", "family"})
 """Columns with few distinct words, stored as categories: a long run has millions of rows."""
@@ -53,6 +53,11 @@ class Manifest:
         return tuple(str(word) for word in found) if isinstance(found, list) else ()
 
     @property
+    def length_s(self) -> float:
+        """Seconds from the start of the run to the end of its last phase."""
+        return max((end_s for _, _, end_s in self.phases), default=0.0)
+
+    @property
     def phases(self) -> tuple[tuple[Phase, float, float], ...]:
         """Phases that began, with start and end in seconds of the run."""
         return tuple(
@@ -73,6 +78,7 @@ class RunFrames:
         tables: a DataFrame for each name of ``loadtests.results.TABLES``, with its columns even
             without rows.
         absences: why a table has no rows, by name.
+        missing: tables without a file. A run that was finished has them all.
         memory: cached results (``reports.remembering``).
     """
 
@@ -81,6 +87,7 @@ class RunFrames:
     scenario: Scenario
     tables: Mapping[str, pd.DataFrame] = field(repr=False)
     absences: Mapping[str, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
     memory: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __getitem__(self, table: str) -> pd.DataFrame:
@@ -110,7 +117,12 @@ def read_run(directory: Path | str) -> RunFrames:
         if why:
             absences[name] = why
     return RunFrames(
-        directory=path, manifest=manifest, scenario=scenario, tables=tables, absences=absences
+        directory=path,
+        manifest=manifest,
+        scenario=scenario,
+        tables=tables,
+        absences=absences,
+        missing=tuple(name for name in TABLES if not (path / f"{name}.parquet").exists()),
     )
 
 
@@ -134,7 +146,7 @@ def _read_manifest(path: Path) -> Manifest:
         facts = json.loads(source.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NotARunError(path, f"no {MANIFEST} in it") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise NotARunError(path, f"{MANIFEST} cannot be read ({error})") from error
     if not isinstance(facts, dict):
         raise NotARunError(path, f"{MANIFEST} is not an object")
@@ -156,10 +168,10 @@ def _read_manifest(path: Path) -> Manifest:
 
 def _read_scenario(path: Path) -> Scenario:
     source = path / SCENARIO
+    if not source.exists():
+        raise NotARunError(path, f"no {SCENARIO} in it")
     try:
-        return parse_scenario(source.read_text(encoding="utf-8"), path=str(source))
-    except FileNotFoundError:
-        raise NotARunError(path, f"no {SCENARIO} in it") from None
+        return read_scenario(source)
     except ScenarioError as error:
         raise NotARunError(path, f"{SCENARIO} is not valid: {error}") from error
 

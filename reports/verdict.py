@@ -13,6 +13,8 @@ from typing import Any
 from loadtests.results import (
     BUDGETS,
     FORMAT_VERSION,
+    SEGMENTS,
+    TABLES,
     CutBy,
     ExitCode,
     RunStatus,
@@ -62,6 +64,7 @@ class RunVerdict:
         decisions: each budget, in the scenario's order, then those laid over it.
         checks: whether the run's times can be believed.
         circumstances: what else bears on the verdict: a broken check, an early end.
+        length_s: how long the run took.
     """
 
     run_id: str
@@ -72,6 +75,7 @@ class RunVerdict:
     decisions: tuple[Decision, ...]
     checks: tuple[Check, ...]
     circumstances: tuple[Finding, ...]
+    length_s: float
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``verdict.json`` holds; spans in ns, sizes in B, absent as null."""
@@ -147,6 +151,7 @@ def judge(
         decisions=decisions,
         checks=checks,
         circumstances=tuple(circumstances),
+        length_s=run.manifest.length_s,
     )
 
 
@@ -167,32 +172,44 @@ def _circumstances(
         if check.ok is False
         and (not check.is_about_times or any(spoils(check, budget) for budget in spoilt))
     ]
+    findings += shortfalls(run)
+    if not budgets:
+        findings.append((Verdict.INCONCLUSIVE, "the scenario demands nothing"))
+    return findings
+
+
+def shortfalls(run: RunFrames) -> list[Finding]:
+    """Return why a run is not a whole one: cut, interrupted, unfinished, or without its tables."""
+    findings: list[Finding] = []
+    facts = run.manifest.facts
     ending = {
         RunStatus.RUNNING: (Verdict.INCONCLUSIVE, "the run has not ended"),
         RunStatus.INTERRUPTED: (Verdict.INCONCLUSIVE, "the run was interrupted before its end"),
         RunStatus.ABORTED: (Verdict.INVALID, "a process of the run was lost before its end"),
     }.get(run.manifest.status)
-    facts = run.manifest.facts
     if facts.get("cut"):
         is_breach = facts.get("cut_by") == CutBy.GROSS_BREACH
         worth = Verdict.FAIL if is_breach else Verdict.INCONCLUSIVE
         ending = (worth, f"the run was cut: {facts['cut']}")
     if ending:
         findings.append(ending)
-    if not budgets:
-        findings.append((Verdict.INCONCLUSIVE, "the scenario demands nothing"))
+    if run.missing:
+        words = f"the run has no table {', '.join(run.missing)}"
+        told = f"{words}; tidegate report makes tables of what is in {SEGMENTS}/"
+        findings.append((Verdict.INCONCLUSIVE, told))
+    elif all(run[table].empty for table in TABLES):
+        findings.append((Verdict.INCONCLUSIVE, "every table of the run is empty"))
     return findings
 
 
 def _exit_code(run: RunFrames, verdict: Verdict) -> ExitCode:
-    """A dead gateway has its own code; an unfinished run never ends with 0, whatever the policy."""
+    """A dead gateway has its own code; no part of a run ends with 0, whatever the policy."""
     if gateway_died(run):
         return ExitCode.GATEWAY_FAILED
-    forgiven = run.scenario.policy.inconclusive == "pass"
-    complete = run.manifest.status is RunStatus.COMPLETE
+    forgiven = run.scenario.policy.inconclusive == "pass" and not shortfalls(run)
     return {
         Verdict.PASS: ExitCode.PASS,
         Verdict.FAIL: ExitCode.BUDGET_BROKEN,
         Verdict.INVALID: ExitCode.INVALID,
-        Verdict.INCONCLUSIVE: ExitCode.PASS if forgiven and complete else ExitCode.INCONCLUSIVE,
+        Verdict.INCONCLUSIVE: ExitCode.PASS if forgiven else ExitCode.INCONCLUSIVE,
     }[verdict]

@@ -7,7 +7,8 @@
     statistic = "p50" | "p90" | "p95" | "p99" | "p99.9" | "p99.99" | "max"
                                              quantile metrics, required
     operator  = "<=" | "<" | ">=" | ">" | "=="           (a ratio takes no "==")
-    unit      = "ns" | "us" | "ms" | "s"     quantile metrics and spans, required
+    unit      = "ns" | "us" | "µs" | "ms" | "s" | "m" | "h"
+                                             quantile metrics and spans, required
               | "B" | "KB" | "MB"            bytes, required
               | nothing                      counts, which are whole, and ratios
 
@@ -32,6 +33,8 @@ from scenarios.units import BYTE_UNITS, TIME_UNITS, split_quantity
 Operator = Literal["<=", "<", ">=", ">", "=="]
 
 STATISTICS: Final = ("p50", "p90", "p95", "p99", "p99.9", "p99.99", "max")
+LONGEST: Final = 120
+"""Characters of a budget."""
 OPERATORS: Final = ("<=", ">=", "==", "<", ">")
 _EXAMPLES: Final = {"quantiles": "10 ms", "span": "20 us", "bytes": "40 KB", "ratio": "1.5"}
 
@@ -97,11 +100,13 @@ def parse_budget(text: str, line: int, path: str = "") -> Budget:
     try:
         return _parse(text, line, path)
     except ValueError as error:
-        problem = Problem(line, f'budget "{text}": {error}')
+        problem = Problem(line, f'budget "{text[:LONGEST]}": {error}')
         raise ScenarioError(path or "budget", [problem]) from None
 
 
 def _parse(text: str, line: int, path: str) -> Budget:
+    if len(text) > LONGEST:
+        raise ValueError(f"has {len(text):,} characters; a budget has at most {LONGEST}")
     match = _BUDGET.fullmatch(text)
     if match is None:
         raise ValueError('write metric, operator, number and unit, such as "push.p99 <= 10 ms"')

@@ -1,4 +1,4 @@
-"""The line of each key in a TOML text.
+"""The line of each key in a TOML text, and the place of its value.
 
 The standard library's reader gives values without lines. This walks a text that the reader has
 accepted, so it can trust the syntax and only has to skip strings and comments correctly.
@@ -11,6 +11,7 @@ from typing import Final
 
 KeyPath = tuple[str | int, ...]
 
+_DEEPEST: Final = 32
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 _SCALAR: Final = re.compile(r"[^,\]\}\n#]+")
 _STRINGS: Final = (
@@ -27,8 +28,18 @@ def locate_keys(text: str) -> dict[KeyPath, int]:
     """Return the line (from 1) of each table, key and array element of a valid TOML text.
 
     Paths are as in the parsed document: ``("publish", 0, "rate")``, ``("budgets", 3)``.
+
+    Raises:
+        RecursionError: the text is nested too deeply.
     """
     return _Walker(text).walk()
+
+
+def locate_value(text: str, path: KeyPath) -> tuple[int, int] | None:
+    """Return where a key's value begins and ends in a valid TOML text; None without the key."""
+    walker = _Walker(text)
+    walker.walk()
+    return walker.values.get(path)
 
 
 class _Walker:
@@ -37,6 +48,7 @@ class _Walker:
         self.at = 0
         self.lines: dict[KeyPath, int] = {}
         self.counts: dict[KeyPath, int] = {}
+        self.values: dict[KeyPath, tuple[int, int]] = {}
 
     def walk(self) -> dict[KeyPath, int]:
         table: KeyPath = ()
@@ -75,7 +87,9 @@ class _Walker:
             path = (*path, key)
             self._mark(path, start)
         self._take("=")
+        begin = self._skip(_BLANK)
         self._value(path)
+        self.values[path] = begin, self.at
 
     def _dotted(self) -> list[str]:
         keys = []
@@ -86,6 +100,8 @@ class _Walker:
             self._skip(_BLANK)
             if not self._take("."):
                 return keys
+            if len(keys) >= _DEEPEST:
+                raise RecursionError("a key has too many parts")
 
     def _value(self, path: KeyPath) -> None:
         self._skip(_BLANK)

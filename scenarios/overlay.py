@@ -7,16 +7,15 @@ a copy of the scenario.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from scenarios.budgets import Budget, parse_budget
-from scenarios.locate import locate_keys
 from scenarios.model import Scenario
-from scenarios.problems import Problem, ScenarioError, suggest
+from scenarios.problems import Problem, ScenarioError, shown, suggest
 from scenarios.producers import missing_producer
+from scenarios.text import parse_toml, read_text
 
 _RIGHT = 'write at least one, such as budgets = ["push.p99 <= 10 ms"]'
 
@@ -33,16 +32,12 @@ def read_overlay(path: Path, name: str = "") -> tuple[Budget, ...]:
     """
     called = name or str(path)
     try:
-        text = path.read_text(encoding="utf-8")
-        content = tomllib.loads(text)
-    except OSError as error:
-        words = f"cannot be read: {error.strerror}; name a TOML file with budgets = [...]"
-        raise ScenarioError(called, [Problem(1, words)]) from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ScenarioError(called, [Problem(1, f"is not valid TOML: {error}")]) from None
-    lines = locate_keys(text)
+        text = read_text(path, "a TOML file with budgets = [...]")
+    except ScenarioError as error:
+        raise ScenarioError(called, error.problems) from None
+    content, lines = parse_toml(text, called)
     problems = [
-        Problem(lines.get((key,), 1), f"unknown key {key}; {suggest(key, ['budgets'])}")
+        Problem(lines.get((key,), 1), f"unknown key {key[:80]}; {suggest(key, ['budgets'])}")
         for key in content
         if key != "budgets"
     ]
@@ -54,7 +49,7 @@ def read_overlay(path: Path, name: str = "") -> tuple[Budget, ...]:
     for index, words in enumerate(texts):
         line = lines.get(("budgets", index), 1)
         if not isinstance(words, str):
-            problems.append(Problem(line, f"budget {words!r} is not a text; {_RIGHT}"))
+            problems.append(Problem(line, f"budget {shown(words)} is not a text; {_RIGHT}"))
             continue
         try:
             found.append(parse_budget(words, line, called))

@@ -9,6 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from reprlib import Repr
+from typing import Final
+
+_SHORT: Final = Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
+_SHORT.maxlong = 40
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -17,6 +23,11 @@ class Problem:
 
     line: int
     message: str
+
+
+def shown(value: object) -> str:
+    """Return a value for a message, in one short line however long or nested it is."""
+    return _SHORT.repr(value)
 
 
 class ScenarioError(ValueError):
@@ -31,5 +42,5 @@ class ScenarioError(ValueError):
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return a hint from an unknown name to the nearest known one, or to all known names."""
     names = list(known)
-    near = get_close_matches(name, names, n=1, cutoff=0.6)
+    near = get_close_matches(name[:80], names, n=1, cutoff=0.6)
     return f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}"

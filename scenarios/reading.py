@@ -7,13 +7,15 @@ from types import MappingProxyType
 from typing import cast
 
 from scenarios.locate import KeyPath
-from scenarios.problems import Problem, suggest
+from scenarios.problems import Problem, shown, suggest
 from scenarios.units import (
     BYTE_UNITS,
     NANOSECONDS_PER_SECOND,
     parse_duration_ns,
     split_quantity,
 )
+
+_LONGEST_KEY = 120
 
 
 class Source:
@@ -53,7 +55,7 @@ class Table:
                 self.report(key, f"{self._named(key)} is no longer read; {removed[key]}")
             elif key not in self._known:
                 hint = suggest(key, self._known)
-                self.report(key, f"unknown key {self._named(key)}; {hint}")
+                self.report(key, f"unknown key {self._named(key)[:_LONGEST_KEY]}; {hint}")
 
     def report(self, key: str, message: str) -> None:
         """Add a problem at a key of this table."""
@@ -76,7 +78,7 @@ class Table:
         if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
             return value
         if value is not None:
-            self.report(key, f"{self._named(key)} = {value!r}; {right}")
+            self.report(key, f"{self._named(key)} = {shown(value)}; {right}")
         return low if default is None else default
 
     def boolean(self, key: str, *, default: bool) -> bool:
@@ -85,7 +87,7 @@ class Table:
         if isinstance(value, bool):
             return value
         if value is not None:
-            self.report(key, f"{self._named(key)} = {value!r}; write true or false")
+            self.report(key, f"{self._named(key)} = {shown(value)}; write true or false")
         return default
 
     def number(
@@ -106,7 +108,7 @@ class Table:
             return low if default is None else default
         if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
             return float(value)
-        self.report(key, f"{self._named(key)} = {value!r}; {right}")
+        self.report(key, f"{self._named(key)} = {shown(value)}; {right}")
         return low
 
     def duration_s(
@@ -131,7 +133,7 @@ class Table:
             found_s = -1.0
         if isinstance(value, str) and low_s <= found_s <= high_s:
             return found_s
-        self.report(key, f"{self._named(key)} = {value!r}; {right}")
+        self.report(key, f"{self._named(key)} = {shown(value)}; {right}")
         return low_s
 
     def size_bytes(
@@ -154,7 +156,7 @@ class Table:
         size = found[0] * BYTE_UNITS[found[1]] if found and found[1] in BYTE_UNITS else -1.0
         if low <= size <= high and size == int(size):
             return int(size)
-        self.report(key, f"{self._named(key)} = {value!r}; {right}")
+        self.report(key, f"{self._named(key)} = {shown(value)}; {right}")
         return None
 
     def text(self, key: str, allowed: Sequence[str], default: str | None = None) -> str:
@@ -170,7 +172,7 @@ class Table:
         if value is None:
             return allowed[0] if default is None else default
         if value not in allowed:
-            self.report(key, f"{self._named(key)} = {value!r}; {suggest(str(value), allowed)}")
+            self.report(key, f"{self._named(key)} = {shown(value)}; {suggest(str(value), allowed)}")
             return allowed[0]
         return cast(str, value)
 
@@ -181,14 +183,14 @@ class Table:
             return tuple(allowed)
         right = f"write a list of {', '.join(allowed)}"
         if not isinstance(value, list) or not value:
-            self.report(key, f"{self._named(key)} = {value!r}; {right}")
+            self.report(key, f"{self._named(key)} = {shown(value)}; {right}")
             return tuple(allowed)
         for item in value:
             if item not in allowed:
                 words = suggest(str(item), allowed)
-                self.report(key, f"{self._named(key)} names {item!r}; {words}")
+                self.report(key, f"{self._named(key)} names {shown(item)}; {words}")
             elif value.count(item) > 1:
-                self.report(key, f"{self._named(key)} names {item!r} twice; {right}")
+                self.report(key, f"{self._named(key)} names {shown(item)} twice; {right}")
         return tuple(cast(list[str], value))
 
     def take(self, key: str, right: str) -> object:

@@ -7,7 +7,6 @@ file.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, cast
@@ -20,7 +19,7 @@ from scenarios.coherence import check_coherence
 from scenarios.commands import read_command
 from scenarios.groups import GROUPS, MAX_USERS, DeadPeerKind, read_users
 from scenarios.health_table import read_health
-from scenarios.locate import locate_keys
+from scenarios.locate import locate_value
 from scenarios.model import (
     DEEDS,
     GATEWAY_DEEDS,
@@ -38,8 +37,9 @@ from scenarios.model import (
     Publish,
     Scenario,
 )
-from scenarios.problems import Problem, ScenarioError
+from scenarios.problems import Problem, ScenarioError, shown
 from scenarios.reading import Source, Table
+from scenarios.text import parse_toml, read_text
 
 __all__ = [
     "DEEDS",
@@ -77,8 +77,6 @@ MAX_PAYLOAD_BYTES: Final = 64_512  # the publish route takes items of 64 KiB; 1 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _SETTING: Final = re.compile(r"GATEWAY_[A-Z0-9_]+")
 _SECRETS: Final = ("_SECRET", "_PASSWORD", "_KEY", "_TOKEN")
-_STEADY: Final = re.compile(r"""(?P<key>\bsteady"?\s*=\s*)(?:"[^"]*"|'[^']*')""")
-_SYNTAX_LINE: Final = re.compile(r"\s*\(at (?:line (?P<line>\d+), column \d+|end of document)\)")
 
 
 def read_scenario(path: Path) -> Scenario:
@@ -87,14 +85,7 @@ def read_scenario(path: Path) -> Scenario:
     Raises:
         ScenarioError: the file cannot be read or is not valid; it lists every problem.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        words = f"cannot be read: {error.strerror}; name a scenario file such as smoke.toml"
-        raise ScenarioError(str(path), [Problem(1, words)]) from None
-    except UnicodeDecodeError:
-        raise ScenarioError(str(path), [Problem(1, "is not UTF-8 text")]) from None
-    return parse_scenario(text, path=str(path))
+    return parse_scenario(read_text(path, "a scenario file such as smoke.toml"), path=str(path))
 
 
 def parse_scenario(text: str, *, path: str) -> Scenario:
@@ -103,11 +94,8 @@ def parse_scenario(text: str, *, path: str) -> Scenario:
     Raises:
         ScenarioError: the text is not valid; it lists every problem.
     """
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ScenarioError(path, [_syntax_problem(str(error), text)]) from None
-    source = Source(locate_keys(text))
+    content, lines = parse_toml(text, path)
+    source = Source(lines)
     scenario = read_tables(Table(source, (), content), text)
     if not source.problems:
         check_coherence(scenario, source)
@@ -127,17 +115,13 @@ def lengthen(scenario: Scenario, steady_s: float, *, path: str) -> Scenario:
     Raises:
         ScenarioError: the length contradicts the rest, such as a later stage.
     """
-    lines = scenario.source.splitlines(keepends=True)
-    at = locate_keys(scenario.source)[("phases", "steady")] - 1
-    lines[at] = _STEADY.sub(rf'\g<key>"{steady_s:g} s"', lines[at], count=1)
-    return parse_scenario("".join(lines), path=path)
-
-
-def _syntax_problem(message: str, text: str) -> Problem:
-    match = _SYNTAX_LINE.search(message)
-    last = text.count("\n") + 1
-    line = int(match["line"]) if match and match["line"] else last
-    return Problem(line, f"is not valid TOML: {_SYNTAX_LINE.sub('', message)}")
+    text = scenario.source
+    place = locate_value(text, ("phases", "steady"))
+    if place is None:
+        words = "phases.steady cannot be replaced as it is written; write steady in [phases]"
+        raise ScenarioError(path, [Problem(1, words)])
+    words = f"{steady_s:.9f}".rstrip("0").rstrip(".")
+    return parse_scenario(f'{text[: place[0]]}"{words} s"{text[place[1] :]}', path=path)
 
 
 def read_tables(top: Table, text: str) -> Scenario:
@@ -179,7 +163,7 @@ def _name(top: Table) -> str:
     if isinstance(value, str) and _NAME.fullmatch(value):
         return value
     if value is not None:
-        top.report("name", f"name = {value!r}; {right}")
+        top.report("name", f"name = {shown(value)}; {right}")
     return ""
 
 
@@ -195,7 +179,7 @@ def _budgets(top: Table) -> tuple[Budget, ...]:
     for index, text in enumerate(value):
         path = ("budgets", index)
         if not isinstance(text, str):
-            top.source.report(path, f"budget {text!r} is not a text; {right}")
+            top.source.report(path, f"budget {shown(text)} is not a text; {right}")
             continue
         try:
             found.append(parse_budget(text, top.source.line(path)))
@@ -234,7 +218,9 @@ def _gateway(top: Table) -> Mapping[str, str]:
     settings: dict[str, str] = {}
     for key, value in table.content.items():
         if not _SETTING.fullmatch(key):
-            table.report(key, f"{key} is not a gateway setting; their names start with GATEWAY_")
+            table.report(
+                key, f"{key[:80]} is not a gateway setting; their names start with GATEWAY_"
+            )
         elif key.endswith(_SECRETS):
             table.report(
                 key, f"{key} is a secret, which a scenario must not hold; a run makes its own"

@@ -2,29 +2,44 @@
 
 quantity = number [ " " ] unit
 number   = digits [ "." digits ], with "_" or "," between thousands
-unit     = "ns" | "us" | "ms" | "s"  (time)  |  "B" | "KB" | "MB"  (bytes; 1 KB = 1,024 B)
+unit     = "ns" | "us" | "µs" | "ms" | "s" | "m" | "h"  (time)
+         | "B" | "KB" | "MB"                            (bytes; 1 KB = 1,024 B)
 """
 
 from __future__ import annotations
 
 import re
+from math import isfinite
 from typing import Final
 
-TIME_UNITS: Final = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+TIME_UNITS: Final = {
+    "ns": 1,
+    "us": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+}
 BYTE_UNITS: Final = {"B": 1, "KB": 1_024, "MB": 1_048_576}
 NANOSECONDS_PER_SECOND: Final = 1_000_000_000
 
 _QUANTITY: Final = re.compile(
-    r"(?P<number>[0-9]+(?:[_,][0-9]{3})*(?:\.[0-9]+)?)\s*(?P<unit>[A-Za-zµ%]*)", re.ASCII
+    r"(?P<number>[0-9]+(?:[_,][0-9]{3})*(?:\.[0-9]+)?)\s*(?P<unit>[A-Za-z%\u00b5\u03bc]*)", re.ASCII
 )
+# The micro sign and the Greek letter mu look the same.
+_MICRO: Final = str.maketrans({"\u00b5": "u", "\u03bc": "u"})
 
 
 def split_quantity(text: str) -> tuple[float, str] | None:
-    """Return the number and the unit (may be empty) of a text; None when it is neither."""
+    """Return the number and the unit (may be empty) of a text; None when it is neither.
+
+    A number too large for a float is none. ``µs`` is returned as ``us``.
+    """
     match = _QUANTITY.fullmatch(text.strip())
     if match is None:
         return None
-    return float(match["number"].replace("_", "").replace(",", "")), match["unit"]
+    number = float(match["number"].replace("_", "").replace(",", ""))
+    return (number, match["unit"].translate(_MICRO)) if isfinite(number) else None
 
 
 def parse_duration_ns(text: str) -> int:

@@ -23,13 +23,14 @@ ALLOWED_SIBLINGS = {
     "gateway": (),
     "scenarios": (),
     "loadtests": ("gateway.contract", "scenarios"),
-    "reports": ("scenarios", "loadtests.results"),
+    "reports": ("scenarios", "loadtests.results", "loadtests.ending", "loadtests.outputs"),
 }
 # The laboratory's layers, bottom to top: a room imports rooms of lower layers only, and itself.
 # `reading` stands below `connection`, which hands each read to it and must not ask twice.
 LAYERS = (
     ("loadtests.__init__", "loadtests.results", "loadtests.errors", "loadtests.tokens"),
-    ("loadtests.endpoints",),
+    ("loadtests.ending", "loadtests.endpoints"),
+    ("loadtests.outputs",),
     ("loadtests.plan",),
     ("loadtests.record",),
     ("loadtests.oracles",),

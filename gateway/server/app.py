@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import secrets
 import socket
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, Final
 
 from aiohttp import web
@@ -16,10 +16,10 @@ from gateway import strict_json
 from gateway.auth import Authenticator
 from gateway.contract import (
     CLOSE_TIMEOUT_SECONDS,
+    MAX_CONNECTS,
     MAX_PAYLOAD_BYTES,
     MAX_PUBLISH_BYTES,
     LimitName,
-    ServerEvent,
 )
 from gateway.expiry import ExpiryWheel
 from gateway.limits.address_admission import AddressAdmission
@@ -31,6 +31,7 @@ from gateway.server.broadcast import Broadcaster
 from gateway.server.clock import Clock, SystemClock
 from gateway.server.connections import Connections
 from gateway.server.context import Context
+from gateway.server.faults import FaultLog
 from gateway.server.flows import FLOWS
 from gateway.server.front_door import FrontDoor
 from gateway.server.garbage import GarbageCollection
@@ -43,11 +44,17 @@ from gateway.session import Sessions
 from gateway.settings import Settings
 from gateway.streams import Streams
 from gateway.subscriptions import Subscriptions
-from gateway.transport import AsyncServer, Door, bound_accepted, runner_behind_door
+from gateway.transport import (
+    AsyncServer,
+    Door,
+    RequestEnviron,
+    bound_accepted,
+    runner_behind_door,
+)
 
 _BACKLOG: Final = 4_096
-_RECONNECT_AFTER_MS: Final = (1_000, 5_000)  # jitter: clients must not reconnect all at once
 _NOTICES_PER_TURN: Final = 100
+_CLIENT_JSON: Final = SimpleNamespace(loads=strict_json.read, dumps=strict_json.dumps)
 _PACE_S: Final = 0.1  # between two closes of a drain
 _PACED_SHARE: Final = 0.4  # share of the shutdown time for all closes together
 
@@ -71,7 +78,10 @@ class Gateway:
         self._authenticator = Authenticator(settings)
         metrics = GatewayMetrics()
         addresses = AddressAdmission(settings)
-        self._door = FrontDoor(settings, addresses, self.clock, metrics, lambda: self.is_ready)
+        self._faults = FaultLog(self.clock)
+        self._door = FrontDoor(
+            settings, addresses, self.clock, metrics, self._faults, lambda: self.is_ready
+        )
         self.transport = self._make_transport(metrics)
         self.context = self._make_context(metrics, addresses)
         self.connections = Connections(self.context, self._authenticator, self._door.address_of)
@@ -117,12 +127,13 @@ class Gateway:
             streams=streams,
             expiries=ExpiryWheel(self.clock.unix_s()),
             limits=enforced_limits(settings, quotas),
+            faults=self._faults,
         )
 
     def _make_transport(self, metrics: GatewayMetrics) -> AsyncServer:
         settings = self.settings
         transport = AsyncServer(
-            json=strict_json,
+            json=_CLIENT_JSON,
             flows=FLOWS,
             on_event=self._on_event,
             on_welcome=self._on_welcome,
@@ -134,6 +145,7 @@ class Gateway:
             ping_timeout=settings.ping_timeout_ms / 1_000,
             max_http_buffer_size=MAX_PAYLOAD_BYTES,
             connect_timeout=settings.connect_timeout_seconds,
+            max_connects=MAX_CONNECTS,
             head_timeout=settings.head_timeout_seconds,
             max_send_bytes=settings.max_send_bytes,
             max_send_age=settings.max_send_seconds,
@@ -162,10 +174,11 @@ class Gateway:
     def _on_welcome(self, sid: str) -> None:
         self.connections.welcome(sid)
 
-    def _on_breach(self, sid: str | None, what: str) -> None:
+    def _on_breach(self, environ: RequestEnviron, sid: str | None, what: str) -> None:
+        self._faults.note(
+            "protocol breach", client=sid, address=self._door.address_of(environ), what=what
+        )
         session = None if sid is None else self.context.sessions.get(sid)
-        address = None if session is None else session.address
-        log.warning("protocol breach", client=sid, address=address, what=what)
         if session is not None:
             session.closing_reason = "protocol breach"
 
@@ -209,18 +222,11 @@ class Gateway:
     async def stop(self) -> None:
         """Refuse new clients, tell the others, close every transport, and stop listening."""
         self.is_ready = False
+        self.context.is_draining = True
         await self._ticks.stop()
         sessions = list(self.context.sessions)
         for position, session in enumerate(sessions, start=1):
-            session.closing_reason = "draining"
-            self.transport.reply(
-                session.sid,
-                ServerEvent.SERVER_DRAINING,
-                {
-                    "reconnectAfter": random.randint(*_RECONNECT_AFTER_MS),  # noqa: S311 - jitter
-                    "timestamp": self.context.broadcaster.timestamp(),
-                },
-            )
+            self.connections.tell_draining(session)
             if not position % _NOTICES_PER_TURN:
                 await asyncio.sleep(0)
         await self._close_in_turn([session.sid for session in sessions])

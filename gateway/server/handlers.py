@@ -154,28 +154,31 @@ class Handlers:
         payload = error.payload(context.broadcaster.timestamp())
         if refusal.first_of_breach:
             context.transport.reply(session.sid, ServerEvent.ERROR, payload)
-            log.info(
+            context.faults.note(
                 "rate limit exceeded",
+                level="info",
                 client=session.sid,
                 address=session.address,
                 limit=refusal.limit,
             )
         if refusal.close:
-            self._connections.close(session.sid, None, reason="too many refused events")
+            # In the next turn: what has been read is answered before.
+            asyncio.get_running_loop().call_soon(
+                partial(self._connections.drop, session.sid, reason="too many refused events")
+            )
         return {"error": payload}
 
     def _answer_error(self, session: Session, error: WireError) -> dict[str, Any]:
         payload = error.payload(self._context.broadcaster.timestamp())
         self._context.transport.reply(session.sid, ServerEvent.ERROR, payload)
-        log.info(
+        self._context.faults.note(
             "event refused",
+            level="info",
             client=session.sid,
             address=session.address,
             code=error.code,
             reason=error.message,
         )
-        if error.closes:
-            self._connections.close(session.sid, None, reason=error.code)
         return {"error": payload}
 
     def _subscribe(self, session: Session, payload: object) -> _Reply:
@@ -245,8 +248,9 @@ class Handlers:
         request = parse_chat(payload)
         error = provider_not_found(request.provider)
         broadcaster = self._context.broadcaster
-        log.info(
+        self._context.faults.note(
             "stream refused",
+            level="info",
             client=session.sid,
             address=session.address,
             code=error.code,

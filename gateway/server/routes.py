@@ -36,6 +36,7 @@ _PAGE: Final = 100
 _LARGEST_PAGE: Final = 1_000
 _BODY_S: Final = 10.0
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
+_RETRY_WHILE_DRAINING_S: Final = 5
 _METRICS_CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -141,6 +142,14 @@ class Routes:
         refusal = self._refuse_without(request, Scope.PUBLISH)
         if refusal is not None:
             return refusal
+        if not self._is_ready():
+            return _rejected(
+                503,
+                "The gateway is draining",
+                ErrorCode.SERVER_DRAINING,
+                headers={"Retry-After": str(_RETRY_WHILE_DRAINING_S)},
+                retry_after_s=_RETRY_WHILE_DRAINING_S,
+            )
         try:
             body = await read_body(request, MAX_PUBLISH_BYTES, _BODY_S)
         except BadRequest as error:
@@ -210,9 +219,17 @@ def _error(status: int, message: str, code: str) -> web.Response:
 
 
 def _rejected(
-    status: int, message: str, code: str, *, headers: dict[str, str] | None = None
+    status: int,
+    message: str,
+    code: str,
+    *,
+    headers: dict[str, str] | None = None,
+    retry_after_s: int | None = None,
 ) -> web.Response:
-    return _json(_errors(message, code), status=status, headers=headers)
+    answer = _errors(message, code)
+    if retry_after_s is not None:
+        answer["retryAfter"] = 1_000 * retry_after_s
+    return _json(answer, status=status, headers=headers)
 
 
 def _errors(message: str, code: str) -> dict[str, Any]:

@@ -47,6 +47,10 @@ class RequestEnviron(MutableMapping[str, Any]):
         self.head = RequestHead(f"{head.method} {path}{query} HTTP/1.1\r\n\r\n".encode())
         self._peer = address
 
+    def added(self, key: str) -> Any:
+        """Return what an application set under a key, ``None`` if nothing."""
+        return None if self._added is None else self._added.get(key)
+
     def _parse(self) -> dict[str, Any]:
         head = self.head
         names: dict[str, Any] = {

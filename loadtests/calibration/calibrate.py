@@ -17,6 +17,7 @@ from loadtests.calibration.losses import try_drops, try_slow_readers
 from loadtests.calibration.pace import FULL, QUICK, Pace
 from loadtests.calibration.rig import Rig, RigFailed
 from loadtests.calibration.rows import CalibrationRow
+from loadtests.outputs import write_output
 from loadtests.record.manifest import describe_commit, describe_host
 from loadtests.results import ExitCode
 
@@ -59,7 +60,7 @@ def calibrate(
     correct = sum(row.ok for row in rows)
     console.print(f"{correct} of {len(rows)} rows true, {took_s:.0f} s; runs are in {directory}")
     if document is not None:
-        document.write_text(markdown(rows, _facts(unix_s, took_s, quick)), encoding="utf-8")
+        write_output(document, markdown(rows, _facts(unix_s, took_s, quick)))
     return ExitCode.PASS if rows and correct == len(rows) else ExitCode.BUDGET_BROKEN
 
 

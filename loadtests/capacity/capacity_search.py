@@ -173,7 +173,7 @@ class CapacitySearch:
             self._say(f"every trial: {self.folder}")
             return
         shutil.copyfile(self.folder / CAPACITY, kept[-1] / CAPACITY)
-        judge_run(kept[-1], self._environment, self._say)
+        judge_run(kept[-1], self._environment)
         self._say(f"report: {kept[-1] / REPORT}\nevery trial: {self.folder}")
 
     def _say(self, words: str) -> None:

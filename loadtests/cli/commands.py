@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from functools import wraps
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Final
@@ -17,6 +19,9 @@ from gateway.contract import LEAST_SECRET_BYTES, USER_ID_PATTERN
 from loadtests.cli.judging import compare, gate, notebook, report
 from loadtests.cli.options import refuse
 from loadtests.cli.running import calibrate, run
+from loadtests.ending import guard_streams, print_result, run_command
+from loadtests.outputs import OutputRefused
+from loadtests.results import ExitCode
 
 _LONGEST_TOKEN_S: Final = 24 * 3_600
 
@@ -33,7 +38,26 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line; the console entry point."""
+    guard_streams()
     app(prog_name="tidegate")
+
+
+def _ending(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command that ends as ``loadtests.ending`` says, whatever it raises."""
+
+    def end(**options: object) -> int:
+        try:
+            command(**options)
+        except typer.Exit as asked:
+            return asked.exit_code
+        return ExitCode.PASS
+
+    @wraps(command)
+    def ended(**options: object) -> None:
+        name = f"tidegate {command.__name__}"
+        raise typer.Exit(run_command(name, lambda: end(**options), OutputRefused))
+
+    return ended
 
 
 def _show_version(wanted: bool) -> None:
@@ -54,7 +78,6 @@ def _begin(
     pass
 
 
-@app.command()
 def serve() -> None:
     """Start the gateway. Environment variables configure it."""
     from loadtests.supervision.children import child_environment
@@ -64,11 +87,6 @@ def serve() -> None:
     )
 
 
-for command in (run, calibrate, report, notebook, gate, compare):
-    app.command()(command)
-
-
-@app.command()
 def scenarios() -> None:
     """List the scenarios and the question each one answers."""
     import scenarios as package
@@ -80,10 +98,9 @@ def scenarios() -> None:
         except ScenarioError as error:
             typer.echo(str(error), err=True)
         else:
-            typer.echo(f"{found.name:<16} {found.question}\n{'':<16} {_short(path)}")
+            print_result(f"{found.name:<16} {found.question}\n{'':<16} {_short(path)}\n")
 
 
-@app.command()
 def token(
     user: Annotated[str, typer.Option("--user", help="The user id; becomes the claim sub.")],
     scope: Annotated[
@@ -103,7 +120,11 @@ def token(
         refuse(f"JWT_SECRET has fewer than {LEAST_SECRET_BYTES} bytes; no gateway accepts it")
     if not USER_ID_PATTERN.fullmatch(user):
         refuse(f"{user!r} is no user id: use 1 to 128 of A-Z a-z 0-9 . _ @ | + = -")
-    typer.echo(mint(secret, user, lifetime_s=lifetime_s, scopes=scope or ()))
+    print_result(f"{mint(secret, user, lifetime_s=lifetime_s, scopes=scope or ())}\n")
+
+
+for each in (serve, run, calibrate, report, notebook, gate, compare, scenarios, token):
+    app.command()(_ending(each))
 
 
 def _short(path: Path) -> str:

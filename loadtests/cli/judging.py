@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from subprocess import TimeoutExpired
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 
 _FIRST_PAIRS: Final = 6
 _MOST_PAIRS: Final = 100
+PAGES: Final = "notebooks"
+"""The folder of a run directory that holds its notebook pages by default."""
 
 
 def report(
@@ -39,12 +40,11 @@ def report(
     from loadtests.supervision.judging import judge_run
 
     directory = find(name, runs)
-    code = judge_run(
-        directory, child_environment(os.environ), lambda words: typer.echo(words, err=True)
-    )
-    if code is None:
-        raise typer.Exit(ExitCode.INVALID)
-    typer.echo(f"report: {directory / 'report.html'}", err=True)
+    if not os.access(directory, os.W_OK):
+        refuse(f"{directory} is not writable; tidegate gate judges a run without writing into it")
+    code = judge_run(directory, child_environment(os.environ))
+    if code not in (ExitCode.USAGE, ExitCode.INTERRUPTED):
+        typer.echo(f"report: {directory / 'report.html'}", err=True)
     raise typer.Exit(code)
 
 
@@ -62,18 +62,22 @@ def notebook(
 ) -> None:
     """Run a notebook on a run and write one offline page. Exit codes: 0 2."""
     need("notebook")
+    from loadtests.record.finisher import is_finished
     from loadtests.supervision.children import child_environment
-    from loadtests.supervision.judging import make_page
+    from loadtests.supervision.judging import PAGE_S, finish_tables, start_module
 
-    directory = find(run, runs)
-    other = None if base is None else find(base, runs)
-    try:
-        page = make_page(name, directory, child_environment(os.environ), base=other, out=out)
-    except TimeoutExpired as error:
-        refuse(f"tidegate notebook: {name} did not end within {error.timeout:g} s")
-    if page is None:
-        raise typer.Exit(ExitCode.USAGE)
-    typer.echo(f"page: {page}", err=True)
+    directory, environment = find(run, runs), child_environment(os.environ)
+    others = [] if base is None else [find(base, runs)]
+    page = out or directory / PAGES / f"{name}.html"
+    for one in (directory, *others):
+        if not is_finished(one) and (code := finish_tables(one, environment)):
+            raise typer.Exit(code)
+    arguments = [name, str(directory), "--out", str(page)]
+    arguments += [word for one in others for word in ("--base", str(one))]
+    code = start_module("reports.notebook", arguments, environment, timeout_s=PAGE_S)
+    if code == ExitCode.PASS:
+        typer.echo(f"page: {page}", err=True)
+    raise typer.Exit(code)
 
 
 def gate(
@@ -87,7 +91,7 @@ def gate(
     """Judge stored runs without changing them. The exit code is that of the worst run."""
     need("gate")
     from loadtests.supervision.children import child_environment
-    from loadtests.supervision.judging import JUDGE_S, start_module
+    from loadtests.supervision.judging import start_module
 
     options = {
         "--budgets": budgets,
@@ -97,12 +101,7 @@ def gate(
     }
     arguments = [str(find(name, runs)) for name in names]
     arguments += [word for name, value in options.items() if value for word in (name, str(value))]
-    try:
-        code = start_module("reports.gate", arguments, child_environment(os.environ))
-    except TimeoutExpired:
-        typer.echo(f"the runs were not judged within {JUDGE_S:g} s", err=True)
-        code = ExitCode.INVALID
-    raise typer.Exit(code)
+    raise typer.Exit(start_module("reports.gate", arguments, child_environment(os.environ)))
 
 
 def compare(
@@ -155,12 +154,8 @@ def compare(
     outputs = Outputs(junit=junit, summary=summary, json=json)
     if pairs is not None:
         raise typer.Exit(_contest(sides, pairs, scenario, budgets, outputs, runs))
-    try:
-        named = [[_run_or_folder(name, runs) for name in side] for side in sides]
-        code = compare_runs(named[0], named[1], budgets, outputs, os.environ)
-    except TimeoutExpired as error:
-        refuse(f"the runs were not compared within {error.timeout:g} s")
-    raise typer.Exit(code)
+    named = [[_run_or_folder(name, runs) for name in side] for side in sides]
+    raise typer.Exit(compare_runs(named[0], named[1], budgets, outputs, os.environ))
 
 
 def _contest(
@@ -174,6 +169,7 @@ def _contest(
     from rich.console import Console
 
     from loadtests.comparing.pair_runs import Contest, run_contest
+    from loadtests.outputs import OutputRefused, check_outputs
     from loadtests.supervision.gateway_command import NoGateway, parse_gateway
     from loadtests.supervision.request import RunRefused
 
@@ -190,8 +186,9 @@ def _contest(
             budgets=budgets,
             outputs=outputs,
         )
+        check_outputs(outputs.named())
         return run_contest(contest, os.environ, Console(stderr=True))
-    except (NoGateway, RunRefused) as error:
+    except (NoGateway, OutputRefused, RunRefused) as error:
         refuse(str(error))
 
 

@@ -65,6 +65,7 @@ def run(
     from rich.console import Console
 
     from loadtests.capacity.capacity_search import search_capacity
+    from loadtests.outputs import check_folder
     from loadtests.supervision.request import RunRefused, RunRequest
     from loadtests.supervision.supervisor import run_supervised
 
@@ -84,6 +85,9 @@ def run(
     )
     try:
         wanted = request.read()
+        check_folder("--runs", runs)
+        if users is not None and wanted.stages:
+            typer.echo(f"-u {users} sets the number of users: [[stages]] are left out", err=True)
         console = Console(stderr=True)
         if wanted.capacity is None:
             code = run_supervised(request, os.environ, console)
@@ -111,10 +115,13 @@ def calibrate(
     from rich.console import Console
 
     from loadtests.calibration.calibrate import TRIALS, calibrate, new_directory
+    from loadtests.outputs import check_folder, check_outputs
 
     unknown = [name for name in only or () if name not in TRIALS]
     if unknown:
         refuse(f"--only: unknown trial {', '.join(unknown)}; choose from {', '.join(TRIALS)}")
+    check_outputs({"--docs": docs})
+    check_folder("--runs", runs)
     try:
         code = calibrate(
             new_directory(runs),

@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from subprocess import TimeoutExpired
 from typing import Final, Literal
 
 from rich.console import Console
 
+from loadtests.outputs import write_output
 from loadtests.record.manifest import read_json, write_json
 from loadtests.results import COMPARISON, JUNIT, MANIFEST, SUMMARY, ExitCode
 from loadtests.supervision.children import child_environment
 from loadtests.supervision.gateway_command import GatewayCommand
-from loadtests.supervision.judging import JUDGE_S, start_module
+from loadtests.supervision.judging import start_module
 from loadtests.supervision.request import RunRefused, RunRequest
 from loadtests.supervision.supervisor import run_supervised
 from scenarios.foresight import foresee
@@ -41,10 +41,13 @@ class Outputs:
     summary: Path | None = None
     json: Path | None = None
 
+    def named(self) -> dict[str, Path | None]:
+        """Return each file by its option, which ``python -m reports.compare`` has too."""
+        return {"--junit": self.junit, "--summary": self.summary, "--json": self.json}
+
     def arguments(self) -> list[str]:
         """Return the files as arguments of ``python -m reports.compare``."""
-        named = {"--junit": self.junit, "--summary": self.summary, "--json": self.json}
-        return [word for name, path in named.items() if path for word in (name, str(path))]
+        return [word for name, path in self.named().items() if path for word in (name, str(path))]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,16 +86,13 @@ def compare_runs(
         budgets: a file that overrides the scenario's budgets.
         outputs: files to write.
         environment: this process's environment.
-
-    Raises:
-        subprocess.TimeoutExpired: it did not end within ``judging.JUDGE_S``.
     """
     arguments = [
         *("--base", *(str(path) for path in base), "--head", *(str(path) for path in head)),
         *(("--budgets", str(budgets)) if budgets else ()),
         *outputs.arguments(),
     ]
-    return start_module("reports.compare", arguments, child_environment(environment))
+    return start_module("reports.compare.comparing", arguments, child_environment(environment))
 
 
 def run_contest(
@@ -110,7 +110,8 @@ def run_contest(
         run: runs one block and returns its exit code.
 
     Raises:
-        RunRefused: the scenario is not valid, or the blocks were not judged in time.
+        RunRefused: the scenario is not valid.
+        OSError: a result cannot be written.
     """
     _check(contest, console)
     directory = _new_directory(contest.runs)
@@ -122,6 +123,7 @@ def run_contest(
         console.print(words, markup=False, highlight=False, soft_wrap=True)
 
     say(f"comparing in {directory}: {contest.pairs} pairs, ABBA, a new gateway for each block")
+    own = Outputs(json=directory / COMPARISON, junit=directory / JUNIT, summary=directory / SUMMARY)
     done, code = 0, int(ExitCode.INCONCLUSIVE)
     for pairs in (contest.pairs, 2 * contest.pairs):
         order = abba(pairs, done=done)
@@ -130,10 +132,14 @@ def run_contest(
             say(f"the comparison stopped: a block ended with exit code {stopped}")
             return stopped
         done = pairs
-        code, is_open = _judge(contest, directory, environment)
+        code, is_open = _judge(contest, directory, own, environment)
         if not is_open or pairs > contest.pairs:
             break
         say(f"undecided after {done} pairs: running {contest.pairs} more, once")
+    for option, path in contest.outputs.named().items():
+        written = own.named()[option]
+        if path is not None and written is not None and written.exists():
+            write_output(path, written.read_text(encoding="utf-8"))
     say(f"compare: {directory / COMPARISON}")
     return code
 
@@ -197,24 +203,12 @@ def _run_blocks(
     return None
 
 
-def _judge(contest: Contest, directory: Path, environment: Mapping[str, str]) -> tuple[int, bool]:
+def _judge(
+    contest: Contest, directory: Path, own: Outputs, environment: Mapping[str, str]
+) -> tuple[int, bool]:
     """Judge the blocks so far; return the exit code and whether a metric is undecided."""
-    own = Outputs(json=directory / COMPARISON, junit=directory / JUNIT, summary=directory / SUMMARY)
     (directory / COMPARISON).unlink(missing_ok=True)
-    try:
-        code = compare_runs(
-            [directory / "base"], [directory / "head"], contest.budgets, own, environment
-        )
-    except TimeoutExpired:
-        raise RunRefused(f"the comparison was not judged within {JUDGE_S:g} s") from None
+    sides = [directory / "base"], [directory / "head"]
+    code = compare_runs(*sides, contest.budgets, own, environment)
     found = read_json(directory / COMPARISON)
-    if found is None:
-        return code, False
-    for written, wanted in (
-        (own.json, contest.outputs.json),
-        (own.junit, contest.outputs.junit),
-        (own.summary, contest.outputs.summary),
-    ):
-        if written is not None and wanted is not None:
-            wanted.write_bytes(written.read_bytes())
-    return code, bool(found["undecided"])
+    return code, found is not None and bool(found["undecided"])

@@ -37,6 +37,12 @@ def add_arguments(parser: LocustArgumentParser, **_facts: object) -> None:
             type=kind,
             help=words,
         )
+    parser.add_argument(
+        "--no-report",
+        action="store_true",
+        include_in_web_ui=False,
+        help="leave tables, verdict and report to the process that started this one",
+    )
 
 
 def read_arguments(environment: Environment) -> Scenario:

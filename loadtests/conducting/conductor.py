@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
 import signal
 import time
 from collections.abc import Mapping
@@ -29,6 +28,7 @@ from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.conducting.arguments import SECRET_VARIABLE, add_arguments, read_arguments, refuse
 from loadtests.conducting.load_clock import CommandClock, LoadClock
 from loadtests.conducting.locust_page import label_table, show_tab
+from loadtests.conducting.report import report_run
 from loadtests.conducting.run import Run
 from loadtests.conducting.run_start import CannotBegin, RunStart
 from loadtests.conducting.user_counts import set_user_counts
@@ -160,6 +160,8 @@ class Conductor:
             run, assignment = run_start.begin(self._trader_ids, self._end_early)
         except CannotBegin as error:
             self._stop(str(error))
+        if self._users_given and scenario.stages:
+            run.note(f"-u {asked} sets the number of users: the scenario's [[stages]] are left out")
         self._set_context(run, scenario, assignment)
         time_pushes_by(environment, run.clock)
         load_s = options.run_time
@@ -207,13 +209,12 @@ class Conductor:
         run.finish(
             self._rows, status=self._status(run, context), problems=context.pushes.unmeasured()
         )
-        environment.process_exit_code = int(self._exit_code(run))
+        code = int(self._exit_code(run))
         self._run = None
-        print(  # noqa: T201 - the next command to type
-            f"\nrun directory: {run.directory}\nnext: tidegate report "
-            f"{shlex.quote(str(run.directory))}",
-            flush=True,
-        )
+        if not (environment.parsed_options and environment.parsed_options.no_report):
+            judged = report_run(run.directory)
+            code = judged if code == ExitCode.PASS else code
+        environment.process_exit_code = code
 
     def quit(self, environment: Environment, **_facts: object) -> None:
         """End a run that a signal cut short, while Locust can still be told the exit code."""

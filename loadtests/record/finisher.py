@@ -1,7 +1,11 @@
 """Finishes a run directory: writes Parquet from the segments, and completes the manifest.
 
-``python -m loadtests.record.recording RUN`` works on a run that ended, one that crashed, and one
-that is finished already. The result is the same.
+``python -m loadtests.record.finisher RUN`` works on a run that ended, one that crashed, and one
+that is finished already. The result is the same, and never less than what was there: a table
+without segments, or with fewer rows in them, stays as it is.
+
+ValueError
+└── CannotFinish     no run, damaged, of another format, or still going on; nothing was touched
 """
 
 from __future__ import annotations
@@ -15,10 +19,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from loadtests.ending import describe_failure, launch, run_command
 from loadtests.record.gateway_orders import EXITS, describe_exits
 from loadtests.record.manifest import read_json, write_json
-from loadtests.record.segments import read_batches, table_schema
-from loadtests.results import LOGS, MANIFEST, SEGMENTS, TABLES, ExitCode, RunStatus
+from loadtests.record.segments import is_being_written, read_batches, table_schema
+from loadtests.results import (
+    FORMAT_VERSION,
+    LOGS,
+    MANIFEST,
+    SCENARIO,
+    SEGMENTS,
+    TABLES,
+    ExitCode,
+    RunStatus,
+)
+from scenarios.schema import ScenarioError, read_scenario
 
 SUPERVISOR: Final = "supervisor.json"
 _ORDER: Final = {"hist": ("t_s", "series", "bucket"), "events": ("t_ns",), "sample": ("t_ns",)}
@@ -27,30 +42,99 @@ _SETTLED_S: Final = 5
 """Values of one second may be flushed in parts, but hardly this many seconds apart."""
 
 
+class CannotFinish(ValueError):  # noqa: N818 - the command's answer
+    """A directory that cannot be finished; nothing in it was touched."""
+
+
 def finish_run(directory: Path) -> list[str]:
     """Write each table as Parquet and repair the manifest. Returns messages on missing data.
 
     Segments are kept: they are the record, and Parquet files can be made from them again.
 
     Raises:
-        FileNotFoundError: the directory holds no manifest.
+        CannotFinish: a file of the run is missing or damaged.
+        OSError: a table cannot be written; then no table is replaced.
     """
-    manifest = read_json(directory / MANIFEST)
-    if manifest is None:
-        raise FileNotFoundError(f"{directory} holds no {MANIFEST}: it is no run")
+    manifest, told = _read(directory)
     problems: list[str] = []
-    for table in TABLES:
-        write = _write_histograms if table == "hist" else _write_whole
-        fresh = directory / f".{table}.parquet"
-        write(sorted((directory / SEGMENTS).glob(f"{table}.*.arrow")), table, fresh, problems)
-        fresh.replace(directory / f"{table}.parquet")
-    told = read_json(directory / LOGS / SUPERVISOR) or {}
-    if (directory / LOGS / EXITS).exists():
+    drafts: dict[Path, Path] = {}
+    try:
+        for table in TABLES:
+            whole, draft = directory / f"{table}.parquet", directory / f".{table}.parquet"
+            segments = sorted((directory / SEGMENTS).glob(f"{table}.*.arrow"))
+            if not segments and whole.exists():
+                continue
+            drafts[draft] = whole
+            write = _write_histograms if table == "hist" else _write_whole
+            write(segments, table, draft, problems)
+            had, has = _rows(whole), _rows(draft)
+            if has < had:
+                problems.append(
+                    f"{whole.name}: kept, because its segments hold {has:,} of {had:,} rows"
+                )
+                del drafts[draft]
+                draft.unlink()
+        for draft, whole in drafts.items():
+            draft.replace(whole)
+    finally:
+        for draft in drafts:
+            draft.unlink(missing_ok=True)
+    repaired = repair_manifest(manifest, told, problems)
+    if (directory / LOGS / EXITS).exists() and isinstance(repaired.get("gateway"), dict):
         # A commanded exit may have taken longer than the load.
         exits = describe_exits(directory / LOGS, int(manifest["t0_monotonic_ns"]))
-        manifest = {**manifest, "gateway": {**manifest["gateway"], "exits": exits}}
-    write_json(directory / MANIFEST, repair_manifest(manifest, told, problems))
+        repaired["gateway"] = {**repaired["gateway"], "exits": exits}
+    if repaired != manifest:
+        write_json(directory / MANIFEST, repaired)
     return problems
+
+
+def is_finished(directory: Path) -> bool:
+    """Return whether every table of a run is there as Parquet."""
+    return all((directory / f"{table}.parquet").exists() for table in TABLES)
+
+
+def check_run(directory: Path) -> None:
+    """Check, before anything in it is touched, that a directory is a run that can be finished.
+
+    Raises:
+        CannotFinish: it is none, is damaged or of another format, or is still written to.
+    """
+    manifest, _ = _read(directory)
+    version, status = manifest.get("format_version"), manifest.get("status")
+    if version != FORMAT_VERSION:
+        words = f"{directory}: run format version {version!r}; this version of Tidegate reads"
+        raise CannotFinish(f"{words} {FORMAT_VERSION}; use the version that wrote it")
+    if status not in set(RunStatus):
+        words = f"{directory / MANIFEST} has status {status!r}"
+        raise CannotFinish(f"{words}, not one of {', '.join(RunStatus)}")
+    try:
+        read_scenario(directory / SCENARIO)
+    except ScenarioError as error:
+        raise CannotFinish(str(error)) from None
+    if is_being_written(directory):
+        raise CannotFinish(f"{directory} is still written to: wait for the end of the run")
+
+
+def _read(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a run's manifest, and what its supervisor saw. Raises CannotFinish."""
+    try:
+        manifest = read_json(directory / MANIFEST)
+        told = read_json(directory / LOGS / SUPERVISOR) or {}
+    except (OSError, ValueError) as error:
+        words = describe_failure(error) if isinstance(error, OSError) else str(error)
+        raise CannotFinish(words) from None
+    if manifest is None:
+        raise CannotFinish(f"{directory} holds no {MANIFEST}: it is no run")
+    return manifest, told
+
+
+def _rows(path: Path) -> int:
+    """Return the number of rows of a Parquet file; 0 for one that is missing or damaged."""
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (pa.ArrowException, OSError):
+        return 0
 
 
 def repair_manifest(
@@ -142,13 +226,17 @@ def main(arguments: list[str] | None = None) -> int:
     """Finish the run named by the one argument. Returns the exit code."""
     names = sys.argv[1:] if arguments is None else arguments
     if len(names) != 1:
-        print("usage: python -m loadtests.record.recording RUN", file=sys.stderr)  # noqa: T201 - a command speaks
+        print("usage: python -m loadtests.record.finisher RUN", file=sys.stderr)  # noqa: T201 - a command speaks
         return ExitCode.USAGE
-    try:
-        problems = finish_run(Path(names[0]))
-    except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)  # noqa: T201 - a command speaks
-        return ExitCode.USAGE
-    for problem in problems:
-        print(problem, file=sys.stderr)  # noqa: T201 - a command speaks
-    return ExitCode.PASS
+
+    def finish() -> int:
+        check_run(Path(names[0]))
+        for problem in finish_run(Path(names[0])):
+            print(problem, file=sys.stderr)  # noqa: T201 - a command speaks
+        return ExitCode.PASS
+
+    return run_command("tidegate", finish, CannotFinish)
+
+
+if __name__ == "__main__":
+    launch("loadtests.record.finisher")

@@ -6,6 +6,7 @@ One process writes it. Each write replaces the whole file, so a reader never see
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import secrets
@@ -22,6 +23,7 @@ from loadtests.results import FORMAT_VERSION, LOGS, MANIFEST, SCENARIO, SEGMENTS
 from scenarios.schema import Scenario
 
 LATEST: Final = "latest"
+_log = logging.getLogger(__name__)
 _PACKAGES: Final = ("tidegate", "locust", "gevent", "numpy", "pyarrow", "aiohttp")
 
 
@@ -55,9 +57,15 @@ def create_run_directory(
 
 
 def _point_latest(runs: Path, directory: Path) -> None:
+    """Set the link ``latest``. Where it cannot be one, the run goes on without it."""
     fresh = runs / f".{LATEST}.{secrets.token_hex(3)}"
-    fresh.symlink_to(directory.name, target_is_directory=True)
-    fresh.replace(runs / LATEST)
+    try:
+        fresh.symlink_to(directory.name, target_is_directory=True)
+        fresh.replace(runs / LATEST)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        words = f"{runs / LATEST} cannot be made a link to the new run: {error.strerror}"
+        _log.warning("%s; name it by its path, %s", words, directory)
 
 
 def find_run(name: str, runs: Path) -> Path:
@@ -90,6 +98,8 @@ def read_json(path: Path) -> dict[str, Any] | None:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} holds no JSON: {error}") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds no JSON object")
     return cast(dict[str, Any], content)

@@ -2,7 +2,7 @@
 
 The hot path appends to arrays, which become sparse histograms once a second. The stamp of a
 value decides its phase and second, not the time of the flush.
-``python -m loadtests.record.recording RUN`` finishes a run (``loadtests.record.finisher``).
+``loadtests.record.finisher`` makes tables of the segments at the end.
 """
 
 from __future__ import annotations
@@ -291,9 +291,3 @@ def _empty_columns() -> _Columns:
 def _integers(column: array[int]) -> Integers:
     """Return an array's content without a copy; the array must not grow after that."""
     return np.frombuffer(column, dtype=np.int64)
-
-
-if __name__ == "__main__":
-    from loadtests.record.finisher import main
-
-    raise SystemExit(main())

@@ -1,7 +1,8 @@
 """The tables of a run in progress: Arrow IPC streams, which survive a crash.
 
 A Parquet file without its footer is lost. A stream of batches is not: all flushed batches can be
-read, even after a crash of the writer.
+read, even after a crash of the writer. Each writer holds a shared lock on the folder of segments,
+which the kernel releases when the writer dies: so a run that goes on is told from one that crashed.
 
 ValueError
 └── TableError       a row has a column that its table does not have, or lacks a required one
@@ -9,6 +10,8 @@ ValueError
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,6 +151,7 @@ class SegmentWriter(TableBuffer):
         self.directory = directory / SEGMENTS
         self.writer = writer
         self._open: dict[str, tuple[Any, Any]] = {}
+        self._lock: int | None = _lock(self.directory, fcntl.LOCK_SH)
 
     def flush(self) -> None:
         """Write the kept rows, and flush the files."""
@@ -167,13 +171,15 @@ class SegmentWriter(TableBuffer):
             stream.close()
             file.close()
         self._open.clear()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def write(self, table: str, batches: Sequence[pa.RecordBatch]) -> None:
         """Append batches to a table, and flush its file."""
         import pyarrow as pa
 
         if table not in self._open:
-            self.directory.mkdir(parents=True, exist_ok=True)
             file = (self.directory / f"{table}.{self.writer}.arrow").open("wb")
             self._open[table] = (
                 file,
@@ -183,6 +189,34 @@ class SegmentWriter(TableBuffer):
         for batch in batches:
             stream.write_batch(batch)
         file.flush()
+
+
+def is_being_written(directory: Path) -> bool:
+    """Return whether a process is writing segments of the run in this directory."""
+    if not (directory / SEGMENTS).is_dir():
+        return False
+    lock = _lock(directory / SEGMENTS, fcntl.LOCK_EX)
+    if lock is None:
+        return True
+    os.close(lock)
+    return False
+
+
+def _lock(directory: Path, kind: int) -> int | None:
+    """Return a descriptor that holds a lock on a folder; None when another process has it.
+
+    A file system without locks gives an unlocked descriptor: a run there counts as ended.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except OSError:
+        pass
+    return descriptor
 
 
 def ipc_options() -> pa.ipc.IpcWriteOptions:
@@ -284,7 +318,7 @@ def read_batches(path: Path, problems: list[str]) -> Iterator[pa.RecordBatch]:
         except StopIteration:
             if not _has_end_mark(path):
                 problems.append(f"{path.name}: its writer never ended it")
-        except (pa.ArrowInvalid, OSError) as error:
+        except (pa.ArrowException, OSError) as error:
             said = str(error).splitlines()[0]
             problems.append(f"{path.name}: cut off after {count} batches ({said})")
 

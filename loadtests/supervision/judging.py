@@ -2,103 +2,75 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from loadtests.results import VERDICT
+from loadtests.results import ExitCode
 
 JUDGE_S: Final = 120.0
 PAGE_S: Final = 600.0
-PAGES: Final = "notebooks"
-"""The folder of a run directory that holds its notebook pages by default."""
+_LAUNCH: Final = "from loadtests.ending import launch; launch({!r})"
 
 
-def judge_run(
-    directory: Path, environment: Mapping[str, str], say: Callable[[str], None]
-) -> int | None:
+def judge_run(directory: Path, environment: Mapping[str, str]) -> int:
     """Finish a run directory and judge it; the verdict's table goes to standard output.
 
     Args:
         directory: the run.
         environment: the processes' environment (``children.child_environment``).
-        say: prints a message when no verdict was made.
 
     Returns:
-        The report's exit code; None when it made no verdict.
+        The verdict's exit code. Without a verdict: 2 for a directory that is refused, which then
+        is as before, and 4 after a failure.
     """
-    # A broken budget and a crash both exit with 1: only a fresh verdict file tells them apart.
-    verdict = directory / VERDICT
-    verdict.unlink(missing_ok=True)
-    finish_tables(directory, environment)
-    try:
-        code = start_module("reports", [str(directory)], environment)
-    except subprocess.TimeoutExpired:
-        say(f"no verdict was made: the report did not end within {JUDGE_S:g} s")
-        return None
-    if verdict.exists():
-        return code
-    say(f"no verdict was made: the report ended with exit code {code}")
-    return None
+    code = finish_tables(directory, environment)
+    return start_module("reports.reporting", [str(directory)], environment) if code == 0 else code
 
 
-def finish_tables(directory: Path, environment: Mapping[str, str]) -> int | None:
-    """Finish a run's tables and manifest; return the exit code, None after a timeout."""
-    try:
-        return start_module("loadtests.record.recording", [str(directory)], environment)
-    except subprocess.TimeoutExpired:
-        return None
+def finish_tables(directory: Path, environment: Mapping[str, str]) -> int:
+    """Finish a run's tables and manifest; return the exit code."""
+    return start_module("loadtests.record.finisher", [str(directory)], environment)
 
 
-def start_module(module: str, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run one of the project's modules and return its exit code.
+def start_module(
+    module: str,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    timeout_s: float = JUDGE_S,
+) -> int:
+    """Run the ``main`` of one of the project's modules as a process and return its exit code.
 
     Args:
         module: its dotted name.
         arguments: its command line.
         environment: the process's environment (``children.child_environment``).
+        timeout_s: after this time it is killed.
 
-    Raises:
-        subprocess.TimeoutExpired: it did not end within ``JUDGE_S``.
+    Returns:
+        The exit code; 4 when it did not end in time or a signal ended it, which is said.
     """
-    done = subprocess.run(  # noqa: S603 - the project's own commands
-        [sys.executable, "-m", module, *arguments],
-        env=dict(environment),
-        timeout=JUDGE_S,
-        check=False,
-        start_new_session=True,
-    )
+    command = [sys.executable, "-P", "-c", _LAUNCH.format(module), *arguments]
+    try:
+        done = subprocess.run(  # noqa: S603 - the project's own commands
+            command,
+            env=dict(environment),
+            timeout=timeout_s,
+            check=False,
+            close_fds=False,  # an output may be a pipe of the shell, such as /dev/fd/63
+            start_new_session=True,
+        )
+    except subprocess.TimeoutExpired:
+        return _fail(f"{module} did not end within {timeout_s:g} s")
+    if done.returncode < 0:
+        return _fail(f"{module} was ended by {signal.Signals(-done.returncode).name}")
     return done.returncode
 
 
-def make_page(
-    name: str,
-    run: Path,
-    environment: Mapping[str, str],
-    *,
-    base: Path | None = None,
-    out: Path | None = None,
-) -> Path | None:
-    """Run a notebook on a run directory and return its page.
-
-    Args:
-        name: the notebook's name.
-        run: a run directory.
-        environment: the process's environment (``children.child_environment``).
-        base: a second run directory, for a notebook that compares two.
-        out: the page; by default ``notebooks/NAME.html`` in the run.
-
-    Returns:
-        The page; None when the process failed and explained why on standard error.
-
-    Raises:
-        subprocess.TimeoutExpired: it did not end within ``PAGE_S``.
-    """
-    page = (run / PAGES / f"{name}.html") if out is None else out
-    command = [sys.executable, "-m", "reports.notebook", name, str(run), "--out", str(page)]
-    if base is not None:
-        command += ["--base", str(base)]
-    done = subprocess.run(command, env=dict(environment), timeout=PAGE_S, check=False)  # noqa: S603 - the project's own command
-    return None if done.returncode else page
+def _fail(words: str) -> int:
+    print(f"no verdict was made: {words}", file=sys.stderr)  # noqa: T201 - a command speaks
+    return ExitCode.INVALID

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 from urllib.error import HTTPError
@@ -89,7 +90,7 @@ class RunRequest:
             fetch(self.target.rstrip("/") + HEALTH_PATH + "/live", timeout_s=TARGET_ANSWER_S)
         except HTTPError:
             return secret  # a server answers; the handshake shows whether it is a gateway
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             words = f"the target {self.target} is unreachable: {error}"
             raise RunRefused(f"{words}; start it, or leave out --target") from None
         return secret

@@ -143,10 +143,10 @@ class Supervisor:
             self.progress.say(problem)
         if not (self.directory / MANIFEST).exists():
             self.progress.say(f"the load generator never started:\n{self._locust.complaints()}")
-            return self._exit_code(None)
+            return self._exit_code(ExitCode.INVALID)
         if not self.request.is_judged:
             return self._exit_code(finish_tables(self.directory, self.environment))
-        verdict_code = judge_run(self.directory, self.environment, self.progress.say)
+        verdict_code = judge_run(self.directory, self.environment)
         self._say_what_next()
         return self._exit_code(verdict_code)
 
@@ -183,7 +183,7 @@ class Supervisor:
     def _start_locust(self) -> Child:
         command = [sys.executable, "-m", "locust", "-f", str(_LOCUSTFILE), "--headless"]
         command += ["--scenario", str(self._scenario_file())]
-        command += ["--run-dir", str(self.directory)]
+        command += ["--run-dir", str(self.directory), "--no-report"]
         if self._gateway is None:
             command += ["-H", str(self.request.target)]
         else:
@@ -287,7 +287,7 @@ class Supervisor:
     def _interrupt(self, _signal: int, _frame: FrameType | None) -> None:
         self.watch.interrupted = True
 
-    def _exit_code(self, verdict_code: int | None) -> int:
+    def _exit_code(self, verdict_code: int) -> int:
         if self.watch.interrupted:
             return ExitCode.INTERRUPTED
         if self.watch.gateway_died:
@@ -300,8 +300,8 @@ class Supervisor:
         is_cut = (
             bool(self.watch.cut) and load_code == ExitCode.INTERRUPTED
         )  # as the supervisor asked
-        if (load_code != ExitCode.PASS and not is_cut) or verdict_code is None:
-            return ExitCode.INVALID
+        if (load_code != ExitCode.PASS and not is_cut) or verdict_code == ExitCode.USAGE:
+            return ExitCode.INVALID  # 2 says that the call was wrong, and it was not
         return verdict_code
 
     def _say_what_next(self) -> None:

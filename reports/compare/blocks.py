@@ -10,8 +10,9 @@ from pathlib import Path
 from loadtests.results import MANIFEST
 from reports.believability import Check, check_run
 from reports.measures.registry import measure
-from reports.report_errors import NotARunError
+from reports.report_errors import NotARunError, SameRunError
 from reports.run_frames import RunFrames, read_run
+from reports.verdict import shortfalls
 from scenarios.schema import METRICS, Budget
 
 
@@ -38,7 +39,9 @@ class Block:
 
     @property
     def doubt(self) -> str:
-        """Why its times are invalid; empty when they are valid."""
+        """Why its times do not count; empty when they do."""
+        if short := shortfalls(self.run):
+            return short[0][1]
         broken = [check for check in self.checks if check.ok is False]
         return f"{broken[0].name}: {broken[0].why}" if broken else ""
 
@@ -83,7 +86,7 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
         if not inside:
             raise NotARunError(path, "neither a run nor a directory of runs")
         found += inside
-    return found
+    return list({path.resolve(): path for path in found}.values())
 
 
 def read_blocks(paths: Iterable[Path]) -> tuple[Block, ...]:
@@ -94,6 +97,22 @@ def read_blocks(paths: Iterable[Path]) -> tuple[Block, ...]:
     """
     blocks = (Block(read_run(path)) for path in find_runs(paths))
     return tuple(sorted(blocks, key=lambda block: block.created))
+
+
+def read_sides(
+    base: Iterable[Path], head: Iterable[Path]
+) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
+    """Return the blocks of both sides.
+
+    Raises:
+        SameRunError: a run is on both sides.
+        ReportError: one of them cannot be read.
+    """
+    sides = read_blocks(base), read_blocks(head)
+    held, others = ({block.run.directory.resolve() for block in side} for side in sides)
+    for path in sorted(held & others):
+        raise SameRunError(path)
+    return sides
 
 
 def pair_up(base: Sequence[Block], head: Sequence[Block]) -> Sides:

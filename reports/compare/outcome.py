@@ -31,7 +31,7 @@ from reports.decisions import (
 from reports.measures.measurement import Measurement
 from reports.ratios import judge_ratio, unjudged
 from reports.shifts import FEWEST_PAIRS, Shift, shift_of_pairs, shift_of_samples
-from reports.verdict import demanded
+from reports.verdict import demanded, shortfalls
 from scenarios.schema import METRICS, Budget, parse_budget
 
 DEFAULTS: Final = (
@@ -58,6 +58,7 @@ class Comparison:
         excluded: ids of blocks with invalid times, each with the reason.
         advice: why the comparison is only advisory; empty when it decides.
         ratios: head/base of each pair, by the budget's text; empty unless paired.
+        length_s: how long the head's blocks took.
     """
 
     scenario: str
@@ -73,6 +74,7 @@ class Comparison:
     decisions: tuple[Decision, ...]
     circumstances: tuple[Finding, ...]
     ratios: dict[str, tuple[float, ...]]
+    length_s: float
 
     @property
     def may_be_extended(self) -> bool:
@@ -121,10 +123,11 @@ def compare_blocks(
     sides = pair_up(base, head)
     is_single = len(base) == len(head) == 1
     budgets = demanded(head[0].run, over)
-    advice = advise(base[0].run, head[0].run)
+    judged = head[0].run
+    advice = next((words for one in (*base, *head) if (words := advise(one.run, judged))), "")
     ratios: dict[str, tuple[float, ...]] = {}
     decisions = [_decide_count(budget, head) for budget in budgets if is_count(budget)]
-    for budget in _relative(budgets, sides):
+    for budget in _relative(budgets, (*base, *head)):
         if is_single:
             beside = Baseline.of(base[0].run, head[0].run)
             decisions.append(decide(head[0].run, budget, head[0].checks, beside))
@@ -133,6 +136,9 @@ def compare_blocks(
         decisions.append(_advised(decision, advice))
         ratios[budget.text] = shares
     circumstances = _circumstances(base, head, sides)
+    if not any(one.budget.is_relative and one.measurement.value is not None for one in decisions):
+        words = "nothing was compared: no ratio has a value on both sides"
+        circumstances.append((Verdict.INCONCLUSIVE, words))
     findings = [(one.verdict, explain(one)) for one in decisions] + circumstances
     verdict = worst([found for found, _ in findings])
     ordered = sorted(findings, key=lambda finding: -SEVERITY.index(finding[0]))
@@ -140,7 +146,7 @@ def compare_blocks(
     return Comparison(
         scenario=head[0].run.scenario.name,
         verdict=verdict,
-        exit_code=_exit_code(head, verdict),
+        exit_code=_exit_code(head, verdict, is_whole=not (circumstances or advice)),
         reasons=reasons or (f"all {quantities.counted(len(decisions), 'budget')} kept",),
         method="single" if is_single else "pairs" if sides.is_paired else "samples",
         pairs=min(len(sides.base), len(sides.head)),
@@ -151,15 +157,15 @@ def compare_blocks(
         decisions=tuple(decisions),
         circumstances=tuple(circumstances),
         ratios=ratios,
+        length_s=sum(block.run.manifest.length_s for block in head),
     )
 
 
-def _relative(budgets: Sequence[Budget], sides: Sides) -> list[Budget]:
+def _relative(budgets: Sequence[Budget], blocks: Sequence[Block]) -> list[Budget]:
     demanded_ones = [budget for budget in budgets if budget.is_relative]
     if demanded_ones:
         return demanded_ones
     usual = [parse_budget(text, 1) for text in DEFAULTS]
-    blocks = (*sides.base, *sides.head)
     return [one for one in usual if any(block.value(one) is not None for block in blocks)]
 
 
@@ -248,18 +254,26 @@ def _circumstances(base: Sequence[Block], head: Sequence[Block], sides: Sides) -
         if died:
             words = f"the {name}'s gateway died in {died} of {len(blocks)} blocks"
             findings.append((Verdict.INVALID, words))
+        for block in blocks:
+            for worth, words in shortfalls(block.run):
+                # What a base broke is no failure of the head.
+                said = Verdict.INVALID if blocks is base and worth is Verdict.FAIL else worth
+                findings.append((said, f"{name} {block.run_id}: {words}"))
     left = min(len(sides.base), len(sides.head))
     had = min(len(base), len(head))
     if had >= FEWEST_PAIRS > left:
         words = f"{had - left} of {had} pairs have invalid times; {left} are left"
         findings.append((Verdict.INVALID, f"{words} of {FEWEST_PAIRS} needed"))
+    elif not left:
+        findings.append((Verdict.INVALID, "no run is left on one side whose times can be believed"))
     return findings
 
 
-def _exit_code(head: Sequence[Block], verdict: Verdict) -> ExitCode:
+def _exit_code(head: Sequence[Block], verdict: Verdict, *, is_whole: bool) -> ExitCode:
+    """What the policy forgives is chance, not a comparison of unlike or unfinished runs."""
     if any(gateway_died(block.run) for block in head):
         return ExitCode.GATEWAY_FAILED
-    forgiven = head[0].run.scenario.policy.inconclusive == "pass"
+    forgiven = is_whole and head[0].run.scenario.policy.inconclusive == "pass"
     return {
         Verdict.PASS: ExitCode.PASS,
         Verdict.FAIL: ExitCode.BUDGET_BROKEN,

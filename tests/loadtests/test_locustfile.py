@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from blackbox.process import GatewayProcess
 from deadlines import PROMPT_S, RUN_S
 
+from loadtests.results import REPORT, VERDICT
 from scenarios.groups import GROUPS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +47,10 @@ def test_a_small_run_accounts_for_everything(
     arguments += ["-H", gateway.url, "--run-dir", str(run_directory), "--csv", "table"]
     done = run_locust(*arguments, environment={"JWT_SECRET": gateway.secret})
     assert done.returncode == 0, done.stderr + done.stdout
-    assert f"tidegate report {run_directory}" in done.stdout
+    assert "● PASS   errors == 0" in done.stdout
+    assert json.loads((run_directory / VERDICT).read_text())["verdict"] == "PASS"
+    assert (run_directory / REPORT).exists()
+    assert pq.read_metadata(run_directory / "hist.parquet").num_rows > 0
     assert "Traceback" not in done.stderr + done.stdout
     assert gateway.secret not in done.stderr + done.stdout
 
@@ -98,7 +103,7 @@ def start_headless(
         [
             str(Path(sys.executable).with_name("locust")),
             *arguments,
-            *("-H", gateway.url, "--run-dir", str(run), "-t", f"{RUN_S:.0f}s"),
+            *("-H", gateway.url, "--run-dir", str(run), "-t", f"{RUN_S:.0f}s", "--no-report"),
         ],
         cwd=run.parent,
         env={**os.environ, "JWT_SECRET": gateway.secret},
@@ -314,7 +319,7 @@ def test_stages_change_the_load_at_their_own_times(
     gateway = start_gateway()
     small_scenario.write_text(small_scenario.read_text() + STAGES)
     arguments = ["-f", locustfile, "--headless", "--scenario", str(small_scenario)]
-    arguments += ["-H", gateway.url, "--run-dir", str(run_directory)]
+    arguments += ["-H", gateway.url, "--run-dir", str(run_directory), "--no-report"]
     done = run_locust(*arguments, environment={"JWT_SECRET": gateway.secret})
     assert done.returncode == 0, done.stderr + done.stdout
     clients = [row["clients"] for row in rows(run_directory, "timeline")]
@@ -339,7 +344,8 @@ def test_a_run_time_that_was_asked_for_wins_over_the_scenarios(
     run_directory: Path,
 ) -> None:
     gateway = start_gateway()
-    arguments = ["-f", locustfile, "--headless", "--scenario", str(small_scenario)]
+    small_scenario.write_text(small_scenario.read_text() + STAGES)
+    arguments = ["-f", locustfile, "--headless", "--scenario", str(small_scenario), "--no-report"]
     arguments += ["-H", gateway.url, "--run-dir", str(run_directory), "-u", "4", "-t", "3s"]
     done = run_locust(*arguments, "-r", "2", environment={"JWT_SECRET": gateway.secret})
     assert done.returncode == 0, done.stderr + done.stdout
@@ -347,4 +353,7 @@ def test_a_run_time_that_was_asked_for_wins_over_the_scenarios(
     assert manifest["status"] == "complete"
     assert (manifest["load_s"], manifest["spawn_rate"]) == (3, 2)
     assert sum(manifest["users"].values()) == 4
+    assert manifest["problems"] == [
+        "-u 4 sets the number of users: the scenario's [[stages]] are left out"
+    ]
     assert manifest["phases"][-1]["start_s"] < 4.5

@@ -69,7 +69,7 @@ def test_every_user_of_a_group_obeys_once_however_many_processes_there_are(
     scenario, run, gateway = tmp_path / "ordered.toml", tmp_path / "run", start_gateway()
     scenario.write_text(STORM)
     arguments = ["-f", locustfile, "--headless", "--only-summary", "--scenario", str(scenario)]
-    arguments += ["-H", gateway.url, "--run-dir", str(run)]
+    arguments += ["-H", gateway.url, "--run-dir", str(run), "--no-report"]
     if workers > 1:
         port = str(unused_port())
         arguments += ["--processes", str(workers), "--master-port", port]

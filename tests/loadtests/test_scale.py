@@ -24,7 +24,7 @@ LIMIT_BYTES = 1 << 30
 # Ends the run directory and judges it; prints bytes of memory at most, and seconds of processor.
 READ = """
 import resource, subprocess, sys
-for module in ("loadtests.record.recording", "reports"):
+for module in ("loadtests.record.finisher", "reports"):
     done = subprocess.run([sys.executable, "-m", module, sys.argv[1]], stdout=subprocess.DEVNULL)
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(used.ru_maxrss * 1024, used.ru_utime + used.ru_stime)

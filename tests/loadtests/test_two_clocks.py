@@ -68,7 +68,16 @@ def test_one_way_times_are_measured_between_two_clocks_and_bounded(
     processes: int | None,
 ) -> None:
     run = tmp_path / "run"
-    arguments = ["-f", locustfile, "--headless", "-H", gateway.url, "--run-dir", str(run)]
+    arguments = [
+        "-f",
+        locustfile,
+        "--headless",
+        "-H",
+        gateway.url,
+        "--run-dir",
+        str(run),
+        "--no-report",
+    ]
     arguments += ["--scenario", str(small_scenario)]
     if processes is not None:
         arguments += ["--processes", str(processes), *master_address]

@@ -180,7 +180,9 @@ def test_one_process_and_two_workers_count_the_same(
         gateway = start_gateway()
         runs[name] = tmp_path / name
         arguments = ["--scenario", str(listeners), "-H", gateway.url, *more]
-        process = start_locust(*arguments, "--run-dir", str(runs[name]), secret=gateway.secret)
+        process = start_locust(
+            *arguments, "--no-report", "--run-dir", str(runs[name]), secret=gateway.secret
+        )
         assert end_of(process, tmp_path) == 0
         assert finish_run(runs[name]) == []
     one, two = runs["one"], runs["two"]
@@ -227,6 +229,7 @@ def start_two_workers(
             str(scenario),
             "-H",
             gateway.url,
+            "--no-report",
             "--run-dir",
             str(run),
             "-t",
@@ -309,7 +312,7 @@ def test_workers_of_another_machine_need_the_secret_and_nothing_else(
     bind, reach = ports[:4], ports[4:]
     master = start_locust(
         *("--master", "--expect-workers", "2", *bind, "--scenario", str(listeners)),
-        *("-H", gateway.url, "--run-dir", str(run)),
+        *("-H", gateway.url, "--no-report", "--run-dir", str(run)),
         secret=gateway.secret,
     )
     workers = [start_locust("--worker", *reach, secret=gateway.secret) for _ in range(2)]

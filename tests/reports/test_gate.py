@@ -6,9 +6,9 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from synthetic_run import event_row, make_run
+from synthetic_run import SMOKE, event_row, make_run
 
-from loadtests.results import BUDGETS, Event, ExitCode
+from loadtests.results import BUDGETS, TABLES, Event, ExitCode
 from reports.gate import main, worst_code
 
 
@@ -143,7 +143,10 @@ def test_a_run_that_was_cut_says_so_and_does_not_pass(
     [
         (["{tmp}/none"], "no such directory"),
         (["{run}", "--budgets", "{tmp}/none.toml"], "cannot be read"),
-        (["{run}", "--junit", "{run}/manifest.json/x.xml"], "cannot be written"),
+        (
+            ["{run}", "--junit", "{run}/manifest.json/x.xml"],
+            "File exists",
+        ),
     ],
     ids=["no run", "no budgets", "no place to write"],
 )
@@ -154,6 +157,31 @@ def test_a_mistake_is_2_and_says_what_is_wrong(
     filled = [word.format(tmp=tmp_path, run=passing_directory) for word in arguments]
     assert main(filled) == ExitCode.USAGE
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("lost", [["hist"], list(TABLES)], ids=["one table", "every table"])
+def test_a_run_without_its_tables_is_never_forgiven(
+    tmp_path: Path, lost: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = SMOKE.read_text().replace('inconclusive = "fail"', 'inconclusive = "pass"')
+    run = make_run(tmp_path / "run", scenario=text, without=lost)
+    assert main([str(run)]) == ExitCode.INCONCLUSIVE
+    assert f"the run has no table {', '.join(lost)[:30]}" in capsys.readouterr().out
+
+
+def test_a_run_whose_tables_are_empty_is_never_forgiven(tmp_path: Path) -> None:
+    text = SMOKE.read_text().replace('inconclusive = "fail"', 'inconclusive = "pass"')
+    run = make_run(tmp_path / "run", scenario=text, tables={name: [] for name in TABLES})
+    assert main([str(run)]) == ExitCode.INCONCLUSIVE
+
+
+def test_json_alone_is_on_standard_output(
+    passing_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(passing_directory), "--json", "-"]) == ExitCode.PASS
+    told = capsys.readouterr()
+    assert json.loads(told.out)[0]["verdict"] == "PASS"
+    assert "● PASS" in told.err
 
 
 def test_the_worst_exit_code_is_a_dead_gateways_then_a_broken_budget() -> None:

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -18,12 +19,12 @@ from rich.console import Console
 from synthetic_run import ROOT, SMOKE, Tables, ledger_row, make_run
 
 from loadtests.results import JUNIT, REPORT, SUMMARY, VERDICT, ExitCode
-from reports.__main__ import main
 from reports.cells import cells_of
 from reports.console import print_verdict, reasons_of
 from reports.junit import render_junit
 from reports.page import render_page
 from reports.quantities import span
+from reports.reporting import main
 from reports.run_frames import RunFrames, read_run
 from reports.summary import render_summary
 from reports.verdict import judge
@@ -234,20 +235,31 @@ def test_junit_has_a_case_for_every_budget(run_with: Make) -> None:
     suite = ET.fromstring(render_junit(judge(run)))[0]  # noqa: S314 - our own
     assert suite.attrib["name"] == "tidegate.smoke"
     assert [suite.attrib[name] for name in ("tests", "failures", "errors")] == ["14", "1", "0"]
-    skipped = suite.find("testcase[@classname='delivery.lost']/skipped")
+    skipped = suite.find("testcase[@name='delivery.lost == 0']/skipped")
     assert skipped is not None
     assert "no data: the run wrote no ledger.parquet" in skipped.attrib["message"]
-    ending = suite.find("testcase[@classname='run']/skipped")
+    ending = suite.find("testcase[@name='run']/skipped")
     assert ending is not None
-    assert ending.attrib["message"] == "the run was interrupted before its end"
+    assert ending.attrib["message"].startswith("the run was interrupted before its end; ")
+    assert "the run has no table ledger" in ending.attrib["message"]
     assert suite.attrib["skipped"] == "5"
+
+
+def test_the_cases_of_two_runs_have_names_of_their_own_and_times(run_with: Make) -> None:
+    one = judge(run_with(manifest={"run_id": "one"}))
+    other = replace(one, run_id="other")
+    cases = list(ET.fromstring(render_junit(one, other)).iter("testcase"))  # noqa: S314 - our own
+    names = {(case.attrib["classname"], case.attrib["name"]) for case in cases}
+    assert len(names) == len(cases) == 2 * 14
+    assert ("tidegate.smoke.other", "errors == 0") in names
+    assert sum(float(case.attrib["time"]) for case in cases) == pytest.approx(2 * 39)
 
 
 def test_junit_shows_an_invalid_run_as_error(run_with: Make) -> None:
     run = run_with(manifest={"publisher": {"status": "lost"}})
     suite = ET.fromstring(render_junit(judge(run)))[0]  # noqa: S314 - our own
     assert suite.find("testcase[@name='push.p99 <= 10 ms']/error") is not None
-    assert suite.find("testcase[@classname='run']/error") is not None
+    assert suite.find("testcase[@name='run']/error") is not None
 
 
 def test_the_summary_begins_with_the_verdict_and_keeps_its_table_whole(run_with: Make) -> None:
@@ -281,6 +293,33 @@ def test_reporting_again_changes_nothing(tmp_path: Path) -> None:
     first = [(directory / name).read_bytes() for name in names]
     main([str(directory)])
     assert [(directory / name).read_bytes() for name in names] == first
+
+
+def test_a_failure_leaves_the_old_verdict_and_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = make_run(tmp_path / "run", without=["hist", "timeline"])
+    names = (VERDICT, JUNIT, SUMMARY, REPORT)
+    main([str(directory)])
+    before = [(directory / name).read_bytes() for name in names]
+
+    def fail(*_arguments: object) -> str:
+        raise RuntimeError("a chart")
+
+    monkeypatch.setattr("reports.reporting.render_page", fail)
+    make_run(directory, change=losing, without=TIMED)
+    assert main([str(directory)]) == ExitCode.INVALID
+    assert [(directory / name).read_bytes() for name in names] == before
+
+
+def test_a_step_summary_that_cannot_be_written_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = make_run(tmp_path / "run", change=losing, without=TIMED)
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "nowhere" / "s.md"))
+    assert main([str(directory)]) == ExitCode.BUDGET_BROKEN
+    assert "the step summary was not written: " in capsys.readouterr().err
 
 
 def test_a_bad_path_ends_with_2_and_one_line(

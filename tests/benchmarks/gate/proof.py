@@ -29,8 +29,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from loadtests.outputs import write_output
 from loadtests.results import ExitCode, Verdict
-from reports.files import write_whole
 from reports.quantities import quantity
 from reports.ratios import Ratio, change, judge_ratio
 from reports.shifts import FEWEST_PAIRS, shift_of_pairs
@@ -287,7 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         live = []
         if options.live is not None and options.live.exists():
             live = json.loads(options.live.read_text(encoding="utf-8"))
-        write_whole(options.markdown, document(table, live))
+        write_output(options.markdown, document(table, live))
     broken = broken_promises(rows)
     for words in broken:
         print(f"BROKEN: {words}")  # noqa: T201 - a command speaks

@@ -19,6 +19,8 @@ from deadlines import DEADLINE_S, RUN_S
 
 from loadtests.endpoints import unused_port
 from loadtests.health.live_file import MEMBERS
+from loadtests.record.finisher import is_finished
+from loadtests.results import REPORT, VERDICT
 
 POLL_S = 0.1
 
@@ -94,9 +96,10 @@ def open_page(
 ) -> Iterator[OpenPage]:
     pages: list[Page] = []
 
-    def open_page(*more: str, base: str = "") -> Page:
+    def open_page(*more: str, base: str = "", is_judged: bool = False) -> Page:
         gateway = start_gateway()
         arguments = ["-f", locustfile, "--scenario", str(small_scenario), "-H", gateway.url, *more]
+        arguments += [] if is_judged else ["--no-report"]
         page = Page(arguments, gateway.secret, tmp_path, base)
         pages.append(page)
         return page
@@ -117,7 +120,8 @@ def template_of(page: str) -> dict[str, Any]:
 def test_locusts_page_has_a_tab_with_the_newest_second_of_the_run(
     open_page: OpenPage, tmp_path: Path
 ) -> None:
-    page = open_page("--autostart", "--csv", "table", "--run-dir", str(tmp_path / "run"))
+    run = tmp_path / "run"
+    page = open_page("--autostart", "--csv", "table", "--run-dir", str(run), is_judged=True)
     page.wait_until(lambda: page.live().get("phase") == "steady", "steady phase")
 
     template = template_of(page.get("/"))
@@ -135,7 +139,12 @@ def test_locusts_page_has_a_tab_with_the_newest_second_of_the_run(
     live = page.live()
     assert set(live) == set(MEMBERS)
     assert live["phase"] in ("steady", "drain")
-    assert json.loads((tmp_path / "run" / "logs" / "live.json").read_text()).keys() == live.keys()
+    assert json.loads((run / "logs" / "live.json").read_text()).keys() == live.keys()
+
+    page.get("/stop")  # a run that its page stops is finished and judged like any other
+    page.wait_until((run / VERDICT).exists, "verdict")
+    assert is_finished(run)
+    assert (run / REPORT).exists()
 
 
 def test_locusts_own_charts_csv_and_label_stay_beside_the_tab(open_page: OpenPage) -> None:

@@ -96,3 +96,16 @@ def test_the_machine_is_described() -> None:
     assert describe_versions()["locust"] is not None
     commit, _ = describe_commit()
     assert commit is None or re.fullmatch(r"[0-9a-f]{40}", commit)
+
+
+def test_a_folder_in_the_place_of_latest_is_a_warning(
+    tmp_path: Path, smoke: Scenario, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "latest").mkdir()  # what an archive makes of the link
+    made = create_run_directory(tmp_path, smoke, 0.0)
+    assert made.is_dir()
+    assert (
+        f"latest cannot be made a link to the new run: Is a directory; name it by its path, {made}"
+        in (caplog.text)
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["latest", made.name])

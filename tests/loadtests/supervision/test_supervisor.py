@@ -204,7 +204,7 @@ def test_more_users_than_the_scenario_has_get_the_time_that_their_ramp_takes(
         pytest.param(False, False, 4, 0, 4, id="the publisher was lost"),
         pytest.param(False, False, 4, 1, 1, id="a counted loss is worse than a lost publisher"),
         pytest.param(False, False, -9, 0, 4, id="the load generator was killed"),
-        pytest.param(False, False, 0, None, 4, id="no verdict was made"),
+        pytest.param(False, False, 0, 2, 4, id="no verdict was made"),
         pytest.param(False, True, 4, 1, 5, id="the gateway died"),
         pytest.param(True, True, 130, 1, 130, id="interrupted"),
     ],
@@ -215,7 +215,7 @@ def test_the_exit_code_is_the_worst_of_what_happened(
     interrupted: bool,
     gateway_died: bool,
     load_code: int,
-    verdict_code: int | None,
+    verdict_code: int,
     expected: int,
 ) -> None:
     request = RunRequest(scenario=SMOKE, runs=tmp_path)

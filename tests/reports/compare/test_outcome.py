@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 from blocks import block_scenario, make_sides
@@ -11,8 +13,8 @@ from rich.console import Console
 from synthetic_run import ledger_row, write_table
 
 from loadtests.results import COMPARISON_FIELDS, MANIFEST, SCENARIO, ExitCode, Verdict
-from reports.compare.__main__ import main
 from reports.compare.blocks import find_runs, pair_up, read_blocks
+from reports.compare.comparing import main
 from reports.compare.outcome import Comparison, compare_blocks
 from reports.compare.screen import print_comparison, render_comparison
 from reports.report_errors import NotARunError
@@ -201,3 +203,126 @@ def test_the_command_says_what_is_no_run(
 ) -> None:
     assert main(["--base", str(tmp_path), "--head", str(same[1])]) == ExitCode.USAGE
     assert "neither a run nor a directory of runs" in capsys.readouterr().err
+
+
+def forgiving(*budgets: str) -> str:
+    """Return a scenario whose policy forgives what is undecided."""
+    return block_scenario(*budgets).replace('inconclusive = "fail"', 'inconclusive = "pass"')
+
+
+@pytest.fixture(scope="module")
+def forgiven(tmp_path_factory: pytest.TempPathFactory) -> Sides:
+    """Seven pairs of one gateway, so that one may be left out."""
+    folder = tmp_path_factory.mktemp("forgiven")
+    speeds = (*BASE, 1.0)
+    return make_sides(folder, speeds, speeds, scenario=forgiving("push.p99 ratio <= 1.20"))
+
+
+def at(place: int, value: object, other: object) -> Callable[[int], object]:
+    return lambda given: value if given == place else other
+
+
+@pytest.mark.parametrize("side", [0, 1], ids=["base", "head"])
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"status": at(2, "interrupted", "complete")}, "was interrupted before its end"),
+        ({"status": at(2, "aborted", "complete")}, "a process of the run was lost"),
+        ({"status": at(2, "running", "complete")}, "the run has not ended"),
+        ({"cut": at(2, "too slow", ""), "cut_by": "gross-breach"}, "the run was cut: too slow"),
+    ],
+    ids=["interrupted", "aborted", "running", "cut"],
+)
+def test_a_comparison_with_a_part_of_a_run_never_passes_and_says_so(
+    forgiven: Sides, tmp_path: Path, side: int, members: dict[str, object], words: str
+) -> None:
+    whole = compared(forgiven)
+    assert (whole.verdict, whole.exit_code, whole.pairs) == (PASS, 0, 7)
+    sides = list(forgiven)
+    sides[side] = edited(sides[side], tmp_path / "edited", **members)
+    found = compared((sides[0], sides[1]))
+    assert found.verdict is not PASS
+    assert found.exit_code != 0
+    assert found.pairs == 6
+    assert any(words in reason for reason in found.reasons)
+
+
+def test_blocks_without_tables_are_no_comparison(forgiven: Sides, tmp_path: Path) -> None:
+    head = edited(forgiven[1], tmp_path / "head")
+    for run in find_runs([head]):
+        for table in run.glob("*.parquet"):
+            table.unlink()
+    found = compared((forgiven[0], head))
+    assert (found.verdict, found.exit_code, found.pairs) == (INVALID, ExitCode.INVALID, 0)
+
+
+@pytest.mark.parametrize("count", [1, 3, 7])
+def test_without_a_pair_whose_times_count_nothing_passes(
+    same: Sides, forgiven: Sides, tmp_path: Path, count: int
+) -> None:
+    head = tmp_path / "head"
+    for run in find_runs([forgiven[1]])[:count]:
+        shutil.copytree(run, head / run.name)
+    lost = edited(head, tmp_path / "lost", publisher={"status": "lost"})
+    for run in find_runs([lost]):
+        (run / SCENARIO).write_text(forgiving("delivery.lost == 0"), encoding="utf-8")
+    base = read_blocks(find_runs([forgiven[0]])[:count])
+    found = compare_blocks(base, read_blocks([lost]))
+    assert (found.verdict, found.exit_code, found.pairs) == (INVALID, ExitCode.INVALID, 0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        ("count = ", "count = 1", "users"),
+        ("\nrate = ", "\nrate = 1", "publish"),
+        ("seed = ", "seed = 1", "seed"),
+        ("GATEWAY_HEARTBEAT_SECONDS = 5", "GATEWAY_HEARTBEAT_SECONDS = 6", "gateway"),
+    ],
+)
+def test_runs_of_another_load_are_advisory_whatever_its_name(
+    forgiven: Sides, tmp_path: Path, old: str, new: str, part: str
+) -> None:
+    head = edited(forgiven[1], tmp_path / "head")
+    for run in find_runs([head])[3:]:  # not the first, which the others are held against
+        text = (run / SCENARIO).read_text("utf-8")
+        assert old in text
+        (run / SCENARIO).write_text(text.replace(old, new, 1), encoding="utf-8")
+    found = compared((forgiven[0], head))
+    assert (found.verdict, found.exit_code) == (INCONCLUSIVE, ExitCode.INCONCLUSIVE)
+    assert f"another load: {part}" in found.advice
+
+
+def test_a_scenario_by_another_name_is_the_same_load(forgiven: Sides, tmp_path: Path) -> None:
+    head = edited(forgiven[1], tmp_path / "head")
+    for run in find_runs([head]):
+        text = (run / SCENARIO).read_text("utf-8").replace('name = "smoke"', 'name = "other"')
+        (run / SCENARIO).write_text(text, encoding="utf-8")
+    assert compared((forgiven[0], head)).verdict is PASS
+
+
+def test_runs_with_other_users_than_the_base_are_advisory(forgiven: Sides, tmp_path: Path) -> None:
+    head = edited(forgiven[1], tmp_path / "head", users={"subscriber": 5})
+    assert compared((forgiven[0], head)).verdict is INCONCLUSIVE
+
+
+def test_a_run_is_not_compared_with_itself(
+    same: Sides, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "link").symlink_to(find_runs([same[0]])[0])
+    assert main(["--base", str(same[0]), "--head", str(tmp_path / "link")]) == ExitCode.USAGE
+    assert "is both base and head" in capsys.readouterr().err
+    assert len(find_runs([same[0], *find_runs([same[0]])])) == 6
+
+
+def test_every_case_of_two_comparisons_has_a_class_of_its_own(
+    same: Sides, slower: Sides, tmp_path: Path
+) -> None:
+    names = []
+    for place, sides in enumerate((same, slower)):
+        path = tmp_path / f"{place}.xml"
+        main(["--base", str(sides[0]), "--head", str(sides[1]), "--junit", str(path)])
+        cases = list(ET.parse(path).iter("testcase"))  # noqa: S314 - our own
+        names += [(case.get("classname"), case.get("name")) for case in cases]
+        assert sum(float(case.attrib["time"]) for case in cases) > 0
+    assert ("tidegate.compare.smoke.01-head", "delivery.lost == 0") in names

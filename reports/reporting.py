@@ -1,0 +1,66 @@
+"""``python -m reports RUN``: judge a run, write its report, print the verdict.
+
+Writes ``verdict.json``, ``junit.xml``, ``summary.md`` and ``report.html`` into the run
+directory. In a GitHub Actions step it also annotates the budgets and adds to the step summary.
+The exit code is a ``loadtests.results.ExitCode``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from loadtests.ending import run_command
+from loadtests.outputs import write_together
+from loadtests.results import JUNIT, REPORT, SUMMARY, VERDICT
+from reports.console import print_verdict
+from reports.gate import Judged, tell_github
+from reports.junit import render_junit
+from reports.page import render_page
+from reports.report_errors import ReportError
+from reports.run_frames import find_baseline, read_run
+from reports.summary import render_summary
+from reports.verdict import judge
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m reports", description="Judge a run and write its report."
+    )
+    parser.add_argument(
+        "run", type=Path, help="a run directory, such as runs/<time>_<scenario>_<id>"
+    )
+    options = parser.parse_args(arguments)
+    return run_command("tidegate report", lambda: report(options.run), ReportError)
+
+
+def report(directory: Path) -> int:
+    """Write a run's verdict and report into its directory, print the verdict, return the exit code.
+
+    Raises:
+        ReportError: the directory holds no run that can be read.
+        OSError: a file cannot be written; then the old verdict and report stay.
+    """
+    run = read_run(directory)
+    baseline = find_baseline(run)
+    outcome = judge(run, baseline=baseline)
+    verdict = json.dumps(outcome.as_json(), indent=2, ensure_ascii=False) + "\n"
+    # The verdict last, so that a new verdict means a complete report.
+    write_together(
+        {
+            directory / JUNIT: render_junit(outcome),
+            directory / SUMMARY: render_summary(run, outcome),
+            directory / REPORT: render_page(run, outcome, baseline),
+            directory / VERDICT: verdict,
+        }
+    )
+    console = Console()
+    print_verdict(outcome, console)
+    tell_github([Judged(run=run, outcome=outcome)], os.environ, console)
+    return outcome.exit_code
