@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import socket
-from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, Final
@@ -15,10 +13,13 @@ from aiohttp import web
 from gateway import strict_json
 from gateway.auth import Authenticator
 from gateway.contract import (
+    API_PREFIX,
     CLOSE_TIMEOUT_SECONDS,
+    HEALTH_PATH,
     MAX_CONNECTS,
     MAX_PAYLOAD_BYTES,
     MAX_PUBLISH_BYTES,
+    METRICS_PATH,
     LimitName,
 )
 from gateway.expiry import ExpiryWheel
@@ -37,6 +38,7 @@ from gateway.server.front_door import FrontDoor
 from gateway.server.garbage import GarbageCollection
 from gateway.server.handlers import Handlers
 from gateway.server.log import get_logger
+from gateway.server.process import descriptor_limit
 from gateway.server.routes import Routes
 from gateway.server.ticks import Ticks
 from gateway.server.welcome import enforced_limits
@@ -45,15 +47,18 @@ from gateway.settings import Settings
 from gateway.streams import Streams
 from gateway.subscriptions import Subscriptions
 from gateway.transport import (
+    BACKLOG,
     AsyncServer,
+    DescriptorReserve,
     Door,
     RequestEnviron,
     bound_accepted,
+    is_wildcard,
+    listen,
     runner_behind_door,
 )
 
-_BACKLOG: Final = 4_096
-_NOTICES_PER_TURN: Final = 100
+_CLIENTS_PER_TURN: Final = 100
 _CLIENT_JSON: Final = SimpleNamespace(loads=strict_json.read, dumps=strict_json.dumps)
 _PACE_S: Final = 0.1  # between two closes of a drain
 _PACED_SHARE: Final = 0.4  # share of the shutdown time for all closes together
@@ -207,17 +212,30 @@ class Gateway:
         serve = self._runner.server
         if serve is None:
             raise RuntimeError("aiohttp's runner has no server after its setup")
-        listener = _listen(self.settings.host, self.settings.port)
+        host = self.settings.host
+        listener = listen(host, self.settings.port)
+        is_bounded, reserve = bound_accepted(listener), self._reserve_descriptors()
         self._server = await asyncio.get_running_loop().create_server(
-            partial(Door, self.transport.engine, serve, is_bounded=bound_accepted(listener)),
+            partial(Door, self.transport.engine, serve, is_bounded=is_bounded, reserve=reserve),
             sock=listener,
-            backlog=_BACKLOG,
+            backlog=BACKLOG,
         )
         self._garbage.start()
         self._ticks.start(self._garbage.tick)
         self.is_ready = True
-        host, port = listener.getsockname()[:2]
+        address, port = listener.getsockname()[:2]
+        if not is_wildcard(host):
+            host = address
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def _reserve_descriptors(self) -> DescriptorReserve | None:
+        limit = descriptor_limit()
+        if limit is None:
+            return None
+        paths = (HEALTH_PATH, f"{API_PREFIX}{HEALTH_PATH}", METRICS_PATH)
+        return DescriptorReserve(
+            limit, paths=paths, now_ns=self.clock.monotonic_ns, warn=_warn_of_descriptors
+        )
 
     async def stop(self) -> None:
         """Refuse new clients, tell the others, close every transport, and stop listening."""
@@ -227,7 +245,7 @@ class Gateway:
         sessions = list(self.context.sessions)
         for position, session in enumerate(sessions, start=1):
             self.connections.tell_draining(session)
-            if not position % _NOTICES_PER_TURN:
+            if not position % _CLIENTS_PER_TURN:
                 await asyncio.sleep(0)
         await self._close_in_turn([session.sid for session in sessions])
         await self.transport.shutdown()
@@ -246,28 +264,39 @@ class Gateway:
         began_s = loop.time()
         for position, sid in enumerate(sids):
             ahead_s = began_s + position * pace_s - loop.time()
-            if ahead_s > 0:
-                await asyncio.sleep(ahead_s)
+            if ahead_s > 0 or not position % _CLIENTS_PER_TURN:
+                await asyncio.sleep(max(0.0, ahead_s))
             self.transport.close_transport(sid, "draining")
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket, dual-stack if the host is an IPv6 wildcard."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+def _warn_of_descriptors(limit: int, refused: int) -> None:
+    log.warning("out of file descriptors", limit=limit, refused=refused)
 
 
-async def run(gateway: Gateway, stopping: asyncio.Event, report: Callable[[str], None]) -> None:
-    """Start a gateway, report its URL, and stop it within ``shutdown_seconds`` when asked.
+async def stop_when(gateway: Gateway, stopping: asyncio.Event, hurrying: asyncio.Event) -> bool:
+    """Stop a started gateway when asked, within ``shutdown_seconds``.
 
     Args:
-        gateway: the gateway, not started yet.
-        stopping: the event that asks it to stop.
-        report: called with the URL once it is ready.
+        gateway: the gateway.
+        stopping: asks it to stop.
+        hurrying: asks it to stop at once, without waiting for its clients.
+
+    Returns:
+        Whether it closed all its clients.
     """
-    report(await gateway.start())
     await stopping.wait()
-    try:
-        await asyncio.wait_for(gateway.stop(), gateway.settings.shutdown_seconds)
-    except TimeoutError:
-        log.warning("stopped before all clients were closed")
+    log.info("stopping")
+    ending = asyncio.create_task(gateway.stop())
+    hurry = asyncio.create_task(hurrying.wait())
+    await asyncio.wait(
+        (ending, hurry),
+        timeout=gateway.settings.shutdown_seconds,
+        return_when=asyncio.FIRST_COMPLETED,
+    )
+    hurry.cancel()
+    if ending.done():
+        ending.result()
+        return True
+    ending.cancel()
+    log.warning("stopped before all clients were closed")
+    return False

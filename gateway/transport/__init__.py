@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gateway.transport.descriptors import DescriptorReserve
     from gateway.transport.door import Door
     from gateway.transport.dropin.engine import EngineServer
     from gateway.transport.dropin.handlers import ConnectRejected
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
     from gateway.transport.refusals import HandshakeRefusal
     from gateway.transport.runner import runner_behind_door
     from gateway.transport.server import SocketServer
-    from gateway.transport.sockets import bound_accepted
+    from gateway.transport.sockets import BACKLOG, bound_accepted, is_wildcard, listen
 
 __all__ = [
+    "BACKLOG",
     "AsyncServer",
     "ConnectRejected",
+    "DescriptorReserve",
     "Door",
     "EngineServer",
     "Flow",
@@ -30,12 +33,16 @@ __all__ = [
     "Rooms",
     "SocketServer",
     "bound_accepted",
+    "is_wildcard",
+    "listen",
     "runner_behind_door",
 ]
 
 _HOMES = {
+    "BACKLOG": "sockets",
     "AsyncServer": "dropin.server",
     "ConnectRejected": "dropin.handlers",
+    "DescriptorReserve": "descriptors",
     "Door": "door",
     "EngineServer": "dropin.engine",
     "Flow": "parcels",
@@ -45,6 +52,8 @@ _HOMES = {
     "Rooms": "dropin.rooms",
     "SocketServer": "server",
     "bound_accepted": "sockets",
+    "is_wildcard": "sockets",
+    "listen": "sockets",
     "runner_behind_door": "runner",
 }
 

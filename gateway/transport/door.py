@@ -15,6 +15,7 @@ from gateway.transport import handover
 from gateway.transport.adoption import adopt
 from gateway.transport.answers import BadRequest, plain_response
 from gateway.transport.bodies import ChunkedBody, SizedBody, body_of
+from gateway.transport.descriptors import DescriptorReserve
 from gateway.transport.engine import Engine
 from gateway.transport.heads import RequestReader
 from gateway.transport.relay import Relay
@@ -25,6 +26,7 @@ _MOST_AHEAD_BYTES: Final = 65_536  # of requests that follow before an answer
 _LEAST_TAKEN_BYTES: Final = 65_536  # that a client takes of an answer in ``body_timeout``
 _LINGER_NS: Final = 2_000_000_000  # for a client to read the answer that ends its connection
 _GRACE_NS: Final = 1_000_000_000  # for a handler that answers at the deadline of the body
+_NO_DESCRIPTOR: Final = BadRequest(503, "No connection is free", {"Retry-After": "5"})
 
 MakeProtocol = Callable[[], asyncio.Protocol]
 
@@ -36,6 +38,7 @@ class Door(Relay):
         engine: adopts WebSockets, and keeps the deadlines.
         serve: makes the protocol that answers: the ``server`` of ``runner_behind_door``.
         is_bounded: whether ``bound_accepted`` bounded the listener's sockets.
+        reserve: the descriptors that only some requests may use, ``None`` for no such rule.
     """
 
     __slots__ = (
@@ -47,6 +50,7 @@ class Door(Relay):
         "_is_finished",
         "_is_unchecked",
         "_reader",
+        "_reserve",
         "_serve",
         "_transport",
         "_unread_bytes",
@@ -54,7 +58,14 @@ class Door(Relay):
         "wake_tick",
     )
 
-    def __init__(self, engine: Engine, serve: MakeProtocol, *, is_bounded: bool = False) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        serve: MakeProtocol,
+        *,
+        is_bounded: bool = False,
+        reserve: DescriptorReserve | None = None,
+    ) -> None:
         super().__init__(None)
         self._body: SizedBody | ChunkedBody | None = None
         self._due_ns = 0  # of the head or body that is being received
@@ -64,6 +75,7 @@ class Door(Relay):
         self._is_finished = False
         self._is_unchecked = False  # an application's own WebSocket
         self._reader = RequestReader()
+        self._reserve = reserve
         self._serve = serve
         self._transport: asyncio.Transport | None = None
         self._unread_bytes = 0
@@ -76,6 +88,8 @@ class Door(Relay):
             transport.abort()  # type: ignore[attr-defined]  # a socket's
             return
         self._transport = transport  # type: ignore[assignment]  # a socket's
+        if self._reserve is not None and not self._reserve.holds(self, transport):
+            self._reserve = None  # from here on: the reserve that this connection is in
         # Any unread byte starts its deadline. A TLS transport would treat 0 as always full.
         transport.set_write_buffer_limits(high=1, low=0)  # type: ignore[attr-defined]  # a socket's
         self._engine.doors.add(self)
@@ -120,6 +134,12 @@ class Door(Relay):
             return
         self._due_ns = 0
         self._engine.doors.discard(self)
+        if self._reserve is not None:
+            self._reserve.forget(self)
+            if not self._reserve.serves(head.path):
+                self._reserve.refused()
+                self._refuse(transport, _NO_DESCRIPTOR)
+                return
         if is_websocket_upgrade(head) and self._is_ours(head):
             self._give_away(transport, head)
         else:
@@ -159,8 +179,9 @@ class Door(Relay):
         transport = self._transport
         if transport is None or transport.is_closing() or self._is_finished:
             return
-        if self._is_unchecked and self.server is not None:
-            handover.close(self.server)  # a refused upgrade, or the end of a WebSocket
+        if self.server is not None and (self._is_unchecked or self._reserve is not None):
+            # A refused upgrade, or the end of a WebSocket; or the next needs the descriptor.
+            handover.close(self.server)
         elif self._body is not None:
             self.finish(transport)
         elif len(self._reader):
@@ -196,7 +217,7 @@ class Door(Relay):
             self.server = None
         if answer:
             transport.write(answer)
-        if not transport.can_write_eof():  # TLS
+        if self._reserve is not None or not transport.can_write_eof():  # TLS has no half-close
             self._engine.dismiss(transport)
             return
         self._is_finished = True
@@ -235,6 +256,8 @@ class Door(Relay):
         self._reader.take()
         self._engine.doors.discard(self)
         self._engine.forget_deadline(self)
+        if self._reserve is not None:
+            self._reserve.forget(self)
 
     def _expect_by(self, timeout_ns: int) -> None:
         self._due_ns = self._engine.now_ns() + timeout_ns

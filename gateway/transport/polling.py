@@ -20,6 +20,7 @@ from gateway.transport.payloads import PacketType, PayloadError
 from gateway.transport.refusals import RequestRejected
 from gateway.transport.relay import relay_of
 from gateway.transport.requests import RequestHead
+from gateway.transport.sockets import unmapped
 from gateway.transport.upgrades import is_websocket_upgrade
 
 _TEXT: Final = "text/plain; charset=UTF-8"
@@ -39,7 +40,7 @@ class Polling:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer one request for the engine's path."""
-        environ = RequestEnviron(_head_of(request), request.remote or "", request.scheme)
+        environ = RequestEnviron(_head_of(request), unmapped(request.remote or ""), request.scheme)
         head = environ.head
         if request.method == "GET" and is_websocket_upgrade(head):
             return await handover.take_over(request, head, partial(adopt, self._engine))

@@ -234,13 +234,6 @@ def test_development_needs_no_token(start_gateway: StartGateway, open_socket: Co
     assert open_socket(gateway).connect({"token": gateway.token("dev")})["userId"] == "dev"
 
 
-def test_gateway_env_takes_precedence_over_node_env(
-    start_gateway: StartGateway, open_socket: Connect
-) -> None:
-    gateway = start_gateway(GATEWAY_ENV="production", NODE_ENV="development")
-    assert refusal(open_socket(gateway), None).code == "AUTH_MISSING"
-
-
 @pytest.mark.parametrize("value", ["1e20", "1e999", '"\\ud83d"'])
 def test_json_that_cannot_be_passed_on_is_ignored_in_auth(
     open_socket: Connect, gateway: Target, value: str
