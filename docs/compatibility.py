@@ -47,6 +47,7 @@ ARGUMENTS: dict[str, dict[str, str]] = {
         "async_mode": "refused: `ValueError` unless it is `aiohttp`",
         "async_handlers": "different: messages of a client are always handled in order",
         "monitor_clients": "different: always on, with one timer for all clients",
+        "http_compression": "different: `Accept-Encoding` is read with its weights",
         "ping_interval": "different: announced and kept to the millisecond",
         "max_http_buffer_size": "different: also bounds the binary attachments of a packet "
         "together, and closes with 1009 before a frame is buffered",

@@ -440,6 +440,8 @@ MAX_TOKEN_BYTES: Final = 4_096
 MAX_SYMBOL_LENGTH: Final = 32
 MAX_SYMBOLS_PER_CALL: Final = 64
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
+KEEP_ALIVE_SECONDS: Final = 75.0
+"""Load balancers keep idle connections for 60 s by default, and must be the ones to close them."""
 MAX_CONNECTS: Final = 3
 """CONNECT packets of one transport. The gateway closes a transport that sends more."""
 MAX_SEND_BYTES: Final = 1_048_576

@@ -64,6 +64,7 @@ class Settings:
     ping_interval_ms: int
     ping_timeout_ms: int
     head_timeout_seconds: float
+    keep_alive_seconds: float
     connect_timeout_seconds: float
     max_send_bytes: int
     max_send_seconds: float

@@ -225,6 +225,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "a connection that has not sent its first request within this time is closed",
     ),
     seconds(
+        "KEEP_ALIVE_SECONDS",
+        contract.KEEP_ALIVE_SECONDS,
+        "an HTTP connection without a request is closed after this time; load balancers need "
+        "more than their own, which is often 60 s",
+    ),
+    seconds(
         "CONNECT_TIMEOUT_SECONDS",
         contract.CONNECT_TIMEOUT_SECONDS,
         "a transport whose client has not sent CONNECT within this time is closed",

@@ -55,9 +55,9 @@ from gateway.transport import (
     bound_accepted,
     is_wildcard,
     listen,
+    runner_behind_door,
 )
 
-_KEEP_ALIVE_S: Final = 30.0  # between two HTTP requests of one connection
 _CLIENTS_PER_TURN: Final = 100
 _CLIENT_JSON: Final = SimpleNamespace(loads=strict_json.read, dumps=strict_json.dumps)
 _PACE_S: Final = 0.1  # between two closes of a drain
@@ -206,9 +206,7 @@ class Gateway:
         app = web.Application(client_max_size=MAX_PUBLISH_BYTES)
         self._routes.add_to(app)
         self.transport.attach(app)
-        self._runner = web.AppRunner(
-            app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=_KEEP_ALIVE_S
-        )
+        self._runner = runner_behind_door(app, keepalive_timeout=self.settings.keep_alive_seconds)
         await self._runner.setup()
         serve = self._runner.server
         if serve is None:

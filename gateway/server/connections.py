@@ -77,12 +77,14 @@ class Connections:
             context.metrics.handler_failed()
             context.transport.close_transport(sid, "internal error")
             return
+        address = self._address_of(environ)
+        environ.reduce(address)  # a browser's cookies need not be kept for each client
         limiter = context.limiter_for(identity.user_id, environ.added(_LIMITER))
         context.sessions.add(
             Session(
                 sid=sid,
                 identity=identity,
-                address=self._address_of(environ),
+                address=address,
                 connected_at_ns=now_ns,
                 limiter=limiter,
             )

@@ -154,6 +154,13 @@ class Handlers:
         payload = error.payload(context.broadcaster.timestamp())
         if refusal.first_of_breach:
             context.transport.reply(session.sid, ServerEvent.ERROR, payload)
+            context.faults.note(
+                "rate limit exceeded",
+                level="info",
+                client=session.sid,
+                address=session.address,
+                limit=refusal.limit,
+            )
         if refusal.close:
             # In the next turn: what has been read is answered before.
             asyncio.get_running_loop().call_soon(
@@ -168,6 +175,7 @@ class Handlers:
             "event refused",
             level="info",
             client=session.sid,
+            address=session.address,
             code=error.code,
             reason=error.message,
         )
@@ -245,6 +253,7 @@ class Handlers:
             "stream refused",
             level="info",
             client=session.sid,
+            address=session.address,
             code=error.code,
             reason=error.message,
         )

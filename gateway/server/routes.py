@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -27,12 +28,16 @@ from gateway.errors import AuthenticationError, PublicationRejected, WireError
 from gateway.publication import parse_publications
 from gateway.server.context import Context
 from gateway.session import Session
+from gateway.transport.answers import BadRequest
+from gateway.transport.handover import answer_and_close, answer_nobody
+from gateway.transport.intake import read_body
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _PAGE: Final = 100
 _LARGEST_PAGE: Final = 1_000
 _STREAMS_A_PART: Final = 1_000
 _BODY_S: Final = 10.0
+_WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _RETRY_WHILE_DRAINING_S: Final = 5
 _METRICS_CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -94,10 +99,8 @@ class Routes:
         refusal = self._refuse_without(request, Scope.STATS)
         if refusal is not None:
             return refusal
-        try:
-            limit = int(request.query.get("limit", _PAGE))
-        except ValueError:
-            limit = 0
+        asked = request.query.get("limit", str(_PAGE))
+        limit = int(asked) if _WHOLE_NUMBER.fullmatch(asked) else 0
         if not 1 <= limit <= _LARGEST_PAGE:
             return _error(
                 400, f"limit must be a whole number from 1 to {_LARGEST_PAGE}", "INVALID_PAYLOAD"
@@ -129,8 +132,8 @@ class Routes:
         """Answer with the metrics in Prometheus's text format."""
         expected = self._context.settings.metrics_token
         if expected is not None:
-            given = _bearer(request) or ""
-            if not secrets.compare_digest(given.encode(), expected.encode()):
+            given = (_bearer(request) or "").encode("utf-8", "surrogateescape")
+            if not secrets.compare_digest(given, expected.encode()):
                 return _error(401, "The metrics need their bearer token", ErrorCode.AUTH_FAILED)
         return web.Response(
             body=self._context.metrics.expose(), headers={"Content-Type": _METRICS_CONTENT_TYPE}
@@ -150,14 +153,14 @@ class Routes:
                 retry_after_s=_RETRY_WHILE_DRAINING_S,
             )
         try:
-            async with asyncio.timeout(_BODY_S):
-                body = await request.read()
-        except TimeoutError:
-            return _rejected(408, f"The body took longer than {_BODY_S:g} s", "INVALID_PAYLOAD")
-        except web.HTTPRequestEntityTooLarge:
-            return _rejected(
-                413, f"The body is larger than {MAX_PUBLISH_BYTES} bytes", "INVALID_PAYLOAD"
+            body = await read_body(request, MAX_PUBLISH_BYTES, _BODY_S)
+        except BadRequest as error:
+            answered = _errors(error.message, "INVALID_PAYLOAD")
+            return answer_and_close(
+                request, error.status, strict_json.dumps(answered).encode(), error.headers
             )
+        except ConnectionError:
+            return answer_nobody()
         try:
             receipts = self._context.broadcaster.publish(parse_publications(body))
         except PublicationRejected as error:
@@ -233,7 +236,11 @@ def _rejected(
     headers: dict[str, str] | None = None,
     retry_after_s: int | None = None,
 ) -> web.Response:
-    answer: dict[str, Any] = {"errors": [{"index": None, "message": message, "code": code}]}
+    answer = _errors(message, code)
     if retry_after_s is not None:
         answer["retryAfter"] = 1_000 * retry_after_s
     return _json(answer, status=status, headers=headers)
+
+
+def _errors(message: str, code: str) -> dict[str, Any]:
+    return {"errors": [{"index": None, "message": message, "code": code}]}

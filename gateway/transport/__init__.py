@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gateway.transport.environ import RequestEnviron
     from gateway.transport.parcels import Flow, Lane
     from gateway.transport.refusals import HandshakeRefusal
+    from gateway.transport.runner import runner_behind_door
     from gateway.transport.server import SocketServer
     from gateway.transport.sockets import BACKLOG, bound_accepted, is_wildcard, listen
 
@@ -34,6 +35,7 @@ __all__ = [
     "bound_accepted",
     "is_wildcard",
     "listen",
+    "runner_behind_door",
 ]
 
 _HOMES = {
@@ -52,6 +54,7 @@ _HOMES = {
     "bound_accepted": "sockets",
     "is_wildcard": "sockets",
     "listen": "sockets",
+    "runner_behind_door": "runner",
 }
 
 

@@ -10,20 +10,16 @@ import inspect
 from typing import Any, Final
 
 from gateway.transport import frames
+from gateway.transport.answers import BadRequest, plain_response
 from gateway.transport.counts import EndReason
 from gateway.transport.engine import Engine
 from gateway.transport.engine_session import EngineSession
 from gateway.transport.environ import RequestEnviron
 from gateway.transport.liveness import Upgrade
 from gateway.transport.refusals import RequestRejected
-from gateway.transport.requests import (
-    BadRequest,
-    RequestHead,
-    check_upgrade,
-    plain_response,
-    switching_protocols,
-)
+from gateway.transport.requests import RequestHead
 from gateway.transport.sockets import bound_kernel, peer_of, scheme_of
+from gateway.transport.upgrades import check_upgrade, switching_protocols
 
 _PROTOCOL: Final = "4"
 _DECISIVE: Final = frozenset({"EIO", "sid", "token", "transport"})
@@ -58,10 +54,11 @@ def adopt(
             return
         session, upgrade = _session_for(engine, environ)
     except BadRequest as error:
-        _refuse(engine, transport, RequestRejected(error.status, 3, error.message, error.headers))
+        rejected = RequestRejected(error.status, 3, error.message, error.headers)
+        _refuse(engine, transport, environ, rejected)
         return
     except RequestRejected as error:
-        _refuse(engine, transport, error)
+        _refuse(engine, transport, environ, error)
         return
     if not is_bounded:
         bound_kernel(transport)
@@ -106,8 +103,11 @@ def refuse_handshake(engine: Engine, environ: RequestEnviron, transport: str) ->
         raise RequestRejected(400, 5, "Unsupported protocol version; this server speaks EIO=4")
 
 
-def _refuse(engine: Engine, transport: asyncio.Transport, reject: RequestRejected) -> None:
-    transport.write(plain_response(reject.status, reject.body, "application/json", reject.headers))
+def _refuse(
+    engine: Engine, transport: asyncio.Transport, environ: RequestEnviron, reject: RequestRejected
+) -> None:
+    headers = dict(reject.headers) | dict(engine.answer_headers(environ))
+    transport.write(plain_response(reject.status, reject.body, "application/json", headers))
     engine.dismiss(transport)
 
 

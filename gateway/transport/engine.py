@@ -137,6 +137,10 @@ class Engine:
         """Return the CORS headers of an answer."""
         raise NotImplementedError
 
+    def answer_headers(self, environ: RequestEnviron) -> list[tuple[str, str]]:
+        """Return the headers of every answer: no cache may hand it to another client."""
+        return [*self.cors_headers(environ), ("Cache-Control", "no-store"), ("Vary", "Origin")]
+
     def cookie_for(self, sid: str) -> str | None:
         """Return the ``Set-Cookie`` header of a new polling session, ``None`` for none."""
         raise NotImplementedError

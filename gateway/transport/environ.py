@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
 from typing import Any
+from urllib.parse import quote
 
 from gateway.transport.requests import RequestHead
 
@@ -32,6 +33,19 @@ class RequestEnviron(MutableMapping[str, Any]):
     def peer(self) -> str:
         """The address of the other end of the socket."""
         return self._peer
+
+    def reduce(self, address: str) -> None:
+        """Forget the headers, and of the query all but its token, which may be needed again.
+
+        Args:
+            address: the client's address, the ``peer`` from now on.
+        """
+        head = self.head
+        token = head.parameter("token")
+        query = "" if token is None else f"?token={quote(token, safe='')}"
+        path = head.target.partition("?")[0]
+        self.head = RequestHead(f"{head.method} {path}{query} HTTP/1.1\r\n\r\n".encode())
+        self._peer = address
 
     def added(self, key: str) -> Any:
         """Return what an application set under a key, ``None`` if nothing."""

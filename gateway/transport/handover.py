@@ -7,13 +7,14 @@ another one. aiohttp has no public interface for it. This module alone uses priv
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 
-from gateway.transport.refusals import RequestRejected
-from gateway.transport.requests import RequestHead, plain_response
+from gateway.transport.answers import plain_response
+from gateway.transport.relay import relay_of
+from gateway.transport.requests import RequestHead
 
 Adopt = Callable[[asyncio.Transport, RequestHead, bytes], None]
 
@@ -57,28 +58,44 @@ async def take_over(request: web.Request, head: RequestHead, adopt: Adopt) -> we
         raise ConnectionResetError("the client has disconnected")
     collector = _Collector()
     protocol.set_parser(collector)  # receives the bytes that aiohttp has read ahead
-    protocol.transport = None
-    asyncio.get_running_loop().call_soon(protocol.connection_lost, None)
+    detach(protocol)
     adopt(transport, head, bytes(collector.data))
     return _Gone()
 
 
-def answer_and_close(request: web.Request, reject: RequestRejected) -> web.StreamResponse:
+def detach(protocol: Any) -> None:
+    """End aiohttp's protocol of a connection that goes on without it."""
+    protocol.transport = None
+    asyncio.get_running_loop().call_soon(protocol.connection_lost, None)
+
+
+def close(protocol: Any) -> None:
+    """Have aiohttp's protocol close its connection after the answer that it is writing."""
+    protocol.close()
+
+
+def answer_and_close(
+    request: web.Request, status: int, body: bytes, headers: Mapping[str, str]
+) -> web.Response:
     """Answer a request without reading the rest of its body, and close the connection.
+
+    Args:
+        request: the request.
+        status: the status of the answer.
+        body: its body, JSON.
+        headers: additional headers.
 
     Returns:
         A response that aiohttp does not write: it would read the rest of the body first.
     """
     transport = request.transport
-    if transport is not None:
-        transport.write(
-            plain_response(reject.status, reject.body, "application/json", reject.headers)
-        )
-        transport.close()
+    relay = None if transport is None else relay_of(transport)
+    if transport is not None and relay is not None and not transport.is_closing():
+        relay.finish(transport, plain_response(status, body, "application/json", headers))
     return _Gone()
 
 
-def answer_nobody() -> web.StreamResponse:
+def answer_nobody() -> web.Response:
     """Return a response for a client that has disconnected."""
     return _Gone()
 

@@ -10,19 +10,22 @@ from aiohttp import web
 
 from gateway.transport import handover, payloads
 from gateway.transport.adoption import adopt, refuse_handshake
+from gateway.transport.answers import BadRequest
 from gateway.transport.counts import EndReason
 from gateway.transport.engine import Engine
 from gateway.transport.engine_session import EngineSession
 from gateway.transport.environ import RequestEnviron
+from gateway.transport.intake import read_body
 from gateway.transport.payloads import PacketType, PayloadError
 from gateway.transport.refusals import RequestRejected
-from gateway.transport.requests import RequestHead, is_websocket_upgrade
+from gateway.transport.relay import relay_of
+from gateway.transport.requests import RequestHead
 from gateway.transport.sockets import unmapped
+from gateway.transport.upgrades import is_websocket_upgrade
 
 _TEXT: Final = "text/plain; charset=UTF-8"
 _PROBED_POLL_S: Final = 0.1  # how long a poll waits during the probe of an upgrade
 _PACKETS_A_TURN: Final = 64  # packets of a body that are handled in one turn of the event loop
-_ABORT_CHECK_S: Final = 0.25  # between two checks whether a polling client has disconnected
 
 
 class Polling:
@@ -51,14 +54,15 @@ class Polling:
             return handover.answer_nobody()
         except RequestRejected as error:
             if error.ends_connection:
-                return handover.answer_and_close(request, error)
+                headers = dict(error.headers) | dict(self._engine.answer_headers(environ))
+                return handover.answer_and_close(request, error.status, error.body, headers)
             response = web.Response(
                 status=error.status,
                 body=error.body,
                 content_type="application/json",
                 headers=dict(error.headers),
             )
-        for name, value in self._engine.cors_headers(environ):
+        for name, value in self._engine.answer_headers(environ):
             response.headers.add(name, value)
         return response
 
@@ -143,21 +147,24 @@ class Polling:
             ConnectionResetError: the client has disconnected. Its session is closed, because
                 packets of this answer would be lost.
         """
+        transport = request.transport
+        relay = None if transport is None else relay_of(transport)
         poll: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         session.poll = poll
         try:
-            while True:
-                await asyncio.wait((poll,), timeout=_ABORT_CHECK_S)
-                if poll.done():
-                    return poll.result()
-                # aiohttp has no other way to tell a handler.
-                if request.transport is None or request.transport.is_closing():
-                    raise ConnectionResetError("the client disconnected during a poll")
+            if relay is not None:
+                relay.on_end = session.answer_poll
+                answer = await poll
+            if relay is None or relay.server is None:
+                raise ConnectionResetError("the client disconnected during a poll")
         except (asyncio.CancelledError, ConnectionResetError):
             self._engine.finish(session, EndReason.TRANSPORT_CLOSE)
             raise
         finally:
             session.poll = None
+            if relay is not None:
+                relay.on_end = None
+        return answer
 
     def _farewell(self, session: EngineSession, environ: RequestEnviron) -> web.Response:
         """Answer a poll of a closed session: first its queued packets, then CLOSE.
@@ -179,7 +186,7 @@ class Polling:
     def _packets(self, packets: list[bytes], environ: RequestEnviron) -> web.Response:
         accepted = environ.head.header("accept-encoding") or ""
         body, encoding = self._engine.compress(payloads.encode_payload(packets), accepted)
-        headers = {"Content-Type": _TEXT, "Cache-Control": "no-store"}
+        headers = {"Content-Type": _TEXT}
         if encoding is not None:
             headers["Content-Encoding"] = encoding
         return web.Response(body=body, headers=headers)
@@ -227,27 +234,14 @@ class Polling:
 
     async def _read_body(self, session: EngineSession, request: web.Request) -> bytes:
         engine = self._engine
-        most = engine.max_message_bytes
-        if (request.content_length or 0) > most:
-            engine.close(session, EndReason.TRANSPORT_ERROR)
-            raise RequestRejected(413, 3, f"A body has at most {most} bytes", ends_connection=True)
-        body = bytearray()
         try:
-            async with asyncio.timeout(engine.body_timeout_s):
-                async for chunk in request.content.iter_any():
-                    body += chunk
-                    if len(body) > most:
-                        engine.close(session, EndReason.TRANSPORT_ERROR)
-                        raise RequestRejected(
-                            413, 3, f"A body has at most {most} bytes", ends_connection=True
-                        )
-        except TimeoutError:
+            return await read_body(request, engine.max_message_bytes, engine.body_timeout_s)
+        except BadRequest as error:
             engine.close(session, EndReason.TRANSPORT_ERROR)
-            raise RequestRejected(408, 3, "The body took too long", ends_connection=True) from None
+            raise RequestRejected(error.status, 3, error.message, ends_connection=True) from None
         except ConnectionError:
             engine.finish(session, EndReason.TRANSPORT_CLOSE)
             raise RequestRejected.bad_request("The client disconnected during its body") from None
-        return bytes(body)
 
 
 def _head_of(request: web.Request) -> RequestHead:

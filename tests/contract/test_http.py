@@ -216,5 +216,25 @@ def test_the_streams_route_lists_more_streams_than_it_writes_at_once(
     assert (head.status, head.text) == (200, "")
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/metrics"), ("GET", "/api/v1/streams"), ("POST", "/api/v1/publish")],
+)
+def test_a_bearer_token_beyond_ascii_is_refused(
+    start_gateway: StartGateway, method: str, path: str
+) -> None:
+    gateway = start_gateway(GATEWAY_METRICS_TOKEN="open-sesame-open-sesame")
+    for token in ("\xe9\xff", "a\tb", "\xed\xa0\x80"):
+        headers = {"Authorization": f"Bearer {token}"}
+        assert gateway.request(method, path, headers=headers).status == 401
+    assert {one["level"] for one in gateway.log_events()} <= {"info", "warning"}
+
+
+@pytest.mark.parametrize("limit", ["0", "1001", "-1", "+1", "1_0", "%D9%A3", "9" * 5_000, "", "x"])
+def test_a_limit_of_statistics_is_a_plain_number(gateway: Target, limit: str) -> None:
+    token = gateway.token("operator", scope="stats")
+    assert gateway.get(f"/health/websocket/stats?limit={limit}", token=token).status == 400
+
+
 def test_an_unknown_path_is_not_found(gateway: Target) -> None:
     assert gateway.get("/api/v1/nothing").status == 404

@@ -252,6 +252,39 @@ def test_the_forwarded_address_counts_when_the_peer_is_a_trusted_proxy(
     assert [session_attempt(gateway, **h)[0] for h in (first, first, first, other)] == expected
 
 
+def test_a_place_of_a_forwarded_address_is_released(
+    connect: Connect, start_gateway: StartGateway
+) -> None:
+    gateway = start_gateway(
+        GATEWAY_MAX_CONNECTIONS_PER_ADDRESS=1,
+        GATEWAY_ADDRESS_LIMIT_EXEMPT="192.0.2.0/24",
+        GATEWAY_TRUSTED_PROXIES="127.0.0.0/8",
+    )
+    headers = {"X-Forwarded-For": "203.0.113.7", "Cookie": "id=c00kie-s3cret"}
+    client = connect(target=gateway, headers=headers)  # its headers are forgotten meanwhile
+    assert session_attempt(gateway, **headers)[0] == 429
+    client.close()
+    wait_for(lambda: session_attempt(gateway, **headers)[0] == 200)
+    refusals = [one for one in gateway.log_events() if one["event"] == "session refused"]
+    assert {one["address"] for one in refusals} == {"203.0.113.7"}
+    assert "c00kie" not in gateway.log.read_text()
+
+
+def test_log_lines_of_refusals_and_limits_have_the_address(
+    connect: Connect, open_socket: Connect, start_gateway: StartGateway
+) -> None:
+    gateway = start_gateway(GATEWAY_RATE_LIMIT=1)
+    client = connect(target=gateway)
+    client.call("no-such-event")
+    client.call("get-subscriptions")
+    stranger = open_socket(gateway)
+    stranger.send_packet('40{"token":"nonsense"}')
+    wait_for(lambda: "authentication refused" in gateway.log.read_text())
+    lines = {one["event"]: one for one in gateway.log_events()}
+    for refusal in ("event refused", "rate limit exceeded", "authentication refused"):
+        assert lines[refusal]["address"] == "127.0.0.1"
+
+
 def test_ipv6_addresses_are_counted_by_their_64_bit_prefix(start_gateway: StartGateway) -> None:
     gateway = start_gateway(
         GATEWAY_MAX_CONNECTS_PER_MINUTE_PER_ADDRESS=1,

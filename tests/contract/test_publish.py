@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from typing import Any
@@ -158,6 +159,18 @@ def test_a_body_over_1_mib_is_too_large(gateway: Target) -> None:
     answer = offer(gateway, body)
     assert answer.status == 413
     assert answer.json["errors"]
+
+
+def test_a_compressed_body_is_refused(gateway: Target) -> None:
+    answer = gateway.request(
+        "POST",
+        "/api/v1/publish",
+        token=gateway.token("feed", scope="publish"),
+        body=gzip.compress(json.dumps(NOTE).encode()),
+        headers={"Content-Encoding": "gzip"},
+    )
+    assert answer.status == 415
+    assert answer.json["errors"][0]["code"] == "INVALID_PAYLOAD"
 
 
 def test_an_item_over_64_kib_is_too_large(gateway: Target) -> None:

@@ -113,7 +113,7 @@ async def serve(
     app = web.Application()
     app.router.add_get("/plain", _answer_plainly)
     server.attach(app, path)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    runner = _runner(app, has_door=has_door)
     await runner.setup()
     try:
         async with _listen(server, runner, port, tls, has_door=has_door) as taken:
@@ -128,6 +128,14 @@ async def serve(
             if connection is not None:
                 connection.abort()
         await asyncio.sleep(POLL_S)
+
+
+def _runner(app: web.Application, *, has_door: bool) -> web.AppRunner:
+    if not has_door:
+        return web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    from gateway.transport import runner_behind_door
+
+    return runner_behind_door(app, shutdown_timeout=0.1)
 
 
 async def _answer_plainly(request: web.Request) -> web.Response:

@@ -13,6 +13,7 @@ import engineio
 from aiohttp import web
 from engineio import packet as stock_packet
 
+from gateway.transport.answers import choose_encoding
 from gateway.transport.counts import EndReason
 from gateway.transport.dropin.engine_handlers import EngineHandlers
 from gateway.transport.engine import Engine
@@ -61,7 +62,8 @@ class EngineServer(Engine, engineio.AsyncServer):  # type: ignore[misc]  # pytho
     def attach(self, app: web.Application, engineio_path: str = "engine.io") -> None:
         """Serve a path of an aiohttp application."""
         self.path = f"/{engineio_path.strip('/')}/"
-        app.router.add_route("*", self.path, self.handle_request)
+        for path in (self.path, self.path[:-1]):  # a WebSocket is served at both, too
+            app.router.add_route("*", path, self.handle_request)
         app.on_shutdown.append(self._shut_down_with)
 
     async def _shut_down_with(self, _app: web.Application) -> None:
@@ -94,12 +96,10 @@ class EngineServer(Engine, engineio.AsyncServer):  # type: ignore[misc]  # pytho
 
     def compress(self, body: bytes, accepted: str) -> tuple[bytes, str | None]:
         """Return a polling body, compressed if the client accepts it, and its encoding."""
+        encoding: str | None = None
         if self.http_compression and len(body) >= self.compression_threshold:
-            for entry in accepted.split(","):
-                encoding = entry.split(";")[0].strip()
-                if encoding in self.compression_methods:
-                    return getattr(self, f"_{encoding}")(body), encoding
-        return body, None
+            encoding = choose_encoding(accepted, self.compression_methods)
+        return (body, None) if encoding is None else (getattr(self, f"_{encoding}")(body), encoding)
 
     async def send(self, sid: str, data: str | bytes | list[Any] | dict[str, Any]) -> None:
         """Send a message to a client, if it still exists."""
