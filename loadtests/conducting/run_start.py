@@ -26,7 +26,13 @@ from loadtests.health.clock_id import read_clock_id
 from loadtests.health.descriptors import highest_limit, raise_limit
 from loadtests.health.target import fetch_welcome
 from loadtests.plan.messages import RUN_OPTION, Assignment
-from loadtests.plan.preflight import descriptors_problem, heartbeat_problem, limits_exceeded
+from loadtests.plan.preflight import (
+    GATEWAY_DESCRIPTORS,
+    GENERATOR_DESCRIPTORS,
+    descriptors_problem,
+    heartbeat_problem,
+    limits_exceeded,
+)
 from loadtests.record.manifest import create_run_directory, describe_run
 from scenarios.schema import Scenario
 
@@ -158,15 +164,13 @@ class RunStart:
         """
         options = self._options()
         of_workers = [sum(each) for each in zip(*counts.values(), strict=True)]
-        is_here = options.processes or not isinstance(self.environment.runner, MasterRunner)
-        found = [
-            descriptors_problem("load generator", max(of_workers), raise_limit())
-            if is_here
-            else None,
-            descriptors_problem("gateway", sum(of_workers), highest_limit(options.gateway_pid))
-            if options.gateway_pid is not None
-            else None,
-        ]
+        found: list[str | None] = []
+        if options.processes or not isinstance(self.environment.runner, MasterRunner):
+            most, limit = max(of_workers), raise_limit()
+            found += [descriptors_problem("load generator", most, GENERATOR_DESCRIPTORS, limit)]
+        if options.gateway_pid is not None:
+            users, limit = sum(of_workers), highest_limit(options.gateway_pid)
+            found += [descriptors_problem("gateway", users, GATEWAY_DESCRIPTORS, limit)]
         problems = [words for words in found if words]
         if problems:
             raise CannotBegin("; ".join(problems))

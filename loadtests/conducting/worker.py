@@ -21,7 +21,7 @@ from loadtests.conducting.worker_parcels import load_packer
 from loadtests.conducting.worker_run import MasterClock, WorkerRun
 from loadtests.health.descriptors import raise_limit
 from loadtests.plan.messages import CLOCK, CLOSE, PHASES, RUN_OPTION, TAKEN, Assignment
-from loadtests.plan.preflight import descriptors_problem
+from loadtests.plan.preflight import GENERATOR_DESCRIPTORS, descriptors_problem
 from loadtests.processes import die_with_parent
 
 REPORT_EACH_S: Final = 1.0
@@ -77,7 +77,7 @@ class WorkerPart:
         assignment = Assignment(**getattr(environment.parsed_options, RUN_OPTION))
         self._run = WorkerRun(self._runner, assignment, self._clock, self._secret)
         own = self._run.run_context.places.own
-        problem = descriptors_problem("load generator", own, raise_limit())
+        problem = descriptors_problem("load generator", own, GENERATOR_DESCRIPTORS, raise_limit())
         if problem is not None:
             self._run.lose(problem)
         for user_class in self._behaviours.values():

@@ -9,8 +9,10 @@ from gateway.contract import LimitName
 from loadtests.plan.addresses import is_loopback, users_by_address
 from scenarios.schema import Scenario
 
-OWN_DESCRIPTORS: Final = 64
-"""Open files and sockets of a gateway or generator besides one for each client; it needs 40."""
+GENERATOR_DESCRIPTORS: Final = 64
+"""Open files and sockets of a load generator besides one for each client; it needs 40."""
+GATEWAY_DESCRIPTORS: Final = 128
+"""The same of a gateway, which keeps 64 for health checks and metrics."""
 _TRADER_JOINS: Final = 2  # requests of a trader when it connects
 
 
@@ -53,15 +55,16 @@ def limits_exceeded(
     return problems + _events_problem(scenario, limits)
 
 
-def descriptors_problem(who: str, clients: int, limit: int) -> str | None:
+def descriptors_problem(who: str, clients: int, own: int, limit: int) -> str | None:
     """Return a message when a process may open fewer descriptors than its clients need.
 
     Args:
         who: the process, for the message.
         clients: connections that it will have.
+        own: descriptors that it needs besides.
         limit: descriptors that it may have (``ulimit -n``).
     """
-    need = clients + OWN_DESCRIPTORS
+    need = clients + own
     if need <= limit:
         return None
     words = f"the {who} needs {need:,} descriptors for {clients:,} clients and may open {limit:,}"

@@ -52,8 +52,8 @@ def test_elsewhere_its_users_come_from_one_address_and_are_too_many(smoke: Scena
 
 
 def test_too_few_descriptors_are_a_problem_with_the_number_that_is_needed() -> None:
-    assert descriptors_problem("gateway", 960, 1_024) is None
-    words = descriptors_problem("load generator", 1_500, 1_024)
+    assert descriptors_problem("gateway", 896, 128, 1_024) is None
+    words = descriptors_problem("load generator", 1_500, 64, 1_024)
     assert words is not None
     assert words.startswith("the load generator needs 1,564 descriptors for 1,500 clients")
     assert "may open 1,024" in words
