@@ -8,7 +8,6 @@ handler is suspended, and a backlog only while the client is not reading.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Any, Final
 
 from gateway.transport import frames
@@ -288,20 +287,6 @@ class EngineSession(Liveness):
 
     # The end
 
-    def stop_listening(self) -> None:
-        """End the sending half after a breach, and discard what arrives (RFC 6455 7.1.7).
-
-        The client sees the close frame and the end at once, however much it is still sending.
-        TLS has no half to end: there, frames are read until the client's own close frame.
-        """
-        transport = self.transport
-        if transport is not None and not transport.is_closing() and transport.can_write_eof():
-            self._unread = None
-            self.resume_reading()
-            transport.set_protocol(_Discarding(self))
-            with contextlib.suppress(RuntimeError):  # uvloop's, as in ``write``
-                transport.write_eof()
-
     def close_transport(self, frame: bytes | None, abort_by_ns: int) -> None:
         """Send a close frame and wait for the peer to close; abort the socket at a deadline.
 
@@ -321,13 +306,3 @@ class EngineSession(Liveness):
         self.resume_reading()
         if frame is not None:
             self.write(frame)
-
-
-class _Discarding(asyncio.Protocol):
-    """The protocol of a closed session's socket, of which only the end is of interest."""
-
-    def __init__(self, session: EngineSession) -> None:
-        self._session = session
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._session.connection_lost(exc)
