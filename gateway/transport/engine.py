@@ -215,6 +215,7 @@ class Engine:
             session.is_broken = True
             self.application.breached(session, what)
             self.close(session, EndReason.PROTOCOL_BREACH, code, what)
+            session.stop_listening()
 
     def log_breach(self, what: str) -> None:
         """Log a breach of the protocol, for an application without a log of its own."""
@@ -224,11 +225,8 @@ class Engine:
             log.warning("protocol breach: %s%s", what, more)
 
     def flooded(self, session: EngineSession) -> None:
-        """Close a session whose client sends too many control frames, and read no more of them."""
-        transport = session.transport
+        """Close a session whose client sends too many control frames."""
         self.breach(session, "a flood of control frames")
-        if transport is not None:
-            transport.close()
 
     def close(
         self,

@@ -6,6 +6,7 @@ It keeps state only for an incomplete frame, and knows whether the kernel takes 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Final
 
 from gateway.transport import frames
@@ -176,3 +177,27 @@ class WebSocket(asyncio.Protocol):
             self._is_reading_paused = False
             if self.transport is not None and not self.transport.is_closing():
                 self.transport.resume_reading()
+
+    def stop_listening(self) -> None:
+        """End the sending half after a breach, and discard what arrives (RFC 6455 7.1.7).
+
+        The client sees the close frame and the end at once, however much it is still sending.
+        TLS has no half to end: there, frames are read until the client's own close frame.
+        """
+        transport = self.transport
+        if transport is not None and not transport.is_closing() and transport.can_write_eof():
+            self._unread = None
+            self.resume_reading()
+            transport.set_protocol(_Discarding(self))
+            with contextlib.suppress(RuntimeError):  # uvloop's, as in ``write``
+                transport.write_eof()
+
+
+class _Discarding(asyncio.Protocol):
+    """The protocol of a closed WebSocket's socket, of which only the end is of interest."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self._socket = socket
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._socket.connection_lost(exc)

@@ -6,6 +6,7 @@ A DISCONNECT packet (``41``) keeps a stock client away for good, so no breach is
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from typing import Any
@@ -213,8 +214,12 @@ class TestFloods:
         server = ours()
         async with serve(server) as address, RawPeer.websocket(address) as peer:
             await peer.connect()
+            session = only_session(server)
             peer.writer.write(frame * FLOOD)
             await poll_until(lambda: not server.eio.sockets, "closed")
+            with contextlib.suppress(ConnectionError):
+                await peer.send(frame * FLOOD)  # is discarded
+        await poll_until(lambda: session.transport is None, "its socket is gone")
         assert server.eio.counts.closed["protocol breach"] == 1
         assert len(caplog.records) == 1
 
