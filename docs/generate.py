@@ -26,7 +26,8 @@ def settings() -> str:
     return (
         "# Settings of the gateway\n\n"
         "The gateway reads its settings from the environment. It does not start with an unknown\n"
-        "`GATEWAY_` name or an invalid value, and lists every problem.\n\n" + settings_table()
+        "`GATEWAY_` name or an invalid value, and lists every problem. An empty value is invalid.\n"
+        "[operations.md](operations.md) has more about the process.\n\n" + settings_table()
     )
 
 

@@ -7,10 +7,18 @@ import os
 import secrets
 import signal
 import sys
+from typing import Final
 
 from gateway.contract import LISTENING_LINE
 from gateway.errors import SettingsError
+from gateway.server.lines import LineWriter
+from gateway.server.process import open_standard_streams, raise_descriptor_limit
 from gateway.settings import Settings, read_settings
+
+_STANDARD_OUTPUT: Final = 1
+_STANDARD_ERROR: Final = 2
+_STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
+_ECHO_S: Final = 0.5  # `timeout` and terminals signal a process and its group: that is one signal
 
 
 def main() -> int:
@@ -19,40 +27,72 @@ def main() -> int:
     Returns:
         The exit code: 0 after a signal, 2 for invalid settings or an unusable address.
     """
+    # Until the loop has its handlers: Ctrl-C ends without a traceback, and a hangup not at all.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    open_standard_streams()
+    raise_descriptor_limit()
     try:
         settings = read_settings(os.environ, random_secret=secrets.token_urlsafe(48))
     except SettingsError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - a command line speaks
-        return 2
+        return _refuse(str(error))
     import uvloop
 
     from gateway.server.log import configure_logs
 
-    configure_logs(settings.log_level, settings.log_format)
+    log_lines = configure_logs(settings.log_level, settings.log_format)
+    return uvloop.run(_serve(settings, log_lines))
+
+
+async def _serve(settings: Settings, log_lines: LineWriter) -> int:
+    from gateway.server.app import Gateway, stop_when
+    from gateway.server.log import get_logger
+
+    log = get_logger("gateway")
+    stopping, hurrying = asyncio.Event(), asyncio.Event()
+
+    loop = asyncio.get_running_loop()
+    hurry_from_s = 0.0
+
+    def stop() -> None:
+        nonlocal hurry_from_s
+        if not stopping.is_set():
+            stopping.set()
+            hurry_from_s = loop.time() + _ECHO_S
+        elif loop.time() >= hurry_from_s:
+            hurrying.set()
+
+    for signal_number in _STOPPING:
+        loop.add_signal_handler(signal_number, stop)
+    # By default SIGHUP ends the process. There is no settings file and no log file to open again.
+    loop.add_signal_handler(signal.SIGHUP, log.info, "SIGHUP changes nothing")
+    gateway = Gateway(settings)
+    gateway.context.metrics.watch_log(lambda: log_lines.dropped)
     try:
-        uvloop.run(_serve(settings))
+        url = await gateway.start()
     except OSError as error:
-        print(  # noqa: T201
+        return _refuse(
             f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; "
-            "set HOST and PORT (0 picks a free port)",
-            file=sys.stderr,
+            "set HOST and PORT (0 picks a free port)"
         )
-        return 2
+    log.info("listening", url=url)
+    # Nobody may read standard output, or it may be closed: the log has the address too.
+    LineWriter(_STANDARD_OUTPUT).write(f"{LISTENING_LINE}{url}\n".encode())
+    if not await stop_when(gateway, stopping, hurrying):
+        # To end thousands of clients would take seconds more. The kernel closes their sockets.
+        log_lines.close()
+        os._exit(0)
+    # The loop takes its handlers with it: one more signal must not spoil the exit code.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (*_STOPPING, signal.SIGHUP))
     return 0
 
 
-async def _serve(settings: Settings) -> None:
-    from gateway.server.app import Gateway, run
-
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signal_number, stopping.set)
-    await run(Gateway(settings), stopping, _announce)
-
-
-def _announce(url: str) -> None:
-    print(f"{LISTENING_LINE}{url}", flush=True)  # noqa: T201
+def _refuse(why: str) -> int:
+    """Say why the gateway does not start, and return the exit code."""
+    errors = LineWriter(_STANDARD_ERROR)
+    errors.write(f"{why}\n".encode(errors="backslashreplace"))
+    errors.close()
+    return 2
 
 
 if __name__ == "__main__":

@@ -133,7 +133,7 @@ class Authenticator:
         if len(encoded) > MAX_TOKEN_BYTES:
             raise AuthenticationError.failed(f"token over {MAX_TOKEN_BYTES} bytes")
         try:
-            claims = strict_json.loads(self._signed_payload(encoded))
+            claims = strict_json.read(self._signed_payload(encoded))
         except (jwt.PyJWTError, ValueError) as error:
             # Only the exception's name: its message may quote the token.
             raise AuthenticationError.failed(f"not verified: {type(error).__name__}") from None
@@ -264,8 +264,8 @@ def _user_id(claims: Mapping[str, Any]) -> str:
 
 def _text(claims: Mapping[str, Any], name: str) -> str | None:
     value = claims.get(name)
-    if value is not None and not isinstance(value, str):
-        raise AuthenticationError.failed(f"{name} is not a string")
+    if value is not None and not strict_json.is_text(value):
+        raise AuthenticationError.failed(f"{name} is not a text")
     return value
 
 
@@ -273,6 +273,6 @@ def _time(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name)
     if type(value) is int:
         return value
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise AuthenticationError.failed(f"{name} is missing or not a number")
     return value

@@ -440,6 +440,8 @@ MAX_TOKEN_BYTES: Final = 4_096
 MAX_SYMBOL_LENGTH: Final = 32
 MAX_SYMBOLS_PER_CALL: Final = 64
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
+MAX_CONNECTS: Final = 3
+"""CONNECT packets of one transport. The gateway closes a transport that sends more."""
 MAX_SEND_BYTES: Final = 1_048_576
 """Lossless bytes that may wait for one client. The gateway closes a client that exceeds it."""
 MAX_SEND_SECONDS: Final = 5.0

@@ -30,27 +30,6 @@ from typing import Any, Final
 from gateway.contract import ErrorCode, LimitName, Text
 
 _LONGEST_ECHO: Final = 64
-_CLOSES: Final[dict[ErrorCode, bool]] = {
-    ErrorCode.AUTH_MISSING: True,
-    ErrorCode.AUTH_FAILED: False,  # in a session: a failed refresh, which changes nothing
-    ErrorCode.TOKEN_EXPIRED: True,
-    ErrorCode.RATE_LIMIT_EXCEEDED: False,  # the limiter closes after too many refused events
-    ErrorCode.INVALID_PAYLOAD: False,
-    ErrorCode.INVALID_CHANNEL: False,
-    ErrorCode.INVALID_SYMBOL: False,
-    ErrorCode.NOT_ALLOWED: False,
-    ErrorCode.TOO_MANY_SUBSCRIPTIONS: False,
-    ErrorCode.TOO_MANY_CONNECTIONS: True,
-    ErrorCode.UNKNOWN_EVENT: False,
-    ErrorCode.PROVIDER_NOT_FOUND: False,
-    ErrorCode.PROVIDER_ERROR: False,
-    ErrorCode.TOO_MANY_STREAMS: False,
-    ErrorCode.SESSION_EXISTS: False,
-    ErrorCode.SLOW_CONSUMER: True,
-    ErrorCode.SERVER_DRAINING: True,
-    ErrorCode.INTERNAL_ERROR: False,
-}
-"""Whether an error of this code ends the connection, for every code."""
 
 
 class GatewayError(Exception):
@@ -80,11 +59,6 @@ class WireError(GatewayError):
         self.message = message
         self.retry_after_ms = retry_after_ms
         self.limit = limit
-
-    @property
-    def closes(self) -> bool:
-        """Whether the error ends the connection."""
-        return _CLOSES[self.code]
 
     def payload(self, timestamp: str) -> dict[str, Any]:
         """Return the payload of the ``error`` event: ``{message, code, timestamp, …}``.
@@ -193,7 +167,8 @@ class UnknownEvent(WireError):
     """
 
     def __init__(self, name: str) -> None:
-        super().__init__(ErrorCode.UNKNOWN_EVENT, f"Unknown event: {name[:_LONGEST_ECHO]}")
+        echo = name[:_LONGEST_ECHO].encode(errors="replace").decode()  # a lone surrogate as "?"
+        super().__init__(ErrorCode.UNKNOWN_EVENT, f"Unknown event: {echo}")
 
 
 class RateLimited(WireError):

@@ -1,4 +1,4 @@
-"""Checks of the keys that verify tokens: weak secrets, and kinds of public keys."""
+"""Checks of the keys that verify tokens: bad secrets, and kinds of public keys."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _LEAST_RSA_BITS: Final = 2_048  # RFC 7518 §3.3
 _LONGEST_PERIOD: Final = 8
+_BYTE_ORDER_MARK: Final = "\ufeff"
 _PLACEHOLDERS: Final = (
     "changeme",
     "changethis",
@@ -29,15 +30,29 @@ _PLACEHOLDERS: Final = (
 )
 
 
-def refuse_weak_secret(secret: str) -> None:
-    """Refuse a secret that is easy to guess.
+def refuse_bad_secret(secret: str) -> None:
+    """Refuse a secret that is easy to guess, or that a file or a shell seems to have changed.
 
     Raises:
-        ValueError: it is too short, a known placeholder, or repeats a few characters. The
+        ValueError: it has a byte-order mark or blanks around it, is not UTF-8, is too short, is
+            a key of another kind or a known placeholder, or repeats a few characters. The
             message quotes none of it.
     """
-    if len(secret.encode("utf-8", "surrogateescape")) < LEAST_SECRET_BYTES:
+    from jwt.algorithms import HMACAlgorithm
+    from jwt.exceptions import InvalidKeyError
+
+    if any("\ud800" <= character <= "\udfff" for character in secret):
+        raise ValueError("must be UTF-8 text")
+    if _BYTE_ORDER_MARK in secret:
+        raise ValueError("has a byte-order mark; remove it")
+    if secret != secret.strip():
+        raise ValueError("begins or ends with a blank or a line end; remove it")
+    if len(secret.encode()) < LEAST_SECRET_BYTES:
         raise ValueError(f"must have at least {LEAST_SECRET_BYTES} bytes of random text")
+    try:
+        HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret)
+    except InvalidKeyError:
+        raise ValueError("is a key of another kind; a public key is JWT_PUBLIC_KEY") from None
     letters = re.sub(r"[^a-z0-9]", "", secret.lower())
     if any(placeholder in letters for placeholder in _PLACEHOLDERS):
         raise ValueError("is a placeholder; use random text")

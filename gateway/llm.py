@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeGuard
 
+from gateway import strict_json
 from gateway.contract import Text
 from gateway.errors import InvalidPayload, ProviderNotFound
 
@@ -41,9 +42,9 @@ def parse_chat(payload: object) -> ChatRequest:
         if not (
             isinstance(message, dict)
             and _is_text(message.get("role"))
-            and isinstance(message.get("content"), str)
+            and strict_json.is_text(message.get("content"))
         ):
-            raise InvalidPayload(f"messages[{position}] must be {{role, content}}, both strings")
+            raise InvalidPayload(f"messages[{position}] must be {{role, content}}, both text")
     return ChatRequest(session_id=session_id, provider=provider, messages=tuple(messages))
 
 
@@ -54,7 +55,7 @@ def parse_cancel(payload: object) -> str:
         InvalidPayload: it is missing or not a string.
     """
     session_id = payload.get("sessionId") if isinstance(payload, dict) else None
-    if not isinstance(session_id, str) or not session_id:
+    if not _is_text(session_id):
         raise InvalidPayload(Text.SESSION_ID_REQUIRED)
     return session_id
 
@@ -67,4 +68,4 @@ def provider_not_found(name: str) -> ProviderNotFound:
 
 
 def _is_text(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and bool(value)
+    return bool(value) and strict_json.is_text(value)

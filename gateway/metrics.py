@@ -66,6 +66,7 @@ OWN_METRICS: Final[dict[str, str]] = {
     "tidegate_tasks": "Unfinished tasks of the event loop.",
     "tidegate_loop_lag_seconds": "Delay of timers in the event loop.",
     "tidegate_loop_lag_max_seconds": "Longest delay of a timer since the last scrape.",
+    "tidegate_log_lines_dropped": "Log lines that standard error did not take in time.",
 }
 """Each metric of the gateway and its description."""
 PROCESS_METRICS: Final = (
@@ -133,6 +134,9 @@ class GatewayMetrics:
         self._conflated_events = self._counter("tidegate_conflated")
         self._conflated: Callable[[], float] | None = None
         self._conflated_told = 0.0
+        self._log_lines_dropped = self._counter("tidegate_log_lines_dropped")
+        self._dropped: Callable[[], int] | None = None
+        self._dropped_told = 0
         self._show_zeros()
 
     def client_connected(self) -> None:
@@ -202,6 +206,10 @@ class GatewayMetrics:
         self._longest_hold_s.set_function(longest_hold_s)
         self._conflated = conflated
 
+    def watch_log(self, dropped: Callable[[], int]) -> None:
+        """Set the function that returns the number of dropped log lines so far."""
+        self._dropped = dropped
+
     def set_subscriptions(self, counts: Mapping[Channel, int]) -> None:
         """Set the number of subscriptions of each channel."""
         for channel, count in counts.items():
@@ -234,6 +242,10 @@ class GatewayMetrics:
             conflated = self._conflated()
             self._conflated_events.inc(conflated - self._conflated_told)
             self._conflated_told = conflated
+        if self._dropped is not None:
+            dropped = self._dropped()
+            self._log_lines_dropped.inc(dropped - self._dropped_told)
+            self._dropped_told = dropped
         self._loop_lag_max_s.set(self._largest_lag_s)
         self._largest_lag_s = 0.0
         self._gc_pause_max_s.set(self._longest_gc_pause_s)

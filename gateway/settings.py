@@ -5,19 +5,23 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, Final, Literal
 
 from gateway.errors import SettingsError
-from gateway.keys import load_public_key, refuse_weak_secret
-from gateway.values import origins
-from gateway.variables import DEFAULT_CLIENT_URL, SETTINGS, Setting, settings_table
+from gateway.keys import load_public_key, refuse_bad_secret
+from gateway.setting_kinds import Setting
+from gateway.values import host, origins
+from gateway.variables import DEFAULT_CLIENT_URL, SETTINGS, settings_table
 
 __all__ = ["SETTINGS", "Setting", "Settings", "read_settings", "settings_table"]
 
 ENVIRONMENTS: Final = ("production", "development", "test")
 _INJECTED_PREFIXES: Final = ("GATEWAY_SERVICE_", "GATEWAY_PORT_")  # by container platforms
 _INJECTED: Final = "GATEWAY_PORT"
+_SECRETS: Final = ("JWT_SECRET", "GATEWAY_METRICS_TOKEN")  # read as they are, never trimmed
+_OF_OTHERS: Final = ("NODE_ENV", "REDIS_URL")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +74,7 @@ class Settings:
 
 
 def read_settings(environ: Mapping[str, str], *, random_secret: str) -> Settings:
-    """Return the settings of an environment. An empty variable counts as unset.
+    """Return the settings of an environment.
 
     Args:
         environ: the environment.
@@ -79,12 +83,13 @@ def read_settings(environ: Mapping[str, str], *, random_secret: str) -> Settings
     Raises:
         SettingsError: a setting is invalid. It lists every problem, without secrets.
     """
-    given = {name: value.strip() for name, value in environ.items() if value.strip()}
-    problems = _unknown_names(given)
+    problems = _unknown_names(environ)
+    given = _given(environ, problems)
     values: dict[str, Any] = {}
     for setting in SETTINGS:
         if setting.parse is not None:
-            _read(setting, given.get(setting.variable, setting.default), values, problems)
+            value = given.get(setting.variable, setting.default)
+            values[setting.field] = _note(setting.variable, partial(setting.parse, value), problems)
     if "REDIS_URL" in given:
         problems.append("REDIS_URL: this gateway runs only as one process; unset the variable")
     values["environment"] = _environment(given, problems)
@@ -96,38 +101,45 @@ def read_settings(environ: Mapping[str, str], *, random_secret: str) -> Settings
     return Settings(**values)
 
 
-def _read(setting: Setting, value: str, values: dict[str, Any], problems: list[str]) -> None:
-    assert setting.parse is not None  # noqa: S101 - the caller checked it; for the type checker
-    try:
-        values[setting.field] = setting.parse(value)
-    except ValueError as error:
-        problems.append(f"{setting.variable}: {error}")
+def _given(environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:
+    """Return the values of the known variables that are not empty, without blanks around them."""
+    given = {}
+    for name in (*(setting.variable for setting in SETTINGS), *_OF_OTHERS):
+        value = environ.get(name)
+        if value is None:
+            continue
+        if value.strip():
+            given[name] = value if name in _SECRETS else value.strip()
+        elif name not in _OF_OTHERS:
+            problems.append(f"{name}: is empty; set a value, or unset the variable")
+    return given
 
 
-def _unknown_names(given: Mapping[str, str]) -> list[str]:
+def _unknown_names(environ: Mapping[str, str]) -> list[str]:
     known = [setting.variable for setting in SETTINGS]
     problems = []
-    for name in sorted(given):
-        if not name.startswith("GATEWAY_") or name in known or name == _INJECTED:
-            continue
-        if name.startswith(_INJECTED_PREFIXES):
+    for name in sorted(environ):
+        plain = name.lstrip("\ufeff")  # the first name of a file with a byte-order mark
+        is_ours = plain.startswith("GATEWAY_") or plain in known
+        if not is_ours or name in known or name == _INJECTED or name.startswith(_INJECTED_PREFIXES):
             continue
         nearest = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
-        problems.append(f"{name}: no such setting{hint}")
+        problems.append(f"{ascii(name)[1:-1]}: no such setting{hint}")
     return problems
 
 
 def _environment(given: Mapping[str, str], problems: list[str]) -> str:
-    for name in ("GATEWAY_ENV", "NODE_ENV"):
-        value = given.get(name)
-        if value is None:
-            continue
-        if value not in ENVIRONMENTS:
-            problems.append(f"{name}: must be one of {', '.join(ENVIRONMENTS)}")
-            break
-        return value
-    return "production"
+    ours, nodes = given.get("GATEWAY_ENV"), given.get("NODE_ENV")
+    name, value = ("NODE_ENV", nodes) if ours is None else ("GATEWAY_ENV", ours)
+    if value is None:
+        return "production"
+    if value not in ENVIRONMENTS:
+        problems.append(f"{name}: must be one of {', '.join(ENVIRONMENTS)}")
+        return "production"
+    if nodes in ENVIRONMENTS and nodes != value:
+        problems.append(f"GATEWAY_ENV, NODE_ENV: they say {value} and {nodes}; unset one of them")
+    return value
 
 
 def _client_urls(
@@ -135,7 +147,7 @@ def _client_urls(
 ) -> tuple[str, ...]:
     value = given.get("CLIENT_URL")
     if value is None:
-        if environment == "production":
+        if environment == "production" and not _is_told("CLIENT_URL", problems):
             problems.append(
                 "CLIENT_URL: required in production; set the origins of your pages, "
                 "such as https://app.example.com"
@@ -156,19 +168,23 @@ def _keys(
     if secret is not None and public_key is not None:
         problems.append("JWT_SECRET, JWT_PUBLIC_KEY: set only one of them")
     elif secret is None and public_key is None:
-        if environment == "production":
+        if environment == "production" and not _is_told("JWT_SECRET", problems):
             problems.append("JWT_SECRET: required in production; set it or JWT_PUBLIC_KEY")
         secret = random_secret
     if secret is not None:
-        _note("JWT_SECRET", lambda: refuse_weak_secret(secret), problems)
+        _note("JWT_SECRET", partial(refuse_bad_secret, secret), problems)
     if public_key is not None:
-        loaded = _note("JWT_PUBLIC_KEY", lambda: load_public_key(public_key), problems)
+        loaded = _note("JWT_PUBLIC_KEY", partial(load_public_key, public_key), problems)
         algorithms = (loaded[0],) if loaded else ()
     return {
         "jwt_secret": secret,
         "jwt_public_key": public_key,
         "jwt_algorithms": algorithms,
     }
+
+
+def _is_told(name: str, problems: list[str]) -> bool:
+    return any(problem.startswith(f"{name}:") for problem in problems)
 
 
 def _note(name: str, check: Callable[[], Any], problems: list[str]) -> Any:
@@ -181,19 +197,26 @@ def _note(name: str, check: Callable[[], Any], problems: list[str]) -> Any:
 
 def _host(given: Mapping[str, str], values: Mapping[str, Any], problems: list[str]) -> str:
     development = values["environment"] == "development"
-    host = given.get("HOST", "127.0.0.1" if development else "0.0.0.0")  # noqa: S104 - documented
-    if development and not values.get("development_anywhere") and not _is_loopback(host):
+    is_anywhere = values.get("development_anywhere")
+    name = given.get("HOST", "127.0.0.1" if development else "0.0.0.0")  # noqa: S104 - documented
+    if _note("HOST", partial(host, name), problems) is None:
+        return name
+    if is_anywhere and not development:
+        problems.append(
+            "GATEWAY_DEVELOPMENT_ANYWHERE: has no meaning outside development; unset it"
+        )
+    if development and not is_anywhere and not _is_loopback(name):
         problems.append(
             "HOST: in development no token is needed, so only loopback addresses are allowed; "
             "use 127.0.0.1, or set GATEWAY_DEVELOPMENT_ANYWHERE=1"
         )
-    return host
+    return name
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
+def _is_loopback(name: str) -> bool:
+    if name == "localhost":
         return True
     try:
-        return ip_address(host).is_loopback
+        return ip_address(name).is_loopback
     except ValueError:
         return False

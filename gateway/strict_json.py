@@ -1,8 +1,8 @@
-"""JSON that every parser reads alike, strict in both directions.
+"""JSON that every parser reads alike: ``loads`` and ``dumps`` are strict, ``read`` is tolerant.
 
-It uses orjson, and refuses two things more: incoming integers over 64 bits, which orjson
-reads as floats, and outgoing NaN and infinities, which orjson writes as ``null``. The module
-is the ``json`` of python-socketio.
+They use orjson, and refuse two things more: incoming integers over 64 bits, which orjson
+reads as floats, and outgoing NaN and infinities, which orjson writes as ``null``. What a
+client sends is read by ``read``: all JSON is grammatical there, whoever can use it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NoReturn, TypeGuard
 
 import orjson
 
@@ -23,6 +23,7 @@ _DIGITS_ALIKE: Final = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in 
 _LEAST: Final = -(2**63)
 _MOST: Final = 2**64 - 1
 _LONGEST: Final = 20  # characters of an integer within these bounds
+_LONGEST_FLOAT: Final = 400  # digits beyond which a number is infinite anyway
 
 
 def loads(text: str | bytes | bytearray) -> Any:
@@ -41,6 +42,37 @@ def loads(text: str | bytes | bytearray) -> Any:
     if _LONG_NUMBER in raw.translate(_DIGITS_ALIKE):
         _refuse_long_integers(text)
     return value
+
+
+def read(text: str | bytes | bytearray) -> Any:
+    """Return the value of a JSON text as JavaScript reads it.
+
+    Numbers over 64 bits or the range of a float become floats, possibly infinite. A string may
+    hold a lone surrogate: check with ``is_text`` what is to be sent on.
+
+    Raises:
+        NotStrictJson: the text is no JSON, or nested too deeply.
+    """
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        pass
+    try:
+        decoded = text if isinstance(text, str) else text.decode()
+        return json.loads(decoded, parse_int=_read_int, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise NotStrictJson(f"not JSON: {type(error).__name__}") from None
+
+
+def is_text(value: object) -> TypeGuard[str]:
+    """Return whether a value is a string that JSON can hold: without a lone surrogate."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def dumps(value: object, **_options: object) -> str:
@@ -96,6 +128,14 @@ def _parse_int(digits: str) -> int:
     if len(digits) > _LONGEST or not _LEAST <= int(digits) <= _MOST:
         raise NotStrictJson("not strict JSON: an integer over 64 bits; write it as a string")
     return int(digits)
+
+
+def _read_int(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _LONGEST else float(digits[:_LONGEST_FLOAT])
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise NotStrictJson(f"JSON has no {name}")
 
 
 def _walk(value: object) -> Iterator[object]:

@@ -6,20 +6,34 @@ No message quotes the text: it may be a secret in the wrong variable.
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Callable
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Final
-from urllib.parse import urlsplit
 
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+import idna
+
+_BROWSERS_PORTS: Final = {"http": 80, "https": 443}  # which browsers leave out; apps may not
+_WEB_SCHEMES: Final = ("http", "https", "ws", "wss")
+_MOST_PORT: Final = 65_535
+_MOST_DIGITS: Final = 20
+_NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?", re.ASCII)
+_HOST: Final = re.compile(r"[A-Za-z0-9._:%-]{1,253}")
+_BEARER: Final = re.compile(r"[!-~]+")
+_ORIGIN: Final = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://"
+    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s/?#@:*\[\]\\]*)"
+    r"(:(?P<port>[0-9]{1,5}))?/?"
+)
+_WEB_HOST: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 
 
 def whole(least: int, most: int = 10_000_000) -> Callable[[str], int]:
     """Return a parser of whole numbers within bounds, both included."""
 
     def read(value: str) -> int:
-        number = int(value) if value.isascii() and value.isdecimal() else least - 1
+        is_number = value.isascii() and value.isdecimal() and len(value) <= _MOST_DIGITS
+        number = int(value) if is_number else least - 1
         if not least <= number <= most:
             raise ValueError(f"must be a whole number from {least} to {most}")
         return number
@@ -27,16 +41,20 @@ def whole(least: int, most: int = 10_000_000) -> Callable[[str], int]:
     return read
 
 
-def decimal(least: float, most: float = 10_000_000) -> Callable[[str], float]:
-    """Return a parser of decimal numbers within bounds, both included."""
+def decimal(least: float, most: float, *, can_be_zero: bool = False) -> Callable[[str], float]:
+    """Return a parser of decimal numbers within bounds, both included.
+
+    Args:
+        least: the smallest number.
+        most: the largest number.
+        can_be_zero: whether 0 is a number too, although it is less than the least.
+    """
+    bounds = f"{'0, or ' if can_be_zero else ''}a number from {least:g} to {most:.0f}"
 
     def read(value: str) -> float:
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if not least <= number <= most:
-            raise ValueError(f"must be a number from {least:g} to {most:.0f}")
+        number = float(value) if _NUMBER.fullmatch(value) else -1.0
+        if not (least <= number <= most or (can_be_zero and number == 0)):
+            raise ValueError(f"must be {bounds}")
         return number
 
     return read
@@ -70,6 +88,28 @@ def text(value: str) -> str | None:
     return value or None
 
 
+def host(value: str) -> str:
+    """Return an address or the name of a host.
+
+    Raises:
+        ValueError: it has characters that neither has.
+    """
+    if not _HOST.fullmatch(value):
+        raise ValueError("must be an address or the name of a host, such as 127.0.0.1, :: or web-1")
+    return value
+
+
+def bearer(value: str) -> str | None:
+    """Return a bearer token, ``None`` if it is empty.
+
+    Raises:
+        ValueError: a client cannot send it in a header.
+    """
+    if value and not _BEARER.fullmatch(value):
+        raise ValueError("must be visible ASCII characters without blanks")
+    return value or None
+
+
 def networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
     """Return comma-separated addresses and networks; ``none`` is no network.
 
@@ -78,38 +118,58 @@ def networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
     """
     if value.lower() == "none":
         return ()
+    refusal = "must be addresses or networks, comma-separated, such as 10.0.0.0/8,::1, or none"
     try:
-        return tuple(ip_network(part.strip()) for part in value.split(","))
+        return tuple(ip_network(part) for part in _parts(value, refusal))
     except ValueError:
-        raise ValueError(
-            "must be addresses or networks, comma-separated, such as 10.0.0.0/8,::1, or none"
-        ) from None
+        raise ValueError(refusal) from None
 
 
 def origins(value: str) -> tuple[str, ...]:
-    """Return comma-separated origins, in the form that browsers send.
+    """Return comma-separated origins, in the form that browsers and apps send.
 
     Raises:
         ValueError: a part is not an origin.
     """
-    return tuple(dict.fromkeys(_origin(part.strip()) for part in value.split(",")))
-
-
-def _origin(value: str) -> str:
-    refusal = ValueError(
+    refusal = (
         "must be comma-separated origins of scheme, host and optional port, such as "
-        "https://app.example.com; * is not allowed, because credentials are"
+        "https://app.example.com or capacitor://localhost; * is not allowed, because "
+        "credentials are"
     )
+    return tuple(dict.fromkeys(_origin(part, refusal) for part in _parts(value, refusal)))
+
+
+def _parts(value: str, refusal: str) -> list[str]:
+    """Return the parts of a comma-separated list. An empty part, as after a last comma, is none."""
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    if not parts:
+        raise ValueError(refusal)
+    return parts
+
+
+def _origin(value: str, refusal: str) -> str:
+    found = _ORIGIN.fullmatch(value)
+    if found is None:
+        raise ValueError(refusal)
+    scheme = found["scheme"].lower()
+    port = None if found["port"] is None else int(found["port"])
+    is_page_of_a_file = scheme == "file" and port is None
+    is_port = port is None or 0 < port <= _MOST_PORT
+    if not is_port or not (found["host"] or is_page_of_a_file):
+        raise ValueError(refusal)
+    suffix = "" if port in (None, _BROWSERS_PORTS.get(scheme)) else f":{port}"
+    return f"{scheme}://{_host_of_origin(found['host'].lower(), scheme, refusal)}{suffix}"
+
+
+def _host_of_origin(name: str, scheme: str, refusal: str) -> str:
+    """Return a host as browsers write it: an international name in its ASCII form (UTS 46)."""
     try:
-        url = urlsplit(value)
-        port = url.port
-    except ValueError:
-        raise refusal from None
-    host = url.hostname or ""
-    if url.scheme not in _DEFAULT_PORTS or not host or "*" in host:
-        raise refusal
-    if url.path not in ("", "/") or url.query or url.fragment or url.username is not None:
-        raise refusal
-    shown = f"[{host}]" if ":" in host else host
-    suffix = "" if port in (None, _DEFAULT_PORTS[url.scheme]) else f":{port}"
-    return f"{url.scheme}://{shown}{suffix}"
+        if name.startswith("["):
+            return f"[{IPv6Address(name[1:-1]).compressed}]"
+        if not name.isascii():
+            name = idna.encode(name, uts46=True).decode("ascii")
+    except ValueError:  # a UnicodeError is one
+        raise ValueError(refusal) from None
+    if scheme in _WEB_SCHEMES and not _WEB_HOST.fullmatch(name):
+        raise ValueError(refusal)
+    return name

@@ -2,55 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from gateway import contract
-from gateway.values import decimal, flag, networks, one_of, text, whole
+from gateway.setting_kinds import Setting, count, event_limit, seconds, size
+from gateway.values import bearer, decimal, flag, networks, one_of, text, whole
 
 DEFAULT_CLIENT_URL: Final = "http://localhost:5173"
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One environment variable.
-
-    Attributes:
-        variable: its name.
-        field: the field of ``Settings``.
-        default: the default as text, empty for none.
-        unit: the unit of the value.
-        consequence: its effect, for the documentation.
-        parse: returns the value of a text, or raises ValueError with what would be right.
-            ``None`` if the value depends on other variables.
-    """
-
-    variable: str
-    field: str
-    default: str
-    unit: str
-    consequence: str
-    parse: Callable[[str], Any] | None = None
-
-
-def _event_limit(name: str, default: int, consequence: str) -> Setting:
-    return Setting(f"GATEWAY_{name}", name.lower(), str(default), "events", consequence, whole(1))
-
-
-def _count(name: str, default: int, consequence: str) -> Setting:
-    parse = whole(1, 10_000_000)
-    return Setting(f"GATEWAY_{name}", name.lower(), str(default), "count", consequence, parse)
-
-
-def _bytes(name: str, default: int, consequence: str, most: int) -> Setting:
-    parse = whole(1, most)
-    return Setting(f"GATEWAY_{name}", name.lower(), str(default), "bytes", consequence, parse)
-
-
-def _seconds(name: str, default: float, consequence: str, least: float = 0.01) -> Setting:
-    parse = decimal(least)
-    return Setting(f"GATEWAY_{name}", name.lower(), f"{default:g}", "s", consequence, parse)
 
 
 SETTINGS: Final[tuple[Setting, ...]] = (
@@ -59,14 +17,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "environment",
         "NODE_ENV, else production",
         "name",
-        "production, development (clients need no token) or test",
+        "production, development (clients need no token) or test; must not contradict NODE_ENV",
     ),
     Setting(
         "CLIENT_URL",
         "client_urls",
         f"{DEFAULT_CLIENT_URL}; required in production",
         "origins",
-        "comma-separated origins whose pages may connect",
+        "comma-separated origins whose pages and apps may connect",
     ),
     Setting(
         "JWT_SECRET",
@@ -87,7 +45,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "host",
         "127.0.0.1 in development, else 0.0.0.0",
         "address",
-        "the gateway listens on this address",
+        "the gateway listens on this address; 0.0.0.0 and :: mean every address, IPv4 and IPv6",
     ),
     Setting(
         "PORT",
@@ -114,76 +72,77 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         str(contract.MAX_TOKEN_HOURS),
         "h",
         "a token whose exp is further ahead is refused",
-        decimal(0.001),
+        decimal(0.001, 87_600),
     ),
-    _seconds(
+    seconds(
         "TOKEN_LEEWAY_SECONDS",
         contract.TOKEN_LEEWAY_SECONDS,
         "tolerance for clock differences in exp, nbf and iat",
-        0,
+        least=0,
+        most=600,
     ),
-    _seconds(
+    seconds(
         "TOKEN_EXPIRING_SECONDS",
         contract.TOKEN_EXPIRING_SECONDS,
         "a client is warned this long before its token expires",
-        0,
+        least=0,
     ),
-    _seconds(
+    seconds(
         "HEARTBEAT_SECONDS", contract.HEARTBEAT_SECONDS, "interval of the heartbeat to all clients"
     ),
-    _seconds(
+    seconds(
         "CONNECTION_COUNT_SECONDS",
         contract.CONNECTION_COUNT_SECONDS,
         "shortest time between two connection counts; 0 turns them off",
-        0,
+        can_be_zero=True,
     ),
-    _event_limit(
+    event_limit(
         "RATE_LIMIT", contract.RATE_LIMIT, "accepted per connection in a window; more are refused"
     ),
-    _seconds(
+    seconds(
         "RATE_WINDOW_SECONDS",
         contract.RATE_WINDOW_SECONDS,
         "length of the rolling window of the connection and user limits",
     ),
-    _event_limit(
+    event_limit(
         "USER_RATE_LIMIT",
         contract.USER_RATE_LIMIT,
         "accepted per user in a window, over all connections; more are refused",
     ),
-    _event_limit(
+    event_limit(
         "PING_LIMIT",
         contract.PING_LIMIT,
         "pings accepted per connection in their window; more are refused",
     ),
-    _seconds(
+    seconds(
         "PING_WINDOW_SECONDS", contract.PING_WINDOW_SECONDS, "length of the rolling window of pings"
     ),
-    _event_limit(
+    event_limit(
         "TOKEN_REFRESH_LIMIT",
         contract.TOKEN_REFRESH_LIMIT,
         "token refreshes accepted per connection and minute; more are refused",
     ),
-    _event_limit(
+    event_limit(
         "LLM_STREAM_CANCEL_LIMIT",
         contract.LLM_STREAM_CANCEL_LIMIT,
         "cancels accepted per connection and minute; more are refused",
     ),
-    _event_limit(
+    event_limit(
         "MAX_REFUSED_EVENTS",
         contract.MAX_REFUSED_EVENTS,
         "refused events per connection and minute; one more closes the connection",
     ),
-    _count(
+    count(
         "MAX_CONNECTIONS_PER_USER",
         contract.MAX_CONNECTIONS_PER_USER,
         "connections of a user; one more closes the longest-silent one",
     ),
-    _count(
+    count(
         "MAX_CONNECTIONS_PER_ADDRESS",
         contract.MAX_CONNECTIONS_PER_ADDRESS,
         "sessions of an address at once; one more is refused with 429",
     ),
-    _count(
+    count(
         "MAX_CONNECTS_PER_MINUTE_PER_ADDRESS",
         contract.MAX_CONNECTS_PER_MINUTE_PER_ADDRESS,
         "new sessions of an address per minute; one more is refused with 429",
@@ -212,21 +171,21 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "a larger event is refused with INVALID_PAYLOAD",
         whole(256, contract.MAX_PAYLOAD_BYTES),
     ),
-    _count(
+    count(
         "MAX_ROOMS_PER_CLIENT",
         contract.MAX_ROOMS_PER_CLIENT,
         "rooms of a client; one more is refused with TOO_MANY_SUBSCRIPTIONS",
     ),
-    _count(
+    count(
         "MAX_SYMBOLS_PER_PROCESS",
         contract.MAX_SYMBOLS_PER_PROCESS,
         "distinct symbols; one more is refused with TOO_MANY_SUBSCRIPTIONS",
     ),
-    _seconds(
+    seconds(
         "USER_RETENTION_SECONDS",
         contract.USER_RETENTION_SECONDS,
         "a user's counter and limit are kept this long after the last connection",
-        0,
+        least=0,
     ),
     Setting(
         "GATEWAY_METRICS_TOKEN",
@@ -234,7 +193,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "",
         "text",
         "bearer token that GET /metrics requires",
-        text,
+        bearer,
     ),
     Setting(
         "GATEWAY_DEVELOPMENT_ANYWHERE",
@@ -250,7 +209,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         str(contract.PING_INTERVAL_MS),
         "ms",
         "interval of Engine.IO pings",
-        whole(1),
+        whole(100, 3_600_000),
     ),
     Setting(
         "GATEWAY_PING_TIMEOUT_MS",
@@ -258,30 +217,30 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         str(contract.PING_TIMEOUT_MS),
         "ms",
         "a client that does not answer a ping within this time is closed",
-        whole(1),
+        whole(100, 3_600_000),
     ),
-    _seconds(
+    seconds(
         "HEAD_TIMEOUT_SECONDS",
         contract.CONNECT_TIMEOUT_SECONDS,
         "a connection that has not sent its first request within this time is closed",
     ),
-    _seconds(
+    seconds(
         "CONNECT_TIMEOUT_SECONDS",
         contract.CONNECT_TIMEOUT_SECONDS,
         "a transport whose client has not sent CONNECT within this time is closed",
     ),
-    _bytes(
+    size(
         "MAX_SEND_BYTES",
         contract.MAX_SEND_BYTES,
         "lossless bytes queued for one client; more close it",
         most=1_000_000_000,
     ),
-    _seconds(
+    seconds(
         "MAX_SEND_SECONDS",
         contract.MAX_SEND_SECONDS,
         "a client whose lossless bytes are queued for longer is closed",
     ),
-    _bytes(
+    size(
         "MAX_QUEUE_BYTES",
         contract.MAX_QUEUE_BYTES,
         "bytes queued for all clients; more close the clients with the longest queues",
@@ -303,7 +262,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "json for machines, console for people",
         one_of("json", "console"),
     ),
-    _seconds("SHUTDOWN_SECONDS", 30.0, "longest time that a shutdown takes"),
+    seconds(
+        "SHUTDOWN_SECONDS",
+        8.0,
+        "longest time that a shutdown takes; container platforms kill after 10 s",
+        most=3_600,
+    ),
 )
 
 

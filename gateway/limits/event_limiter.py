@@ -54,6 +54,11 @@ class EventLimiter:
         self._breach_ends_ns: dict[LimitName, int] | None = None
         self._refused: RollingWindow | None = None
 
+    def of_user(self, user: RollingWindow) -> EventLimiter:
+        """Return this limiter for the next client of the same transport, of whichever user."""
+        self._user = user
+        return self
+
     def admit(self, event_name: object, now_ns: int) -> EventRefusal | None:
         """Admit an event and count it in every limit, or refuse it and count it in none.
 

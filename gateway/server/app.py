@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import secrets
-import socket
-from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, Final
 
 from aiohttp import web
@@ -15,11 +13,14 @@ from aiohttp import web
 from gateway import strict_json
 from gateway.auth import Authenticator
 from gateway.contract import (
+    API_PREFIX,
     CLOSE_TIMEOUT_SECONDS,
+    HEALTH_PATH,
+    MAX_CONNECTS,
     MAX_PAYLOAD_BYTES,
     MAX_PUBLISH_BYTES,
+    METRICS_PATH,
     LimitName,
-    ServerEvent,
 )
 from gateway.expiry import ExpiryWheel
 from gateway.limits.address_admission import AddressAdmission
@@ -31,11 +32,13 @@ from gateway.server.broadcast import Broadcaster
 from gateway.server.clock import Clock, SystemClock
 from gateway.server.connections import Connections
 from gateway.server.context import Context
+from gateway.server.faults import FaultLog
 from gateway.server.flows import FLOWS
 from gateway.server.front_door import FrontDoor
 from gateway.server.garbage import GarbageCollection
 from gateway.server.handlers import Handlers
 from gateway.server.log import get_logger
+from gateway.server.process import descriptor_limit
 from gateway.server.routes import Routes
 from gateway.server.ticks import Ticks
 from gateway.server.welcome import enforced_limits
@@ -43,12 +46,20 @@ from gateway.session import Sessions
 from gateway.settings import Settings
 from gateway.streams import Streams
 from gateway.subscriptions import Subscriptions
-from gateway.transport import AsyncServer, Door, bound_accepted
+from gateway.transport import (
+    BACKLOG,
+    AsyncServer,
+    DescriptorReserve,
+    Door,
+    RequestEnviron,
+    bound_accepted,
+    is_wildcard,
+    listen,
+)
 
-_BACKLOG: Final = 4_096
-_RECONNECT_AFTER_MS: Final = (1_000, 5_000)  # jitter: clients must not reconnect all at once
 _KEEP_ALIVE_S: Final = 30.0  # between two HTTP requests of one connection
-_NOTICES_PER_TURN: Final = 100
+_CLIENTS_PER_TURN: Final = 100
+_CLIENT_JSON: Final = SimpleNamespace(loads=strict_json.read, dumps=strict_json.dumps)
 _PACE_S: Final = 0.1  # between two closes of a drain
 _PACED_SHARE: Final = 0.4  # share of the shutdown time for all closes together
 
@@ -72,7 +83,10 @@ class Gateway:
         self._authenticator = Authenticator(settings)
         metrics = GatewayMetrics()
         addresses = AddressAdmission(settings)
-        self._door = FrontDoor(settings, addresses, self.clock, metrics, lambda: self.is_ready)
+        self._faults = FaultLog(self.clock)
+        self._door = FrontDoor(
+            settings, addresses, self.clock, metrics, self._faults, lambda: self.is_ready
+        )
         self.transport = self._make_transport(metrics)
         self.context = self._make_context(metrics, addresses)
         self.connections = Connections(self.context, self._authenticator, self._door.address_of)
@@ -118,12 +132,13 @@ class Gateway:
             streams=streams,
             expiries=ExpiryWheel(self.clock.unix_s()),
             limits=enforced_limits(settings, quotas),
+            faults=self._faults,
         )
 
     def _make_transport(self, metrics: GatewayMetrics) -> AsyncServer:
         settings = self.settings
         transport = AsyncServer(
-            json=strict_json,
+            json=_CLIENT_JSON,
             flows=FLOWS,
             on_event=self._on_event,
             on_welcome=self._on_welcome,
@@ -135,6 +150,7 @@ class Gateway:
             ping_timeout=settings.ping_timeout_ms / 1_000,
             max_http_buffer_size=MAX_PAYLOAD_BYTES,
             connect_timeout=settings.connect_timeout_seconds,
+            max_connects=MAX_CONNECTS,
             head_timeout=settings.head_timeout_seconds,
             max_send_bytes=settings.max_send_bytes,
             max_send_age=settings.max_send_seconds,
@@ -163,8 +179,10 @@ class Gateway:
     def _on_welcome(self, sid: str) -> None:
         self.connections.welcome(sid)
 
-    def _on_breach(self, sid: str | None, what: str) -> None:
-        log.warning("protocol breach", client=sid, what=what)
+    def _on_breach(self, environ: RequestEnviron, sid: str | None, what: str) -> None:
+        self._faults.note(
+            "protocol breach", client=sid, address=self._door.address_of(environ), what=what
+        )
         session = None if sid is None else self.context.sessions.get(sid)
         if session is not None:
             session.closing_reason = "protocol breach"
@@ -196,34 +214,40 @@ class Gateway:
         serve = self._runner.server
         if serve is None:
             raise RuntimeError("aiohttp's runner has no server after its setup")
-        listener = _listen(self.settings.host, self.settings.port)
+        host = self.settings.host
+        listener = listen(host, self.settings.port)
+        is_bounded, reserve = bound_accepted(listener), self._reserve_descriptors()
         self._server = await asyncio.get_running_loop().create_server(
-            partial(Door, self.transport.engine, serve, is_bounded=bound_accepted(listener)),
+            partial(Door, self.transport.engine, serve, is_bounded=is_bounded, reserve=reserve),
             sock=listener,
-            backlog=_BACKLOG,
+            backlog=BACKLOG,
         )
         self._garbage.start()
         self._ticks.start(self._garbage.tick)
         self.is_ready = True
-        host, port = listener.getsockname()[:2]
+        address, port = listener.getsockname()[:2]
+        if not is_wildcard(host):
+            host = address
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def _reserve_descriptors(self) -> DescriptorReserve | None:
+        limit = descriptor_limit()
+        if limit is None:
+            return None
+        paths = (HEALTH_PATH, f"{API_PREFIX}{HEALTH_PATH}", METRICS_PATH)
+        return DescriptorReserve(
+            limit, paths=paths, now_ns=self.clock.monotonic_ns, warn=_warn_of_descriptors
+        )
 
     async def stop(self) -> None:
         """Refuse new clients, tell the others, close every transport, and stop listening."""
         self.is_ready = False
+        self.context.is_draining = True
         await self._ticks.stop()
         sessions = list(self.context.sessions)
         for position, session in enumerate(sessions, start=1):
-            session.closing_reason = "draining"
-            self.transport.reply(
-                session.sid,
-                ServerEvent.SERVER_DRAINING,
-                {
-                    "reconnectAfter": random.randint(*_RECONNECT_AFTER_MS),  # noqa: S311 - jitter
-                    "timestamp": self.context.broadcaster.timestamp(),
-                },
-            )
-            if not position % _NOTICES_PER_TURN:
+            self.connections.tell_draining(session)
+            if not position % _CLIENTS_PER_TURN:
                 await asyncio.sleep(0)
         await self._close_in_turn([session.sid for session in sessions])
         await self.transport.shutdown()
@@ -242,28 +266,39 @@ class Gateway:
         began_s = loop.time()
         for position, sid in enumerate(sids):
             ahead_s = began_s + position * pace_s - loop.time()
-            if ahead_s > 0:
-                await asyncio.sleep(ahead_s)
+            if ahead_s > 0 or not position % _CLIENTS_PER_TURN:
+                await asyncio.sleep(max(0.0, ahead_s))
             self.transport.close_transport(sid, "draining")
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket, dual-stack if the host is an IPv6 wildcard."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+def _warn_of_descriptors(limit: int, refused: int) -> None:
+    log.warning("out of file descriptors", limit=limit, refused=refused)
 
 
-async def run(gateway: Gateway, stopping: asyncio.Event, report: Callable[[str], None]) -> None:
-    """Start a gateway, report its URL, and stop it within ``shutdown_seconds`` when asked.
+async def stop_when(gateway: Gateway, stopping: asyncio.Event, hurrying: asyncio.Event) -> bool:
+    """Stop a started gateway when asked, within ``shutdown_seconds``.
 
     Args:
-        gateway: the gateway, not started yet.
-        stopping: the event that asks it to stop.
-        report: called with the URL once it is ready.
+        gateway: the gateway.
+        stopping: asks it to stop.
+        hurrying: asks it to stop at once, without waiting for its clients.
+
+    Returns:
+        Whether it closed all its clients.
     """
-    report(await gateway.start())
     await stopping.wait()
-    try:
-        await asyncio.wait_for(gateway.stop(), gateway.settings.shutdown_seconds)
-    except TimeoutError:
-        log.warning("stopped before all clients were closed")
+    log.info("stopping")
+    ending = asyncio.create_task(gateway.stop())
+    hurry = asyncio.create_task(hurrying.wait())
+    await asyncio.wait(
+        (ending, hurry),
+        timeout=gateway.settings.shutdown_seconds,
+        return_when=asyncio.FIRST_COMPLETED,
+    )
+    hurry.cancel()
+    if ending.done():
+        ending.result()
+        return True
+    ending.cancel()
+    log.warning("stopped before all clients were closed")
+    return False

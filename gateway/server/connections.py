@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
+from typing import Final
 
 from gateway.auth import Authenticator, Identity, authenticate
 from gateway.contract import ErrorCode, ServerEvent, Text, iso_timestamp, user_room
@@ -12,6 +14,10 @@ from gateway.server.log import get_logger
 from gateway.server.welcome import welcome_payload
 from gateway.session import Session
 from gateway.transport import ConnectRejected, RequestEnviron
+
+_RECONNECT_AFTER_MS: Final = (1_000, 5_000)  # jitter: clients must not reconnect all at once
+_LIMITER: Final = "tidegate.limiter"
+_LEFT: Final = "client disconnect"
 
 log = get_logger(__name__)
 
@@ -58,12 +64,17 @@ class Connections:
             )
         except AuthenticationError as error:
             context.metrics.authentication_failed(error.code)
-            log.warning("authentication refused", client=sid, code=error.code, reason=error.reason)
+            context.faults.note(
+                "authentication refused",
+                address=self._address_of(environ),
+                code=error.code,
+                reason=error.reason,
+            )
             raise ConnectRejected(error.message, {"code": error.code}) from None
         except Exception:
             log.exception("connect handler failed", client=sid)
             raise ConnectRejected(Text.AUTH_FAILED, {"code": ErrorCode.AUTH_FAILED}) from None
-        limiter = context.limiter_for(identity.user_id)
+        limiter = context.limiter_for(identity.user_id, environ.added(_LIMITER))
         context.sessions.add(
             Session(
                 sid=sid,
@@ -90,6 +101,8 @@ class Connections:
         context.count_changed = True
         self._watch(session)
         log.info("client connected", client=sid, user=user_id)
+        if context.is_draining:
+            self.tell_draining(session)
         if surplus is not None:
             self.close(
                 surplus,
@@ -103,6 +116,11 @@ class Connections:
         session = context.sessions.remove(sid)
         if session is None:
             return
+        if reason == _LEFT:
+            # Its transport may connect again, which renews no limit.
+            environ = context.transport.get_environ(sid)
+            if environ is not None:
+                environ[_LIMITER] = session.limiter
         now_ns = context.clock.monotonic_ns()
         user_id = session.identity.user_id
         context.expiries.cancel(sid)
@@ -153,12 +171,24 @@ class Connections:
             else:
                 self.close(sid, AuthenticationError.expired(), reason="token expired")
 
-    def close(self, sid: str, error: WireError | None, *, reason: str) -> None:
-        """Send an error to a client and close it.
+    def tell_draining(self, session: Session) -> None:
+        """Tell a client that the gateway is about to stop."""
+        session.closing_reason = "draining"
+        self._context.transport.reply(
+            session.sid,
+            ServerEvent.SERVER_DRAINING,
+            {
+                "reconnectAfter": random.randint(*_RECONNECT_AFTER_MS),  # noqa: S311 - jitter
+                "timestamp": self._context.broadcaster.timestamp(),
+            },
+        )
+
+    def close(self, sid: str, error: WireError, *, reason: str) -> None:
+        """Send an error and DISCONNECT to a client and close it. A stock client stays away.
 
         Args:
             sid: the client.
-            error: the error, ``None`` for none.
+            error: the error.
             reason: the reason for the log and the metrics.
         """
         context = self._context
@@ -166,11 +196,25 @@ class Connections:
         if session is None:
             return
         session.closing_reason = reason
-        if error is not None:
-            context.transport.reply(
-                sid, ServerEvent.ERROR, error.payload(context.broadcaster.timestamp())
-            )
+        context.transport.reply(
+            sid, ServerEvent.ERROR, error.payload(context.broadcaster.timestamp())
+        )
         context.transport.kick(sid)
+
+    def drop(self, sid: str, *, reason: str) -> None:
+        """Close a client's transport without DISCONNECT. A stock client comes back by itself.
+
+        Args:
+            sid: the client.
+            reason: the reason for the log and the metrics.
+        """
+        session = self._context.sessions.get(sid)
+        if session is not None:
+            session.closing_reason = reason
+            self._context.faults.note(
+                "client dropped", client=sid, address=session.address, reason=reason
+            )
+            self._context.transport.close_transport(sid, reason)
 
     def _watch(self, session: Session) -> None:
         expires_at = session.identity.expires_at

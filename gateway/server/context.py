@@ -14,6 +14,7 @@ from gateway.limits.user_windows import UserWindows
 from gateway.metrics import GatewayMetrics
 from gateway.server.broadcast import Broadcaster
 from gateway.server.clock import Clock
+from gateway.server.faults import FaultLog
 from gateway.session import Sessions
 from gateway.settings import Settings
 from gateway.streams import Streams
@@ -28,6 +29,7 @@ class Context:
     Attributes:
         limits: the enforced limits, as the welcome event lists them.
         count_changed: whether the number of clients has changed since it was last told.
+        is_draining: whether the gateway is about to stop.
     """
 
     settings: Settings
@@ -44,14 +46,23 @@ class Context:
     streams: Streams
     expiries: ExpiryWheel
     limits: dict[str, Any]
+    faults: FaultLog
     count_changed: bool = False
+    is_draining: bool = False
 
-    def limiter_for(self, user_id: str) -> EventLimiter:
-        """Return the limiter of a new connection, with its user's window."""
-        return EventLimiter(self.quotas, self.user_windows.acquire(user_id))
+    def limiter_for(self, user_id: str, former: EventLimiter | None = None) -> EventLimiter:
+        """Return the limiter of a new connection, with its user's window.
+
+        Args:
+            user_id: the user.
+            former: the limiter of the transport's last client. Its windows go on.
+        """
+        window = self.user_windows.acquire(user_id)
+        return EventLimiter(self.quotas, window) if former is None else former.of_user(window)
 
     def sweep(self) -> None:
-        """Forget users and addresses whose retention has passed."""
+        """Forget users and addresses whose retention has passed, and sum up faults."""
+        self.faults.sum_up()
         now_ns = self.clock.monotonic_ns()
         self.user_windows.sweep(now_ns)
         self.streams.sweep(now_ns)

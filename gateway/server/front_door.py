@@ -13,14 +13,12 @@ from gateway.client_address import client_address
 from gateway.limits.address_admission import AddressAdmission
 from gateway.metrics import GatewayMetrics
 from gateway.server.clock import Clock
-from gateway.server.log import get_logger
+from gateway.server.faults import FaultLog
 from gateway.settings import Settings
 from gateway.transport import HandshakeRefusal, RequestEnviron
 
 _RETRY_WHILE_DRAINING_S: Final = 5
 _TOO_MANY_REQUESTS: Final = 429
-
-log = get_logger(__name__)
 
 
 class FrontDoor:
@@ -31,6 +29,7 @@ class FrontDoor:
         admission: the limits by address.
         clock: the clock.
         metrics: counts refusals.
+        faults: logs refusals.
         is_ready: returns whether the gateway accepts new clients.
     """
 
@@ -40,23 +39,28 @@ class FrontDoor:
         admission: AddressAdmission,
         clock: Clock,
         metrics: GatewayMetrics,
+        faults: FaultLog,
         is_ready: Callable[[], bool],
     ) -> None:
         self._settings = settings
         self._admission = admission
         self._clock = clock
         self._metrics = metrics
+        self._faults = faults
         self._is_ready = is_ready
 
     def admit(self, environ: RequestEnviron) -> HandshakeRefusal | None:
         """Admit a request, or return its refusal; the transport's ``admit``."""
         if not self._is_ready():
             return HandshakeRefusal(503, "not accepting new clients", _RETRY_WHILE_DRAINING_S)
-        refusal = self._admission.admit(self.address_of(environ), self._clock.monotonic_ns())
+        address = self.address_of(environ)
+        refusal = self._admission.admit(address, self._clock.monotonic_ns())
         if refusal is None:
             return None
         self._metrics.address_refused(refusal.limit)
-        log.warning("session refused", reason=refusal.limit, status=_TOO_MANY_REQUESTS)
+        self._faults.note(
+            "session refused", address=address, reason=refusal.limit, status=_TOO_MANY_REQUESTS
+        )
         return HandshakeRefusal(_TOO_MANY_REQUESTS, refusal.limit, refusal.retry_after_s)
 
     def session_closed(self, environ: RequestEnviron) -> None:

@@ -155,15 +155,22 @@ class Handlers:
         if refusal.first_of_breach:
             context.transport.reply(session.sid, ServerEvent.ERROR, payload)
         if refusal.close:
-            self._connections.close(session.sid, None, reason="too many refused events")
+            # In the next turn: what has been read is answered before.
+            asyncio.get_running_loop().call_soon(
+                partial(self._connections.drop, session.sid, reason="too many refused events")
+            )
         return {"error": payload}
 
     def _answer_error(self, session: Session, error: WireError) -> dict[str, Any]:
         payload = error.payload(self._context.broadcaster.timestamp())
         self._context.transport.reply(session.sid, ServerEvent.ERROR, payload)
-        log.info("event refused", client=session.sid, code=error.code, reason=error.message)
-        if error.closes:
-            self._connections.close(session.sid, None, reason=error.code)
+        self._context.faults.note(
+            "event refused",
+            level="info",
+            client=session.sid,
+            code=error.code,
+            reason=error.message,
+        )
         return {"error": payload}
 
     def _subscribe(self, session: Session, payload: object) -> _Reply:
@@ -233,7 +240,13 @@ class Handlers:
         request = parse_chat(payload)
         error = provider_not_found(request.provider)
         broadcaster = self._context.broadcaster
-        log.info("stream refused", client=session.sid, code=error.code, reason=error.message)
+        self._context.faults.note(
+            "stream refused",
+            level="info",
+            client=session.sid,
+            code=error.code,
+            reason=error.message,
+        )
         return _Reply(
             LLM_ERROR_EVENT,
             {

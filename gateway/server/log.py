@@ -1,23 +1,27 @@
 """Structured logs on standard error: one line per event, without secrets.
 
-A line is written at every connect, so the gateway's own lines take one encoding and one
-write. Lines of libraries pass through ``logging`` and have the same form.
+A line is written at every connect, so the gateway's own lines take one encoding and are queued
+for a thread that writes them. Lines of libraries pass through ``logging`` and have the same form.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
+import os
 import re
-import sys
 import time
 from collections.abc import Mapping, MutableMapping
 from functools import partial
-from typing import Any, BinaryIO, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 import orjson
 import structlog
 
+from gateway.server.lines import LineWriter
+
+_STANDARD_ERROR: Final = 2
 _SECRET_KEYS: Final = frozenset({"token", "secret", "authorization", "password", "key"})
 # A JSON Web Token in compact form, anywhere in a text: three base64url parts.
 _JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*")
@@ -61,12 +65,15 @@ def escape(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Ma
     return event
 
 
-def configure_logs(level: str, style: Literal["json", "console"]) -> None:
+def configure_logs(level: str, style: Literal["json", "console"]) -> LineWriter:
     """Write the logs of the gateway and its libraries to standard error, in one form.
 
     Args:
         level: the lowest level that is written, such as ``INFO``.
         style: ``json`` for machines, ``console`` for people.
+
+    Returns:
+        The writer of the lines, which counts those that it drops.
     """
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
@@ -78,18 +85,20 @@ def configure_logs(level: str, style: Literal["json", "console"]) -> None:
     renderer: Any = (
         structlog.processors.JSONRenderer(separators=(",", ":"))
         if style == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(colors=os.isatty(_STANDARD_ERROR))
     )
     if style == "console":
         shared.append(escape)
     own: list[Any] = [JsonLine()] if style == "json" else [*shared, renderer, _encode]
+    lines = LineWriter(_STANDARD_ERROR, partial(_tell_dropped, own))
+    atexit.register(lines.close)
     structlog.configure(
         processors=own,
-        logger_factory=partial(_Lines, sys.stderr.buffer),
+        logger_factory=partial(_Lines, lines),
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(lines)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -101,12 +110,20 @@ def configure_logs(level: str, style: Literal["json", "console"]) -> None:
     root.setLevel(level)
     # aiohttp's access log prints the query, and with it a token.
     logging.getLogger("aiohttp.access").setLevel(logging.CRITICAL)
+    logging.captureWarnings(capture=True)
+    return lines
 
 
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
     """Return the logger of a module."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(name)
     return logger
+
+
+class _Named(Protocol):
+    """Anything with the name of the module that logs."""
+
+    name: str
 
 
 class JsonLine:
@@ -120,7 +137,7 @@ class JsonLine:
         self._second = -1
         self._prefix = ""
 
-    def __call__(self, logger: _Lines, method: str, event: dict[str, Any]) -> bytes:
+    def __call__(self, logger: _Named, method: str, event: dict[str, Any]) -> bytes:
         """Return the line of an event."""
         if "exc_info" in event:
             structlog.processors.format_exc_info(logger, method, event)
@@ -142,28 +159,41 @@ class JsonLine:
 
 
 class _Lines:
-    """Writes lines for structlog, with one write per line.
+    """Queues lines for structlog.
 
     Args:
-        stream: the stream to write to.
+        lines: the writer.
         name: the name of the module that logs.
     """
 
-    def __init__(self, stream: BinaryIO, name: str = "") -> None:
-        self._stream = stream
+    def __init__(self, lines: LineWriter, name: str = "") -> None:
         self.name = name
+        self.debug = self.info = self.warning = self.error = self.critical = lines.write
 
-    def msg(self, line: bytes) -> None:
-        """Write a line at once."""
+
+class _Handler(logging.Handler):
+    """Queues lines of libraries."""
+
+    def __init__(self, lines: LineWriter) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._stream.write(line)
-            self._stream.flush()
-        except (OSError, ValueError):
-            # Standard error is closed, or its disk is full. There is nowhere to report it, and
-            # a client must not be refused because of it.
-            return
+            self._lines.write(_encode(None, "", self.format(record)))
+        except Exception:  # noqa: BLE001 - as in the standard library's handlers
+            self.handleError(record)
 
-    debug = info = warning = error = critical = msg
+
+def _tell_dropped(processors: list[Any], count: int) -> bytes:
+    """Return the line that tells how many lines were dropped."""
+    line: Any = {"event": "log lines dropped", "count": count}
+    for process in processors:
+        line = process(_NAMED, "warning", line)
+    return bytes(line)
+
+
+_NAMED: Final = logging.getLogger(__name__)  # only its name is used
 
 
 def _encode_json(event: Mapping[str, Any]) -> bytes:

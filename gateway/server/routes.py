@@ -32,6 +32,7 @@ _Handler = Callable[[web.Request], Awaitable[web.Response]]
 _PAGE: Final = 100
 _LARGEST_PAGE: Final = 1_000
 _BODY_S: Final = 10.0
+_RETRY_WHILE_DRAINING_S: Final = 5
 _METRICS_CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -139,6 +140,14 @@ class Routes:
         refusal = self._refuse_without(request, Scope.PUBLISH)
         if refusal is not None:
             return refusal
+        if not self._is_ready():
+            return _rejected(
+                503,
+                "The gateway is draining",
+                ErrorCode.SERVER_DRAINING,
+                headers={"Retry-After": str(_RETRY_WHILE_DRAINING_S)},
+                retry_after_s=_RETRY_WHILE_DRAINING_S,
+            )
         try:
             async with asyncio.timeout(_BODY_S):
                 body = await request.read()
@@ -208,10 +217,14 @@ def _error(status: int, message: str, code: str) -> web.Response:
 
 
 def _rejected(
-    status: int, message: str, code: str, *, headers: dict[str, str] | None = None
+    status: int,
+    message: str,
+    code: str,
+    *,
+    headers: dict[str, str] | None = None,
+    retry_after_s: int | None = None,
 ) -> web.Response:
-    return _json(
-        {"errors": [{"index": None, "message": message, "code": code}]},
-        status=status,
-        headers=headers,
-    )
+    answer: dict[str, Any] = {"errors": [{"index": None, "message": message, "code": code}]}
+    if retry_after_s is not None:
+        answer["retryAfter"] = 1_000 * retry_after_s
+    return _json(answer, status=status, headers=headers)

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gateway.transport.descriptors import DescriptorReserve
     from gateway.transport.door import Door
     from gateway.transport.dropin.engine import EngineServer
     from gateway.transport.dropin.handlers import ConnectRejected
@@ -15,11 +16,13 @@ if TYPE_CHECKING:
     from gateway.transport.parcels import Flow, Lane
     from gateway.transport.refusals import HandshakeRefusal
     from gateway.transport.server import SocketServer
-    from gateway.transport.sockets import bound_accepted
+    from gateway.transport.sockets import BACKLOG, bound_accepted, is_wildcard, listen
 
 __all__ = [
+    "BACKLOG",
     "AsyncServer",
     "ConnectRejected",
+    "DescriptorReserve",
     "Door",
     "EngineServer",
     "Flow",
@@ -29,11 +32,15 @@ __all__ = [
     "Rooms",
     "SocketServer",
     "bound_accepted",
+    "is_wildcard",
+    "listen",
 ]
 
 _HOMES = {
+    "BACKLOG": "sockets",
     "AsyncServer": "dropin.server",
     "ConnectRejected": "dropin.handlers",
+    "DescriptorReserve": "descriptors",
     "Door": "door",
     "EngineServer": "dropin.engine",
     "Flow": "parcels",
@@ -43,6 +50,8 @@ _HOMES = {
     "Rooms": "dropin.rooms",
     "SocketServer": "server",
     "bound_accepted": "sockets",
+    "is_wildcard": "sockets",
+    "listen": "sockets",
 }
 
 

@@ -12,8 +12,9 @@ from typing import Any, Final
 from gateway.transport import frames
 from gateway.transport.counts import EndReason
 from gateway.transport.engine import Engine
-from gateway.transport.engine_session import EngineSession, Upgrade
+from gateway.transport.engine_session import EngineSession
 from gateway.transport.environ import RequestEnviron
+from gateway.transport.liveness import Upgrade
 from gateway.transport.refusals import RequestRejected
 from gateway.transport.requests import (
     BadRequest,
@@ -25,6 +26,8 @@ from gateway.transport.requests import (
 from gateway.transport.sockets import bound_kernel, peer_of, scheme_of
 
 _PROTOCOL: Final = "4"
+_DECISIVE: Final = frozenset({"EIO", "sid", "token", "transport"})
+_CLOSE: Final = frames.encode_close(frames.CloseCode.POLICY_VIOLATION)
 
 
 def adopt(
@@ -48,6 +51,11 @@ def adopt(
     try:
         check_upgrade(head)
         refuse_handshake(engine, environ, "websocket")
+        if _has_websocket(engine, head):
+            # As the reference does: a client told 400 here would report a failed handshake.
+            transport.write(switching_protocols(head) + _CLOSE)
+            engine.dismiss(transport)
+            return
         session, upgrade = _session_for(engine, environ)
     except BadRequest as error:
         _refuse(engine, transport, RequestRejected(error.status, 3, error.message, error.headers))
@@ -72,7 +80,7 @@ def adopt(
 
 
 def refuse_handshake(engine: Engine, environ: RequestEnviron, transport: str) -> None:
-    """Check the origin, the transport and the protocol version of a request.
+    """Check the origin, the query, the transport and the protocol version of a request.
 
     Args:
         engine: the engine, which has the allowed origins and transports.
@@ -86,6 +94,10 @@ def refuse_handshake(engine: Engine, environ: RequestEnviron, transport: str) ->
     origin = head.header("origin")
     if origin is not None and not engine.allows_origin(origin, environ):
         raise RequestRejected(400, 4, "Origin not allowed")
+    if head.conflicts:
+        named = ", ".join(sorted(head.conflicts & _DECISIVE))
+        if named:
+            raise RequestRejected(400, 3, f"Two different values in the query: {named}")
     if head.parameter("transport") != transport or transport not in engine.transports:
         raise RequestRejected(400, 0, "Transport unknown")
     if head.parameter("j") is not None:
@@ -99,11 +111,17 @@ def _refuse(engine: Engine, transport: asyncio.Transport, reject: RequestRejecte
     engine.dismiss(transport)
 
 
+def _has_websocket(engine: Engine, head: RequestHead) -> bool:
+    """Return whether a request names a session that has, or tries, another WebSocket."""
+    session = engine.sockets.get(head.parameter("sid") or "")
+    return session is not None and session.transport is not None
+
+
 def _session_for(engine: Engine, environ: RequestEnviron) -> tuple[EngineSession, Upgrade | None]:
     """Return the session for a WebSocket, and its upgrade if the session began on polling.
 
     Raises:
-        RequestRejected: the session is unknown, already has a WebSocket, or is not admitted.
+        RequestRejected: the session is unknown, may not be upgraded, or is not admitted.
     """
     sid = environ.head.parameter("sid")
     if sid is None:
@@ -114,7 +132,7 @@ def _session_for(engine: Engine, environ: RequestEnviron) -> tuple[EngineSession
     session = engine.sockets.get(sid)
     if session is None:
         raise RequestRejected.unknown_session()
-    if session.transport is not None or not engine.allow_upgrades:
+    if not engine.allow_upgrades:
         raise RequestRejected.bad_request()
     return session, Upgrade(engine.now_ns() + engine.upgrade_timeout_ns)
 

@@ -9,87 +9,21 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from collections.abc import Awaitable
+from typing import Any, Final
 
 from gateway.transport import decoding
+from gateway.transport.application import NOT_HANDLED, ApplicationHandlers, Hooks, Outgoing
 from gateway.transport.counts import EndReason
 from gateway.transport.decoding import MalformedPacket, Reassembly, decode
 from gateway.transport.engine import Engine
 from gateway.transport.engine_session import EngineSession, Participant
-from gateway.transport.parcels import Parcel
 from gateway.transport.participants import Participants, participant_of
 
-OnEvent = Callable[[str, object, tuple[object, ...], int], Any]
-OnWelcome = Callable[[str], None]
-OnBreach = Callable[[str | None, str], None]
-
-NOT_HANDLED: Final = object()
-"""The answer of ``dispatch`` to an event without a handler, which is not acknowledged."""
 _RESERVED: Final = frozenset({"connect", "disconnect"})
+_MOST_LEFT: Final = 8  # left namespaces that a session remembers
 
 log = logging.getLogger("gateway.transport")
-
-
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """Callbacks of a gateway, as ``AsyncServer`` describes them; ``None`` for none."""
-
-    on_event: OnEvent | None
-    on_welcome: OnWelcome | None
-    on_breach: OnBreach | None
-
-
-class ApplicationHandlers(Protocol):
-    """An application's handlers."""
-
-    @property
-    def always_connect(self) -> bool:
-        """Whether CONNECT is answered before its handler is called."""
-
-    def prepare(self) -> None:
-        """Prepare for clients. Called for every new session."""
-
-    def serves(self, namespace: str) -> bool:
-        """Return whether clients may connect to a namespace."""
-
-    def connect(self, participant: Participant, auth: Any) -> Any:
-        """Call the connect handler and return its answer, or an awaitable of it."""
-
-    def disconnect(self, participant: Participant, reason: str) -> Any:
-        """Call the disconnect handler and return its awaitable, ``None`` if it has ended."""
-
-    def dispatch(self, participant: Participant, name: str, arguments: list[Any]) -> Any:
-        """Call an event's handler and return its answer, an awaitable of it, or ``NOT_HANDLED``.
-
-        Args:
-            participant: the client.
-            name: the event's name.
-            arguments: the event's arguments.
-        """
-
-    def refusal(self, outcome: object) -> Any:
-        """Return the CONNECT_ERROR payload for a connect handler's answer or exception."""
-
-
-class Outgoing(Protocol):
-    """What ``Clients`` needs from its server."""
-
-    packet_class: type[Any]
-
-    def encode(self, kind: int, data: Any, namespace: str, ack_id: int | None = ...) -> Parcel:
-        """Return the parcel of a packet.
-
-        Args:
-            kind: the packet type of the Socket.IO protocol.
-            data: event name and arguments, or the arguments of an acknowledgement.
-            namespace: the client's namespace.
-            ack_id: id of the acknowledgement; None without one.
-        """
-
-    def send_parcel(self, session: EngineSession, parcel: Parcel) -> None:
-        """Send a parcel to one session; see ``SocketServer``."""
 
 
 class Clients:
@@ -118,6 +52,7 @@ class Clients:
         self._on_event = hooks.on_event
         self._on_welcome = hooks.on_welcome
         self._on_breach = hooks.on_breach
+        self._max_connects = hooks.max_connects
         self._reassembly = Reassembly(engine.max_message_bytes)
 
     def opened(self, _session: EngineSession) -> None:
@@ -132,17 +67,12 @@ class Clients:
                 self._spawn(self.part(participant, reason))
 
     def breached(self, session: EngineSession, what: str) -> None:
-        """Send DISCONNECT to the clients of a session that is closed for a breach."""
+        """Note a breach. No DISCONNECT is sent, after which a stock client would stay away."""
         if self._on_breach is not None:
             participant = participant_of(session, "/")
-            self._on_breach(None if participant is None else participant.sid, what)
+            self._on_breach(session.environ, None if participant is None else participant.sid, what)
         else:
-            log.warning("protocol breach: %s", what)
-        for participant in session.participants:
-            if participant.is_connected:
-                session.send(
-                    self._outgoing.encode(decoding.DISCONNECT, None, participant.namespace)
-                )
+            self._engine.log_breach(what)
 
     def received(self, session: EngineSession, data: str | bytes) -> None:
         """Handle one message: a packet, or a binary part of one."""
@@ -164,7 +94,7 @@ class Clients:
             self._engine.breach(session, str(error))
 
     def _expect_parts(self, session: EngineSession, packet: Any, size: int) -> None:
-        if participant_of(session, packet.namespace or "/") is None:
+        if not _has_joined(session, packet.namespace or "/"):
             raise MalformedPacket("a binary event before CONNECT")
         if self._on_event is not None:
             raise MalformedPacket("binary event")
@@ -178,32 +108,43 @@ class Clients:
         kind = packet.packet_type
         namespace = packet.namespace or "/"
         if kind == decoding.CONNECT:
+            session.connects += 1
+            if self._max_connects is not None and session.connects > self._max_connects:
+                raise MalformedPacket("too many CONNECTs")
+            session.note_control()
             session.in_order(lambda: self._connect(session, namespace, packet.data))
         elif kind in (decoding.ACK, decoding.BINARY_ACK):
             self._acknowledge(session, namespace, packet)  # a handler may be awaiting it
         else:
-            if kind in (decoding.EVENT, decoding.BINARY_EVENT) and self._on_event is None:
-                name = packet.data[0]
-                if not isinstance(name, str) or name in _RESERVED:
-                    raise MalformedPacket("an event with a reserved name, or none")
+            if (
+                kind in (decoding.EVENT, decoding.BINARY_EVENT)
+                and self._on_event is None
+                and packet.data[0] in _RESERVED
+            ):
+                raise MalformedPacket("an event with a reserved name")
             session.in_order(lambda: self._perform(session, namespace, packet, size))
 
     def _perform(self, session: EngineSession, namespace: str, packet: Any, size: int) -> Any:
         participant = participant_of(session, namespace)
         if participant is None:
-            if session.is_open:
-                self._engine.breach(session, "a packet before CONNECT")
+            self._ignore(session, namespace)
             return None
         if packet.packet_type == decoding.DISCONNECT:
             return self._leave(participant)
         return self._handle(participant, packet, size)
 
+    def _ignore(self, session: EngineSession, namespace: str) -> None:
+        """Ignore a packet for a namespace that was just left; close if it was never joined."""
+        if _has_joined(session, namespace):
+            session.note_control()
+        elif session.is_open:
+            self._engine.breach(session, "a packet before CONNECT")
+
     # Connecting
 
     def _connect(self, session: EngineSession, namespace: str, auth: Any) -> Any:
-        if participant_of(session, namespace) is not None:
-            self._engine.breach(session, "a second CONNECT")
-            return None
+        if not session.is_open or participant_of(session, namespace) is not None:
+            return None  # closed meanwhile, or sent again before the first answer arrived
         if self._handlers.serves(namespace):
             sid = self._engine.generate_id()
             participant = self._participants.join(session, namespace, sid)
@@ -285,6 +226,8 @@ class Clients:
             self._participants.part(participant)
             return None
         self._participants.mute(participant)
+        session = participant.session
+        session.left = (*session.left[1 - _MOST_LEFT :], participant.namespace)
         try:
             waiting = self._handlers.disconnect(participant, reason)
         except Exception:
@@ -346,11 +289,11 @@ class Clients:
     def _acknowledge(self, session: EngineSession, namespace: str, packet: Any) -> None:
         participant = participant_of(session, namespace)
         if participant is None:
-            raise MalformedPacket("a packet before CONNECT")
+            self._ignore(session, namespace)
+            return
         callback = (participant.callbacks or {}).pop(packet.id, None)
         if callback is None:
-            if participant.callbacks is None:
-                self._engine.breach(session, "an acknowledgement that was not requested")
+            session.note_control()  # late: the call has timed out, or was before a reconnection
             return
         try:
             answer = callback(*packet.data)
@@ -363,6 +306,11 @@ class Clients:
 
 def _connected_members(session: EngineSession) -> list[Participant]:
     return [participant for participant in session.participants if participant.is_connected]
+
+
+def _has_joined(session: EngineSession, namespace: str) -> bool:
+    """Return whether a client of the session is in a namespace, or has just left it."""
+    return participant_of(session, namespace) is not None or namespace in session.left
 
 
 async def _await(waiting: Awaitable[Any]) -> None:

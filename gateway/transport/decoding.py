@@ -1,7 +1,4 @@
-"""Strict decoding of Socket.IO packets.
-
-python-socketio's packet class decodes. This module refuses the invalid packets that the
-class accepts.
+"""Decoding of Socket.IO packets, as strict as the reference parser (socket.io-parser).
 
 ::
 
@@ -11,6 +8,7 @@ class accepts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from typing import Any, Final
 
@@ -24,7 +22,10 @@ BINARY_EVENT: Final = 5
 BINARY_ACK: Final = 6
 
 _KINDS: Final = "0123456"
+_EVENTS: Final = (EVENT, BINARY_EVENT)
 _BINARY: Final = (BINARY_EVENT, BINARY_ACK)
+_ATTACHMENTS: Final = re.compile(r"[0-9]{1,10}-", re.ASCII)
+_ID: Final = re.compile(r"[0-9]{0,100}", re.ASCII)  # longer ones are not told apart anyway
 _MOST_ATTACHMENTS: Final = 10  # as socket.io-parser has it
 
 
@@ -66,32 +67,63 @@ def decode(text: str, packet_class: type[Any]) -> Any:
         if begins == "2[" or begins == "0{":
             packet: Any = PlainPacket(int(begins[0]), packet_class.json.loads(text[1:]))
         else:
-            packet = packet_class(encoded_packet=text)
+            packet = _decode_fields(text, packet_class)
+    except MalformedPacket:
+        raise
     except Exception as error:  # noqa: BLE001 - the decoder raises whatever its input makes it
         raise MalformedPacket(f"malformed packet ({type(error).__name__})") from None
     _check(packet)
     return packet
 
 
+def _decode_fields(text: str, packet_class: type[Any]) -> Any:
+    """Return the packet of a text with any of the optional fields before its payload."""
+    kind = int(text[0])
+    at = 1
+    attachments = 0
+    if kind in _BINARY:
+        count = _ATTACHMENTS.match(text, at)
+        attachments = 0 if count is None else int(count.group()[:-1])
+        if count is None or not 0 < attachments <= _MOST_ATTACHMENTS:
+            raise MalformedPacket("malformed packet (attachments)")
+        at = count.end()
+    namespace = None
+    if text.startswith("/", at):
+        end = text.find(",", at)
+        namespace = text[at:] if end < 0 else text[at:end]
+        at = len(text) if end < 0 else end + 1
+    digits = _ID.match(text, at)
+    at = at if digits is None else digits.end()
+    ack_id = int(digits.group()) if digits is not None and digits.group() else None
+    data = packet_class.json.loads(text[at:]) if at < len(text) else None
+    if data is None and at < len(text):
+        raise MalformedPacket("malformed packet (payload)")
+    packet = packet_class(kind, data, namespace, ack_id, binary=False)
+    packet.attachment_count = attachments
+    return packet
+
+
 def _check(packet: Any) -> None:
-    """Refuse packets that the packet class accepts and the protocol does not."""
+    """Refuse payloads that do not fit their packet, as ``isPayloadValid`` of the reference."""
     kind, data = packet.packet_type, packet.data
-    if (packet.attachment_count > 0) != (kind in _BINARY):
-        raise MalformedPacket("malformed packet (attachments)")
-    if packet.attachment_count > _MOST_ATTACHMENTS:
-        raise MalformedPacket("malformed packet (too many attachments)")
     if kind == CONNECT:
         is_valid = data is None or isinstance(data, dict)
     elif kind == DISCONNECT:
         is_valid = data is None
-    elif kind in (EVENT, BINARY_EVENT):
-        is_valid = isinstance(data, list) and len(data) > 0
+    elif kind in _EVENTS:
+        is_valid = isinstance(data, list) and len(data) > 0 and _is_name(data[0])
     elif kind in (ACK, BINARY_ACK):
-        is_valid = isinstance(data, list) and packet.id is not None
+        is_valid = isinstance(data, list)
     else:  # CONNECT_ERROR is the server's
         is_valid = False
     if not is_valid:
         raise MalformedPacket("malformed packet (payload)")
+
+
+def _is_name(value: object) -> bool:
+    """Return whether a value may be an event's name: a string or, since 3.1, a number."""
+    kind = type(value)
+    return kind is str or kind is int or kind is float
 
 
 class Reassembly:
@@ -145,7 +177,6 @@ class Reassembly:
         except (ValueError, IndexError, TypeError, RecursionError):
             raise MalformedPacket("malformed packet (placeholders)") from None
         if is_complete:
-            _check_parts(packet)
             return packet, size
         self._waiting[session] = (packet, size)
         return None
@@ -154,9 +185,3 @@ class Reassembly:
         """Forget the packet and the parts of a session."""
         if self._waiting:
             self._waiting.pop(session, None)
-
-
-def _check_parts(packet: Any) -> None:
-    data = packet.data
-    if not isinstance(data, list) or not data:
-        raise MalformedPacket("malformed packet (payload)")

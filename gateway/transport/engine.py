@@ -15,11 +15,12 @@ import time
 from binascii import b2a_base64
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from gateway.limits.log_lines import LogLines
 from gateway.transport import frames
 from gateway.transport.counts import Counts, EndReason
+from gateway.transport.engine_options import EngineOptions
 from gateway.transport.engine_session import EngineSession
 from gateway.transport.environ import RequestEnviron
 from gateway.transport.payloads import PacketType
@@ -52,43 +53,6 @@ class Application(Protocol):
 
     def closed(self, session: EngineSession, reason: str) -> None:
         """Note the end of a session, before the engine forgets it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineOptions:
-    """Limits and hooks of an engine: keyword arguments of ``AsyncServer`` and ``EngineServer``.
-
-    Attributes:
-        connect_timeout: seconds until the application must have admitted a session, or it is
-            closed. ``None`` for no limit.
-        max_send_bytes: lossless bytes queued for one client above which it is closed.
-        max_send_age: seconds that lossless bytes may be queued before the client is closed.
-        max_waiting_bytes: bytes queued for all clients above which those with the most are
-            closed.
-        close_timeout: seconds until a closing socket is aborted.
-        head_timeout: seconds until the first request head must be complete, or the connection
-            is aborted.
-        body_timeout: seconds until a polling body must be complete, or its session is closed.
-        upgrade_timeout: seconds until a client must complete an upgrade, or its WebSocket is
-            closed.
-        max_fragments: fragments of a WebSocket message above which the session is closed.
-        admit: called before a session exists. A ``HandshakeRefusal`` becomes the HTTP answer.
-        on_session_close: called once for each admitted session, with its environ.
-        clock: returns monotonic ns.
-    """
-
-    connect_timeout: float | None = None
-    max_send_bytes: int = 1_048_576
-    max_send_age: float = 5.0
-    max_waiting_bytes: int = 268_435_456
-    close_timeout: float = 2.0
-    head_timeout: float = 10.0
-    body_timeout: float = 10.0
-    upgrade_timeout: float = 10.0
-    max_fragments: int = 1_024
-    admit: Callable[[RequestEnviron], HandshakeRefusal | None] | None = None
-    on_session_close: Callable[[RequestEnviron], None] | None = None
-    clock: Callable[[], int] = time.monotonic_ns
 
 
 class Engine:
@@ -157,6 +121,7 @@ class Engine:
         self._dismissed: set[asyncio.Transport] = set()
         self._most_dismissed = _LEAST_DISMISSED
         self._is_evicting = False
+        self._log_lines = LogLines()
         self.doors: set[Any] = set()
         """Connections whose first request head is incomplete."""
         self.leaving: dict[str, EngineSession] = {}
@@ -246,6 +211,19 @@ class Engine:
             session.is_broken = True
             self.application.breached(session, what)
             self.close(session, EndReason.PROTOCOL_BREACH, code, what)
+
+    def log_breach(self, what: str) -> None:
+        """Log a breach of the protocol, for an application without a log of its own."""
+        left_out = self._log_lines.admit("protocol breach", self.now_ns())
+        if left_out is not None:
+            log.warning("protocol breach: %s; %d lines left out before it", what, left_out)
+
+    def flooded(self, session: EngineSession) -> None:
+        """Close a session whose client sends too many control frames, and read no more of them."""
+        transport = session.transport
+        self.breach(session, "a flood of control frames")
+        if transport is not None:
+            transport.close()
 
     def close(
         self,

@@ -33,6 +33,10 @@ class RequestEnviron(MutableMapping[str, Any]):
         """The address of the other end of the socket."""
         return self._peer
 
+    def added(self, key: str) -> Any:
+        """Return what an application set under a key, ``None`` if nothing."""
+        return None if self._added is None else self._added.get(key)
+
     def _parse(self) -> dict[str, Any]:
         head = self.head
         names: dict[str, Any] = {

@@ -1,15 +1,15 @@
 """Engine.IO v4 packets as text, and the HTTP polling bodies that join them.
 
 Source: https://github.com/socketio/engine.io-protocol ("Packet encoding", "HTTP
-long-polling", "WebSocket"). A binary WebSocket frame is a message as it stands. Only polling
-uses base64.
+long-polling", "WebSocket"). A binary WebSocket frame is a message as it stands. Polling uses
+base64, and so does a client that sends text alone.
 """
 
 from __future__ import annotations
 
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -56,36 +56,32 @@ def decode_packet(text: str) -> Packet:
     return Packet(kind, text[1:])
 
 
-def decode_payload(body: bytes, max_packets: int = 1_000) -> list[Packet]:
-    r"""Return the packets of a polling request's body, in order.
+def decode_payload(body: bytes) -> Iterator[Packet]:
+    r"""Yield the packets of a polling request's body, in order.
 
     The body is UTF-8. ``\x1e`` separates the packets, and ``b`` starts a binary message in
-    base64. One invalid packet makes the whole body invalid.
+    base64. Packets before an invalid one are valid, as on a WebSocket.
 
     Args:
         body: the request's body, with its size already checked.
-        max_packets: how many packets are allowed. The count is checked before decoding.
 
     Raises:
         PayloadError: names the first invalid packet by its number, from 1.
     """
     if not body:
         raise PayloadError("payload is empty: it needs at least one packet")
-    count = body.count(_SEPARATOR_BYTES) + 1
-    if count > max_packets:
-        raise PayloadError(f"payload has {count} packets; at most {max_packets} are allowed")
     try:
         texts = body.decode().split(_SEPARATOR)
     except UnicodeDecodeError:
         raise PayloadError("payload is not UTF-8") from None
-    packets: list[Packet] = []
     for number, text in enumerate(texts, start=1):
         try:
-            is_binary = text.startswith(_BINARY_PREFIX)
-            packets.append(_decode_binary(text) if is_binary else decode_packet(text))
+            if text.startswith(_BINARY_PREFIX):
+                yield Packet(PacketType.MESSAGE, decode_base64(text))
+            else:
+                yield decode_packet(text)
         except PayloadError as error:
-            raise PayloadError(f"packet {number} of {count}: {error}") from None
-    return packets
+            raise PayloadError(f"packet {number} of {len(texts)}: {error}") from None
 
 
 def encode_packet(packet: Packet) -> str:
@@ -105,9 +101,14 @@ def encode_payload(packets: Iterable[bytes]) -> bytes:
     return _SEPARATOR_BYTES.join(packets)
 
 
-def _decode_binary(text: str) -> Packet:
+def decode_base64(text: str) -> bytes:
+    """Return the binary message of a text packet: ``b`` and base64.
+
+    Raises:
+        PayloadError: the text is not base64 with padding.
+    """
     try:
-        return Packet(PacketType.MESSAGE, a2b_base64(text[1:], strict_mode=True))
+        return a2b_base64(text[1:], strict_mode=True)
     except (Base64Error, ValueError):  # ValueError: characters beyond ASCII
         raise PayloadError("binary message is not base64 with padding") from None
 

@@ -17,8 +17,11 @@ from gateway.transport.environ import RequestEnviron
 from gateway.transport.payloads import PacketType, PayloadError
 from gateway.transport.refusals import RequestRejected
 from gateway.transport.requests import RequestHead, is_websocket_upgrade
+from gateway.transport.sockets import unmapped
 
 _TEXT: Final = "text/plain; charset=UTF-8"
+_PROBED_POLL_S: Final = 0.1  # how long a poll waits during the probe of an upgrade
+_PACKETS_A_TURN: Final = 64  # packets of a body that are handled in one turn of the event loop
 _ABORT_CHECK_S: Final = 0.25  # between two checks whether a polling client has disconnected
 
 
@@ -34,7 +37,7 @@ class Polling:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer one request for the engine's path."""
-        environ = RequestEnviron(_head_of(request), request.remote or "", request.scheme)
+        environ = RequestEnviron(_head_of(request), unmapped(request.remote or ""), request.scheme)
         head = environ.head
         if request.method == "GET" and is_websocket_upgrade(head):
             return await handover.take_over(request, head, partial(adopt, self._engine))
@@ -109,17 +112,24 @@ class Polling:
         if session.poll is not None:
             engine.close(session, EndReason.TRANSPORT_ERROR)
             raise RequestRejected.bad_request("The session has another open poll")
-        if session.upgrade is not None and session.upgrade.is_probed:
-            return self._packets([PacketType.NOOP.encode()], environ)
         if not session.has_packets:
-            answer = await self._wait(session, request)
+            release = None
+            if session.upgrade is not None and session.upgrade.is_probed:
+                # A client that got the probe's answer upgrades after its poll has ended. One
+                # that did not goes on polling, so polls deliver, and end at this pace.
+                loop = asyncio.get_running_loop()
+                release = loop.call_later(_PROBED_POLL_S, session.answer_poll)
+            try:
+                answer = await self._wait(session, request)
+            finally:
+                if release is not None:
+                    release.cancel()
             if answer is not None:
                 return self._packets([answer], environ)
-        if session.upgrade is not None and session.upgrade.is_probed:
-            return self._packets([PacketType.NOOP.encode()], environ)
         if not session.is_open:
             return self._farewell(session, environ)
-        packets = session.take_packets(engine.max_message_bytes)
+        is_upgraded = session.transport is not None and session.upgrade is None
+        packets = [] if is_upgraded else session.take_packets(engine.max_message_bytes)
         return self._packets(packets or [PacketType.NOOP.encode()], environ)
 
     async def _wait(self, session: EngineSession, request: web.Request) -> bytes | None:
@@ -181,27 +191,31 @@ class Polling:
         engine = self._engine
         body = await self._read_body(session, request)
         try:
-            packets = payloads.decode_payload(body)
+            for number, packet in enumerate(payloads.decode_payload(body), start=1):
+                self._take_packet(session, packet)
+                if not session.is_open:
+                    break
+                if not number % _PACKETS_A_TURN:
+                    await asyncio.sleep(0)
         except PayloadError as error:
             engine.breach(session, "malformed polling body")
             raise RequestRejected.bad_request(str(error)) from None
-        for packet in packets:
-            if not session.is_open:
-                break
-            if packet.type is PacketType.MESSAGE:
-                engine.receive(session, packet.data)
-                if session.is_broken:
-                    raise RequestRejected.bad_request("The body has a malformed packet")
-            elif packet.type is PacketType.PONG:
-                session.receive_pong()
-            elif packet.type is PacketType.CLOSE:
-                session.answer_poll(PacketType.NOOP.encode())
-                engine.close(session, EndReason.CLIENT_DISCONNECT)
-            else:
-                engine.breach(session, "malformed packet (Engine.IO)")
-                raise RequestRejected.bad_request("A client may not send a packet of this type")
+        if session.is_broken:
+            raise RequestRejected.bad_request("The body has a packet that may not be sent")
         await session.worked_off()
         return web.Response(text="ok", content_type="text/html")
+
+    def _take_packet(self, session: EngineSession, packet: payloads.Packet) -> None:
+        engine = self._engine
+        if packet.type is PacketType.MESSAGE:
+            engine.receive(session, packet.data)
+        elif packet.type is PacketType.PONG:
+            session.receive_pong()
+        elif packet.type is PacketType.CLOSE:
+            session.answer_poll(PacketType.NOOP.encode())
+            engine.close(session, EndReason.CLIENT_DISCONNECT)
+        else:
+            engine.breach(session, "malformed packet (Engine.IO)")
 
     async def _read_body(self, session: EngineSession, request: web.Request) -> bytes:
         engine = self._engine

@@ -132,6 +132,11 @@ class RequestHead:
         """Return the first value of a query parameter, decoded; ``None`` if it is absent."""
         return _read_target(self.raw)[1].get(name)
 
+    @property
+    def conflicts(self) -> frozenset[str]:
+        """The query parameters that are given twice with different values."""
+        return _read_target(self.raw)[2]
+
 
 @lru_cache(maxsize=_HEADS_READ)
 def _read_headers(raw: bytes) -> Mapping[str, str]:
@@ -144,17 +149,20 @@ def _read_headers(raw: bytes) -> Mapping[str, str]:
 
 
 @lru_cache(maxsize=_HEADS_READ)
-def _read_target(raw: bytes) -> tuple[str, Mapping[str, str]]:
-    """Return the path, and the first value of each query parameter, all decoded."""
+def _read_target(raw: bytes) -> tuple[str, Mapping[str, str], frozenset[str]]:
+    """Return the path, the first value of each query parameter, and those with two values."""
     target, _, query = RequestHead(raw).target.partition("?")
     path = _strip_authority(target)
     found: dict[str, str] = {}
+    conflicts: set[str] = set()
     for pair in query.split("&"):
         key, _, value = pair.partition("=")
         if "%" in pair or "+" in pair:
             key, value = unquote_plus(key), unquote_plus(value)
-        found.setdefault(key, value)
-    return unquote(path) if "%" in path else path, MappingProxyType(found)
+        if found.setdefault(key, value) != value:
+            conflicts.add(key)
+    path = unquote(path) if "%" in path else path
+    return path, MappingProxyType(found), frozenset(conflicts)
 
 
 def read_head(data: bytes | bytearray, max_bytes: int) -> tuple[RequestHead, bytes] | None:

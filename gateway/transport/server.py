@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from gateway.transport.clients import ApplicationHandlers, Clients, Hooks
+from gateway.transport.application import ApplicationHandlers, Hooks
+from gateway.transport.clients import Clients
 from gateway.transport.counts import EndReason
 from gateway.transport.decoding import DISCONNECT, EVENT
 from gateway.transport.engine import Engine
 from gateway.transport.engine_session import EngineSession, Participant
+from gateway.transport.environ import RequestEnviron
 from gateway.transport.fan_out import FanOut, OnDone
 from gateway.transport.parcels import LOSSLESS, Flow, Lane, Parcel
 from gateway.transport.participants import Participants
@@ -213,6 +215,11 @@ class SocketServer:
 
         self.fanout.submit(lane, parcel, [session], finished, is_passable=True)
         return False
+
+    def get_environ(self, sid: str, namespace: str | None = None) -> RequestEnviron | None:
+        """Return the environ of a client's request, ``None`` if the client does not exist."""
+        participant = self.participants.find(sid, namespace)
+        return None if participant is None else participant.session.environ
 
     def enter_rooms(self, sid: str, rooms: Iterable[str]) -> None:
         """Add a client to rooms of the default namespace, if it still exists."""

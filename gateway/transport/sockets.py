@@ -3,17 +3,59 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
+from ipaddress import ip_address
 from typing import Final
 
 _NOTSENT_LOWAT: Final = 16_384
 _TCP_NOTSENT_LOWAT: Final = 25  # Linux, <netinet/tcp.h>; the socket module of 3.11 has no name
+_NO_IPV6: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+_MAPPED: Final = "::ffff:"  # an IPv4 peer of a socket that listens on both families
+BACKLOG: Final = 4_096
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket. A wildcard of either family listens on both.
+
+    Args:
+        host: an address or the name of a host.
+        port: the port, 0 for a free one.
+
+    Raises:
+        OSError: the address is in use, or not one of this machine.
+    """
+    if is_wildcard(host) and socket.has_dualstack_ipv6():
+        try:
+            return socket.create_server(
+                ("::", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True
+            )
+        except OSError as error:
+            if error.errno not in _NO_IPV6:
+                raise
+    if is_wildcard(host):  # this machine has no IPv6
+        host = "0.0.0.0"  # noqa: S104 - as the caller says
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+
+
+def is_wildcard(host: str) -> bool:
+    """Return whether a host means every address of the machine."""
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False
 
 
 def peer_of(transport: asyncio.BaseTransport) -> str:
     """Return the address of the other end, "" if it has none."""
     peer = transport.get_extra_info("peername")
-    return str(peer[0]) if isinstance(peer, tuple) and peer else ""
+    return unmapped(str(peer[0])) if isinstance(peer, tuple) and peer else ""
+
+
+def unmapped(address: str) -> str:
+    """Return an address; that of an IPv4 peer without the prefix of a socket of both families."""
+    return address.removeprefix(_MAPPED) if "." in address else address
 
 
 def scheme_of(transport: asyncio.BaseTransport) -> str:

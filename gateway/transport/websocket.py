@@ -121,8 +121,13 @@ class WebSocket(asyncio.Protocol):
                 self.received_text(content)  # type: ignore[arg-type]  # a text's is str
             elif opcode == frames.BINARY:
                 self.received_bytes(content)  # type: ignore[arg-type]  # all others' are bytes
-            elif opcode == frames.PING:
-                self.control(frames.encode_frame(frames.PONG, content))  # type: ignore[arg-type]
+            else:
+                self.received_control(opcode, content)  # type: ignore[arg-type]
+
+    def received_control(self, opcode: int, content: bytes) -> None:
+        """Answer a ping, and ignore a pong."""
+        if opcode == frames.PING:
+            self.control(frames.encode_frame(frames.PONG, content))
 
     def control(self, frame: bytes) -> bool:
         """Write a control frame before any queued parcels.

@@ -236,3 +236,27 @@ def test_events_are_answered_in_the_order_sent(connect: Connect) -> None:
     answers = [(n, p["symbols"]) for n, p in client.inbox if n in {"subscribed", "unsubscribed"}]
     expected = [(n, [s]) for s in ("A", "B", "C", "D") for n in ("subscribed", "unsubscribed")]
     assert answers == expected
+
+
+@pytest.mark.parametrize("value", ["1e20", "18446744073709551616", "1e999", '"\\ud83d"'])
+def test_json_that_cannot_be_passed_on_is_ignored_where_it_is_not_used(
+    connect: Connect, value: str
+) -> None:
+    client = connect()
+    client.send_packet(f'421["subscribe",{{"channel":"trading","wei":{value}}}]')
+    assert client.expect("subscribed")["room"] == "trading"
+    client.send_packet(f'42["ping",{value}]')
+    client.expect("pong")
+
+
+@pytest.mark.parametrize("value", ["1e20", "1e999", '"\\ud83d"'])
+def test_json_that_cannot_be_passed_on_is_refused_where_it_is_used(
+    connect: Connect, value: str
+) -> None:
+    client = connect()
+    client.send_packet(f'42["subscribe",{{"channel":{value}}}]')
+    client.expect_error(ErrorCode.INVALID_CHANNEL)
+    client.send_packet(f'42["subscribe",{{"channel":"market-data","symbols":[{value}]}}]')
+    client.expect_error(ErrorCode.INVALID_SYMBOL)
+    client.send_packet(f"42[{value}]" if value[0] != '"' else '42["a\\ud83d"]')
+    client.expect_error(ErrorCode.UNKNOWN_EVENT)

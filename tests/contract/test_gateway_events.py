@@ -196,6 +196,31 @@ def test_a_stopping_gateway_tells_each_client_when_to_return(
         assert not [n for n, _ in client.inbox if n == "disconnect"], "a 41 keeps clients away"
 
 
+def test_a_client_that_connects_during_a_drain_is_told_and_publishers_are_refused(
+    connect: Connect, open_socket: Connect, start_gateway: StartGateway
+) -> None:
+    gateway = start_gateway(GATEWAY_SHUTDOWN_SECONDS=30)
+    clients = [
+        connect(target=gateway) for _ in range(30)
+    ]  # closed in turn, a tenth of a second each
+    late = open_socket(gateway)
+    gateway.process.terminate()
+    clients[0].expect("server:draining")
+    late.connect({"token": gateway.token("late")})
+    assert late.expect("server:draining").keys() == {"reconnectAfter", "timestamp"}
+    refused = gateway.request(
+        "POST",
+        "/api/v1/publish",
+        body=b'{"userId":"late","event":"note","data":{}}',
+        token=gateway.token("publisher", scope="publish"),
+    )
+    assert refused.status == 503
+    assert refused.json["errors"][0]["code"] == "SERVER_DRAINING"
+    assert refused.json["retryAfter"] == 1_000 * int(refused.headers["retry-after"])
+    late.wait_until_closed()
+    assert "41" not in late.packets
+
+
 def test_a_drain_closes_clients_one_after_the_other(
     connect: Connect, start_gateway: StartGateway
 ) -> None:

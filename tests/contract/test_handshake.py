@@ -234,8 +234,14 @@ def test_development_needs_no_token(start_gateway: StartGateway, open_socket: Co
     assert open_socket(gateway).connect({"token": gateway.token("dev")})["userId"] == "dev"
 
 
-def test_gateway_env_takes_precedence_over_node_env(
-    start_gateway: StartGateway, open_socket: Connect
+@pytest.mark.parametrize("value", ["1e20", "1e999", '"\\ud83d"'])
+def test_json_that_cannot_be_passed_on_is_ignored_in_auth(
+    open_socket: Connect, gateway: Target, value: str
 ) -> None:
-    gateway = start_gateway(GATEWAY_ENV="production", NODE_ENV="development")
-    assert refusal(open_socket(gateway), None).code == "AUTH_MISSING"
+    client = open_socket(gateway)
+    client.send_packet(f'40{{"token":"{gateway.token("lenient")}","other":{value}}}')
+    assert client.read_message().startswith("40{")
+
+
+def test_half_a_character_for_a_token_is_refused(open_socket: Connect, gateway: Target) -> None:
+    assert refusal(open_socket(gateway), {"token": "\ud83d"}).code == "AUTH_FAILED"

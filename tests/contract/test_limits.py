@@ -141,13 +141,30 @@ def test_a_new_connection_has_a_window_of_its_own(
     assert not limited(connect("again", target=gateway).call("get-subscriptions"))
 
 
-def test_too_many_refused_events_end_the_connection(
-    connect: Connect, shared_gateway: StartGateway
+def test_leaving_and_joining_again_renews_no_limit(connect: Connect) -> None:
+    client = connect()
+    for _ in range(10):
+        assert not limited(client.call("ping"))
+    client.send_packet("41")
+    client.connect({"token": client.target.token("another")})
+    assert limited(client.call("ping"))
+
+
+def test_a_transport_that_is_refused_three_times_is_closed(
+    open_socket: Connect, gateway: Target
 ) -> None:
-    client = connect(target=shared_gateway(GATEWAY_RATE_LIMIT=1, GATEWAY_MAX_REFUSED_EVENTS=20))
-    for _ in range(25):
-        client.emit("get-subscriptions")
-    client.expect("disconnect")
+    client = open_socket(gateway)
+    for _ in range(10):
+        client.send_packet("40")
+    client.wait_until_closed()
+    assert [packet[:2] for packet in client.packets].count("44") == 3
+
+
+def test_the_buffer_of_a_client_that_was_offline_is_answered(connect: Connect) -> None:
+    client = connect()
+    answers = [client.call("get-subscriptions") for _ in range(600)]
+    assert [limited(answer) for answer in answers] == [False] * 60 + [True] * 540
+    assert "41" not in client.packets
 
 
 def test_too_many_refused_events_close_the_transport(
@@ -157,6 +174,7 @@ def test_too_many_refused_events_close_the_transport(
     for _ in range(25):
         client.emit("get-subscriptions")
     client.wait_until_closed()
+    assert "41" not in client.packets  # after it, a stock client would stay away
 
 
 def test_a_user_s_21st_connection_closes_the_longest_silent_one(
@@ -275,3 +293,4 @@ def test_a_frame_over_max_payload_closes_with_1009(connect: Connect) -> None:
     client = connect()
     client.send_frame(b"42" + b"x" * MAX_PAYLOAD_BYTES)
     assert client.wait_until_closed() == 1009
+    assert "41" not in client.packets

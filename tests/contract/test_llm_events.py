@@ -34,6 +34,22 @@ def test_an_incomplete_chat_request_is_refused_with_the_required_keys(
     assert client.expect_error(ErrorCode.INVALID_PAYLOAD) == error
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        CHAT | {"sessionId": "\ud83d"},
+        CHAT | {"provider": "\ud83d"},
+        CHAT | {"messages": [{"role": "user", "content": "hi \ud83d"}]},
+    ],
+    ids=["session", "provider", "content"],
+)
+def test_half_a_character_is_an_invalid_payload(connect: Connect, payload: dict[str, Any]) -> None:
+    client = connect()
+    assert client.call("llm:chat:stream", payload)["error"]["code"] == ErrorCode.INVALID_PAYLOAD
+    cancelled = client.call("llm:stream:cancel", {"sessionId": payload["sessionId"]})
+    assert ("error" in cancelled) == (payload["sessionId"] != "s-1")
+
+
 @pytest.mark.parametrize("event", ["llm:chat:stream", "llm:stream:request"])
 def test_an_unknown_provider_is_answered_on_the_session(connect: Connect, event: str) -> None:
     client = connect()

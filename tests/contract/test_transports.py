@@ -156,7 +156,13 @@ def test_a_socketio_disconnect_ends_the_session(
     wait_for(lambda: client.sid not in {one["id"] for one in stats(gateway)})
 
 
-MALFORMED = ["4", "49", "42", "42{}", "42[]", "4nonsense", "9", "x", '42["ping"', "40", "48"]
+NAMES_THAT_ARE_NO_TEXT = ["42[null]", "42[true]", "42[{}]", "42[[]]"]
+IDS_THAT_ARE_NO_ASCII_DIGITS = ['42٣["ping"]', '42²["ping"]', '42-1["ping"]', '42+1["ping"]']
+MALFORMED = [
+    *["4", "49", "42", "42{}", "42[]", "4nonsense", "9", "x", '42["ping"', "40[]", "40null", "48"],
+    *NAMES_THAT_ARE_NO_TEXT,
+    *IDS_THAT_ARE_NO_ASCII_DIGITS,
+]
 
 
 @pytest.mark.parametrize("packet", MALFORMED)
@@ -176,16 +182,28 @@ def test_a_packet_that_engine_io_cannot_read_closes_the_connection(connect: Conn
 
 
 @pytest.mark.parametrize("packet", [packet for packet in MALFORMED if packet != "x"])
-def test_a_malformed_packet_closes_the_connection(connect: Connect, packet: str) -> None:
+def test_a_malformed_packet_closes_the_connection_without_a_disconnect(
+    connect: Connect, packet: str
+) -> None:
     client = connect()
     client.send_packet(packet)
-    client.wait_until_closed(0.5)
+    client.wait_until_closed()
+    assert "41" not in client.packets  # after it, a stock client would stay away
 
 
-def test_a_second_connect_closes_the_connection(connect: Connect, gateway: Target) -> None:
+def test_a_connect_sent_again_is_ignored(connect: Connect, gateway: Target) -> None:
     client = connect()
     client.send_packet("40" + json.dumps({"token": gateway.token()}))
-    client.wait_until_closed(0.5)
+    assert client.call("get-subscriptions")["count"] == 0
+    assert sum(packet.startswith("4") and packet[1] in "04" for packet in client.packets) == 1
+
+
+def test_a_fourth_connect_closes_the_connection(connect: Connect, gateway: Target) -> None:
+    client = connect()
+    for _ in range(3):
+        client.send_packet("40" + json.dumps({"token": gateway.token()}))
+    client.wait_until_closed()
+    assert "41" not in client.packets
 
 
 def test_an_event_before_connect_closes_the_connection(

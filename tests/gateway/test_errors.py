@@ -16,19 +16,6 @@ from gateway.errors import (
     WireError,
 )
 
-CLOSING = {
-    ErrorCode.AUTH_MISSING,
-    ErrorCode.TOKEN_EXPIRED,
-    ErrorCode.TOO_MANY_CONNECTIONS,
-    ErrorCode.SLOW_CONSUMER,
-    ErrorCode.SERVER_DRAINING,
-}
-
-
-@pytest.mark.parametrize("code", ErrorCode)
-def test_every_code_is_either_kept_or_closed(code: ErrorCode) -> None:
-    assert WireError(code, "text").closes is (code in CLOSING)
-
 
 def test_an_errors_payload_has_the_contracts_shape() -> None:
     assert InvalidChannel().payload("T") == {
@@ -64,6 +51,10 @@ def test_the_reason_of_a_refused_token_is_for_the_log_alone() -> None:
 
 def test_a_long_name_is_not_said_back_whole() -> None:
     assert len(UnknownEvent("x" * 10_000).message) < 100
+
+
+def test_a_name_with_half_a_character_is_said_back_in_one_that_json_can_hold() -> None:
+    assert UnknownEvent("a\ud83d").message == "Unknown event: a?"
 
 
 def test_the_surplus_connection_learns_the_limit() -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from ipaddress import ip_network
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway import contract
 from gateway.errors import SettingsError
@@ -29,6 +32,9 @@ def problems_of(**environ: str) -> tuple[str, ...]:
 def pem_of(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> str:
     public = key.public_key()
     return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+PUBLIC_PEM = pem_of(ec.generate_private_key(ec.SECP256R1()))
 
 
 def test_production_is_the_default_and_its_limits_are_the_contracts() -> None:
@@ -56,8 +62,24 @@ def test_development_has_defaults_for_everything() -> None:
     assert settings.jwt_secret == RANDOM
 
 
-def test_gateway_env_goes_before_node_env() -> None:
-    assert read(GATEWAY_ENV="test", NODE_ENV="development").environment == "test"
+@pytest.mark.parametrize(
+    ("ours", "nodes"), [("development", "production"), ("test", "development")]
+)
+def test_two_environments_that_contradict_each_other_are_refused(ours: str, nodes: str) -> None:
+    (problem,) = problems_of(**PRODUCTION, GATEWAY_ENV=ours, NODE_ENV=nodes)
+    assert problem.startswith("GATEWAY_ENV, NODE_ENV: ")
+
+
+@pytest.mark.parametrize("nodes", ["test", "staging", ""])
+def test_gateway_env_is_taken_beside_a_node_env_that_does_not_contradict_it(nodes: str) -> None:
+    assert read(GATEWAY_ENV="test", NODE_ENV=nodes).environment == "test"
+
+
+@pytest.mark.parametrize("environment", ["production", "test"])
+def test_a_setting_of_development_is_refused_elsewhere(environment: str) -> None:
+    given = PRODUCTION | {"GATEWAY_ENV": environment, "GATEWAY_DEVELOPMENT_ANYWHERE": "1"}
+    (problem,) = problems_of(**given)
+    assert problem.startswith("GATEWAY_DEVELOPMENT_ANYWHERE: ")
 
 
 def test_the_environment_test_has_the_default_origin_and_a_random_secret() -> None:
@@ -91,6 +113,21 @@ def test_development_listens_on_any_loopback_address(host: str) -> None:
         pytest.param("GATEWAY_RATE_WINDOW_SECONDS", "0", id="no window"),
         pytest.param("GATEWAY_RATE_WINDOW_SECONDS", "nan", id="nan"),
         pytest.param("GATEWAY_HEARTBEAT_SECONDS", "inf", id="infinity"),
+        pytest.param("GATEWAY_HEARTBEAT_SECONDS", "\u0661", id="seconds in other digits"),
+        pytest.param("GATEWAY_HEARTBEAT_SECONDS", "1_0", id="underscore in a number"),
+        pytest.param("GATEWAY_HEARTBEAT_SECONDS", "1e3", id="exponent"),
+        pytest.param("GATEWAY_HEARTBEAT_SECONDS", "0.001", id="a thousand heartbeats a second"),
+        pytest.param("GATEWAY_CONNECTION_COUNT_SECONDS", "0.001", id="a thousand counts a second"),
+        pytest.param("GATEWAY_PING_INTERVAL_MS", "7", id="a ping each few milliseconds"),
+        pytest.param("GATEWAY_PING_TIMEOUT_MS", "7", id="a pong within a few milliseconds"),
+        pytest.param("GATEWAY_TOKEN_LEEWAY_SECONDS", "86400", id="a day of leeway"),
+        pytest.param("GATEWAY_RATE_LIMIT", "9" * 5_000, id="thousands of digits"),
+        pytest.param("GATEWAY_METRICS_TOKEN", " metrics-token", id="blank before a token"),
+        pytest.param("GATEWAY_METRICS_TOKEN", "\ufeffmetrics-token", id="mark before a token"),
+        pytest.param("GATEWAY_METRICS_TOKEN", "metrics token", id="blank in a token"),
+        pytest.param("HOST", "[::1]", id="address in brackets"),
+        pytest.param("HOST", "a" * 300, id="host too long"),
+        pytest.param("HOST", "\udcff", id="host that is no text"),
         pytest.param("GATEWAY_TRUSTED_PROXIES", "10.0.0.1/8", id="host bits"),
         pytest.param("GATEWAY_TRUSTED_PROXIES", "proxy.local", id="name for network"),
         pytest.param("GATEWAY_LOG_LEVEL", "LOUD", id="log level"),
@@ -98,10 +135,26 @@ def test_development_listens_on_any_loopback_address(host: str) -> None:
         pytest.param("CLIENT_URL", "*", id="any origin"),
         pytest.param("CLIENT_URL", "null", id="null origin"),
         pytest.param("CLIENT_URL", "https://a.example/path", id="origin with path"),
-        pytest.param("CLIENT_URL", "https://a.example,", id="empty origin"),
+        pytest.param("CLIENT_URL", ",,", id="no origin"),
+        pytest.param("CLIENT_URL", "file://a.example:80/x", id="file with path"),
+        pytest.param("CLIENT_URL", "https:///", id="origin without host"),
+        pytest.param("CLIENT_URL", "https://a b.example", id="blank in a host"),
+        pytest.param("CLIENT_URL", "https://a.example\n.evil", id="line end in a host"),
+        pytest.param("CLIENT_URL", "https://\u2603.example", id="no international name"),
+        pytest.param("CLIENT_URL", "https://\udcff.example", id="host in no encoding"),
+        pytest.param("CLIENT_URL", "https://[::g]", id="no address"),
+        pytest.param("CLIENT_URL", "https://a.example:0", id="port zero of an origin"),
+        pytest.param("CLIENT_URL", "https://a.example:65536", id="port of an origin too large"),
+        pytest.param("CLIENT_URL", "https://u:p@a.example", id="origin with a user"),
         pytest.param("CLIENT_URL", "https://a.example:port", id="port that is none"),
         pytest.param("REDIS_URL", "redis://:hunter2@redis", id="scale-out"),
         pytest.param("JWT_SECRET", "short", id="short secret"),
+        pytest.param("JWT_SECRET", f"{SECRET} ", id="blank behind a secret"),
+        pytest.param("JWT_SECRET", f"{SECRET}\n", id="line end behind a secret"),
+        pytest.param("JWT_SECRET", f"\ufeff{SECRET}", id="mark before a secret"),
+        pytest.param("JWT_SECRET", f"{SECRET}\udcff", id="secret that is no text"),
+        pytest.param("JWT_SECRET", PUBLIC_PEM, id="public key for a secret"),
+        pytest.param("JWT_SECRET", f"ssh-rsa {SECRET}", id="another key for a secret"),
         pytest.param("JWT_SECRET", "a" * 40, id="one character"),
         pytest.param("JWT_SECRET", "abc" * 20, id="three characters"),
         pytest.param("JWT_SECRET", "Change-Me-please-0123456789abcdefgh", id="changeme"),
@@ -126,6 +179,19 @@ def test_every_problem_is_reported_at_once_and_no_secret_is_printed() -> None:
     assert "GATEWAY_RATELIMIT: no such setting; did you mean GATEWAY_RATE_LIMIT?" in text
 
 
+@given(
+    name=st.sampled_from([setting.variable for setting in SETTINGS]),
+    value=st.text(st.characters(exclude_categories=()), min_size=12),
+)
+def test_whatever_a_variable_holds_is_taken_or_told_without_its_text(name: str, value: str) -> None:
+    with contextlib.suppress(SettingsError):
+        read(**(PRODUCTION | {name: value}))
+        return
+    for problem in problems_of(**(PRODUCTION | {name: value})):
+        assert len(problem.splitlines()) == 1
+        assert value not in problem or value.isdecimal()  # a bound may have the same digits
+
+
 def test_the_settings_print_no_secret() -> None:
     shown = repr(read(**PRODUCTION, GATEWAY_METRICS_TOKEN="metrics-token"))
     assert SECRET not in shown
@@ -142,8 +208,28 @@ def test_names_that_container_platforms_inject_are_ignored() -> None:
     )
 
 
-def test_an_empty_variable_counts_as_unset() -> None:
-    assert read(**PRODUCTION, PORT="", REDIS_URL="", GATEWAY_RATE_LIMIT=" ").port == 3000
+@pytest.mark.parametrize("name", [setting.variable for setting in SETTINGS])
+def test_an_empty_variable_is_told(name: str) -> None:
+    (problem,) = problems_of(**(PRODUCTION | {name: " "}))
+    assert problem.startswith(f"{name}: is empty")
+
+
+def test_an_empty_variable_of_other_programs_counts_as_unset() -> None:
+    assert read(**PRODUCTION, REDIS_URL="", NODE_ENV=" ").environment == "production"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("GATEWAY_RATE_LIMT", "GATEWAY_RATE_LIMT"),
+        ("\ufeffGATEWAY_RATE_LIMIT", "\\ufeffGATEWAY_RATE_LIMIT"),
+        ("\ufeffPORT", "\\ufeffPORT"),
+    ],
+)
+@pytest.mark.parametrize("value", ["", "5"])
+def test_an_unknown_name_is_told_whatever_its_value(name: str, told: str, value: str) -> None:
+    (problem,) = problems_of(**PRODUCTION, **{name: value})
+    assert problem.startswith(f"{told}: no such setting; did you mean ")
 
 
 def test_both_kinds_of_key_are_refused() -> None:
@@ -185,6 +271,41 @@ def test_origins_are_written_as_browsers_write_them() -> None:
         "http://localhost:5173",
         "http://[::1]",
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "sent"),
+    [
+        ("capacitor://localhost", "capacitor://localhost"),
+        ("ionic://localhost", "ionic://localhost"),
+        ("tauri://localhost/", "tauri://localhost"),
+        ("wss://Gateway.example.com", "wss://gateway.example.com"),
+        ("wss://gateway.example.com:443", "wss://gateway.example.com:443"),
+        ("ws://gateway.example.com:8080", "ws://gateway.example.com:8080"),
+        ("app://-", "app://-"),
+        ("chrome-extension://abcdefghijklmnop", "chrome-extension://abcdefghijklmnop"),
+        ("file://", "file://"),
+        ("https://m\u00fcnchen.example", "https://xn--mnchen-3ya.example"),
+        ("https://M\u00dcNCHEN.example:8443", "https://xn--mnchen-3ya.example:8443"),
+        ("https://stra\u00dfe.example", "https://xn--strae-oqa.example"),
+        ("https://xn--mnchen-3ya.example", "https://xn--mnchen-3ya.example"),
+        ("https://my_app.example", "https://my_app.example"),
+        ("http://[0:0:0:0:0:0:0:1]:5173", "http://[::1]:5173"),
+        ("https://a.example,", "https://a.example"),
+        (",https://a.example, ,", "https://a.example"),
+    ],
+)
+def test_an_origin_is_taken_in_the_form_that_pages_and_apps_send(url: str, sent: str) -> None:
+    assert read(**(PRODUCTION | {"CLIENT_URL": url})).client_urls == (sent,)
+
+
+def test_a_last_comma_ends_a_list_of_networks() -> None:
+    proxies = read(**PRODUCTION, GATEWAY_TRUSTED_PROXIES="10.0.0.0/8,").trusted_proxies
+    assert proxies == (ip_network("10.0.0.0/8"),)
+
+
+def test_zero_turns_the_connection_count_off() -> None:
+    assert read(**PRODUCTION, GATEWAY_CONNECTION_COUNT_SECONDS="0").connection_count_seconds == 0
 
 
 def test_the_table_has_a_row_for_every_setting_and_every_field_a_setting() -> None:

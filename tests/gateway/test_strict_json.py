@@ -113,3 +113,42 @@ def test_string_enums_are_keys_and_values() -> None:
 
 def test_null_itself_passes() -> None:
     assert strict_json.dumps({"a": None, "b": 1.5}, separators=(",", ":")) == '{"a":null,"b":1.5}'
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("18446744073709551615", 2**64 - 1),
+        ("18446744073709551616", 2.0**64),
+        ("-9223372036854775809", -(2.0**63)),
+        ("1e999", math.inf),
+        ("-" + "9" * 900_000, -math.inf),
+        ('"\\ud800"', "\ud800"),
+        ('{"a":["\\ud83d\\ude00",1e999]}', {"a": ["😀", math.inf]}),
+    ],
+    ids=lambda value: str(value)[:20].encode("ascii", "replace").decode(),
+)
+def test_what_a_client_sends_is_read_as_javascript_reads_it(text: str, value: Any) -> None:
+    assert strict_json.read(text) == value
+    assert strict_json.read(text.encode()) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["NaN", "[-Infinity]", "[1,]", "", "[" * 2_000, '["\\ud800",NaN]', '"\ud800"'[:2]]
+)
+def test_what_is_no_json_is_not_read(text: str) -> None:
+    with pytest.raises(NotStrictJson):
+        strict_json.read(text)
+
+
+def test_bytes_that_are_no_utf_8_are_not_read() -> None:
+    for raw in (b'"\xed\xa0\x80"', b'"\xff"', '"a"'.encode("utf-16")):
+        with pytest.raises(NotStrictJson):
+            strict_json.read(raw)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_text"), [("", True), ("é😀", True), ("a\ud83d", False), (5, False), (None, False)]
+)
+def test_a_text_is_a_string_that_json_can_hold(value: object, is_text: bool) -> None:
+    assert strict_json.is_text(value) is is_text

@@ -24,6 +24,7 @@ from serving import Address
 TEXT: Final = 1
 BINARY: Final = 2
 PING: Final = 9
+PONG: Final = 10
 
 
 def mask_frame(payload: bytes, opcode: int = TEXT) -> bytes:

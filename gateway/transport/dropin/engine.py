@@ -15,7 +15,8 @@ from engineio import packet as stock_packet
 
 from gateway.transport.counts import EndReason
 from gateway.transport.dropin.engine_handlers import EngineHandlers
-from gateway.transport.engine import Engine, EngineOptions
+from gateway.transport.engine import Engine
+from gateway.transport.engine_options import EngineOptions
 from gateway.transport.engine_session import EngineSession
 from gateway.transport.environ import RequestEnviron
 from gateway.transport.parcels import Parcel

@@ -46,9 +46,9 @@ class EngineHandlers:
         """Call the ``message`` handler, after the handling of the previous message."""
         session.in_order(lambda: self._call("message", session.sid, data))
 
-    def breached(self, session: EngineSession, what: str) -> None:
+    def breached(self, _session: EngineSession, what: str) -> None:
         """Log a breach of the protocol."""
-        log.warning("protocol breach", extra={"sid": session.sid, "what": what})
+        self._engine.log_breach(what)
 
     def closed(self, session: EngineSession, reason: str) -> None:
         """Call the ``disconnect`` handler."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 import socketio
 from socketio.exceptions import ConnectionRefusedError as ConnectRejected
 
-from gateway.transport.clients import NOT_HANDLED
+from gateway.transport.application import NOT_HANDLED
 from gateway.transport.dropin.engine_handlers import takes
 from gateway.transport.engine_session import Participant
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import socketio
 from socketio import packet as packets
 
-from gateway.transport.clients import Hooks, OnBreach, OnEvent, OnWelcome
+from gateway.transport.application import Hooks, OnBreach, OnEvent, OnWelcome
 from gateway.transport.dropin import standard_json
 from gateway.transport.dropin.engine import EngineServer
 from gateway.transport.dropin.handlers import RegisteredHandlers
@@ -43,8 +43,10 @@ class AsyncServer(SocketServer, socketio.AsyncServer):  # type: ignore[misc]  # 
             the registered handlers, except ``connect`` and ``disconnect``. It returns the
             acknowledgement or an awaitable of it. ``name`` may be any JSON value.
         on_welcome: ``(sid)``, called directly after a client's CONNECT is answered.
-        on_breach: ``(sid or None before CONNECT, what)``, called before a client is closed for
-            breaking the protocol.
+        on_breach: ``(environ, sid or None before CONNECT, what)``, called before a client is
+            closed for breaking the protocol.
+        max_connects: CONNECT packets of one transport above which it is closed. ``None`` for no
+            limit but that of control frames: a client may join any number of namespaces.
         **options: further arguments of ``socketio.AsyncServer``, and those of
             ``EngineServer``.
 
@@ -65,6 +67,7 @@ class AsyncServer(SocketServer, socketio.AsyncServer):  # type: ignore[misc]  # 
         on_event: OnEvent | None = None,
         on_welcome: OnWelcome | None = None,
         on_breach: OnBreach | None = None,
+        max_connects: int | None = None,
         **options: Any,
     ) -> None:
         if client_manager is not None and not isinstance(client_manager, Rooms):
@@ -97,7 +100,7 @@ class AsyncServer(SocketServer, socketio.AsyncServer):  # type: ignore[misc]  # 
             self.eio,
             self.manager,
             RegisteredHandlers(self),
-            Hooks(on_event, on_welcome, on_breach),
+            Hooks(on_event, on_welcome, on_breach, max_connects),
             packet_class=packet_class,
             flows=dict(flows or {}),
         )
@@ -150,11 +153,6 @@ class AsyncServer(SocketServer, socketio.AsyncServer):  # type: ignore[misc]  # 
         if session.application is None:
             session.application = {}
         return session.application
-
-    def get_environ(self, sid: str, namespace: str | None = None) -> RequestEnviron | None:
-        """Return the environ of a client's request, ``None`` if the client does not exist."""
-        participant = self.participants.find(sid, namespace)
-        return None if participant is None else participant.session.environ
 
     async def _send_packet(self, eio_sid: str, pkt: Any) -> None:
         session = self.engine.sockets.get(eio_sid)

@@ -1,13 +1,13 @@
 """The standard library's JSON without NaN and infinities, in both directions.
 
 It is the default of applications that bring no JSON module. Everything else is as in
-``json``: integers of any size, keys that are not strings, tuples.
+``json``: integers of any size, keys that are not strings, tuples. A number that overflows is
+read as infinite, which cannot be written.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from typing import Any, NoReturn
 
 
@@ -15,9 +15,9 @@ def loads(text: str | bytes) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        ValueError: the text is no JSON, or holds NaN, an infinity or a number that overflows.
+        ValueError: the text is no JSON, or holds NaN or an infinity.
     """
-    return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    return json.loads(text, parse_constant=_refuse)
 
 
 def dumps(value: object, **options: Any) -> str:
@@ -32,10 +32,3 @@ def dumps(value: object, **options: Any) -> str:
 
 def _refuse(name: str) -> NoReturn:
     raise ValueError(f"JSON has no {name}")
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):
-        raise ValueError("number overflows")
-    return number

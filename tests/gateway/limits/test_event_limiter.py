@@ -225,3 +225,17 @@ def test_a_window_that_still_counts_outlives_a_short_retention(make_settings: Ma
     assert len(users) == 1
     users.sweep(60 * S)
     assert len(users) == 0
+
+
+def test_the_next_client_of_a_transport_has_its_windows_and_another_user_s(
+    make_settings: MakeSettings,
+) -> None:
+    settings = make_settings(GATEWAY_RATE_LIMIT="3", GATEWAY_PING_LIMIT="1")
+    busy, idle = RollingWindow(1, 60 * S), RollingWindow(100, 60 * S)
+    limits = limiter(settings, busy)
+    assert limits.admit("x", 1) is None
+    assert limits.admit("ping", 1) is None
+    assert refusal_of(limits, "x", 2).limit is LimitName.USER
+    following = limits.of_user(idle)
+    assert refusal_of(following, "ping", 3).limit is LimitName.PING
+    assert [following.admit("x", 3) is None for _ in range(3)] == [True, True, False]

@@ -20,7 +20,7 @@ BEGINNING = """
 import logging
 from gateway.server.log import configure_logs, get_logger
 
-configure_logs("INFO", %r)
+lines = configure_logs("INFO", %r)
 log = get_logger("gateway.somewhere")
 """
 SAYING = f"""
@@ -52,7 +52,7 @@ def line_of(**fields: Any) -> dict[str, Any]:
     class Logger:
         name = "gateway.somewhere"
 
-    raw = JsonLine()(Logger(), "info", fields)  # type: ignore[arg-type]  # its name is all it asks
+    raw = JsonLine()(Logger(), "info", fields)
     assert raw.endswith(b"\n")
     assert raw.count(b"\n") == 1
     line: dict[str, Any] = json.loads(raw)
@@ -83,6 +83,19 @@ def test_the_console_says_the_same_for_people() -> None:
     assert "too fine" not in said
     for words in ("client connected", "[gateway.somewhere]", "inner workings", "[library]"):
         assert words in said
+
+
+@pytest.mark.parametrize(("style", "told"), [("json", '"count":1'), ("console", "count=1")])
+def test_dropped_lines_are_told_once_lines_can_be_written(style: str, told: str) -> None:
+    said = lines_said(style, "lines.dropped = 1\nlog.info('on')")
+    assert len(said) == 2
+    assert "log lines dropped" in said[1]
+    assert told in said[1]
+
+
+def test_a_warning_of_python_is_a_line_of_the_log() -> None:
+    (said,) = lines_said("json", "import warnings\nwarnings.warn('careful')")
+    assert "careful" in json.loads(said)["event"]
 
 
 def test_a_timestamp_is_the_moment_in_utc_with_microseconds() -> None:

@@ -75,6 +75,14 @@ def test_a_parameter_is_its_first_value_decoded(name: str, value: str | None) ->
 
 
 @pytest.mark.parametrize(
+    ("query", "conflicts"),
+    [("x=1&y=1", set()), ("x=1&x=1", set()), ("x=1&x=2&y", {"x"}), ("x=a&%78=b&y&y=", {"x"})],
+)
+def test_parameters_with_two_values_are_found(query: str, conflicts: set[str]) -> None:
+    assert head_of(head_bytes(f"GET /?{query} HTTP/1.1")).conflicts == conflicts
+
+
+@pytest.mark.parametrize(
     ("target", "path", "query"),
     [
         ("/", "/", ""),
