@@ -18,6 +18,7 @@ from scenarios.schema import read_scenario
 
 ROOT = Path(__file__).parents[3]
 SMOKE = ROOT / "scenarios" / "smoke.toml"
+SIDES = ("--base", ".", "--head", ".")
 Tidegate = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -58,19 +59,7 @@ def test_the_help_lists_every_command(tidegate: Tidegate, command: str) -> None:
         (["run", "capacity", "--runs", "/proc/nowhere"], "--runs /proc/nowhere: No such file"),
         (["calibrate", "--quick", "--docs", "/proc/nowhere/c.md"], "--docs /proc/nowhere: No such"),
         (
-            [
-                "compare",
-                "--pairs",
-                "6",
-                "--scenario",
-                "smoke",
-                "--base",
-                ".",
-                "--head",
-                ".",
-                "--json",
-                "/proc/nowhere/c.json",
-            ],
+            ["compare", "--pairs", "6", "--scenario", "smoke", *SIDES, "--json", "/proc/nowhere/c"],
             "--json /proc/nowhere: No such file",
         ),
     ],
