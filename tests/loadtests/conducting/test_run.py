@@ -162,7 +162,8 @@ def test_a_run_publishes_drains_and_leaves_a_record_that_reads(run: Run) -> None
         "steady",
         "drain",
     ]
-    assert {"publish_delay", "publish_ack", "loop_lag"} <= {row["series"] for row in rows("hist")}
+    series = {row["series"] for row in rows("hist")}
+    assert {"publish_delay", "publish_ack", "loop_lag", "gateway_lag"} <= series
     assert all(row["rss_bytes"] > 0 for row in rows("server"))
     assert all(row["cpu_ns"] > 0 for row in rows("generator"))
     seconds = [row["t_s"] for row in rows("timeline") if row["worker"] == "locust"]
