@@ -265,6 +265,7 @@ def test_a_place_of_a_forwarded_address_is_released(
     assert session_attempt(gateway, **headers)[0] == 429
     client.close()
     wait_for(lambda: session_attempt(gateway, **headers)[0] == 200)
+    wait_for(lambda: any(one["event"] == "session refused" for one in gateway.log_events()))
     refusals = [one for one in gateway.log_events() if one["event"] == "session refused"]
     assert {one["address"] for one in refusals} == {"203.0.113.7"}
     assert "c00kie" not in gateway.log.read_text()

@@ -11,7 +11,7 @@ import pytest
 from blackbox.client import RawClient, Refused
 from blackbox.process import GatewayProcess
 from blackbox.target import Target
-from deadlines import PROMPT_S
+from deadlines import PROMPT_S, until
 
 from gateway.contract import ErrorCode
 
@@ -173,5 +173,6 @@ def test_errors_are_logged(connect: Connect, start_gateway: StartGateway) -> Non
     gateway = start_gateway()
     client = connect(target=gateway)
     client.call("subscribe", {"channel": "invalid"})
-    logged = [line for line in gateway.log_events() if line.get("client") == client.sid]
-    assert any("INVALID_CHANNEL" in str(line) for line in logged), logged
+    until(lambda: "INVALID_CHANNEL" in gateway.log.read_text(), "the error is logged")
+    logged = [line for line in gateway.log_events() if "INVALID_CHANNEL" in str(line)]
+    assert [line["client"] for line in logged] == [client.sid]

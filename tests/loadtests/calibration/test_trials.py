@@ -79,7 +79,7 @@ def test_a_rig_that_fails_is_a_row_and_the_next_trial_goes_on(
     monkeypatch.setattr(program, "TRIALS", {"broken": fail, "good": go_on})
     document = tmp_path / "c.md"
     code = calibrate(tmp_path, {}, Console(file=io.StringIO()), document=document)
-    assert code == ExitCode.BUDGET_BROKEN
+    assert code == ExitCode.INVALID
     assert str(error) in document.read_text()
     assert "1 of 2 rows true." in document.read_text()
 

@@ -54,7 +54,7 @@ def test_the_help_lists_every_command(tidegate: Tidegate, command: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["run", "smoke", "--target", "http://127.0.0.1:port"], "nonnumeric port"),
+        (["run", "smoke", "--target", "http://127.0.0.1:port"], "is not a valid target"),
         (["run", "smoke", "--runs", "/proc/nowhere"], "--runs /proc/nowhere: No such file"),
         (["run", "capacity", "--runs", "/proc/nowhere"], "--runs /proc/nowhere: No such file"),
         (["calibrate", "--quick", "--docs", "/proc/nowhere/c.md"], "--docs /proc/nowhere: No such"),

@@ -68,8 +68,12 @@ class GatewayProcess(Target):
         return line
 
     def log_events(self) -> list[dict[str, Any]]:
-        """Return the log's lines so far, each of which must be a JSON object."""
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        """Return the log's whole lines so far, each of which must be a JSON object.
+
+        The gateway writes its log in a thread: a line about what has just happened may follow.
+        """
+        whole = self.log.read_text().rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines()]
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Tell the gateway to stop, and return its exit code."""
