@@ -176,9 +176,8 @@ class EngineSession(Liveness):
         elif isinstance(message, frames.Violation) and self.is_open:
             self._owner.breach(self, f"WebSocket: {message.reason}", message.code)
         else:
-            if self.is_open:
-                self.control(frames.encode_close(frames.CloseCode.NORMAL))
-                self._owner.finish(self, EndReason.TRANSPORT_CLOSE)
+            if self.is_open:  # with the deadline of every close: it may not read what is queued
+                self._owner.close(self, EndReason.TRANSPORT_CLOSE)
             if transport is not None:
                 transport.close()
 
@@ -244,7 +243,6 @@ class EngineSession(Liveness):
         self._partial = None
         self._unread = None
         if transport is not None:
-            transport.set_protocol(asyncio.Protocol())
             self._owner.dismiss(transport)
 
     def connection_lost(self, _exc: Exception | None) -> None:
