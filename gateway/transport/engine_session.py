@@ -224,8 +224,10 @@ class EngineSession(Liveness):
     def _upgrade(self, text: str) -> None:
         """Follow the probe of an upgrade (Engine.IO protocol: upgrade)."""
         if text == "2probe":
-            if self.upgrade is not None:
-                self.upgrade.is_probed = True
+            self.note_control()
+            if self.upgrade is None:
+                return  # a flood of probes has ended the session
+            self.upgrade.is_probed = True
             self.control(_PROBE_ANSWER)
             self.answer_poll()  # the client sends its upgrade packet after the poll has ended
         elif text == "5" and self.upgrade is not None and self.upgrade.is_probed:
