@@ -219,6 +219,7 @@ class Door(Relay):
             transport.write(answer)
         if self._reserve is not None or not transport.can_write_eof():  # TLS has no half-close
             self._engine.dismiss(transport)
+            self.connection_lost(None)
             return
         self._is_finished = True
         self._reader.take()
