@@ -94,8 +94,6 @@ def run(
     try:
         wanted = request.read()
         check_folder("--runs", runs)
-        if users is not None and wanted.stages:
-            typer.echo(f"-u {users} sets the number of users: [[stages]] are left out", err=True)
         console = Console(stderr=True)
         if wanted.capacity is None:
             code = run_supervised(request, os.environ, console)

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from rich.console import Console
 
-from loadtests.outputs import write_output
+from loadtests.outputs import is_standard_output, write_output
 from loadtests.processes import child_environment
 from loadtests.record.manifest import read_json, write_json
 from loadtests.results import COMPARISON, JUNIT, MANIFEST, SUMMARY, ExitCode
@@ -75,6 +75,8 @@ def compare_runs(
     budgets: Path | None,
     outputs: Outputs,
     environment: Mapping[str, str],
+    *,
+    is_aside: bool = False,
 ) -> int:
     """Compare stored runs and return the exit code.
 
@@ -84,13 +86,15 @@ def compare_runs(
         budgets: a file that overrides the scenario's budgets.
         outputs: files to write.
         environment: this process's environment.
+        is_aside: whether the comparison is printed to standard error.
     """
     arguments = [
         *("--base", *(str(path) for path in base), "--head", *(str(path) for path in head)),
         *(("--budgets", str(budgets)) if budgets else ()),
         *outputs.arguments(),
     ]
-    return start_module("reports.compare.comparing", arguments, child_environment(environment))
+    inherited = child_environment(environment)
+    return start_module("reports.compare.comparing", arguments, inherited, is_aside=is_aside)
 
 
 def run_contest(
@@ -196,6 +200,7 @@ def _judge(
     """Judge the blocks so far; return the exit code and whether a metric is undecided."""
     (directory / COMPARISON).unlink(missing_ok=True)
     sides = [directory / "base"], [directory / "head"]
-    code = compare_runs(*sides, contest.budgets, own, environment)
+    is_aside = any(is_standard_output(path) for path in contest.outputs.named().values())
+    code = compare_runs(*sides, contest.budgets, own, environment, is_aside=is_aside)
     found = read_json(directory / COMPARISON)
     return code, found is not None and bool(found["undecided"])

@@ -183,7 +183,10 @@ class Conductor:
         gevent.signal_handler(signal.SIGINT, self._interrupt)
 
     def begin_warm_up(self, **_facts: object) -> None:
-        """Begin the warm-up once every user is connected: spawned is not yet subscribed."""
+        """Begin the warm-up once every user is connected and the publisher can publish.
+
+        A spawned user is not yet subscribed.
+        """
         run, context = self._run, self._context
         if run is None or context is None or not run.phases.is_ramping():
             return
@@ -272,6 +275,8 @@ class Conductor:
 
     def _has_arrived(self, run: Run, context: RunContext) -> bool:
         options: Any = self._environment.parsed_options if self._environment else None
+        if not run.publisher.is_ready:
+            return False
         if run.workers is not None:
             return run.workers.is_complete(options.num_users) or run.worker_lost
         return context.is_complete()

@@ -56,6 +56,11 @@ class RunPublisher:
         """When it can publish, monotonic; 0 without a process."""
         return 0 if self.process is None else self.process.ready_ns
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the process can take its plan; True without a process."""
+        return self.process is None or self.process.is_ready
+
     def begin(self, user_ids: Sequence[str], load_s: float, end_ns: int | None) -> None:
         """Publish from the warm-up on, by a plan that the phases give.
 

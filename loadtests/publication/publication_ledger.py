@@ -44,7 +44,13 @@ class PublicationLedger:
         phases = PhaseTimes(plan.t0_ns)
         phases.begin(Phase.WARM_UP, plan.first_ns)
         phases.begin(Phase.STEADY, plan.steady_ns)
-        self.recorder = Recorder(plan.directory, worker=WORKER, t0_ns=plan.t0_ns, phases=phases)
+        self.recorder = Recorder(
+            plan.directory,
+            worker=WORKER,
+            t0_ns=plan.t0_ns,
+            phases=phases,
+            from_ns=plan.first_ns,
+        )
 
     def send(self, batch: Sequence[tuple[int, int, int]], now_ns: int) -> None:
         """Count items that go out now; each begins with its due time."""

@@ -36,6 +36,7 @@ from loadtests.health.time_slice import USUAL_SLICE, ask_for_slices
 from loadtests.plan.publish_plan import PublishPlan, plan_arrivals, read_plan
 from loadtests.publication.payloads import PayloadMaker
 from loadtests.publication.publication_ledger import PublicationLedger
+from loadtests.publication.publishing import READY
 from loadtests.record.gateway_orders import RESTARTED_WITHIN_S
 from loadtests.record.recording import SECOND_NS
 from scenarios.schema import Publish
@@ -267,6 +268,7 @@ async def publish(plan: PublishPlan) -> None:
 def main() -> int:
     """Run the process and return its exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    _log.info(READY)
     # Python's own reader would buffer lines that the loop must read.
     with io.FileIO(sys.stdin.fileno(), closefd=False) as source:
         line = source.readline().decode()

@@ -24,6 +24,8 @@ STOP_S: Final = 15.0
 """How long its end may take; on a busy host it may still be importing when it is told to stop."""
 START_NS: Final = 1_000_000_000
 """Time to start an interpreter; nothing is due earlier."""
+READY: Final = "waiting for the plan"
+"""What the publisher logs once it has imported all, which takes seconds on a busy host."""
 
 
 class PublisherProcess:
@@ -33,6 +35,7 @@ class PublisherProcess:
         self.directory = directory
         self.status = "running"
         self.ready_ns = time.monotonic_ns() + START_NS
+        self._is_ready = False
         self._log = (directory / LOGS / PUBLISHER_LOG).open("ab")
         self._process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - our own module
             own_command("loadtests.publication.publisher"),
@@ -48,6 +51,14 @@ class PublisherProcess:
     def pid(self) -> int:
         """The process id."""
         return self._process.pid
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it waits for its plan, or has ended."""
+        if self._process.poll() is None and not self._is_ready:
+            text = Path(self._log.name).read_text(encoding="utf-8", errors="replace")
+            self._is_ready = READY in text
+        return self._is_ready or self._process.poll() is not None
 
     @property
     def is_lost(self) -> bool:

@@ -39,10 +39,17 @@ class Recorder:
         worker: the name of this process, unique in the run.
         t0_ns: the run's start on this process's clock.
         phases: the run's phases on this process's clock.
+        from_ns: when this process begins to count, monotonic; None for the run's start.
     """
 
     def __init__(
-        self, sink: Path | TableSink, *, worker: str, t0_ns: int, phases: PhaseTimes
+        self,
+        sink: Path | TableSink,
+        *,
+        worker: str,
+        t0_ns: int,
+        phases: PhaseTimes,
+        from_ns: int | None = None,
     ) -> None:
         self.worker = worker
         self.t0_ns = t0_ns
@@ -53,7 +60,7 @@ class Recorder:
         """How many events were recorded so far, by event and outcome."""
         self._spans: defaultdict[tuple[Series, str], _Columns] = defaultdict(_empty_columns)
         self._counts: Counter[str] = Counter()
-        self._counted_from_ns = t0_ns
+        self._counted_from_ns = t0_ns if from_ns is None else from_ns
         self._clients = 0
         self._slowest: tuple[int, dict[str, object]] | None = None
         self._sources: list[Callable[[], None]] = []

@@ -15,6 +15,7 @@ from loadtests.results import ExitCode
 
 JUDGE_S: Final = 120.0
 PAGE_S: Final = 600.0
+_STANDARD_ERROR: Final = 2
 _LAUNCH: Final = "from loadtests.ending import launch; launch({!r})"
 
 
@@ -44,6 +45,7 @@ def start_module(
     environment: Mapping[str, str],
     *,
     timeout_s: float = JUDGE_S,
+    is_aside: bool = False,
 ) -> int:
     """Run the ``main`` of one of the project's modules as a process and return its exit code.
 
@@ -52,6 +54,7 @@ def start_module(
         arguments: its command line.
         environment: the process's environment (``processes.child_environment``).
         timeout_s: after this time it is killed.
+        is_aside: whether it prints to standard error, because standard output holds a result.
 
     Returns:
         The exit code; 4 when it did not end in time or a signal ended it, which is said.
@@ -65,6 +68,7 @@ def start_module(
                 env={**environment, "IPYTHONDIR": profile},
                 timeout=timeout_s,
                 check=False,
+                stdout=_STANDARD_ERROR if is_aside else None,
                 close_fds=False,  # an output may be a pipe of the shell, such as /dev/fd/63
                 start_new_session=True,
                 preexec_fn=bound_to_us(),

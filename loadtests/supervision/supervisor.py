@@ -144,7 +144,8 @@ class Supervisor:
         for problem in self.watch.problems:
             self.progress.say(problem)
         if not (self.directory / MANIFEST).exists():
-            self.progress.say(f"the load generator never started:\n{self._locust.complaints()}")
+            why = "" if self.watch.interrupted else f":\n{self._locust.complaints()}"
+            self.progress.say(f"the load generator never started{why}")
             return self._exit_code(ExitCode.INVALID)
         if not self.request.is_judged:
             return self._exit_code(finish_tables(self.directory, self.environment))

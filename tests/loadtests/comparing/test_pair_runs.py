@@ -75,6 +75,16 @@ def test_six_pairs_that_decide_are_enough(tmp_path: Path) -> None:
     assert "✕ FAIL" in (tmp_path / "mine.md").read_text()
 
 
+def test_a_result_on_standard_output_has_it_for_itself(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bench = Bench(lambda name, place: (1.5 if name == "new" else 1.0) + place / 1_000)
+    bench.compare(tmp_path, "push.p99 ratio <= 1.10", outputs=Outputs(json=Path("-")))
+    said = capfd.readouterr()
+    assert json.loads(said.out)["pairs"] == 6
+    assert "✕ FAIL" in said.err
+
+
 def test_what_six_pairs_leave_open_is_extended_once(tmp_path: Path) -> None:
     bench = Bench(lambda name, place: 1.0 + 0.3 * ((place * 7) % 5) / 5)
     code = bench.compare(tmp_path, "push.p99 ratio <= 1.10")

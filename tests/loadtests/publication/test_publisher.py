@@ -134,6 +134,18 @@ async def test_everything_due_is_published_once_with_its_intended_time(
     assert publisher.ledger.missed == publisher.ledger.failed == 0
 
 
+async def test_the_first_publications_count_in_their_own_second_and_phase(
+    plan: PublishPlan, route: tuple[FakeRoute, str]
+) -> None:
+    _, url = route
+    publisher = Publisher(replace(plan, url=url, t0_ns=plan.t0_ns - 5 * SECOND_NS))
+    await publish_until(publisher, lambda: publisher.ledger.published >= 10)
+    finish_run(plan.directory)
+    rows = pq.read_table(plan.directory / "timeline.parquet").to_pylist()
+    assert (rows[0]["t_s"], rows[0]["phase"]) == (5, "warm-up")
+    assert rows[0]["offered"] > 0
+
+
 async def test_a_plan_with_an_end_is_published_to_the_last_item_and_no_further(
     plan: PublishPlan, route: tuple[FakeRoute, str]
 ) -> None:

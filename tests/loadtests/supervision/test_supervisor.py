@@ -45,6 +45,7 @@ event = "price:update"
 rate = 20.0
 """
 SMALL += ANY_HEALTH
+SLOW_S = 4
 
 
 @pytest.fixture
@@ -339,6 +340,45 @@ def test_the_callers_folder_and_home_change_nothing(tmp_path: Path) -> None:
     assert code == ExitCode.PASS, words
     assert run.manifest()["users"] == {"trader": 10}
     assert run.manifest()["load_s"] is None
+
+
+@pytest.fixture
+def supervise_slow(tmp_path: Path) -> Iterator[Callable[[str], SupervisedRun]]:
+    started: list[SupervisedRun] = []
+
+    def start(module: str) -> SupervisedRun:
+        program = f"import sys, time\n{module!r} in sys.orig_argv and time.sleep({SLOW_S})\n"
+        (tmp_path / "sitecustomize.py").write_text(program)
+        text = SMALL.replace("STEADY", "2 s").replace("REQUEST_EVERY", "2 s")
+        run = SupervisedRun(tmp_path, text, environment={"PYTHONPATH": str(tmp_path)})
+        started.append(run)
+        return run
+
+    yield start
+    for run in started:
+        run.kill()
+
+
+def test_the_warm_up_waits_for_a_publisher_that_starts_slowly(
+    supervise_slow: Callable[[str], SupervisedRun],
+) -> None:
+    run = supervise_slow("loadtests.publication.publisher")
+    code, words = run.end()
+    assert code == ExitCode.PASS, words
+    begun_s = {each["phase"]: each["start_s"] for each in run.manifest()["phases"]}
+    assert begun_s["warm-up"] >= SLOW_S
+
+
+def test_an_interrupt_before_the_load_begins_shows_no_traceback(
+    supervise_slow: Callable[[str], SupervisedRun],
+) -> None:
+    run = supervise_slow("locust")
+    wait_for((run.runs / "latest" / "logs" / "locust.log").exists)
+    run.process.send_signal(signal.SIGINT)
+    code, words = run.end()
+    assert code == ExitCode.INTERRUPTED, words
+    assert "the load generator never started\n" in words
+    assert "Traceback" not in words
 
 
 def test_no_process_of_a_run_outlives_its_killed_supervisor(
