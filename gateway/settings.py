@@ -74,18 +74,31 @@ class Settings:
     shutdown_seconds: float
 
 
-def read_settings(environ: Mapping[str, str], *, random_secret: str) -> Settings:
+ReadFile = Callable[[str], str]
+"""Returns the text of a file by its path, or raises ValueError without quoting either."""
+
+
+def _read_no_file(_path: str) -> str:
+    raise ValueError("files are not read here; set the variable without _FILE")
+
+
+def read_settings(
+    environ: Mapping[str, str], *, random_secret: str, read_file: ReadFile = _read_no_file
+) -> Settings:
     """Return the settings of an environment.
 
     Args:
         environ: the environment.
         random_secret: the secret to use if none is given and none is required.
+        read_file: reads the files of ``NAME_FILE`` variables. By default they are refused.
 
     Raises:
         SettingsError: a setting is invalid. It lists every problem, without secrets.
     """
     problems = _unknown_names(environ)
     given = _given(environ, problems)
+    in_files = _given_in_files(environ, read_file, problems)
+    given |= in_files
     values: dict[str, Any] = {}
     for setting in SETTINGS:
         if setting.parse is not None:
@@ -98,7 +111,7 @@ def read_settings(environ: Mapping[str, str], *, random_secret: str) -> Settings
     values |= _keys(given, values["environment"], random_secret, problems)
     values["host"] = _host(given, values, problems)
     if problems:
-        raise SettingsError(problems)
+        raise SettingsError(_name_files(problem, in_files) for problem in problems)
     return Settings(**values)
 
 
@@ -116,8 +129,38 @@ def _given(environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:
     return given
 
 
+def _given_in_files(
+    environ: Mapping[str, str], read_file: ReadFile, problems: list[str]
+) -> dict[str, str]:
+    """Return the values that files hold, by the variable that each stands for."""
+    found = {}
+    for setting in SETTINGS:
+        name, path = setting.file_variable, environ.get(setting.file_variable)
+        if not setting.has_file or path is None:
+            continue
+        if setting.variable in environ:
+            problems.append(f"{setting.variable}, {name}: set only one of them")
+        elif not path.strip():
+            problems.append(f"{name}: is empty; set the path of a file, or unset the variable")
+        else:
+            value = _note(name, partial(read_file, path), problems)
+            if value is not None and not value.strip():
+                problems.append(f"{name}: the file is empty")
+            elif value is not None:
+                found[setting.variable] = value if setting.variable in _SECRETS else value.strip()
+    return found
+
+
+def _name_files(problem: str, in_files: Mapping[str, str]) -> str:
+    """Return a problem that names the variables that were given, where those name files."""
+    names, colon, told = problem.partition(": ")
+    given = [f"{name}_FILE" if name in in_files else name for name in names.split(", ")]
+    return f"{', '.join(given)}{colon}{told}"
+
+
 def _unknown_names(environ: Mapping[str, str]) -> list[str]:
     known = [setting.variable for setting in SETTINGS]
+    known += [setting.file_variable for setting in SETTINGS if setting.has_file]
     problems = []
     for name in sorted(environ):
         plain = name.lstrip("\ufeff")  # the first name of a file with a byte-order mark
@@ -169,7 +212,8 @@ def _keys(
     if secret is not None and public_key is not None:
         problems.append("JWT_SECRET, JWT_PUBLIC_KEY: set only one of them")
     elif secret is None and public_key is None:
-        if environment == "production" and not _is_told("JWT_SECRET", problems):
+        told = _is_told("JWT_SECRET", problems) or _is_told("JWT_PUBLIC_KEY", problems)
+        if environment == "production" and not told:
             problems.append("JWT_SECRET: required in production; set it or JWT_PUBLIC_KEY")
         secret = random_secret
     if secret is not None:
@@ -185,7 +229,7 @@ def _keys(
 
 
 def _is_told(name: str, problems: list[str]) -> bool:
-    return any(problem.startswith(f"{name}:") for problem in problems)
+    return any(problem.startswith((f"{name}:", f"{name}_FILE:")) for problem in problems)
 
 
 def _note(name: str, check: Callable[[], Any], problems: list[str]) -> Any:

@@ -32,6 +32,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "random; required in production",
         "≥ 32 bytes",
         "verifies HS256 tokens",
+        has_file=True,
     ),
     Setting(
         "JWT_PUBLIC_KEY",
@@ -39,6 +40,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "",
         "PEM",
         "verifies RS256 or ES256 tokens; replaces JWT_SECRET",
+        has_file=True,
     ),
     Setting(
         "HOST",
@@ -194,6 +196,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "text",
         "bearer token that GET /metrics requires",
         bearer,
+        has_file=True,
     ),
     Setting(
         "GATEWAY_DEVELOPMENT_ANYWHERE",
@@ -282,7 +285,8 @@ def settings_table() -> str:
     lines = ["| variable | default | unit | consequence |", "|---|---|---|---|"]
     for setting in SETTINGS:
         default = f"`{setting.default}`" if setting.default else "–"
-        lines.append(
-            f"| `{setting.variable}` | {default} | {setting.unit} | {setting.consequence} |"
-        )
+        names = f"`{setting.variable}`"
+        if setting.has_file:
+            names += f" or `{setting.file_variable}`"
+        lines.append(f"| {names} | {default} | {setting.unit} | {setting.consequence} |")
     return "\n".join(lines) + "\n"
