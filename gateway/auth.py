@@ -16,6 +16,7 @@ from gateway import strict_json
 from gateway.contract import MAX_TOKEN_BYTES, USER_ID_PATTERN, ErrorCode
 from gateway.errors import AuthenticationError, NotAllowed
 from gateway.keys import load_public_key
+from gateway.revocations import Revocations
 from gateway.settings import Settings
 
 _SECONDS_PER_HOUR: Final = 3_600.0
@@ -37,12 +38,14 @@ class Identity:
         email: the token's ``email``, ``None`` if it has none.
         scopes: the token's scopes, for the HTTP routes.
         expires_at: the token's ``exp``, Unix s; ``None`` without a token (development).
+        issued_at: the token's ``iat``, Unix s; ``None`` if it has none.
     """
 
     user_id: str
     email: str | None
     scopes: frozenset[str]
     expires_at: int | None
+    issued_at: float | None = None
 
 
 DEVELOPMENT_IDENTITY: Final = Identity(
@@ -71,10 +74,15 @@ class Authenticator:
 
     Args:
         settings: the key, issuer, audience, leeway and longest lifetime of tokens.
+
+    Attributes:
+        revocations: tokens that are refused although they are valid.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        longest_s = settings.max_token_hours * _SECONDS_PER_HOUR
+        self.revocations = Revocations(longest_s + 2 * settings.token_leeway_seconds)
         self._algorithms = list(settings.jwt_algorithms)
         self._jws = jwt.PyJWS(algorithms=self._algorithms)
         self._key: Any = settings.jwt_secret
@@ -103,8 +111,11 @@ class Authenticator:
             email=_text(claims, "email"),
             scopes=frozenset((_text(claims, "scope") or "").split()),
             expires_at=math.floor(_time(claims, "exp")),
+            issued_at=None if claims.get("iat") is None else _time(claims, "iat"),
         )
         self._check_parties(claims)
+        if self.revocations.concern(identity.user_id, identity.issued_at):
+            raise AuthenticationError.failed("revoked")
         self._check_times(claims, unix_s)
         return identity
 

@@ -177,7 +177,9 @@ class Connections:
                 self.close(sid, AuthenticationError.expired(), reason="token expired")
 
     def tell_draining(self, session: Session) -> None:
-        """Tell a client that the gateway is about to stop."""
+        """Tell a client, once, that the gateway is about to stop."""
+        if session.closing_reason is not None:
+            return
         session.closing_reason = "draining"
         self._context.transport.reply(
             session.sid,
@@ -188,6 +190,19 @@ class Connections:
             },
         )
 
+    def close_revoked(self, user_id: str) -> int:
+        """Close the connections of a user whose token is revoked, and return their number."""
+        context = self._context
+        closed = 0
+        for sid in context.user_connections.of(user_id):
+            session = context.sessions.get(sid)
+            if session is None or session.identity.expires_at is None:  # it came without a token
+                continue
+            if context.revocations.concern(user_id, session.identity.issued_at):
+                self.close(sid, AuthenticationError.failed("revoked"), reason="token revoked")
+                closed += 1
+        return closed
+
     def close(self, sid: str, error: WireError, *, reason: str) -> None:
         """Send an error and DISCONNECT to a client and close it. A stock client stays away.
 
@@ -197,14 +212,28 @@ class Connections:
             reason: the reason for the log and the metrics.
         """
         context = self._context
-        session = context.sessions.get(sid)
+        if context.sessions.get(sid) is not None:
+            context.transport.reply(
+                sid, ServerEvent.ERROR, error.payload(context.broadcaster.timestamp())
+            )
+            self.kick(sid, reason=reason)
+
+    def kick(self, sid: str, *, reason: str) -> bool:
+        """Send DISCONNECT to a client and close it. A stock client stays away.
+
+        Args:
+            sid: the client.
+            reason: the reason for the log and the metrics.
+
+        Returns:
+            Whether the client was connected.
+        """
+        session = self._context.sessions.get(sid)
         if session is None:
-            return
+            return False
         session.closing_reason = reason
-        context.transport.reply(
-            sid, ServerEvent.ERROR, error.payload(context.broadcaster.timestamp())
-        )
-        context.transport.kick(sid)
+        self._context.transport.kick(sid)
+        return True
 
     def drop(self, sid: str, *, reason: str) -> None:
         """Close a client's transport without DISCONNECT. A stock client comes back by itself.
