@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -68,8 +67,7 @@ def parse_revocation(body: bytes, latest: float) -> Revocation:
     """
     fields = _object(body, "userId", "issuedBefore")
     moment = fields.get("issuedBefore")
-    is_number = isinstance(moment, int | float) and not isinstance(moment, bool)
-    if not is_number or not math.isfinite(moment) or moment < 0:
+    if isinstance(moment, bool) or not isinstance(moment, int | float) or moment < 0:
         raise InvalidPayload("issuedBefore must be a time in Unix seconds, as iat is")
     if moment > latest:
         raise InvalidPayload("issuedBefore must not be in the future; it is in Unix seconds")

@@ -37,6 +37,7 @@ class Settings:
     jwt_algorithms: tuple[str, ...]
     jwt_issuer: str | None
     jwt_audience: str | None
+    entitlements: Literal["optional", "required"]
     max_token_hours: float
     token_leeway_seconds: float
     token_expiring_seconds: float

@@ -69,6 +69,15 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         text,
     ),
     Setting(
+        "GATEWAY_ENTITLEMENTS",
+        "entitlements",
+        "optional",
+        "name",
+        "a token without the claim entitlements may subscribe to everything (optional) or to "
+        "nothing (required)",
+        one_of("optional", "required"),
+    ),
+    Setting(
         "GATEWAY_MAX_TOKEN_HOURS",
         "max_token_hours",
         str(contract.MAX_TOKEN_HOURS),

@@ -23,7 +23,7 @@ def administer(gateway: Target, path: str, body: object = None) -> Answer:
 
 
 def events_until_closed(client: RawClient) -> list[str]:
-    """Return the names of what a client is sent before it is closed, without the periodic events."""
+    """Return the names of a client's events until it is closed, without the periodic ones."""
     client.wait_until_closed()
     periodic = {"heartbeat", "connection-count"}
     return [name for name, _ in client.inbox if name not in periodic]
