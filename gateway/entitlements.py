@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from gateway.channels import is_symbol
 from gateway.contract import CHANNELS, ChannelRow, Scope, symbol_room
 from gateway.errors import NotAllowed
-
-if TYPE_CHECKING:
-    from gateway.auth import Identity
 
 Entitlements = frozenset[str] | None
 """The rooms that an identity may subscribe to, some of them as patterns; ``None``: every one.
@@ -95,11 +92,11 @@ def require_rooms(entitlements: Entitlements, rooms: Iterable[str]) -> None:
         raise NotAllowed(f"The token has no entitlement to {', '.join(refused)}")
 
 
-def require_scope(identity: Identity, scope: Scope) -> None:
-    """Check that an identity has a scope.
+def require_scope(scopes: frozenset[str], scope: Scope) -> None:
+    """Check that an identity's scopes have the one that is needed.
 
     Raises:
-        NotAllowed: it has not. The message names the scope.
+        NotAllowed: they have not. The message names the scope.
     """
-    if scope not in identity.scopes:
+    if scope not in scopes:
         raise NotAllowed(f"The token needs the scope {scope.value!r}")

@@ -43,7 +43,7 @@ class Guard:
             )
         try:
             identity = self._authenticator.verify(token, self._context.clock.unix_s())
-            require_scope(identity, scope)
+            require_scope(identity.scopes, scope)
         except AuthenticationError as error:
             self._context.metrics.authentication_failed(error.code)
             return rejected(401, error.message, error.code, headers={"WWW-Authenticate": "Bearer"})
