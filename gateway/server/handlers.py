@@ -177,8 +177,7 @@ class Handlers:
             level="info",
             client=session.sid,
             address=session.address,
-            code=error.code,
-            reason=error.message,
+            code=error.code,  # the message may quote the client
         )
         return {"error": payload}
 
@@ -273,8 +272,7 @@ class Handlers:
             level="info",
             client=session.sid,
             address=session.address,
-            code=error.code,
-            reason=error.message,
+            code=error.code,  # the message may quote the client
         )
         return _Reply(
             LLM_ERROR_EVENT,
