@@ -16,7 +16,9 @@ from gateway.server.http_answers import Guard, body_of, json_answer, rejected
 from gateway.server.log import get_logger
 
 _MOST_BODY_BYTES: Final = 4_096
-_Action = Callable[[bytes], dict[str, Any]]
+_Facts = dict[str, Any]
+_Action = Callable[[bytes], tuple[_Facts, _Facts]]
+"""Acts on a body, and returns the answer and what else the log tells."""
 
 log = get_logger(__name__)
 
@@ -71,32 +73,40 @@ class AdminRoutes:
         if not isinstance(body, bytes):
             return body
         try:
-            answer = action(body)
+            answer, asked = action(body)
         except InvalidPayload as error:
             return rejected(400, error.message, error.code)
-        log.info("administered", path=request.path, administrator=identity.user_id, **answer)
+        log.info(
+            "administered",
+            path=request.path,
+            administrator=identity.user_id,
+            **asked,
+            **answer,
+        )
         answer["timestamp"] = self._context.broadcaster.timestamp()
         return json_answer(answer, status=status)
 
-    def _disconnect(self, body: bytes) -> dict[str, Any]:
+    def _disconnect(self, body: bytes) -> tuple[_Facts, _Facts]:
         asked = parse_disconnection(body)
         if asked.user_id is None:
             sids: tuple[str, ...] = (asked.client_id or "",)
         else:
             sids = self._context.user_connections.of(asked.user_id)
         closed = [self._connections.kick(sid, reason="kicked") for sid in sids]
-        return {"disconnected": sum(closed)}
+        return {"disconnected": sum(closed)}, {"user": asked.user_id, "client": asked.client_id}
 
-    def _revoke(self, body: bytes) -> dict[str, Any]:
+    def _revoke(self, body: bytes) -> tuple[_Facts, _Facts]:
         context = self._context
         unix_s = context.clock.unix_s()
         asked = parse_revocation(body, unix_s + context.settings.token_leeway_seconds)
         context.revocations.revoke(
             asked.user_id, asked.issued_before, unix_s, context.clock.monotonic_ns()
         )
-        return {"disconnected": self._connections.close_revoked(asked.user_id)}
+        closed = self._connections.close_revoked(asked.user_id)
+        asked_for = {"user": asked.user_id, "issued_before": asked.issued_before}
+        return {"disconnected": closed}, asked_for
 
-    def _begin_drain(self, body: bytes) -> dict[str, Any]:
+    def _begin_drain(self, body: bytes) -> tuple[_Facts, _Facts]:
         require_empty(body)
         self._drain()
-        return {"clients": len(self._context.sessions)}
+        return {"clients": len(self._context.sessions)}, {}

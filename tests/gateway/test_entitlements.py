@@ -135,7 +135,7 @@ def test_the_setting_decides_about_tokens_without_the_claim(
     assert anonymous.user_id == DEVELOPMENT_IDENTITY.user_id
     assert anonymous.entitlements == expected
     given_ = authenticator.verify(make_token(entitlements={"llm": True}), NOW_S)
-    assert given_.entitlements == {"llm"}
+    assert given_.entitlements == frozenset({"llm"})
 
 
 parts = st.from_regex(r"[A-Z0-9]{1,3}", fullmatch=True)
