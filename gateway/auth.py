@@ -10,7 +10,8 @@ from typing import Any, Final
 from gateway import strict_json
 from gateway.contract import USER_ID_PATTERN, ErrorCode
 from gateway.entitlements import NOTHING, Entitlements, parse_entitlements
-from gateway.errors import AuthenticationError, NotAllowed
+from gateway.errors import AuthenticationError, NotAllowed, UnknownKey
+from gateway.key_set import Keys
 from gateway.revocations import Revocations
 from gateway.settings import Settings
 from gateway.signatures import Signatures
@@ -67,6 +68,10 @@ class Authenticator:
         longest_s = settings.max_token_hours * _SECONDS_PER_HOUR
         self.revocations = Revocations(longest_s + 2 * settings.token_leeway_seconds)
 
+    def replace_keys(self, keys: Keys) -> None:
+        """Verify tokens with the keys of a key set, and with no others."""
+        self._signatures.replace_keys(keys)
+
     def verify(self, token: str, unix_s: float) -> Identity:
         """Return the identity of a token.
 
@@ -76,6 +81,7 @@ class Authenticator:
 
         Raises:
             AuthenticationError: AUTH_FAILED; or TOKEN_EXPIRED if only its time is wrong.
+            UnknownKey: AUTH_FAILED; another key set may have its key.
         """
         claims = self._signatures.claims(token)
         identity = Identity(
@@ -102,10 +108,13 @@ class Authenticator:
 
         Raises:
             AuthenticationError: AUTH_FAILED, also for an expired token.
+            UnknownKey: as ``verify``.
             NotAllowed: the token belongs to another user.
         """
         try:
             renewed = self.verify(token, unix_s)
+        except UnknownKey:
+            raise
         except AuthenticationError as error:
             raise AuthenticationError.failed(error.reason) from None
         if renewed.user_id != identity.user_id:

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from gateway.errors import SettingsError
 from gateway.keys import load_public_key, refuse_bad_secret
 from gateway.setting_kinds import Setting
-from gateway.values import host, origins
+from gateway.values import host, issuer_url, origins
 from gateway.variables import DEFAULT_CLIENT_URL, SETTINGS, settings_table
 
 __all__ = ["SETTINGS", "Setting", "Settings", "read_settings", "settings_table"]
@@ -21,6 +21,7 @@ ENVIRONMENTS: Final = ("production", "development", "test")
 _INJECTED_PREFIXES: Final = ("GATEWAY_SERVICE_", "GATEWAY_PORT_")  # by container platforms
 _INJECTED: Final = "GATEWAY_PORT"
 _SECRETS: Final = ("JWT_SECRET", "GATEWAY_METRICS_TOKEN")  # read as they are, never trimmed
+_KINDS_OF_KEY: Final = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
 _OF_OTHERS: Final = ("NODE_ENV", "REDIS_URL")
 
 
@@ -34,6 +35,7 @@ class Settings:
     client_urls: tuple[str, ...]
     jwt_secret: str | None = field(repr=False)
     jwt_public_key: str | None
+    jwt_jwks_url: str | None
     jwt_algorithms: tuple[str, ...]
     jwt_issuer: str | None
     jwt_audience: str | None
@@ -209,22 +211,30 @@ def _keys(
     given: Mapping[str, str], environment: str, random_secret: str, problems: list[str]
 ) -> dict[str, Any]:
     secret, public_key = given.get("JWT_SECRET"), given.get("JWT_PUBLIC_KEY")
+    key_set = given.get("JWT_JWKS_URL")
     algorithms: tuple[str, ...] = ("HS256",)
-    if secret is not None and public_key is not None:
-        problems.append("JWT_SECRET, JWT_PUBLIC_KEY: set only one of them")
-    elif secret is None and public_key is None:
-        told = _is_told("JWT_SECRET", problems) or _is_told("JWT_PUBLIC_KEY", problems)
+    kinds = [name for name in _KINDS_OF_KEY if name in given]
+    if len(kinds) > 1:
+        problems.append(f"{', '.join(kinds)}: set only one of them")
+    elif not kinds:
+        told = any(_is_told(name, problems) for name in _KINDS_OF_KEY)
         if environment == "production" and not told:
-            problems.append("JWT_SECRET: required in production; set it or JWT_PUBLIC_KEY")
+            problems.append(
+                f"JWT_SECRET: required in production; set one of {', '.join(_KINDS_OF_KEY)}"
+            )
         secret = random_secret
     if secret is not None:
         _note("JWT_SECRET", partial(refuse_bad_secret, secret), problems)
     if public_key is not None:
         loaded = _note("JWT_PUBLIC_KEY", partial(load_public_key, public_key), problems)
         algorithms = (loaded[0],) if loaded else ()
+    if key_set is not None:
+        _note("JWT_JWKS_URL", partial(issuer_url, key_set), problems)
+        algorithms = ("RS256", "ES256")
     return {
         "jwt_secret": secret,
         "jwt_public_key": public_key,
+        "jwt_jwks_url": key_set,
         "jwt_algorithms": algorithms,
     }
 

@@ -11,7 +11,8 @@ from jwt.algorithms import Algorithm, HMACAlgorithm
 
 from gateway import strict_json
 from gateway.contract import MAX_TOKEN_BYTES
-from gateway.errors import AuthenticationError
+from gateway.errors import AuthenticationError, UnknownKey
+from gateway.key_set import Keys
 from gateway.keys import load_public_key
 from gateway.settings import Settings
 
@@ -57,7 +58,13 @@ class Signatures:
             if isinstance(algorithm, HMACAlgorithm):
                 self._jws.unregister_algorithm(name)
                 self._jws.register_algorithm(name, _PreparedHmac(algorithm, self._key))
-        self._known: dict[bytes, Algorithm] = {}
+        self._by_id: Keys | None = None if settings.jwt_jwks_url is None else {}
+        self._known: dict[bytes, tuple[Algorithm, Any]] = {}
+
+    def replace_keys(self, keys: Keys) -> None:
+        """Verify tokens with the keys of a key set, and with no others."""
+        self._by_id = keys
+        self._known.clear()
 
     def claims(self, token: str) -> dict[str, Any]:
         """Return the claims of a token whose signature is valid.
@@ -92,16 +99,18 @@ class Signatures:
         """
         signed, _, signature = encoded.rpartition(b".")
         header, _, payload = signed.partition(b".")
-        algorithm = self._known.get(header) or self._algorithm_of(header)
-        key = algorithm.prepare_key(self._key)
+        algorithm, key = self._known.get(header) or self._algorithm_of(header)
         if not algorithm.verify(signed, key, _decode_segment(signature)):
             raise jwt.InvalidSignatureError
         if len(self._known) < _MOST_HEADERS:
-            self._known[header] = algorithm
+            self._known[header] = (algorithm, key)
         return _decode_segment(payload)
 
-    def _algorithm_of(self, header: bytes) -> Algorithm:
-        """Return the algorithm that a header names (RFC 7515 section 4, RFC 8725 section 3)."""
+    def _algorithm_of(self, header: bytes) -> tuple[Algorithm, Any]:
+        """Return the algorithm and the key that a header names.
+
+        RFC 7515 section 4, RFC 8725 section 3.
+        """
         fields = strict_json.loads(_decode_segment(header))
         if not isinstance(fields, dict):
             raise AuthenticationError.failed("header is not an object")
@@ -115,7 +124,15 @@ class Signatures:
             raise AuthenticationError.failed("kid is not a string")
         if fields.get("alg") not in self._algorithms:
             raise AuthenticationError.failed("alg is not that of the key")
-        return self._jws.get_algorithm_by_name(fields["alg"])
+        name, key = fields["alg"], self._key
+        if self._by_id is not None:
+            if key_id not in self._by_id:
+                raise UnknownKey
+            name, key = self._by_id[key_id]
+            if name != fields["alg"]:
+                raise AuthenticationError.failed("alg is not that of the key")
+        algorithm = self._jws.get_algorithm_by_name(name)
+        return algorithm, algorithm.prepare_key(key)
 
 
 def _decode_segment(segment: bytes) -> bytes:

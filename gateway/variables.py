@@ -43,6 +43,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         has_file=True,
     ),
     Setting(
+        "JWT_JWKS_URL",
+        "jwt_jwks_url",
+        "",
+        "URL",
+        "address of a JSON Web Key Set whose keys verify RS256 and ES256 tokens by their kid; "
+        "replaces JWT_SECRET",
+    ),
+    Setting(
         "HOST",
         "host",
         "127.0.0.1 in development, else 0.0.0.0",

@@ -66,7 +66,7 @@ class AdminRoutes:
     async def _perform(
         self, request: web.Request, action: _Action, status: int = 200
     ) -> web.StreamResponse:
-        identity = self._guard.admit(request, Scope.ADMIN)
+        identity = await self._guard.admit(request, Scope.ADMIN)
         if isinstance(identity, web.Response):
             return identity
         body = await body_of(request, _MOST_BODY_BYTES)

@@ -41,6 +41,7 @@ from gateway.server.front_door import FrontDoor
 from gateway.server.garbage import GarbageCollection
 from gateway.server.handlers import Handlers
 from gateway.server.http_answers import Guard
+from gateway.server.key_fetcher import KeyFetcher
 from gateway.server.log import get_logger
 from gateway.server.process import descriptor_limit
 from gateway.server.routes import Routes
@@ -82,21 +83,26 @@ class Gateway:
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
         self._authenticator = Authenticator(settings)
+        self._fetcher: KeyFetcher | None = None
+        if settings.jwt_jwks_url is not None:
+            self._fetcher = KeyFetcher(settings.jwt_jwks_url, self._authenticator.replace_keys)
         metrics = GatewayMetrics()
         addresses = AddressAdmission(settings)
         self._faults = FaultLog(self.clock)
         self._door = FrontDoor(
-            settings, addresses, self.clock, metrics, self._faults, lambda: self.is_ready
+            settings, addresses, self.clock, metrics, self._faults, self._accepts_clients
         )
         self.transport = self._make_transport(metrics)
         self.context = self._make_context(metrics, addresses, self._authenticator.revocations)
-        self.connections = Connections(self.context, self._authenticator, self._door.address_of)
+        self.connections = Connections(
+            self.context, self._authenticator, self._door.address_of, self._fetcher
+        )
         self._handlers = Handlers(self.context, self.connections)
         self._ticks = Ticks(self.context, self.connections)
         self._garbage = GarbageCollection(metrics, self._is_idle)
         self._drain = Drain(self.context, self.connections)
-        guard = Guard(self.context, self._authenticator)
-        self._routes = Routes(self.context, guard, lambda: self.is_ready)
+        guard = Guard(self.context, self._authenticator, self._fetcher)
+        self._routes = Routes(self.context, guard, self._accepts_clients)
         self._admin_routes = AdminRoutes(self.context, self.connections, guard, self.drain)
         self.transport.on("connect", self.connections.connect)
         self.transport.on("disconnect", self.connections.disconnect)
@@ -193,6 +199,9 @@ class Gateway:
         if session is not None:
             session.closing_reason = "protocol breach"
 
+    def _accepts_clients(self) -> bool:
+        return self.is_ready and (self._fetcher is None or self._fetcher.has_keys)
+
     def _is_idle(self) -> bool:
         return not any(self.transport.fanout.waiting)
 
@@ -229,6 +238,8 @@ class Gateway:
         )
         self._garbage.start()
         self._ticks.start(self._garbage.tick)
+        if self._fetcher is not None:
+            self._fetcher.start()
         self.is_ready = True
         address, port = listener.getsockname()[:2]
         if not is_wildcard(host):
@@ -259,6 +270,8 @@ class Gateway:
         await self._ticks.stop()
         await self._drain.finish()
         await self.transport.shutdown()
+        if self._fetcher is not None:
+            await self._fetcher.stop()
         if self._server is not None:
             self._server.close()
             self._server = None

@@ -10,8 +10,9 @@ from gateway import strict_json
 from gateway.auth import Authenticator, Identity
 from gateway.contract import ErrorCode, Scope
 from gateway.entitlements import require_scope
-from gateway.errors import AuthenticationError, WireError
+from gateway.errors import AuthenticationError, UnknownKey, WireError
 from gateway.server.context import Context
+from gateway.server.key_fetcher import KeyFetcher
 from gateway.transport.answers import BadRequest
 from gateway.transport.handover import answer_and_close, answer_nobody
 from gateway.transport.intake import read_body
@@ -25,13 +26,17 @@ class Guard:
     Args:
         context: the parts of the gateway.
         authenticator: verifies bearer tokens.
+        fetcher: fetches the keys of the issuer; ``None`` where the settings hold the key.
     """
 
-    def __init__(self, context: Context, authenticator: Authenticator) -> None:
+    def __init__(
+        self, context: Context, authenticator: Authenticator, fetcher: KeyFetcher | None
+    ) -> None:
         self._context = context
+        self._fetcher = fetcher
         self._authenticator = authenticator
 
-    def admit(self, request: web.Request, scope: Scope) -> Identity | web.Response:
+    async def admit(self, request: web.Request, scope: Scope) -> Identity | web.Response:
         """Return the identity of a request, or its refusal: 401 or 403."""
         token = bearer(request)
         if token is None:
@@ -42,7 +47,7 @@ class Guard:
                 headers={"WWW-Authenticate": "Bearer"},
             )
         try:
-            identity = self._authenticator.verify(token, self._context.clock.unix_s())
+            identity = await self._verify(token)
             require_scope(identity.scopes, scope)
         except AuthenticationError as error:
             self._context.metrics.authentication_failed(error.code)
@@ -50,6 +55,15 @@ class Guard:
         except WireError as error:
             return rejected(403, error.message, error.code)
         return identity
+
+    async def _verify(self, token: str) -> Identity:
+        try:
+            return self._authenticator.verify(token, self._context.clock.unix_s())
+        except UnknownKey:
+            if self._fetcher is None:
+                raise
+        await self._fetcher.fetch_for_unknown()
+        return self._authenticator.verify(token, self._context.clock.unix_s())
 
 
 async def body_of(request: web.Request, most_bytes: int) -> bytes | web.StreamResponse:

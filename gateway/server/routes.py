@@ -89,7 +89,7 @@ class Routes:
 
     async def stats(self, request: web.Request) -> web.Response:
         """Answer with the clients and their subscriptions; needs the scope ``stats``."""
-        identity = self._guard.admit(request, Scope.STATS)
+        identity = await self._guard.admit(request, Scope.STATS)
         if isinstance(identity, web.Response):
             return identity
         asked = request.query.get("limit", str(_PAGE))
@@ -134,7 +134,7 @@ class Routes:
 
     async def publish(self, request: web.Request) -> web.StreamResponse:
         """Publish one item or a list, either all items or none."""
-        identity = self._guard.admit(request, Scope.PUBLISH)
+        identity = await self._guard.admit(request, Scope.PUBLISH)
         if isinstance(identity, web.Response):
             return identity
         if not self._is_ready():
@@ -161,7 +161,7 @@ class Routes:
 
     async def streams(self, request: web.Request) -> web.StreamResponse:
         """Answer with the last number of every stream, in parts: there may be many."""
-        identity = self._guard.admit(request, Scope.PUBLISH)
+        identity = await self._guard.admit(request, Scope.PUBLISH)
         if isinstance(identity, web.Response):
             return identity
         streams = self._context.streams
