@@ -27,6 +27,7 @@ def settings() -> str:
         "# Settings of the gateway\n\n"
         "The gateway reads its settings from the environment. It does not start with an unknown\n"
         "`GATEWAY_` name or an invalid value, and lists every problem. An empty value is invalid.\n"
+        "`NAME_FILE` names a file that holds the value of `NAME`, in place of it.\n"
         "[operations.md](operations.md) has more about the process.\n\n" + settings_table()
     )
 

@@ -13,6 +13,7 @@ from gateway.contract import LISTENING_LINE
 from gateway.errors import SettingsError
 from gateway.server.lines import LineWriter
 from gateway.server.process import open_standard_streams, raise_descriptor_limit
+from gateway.server.secret_file import read_secret_file
 from gateway.settings import Settings, read_settings
 
 _STANDARD_OUTPUT: Final = 1
@@ -33,7 +34,9 @@ def main() -> int:
     open_standard_streams()
     raise_descriptor_limit()
     try:
-        settings = read_settings(os.environ, random_secret=secrets.token_urlsafe(48))
+        settings = read_settings(
+            os.environ, random_secret=secrets.token_urlsafe(48), read_file=read_secret_file
+        )
     except SettingsError as error:
         return _refuse(str(error))
     import uvloop

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import hmac
 import math
-from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import jwt
-from jwt.algorithms import Algorithm, HMACAlgorithm
-
 from gateway import strict_json
-from gateway.contract import MAX_TOKEN_BYTES, USER_ID_PATTERN, ErrorCode
-from gateway.errors import AuthenticationError, NotAllowed
-from gateway.keys import load_public_key
+from gateway.contract import USER_ID_PATTERN, ErrorCode
+from gateway.entitlements import NOTHING, Entitlements, parse_entitlements
+from gateway.errors import AuthenticationError, NotAllowed, UnknownKey
+from gateway.key_set import Keys
+from gateway.revocations import Revocations
 from gateway.settings import Settings
+from gateway.signatures import Signatures
 
 _SECONDS_PER_HOUR: Final = 3_600.0
-_FROM_BASE64URL: Final = bytes.maketrans(b"-_", b"+/")
-_TO_BASE64URL: Final = bytes.maketrans(b"+/", b"-_")
-_TYPES: Final = frozenset({"jwt", "at+jwt"})
-"""``typ`` of an access token (RFC 7519 section 5.1, RFC 9068 section 2.1), in any case."""
-_NOT_IMPLEMENTED: Final = ("crit", "b64", "zip", "enc")
-"""Headers that change what a token means (RFC 7515, 7516, 7797)."""
-_MOST_HEADERS: Final = 16  # cached token headers: an issuer has one, or one per key
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,33 +28,22 @@ class Identity:
         email: the token's ``email``, ``None`` if it has none.
         scopes: the token's scopes, for the HTTP routes.
         expires_at: the token's ``exp``, Unix s; ``None`` without a token (development).
+        issued_at: the token's ``iat``, Unix s; ``None`` if it has none.
+        entitlements: the rooms that it may subscribe to.
     """
 
     user_id: str
     email: str | None
     scopes: frozenset[str]
     expires_at: int | None
+    issued_at: float | None = None
+    entitlements: Entitlements = None
 
 
 DEVELOPMENT_IDENTITY: Final = Identity(
     user_id="test-user-id", email="test@example.com", scopes=frozenset(), expires_at=None
 )
-"""The identity of a client without a token, in development."""
-
-
-class _PreparedHmac(HMACAlgorithm):
-    """HMAC with one key, which is prepared once instead of for every token."""
-
-    def __init__(self, algorithm: HMACAlgorithm, key: str) -> None:
-        super().__init__(algorithm.hash_alg)
-        self._prepared = algorithm.prepare_key(key)
-        self._digest = algorithm.hash_alg().name
-
-    def prepare_key(self, _key: str | bytes) -> bytes:
-        return self._prepared
-
-    def sign(self, msg: bytes, key: bytes) -> bytes:
-        return hmac.digest(key, msg, self._digest)  # one call into OpenSSL
+"""The identity of a client without a token, in development, unless entitlements are required."""
 
 
 class Authenticator:
@@ -71,21 +51,26 @@ class Authenticator:
 
     Args:
         settings: the key, issuer, audience, leeway and longest lifetime of tokens.
+
+    Attributes:
+        revocations: tokens that are refused although they are valid.
+        anonymous: the identity of a client without a token, in development.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._algorithms = list(settings.jwt_algorithms)
-        self._jws = jwt.PyJWS(algorithms=self._algorithms)
-        self._key: Any = settings.jwt_secret
-        if settings.jwt_public_key is not None:
-            self._key = load_public_key(settings.jwt_public_key)[1]
-        for name in self._algorithms:
-            algorithm = self._jws.get_algorithm_by_name(name)
-            if isinstance(algorithm, HMACAlgorithm):
-                self._jws.unregister_algorithm(name)
-                self._jws.register_algorithm(name, _PreparedHmac(algorithm, self._key))
-        self._known: dict[bytes, Algorithm] = {}
+        self._signatures = Signatures(settings)
+        self.anonymous = (
+            replace(DEVELOPMENT_IDENTITY, entitlements=NOTHING)
+            if settings.entitlements == "required"
+            else DEVELOPMENT_IDENTITY
+        )
+        longest_s = settings.max_token_hours * _SECONDS_PER_HOUR
+        self.revocations = Revocations(longest_s + 2 * settings.token_leeway_seconds)
+
+    def replace_keys(self, keys: Keys) -> None:
+        """Verify tokens with the keys of a key set, and with no others."""
+        self._signatures.replace_keys(keys)
 
     def verify(self, token: str, unix_s: float) -> Identity:
         """Return the identity of a token.
@@ -96,15 +81,20 @@ class Authenticator:
 
         Raises:
             AuthenticationError: AUTH_FAILED; or TOKEN_EXPIRED if only its time is wrong.
+            UnknownKey: AUTH_FAILED; another key set may have its key.
         """
-        claims = self._signed_claims(token)
+        claims = self._signatures.claims(token)
         identity = Identity(
             user_id=_user_id(claims),
             email=_text(claims, "email"),
             scopes=frozenset((_text(claims, "scope") or "").split()),
             expires_at=math.floor(_time(claims, "exp")),
+            issued_at=None if claims.get("iat") is None else _time(claims, "iat"),
+            entitlements=self._entitlements(claims),
         )
         self._check_parties(claims)
+        if self.revocations.concern(identity.user_id, identity.issued_at):
+            raise AuthenticationError.failed("revoked")
         self._check_times(claims, unix_s)
         return identity
 
@@ -118,68 +108,26 @@ class Authenticator:
 
         Raises:
             AuthenticationError: AUTH_FAILED, also for an expired token.
+            UnknownKey: as ``verify``.
             NotAllowed: the token belongs to another user.
         """
         try:
             renewed = self.verify(token, unix_s)
+        except UnknownKey:
+            raise
         except AuthenticationError as error:
             raise AuthenticationError.failed(error.reason) from None
         if renewed.user_id != identity.user_id:
             raise NotAllowed("The token belongs to another user")
         return renewed
 
-    def _signed_claims(self, token: str) -> dict[str, Any]:
+    def _entitlements(self, claims: Mapping[str, Any]) -> Entitlements:
+        if "entitlements" not in claims:
+            return self.anonymous.entitlements
         try:
-            encoded = token.encode("ascii")
-        except UnicodeEncodeError:
-            raise AuthenticationError.failed("token is not ASCII") from None
-        if len(encoded) > MAX_TOKEN_BYTES:
-            raise AuthenticationError.failed(f"token over {MAX_TOKEN_BYTES} bytes")
-        try:
-            claims = strict_json.read(self._signed_payload(encoded))
-        except (jwt.PyJWTError, ValueError) as error:
-            # Only the exception's name: its message may quote the token.
-            raise AuthenticationError.failed(f"not verified: {type(error).__name__}") from None
-        if not isinstance(claims, dict):
-            raise AuthenticationError.failed("claims are not an object")
-        return claims
-
-    def _signed_payload(self, encoded: bytes) -> bytes:
-        """Return the payload of a token whose signature is valid.
-
-        The headers of valid tokens are cached by their bytes.
-
-        Raises:
-            AuthenticationError: its header is wrong.
-            jwt.PyJWTError: it is not signed with the key.
-            ValueError: it is malformed.
-        """
-        signed, _, signature = encoded.rpartition(b".")
-        header, _, payload = signed.partition(b".")
-        algorithm = self._known.get(header) or self._algorithm_of(header)
-        key = algorithm.prepare_key(self._key)
-        if not algorithm.verify(signed, key, _decode_segment(signature)):
-            raise jwt.InvalidSignatureError
-        if len(self._known) < _MOST_HEADERS:
-            self._known[header] = algorithm
-        return _decode_segment(payload)
-
-    def _algorithm_of(self, header: bytes) -> Algorithm:
-        """Return the algorithm that a header names (RFC 7515 section 4, RFC 8725 section 3)."""
-        fields = strict_json.loads(_decode_segment(header))
-        if not isinstance(fields, dict):
-            raise AuthenticationError.failed("header is not an object")
-        for name in _NOT_IMPLEMENTED:
-            if name in fields:
-                raise AuthenticationError.failed(f"header names {name}, which is not implemented")
-        kind, key_id = fields.get("typ", "JWT"), fields.get("kid", "")
-        if not isinstance(kind, str) or kind.lower().removeprefix("application/") not in _TYPES:
-            raise AuthenticationError.failed("typ is neither JWT nor at+jwt")
-        if not isinstance(key_id, str):
-            raise AuthenticationError.failed("kid is not a string")
-        if fields.get("alg") not in self._algorithms:
-            raise AuthenticationError.failed("alg is not that of the key")
-        return self._jws.get_algorithm_by_name(fields["alg"])
+            return parse_entitlements(claims["entitlements"])
+        except ValueError as error:
+            raise AuthenticationError.failed(str(error)) from None
 
     def _check_parties(self, claims: Mapping[str, Any]) -> None:
         issuer, audience = self._settings.jwt_issuer, self._settings.jwt_audience
@@ -248,21 +196,8 @@ def authenticate(
     if token is not None:
         return authenticator.verify(token, unix_s)
     if development:
-        return DEVELOPMENT_IDENTITY
+        return authenticator.anonymous
     raise AuthenticationError(ErrorCode.AUTH_MISSING, "no token")
-
-
-def _decode_segment(segment: bytes) -> bytes:
-    """Return the bytes of a base64url text (RFC 7515 section 2).
-
-    Raises:
-        ValueError: the text has padding, other characters, or is not the canonical encoding.
-    """
-    decoded = a2b_base64(segment.translate(_FROM_BASE64URL) + b"=" * (-len(segment) % 4))
-    # a2b_base64 skips unknown characters, so only encoding again finds them.
-    if b2a_base64(decoded, newline=False).translate(_TO_BASE64URL).rstrip(b"=") != segment:
-        raise ValueError("not base64url")
-    return decoded
 
 
 def _user_id(claims: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -101,6 +102,23 @@ def _parse_symbols(channel: Channel, symbols: object) -> tuple[str, ...]:
     if len(unique) > MAX_SYMBOLS_PER_CALL:
         raise InvalidPayload(f"at most {MAX_SYMBOLS_PER_CALL} symbols a call, not {len(unique)}")
     return unique
+
+
+def subscriptions_of(rooms: Iterable[str]) -> list[SubscriptionRequest]:
+    """Return the subscriptions that have these rooms: whole channels, and symbols of a channel.
+
+    Raises:
+        ValueError: clients cannot subscribe to a room.
+    """
+    symbols: dict[Channel, list[str]] = {}
+    whole = []
+    for room in rooms:
+        channel = channel_of_room(room)
+        if is_symbol_room(room):
+            symbols.setdefault(channel, []).append(room.partition(":")[2])
+        else:
+            whole.append(SubscriptionRequest(channel))
+    return whole + [SubscriptionRequest(name, tuple(of)) for name, of in symbols.items()]
 
 
 def channel_of_room(room: str) -> Channel:

@@ -26,6 +26,9 @@ NAMESPACE: Final = "/"
 API_PREFIX: Final = "/api/v1"
 PUBLISH_PATH: Final = f"{API_PREFIX}/publish"
 STREAMS_PATH: Final = f"{API_PREFIX}/streams"
+DISCONNECT_PATH: Final = f"{API_PREFIX}/disconnect"
+REVOKE_PATH: Final = f"{API_PREFIX}/revoke"
+DRAIN_PATH: Final = f"{API_PREFIX}/drain"
 HEALTH_PATH: Final = "/health"
 METRICS_PATH: Final = "/metrics"
 
@@ -427,6 +430,7 @@ class Scope(StrEnum):
 
     PUBLISH = "publish"
     STATS = "stats"
+    ADMIN = "admin"
 
 
 # Sizes and counts. Those that an operator may change are defaults of the settings; the

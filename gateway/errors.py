@@ -5,6 +5,7 @@
     GatewayError
     ├── WireError              told to the client: `error` event, acknowledgement, refusal
     │   ├── AuthenticationError    AUTH_MISSING, AUTH_FAILED, TOKEN_EXPIRED
+    │   │   └── UnknownKey             AUTH_FAILED, once the key set was fetched again
     │   ├── InvalidPayload         INVALID_PAYLOAD
     │   ├── InvalidChannel         INVALID_CHANNEL
     │   ├── InvalidSymbol          INVALID_SYMBOL
@@ -108,6 +109,13 @@ class AuthenticationError(WireError):
     def expired(cls) -> AuthenticationError:
         """Return the error of a token that is valid except for its time."""
         return cls(ErrorCode.TOKEN_EXPIRED, "token expired")
+
+
+class UnknownKey(AuthenticationError):
+    """The token's ``kid`` is not in the key set that the gateway knows."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.AUTH_FAILED, "kid is unknown")
 
 
 class InvalidPayload(WireError):

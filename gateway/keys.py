@@ -74,17 +74,27 @@ def load_public_key(pem: str) -> tuple[str, RSAPublicKey | EllipticCurvePublicKe
         ValueError: the text is no such key. The message quotes none of it.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.asymmetric import ec, rsa
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     try:
         key = load_pem_public_key(pem.replace("\\n", "\n").encode())
     except (ValueError, UnsupportedAlgorithm):
         raise ValueError("must be a public key in PEM (-----BEGIN PUBLIC KEY-----)") from None
+    return algorithm_of_public_key(key), key  # type: ignore[return-value]  # it has an algorithm
+
+
+def algorithm_of_public_key(key: object) -> str:
+    """Return the algorithm whose signatures a public key verifies: RS256 or ES256.
+
+    Raises:
+        ValueError: the key is of another kind, or too short.
+    """
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
     if isinstance(key, rsa.RSAPublicKey):
         if key.key_size < _LEAST_RSA_BITS:
             raise ValueError(f"must have at least {_LEAST_RSA_BITS} bits, not {key.key_size}")
-        return "RS256", key
+        return "RS256"
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
-        return "ES256", key
+        return "ES256"
     raise ValueError("must be an RSA key (RS256) or an EC key on P-256 (ES256)")

@@ -44,6 +44,8 @@ _CLOSING_REASONS: Final[dict[str, str]] = {
     "transport close": "transport_close",
     "transport error": "transport_error",
     "token expired": "token_expired",
+    "token revoked": "token_revoked",
+    "kicked": "kicked",
     "too many connections": "too_many_connections",
     "too many refused events": "too_many_refused_events",
     "protocol breach": "protocol_breach",

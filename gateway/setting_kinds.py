@@ -21,6 +21,7 @@ class Setting:
         consequence: its effect, for the documentation.
         parse: returns the value of a text, or raises ValueError with what would be right.
             ``None`` if the value depends on other variables.
+        has_file: whether the variable ``NAME_FILE`` may name a file that holds the value.
     """
 
     variable: str
@@ -29,6 +30,12 @@ class Setting:
     unit: str
     consequence: str
     parse: Callable[[str], Any] | None = None
+    has_file: bool = False
+
+    @property
+    def file_variable(self) -> str:
+        """The variable that names a file with the value."""
+        return f"{self.variable}_FILE"
 
 
 def event_limit(name: str, default: int, consequence: str) -> Setting:

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from gateway.errors import SettingsError
 from gateway.keys import load_public_key, refuse_bad_secret
 from gateway.setting_kinds import Setting
-from gateway.values import host, origins
+from gateway.values import host, issuer_url, origins
 from gateway.variables import DEFAULT_CLIENT_URL, SETTINGS, settings_table
 
 __all__ = ["SETTINGS", "Setting", "Settings", "read_settings", "settings_table"]
@@ -21,6 +21,7 @@ ENVIRONMENTS: Final = ("production", "development", "test")
 _INJECTED_PREFIXES: Final = ("GATEWAY_SERVICE_", "GATEWAY_PORT_")  # by container platforms
 _INJECTED: Final = "GATEWAY_PORT"
 _SECRETS: Final = ("JWT_SECRET", "GATEWAY_METRICS_TOKEN")  # read as they are, never trimmed
+_KINDS_OF_KEY: Final = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
 _OF_OTHERS: Final = ("NODE_ENV", "REDIS_URL")
 
 
@@ -34,9 +35,11 @@ class Settings:
     client_urls: tuple[str, ...]
     jwt_secret: str | None = field(repr=False)
     jwt_public_key: str | None
+    jwt_jwks_url: str | None
     jwt_algorithms: tuple[str, ...]
     jwt_issuer: str | None
     jwt_audience: str | None
+    entitlements: Literal["optional", "required"]
     max_token_hours: float
     token_leeway_seconds: float
     token_expiring_seconds: float
@@ -74,18 +77,31 @@ class Settings:
     shutdown_seconds: float
 
 
-def read_settings(environ: Mapping[str, str], *, random_secret: str) -> Settings:
+ReadFile = Callable[[str], str]
+"""Returns the text of a file by its path, or raises ValueError without quoting either."""
+
+
+def _read_no_file(_path: str) -> str:
+    raise ValueError("files are not read here; set the variable without _FILE")
+
+
+def read_settings(
+    environ: Mapping[str, str], *, random_secret: str, read_file: ReadFile = _read_no_file
+) -> Settings:
     """Return the settings of an environment.
 
     Args:
         environ: the environment.
         random_secret: the secret to use if none is given and none is required.
+        read_file: reads the files of ``NAME_FILE`` variables. By default they are refused.
 
     Raises:
         SettingsError: a setting is invalid. It lists every problem, without secrets.
     """
     problems = _unknown_names(environ)
     given = _given(environ, problems)
+    in_files = _given_in_files(environ, read_file, problems)
+    given |= in_files
     values: dict[str, Any] = {}
     for setting in SETTINGS:
         if setting.parse is not None:
@@ -98,7 +114,7 @@ def read_settings(environ: Mapping[str, str], *, random_secret: str) -> Settings
     values |= _keys(given, values["environment"], random_secret, problems)
     values["host"] = _host(given, values, problems)
     if problems:
-        raise SettingsError(problems)
+        raise SettingsError(_name_files(problem, in_files) for problem in problems)
     return Settings(**values)
 
 
@@ -116,8 +132,38 @@ def _given(environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:
     return given
 
 
+def _given_in_files(
+    environ: Mapping[str, str], read_file: ReadFile, problems: list[str]
+) -> dict[str, str]:
+    """Return the values that files hold, by the variable that each stands for."""
+    found = {}
+    for setting in SETTINGS:
+        name, path = setting.file_variable, environ.get(setting.file_variable)
+        if not setting.has_file or path is None:
+            continue
+        if setting.variable in environ:
+            problems.append(f"{setting.variable}, {name}: set only one of them")
+        elif not path.strip():
+            problems.append(f"{name}: is empty; set the path of a file, or unset the variable")
+        else:
+            value = _note(name, partial(read_file, path), problems)
+            if value is not None and not value.strip():
+                problems.append(f"{name}: the file is empty")
+            elif value is not None:
+                found[setting.variable] = value if setting.variable in _SECRETS else value.strip()
+    return found
+
+
+def _name_files(problem: str, in_files: Mapping[str, str]) -> str:
+    """Return a problem that names the variables that were given, where those name files."""
+    names, colon, told = problem.partition(": ")
+    given = [f"{name}_FILE" if name in in_files else name for name in names.split(", ")]
+    return f"{', '.join(given)}{colon}{told}"
+
+
 def _unknown_names(environ: Mapping[str, str]) -> list[str]:
     known = [setting.variable for setting in SETTINGS]
+    known += [setting.file_variable for setting in SETTINGS if setting.has_file]
     problems = []
     for name in sorted(environ):
         plain = name.lstrip("\ufeff")  # the first name of a file with a byte-order mark
@@ -165,27 +211,36 @@ def _keys(
     given: Mapping[str, str], environment: str, random_secret: str, problems: list[str]
 ) -> dict[str, Any]:
     secret, public_key = given.get("JWT_SECRET"), given.get("JWT_PUBLIC_KEY")
+    key_set = given.get("JWT_JWKS_URL")
     algorithms: tuple[str, ...] = ("HS256",)
-    if secret is not None and public_key is not None:
-        problems.append("JWT_SECRET, JWT_PUBLIC_KEY: set only one of them")
-    elif secret is None and public_key is None:
-        if environment == "production" and not _is_told("JWT_SECRET", problems):
-            problems.append("JWT_SECRET: required in production; set it or JWT_PUBLIC_KEY")
+    kinds = [name for name in _KINDS_OF_KEY if name in given]
+    if len(kinds) > 1:
+        problems.append(f"{', '.join(kinds)}: set only one of them")
+    elif not kinds:
+        told = any(_is_told(name, problems) for name in _KINDS_OF_KEY)
+        if environment == "production" and not told:
+            problems.append(
+                f"JWT_SECRET: required in production; set one of {', '.join(_KINDS_OF_KEY)}"
+            )
         secret = random_secret
     if secret is not None:
         _note("JWT_SECRET", partial(refuse_bad_secret, secret), problems)
     if public_key is not None:
         loaded = _note("JWT_PUBLIC_KEY", partial(load_public_key, public_key), problems)
         algorithms = (loaded[0],) if loaded else ()
+    if key_set is not None:
+        _note("JWT_JWKS_URL", partial(issuer_url, key_set), problems)
+        algorithms = ("RS256", "ES256")
     return {
         "jwt_secret": secret,
         "jwt_public_key": public_key,
+        "jwt_jwks_url": key_set,
         "jwt_algorithms": algorithms,
     }
 
 
 def _is_told(name: str, problems: list[str]) -> bool:
-    return any(problem.startswith(f"{name}:") for problem in problems)
+    return any(problem.startswith((f"{name}:", f"{name}_FILE:")) for problem in problems)
 
 
 def _note(name: str, check: Callable[[], Any], problems: list[str]) -> Any:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Final
+from urllib.parse import urlsplit
 
 import idna
 
@@ -19,6 +20,8 @@ _MOST_PORT: Final = 65_535
 _MOST_DIGITS: Final = 20
 _NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?", re.ASCII)
 _HOST: Final = re.compile(r"[A-Za-z0-9._:%-]{1,253}")
+_URL: Final = re.compile(r"[!-~]{1,2048}")
+_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _BEARER: Final = re.compile(r"[!-~]+")
 _ORIGIN: Final = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://"
@@ -96,6 +99,26 @@ def host(value: str) -> str:
     """
     if not _HOST.fullmatch(value):
         raise ValueError("must be an address or the name of a host, such as 127.0.0.1, :: or web-1")
+    return value
+
+
+def issuer_url(value: str) -> str:
+    """Return the URL of a key set.
+
+    Raises:
+        ValueError: it is neither https nor on loopback, or has a user or a fragment.
+    """
+    refusal = "must be an https URL, such as https://issuer.example.com/jwks.json"
+    try:
+        parts = urlsplit(value)
+        is_odd = parts.port == 0 or parts.username is not None or bool(parts.fragment)
+    except ValueError:
+        raise ValueError(refusal) from None
+    is_local = parts.scheme == "http" and parts.hostname in _LOOPBACK
+    if is_odd or not parts.hostname or not _URL.fullmatch(value):
+        raise ValueError(refusal)
+    if parts.scheme != "https" and not is_local:
+        raise ValueError(refusal)
     return value
 
 

@@ -32,6 +32,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "random; required in production",
         "≥ 32 bytes",
         "verifies HS256 tokens",
+        has_file=True,
     ),
     Setting(
         "JWT_PUBLIC_KEY",
@@ -39,6 +40,15 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "",
         "PEM",
         "verifies RS256 or ES256 tokens; replaces JWT_SECRET",
+        has_file=True,
+    ),
+    Setting(
+        "JWT_JWKS_URL",
+        "jwt_jwks_url",
+        "",
+        "URL",
+        "address of a JSON Web Key Set whose keys verify RS256 and ES256 tokens by their kid; "
+        "replaces JWT_SECRET",
     ),
     Setting(
         "HOST",
@@ -65,6 +75,15 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "text",
         "a token's aud must contain this text",
         text,
+    ),
+    Setting(
+        "GATEWAY_ENTITLEMENTS",
+        "entitlements",
+        "optional",
+        "name",
+        "a token without the claim entitlements may subscribe to everything (optional) or to "
+        "nothing (required)",
+        one_of("optional", "required"),
     ),
     Setting(
         "GATEWAY_MAX_TOKEN_HOURS",
@@ -194,6 +213,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "text",
         "bearer token that GET /metrics requires",
         bearer,
+        has_file=True,
     ),
     Setting(
         "GATEWAY_DEVELOPMENT_ANYWHERE",
@@ -282,7 +302,8 @@ def settings_table() -> str:
     lines = ["| variable | default | unit | consequence |", "|---|---|---|---|"]
     for setting in SETTINGS:
         default = f"`{setting.default}`" if setting.default else "–"
-        lines.append(
-            f"| `{setting.variable}` | {default} | {setting.unit} | {setting.consequence} |"
-        )
+        names = f"`{setting.variable}`"
+        if setting.has_file:
+            names += f" or `{setting.file_variable}`"
+        lines.append(f"| {names} | {default} | {setting.unit} | {setting.consequence} |")
     return "\n".join(lines) + "\n"

@@ -28,15 +28,20 @@ from gateway.limits.quota import EventQuotas
 from gateway.limits.user_connections import UserConnections
 from gateway.limits.user_windows import UserWindows
 from gateway.metrics import GatewayMetrics
+from gateway.revocations import Revocations
+from gateway.server.admin_routes import AdminRoutes
 from gateway.server.broadcast import Broadcaster
 from gateway.server.clock import Clock, SystemClock
 from gateway.server.connections import Connections
 from gateway.server.context import Context
+from gateway.server.drain import Drain
 from gateway.server.faults import FaultLog
 from gateway.server.flows import FLOWS
 from gateway.server.front_door import FrontDoor
 from gateway.server.garbage import GarbageCollection
 from gateway.server.handlers import Handlers
+from gateway.server.http_answers import Guard
+from gateway.server.key_fetcher import KeyFetcher
 from gateway.server.log import get_logger
 from gateway.server.process import descriptor_limit
 from gateway.server.routes import Routes
@@ -58,10 +63,7 @@ from gateway.transport import (
     runner_behind_door,
 )
 
-_CLIENTS_PER_TURN: Final = 100
 _CLIENT_JSON: Final = SimpleNamespace(loads=strict_json.read, dumps=strict_json.dumps)
-_PACE_S: Final = 0.1  # between two closes of a drain
-_PACED_SHARE: Final = 0.4  # share of the shutdown time for all closes together
 
 log = get_logger(__name__)
 
@@ -81,19 +83,27 @@ class Gateway:
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
         self._authenticator = Authenticator(settings)
+        self._fetcher: KeyFetcher | None = None
+        if settings.jwt_jwks_url is not None:
+            self._fetcher = KeyFetcher(settings.jwt_jwks_url, self._authenticator.replace_keys)
         metrics = GatewayMetrics()
         addresses = AddressAdmission(settings)
         self._faults = FaultLog(self.clock)
         self._door = FrontDoor(
-            settings, addresses, self.clock, metrics, self._faults, lambda: self.is_ready
+            settings, addresses, self.clock, metrics, self._faults, self._accepts_clients
         )
         self.transport = self._make_transport(metrics)
-        self.context = self._make_context(metrics, addresses)
-        self.connections = Connections(self.context, self._authenticator, self._door.address_of)
+        self.context = self._make_context(metrics, addresses, self._authenticator.revocations)
+        self.connections = Connections(
+            self.context, self._authenticator, self._door.address_of, self._fetcher
+        )
         self._handlers = Handlers(self.context, self.connections)
         self._ticks = Ticks(self.context, self.connections)
         self._garbage = GarbageCollection(metrics, self._is_idle)
-        self._routes = Routes(self.context, self._authenticator, lambda: self.is_ready)
+        self._drain = Drain(self.context, self.connections)
+        guard = Guard(self.context, self._authenticator, self._fetcher)
+        self._routes = Routes(self.context, guard, self._accepts_clients)
+        self._admin_routes = AdminRoutes(self.context, self.connections, guard, self.drain)
         self.transport.on("connect", self.connections.connect)
         self.transport.on("disconnect", self.connections.disconnect)
         self.publish = self.context.broadcaster.publish_one
@@ -101,7 +111,9 @@ class Gateway:
         self.send_to_user = self.context.broadcaster.send_to_user
         self.send_to_client = self.context.broadcaster.send_to_client
 
-    def _make_context(self, metrics: GatewayMetrics, addresses: AddressAdmission) -> Context:
+    def _make_context(
+        self, metrics: GatewayMetrics, addresses: AddressAdmission, revocations: Revocations
+    ) -> Context:
         settings = self.settings
         quotas = EventQuotas.of(settings)
         retention_ns = round(settings.user_retention_seconds * 1e9)
@@ -131,6 +143,7 @@ class Gateway:
             addresses=addresses,
             streams=streams,
             expiries=ExpiryWheel(),
+            revocations=revocations,
             limits=enforced_limits(settings, quotas),
             faults=self._faults,
         )
@@ -186,6 +199,9 @@ class Gateway:
         if session is not None:
             session.closing_reason = "protocol breach"
 
+    def _accepts_clients(self) -> bool:
+        return self.is_ready and (self._fetcher is None or self._fetcher.has_keys)
+
     def _is_idle(self) -> bool:
         return not any(self.transport.fanout.waiting)
 
@@ -205,6 +221,7 @@ class Gateway:
         """
         app = web.Application(client_max_size=MAX_PUBLISH_BYTES)
         self._routes.add_to(app)
+        self._admin_routes.add_to(app)
         self.transport.attach(app)
         self._runner = runner_behind_door(app, keepalive_timeout=self.settings.keep_alive_seconds)
         await self._runner.setup()
@@ -221,6 +238,8 @@ class Gateway:
         )
         self._garbage.start()
         self._ticks.start(self._garbage.tick)
+        if self._fetcher is not None:
+            self._fetcher.start()
         self.is_ready = True
         address, port = listener.getsockname()[:2]
         if not is_wildcard(host):
@@ -236,18 +255,23 @@ class Gateway:
             limit, paths=paths, now_ns=self.clock.monotonic_ns, warn=_warn_of_descriptors
         )
 
-    async def stop(self) -> None:
-        """Refuse new clients, tell the others, close every transport, and stop listening."""
+    def drain(self) -> None:
+        """Refuse new clients, and begin to tell and close the others. It does not stop."""
+        self._refuse_new_clients()
+        self._drain.begin()
+
+    def _refuse_new_clients(self) -> None:
         self.is_ready = False
         self.context.is_draining = True
+
+    async def stop(self) -> None:
+        """Refuse new clients, tell the others, close every transport, and stop listening."""
+        self._refuse_new_clients()
         await self._ticks.stop()
-        sessions = list(self.context.sessions)
-        for position, session in enumerate(sessions, start=1):
-            self.connections.tell_draining(session)
-            if not position % _CLIENTS_PER_TURN:
-                await asyncio.sleep(0)
-        await self._close_in_turn([session.sid for session in sessions])
+        await self._drain.finish()
         await self.transport.shutdown()
+        if self._fetcher is not None:
+            await self._fetcher.stop()
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -255,17 +279,6 @@ class Gateway:
             await self._runner.cleanup()
             self._runner = None
         self._garbage.stop()
-
-    async def _close_in_turn(self, sids: list[str]) -> None:
-        """Close clients one after the other, so that they do not all reconnect at once."""
-        pace_s = min(_PACE_S, _PACED_SHARE * self.settings.shutdown_seconds / max(1, len(sids)))
-        loop = asyncio.get_running_loop()
-        began_s = loop.time()
-        for position, sid in enumerate(sids):
-            ahead_s = began_s + position * pace_s - loop.time()
-            if ahead_s > 0 or not position % _CLIENTS_PER_TURN:
-                await asyncio.sleep(max(0.0, ahead_s))
-            self.transport.close_transport(sid, "draining")
 
 
 def _warn_of_descriptors(limit: int, refused: int) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Final, NoReturn
 
 from gateway.auth import Authenticator, Identity, authenticate
 from gateway.contract import ServerEvent, iso_timestamp, user_room
-from gateway.errors import AuthenticationError, TooManyConnections, WireError
+from gateway.errors import AuthenticationError, TooManyConnections, UnknownKey, WireError
 from gateway.server.context import Context
+from gateway.server.key_fetcher import KeyFetcher
 from gateway.server.log import get_logger
 from gateway.server.welcome import welcome_payload
 from gateway.session import Session
@@ -29,6 +30,7 @@ class Connections:
         context: the parts of the gateway.
         authenticator: verifies tokens.
         address_of: returns the client's address of a request.
+        fetcher: fetches the keys of the issuer; ``None`` where the settings hold the key.
     """
 
     def __init__(
@@ -36,12 +38,16 @@ class Connections:
         context: Context,
         authenticator: Authenticator,
         address_of: Callable[[RequestEnviron], str],
+        fetcher: KeyFetcher | None = None,
     ) -> None:
+        self._fetcher = fetcher
         self._context = context
         self._authenticator = authenticator
         self._address_of = address_of
 
-    def connect(self, sid: str, environ: RequestEnviron, auth: object) -> None:
+    def connect(
+        self, sid: str, environ: RequestEnviron, auth: object
+    ) -> Coroutine[None, None, None] | None:
         """Authenticate a client; the transport's connect handler.
 
         Args:
@@ -49,9 +55,42 @@ class Connections:
             environ: the request that opened its session.
             auth: the payload of its CONNECT packet.
 
+        Returns:
+            A coroutine if the key of its token has to be fetched.
+
         Raises:
             ConnectRejected: the token is missing or refused. The client gets a CONNECT_ERROR.
         """
+        try:
+            self._admit(sid, environ, auth)
+        except UnknownKey as error:
+            if self._fetcher is not None:
+                return self._connect_later(self._fetcher, sid, environ, auth)
+            self._reject(environ, error)
+        return None
+
+    async def _connect_later(
+        self, fetcher: KeyFetcher, sid: str, environ: RequestEnviron, auth: object
+    ) -> None:
+        await fetcher.fetch_for_unknown()
+        if self._context.transport.get_environ(sid) is None:
+            return  # it has left: nothing would remove its session from the tables
+        try:
+            self._admit(sid, environ, auth)
+        except UnknownKey as error:
+            self._reject(environ, error)
+
+    def _reject(self, environ: RequestEnviron, error: AuthenticationError) -> NoReturn:
+        self._context.metrics.authentication_failed(error.code)
+        self._context.faults.note(
+            "authentication refused",
+            address=self._address_of(environ),
+            code=error.code,
+            reason=error.reason,
+        )
+        raise ConnectRejected(error.message, {"code": error.code}) from None
+
+    def _admit(self, sid: str, environ: RequestEnviron, auth: object) -> None:
         context = self._context
         now_ns = context.clock.monotonic_ns()
         try:
@@ -62,15 +101,10 @@ class Connections:
                 context.clock.unix_s(),
                 development=context.settings.environment == "development",
             )
+        except UnknownKey:
+            raise
         except AuthenticationError as error:
-            context.metrics.authentication_failed(error.code)
-            context.faults.note(
-                "authentication refused",
-                address=self._address_of(environ),
-                code=error.code,
-                reason=error.reason,
-            )
-            raise ConnectRejected(error.message, {"code": error.code}) from None
+            self._reject(environ, error)
         except Exception:
             # Not the client's fault: a CONNECT_ERROR would keep a stock client away.
             log.exception("connect handler failed", client=sid)
@@ -146,9 +180,14 @@ class Connections:
         Raises:
             WireError: AUTH_FAILED or NOT_ALLOWED. The connection keeps its token.
         """
-        identity = self._authenticator.refresh(
-            session.identity, token, self._context.clock.unix_s()
-        )
+        try:
+            identity = self._authenticator.refresh(
+                session.identity, token, self._context.clock.unix_s()
+            )
+        except UnknownKey:
+            if self._fetcher is not None:
+                self._fetcher.ask()
+            raise
         session.identity = identity
         session.expiring_told = False
         self._watch(session)
@@ -177,7 +216,9 @@ class Connections:
                 self.close(sid, AuthenticationError.expired(), reason="token expired")
 
     def tell_draining(self, session: Session) -> None:
-        """Tell a client that the gateway is about to stop."""
+        """Tell a client, once, that the gateway is about to stop."""
+        if session.closing_reason is not None:
+            return
         session.closing_reason = "draining"
         self._context.transport.reply(
             session.sid,
@@ -188,6 +229,19 @@ class Connections:
             },
         )
 
+    def close_revoked(self, user_id: str) -> int:
+        """Close the connections of a user whose token is revoked, and return their number."""
+        context = self._context
+        closed = 0
+        for sid in context.user_connections.of(user_id):
+            session = context.sessions.get(sid)
+            if session is None or session.identity.expires_at is None:  # it came without a token
+                continue
+            if context.revocations.concern(user_id, session.identity.issued_at):
+                self.close(sid, AuthenticationError.failed("revoked"), reason="token revoked")
+                closed += 1
+        return closed
+
     def close(self, sid: str, error: WireError, *, reason: str) -> None:
         """Send an error and DISCONNECT to a client and close it. A stock client stays away.
 
@@ -197,14 +251,28 @@ class Connections:
             reason: the reason for the log and the metrics.
         """
         context = self._context
-        session = context.sessions.get(sid)
+        if context.sessions.get(sid) is not None:
+            context.transport.reply(
+                sid, ServerEvent.ERROR, error.payload(context.broadcaster.timestamp())
+            )
+            self.kick(sid, reason=reason)
+
+    def kick(self, sid: str, *, reason: str) -> bool:
+        """Send DISCONNECT to a client and close it. A stock client stays away.
+
+        Args:
+            sid: the client.
+            reason: the reason for the log and the metrics.
+
+        Returns:
+            Whether the client was connected.
+        """
+        session = self._context.sessions.get(sid)
         if session is None:
-            return
+            return False
         session.closing_reason = reason
-        context.transport.reply(
-            sid, ServerEvent.ERROR, error.payload(context.broadcaster.timestamp())
-        )
-        context.transport.kick(sid)
+        self._context.transport.kick(sid)
+        return True
 
     def drop(self, sid: str, *, reason: str) -> None:
         """Close a client's transport without DISCONNECT. A stock client comes back by itself.

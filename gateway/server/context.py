@@ -12,6 +12,7 @@ from gateway.limits.quota import EventQuotas
 from gateway.limits.user_connections import UserConnections
 from gateway.limits.user_windows import UserWindows
 from gateway.metrics import GatewayMetrics
+from gateway.revocations import Revocations
 from gateway.server.broadcast import Broadcaster
 from gateway.server.clock import Clock
 from gateway.server.faults import FaultLog
@@ -48,6 +49,7 @@ class Context:
     addresses: AddressAdmission
     streams: Streams
     expiries: ExpiryWheel
+    revocations: Revocations
     limits: dict[str, Any]
     faults: FaultLog
     count_changed: bool = False
@@ -64,7 +66,7 @@ class Context:
         return EventLimiter(self.quotas, window) if former is None else former.of_user(window)
 
     def sweep(self) -> None:
-        """Forget streams, users and addresses whose retention has passed, and sum up faults."""
+        """Forget streams, users, addresses and revocations after their time; sum up faults."""
         self.faults.sum_up()
         now_ns = self.clock.monotonic_ns()
         self.user_windows.sweep(now_ns)
@@ -72,6 +74,7 @@ class Context:
         if early:
             log.warning("too many streams: silent ones were forgotten early", count=early)
         self.addresses.sweep(now_ns)
+        self.revocations.sweep(self.clock.unix_s(), now_ns)
 
     def connection_entries(self) -> dict[str, int]:
         """Return the number of entries of each table of connections."""
@@ -89,4 +92,5 @@ class Context:
             "user_windows": len(self.user_windows),
             "streams": len(self.streams),
             "addresses": len(self.addresses),
+            "revocations": len(self.revocations),
         }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from gateway.channels import SubscriptionRequest, parse_subscription
+from gateway.channels import SubscriptionRequest, parse_subscription, subscriptions_of
 from gateway.contract import (
     LLM_ERROR_EVENT,
     MAX_LLM_EVENT_BYTES,
@@ -16,6 +16,7 @@ from gateway.contract import (
     ServerEvent,
     iso_timestamp,
 )
+from gateway.entitlements import refused_rooms, require_rooms
 from gateway.errors import (
     InternalError,
     InvalidPayload,
@@ -183,12 +184,15 @@ class Handlers:
     def _subscribe(self, session: Session, payload: object) -> _Reply:
         request = parse_subscription(payload)
         context = self._context
+        require_rooms(session.identity.entitlements, request.rooms)
         context.streams.hold(context.subscriptions.join(session.sid, request.rooms))
         context.transport.enter_rooms(session.sid, request.rooms)
         return self._subscription_reply(ServerEvent.SUBSCRIBED, request)
 
     def _unsubscribe(self, session: Session, payload: object) -> _Reply:
-        request = parse_subscription(payload)
+        return self._leave(session, parse_subscription(payload))
+
+    def _leave(self, session: Session, request: SubscriptionRequest) -> _Reply:
         context = self._context
         left = context.subscriptions.leave(session.sid, request.rooms)
         context.streams.release(left, context.clock.monotonic_ns())
@@ -236,6 +240,7 @@ class Handlers:
         if not isinstance(token, str) or not token:
             raise InvalidPayload("token is required")
         identity = self._connections.refresh(session, token)
+        self._leave_refused_rooms(session)
         return _Reply(
             ServerEvent.TOKEN_REFRESHED,
             {
@@ -243,6 +248,20 @@ class Handlers:
                 "timestamp": self._context.broadcaster.timestamp(),
             },
         )
+
+    def _leave_refused_rooms(self, session: Session) -> None:
+        """Remove a client from the rooms that its new token does not allow, and tell it."""
+        context = self._context
+        held = context.subscriptions.of(session.sid)
+        for request in subscriptions_of(refused_rooms(session.identity.entitlements, held)):
+            reply = self._leave(session, request)
+            context.transport.reply_behind(
+                session.sid,
+                reply.event,
+                {**reply.payload, "reason": "entitlement"},
+                LANES[request.channel],
+                _ignore,
+            )
 
     def _llm_chat(self, session: Session, payload: object) -> _Reply:
         request = parse_chat(payload)
@@ -285,6 +304,10 @@ class Handlers:
 async def _acknowledge_after(sent: asyncio.Future[None], acknowledgement: _Answer) -> _Answer:
     await sent
     return acknowledgement
+
+
+def _ignore() -> None:
+    """Ignore that a reply has been sent: it has no acknowledgement."""
 
 
 def _note_sent(sent: asyncio.Future[None]) -> None:

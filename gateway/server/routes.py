@@ -12,7 +12,6 @@ from typing import Any, Final
 from aiohttp import web
 
 from gateway import strict_json
-from gateway.auth import Authenticator, Identity
 from gateway.contract import (
     API_PREFIX,
     HEALTH_PATH,
@@ -23,20 +22,16 @@ from gateway.contract import (
     ErrorCode,
     Scope,
 )
-from gateway.entitlements import require_scope
-from gateway.errors import AuthenticationError, PublicationRejected, WireError
+from gateway.errors import PublicationRejected
 from gateway.publication import parse_publications
 from gateway.server.context import Context
+from gateway.server.http_answers import Guard, bearer, body_of, json_answer, rejected
 from gateway.session import Session
-from gateway.transport.answers import BadRequest
-from gateway.transport.handover import answer_and_close, answer_nobody
-from gateway.transport.intake import read_body
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _PAGE: Final = 100
 _LARGEST_PAGE: Final = 1_000
 _STREAMS_A_PART: Final = 1_000
-_BODY_S: Final = 10.0
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _RETRY_WHILE_DRAINING_S: Final = 5
 _METRICS_CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -47,15 +42,13 @@ class Routes:
 
     Args:
         context: the parts of the gateway.
-        authenticator: verifies bearer tokens.
+        guard: admits requests by the scope of their bearer token.
         is_ready: returns whether the gateway accepts new clients.
     """
 
-    def __init__(
-        self, context: Context, authenticator: Authenticator, is_ready: Callable[[], bool]
-    ) -> None:
+    def __init__(self, context: Context, guard: Guard, is_ready: Callable[[], bool]) -> None:
         self._context = context
-        self._authenticator = authenticator
+        self._guard = guard
         self._is_ready = is_ready
 
     def add_to(self, app: web.Application) -> None:
@@ -71,12 +64,12 @@ class Routes:
 
     async def live(self, _request: web.Request) -> web.Response:
         """Answer that the process is alive."""
-        return _json({"status": "ok", "timestamp": self._context.broadcaster.timestamp()})
+        return json_answer({"status": "ok", "timestamp": self._context.broadcaster.timestamp()})
 
     async def ready(self, _request: web.Request) -> web.Response:
         """Answer whether the gateway accepts new clients: 503 while starting or draining."""
         is_ready = self._is_ready()
-        return _json(
+        return json_answer(
             {
                 "status": "ready" if is_ready else "not ready",
                 "timestamp": self._context.broadcaster.timestamp(),
@@ -86,7 +79,7 @@ class Routes:
 
     async def websocket(self, _request: web.Request) -> web.Response:
         """Answer with the state of the Socket.IO side, without personal data."""
-        return _json(
+        return json_answer(
             {
                 "status": "ok" if self._is_ready() else "draining",
                 "connectedClients": len(self._context.sessions),
@@ -96,16 +89,16 @@ class Routes:
 
     async def stats(self, request: web.Request) -> web.Response:
         """Answer with the clients and their subscriptions; needs the scope ``stats``."""
-        refusal = self._refuse_without(request, Scope.STATS)
-        if refusal is not None:
-            return refusal
+        identity = await self._guard.admit(request, Scope.STATS)
+        if isinstance(identity, web.Response):
+            return identity
         asked = request.query.get("limit", str(_PAGE))
         limit = int(asked) if _WHOLE_NUMBER.fullmatch(asked) else 0
         if not 1 <= limit <= _LARGEST_PAGE:
             return _error(
                 400, f"limit must be a whole number from 1 to {_LARGEST_PAGE}", "INVALID_PAYLOAD"
             )
-        return _json(self.statistics(limit, request.query.get("cursor")))
+        return json_answer(self.statistics(limit, request.query.get("cursor")))
 
     def statistics(self, limit: int, cursor: str | None) -> dict[str, Any]:
         """Return a page of ``{connectedClients, totalSubscriptions, clients, next?}``."""
@@ -132,35 +125,29 @@ class Routes:
         """Answer with the metrics in Prometheus's text format."""
         expected = self._context.settings.metrics_token
         if expected is not None:
-            given = (_bearer(request) or "").encode("utf-8", "surrogateescape")
+            given = (bearer(request) or "").encode("utf-8", "surrogateescape")
             if not secrets.compare_digest(given, expected.encode()):
                 return _error(401, "The metrics need their bearer token", ErrorCode.AUTH_FAILED)
         return web.Response(
             body=self._context.metrics.expose(), headers={"Content-Type": _METRICS_CONTENT_TYPE}
         )
 
-    async def publish(self, request: web.Request) -> web.Response:
+    async def publish(self, request: web.Request) -> web.StreamResponse:
         """Publish one item or a list, either all items or none."""
-        refusal = self._refuse_without(request, Scope.PUBLISH)
-        if refusal is not None:
-            return refusal
+        identity = await self._guard.admit(request, Scope.PUBLISH)
+        if isinstance(identity, web.Response):
+            return identity
         if not self._is_ready():
-            return _rejected(
+            return rejected(
                 503,
                 "The gateway is draining",
                 ErrorCode.SERVER_DRAINING,
                 headers={"Retry-After": str(_RETRY_WHILE_DRAINING_S)},
                 retry_after_s=_RETRY_WHILE_DRAINING_S,
             )
-        try:
-            body = await read_body(request, MAX_PUBLISH_BYTES, _BODY_S)
-        except BadRequest as error:
-            answered = _errors(error.message, "INVALID_PAYLOAD")
-            return answer_and_close(
-                request, error.status, strict_json.dumps(answered).encode(), error.headers
-            )
-        except ConnectionError:
-            return answer_nobody()
+        body = await body_of(request, MAX_PUBLISH_BYTES)
+        if not isinstance(body, bytes):
+            return body
         try:
             receipts = self._context.broadcaster.publish(parse_publications(body))
         except PublicationRejected as error:
@@ -169,14 +156,14 @@ class Routes:
             if error.retry_after_s is not None:
                 headers["Retry-After"] = str(math.ceil(error.retry_after_s))
                 answer["retryAfter"] = round(error.retry_after_s * 1_000)
-            return _json(answer, status=error.status, headers=headers)
-        return _json({"accepted": len(receipts), "published": receipts}, status=202)
+            return json_answer(answer, status=error.status, headers=headers)
+        return json_answer({"accepted": len(receipts), "published": receipts}, status=202)
 
     async def streams(self, request: web.Request) -> web.StreamResponse:
         """Answer with the last number of every stream, in parts: there may be many."""
-        refusal = self._refuse_without(request, Scope.PUBLISH)
-        if refusal is not None:
-            return refusal
+        identity = await self._guard.admit(request, Scope.PUBLISH)
+        if isinstance(identity, web.Response):
+            return identity
         streams = self._context.streams
         answer = web.StreamResponse(headers={"Content-Type": "application/json; charset=utf-8"})
         await answer.prepare(request)
@@ -188,59 +175,6 @@ class Routes:
         await answer.write(f"{part.removeprefix(',')}}}}}".encode())
         return answer
 
-    def _refuse_without(self, request: web.Request, scope: Scope) -> web.Response | None:
-        token = _bearer(request)
-        if token is None:
-            return _rejected(
-                401,
-                f"A bearer token with the scope {scope} is needed",
-                ErrorCode.AUTH_MISSING,
-                headers={"WWW-Authenticate": "Bearer"},
-            )
-        try:
-            identity: Identity = self._authenticator.verify(token, self._context.clock.unix_s())
-            require_scope(identity, scope)
-        except AuthenticationError as error:
-            self._context.metrics.authentication_failed(error.code)
-            return _rejected(401, error.message, error.code, headers={"WWW-Authenticate": "Bearer"})
-        except WireError as error:
-            return _rejected(403, error.message, error.code)
-        return None
-
-
-def _bearer(request: web.Request) -> str | None:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
-
-
-def _json(
-    payload: object, *, status: int = 200, headers: dict[str, str] | None = None
-) -> web.Response:
-    return web.Response(
-        text=strict_json.dumps(payload),
-        status=status,
-        headers=headers,
-        content_type="application/json",
-    )
-
 
 def _error(status: int, message: str, code: str) -> web.Response:
-    return _json({"message": message, "code": code}, status=status)
-
-
-def _rejected(
-    status: int,
-    message: str,
-    code: str,
-    *,
-    headers: dict[str, str] | None = None,
-    retry_after_s: int | None = None,
-) -> web.Response:
-    answer = _errors(message, code)
-    if retry_after_s is not None:
-        answer["retryAfter"] = 1_000 * retry_after_s
-    return _json(answer, status=status, headers=headers)
-
-
-def _errors(message: str, code: str) -> dict[str, Any]:
-    return {"errors": [{"index": None, "message": message, "code": code}]}
+    return json_answer({"message": message, "code": code}, status=status)

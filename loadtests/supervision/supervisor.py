@@ -305,4 +305,4 @@ def _load_s(scenario: Scenario, users: int | None) -> float:
 
 def _is_gateway_setting(name: str) -> bool:
     """Return whether an environment variable would configure the embedded gateway."""
-    return name.startswith("GATEWAY_") or name in ("JWT_PUBLIC_KEY", "REDIS_URL", "NODE_ENV")
+    return name.startswith(("GATEWAY_", "JWT_")) or name in ("REDIS_URL", "NODE_ENV")

@@ -69,6 +69,11 @@ REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
     "two environments": ({"GATEWAY_ENV": "development", "NODE_ENV": "production"}, "NODE_ENV"),
     "a public key for a secret": ({"JWT_SECRET": "ssh-rsa " + "x1Z" * 20}, "JWT_SECRET"),
     "a secret in no encoding": ({"JWT_SECRET": SECRET + "\udcff"}, "JWT_SECRET"),
+    "a file of a secret that is not there": (
+        {"JWT_SECRET": None, "JWT_SECRET_FILE": "/no/such/file"},
+        "JWT_SECRET_FILE",
+    ),
+    "a secret and its file": ({"JWT_SECRET_FILE": "/dev/null"}, "JWT_SECRET_FILE"),
     "a negative limit": ({"GATEWAY_RATE_LIMIT": "-1"}, "GATEWAY_RATE_LIMIT"),
     "a limit that is a word": ({"GATEWAY_RATE_LIMIT": "many"}, "GATEWAY_RATE_LIMIT"),
     "a heartbeat of nan": ({"GATEWAY_HEARTBEAT_SECONDS": "nan"}, "GATEWAY_HEARTBEAT_SECONDS"),
@@ -132,6 +137,21 @@ def test_development_makes_a_secret_of_its_own_and_takes_the_default_origin(
     assert gateway.host == "127.0.0.1"
     origin = {"Origin": "http://localhost:5173"}
     assert gateway.get("/socket.io/?EIO=4&transport=polling", headers=origin).status == 200
+
+
+def test_secrets_are_read_from_files(
+    connect: Connect, start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    secret, metrics = tmp_path / "jwt-secret", tmp_path / "metrics-token"
+    secret.write_text(f"{SECRET}\n")
+    metrics.write_text("scrape\n")
+    gateway = start_gateway(
+        JWT_SECRET=None, JWT_SECRET_FILE=secret, GATEWAY_METRICS_TOKEN_FILE=metrics
+    )
+    gateway.secret = SECRET
+    assert connect(target=gateway).welcome["userId"]
+    assert gateway.get("/metrics").status == 401
+    assert gateway.get("/metrics", token="scrape").status == 200
 
 
 def test_one_line_gives_the_address_of_the_gateway(start_gateway: StartGateway) -> None:

@@ -69,6 +69,9 @@ GUARDED = [
     ("GET", "/health/websocket/stats", "publish"),
     ("GET", "/api/v1/streams", "stats"),
     ("POST", "/api/v1/publish", "stats"),
+    ("POST", "/api/v1/disconnect", "publish"),
+    ("POST", "/api/v1/revoke", "publish"),
+    ("POST", "/api/v1/drain", "stats"),
 ]
 
 

@@ -62,6 +62,6 @@ def test_the_surplus_connection_learns_the_limit() -> None:
 
 
 def test_a_scope_is_required_by_name(alice: Identity) -> None:
-    require_scope(alice, Scope.STATS)
+    require_scope(alice.scopes, Scope.STATS)
     with pytest.raises(NotAllowed, match="'publish'"):
-        require_scope(alice, Scope.PUBLISH)
+        require_scope(alice.scopes, Scope.PUBLISH)
