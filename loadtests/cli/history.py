@@ -31,9 +31,15 @@ def add(
     _start("add", [*arguments, "--history", str(history)])
 
 
-def show(history: HistoryOption = HISTORY, json: JsonOption = None) -> None:
+def show(
+    history: HistoryOption = HISTORY,
+    page: Annotated[
+        Path | None, typer.Option(help="Write an offline page with a chart of each figure.")
+    ] = None,
+    json: JsonOption = None,
+) -> None:
     """Print the trend of each figure. Exit codes: 0 2 4 130."""
-    _start("show", ["--history", str(history), *_outputs(json)])
+    _start("show", ["--history", str(history), *_outputs(json, page)])
 
 
 def check(history: HistoryOption = HISTORY, json: JsonOption = None) -> None:
@@ -45,8 +51,9 @@ def check(history: HistoryOption = HISTORY, json: JsonOption = None) -> None:
     _start("check", ["--history", str(history), *_outputs(json)])
 
 
-def _outputs(json: Path | None) -> list[str]:
-    return [] if json is None else ["--json", str(json)]
+def _outputs(json: Path | None, page: Path | None = None) -> list[str]:
+    named = {"--json": json, "--page": page}
+    return [word for name, path in named.items() if path for word in (name, str(path))]
 
 
 def _start(action: str, arguments: list[str]) -> None:

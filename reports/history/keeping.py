@@ -61,11 +61,15 @@ def show(options: argparse.Namespace) -> int:
         HistoryError: the history is missing or damaged.
         OSError: an output cannot be written.
     """
-    check_outputs({"--json": options.json})
+    check_outputs({"--json": options.json, "--page": options.page})
     found = _read(options.history)
     if options.json is not None:
         write_output(options.json, _as_text(found))
-    print_trends(found, console_beside(options.json))
+    if options.page is not None:
+        from reports.history.page import render_history  # draws; the other actions do not
+
+        write_output(options.page, render_history(found))
+    print_trends(found, console_beside(options.json, options.page))
     return ExitCode.PASS
 
 
@@ -114,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     adding.add_argument("--commit", help="the commit that was measured")
     for name, words in (("show", "print trends"), ("check", "find changes")):
         actions.add_parser(name, help=words).add_argument("--json", type=Path, help="write here")
+    actions.choices["show"].add_argument("--page", type=Path, help="write a page here")
     for action in actions.choices.values():
         action.add_argument("--history", type=Path, required=True, help="the file of past runs")
     return parser

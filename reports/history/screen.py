@@ -10,14 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from loadtests.results import Verdict
 from reports import quantities
 from reports.console import ROOMY_COLUMNS
-from reports.decisions import compare
 from reports.history.changes import Step
 from reports.history.rows import Figure
 from reports.history.suspects import suspects_between
-from reports.history.trends import GroupTrends, Trend
+from reports.history.trends import GroupTrends, Trend, is_still
 from reports.ratios import change
 
 BARS: Final = "▁▂▃▄▅▆▇█"
@@ -46,22 +44,16 @@ def print_trends(found: Sequence[GroupTrends], console: Console) -> None:
             bars = sparkline([figure.value for figure in trend.figures[-_WIDTH:]])
             table.add_row(Text(trend.name), *cells, bars, _newest_change(trend))
         console.print(table)
-        still = len(one.trends) - len(shown)
-        if still:
-            words = f"and {quantities.counted(still, 'count')} that kept the limit in every run"
-            console.print(Text(words))
-        for words in untrusted(one):
+        for words in (*still_words(one), *untrusted(one)):
             console.print(Text(words))
         console.print()
 
 
-def is_still(trend: Trend) -> bool:
-    """Return whether a trend is a count that had one value in every run and kept its limit."""
-    values = {figure.value for figure in trend.figures}
-    newest = trend.newest
-    if newest.kind != "count" or newest.limit is None or len(values) > 1:
-        return False
-    return compare(newest.operator, newest.limit, *values, *values) is Verdict.PASS
+def still_words(one: GroupTrends) -> list[str]:
+    """Return in words how many counts are not shown, if any is not."""
+    still = sum(is_still(trend) for trend in one.trends)
+    counts = quantities.counted(still, "count")
+    return [f"Not shown: {counts} with one value in every run, within the limit"] if still else []
 
 
 def untrusted(one: GroupTrends) -> list[str]:
@@ -71,7 +63,7 @@ def untrusted(one: GroupTrends) -> list[str]:
         if figure.invalid:
             spoilt.setdefault(figure.invalid, []).append(name)
     return [
-        f"left out of the newest run ({check}): {', '.join(names)}"
+        f"Left out of the newest run ({check}): {', '.join(names)}"
         for check, names in spoilt.items()
     ]
 
@@ -90,7 +82,7 @@ def _newest_change(trend: Trend) -> Text:
     if not trend.steps:
         return Text(trend.unsearched or "none")
     last = trend.steps[-1]
-    words = f"{change(last.ratio - 1)} since {_day(trend, last)}"
+    words = f"{change(last.ratio - 1)}, {_day(trend, last)}"
     return Text(words, style="bold red" if trend.regression else "")
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from loadtests.results import Verdict
+from reports.decisions import compare
 from reports.history.changes import FEWEST, Step, find_steps
 from reports.history.rows import Comparable, Figure, Row
 
@@ -96,6 +98,15 @@ def trends_of(rows: Sequence[Row]) -> list[GroupTrends]:
             GroupTrends(group=group, rows=held, trends=tuple(trends), is_current=is_current)
         )
     return found
+
+
+def is_still(trend: Trend) -> bool:
+    """Return whether a trend is a count that had one value in every run and kept its limit."""
+    values = {figure.value for figure in trend.figures}
+    newest = trend.newest
+    if newest.kind != "count" or newest.limit is None or len(values) > 1:
+        return False
+    return compare(newest.operator, newest.limit, *values, *values) is Verdict.PASS
 
 
 def _trend(name: str, rows: Sequence[Row]) -> Trend | None:
