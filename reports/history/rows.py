@@ -157,7 +157,10 @@ def row_of_run(run: RunFrames, outcome: RunVerdict, commit: str | None = None) -
         dirty=commit is None and bool(facts.get("git_dirty")),
         group=group_of(run),
         verdict=str(outcome.verdict),
-        figures=_figures(run, outcome),
+        figures={
+            figure_name(metric, statistic): figure
+            for (metric, statistic), figure in figures_of(run, outcome).items()
+        },
     )
 
 
@@ -177,7 +180,13 @@ def group_of(run: RunFrames) -> Comparable:
     )
 
 
-def _figures(run: RunFrames, outcome: RunVerdict) -> dict[str, Figure]:
+def figure_name(metric: str, statistic: str | None) -> str:
+    """Return ``push.p99``, or the metric's name where it has no statistics."""
+    return f"{metric}.{statistic}" if statistic else metric
+
+
+def figures_of(run: RunFrames, outcome: RunVerdict) -> dict[tuple[str, str | None], Figure]:
+    """Return the figures of a run by metric and statistic: those of its budgets, and ``MAIN``."""
     budgets: dict[tuple[str, str | None], Budget | None] = dict.fromkeys(MAIN)
     for decision in outcome.decisions:
         budget = decision.budget
@@ -189,7 +198,7 @@ def _figures(run: RunFrames, outcome: RunVerdict) -> dict[str, Figure]:
         measured = measure(run, metric, statistic)
         if measured.value is None or lacking(measured, statistic):
             continue
-        found[f"{metric}.{statistic}" if statistic else metric] = Figure(
+        found[metric, statistic] = Figure(
             kind=METRICS[metric].kind,
             value=float(measured.value),
             low=None if measured.low is None else float(measured.low),
