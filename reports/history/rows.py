@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -117,17 +118,18 @@ def row_of_line(line: str) -> Row:
             raise ValueError(f"its format is not {FORMAT}; use the version that wrote it")
         group = Comparable(**{name: str(word) for name, word in content.pop("group").items()})
         figures = {name: _figure(each) for name, each in content.pop("figures").items()}
-        return Row(group=group, figures=figures, **content)
+        row = Row(group=group, figures=figures, **content)
+        if not all(isinstance(one, str) for one in (row.run, row.created, row.commit, row.verdict)):
+            raise TypeError
+        return row
     except (KeyError, TypeError, AttributeError, RecursionError, json.JSONDecodeError):
         raise ValueError("it is no row of a history") from None
 
 
 def _figure(content: Mapping[str, Any]) -> Figure:
     found = Figure(**content)
-    numbers = (found.value, found.low, found.high, found.limit)
-    if found.kind not in _KINDS or not all(isinstance(one, int | float | None) for one in numbers):
-        raise TypeError
-    if found.value is None:
+    numbers = [one for one in (found.low, found.high, found.limit) if one is not None]
+    if found.kind not in _KINDS or not all(map(math.isfinite, (found.value, *numbers))):
         raise TypeError
     return found
 

@@ -164,13 +164,13 @@ def trends_as_json(found: Sequence[GroupTrends]) -> list[dict[str, Any]]:
             **one.group._asdict(),
             "runs": len(one.rows),
             "judged": one.is_current,
-            "figures": [_trend_as_json(trend) for trend in one.trends],
+            "figures": [_trend_as_json(trend, judged=one.is_current) for trend in one.trends],
         }
         for one in found
     ]
 
 
-def _trend_as_json(trend: Trend) -> dict[str, Any]:
+def _trend_as_json(trend: Trend, *, judged: bool) -> dict[str, Any]:
     points = zip(trend.rows, trend.figures, strict=True)
     return {
         "figure": trend.name,
@@ -195,7 +195,7 @@ def _trend_as_json(trend: Trend) -> dict[str, Any]:
                 **asdict(step),
                 "ratio": step.ratio,
                 "worse": trend.is_worse(step),
-                "regression": step is trend.regression,
+                "regression": judged and step is trend.regression,
                 "last_run_before": trend.rows[step.place - 1].run,
                 "first_run_after": trend.rows[step.place].run,
                 "suspects": suspects_between(trend.rows[step.place - 1], trend.rows[step.place]),

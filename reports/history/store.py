@@ -22,7 +22,7 @@ def read_history(path: Path) -> list[Row]:
     """
     if not path.exists():
         return []
-    rows: dict[str, Row] = {}
+    rows: dict[tuple[str, str], Row] = {}
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:
@@ -41,7 +41,7 @@ def read_history(path: Path) -> list[Row]:
             row = row_of_line(line)
         except ValueError as error:
             raise HistoryError(path, f"line {number}: {error}") from None
-        rows[row.run] = row
+        rows[row.created, row.run] = row
     return sorted(rows.values(), key=lambda row: (row.created, row.run))
 
 

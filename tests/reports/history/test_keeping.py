@@ -97,6 +97,19 @@ def test_runs_of_another_machine_load_or_target_never_compare(
     assert check(path) == ExitCode.INCONCLUSIVE
 
 
+def test_a_step_in_runs_of_a_machine_that_was_left_is_no_regression(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_past(tmp_path / "h.jsonl", STEPPED)
+    for place in range(30, 42):
+        add_row(path, past_row(place, 5.0, group=OTHERS["another machine"]))
+    assert check(path, "--json", "-") == ExitCode.PASS
+    new, old = json.loads(capsys.readouterr().out)
+    assert (new["judged"], old["judged"]) == (True, False)
+    told = [change for each in old["figures"] for change in each["changes"]]
+    assert [change["regression"] for change in told] == [False]
+
+
 def test_figures_that_a_broken_check_spoils_are_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -49,6 +49,8 @@ def test_a_run_is_added_once_and_judged_again_it_replaces_its_row(tmp_path: Path
     assert not add_row(path, row)
     assert add_row(path, replace(row, verdict="FAIL"))
     assert [each.verdict for each in read_history(path)] == ["FAIL"]
+    assert add_row(path, replace(row, created="2026-05-01T10:00:00.000Z"))
+    assert len(read_history(path)) == 2, "two runs in directories of one name"
 
 
 def test_a_last_line_without_an_end_is_not_spoilt(tmp_path: Path) -> None:
@@ -82,9 +84,11 @@ def test_branches_that_each_add_runs_merge_without_a_conflict(tmp_path: Path) ->
         ("[]", "line 2: it is no row of a history"),
         ('{"format": 9}', "line 2: its format is not 1"),
         (past_row(1, 5.0).as_line().replace("5000000.0", '"5"'), "line 2: it is no row"),
+        (past_row(1, 5.0).as_line().replace("5000000.0", "NaN"), "line 2: it is no row"),
+        (past_row(1, 5.0).as_line().replace('"PASS"', "3"), "line 2: it is no row"),
         (past_row(1, 5.0).as_line().replace("quantiles", "no kind"), "line 2: it is no row"),
     ],
-    ids=["conflict", "empty", "list", "format", "value", "kind"],
+    ids=["conflict", "empty", "list", "format", "value", "not a number", "verdict", "kind"],
 )
 def test_a_damaged_line_is_named(tmp_path: Path, line: str, words: str) -> None:
     path = tmp_path / "history.jsonl"
