@@ -16,7 +16,10 @@ from pathlib import Path
 from gateway.contract import CHANNELS, EVENTS, ChannelRow, Direction, EventRow
 
 DOCS = Path(__file__).resolve().parent
-VERBS = ("serve", "run", "calibrate", "report", "notebook", "gate", "compare", "scenarios", "token")
+VERBS = (
+    "serve", "run", "calibrate", "report", "notebook", "gate", "compare", "scenarios", "token",
+    "history", "history add", "history show", "history check",
+)  # fmt: skip
 
 
 def settings() -> str:
@@ -184,7 +187,7 @@ def commands() -> str:
     parts = ["# The command line\n", _exit_codes()]
     environ = {**os.environ, "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "88"}
     for verb in ("", *VERBS):
-        words = [verb] if verb else []
+        words = verb.split()
         answer = subprocess.run(  # noqa: S603 - the project's own command
             [sys.executable, "-m", "loadtests", *words, "--help"],
             capture_output=True,

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from loadtests.ending import print_result
 
 STANDARD_OUTPUT: Final = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
+EXPORTS: Final = ("bencher", "customSmallerIsBetter", "openmetrics")
+"""Formats of other tools that a run's figures are written in (``reports.exports``)."""
 _STANDARD_ERROR: Final = frozenset({"/dev/stderr", "/dev/fd/2", "/proc/self/fd/2"})
 _ENCODING: Final = {"encoding": "utf-8", "errors": "backslashreplace"}
 """A file name that is no UTF-8 comes as lone surrogates: in JSON, ``\\udc80`` is an escape."""
@@ -43,6 +45,35 @@ def check_outputs(named: Mapping[str, Path | None]) -> None:
         held[place] = option
         if place != "-" and str(path) not in _STANDARD_ERROR:
             _check_file(option, path)
+
+
+def parse_exports(words: Sequence[str]) -> dict[str, Path]:
+    """Return the file of each format that ``--export FORMAT=FILE`` names, by format.
+
+    Raises:
+        OutputRefused: a format is unknown or named twice, or has no file.
+    """
+    found: dict[str, Path] = {}
+    for word in words:
+        name, _, path = word.partition("=")
+        if name not in EXPORTS or not path:
+            known = ", ".join(f"{one}=FILE" for one in EXPORTS)
+            raise OutputRefused(f"--export {word} is none of {known}")
+        if name in found:
+            raise OutputRefused(f"--export {name} is named twice; a format has one file")
+        found[name] = Path(path)
+    return found
+
+
+def check_exports(words: Sequence[str]) -> dict[str, Path]:
+    """Return the files of ``--export`` by format, once it is certain that they can be written.
+
+    Raises:
+        OutputRefused: see ``parse_exports`` and ``check_outputs``.
+    """
+    found = parse_exports(words)
+    check_outputs({f"--export {name}": path for name, path in found.items()})
+    return found
 
 
 def check_folder(option: str, folder: Path) -> None:

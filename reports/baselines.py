@@ -12,8 +12,10 @@ _LOAD: Final = (
     "seed", "phases", "stages", "commands", "gateway", "market", "users", "publish",
 )  # fmt: skip
 """Parts of a scenario that decide the load and the gateway under it."""
-_ORDERED: Final = {"users": "users", "spawn_rate": "users a second", "load_s": "seconds of load"}
+ORDERED: Final = {"users": "users", "spawn_rate": "users a second", "load_s": "seconds of load"}
 """Facts of a manifest that options can set against the scenario."""
+_MACHINE: Final = ("cpu", "cores", "machine")
+"""Facts of a host by which two machines are of one kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +44,7 @@ def advise(base: RunFrames, head: RunFrames) -> str:
     Times of two machines differ whatever the gateway does, and those of two scenarios too.
     """
     told, wanted = base.manifest.part("host"), head.manifest.part("host")
-    names = ("cpu", "cores", "machine")
-    differing = [name for name in names if told.get(name) != wanted.get(name)]
+    differing = [name for name in _MACHINE if told.get(name) != wanted.get(name)]
     if differing:
         words = ", ".join(f"{name} {told.get(name)}, not {wanted.get(name)}" for name in differing)
         return f"the baseline is from another machine ({words})"
@@ -58,7 +59,13 @@ def differing_parts(base: RunFrames, head: RunFrames) -> list[str]:
     facts, wanted = base.manifest.facts, head.manifest.facts
     parts += [
         f"{words} {facts.get(name)}, not {wanted.get(name)}"
-        for name, words in _ORDERED.items()
+        for name, words in ORDERED.items()
         if facts.get(name) != wanted.get(name)
     ]
     return parts
+
+
+def machine_of(run: RunFrames) -> str:
+    """Return the kind of machine that a run was made on: its times compare only within it."""
+    cpu, cores, machine = (run.manifest.part("host").get(name) or "unknown" for name in _MACHINE)
+    return f"{cpu}, {cores} cores, {machine}"

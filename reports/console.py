@@ -24,7 +24,7 @@ MARKS: Final = {
 }
 """The mark of each verdict, on the terminal, in the summary and in the charts."""
 
-_ROOMY_COLUMNS: Final = 100
+ROOMY_COLUMNS: Final = 100
 
 _STYLES: Final = {
     Verdict.PASS: "green",
@@ -36,7 +36,7 @@ _STYLES: Final = {
 
 def print_verdict(outcome: RunVerdict, console: Console) -> None:
     """Print a table of the budgets, the verdict, and the reasons why it is not PASS."""
-    console.print(table_of(outcome, counted=console.width >= _ROOMY_COLUMNS))
+    console.print(table_of(outcome, counted=console.width >= ROOMY_COLUMNS))
     console.print(Text.assemble(marked(outcome.verdict), f"  {outcome.run_id}"))
     for reason in reasons_of(outcome):
         console.print(Text(f"  {reason}"), soft_wrap=console.width > 200)

@@ -167,9 +167,9 @@ def _confirm_failure(run: RunFrames, budget: Budget, why: str) -> Finding:
 
 def _judge_measurement(budget: Budget, measurement: Measurement) -> Finding:
     kind = METRICS[budget.metric].kind
-    lacking = _lacking(budget, measurement)
-    if lacking:
-        words = f"no data: {lacking}" if measurement.value is None else lacking
+    without = lacking(measurement, budget.statistic)
+    if without:
+        words = f"no data: {without}" if measurement.value is None else without
         return Verdict.INCONCLUSIVE, words
     if measurement.low is None or measurement.high is None:
         return Verdict.INCONCLUSIVE, measurement.why
@@ -182,12 +182,12 @@ def _judge_measurement(budget: Budget, measurement: Measurement) -> Finding:
     return verdict, why
 
 
-def _lacking(budget: Budget, measurement: Measurement) -> str:
+def lacking(measurement: Measurement, statistic: str | None) -> str:
     """Return why a measurement cannot be judged at all; empty when it can."""
     if measurement.value is None:
         return measurement.why or "no data"
     if measurement.needed and (measurement.n or 0) < measurement.needed:
-        return f"{measurement.n:,} values; {budget.statistic} needs {measurement.needed:,}"
+        return f"{measurement.n:,} values; {statistic} needs {measurement.needed:,}"
     return ""
 
 
@@ -249,9 +249,9 @@ def ratio_of(budget: Budget, base: Measurement, head: Measurement) -> Ratio:
         head: the measurement that is judged.
     """
     for name, side in (("the baseline: ", base), ("", head)):
-        lacking = _lacking(budget, side)
-        if lacking:
-            return unjudged(f"{name}{lacking}")
+        without = lacking(side, budget.statistic)
+        if without:
+            return unjudged(f"{name}{without}")
         if side.low is None or side.high is None:
             return unjudged(f"{name}{side.why}")
         if side.low <= 0:

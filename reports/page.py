@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from loadtests.results import Verdict
@@ -32,15 +32,7 @@ def render_page(run: RunFrames, outcome: RunVerdict, baseline: RunFrames | None 
         outcome: its verdict.
         baseline: the run to compare with; None without one.
     """
-    environment = Environment(
-        loader=PackageLoader("reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"unbroken": unbroken, "cells": cells_of, "svg": _svg}
-    template = environment.get_template("report.html")
+    template = template_of("report.html")
     drawn = _draw(run, outcome, baseline)
     wrong = worst_streams(run)
     return template.render(
@@ -63,6 +55,19 @@ def render_page(run: RunFrames, outcome: RunVerdict, baseline: RunFrames | None 
         problems=run.manifest.words("problems"),
         unmeasured=run.manifest.words("unmeasured"),
     )
+
+
+def template_of(name: str) -> Template:
+    """Return a page's template, with the filters that pages use."""
+    environment = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"unbroken": unbroken, "cells": cells_of, "svg": _svg}
+    return environment.get_template(name)
 
 
 def _draw(

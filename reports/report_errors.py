@@ -8,7 +8,9 @@
     ├── DamagedTableError     a table breaks the results contract
     ├── DamagedCapacityError  capacity.json breaks the results contract
     ├── UnknownBudgetError    an added budget does not fit the run's scenario
-    └── SameRunError          a run is to be compared with itself
+    ├── SameRunError          a run is to be compared with itself
+    ├── PartialRunError       a run that did not run to its end is to enter a history
+    └── HistoryError          the file of a history cannot be read
 
 A missing or empty table is not an error: the report says why the table is missing.
 """
@@ -75,4 +77,20 @@ class SameRunError(ReportError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(f"{path} is both base and head; name two runs")
+        self.path = path
+
+
+class PartialRunError(ReportError):
+    """A run has only figures of a part of its load."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(f"{path.name}: {what}; a history holds runs that ran to their end")
+        self.path = path
+
+
+class HistoryError(ReportError):
+    """The file of a history is missing or damaged."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(f"{path}: {what}")
         self.path = path

@@ -1,7 +1,8 @@
 """``python -m reports RUN``: judge a run, write its report, print the verdict.
 
 Writes ``verdict.json``, ``junit.xml``, ``summary.md`` and ``report.html`` into the run
-directory. In a GitHub Actions step it also annotates the budgets and adds to the step summary.
+directory, and the figures where ``--export`` says. In a GitHub Actions step it also annotates
+the budgets and adds to the step summary.
 The exit code is a ``loadtests.results.ExitCode``.
 """
 
@@ -10,16 +11,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from loadtests.ending import run_command
-from loadtests.outputs import write_together
+from loadtests.outputs import OutputRefused, check_exports, write_output, write_together
 from loadtests.results import JUNIT, REPORT, SUMMARY, VERDICT
 from reports.console import print_verdict
-from reports.gate import Judged, tell_github
+from reports.exports import RENDERERS, spoilt_words
+from reports.gate import Judged, console_beside, tell_github
 from reports.junit import render_junit
 from reports.page import render_page
 from reports.report_errors import ReportError
@@ -36,17 +37,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "run", type=Path, help="a run directory, such as runs/<time>_<scenario>_<id>"
     )
+    parser.add_argument(
+        "--export", action="append", default=[], metavar="FORMAT=FILE", help="write the figures"
+    )
     options = parser.parse_args(arguments)
-    return run_command("tidegate report", lambda: report(options.run), ReportError)
+    refusals = (OutputRefused, ReportError)
+    return run_command("tidegate report", lambda: report(options.run, options.export), *refusals)
 
 
-def report(directory: Path) -> int:
+def report(directory: Path, exports: Sequence[str] = ()) -> int:
     """Write a run's verdict and report into its directory, print the verdict, return the exit code.
 
     Raises:
+        OutputRefused: an export has an unknown format or cannot be written.
         ReportError: the directory holds no run that can be read.
         OSError: a file cannot be written; then the old verdict and report stay.
     """
+    files = check_exports(exports)
     run = read_run(directory)
     baseline = find_baseline(run)
     outcome = judge(run, baseline=baseline)
@@ -60,7 +67,11 @@ def report(directory: Path) -> int:
             directory / VERDICT: verdict,
         }
     )
-    console = Console()
+    for name, path in files.items():
+        write_output(path, RENDERERS[name](run, outcome))
+    if files and (words := spoilt_words(run, outcome)):
+        print(f"tidegate report: {words}", file=sys.stderr)  # noqa: T201 - a command speaks
+    console = console_beside(*files.values())
     print_verdict(outcome, console)
     tell_github([Judged(run=run, outcome=outcome)], os.environ, console)
     return outcome.exit_code

@@ -16,6 +16,7 @@ from typing import Annotated, Final
 import typer
 
 from gateway.contract import LEAST_SECRET_BYTES, USER_ID_PATTERN
+from loadtests.cli import history
 from loadtests.cli.judging import compare, gate, notebook, report
 from loadtests.cli.options import refuse
 from loadtests.cli.running import calibrate, run
@@ -42,7 +43,7 @@ def main() -> None:
     app(prog_name="tidegate")
 
 
-def _ending(command: Callable[..., None]) -> Callable[..., None]:
+def _ending(command: Callable[..., None], within: str = "") -> Callable[..., None]:
     """Return a command that ends as ``loadtests.ending`` says, whatever it raises."""
 
     def end(**options: object) -> int:
@@ -54,7 +55,7 @@ def _ending(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def ended(**options: object) -> None:
-        name = f"tidegate {command.__name__}"
+        name = f"tidegate {within}{command.__name__}"
         raise typer.Exit(run_command(name, lambda: end(**options), OutputRefused))
 
     return ended
@@ -125,6 +126,14 @@ def token(
 
 for each in (serve, run, calibrate, report, notebook, gate, compare, scenarios, token):
     app.command()(_ending(each))
+past = typer.Typer(
+    help="Keep the figures of runs in one file, and find the runs at which they changed.",
+    no_args_is_help=True,
+)
+app.add_typer(past, name="history")
+past.command()(_ending(history.add, "history "))
+past.command()(_ending(history.show, "history "))
+past.command()(_ending(history.check, "history "))
 
 
 def _short(path: Path) -> str:

@@ -32,6 +32,14 @@ PAGES: Final = "notebooks"
 
 def report(
     name: Annotated[str, typer.Argument(metavar="RUN", help="A run directory, or latest.")],
+    export: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FORMAT=FILE",
+            help="Write the figures for another tool: bencher (Bencher), customSmallerIsBetter "
+            "(github-action-benchmark), openmetrics (GitLab metrics.txt). Can be repeated.",
+        ),
+    ] = None,
     runs: RunsOption = RUNS,
 ) -> None:
     """Judge a run again and rewrite its report. A run that crashed is finished first.
@@ -39,13 +47,15 @@ def report(
     A run that goes on, is damaged or has another format is refused and left as it is.
     """
     need("report")
+    from loadtests.outputs import check_exports
     from loadtests.processes import child_environment
     from loadtests.supervision.judging import judge_run
 
     directory = find(name, runs)
     if not os.access(directory, os.W_OK):
         refuse(f"{directory} is not writable; tidegate gate judges a run without writing into it")
-    code = judge_run(directory, child_environment(os.environ))
+    check_exports(export or ())
+    code = judge_run(directory, child_environment(os.environ), exports=export or ())
     if code not in (ExitCode.USAGE, ExitCode.INTERRUPTED):
         typer.echo(f"report: {directory / 'report.html'}", err=True)
     raise typer.Exit(code)

@@ -32,6 +32,7 @@ JsonOption = Annotated[
 _REPORTS: Final = ("numpy", "pyarrow", "rich", "pandas", "matplotlib")
 _LOAD: Final = (*_REPORTS, "locust", "gevent", "psutil")
 _JUDGE: Final = ("pandas", "pyarrow", "rich", "scipy")
+_HISTORY: Final = (*_JUDGE, "ruptures")
 _NOTEBOOK: Final = (
     "papermill", "nbconvert", "ipykernel", "duckdb", "rich", "pandas", "matplotlib",
 )  # fmt: skip
@@ -43,6 +44,7 @@ _NEEDED: Final = {
     "gate": _JUDGE,
     "compare": _JUDGE,
     "notebook": _NOTEBOOK,
+    "history": _HISTORY,
 }
 
 

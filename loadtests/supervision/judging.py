@@ -19,19 +19,23 @@ _STANDARD_ERROR: Final = 2
 _LAUNCH: Final = "from loadtests.ending import launch; launch({!r})"
 
 
-def judge_run(directory: Path, environment: Mapping[str, str]) -> int:
+def judge_run(
+    directory: Path, environment: Mapping[str, str], *, exports: Sequence[str] = ()
+) -> int:
     """Finish a run directory and judge it; the verdict's table goes to standard output.
 
     Args:
         directory: the run.
         environment: the processes' environment (``processes.child_environment``).
+        exports: ``FORMAT=FILE`` of each format to write the figures in.
 
     Returns:
         The verdict's exit code. Without a verdict: 2 for a directory that is refused, which then
         is as before, and 4 after a failure.
     """
     code = finish_tables(directory, environment)
-    return start_module("reports.reporting", [str(directory)], environment) if code == 0 else code
+    words = [str(directory), *(word for export in exports for word in ("--export", export))]
+    return start_module("reports.reporting", words, environment) if code == 0 else code
 
 
 def finish_tables(directory: Path, environment: Mapping[str, str]) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 import jwt
 import pytest
 from deadlines import RUN_S
+from synthetic_run import make_run
 
 from loadtests.cli.running import _words_again
 from loadtests.record.finisher import is_finished
@@ -177,6 +178,17 @@ def test_a_report_ends_an_aborted_run_first(tidegate: Tidegate, tmp_path: Path) 
     tidegate("report", "latest", "--runs", str(tmp_path))
     assert '"status": "aborted"' in (directory / MANIFEST).read_text()
     assert (directory / "hist.parquet").exists()
+
+
+def test_a_run_is_added_to_a_history_and_the_trend_is_shown(
+    tidegate: Tidegate, tmp_path: Path
+) -> None:
+    run, kept = make_run(tmp_path / "run"), ("--history", str(tmp_path / "history.jsonl"))
+    done = tidegate("history", "add", str(run), *kept)
+    assert done.returncode == 0, done.stderr
+    assert "smoke, 1 run" in tidegate("history", "show", *kept).stdout
+    assert tidegate("history", "check", *kept).returncode == 3
+    assert tidegate("history", "add", str(tmp_path), *kept).returncode == 2
 
 
 def test_what_serve_becomes_is_the_gateway(tidegate: Tidegate) -> None:
