@@ -13,7 +13,18 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from gateway.contract import CHANNELS, EVENTS, ChannelRow, Direction, EventRow
+from gateway.contract import (
+    CHANNELS,
+    EVENTS,
+    MAX_REPLAY_BYTES,
+    MAX_REPLAY_EVENTS,
+    MAX_REPLAYS_BYTES,
+    RESYNC_REASONS,
+    USER_RETENTION_SECONDS,
+    ChannelRow,
+    Direction,
+    EventRow,
+)
 
 DOCS = Path(__file__).resolve().parent
 VERBS = ("serve", "run", "calibrate", "report", "notebook", "gate", "compare", "scenarios", "token")
@@ -75,6 +86,7 @@ def events() -> str:
         "|---|---|---|---|---|---|---|---|",
         *(_row(*_event(row)) for row in to_client),
         "",
+        *_returning(),
         "## What events are about",
         "",
         "The public form of an event has the public fields alone, and a keyed hash for `id`.",
@@ -88,6 +100,28 @@ def events() -> str:
         ),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _returning() -> list[str]:
+    minutes = f"{USER_RETENTION_SECONDS / 60:g}"
+    kib, mib = MAX_REPLAY_BYTES >> 10, MAX_REPLAYS_BYTES >> 20
+    return [
+        "## Returning clients",
+        "",
+        "A client that returns sends `auth: {token, lastUserSeq, epoch}`: the last `userSeq` that",
+        "it has, and the `epoch` of its last `connected`. The private events that it missed follow",
+        "the new `connected`, in order, with `replayed: true`. When they cannot all be sent, none",
+        "is, and `resync` says why. The client then reads its state anew and goes on from `userSeq`.",
+        "",
+        f"The gateway holds the last {MAX_REPLAY_EVENTS} private events of a user, at most {kib} KiB,",
+        f"until {minutes} minutes after the last connection. It holds {mib} MiB for all users; above",
+        "it, those whose events were used least recently go first.",
+        "",
+        "| `reason` of `resync` | meaning |",
+        "|---|---|",
+        *(_row(f"`{reason}`", meaning) for reason, meaning in RESYNC_REASONS.items()),
+        "",
+    ]
 
 
 def _channel(channel: ChannelRow) -> tuple[str, ...]:

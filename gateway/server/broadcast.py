@@ -8,15 +8,16 @@ its lane in one step. So events of a stream arrive in the order of their numbers
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
+from gateway.brokers.port import Broker
 from gateway.contract import UNLISTED, ErrorCode, iso_timestamp, user_room
 from gateway.errors import PublicationRejected
 from gateway.metrics import GatewayMetrics
 from gateway.publication import Publication, parse_publication
 from gateway.routing import Delivery, plan
 from gateway.server.clock import Clock
-from gateway.streams import Streams
 from gateway.transport import SocketServer
 
 _MOST_WAITING_SENDS: Final = 250_000
@@ -31,7 +32,7 @@ class Broadcaster:
 
     Args:
         transport: sends the events.
-        streams: gives the numbers.
+        broker: gives the numbers, and remembers what is sent.
         user_sids: returns the ids of a user's connections.
         clock: the clock of ``ts`` and ``timestamp``.
         metrics: counts messages, and times the fan-out.
@@ -41,14 +42,14 @@ class Broadcaster:
     def __init__(
         self,
         transport: SocketServer,
-        streams: Streams,
+        broker: Broker,
         user_sids: Callable[[str], Collection[str]],
         clock: Clock,
         metrics: GatewayMetrics,
         key: bytes,
     ) -> None:
         self._transport = transport
-        self._streams = streams
+        self._broker = broker
         self._user_sids = user_sids
         self._clock = clock
         self._metrics = metrics
@@ -102,7 +103,7 @@ class Broadcaster:
         now_ns = self._clock.monotonic_ns()
         deliveries = plan(
             publication,
-            self._streams,
+            self._broker.streams,
             now_ns=now_ns,
             timestamp=self.timestamp(),
             key=self._key,
@@ -123,14 +124,25 @@ class Broadcaster:
             if delivery.user_id is not None:
                 rooms.append(user_room(delivery.user_id))
         owner = delivery.except_user
+        keep = None
+        if delivery.user_seq is not None and delivery.user_id is not None:
+            keep = self._keeper(delivery.user_id, delivery.user_seq)
         sent = self._transport.broadcast(
             event,
             delivery.payload,
             rooms=rooms,
             skip=() if owner is None else self._user_sids(owner),
             on_done=self._metrics.fanned_out,
+            keep=keep,
         )
         self._metrics.messages_out(event, sent)
+
+    def _keeper(self, user_id: str, number: int) -> Callable[[bytes], None] | None:
+        """Return what keeps a private event, ``None`` if no client can return to it."""
+        broker = self._broker
+        if not broker.may_return(user_id):
+            return None
+        return partial(broker.remember_private, user_id, number)
 
     def to_everyone(self, event: str, data: Mapping[str, Any]) -> None:
         """Queue one of the gateway's own events, encoded once, for every client."""

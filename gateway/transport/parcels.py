@@ -106,6 +106,17 @@ class Parcel:
         payload = json.loads(self._parts[self._parts.index(b"[") :])[1]
         return self._encode({**payload, self._previous_field: previous})
 
+    @property
+    def text(self) -> bytes:
+        """The packet's text, UTF-8.
+
+        Raises:
+            TypeError: it has binary parts.
+        """
+        if not isinstance(self._parts, bytes):
+            raise TypeError("a packet with binary parts is no text")
+        return self._parts
+
     def polled(self) -> bytes:
         """Return the packet in the form of an HTTP polling body."""
         if isinstance(self._parts, bytes):

@@ -19,6 +19,8 @@ from gateway.transport.fan_out import FanOut, OnDone
 from gateway.transport.parcels import LOSSLESS, Flow, Lane, Parcel
 from gateway.transport.participants import Participant, Participants
 
+Keep = Callable[[bytes], None]
+
 
 class SocketServer:
     """The sending side of a Socket.IO 5 server.
@@ -100,6 +102,7 @@ class SocketServer:
         on_done: OnDone | None = None,
         *,
         is_passable: bool = False,
+        keep: Keep | None = None,
     ) -> int:
         """Send an event, encoded once, to the clients that are in the rooms now, one copy each.
 
@@ -111,16 +114,19 @@ class SocketServer:
             skip: ids of clients to leave out.
             on_done: called after the last send, with the ns that the sending took.
             is_passable: whether replies may overtake it.
+            keep: called with the packet's text, even if there is no recipient.
 
         Returns:
             The number of recipients.
         """
         sessions = self.participants.sessions(namespace, rooms, skip)
         early = self.participants.waiting(namespace, rooms)
-        if not sessions and not early:
+        if not sessions and not early and keep is None:
             return 0
         flow = self._flow(event)
         parcel = self._parcel(event, data, namespace)
+        if keep is not None:
+            keep(parcel.text)
         if flow.conflate_by is not None and isinstance(data, Mapping):
             parcel.conflatable(
                 (namespace, event),
@@ -182,6 +188,12 @@ class SocketServer:
             return False
         participant.session.send(self._parcel(event, data, "/"))
         return True
+
+    def reply_encoded(self, sid: str, packet: bytes) -> None:
+        """Send a packet's text to one client at once, before the queued parcels of the lanes."""
+        participant = self.participants.find(sid)
+        if participant is not None:
+            participant.session.send(Parcel(packet.decode()))
 
     def reply_behind(
         self, sid: str, event: str, data: Any, lane: Lane, on_sent: Callable[[], None]

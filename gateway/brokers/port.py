@@ -1,0 +1,44 @@
+"""``Broker``: what the gateway needs of the part that numbers publications and remembers them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gateway.streams import Streams
+
+
+class Broker(Protocol):
+    """Numbers publications, and remembers what returning clients need.
+
+    Numbering and remembering a publication is one step that never awaits.
+
+    Attributes:
+        streams: the last number of every stream, as this process has applied them.
+    """
+
+    streams: Streams
+
+    def may_return(self, user_id: str) -> bool:
+        """Return whether a user has a client, or had one within the retention."""
+
+    def remember_private(self, user_id: str, number: int, packet: bytes) -> None:
+        """Keep a private event for the user's clients that return.
+
+        Args:
+            user_id: the user.
+            number: the event's number in the user's stream.
+            packet: the event, encoded.
+        """
+
+    def missed(self, user_id: str, number: int) -> list[bytes] | None:
+        """Return a user's private events after a number, in order.
+
+        Returns:
+            The encoded events, ``None`` if they cannot all be returned.
+        """
+
+    def forget_user(self, user_id: str) -> None:
+        """Forget the private events of a user whose retention has passed."""
+
+    def entries(self) -> dict[str, int]:
+        """Return the number of entries of each table."""
