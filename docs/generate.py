@@ -19,6 +19,7 @@ from gateway.contract import (
     MAX_REPLAY_BYTES,
     MAX_REPLAY_EVENTS,
     MAX_REPLAYS_BYTES,
+    MAX_VALUES_BYTES,
     RESYNC_REASONS,
     USER_RETENTION_SECONDS,
     ChannelRow,
@@ -86,6 +87,7 @@ def events() -> str:
         "|---|---|---|---|---|---|---|---|",
         *(_row(*_event(row)) for row in to_client),
         "",
+        *_SNAPSHOTS,
         *_returning(),
         "## What events are about",
         "",
@@ -102,20 +104,33 @@ def events() -> str:
     return "\n".join(lines) + "\n"
 
 
+_SNAPSHOTS = (
+    "## Snapshots",
+    "",
+    "After `subscribed`, each symbol that the client did not hold before gets the last event of",
+    "each of its streams, if there is one: with `snapshot: true`, its own `seq` and `ts`, and no",
+    "`prevSeq`. Its `seq` is the number in `at`, and the next event follows it. The whole channel",
+    f"has no snapshots. The gateway holds {MAX_VALUES_BYTES >> 20} MiB of last events; above it,",
+    "the streams that were silent longest have none.",
+    "",
+)
+
+
 def _returning() -> list[str]:
     minutes = f"{USER_RETENTION_SECONDS / 60:g}"
     kib, mib = MAX_REPLAY_BYTES >> 10, MAX_REPLAYS_BYTES >> 20
     return [
         "## Returning clients",
         "",
-        "A client that returns sends `auth: {token, lastUserSeq, epoch}`: the last `userSeq` that",
-        "it has, and the `epoch` of its last `connected`. The private events that it missed follow",
-        "the new `connected`, in order, with `replayed: true`. When they cannot all be sent, none",
-        "is, and `resync` says why. The client then reads its state anew and goes on from `userSeq`.",
+        "A client that returns sends `auth: {token, lastUserSeq, epoch}`: the last `userSeq`",
+        "that it has, and the `epoch` of its last `connected`. The private events that it missed",
+        "follow the new `connected`, in order, with `replayed: true`. When they cannot all be",
+        "sent, none is, and `resync` says why. The client then reads its state anew and goes on",
+        "from `userSeq`.",
         "",
-        f"The gateway holds the last {MAX_REPLAY_EVENTS} private events of a user, at most {kib} KiB,",
-        f"until {minutes} minutes after the last connection. It holds {mib} MiB for all users; above",
-        "it, those whose events were used least recently go first.",
+        f"The gateway holds the last {MAX_REPLAY_EVENTS} private events of a user, at most {kib}",
+        f"KiB, until {minutes} minutes after the last connection, and {mib} MiB for all users.",
+        "Above it, those whose events were used least recently go first.",
         "",
         "| `reason` of `resync` | meaning |",
         "|---|---|",

@@ -492,6 +492,8 @@ MAX_REPLAY_EVENTS: Final = 256
 MAX_REPLAY_BYTES: Final = 65_536
 MAX_REPLAYS_BYTES: Final = 67_108_864
 """Memory for the kept private events of all users together."""
+MAX_VALUES_BYTES: Final = 67_108_864
+"""Memory for the last values of all symbols together."""
 
 
 def clock_id(boot_id: str, time_namespace: str) -> str:

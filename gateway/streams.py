@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from gateway.channels import SubscriptionRequest, rooms_of, streams_of_room, symbol_channel_of
@@ -44,12 +44,19 @@ class Streams:
         epoch: random for each process. Numbers compare only within an epoch.
         retention_ns: how long a stream that nobody receives is kept, ns.
         most: how many streams are kept.
+        on_symbol_forgotten: called with the id of each stream of a symbol that is forgotten.
     """
 
     def __init__(
-        self, epoch: str, retention_ns: int = _RETENTION_NS, most: int = _MOST_STREAMS
+        self,
+        epoch: str,
+        retention_ns: int = _RETENTION_NS,
+        most: int = _MOST_STREAMS,
+        *,
+        on_symbol_forgotten: Callable[[str], None] | None = None,
     ) -> None:
         self.epoch = epoch
+        self._on_symbol_forgotten = on_symbol_forgotten
         self._forgotten_early = 0
         self._most = most
         self._streams: dict[str, _Numbered] = {}
@@ -215,5 +222,7 @@ class Streams:
         channel = symbol_channel_of(stream)
         if channel is not None:
             del self._of_symbols[channel][stream]
+            if self._on_symbol_forgotten is not None:
+                self._on_symbol_forgotten(stream)
         elif stream.startswith(_USER_STREAM_PREFIX):
             self._forgotten_users = max(self._forgotten_users, numbered.last)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gateway.brokers.last_values import LastValues
 from gateway.brokers.private_events import PrivateEvents
 from gateway.streams import Streams
 
@@ -12,18 +13,22 @@ class MemoryBroker:
     """Numbers and remembers in this process. Another process has another epoch.
 
     Args:
-        streams: gives the numbers.
+        epoch: random for each process.
+        retention_ns: how long a stream that nobody receives is kept, ns.
         may_return: returns whether a user has a client, or had one within the retention.
 
     Attributes:
-        streams: the same.
+        streams: gives the numbers.
         may_return: the same. Nobody can return to the events of other users.
     """
 
-    def __init__(self, streams: Streams, may_return: Callable[[str], bool]) -> None:
-        self.streams = streams
+    def __init__(self, epoch: str, retention_ns: int, may_return: Callable[[str], bool]) -> None:
         self.may_return = may_return
         self._private = PrivateEvents()
+        self._values = LastValues()
+        self.streams = Streams(epoch, retention_ns, on_symbol_forgotten=self._values.forget)
+        self.remember_value = self._values.keep
+        self.last_value = self._values.of
         self.remember_private = self._private.keep
         self.forget_user = self._private.forget
 
@@ -33,4 +38,8 @@ class MemoryBroker:
 
     def entries(self) -> dict[str, int]:
         """Return the number of entries of each table."""
-        return {"streams": len(self.streams), "private_events": len(self._private)}
+        return {
+            "streams": len(self.streams),
+            "private_events": len(self._private),
+            "last_values": len(self._values),
+        }

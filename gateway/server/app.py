@@ -45,7 +45,6 @@ from gateway.server.ticks import Ticks
 from gateway.server.welcome import enforced_limits
 from gateway.session import Sessions
 from gateway.settings import Settings
-from gateway.streams import Streams
 from gateway.subscriptions import Subscriptions
 from gateway.transport import (
     BACKLOG,
@@ -107,10 +106,7 @@ class Gateway:
         quotas = EventQuotas.of(settings)
         retention_ns = round(settings.user_retention_seconds * 1e9)
         user_windows = UserWindows(quotas.by_limit[LimitName.USER], retention_ns)
-        broker = MemoryBroker(
-            Streams(epoch=secrets.token_hex(8), retention_ns=retention_ns),
-            may_return=user_windows.__contains__,
-        )
+        broker = MemoryBroker(secrets.token_hex(8), retention_ns, user_windows.__contains__)
         user_connections = UserConnections(settings.max_connections_per_user)
         broadcaster = Broadcaster(
             self.transport,

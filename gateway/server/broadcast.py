@@ -12,18 +12,19 @@ from functools import partial
 from typing import Any, Final
 
 from gateway.brokers.port import Broker
-from gateway.contract import UNLISTED, ErrorCode, iso_timestamp, user_room
+from gateway.contract import UNLISTED, Audience, ErrorCode, iso_timestamp, user_room
 from gateway.errors import PublicationRejected
 from gateway.metrics import GatewayMetrics
 from gateway.publication import Publication, parse_publication
 from gateway.routing import Delivery, plan
 from gateway.server.clock import Clock
-from gateway.transport import SocketServer
+from gateway.transport import Keep, SocketServer
 
 _MOST_WAITING_SENDS: Final = 250_000
 """Queued sends of a lane above which a publication is refused. A publication counts once per
 recipient. It is two to three seconds of work."""
 _RETRY_AFTER_S: Final = 1.0
+_SYMBOL_ROOMS: Final = Audience.SYMBOL_ROOMS
 _CLIENT_ROOM: Final = "a client's id is no room; name the client by clientId"
 
 
@@ -109,10 +110,10 @@ class Broadcaster:
             key=self._key,
         )
         for delivery in deliveries:
-            self._deliver(delivery)
+            self._deliver(delivery, self._keeper(publication, delivery))
         return _receipt(deliveries, now_ns // 1_000)
 
-    def _deliver(self, delivery: Delivery) -> None:
+    def _deliver(self, delivery: Delivery, keep: Keep | None) -> None:
         event = delivery.event
         rooms: str | list[str]
         if delivery.client_id is not None:
@@ -124,9 +125,6 @@ class Broadcaster:
             if delivery.user_id is not None:
                 rooms.append(user_room(delivery.user_id))
         owner = delivery.except_user
-        keep = None
-        if delivery.user_seq is not None and delivery.user_id is not None:
-            keep = self._keeper(delivery.user_id, delivery.user_seq)
         sent = self._transport.broadcast(
             event,
             delivery.payload,
@@ -137,12 +135,16 @@ class Broadcaster:
         )
         self._metrics.messages_out(event, sent)
 
-    def _keeper(self, user_id: str, number: int) -> Callable[[bytes], None] | None:
-        """Return what keeps a private event, ``None`` if no client can return to it."""
+    def _keeper(self, publication: Publication, delivery: Delivery) -> Keep | None:
+        """Return what remembers an encoded event, ``None`` if nobody will ask for it."""
         broker = self._broker
-        if not broker.may_return(user_id):
-            return None
-        return partial(broker.remember_private, user_id, number)
+        user_id, number = delivery.user_id, delivery.user_seq
+        if number is not None and user_id is not None:
+            if broker.may_return(user_id):
+                return partial(broker.remember_private, user_id, number)
+        elif publication.row.audience is _SYMBOL_ROOMS and delivery.stream is not None:
+            return partial(broker.remember_value, delivery.stream)
+        return None
 
     def to_everyone(self, event: str, data: Mapping[str, Any]) -> None:
         """Queue one of the gateway's own events, encoded once, for every client."""

@@ -77,7 +77,11 @@ class Parcel:
         self._encode: Encode | None = None
 
     def conflatable(
-        self, name: tuple[str, ...], payload: Mapping[str, Any], flow: Flow, encode: Encode
+        self,
+        name: tuple[str, ...],
+        payload: Mapping[str, Any],
+        flow: Flow,
+        encode: Encode | None = None,
     ) -> None:
         """Allow a newer parcel of its stream to replace it.
 
@@ -85,7 +89,8 @@ class Parcel:
             name: namespace and event, the first part of the stream's key.
             payload: the payload. It is not conflated if it lacks a field of the key.
             flow: names the fields of the key.
-            encode: returns the parcel of a payload with another ``flow.previous``.
+            encode: returns the parcel of a payload with another ``flow.previous``. ``None``: the
+                payload has no such field.
         """
         try:
             key = (*name, *(payload[field] for field in flow.conflate_by or ()))

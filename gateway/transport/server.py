@@ -189,6 +189,33 @@ class SocketServer:
         participant.session.send(self._parcel(event, data, "/"))
         return True
 
+    def state(self, event: str, data: Mapping[str, Any], number: int) -> Parcel:
+        """Return the parcel of a stream's state, for clients that join the stream.
+
+        To a client that cannot keep up, the stream's next event replaces it.
+
+        Args:
+            event: the name of the stream's events.
+            data: the payload.
+            number: the stream's last number. The next event names it as the previous one.
+        """
+        parcel = self._parcel(event, data, "/")
+        parcel.conflatable(("/", event), data, self._flow(event))
+        parcel.previous = number
+        return parcel
+
+    def reply_parcel(self, sid: str, parcel: Parcel, lane: Lane) -> None:
+        """Send a parcel to one client, after the queued parcels of a lane.
+
+        Args:
+            sid: the client.
+            parcel: the parcel.
+            lane: the lane.
+        """
+        participant = self.participants.find(sid)
+        if participant is not None:
+            self.send_parcel(participant.session, parcel, lane)
+
     def reply_encoded(self, sid: str, packet: bytes) -> None:
         """Send a packet's text to one client at once, before the queued parcels of the lanes."""
         participant = self.participants.find(sid)
