@@ -470,6 +470,9 @@ MAX_SYMBOLS_PER_PROCESS: Final = 10_000
 MAX_PUBLISH_ITEMS: Final = 1_000
 MAX_PUBLISH_BYTES: Final = 1_048_576
 MAX_PUBLISH_ITEM_BYTES: Final = 65_536
+MAX_PUBLISH_ID_LENGTH: Final = 64
+PUBLISH_ID_SECONDS: Final = 60.0
+"""How long an item's ``id`` is remembered: within it, no item with the same one is published."""
 HEARTBEAT_SECONDS: Final = 30.0
 CONNECTION_COUNT_SECONDS: Final = 5.0
 RATE_LIMIT: Final = 60

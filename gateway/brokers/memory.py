@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from gateway.brokers.last_values import LastValues
 from gateway.brokers.private_events import PrivateEvents
+from gateway.brokers.receipts import Receipts
 from gateway.streams import Streams
 
 
@@ -29,6 +30,10 @@ class MemoryBroker:
         self.streams = Streams(epoch, retention_ns, on_symbol_forgotten=self._values.forget)
         self.remember_value = self._values.keep
         self.last_value = self._values.of
+        self._receipts = Receipts()
+        self.receipt = self._receipts.of
+        self.can_keep_receipts = self._receipts.can_keep
+        self.keep_receipt = self._receipts.keep
         self.remember_private = self._private.keep
         self.forget_user = self._private.forget
 
@@ -36,10 +41,16 @@ class MemoryBroker:
         """Return a user's private events after a number, ``None`` if not all are kept."""
         return self._private.after(user_id, number, self.streams.last_user(user_id))
 
+    def sweep(self, now_ns: int) -> int:
+        """Forget streams and receipts whose retention has passed."""
+        self._receipts.sweep(now_ns)
+        return self.streams.sweep(now_ns)
+
     def entries(self) -> dict[str, int]:
         """Return the number of entries of each table."""
         return {
             "streams": len(self.streams),
             "private_events": len(self._private),
             "last_values": len(self._values),
+            "receipts": len(self._receipts),
         }

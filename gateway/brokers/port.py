@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Collection
+from typing import Any, Protocol
 
 from gateway.streams import Streams
 
@@ -50,6 +51,38 @@ class Broker(Protocol):
 
     def last_value(self, stream: str) -> bytes | None:
         """Return the last event of a symbol's stream, encoded; ``None`` if none is kept."""
+
+    def receipt(self, publication_id: str, now_ns: int) -> dict[str, Any] | None:
+        """Return the receipt of a publication of the last minute, ``None`` if there is none.
+
+        Args:
+            publication_id: the ``id`` that its publisher gave it.
+            now_ns: the time, monotonic ns.
+        """
+
+    def can_keep_receipts(self, publication_ids: Collection[str], now_ns: int) -> bool:
+        """Return whether the receipts of all these publications can be kept.
+
+        Args:
+            publication_ids: their ids.
+            now_ns: the time, monotonic ns.
+        """
+
+    def keep_receipt(self, publication_id: str, receipt: dict[str, Any], now_ns: int) -> None:
+        """Keep the receipt of a publication for a minute.
+
+        Args:
+            publication_id: its id.
+            receipt: its receipt.
+            now_ns: the time, monotonic ns.
+        """
+
+    def sweep(self, now_ns: int) -> int:
+        """Forget streams and receipts whose retention has passed.
+
+        Returns:
+            How many streams were forgotten early since the last sweep.
+        """
 
     def entries(self) -> dict[str, int]:
         """Return the number of entries of each table."""

@@ -65,29 +65,36 @@ class Broadcaster:
         return iso_timestamp(self._clock.unix_s())
 
     def publish(self, publications: Sequence[Publication]) -> list[dict[str, Any]]:
-        """Number and queue publications, in order.
+        """Number and queue publications, in order. One whose ``id`` is known is not sent again.
 
         Returns:
-            For each publication: ``{stream, seq?, userSeq?, ts}``.
+            For each publication: ``{stream, seq?, userSeq?, ts}``. Of one whose ``id`` is known,
+            what was returned the first time.
 
         Raises:
             PublicationRejected: nothing was published. 400: a room is named like a client. 503: a
-                lane is full.
+                lane is full, or no more ids can be remembered.
         """
         self._refuse_clients_as_rooms(publications)
         if max(self._transport.fanout.waiting) >= _MOST_WAITING_SENDS:
-            raise PublicationRejected(
-                503,
-                [
-                    {
-                        "index": 0,
-                        "message": "The gateway cannot keep up; try again later",
-                        "code": ErrorCode.INTERNAL_ERROR,
-                    }
-                ],
-                retry_after_s=_RETRY_AFTER_S,
-            )
-        return [self._publish(publication) for publication in publications]
+            raise _busy("The gateway cannot keep up; try again later")
+        ids = {publication.id for publication in publications if publication.id is not None}
+        if not ids:
+            return [self._publish(publication) for publication in publications]
+        if not self._broker.can_keep_receipts(ids, self._clock.monotonic_ns()):
+            raise _busy("The gateway cannot remember more ids; try again later")
+        return [self._publish_once(publication) for publication in publications]
+
+    def _publish_once(self, publication: Publication) -> dict[str, Any]:
+        """Publish, unless a publication with the same ``id`` was published in the last minute."""
+        if publication.id is None:
+            return self._publish(publication)
+        now_ns = self._clock.monotonic_ns()
+        receipt = self._broker.receipt(publication.id, now_ns)
+        if receipt is None:
+            receipt = self._publish(publication)
+            self._broker.keep_receipt(publication.id, receipt, now_ns)
+        return receipt
 
     def _refuse_clients_as_rooms(self, publications: Sequence[Publication]) -> None:
         """Refuse rooms that are clients' ids, by which the transport finds the client."""
@@ -197,6 +204,11 @@ class Broadcaster:
     def publish_one(self, item: Mapping[str, Any]) -> dict[str, Any]:
         """Publish one item of the form that ``POST /api/v1/publish`` takes."""
         return self.publish([parse_publication(item)])[0]
+
+
+def _busy(message: str) -> PublicationRejected:
+    entry = {"index": 0, "message": message, "code": ErrorCode.INTERNAL_ERROR}
+    return PublicationRejected(503, [entry], retry_after_s=_RETRY_AFTER_S)
 
 
 def _receipt(deliveries: Sequence[Delivery], ts_us: int) -> dict[str, Any]:

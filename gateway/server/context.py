@@ -75,7 +75,7 @@ class Context:
         now_ns = self.clock.monotonic_ns()
         for user_id in self.user_windows.sweep(now_ns):
             self.broker.forget_user(user_id)
-        early = self.streams.sweep(now_ns)
+        early = self.broker.sweep(now_ns)
         if early:
             log.warning("too many streams: silent ones were forgotten early", count=early)
         self.addresses.sweep(now_ns)
