@@ -132,7 +132,7 @@ def _returning() -> list[str]:
         "that it has, and the `epoch` of its last `connected`. The private events that it missed",
         "follow the new `connected`, in order, with `replayed: true`. When they cannot all be",
         "sent, none is, and `resync` says why. The client then reads its state anew and goes on",
-        "from `userSeq`.",
+        "from `userSeq`: [examples/returning_client.mjs](../examples/returning_client.mjs).",
         "",
         f"The gateway holds the last {MAX_REPLAY_EVENTS} private events of a user, at most {kib}",
         f"KiB, until {minutes} minutes after the last connection, and {mib} MiB for all users.",

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from gateway.contract import PUBLISH_ID_SECONDS
 
 _RETENTION_NS: Final = round(PUBLISH_ID_SECONDS * 1e9)
-_MOST: Final = 200_000  # about 150 MB
+_MOST: Final = 200_000  # about 125 MB
 _LOOKS_A_SWEEP: Final = 5_000  # 2 ms
 
 
