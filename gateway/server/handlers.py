@@ -180,8 +180,7 @@ class Handlers:
             level="info",
             client=session.sid,
             address=session.address,
-            code=error.code,
-            reason=error.message,
+            code=error.code,  # the message may quote the client
         )
         return {"error": payload}
 
@@ -261,8 +260,7 @@ class Handlers:
             level="info",
             client=session.sid,
             address=session.address,
-            code=error.code,
-            reason=error.message,
+            code=error.code,  # the message may quote the client
         )
         return _Reply(
             LLM_ERROR_EVENT,

@@ -48,6 +48,8 @@ class Door(Relay):
         "_is_answering",
         "_is_bounded",
         "_is_finished",
+        "_is_half_closed",
+        "_is_poll",
         "_is_unchecked",
         "_reader",
         "_reserve",
@@ -73,6 +75,8 @@ class Door(Relay):
         self._is_answering = False
         self._is_bounded = is_bounded
         self._is_finished = False
+        self._is_half_closed = False
+        self._is_poll = False  # the request is for the engine
         self._is_unchecked = False  # an application's own WebSocket
         self._reader = RequestReader()
         self._reserve = reserve
@@ -129,7 +133,9 @@ class Door(Relay):
             return
         head = self._reader.read()
         if head is None:
-            if not self._due_ns and len(self._reader):
+            if self._is_half_closed:
+                transport.close()
+            elif not self._due_ns and len(self._reader):
                 self._expect_by(self._engine.head_timeout_ns)
             return
         self._due_ns = 0
@@ -164,6 +170,7 @@ class Door(Relay):
         if self._body is not None:
             self._expect_by(self._engine.body_timeout_ns + _GRACE_NS)
         self._is_answering = True
+        self._is_poll = self._is_ours(head)
         self._is_unchecked = is_websocket_upgrade(head)
         if self.server is None:
             self.server = self._serve()
@@ -184,8 +191,25 @@ class Door(Relay):
             handover.close(self.server)
         elif self._body is not None:
             self.finish(transport)
-        elif len(self._reader):
+        elif len(self._reader) or self._is_half_closed:
             asyncio.get_running_loop().call_soon(self._read_on)
+
+    def eof_received(self) -> bool | None:
+        """Answer a client that has sent all before the connection ends (asyncio protocol).
+
+        The end of a poll's client ends its session, so that connection ends at once.
+        """
+        transport = self._transport
+        if (
+            transport is None
+            or not (self._is_answering and self._body is None)
+            or self._is_poll
+            or self._is_unchecked
+            or not transport.can_write_eof()  # TLS
+        ):
+            return super().eof_received()
+        self._is_half_closed = True
+        return True
 
     def _read_on(self) -> None:
         transport = self._transport
@@ -219,6 +243,7 @@ class Door(Relay):
             transport.write(answer)
         if self._reserve is not None or not transport.can_write_eof():  # TLS has no half-close
             self._engine.dismiss(transport)
+            self.connection_lost(None)
             return
         self._is_finished = True
         self._reader.take()

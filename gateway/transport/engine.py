@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol
 from gateway.limits.log_lines import LogLines
 from gateway.transport import frames
 from gateway.transport.counts import Counts, EndReason
+from gateway.transport.dismissed import Dismissed
 from gateway.transport.engine_options import EngineOptions
 from gateway.transport.engine_session import EngineSession
 from gateway.transport.environ import RequestEnviron
@@ -31,7 +32,6 @@ _CLEANUP_SLICE_NS: Final = 5_000_000
 _NS_PER_S: Final = 1_000_000_000
 _SHORTEST_TICK_NS: Final = 4_000_000
 _LONGEST_TICK_NS: Final = 100_000_000
-_LEAST_DISMISSED: Final = 64  # closing sockets above which closed ones are pruned
 _CLOSES_A_TURN: Final = 100
 _SHUTDOWN_POLL_S: Final = 0.01
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
@@ -118,8 +118,7 @@ class Engine:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing: set[EngineSession] = set()
         self.is_stopping = False
-        self._dismissed: set[asyncio.Transport] = set()
-        self._most_dismissed = _LEAST_DISMISSED
+        self._dismissed: set[Dismissed] = set()
         self._is_evicting = False
         self._log_lines = LogLines()
         self.doors: set[Any] = set()
@@ -285,12 +284,16 @@ class Engine:
                 log.exception("on_session_close failed")
 
     def dismiss(self, transport: asyncio.Transport) -> None:
-        """Close a socket that belongs to no session. ``shutdown`` aborts it if it stays open."""
-        if len(self._dismissed) >= self._most_dismissed:
-            self._dismissed = {other for other in self._dismissed if not _is_gone(other)}
-            self._most_dismissed = max(_LEAST_DISMISSED, 2 * len(self._dismissed))
-        self._dismissed.add(transport)
+        """Close a socket that belongs to no session. It is aborted after ``close_timeout``."""
+        dismissed = Dismissed(transport, self._gone)
+        self._dismissed.add(dismissed)
+        transport.set_protocol(dismissed)
         transport.close()
+        self.wake_at(dismissed, self.now_ns() + self._close_timeout_ns)
+
+    def _gone(self, dismissed: Dismissed) -> None:
+        self._dismissed.discard(dismissed)
+        self.forget_deadline(dismissed)
 
     def forget(self, session: EngineSession) -> None:
         """Drop a closed polling session and its queue."""
@@ -375,9 +378,8 @@ class Engine:
         self.is_stopping = True
         for door in list(self.doors):
             door.abort()
-        for transport in self._dismissed:
-            transport.abort()
-        self._dismissed.clear()
+        for dismissed in list(self._dismissed):
+            dismissed.transport.abort()
         await self.close_all()
         ends_ns = time.monotonic_ns() + self._close_timeout_ns + _NS_PER_S
         while self._closing and time.monotonic_ns() < ends_ns:  # noqa: ASYNC110 - only once
@@ -392,8 +394,3 @@ class Engine:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-def _is_gone(transport: asyncio.Transport) -> bool:
-    """Return whether a closing socket has written all its bytes."""
-    return transport.is_closing() and not transport.get_write_buffer_size()

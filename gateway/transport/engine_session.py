@@ -176,9 +176,8 @@ class EngineSession(Liveness):
         elif isinstance(message, frames.Violation) and self.is_open:
             self._owner.breach(self, f"WebSocket: {message.reason}", message.code)
         else:
-            if self.is_open:
-                self.control(frames.encode_close(frames.CloseCode.NORMAL))
-                self._owner.finish(self, EndReason.TRANSPORT_CLOSE)
+            if self.is_open:  # with the deadline of every close: it may not read what is queued
+                self._owner.close(self, EndReason.TRANSPORT_CLOSE)
             if transport is not None:
                 transport.close()
 
@@ -225,8 +224,10 @@ class EngineSession(Liveness):
     def _upgrade(self, text: str) -> None:
         """Follow the probe of an upgrade (Engine.IO protocol: upgrade)."""
         if text == "2probe":
-            if self.upgrade is not None:
-                self.upgrade.is_probed = True
+            self.note_control()
+            if self.upgrade is None:
+                return  # a flood of probes has ended the session
+            self.upgrade.is_probed = True
             self.control(_PROBE_ANSWER)
             self.answer_poll()  # the client sends its upgrade packet after the poll has ended
         elif text == "5" and self.upgrade is not None and self.upgrade.is_probed:
@@ -244,7 +245,6 @@ class EngineSession(Liveness):
         self._partial = None
         self._unread = None
         if transport is not None:
-            transport.set_protocol(asyncio.Protocol())
             self._owner.dismiss(transport)
 
     def connection_lost(self, _exc: Exception | None) -> None:

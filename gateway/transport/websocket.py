@@ -69,6 +69,9 @@ class WebSocket(asyncio.Protocol):
         self.transport = transport
         self._is_blocked = False
         self._is_reading_paused = False
+        if transport.get_write_buffer_size() > 1:
+            # Bytes from before the handshake wait: the former protocol was told, not this one.
+            self.pause_writing()
 
     def write(self, frame: bytes) -> None:
         """Write a frame to the socket, before any queued parcels."""

@@ -152,6 +152,15 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
         assert [reply.status for reply in replies] == [200, 405, 404, *20 * [200]]
 
 
+async def test_requests_are_answered_to_a_client_that_has_closed_its_sending_side() -> None:
+    async with served(DOOR, **PATIENT) as (server, address), RawPeer.dial(address) as peer:
+        await peer.send(3 * plain_head(address, "/plain"))
+        peer.writer.write_eof()
+        answers = await peer.read_until_eof(PROMPT_S)
+        assert answers.count(b"HTTP/1.1 200 ") == 3
+        await poll_until(lambda: not server.eio.doors, "no connection is held")
+
+
 async def test_a_body_that_trickles_is_cut_on_any_route() -> None:
     async with (
         served(DOOR, **PATIENT, body_timeout=HEAD_S) as (_, address),

@@ -11,7 +11,7 @@ from aiohttp import web
 from deadlines import PROMPT_S, poll_until
 from hostility import PATIENT
 from http_peers import HttpPeer
-from peers import RawPeer, push_head
+from peers import RawPeer, mask_frame, push_head
 from scenes import hear, let_go, only_session
 from serving import ENGINEIO_PATH, OURS, SOCKETIO_PATH, Address, serve
 
@@ -190,6 +190,48 @@ async def test_a_lost_websocket_leaves_nothing_that_waits() -> None:
         await poll_until(lambda: not server.eio.sockets, "session closed")
         assert not server.eio.leaving
         assert server.eio.waiting_bytes == 0
+
+
+async def test_a_closing_client_that_does_not_read_is_aborted() -> None:
+    server = ours(close_timeout=0.3, max_send_age=30.0)
+    async with (
+        serve(server) as address,
+        RawPeer.websocket(address, receive_buffer=4_096) as peer,
+    ):
+        await peer.connect()
+        session = only_session(server)
+        for _ in range(12):
+            await server.emit("event", "y" * 60_000)
+        await poll_until(lambda: session.waiting_bytes, "much waits")
+        transport = session.transport
+        await peer.send(mask_frame(b"\x03\xe8", CLOSE))
+        await poll_until(lambda: not server.eio.sockets, "session closed", PROMPT_S)
+        await poll_until(lambda: session.transport is None, "socket closed", 0.3 + PROMPT_S)
+        assert transport.is_closing()
+        assert not server.eio._closing
+        assert not sleepers(server.eio)
+
+
+@pytest.mark.parametrize("has_door", [False, True], ids=["aiohttp", "door"])
+async def test_the_socket_of_a_failed_upgrade_that_is_not_read_is_aborted(has_door: bool) -> None:
+    server = ours(close_timeout=0.3)
+    async with (
+        serve(server, has_door=has_door) as address,
+        HttpPeer.to(address) as http,
+    ):
+        sid = await http.open_polling()
+        session = server.eio.sockets[sid]
+        query = f"EIO=4&transport=websocket&sid={sid}"
+        async with RawPeer.websocket(address, query, receive_buffer=4_096) as peer:
+            await poll_until(lambda: session.transport, "upgrading")
+            transport = session.transport
+            session.write(bytes(8_000_000))  # answers that it does not read
+            await peer.send_packets("no probe")
+            await poll_until(lambda: session.transport is None, "upgrade failed", PROMPT_S)
+            assert transport.get_write_buffer_size()
+            await poll_until(lambda: not server.eio._dismissed, "closed", 0.3 + PROMPT_S)
+            assert not transport.get_write_buffer_size()
+            assert sid in server.eio.sockets
 
 
 async def test_a_bare_server_s_disconnect_handler_reads_the_session() -> None:

@@ -240,6 +240,17 @@ class TestFloods:
             assert (await peer.push(sid, "\x1e".join(["3"] * FLOOD))).status == 400
             assert not server.eio.sockets
 
+    async def test_a_flood_of_probes_closes(self) -> None:
+        server = ours()
+        async with serve(server) as address, HttpPeer.to(address) as http:
+            sid = await http.open_polling()
+            query = f"EIO=4&transport=websocket&sid={sid}"
+            async with RawPeer.websocket(address, query) as peer:
+                peer.writer.write(FLOOD * mask_frame(b"2probe"))
+                await poll_until(lambda: not server.eio.sockets, "closed", PROMPT_S)
+                await poll_until(lambda: not server.eio._dismissed, "its socket is gone")
+        assert server.eio.counts.closed["protocol breach"] == 1
+
     async def test_many_breaches_are_few_lines(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.WARNING)
         server = ours()

@@ -168,10 +168,12 @@ def test_a_run_publishes_drains_and_leaves_a_record_that_reads(run: Run) -> None
     assert all(row["cpu_ns"] > 0 for row in rows("generator"))
     seconds = [row["t_s"] for row in rows("timeline") if row["worker"] == "locust"]
     assert seconds[0] == 0
-    # While its processes start, and while the host lets it stand still, a run flushes late.
+    # A row has the second of its flush: on a busy host a late flush shares the next one's. While
+    # its processes start, and while the host lets it stand still, a run leaves out flushes.
     later = [second for second in seconds if second > begun_s]
     stood_still = any((row["loop_lag_max_ns"] or 0) > SECOND_NS / 2 for row in rows("generator"))
-    assert later == list(range(begun_s + 1, begun_s + 1 + len(later))) or stood_still
+    assert later == sorted(later)
+    assert len(later) == later[-1] - begun_s or stood_still
 
 
 def test_no_token_stands_in_the_publishers_command_line_or_in_the_run_directory(
