@@ -145,7 +145,7 @@ async def test_the_example_returns_with_what_it_knows(
         for _ in range(count):
             gateway.send_to_user("stock", "note", {})
 
-    async def expect(kind: str, **fields: object) -> dict[str, Any]:
+    async def expect(kind: str, **fields: Any) -> dict[str, Any]:
         return await asyncio.to_thread(node.expect, kind, **fields)
 
     async def expect_notes(first: int, last: int, *, replayed: bool) -> None:
