@@ -123,10 +123,12 @@ class SocketServer:
         early = self.participants.waiting(namespace, rooms)
         if not sessions and not early and keep is None:
             return 0
-        flow = self._flow(event)
         parcel = self._parcel(event, data, namespace)
         if keep is not None:
             keep(parcel.text)
+            if not sessions and not early:
+                return 0
+        flow = self._flow(event)
         if flow.conflate_by is not None and isinstance(data, Mapping):
             parcel.conflatable(
                 (namespace, event),
