@@ -13,7 +13,21 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from gateway.contract import CHANNELS, EVENTS, ChannelRow, Direction, EventRow
+from gateway.contract import (
+    CHANNELS,
+    EVENTS,
+    MAX_PUBLISH_ID_LENGTH,
+    MAX_REPLAY_BYTES,
+    MAX_REPLAY_EVENTS,
+    MAX_REPLAYS_BYTES,
+    MAX_VALUES_BYTES,
+    PUBLISH_ID_SECONDS,
+    RESYNC_REASONS,
+    USER_RETENTION_SECONDS,
+    ChannelRow,
+    Direction,
+    EventRow,
+)
 
 DOCS = Path(__file__).resolve().parent
 VERBS = (
@@ -58,6 +72,10 @@ def events() -> str:
         "how to add a row. A publisher may also use a name of its own: such an event goes to one",
         "room, one user or one client. It is numbered in the room's or the user's stream.",
         "",
+        f"An item to publish may have an `id`, a text of 1 to {MAX_PUBLISH_ID_LENGTH} characters.",
+        f"Within {PUBLISH_ID_SECONDS:g} s, an item with the same `id` is not published again, and",
+        "its receipt is that of the first.",
+        "",
         "An event published to one `clientId` has no number, whatever its name. An LLM event",
         "published to a user or to the room `llm` is numbered in the stream of its `sessionId`.",
         "",
@@ -79,6 +97,8 @@ def events() -> str:
         "|---|---|---|---|---|---|---|---|",
         *(_row(*_event(row)) for row in to_client),
         "",
+        *_SNAPSHOTS,
+        *_returning(),
         "## What events are about",
         "",
         "The public form of an event has the public fields alone, and a keyed hash for `id`.",
@@ -92,6 +112,41 @@ def events() -> str:
         ),
     ]
     return "\n".join(lines) + "\n"
+
+
+_SNAPSHOTS = (
+    "## Snapshots",
+    "",
+    "After `subscribed`, each symbol that the client did not hold before gets the last event of",
+    "each of its streams, if there is one: with `snapshot: true`, its own `seq` and `ts`, and no",
+    "`prevSeq`. Its `seq` is the number in `at`, and the next event follows it. The whole channel",
+    f"has no snapshots. The gateway holds {MAX_VALUES_BYTES >> 20} MiB of last events; above it,",
+    "the streams that were silent longest have none.",
+    "",
+)
+
+
+def _returning() -> list[str]:
+    minutes = f"{USER_RETENTION_SECONDS / 60:g}"
+    kib, mib = MAX_REPLAY_BYTES >> 10, MAX_REPLAYS_BYTES >> 20
+    return [
+        "## Returning clients",
+        "",
+        "A client that returns sends `auth: {token, lastUserSeq, epoch}`: the last `userSeq`",
+        "that it has, and the `epoch` of its last `connected`. The private events that it missed",
+        "follow the new `connected`, in order, with `replayed: true`. When they cannot all be",
+        "sent, none is, and `resync` says why. The client then reads its state anew and goes on",
+        "from `userSeq`: [examples/returning_client.mjs](../examples/returning_client.mjs).",
+        "",
+        f"The gateway holds the last {MAX_REPLAY_EVENTS} private events of a user, at most {kib}",
+        f"KiB, until {minutes} minutes after the last connection, and {mib} MiB for all users.",
+        "Above it, those whose events were used least recently go first.",
+        "",
+        "| `reason` of `resync` | meaning |",
+        "|---|---|",
+        *(_row(f"`{reason}`", meaning) for reason, meaning in RESYNC_REASONS.items()),
+        "",
+    ]
 
 
 def _channel(channel: ChannelRow) -> tuple[str, ...]:

@@ -68,6 +68,21 @@ class ServerEvent(StrEnum):
     LLM_CANCEL_ACKNOWLEDGED = "llm:stream:cancel:acknowledged"
 
 
+class ResyncReason(StrEnum):
+    """Why a returning client does not get the private events that it missed."""
+
+    EPOCH = "epoch"
+    NOT_HELD = "not-held"
+    INVALID = "invalid"
+
+
+RESYNC_REASONS: Final[Mapping[ResyncReason, str]] = {
+    ResyncReason.EPOCH: "its numbers are of another epoch, or it names none",
+    ResyncReason.NOT_HELD: "the gateway does not hold all that it missed",
+    ResyncReason.INVALID: "`lastUserSeq` is no number that the user's stream has had",
+}
+
+
 # The publisher events that code refers to by name; EVENTS has them all.
 PRICE_EVENT: Final = "price:update"
 TICKER_EVENT: Final = "ticker:update"
@@ -459,6 +474,9 @@ MAX_SYMBOLS_PER_PROCESS: Final = 10_000
 MAX_PUBLISH_ITEMS: Final = 1_000
 MAX_PUBLISH_BYTES: Final = 1_048_576
 MAX_PUBLISH_ITEM_BYTES: Final = 65_536
+MAX_PUBLISH_ID_LENGTH: Final = 64
+PUBLISH_ID_SECONDS: Final = 60.0
+"""How long an item's ``id`` is remembered: within it, no item with the same one is published."""
 HEARTBEAT_SECONDS: Final = 30.0
 CONNECTION_COUNT_SECONDS: Final = 5.0
 RATE_LIMIT: Final = 60
@@ -476,6 +494,13 @@ TOKEN_LEEWAY_SECONDS: Final = 30
 TOKEN_EXPIRING_SECONDS: Final = 60
 MAX_TOKEN_HOURS: Final = 24
 USER_RETENTION_SECONDS: Final = 900.0
+MAX_REPLAY_EVENTS: Final = 256
+"""Private events that are kept for a user's returning clients; ``MAX_REPLAY_BYTES`` at most."""
+MAX_REPLAY_BYTES: Final = 65_536
+MAX_REPLAYS_BYTES: Final = 67_108_864
+"""Memory for the kept private events of all users together."""
+MAX_VALUES_BYTES: Final = 67_108_864
+"""Memory for the last values of all symbols together."""
 
 
 def clock_id(boot_id: str, time_namespace: str) -> str:

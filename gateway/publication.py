@@ -11,6 +11,7 @@ from gateway.channels import SYMBOL_RULE, is_symbol
 from gateway.contract import (
     EVENTS,
     MAX_PUBLISH_BYTES,
+    MAX_PUBLISH_ID_LENGTH,
     MAX_PUBLISH_ITEM_BYTES,
     MAX_PUBLISH_ITEMS,
     PROTOCOL_NAMES,
@@ -48,6 +49,7 @@ class Publication:
         user_id: the user that it names.
         client_id: the client that it names. Then it names nothing else.
         src_ts: the publisher's time, µs.
+        id: the publisher's name for it, by which it is published once.
     """
 
     event: str
@@ -57,6 +59,7 @@ class Publication:
     user_id: str | None
     client_id: str | None
     src_ts: int | None
+    id: str | None = None
 
 
 def parse_publications(body: bytes) -> list[Publication]:
@@ -132,6 +135,7 @@ def _parse(item: object) -> Publication:
         user_id=_parse_user(item.get("userId")),
         client_id=_parse_client(item.get("clientId")),
         src_ts=_parse_src_ts(item.get("srcTs")),
+        id=_parse_id(item.get("id")),
     )
     _check_targets(publication)
     return publication
@@ -192,6 +196,14 @@ def _parse_src_ts(src_ts: object) -> int | None:
     if isinstance(src_ts, bool) or not isinstance(src_ts, int) or src_ts < 0:
         raise InvalidPayload("srcTs must be whole microseconds")
     return src_ts
+
+
+def _parse_id(publication_id: object) -> str | None:
+    if publication_id is None:
+        return None
+    if not isinstance(publication_id, str) or not 0 < len(publication_id) <= MAX_PUBLISH_ID_LENGTH:
+        raise InvalidPayload(f"id must be a text of 1 to {MAX_PUBLISH_ID_LENGTH} characters")
+    return publication_id
 
 
 def _check_targets(publication: Publication) -> None:

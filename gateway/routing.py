@@ -14,7 +14,9 @@ from gateway.contract import Audience, Subject, room_stream, symbol_room, user_s
 from gateway.publication import Publication
 from gateway.streams import Streams
 
-_OWN_FIELDS: Final = frozenset({"seq", "prevSeq", "userSeq", "ts", "timestamp"})
+_OWN_FIELDS: Final = frozenset(
+    {"seq", "prevSeq", "userSeq", "ts", "timestamp", "replayed", "snapshot"}
+)
 """Fields that the gateway sets; those of a publisher are dropped."""
 _ID_BYTES: Final = 12
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.auth import Identity
 from gateway.limits.event_limiter import EventLimiter
+
+
+class Returning(NamedTuple):
+    """What a returning client says, of any JSON type: its last number and the epoch of it."""
+
+    number: object
+    epoch: object
 
 
 @dataclass(slots=True)
@@ -22,6 +30,7 @@ class Session:
         limiter: the limits of its events.
         expiring_told: it was told that this token expires soon.
         closing_reason: why the gateway is closing it, ``None`` if it is not.
+        returning: what it said of an earlier connection, until it has been welcomed.
     """
 
     sid: str
@@ -31,6 +40,7 @@ class Session:
     limiter: EventLimiter
     expiring_told: bool = False
     closing_reason: str | None = None
+    returning: Returning | None = None
 
 
 class Sessions:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from gateway.channels import SubscriptionRequest, rooms_of, streams_of_room, symbol_channel_of
-from gateway.contract import CHANNELS, USER_RETENTION_SECONDS, user_stream
+from gateway.contract import CHANNELS, USER_RETENTION_SECONDS, user_room, user_stream
 from gateway.retention import Retention
 
 _RETENTION_NS: Final = round(USER_RETENTION_SECONDS * 1e9)
 _MOST_STREAMS: Final = 200_000  # about 60 MB
 _LOOKS_A_SWEEP: Final = 5_000  # 2 to 3 ms
 _LOOKS_FOR_ROOM: Final = 16
+_USER_STREAM_PREFIX: Final = user_stream("")
 
 
 class _Numbered:
@@ -35,16 +36,27 @@ class Streams:
     Above ``most`` streams, the one that has been silent longest is forgotten early, unless a
     client is in the room of its own.
 
+    A user's numbers never repeat: a stream that begins after others were forgotten goes on above
+    the numbers of them all. So the number that a returning client names is never one of another
+    count. A user who had a client before any was forgotten begins at 1.
+
     Args:
         epoch: random for each process. Numbers compare only within an epoch.
         retention_ns: how long a stream that nobody receives is kept, ns.
         most: how many streams are kept.
+        on_symbol_forgotten: called with the id of each stream of a symbol that is forgotten.
     """
 
     def __init__(
-        self, epoch: str, retention_ns: int = _RETENTION_NS, most: int = _MOST_STREAMS
+        self,
+        epoch: str,
+        retention_ns: int = _RETENTION_NS,
+        most: int = _MOST_STREAMS,
+        *,
+        on_symbol_forgotten: Callable[[str], None] | None = None,
     ) -> None:
         self.epoch = epoch
+        self._on_symbol_forgotten = on_symbol_forgotten
         self._forgotten_early = 0
         self._most = most
         self._streams: dict[str, _Numbered] = {}
@@ -54,6 +66,7 @@ class Streams:
         self._retention_ns = retention_ns
         self._retention = Retention(retention_ns)
         self._members: dict[str, int] = {}
+        self._forgotten_users = 0  # the highest number of a user's forgotten stream
         self._left_ns: dict[str, int] = {}  # when the last client left, by channel with symbols
 
     def __len__(self) -> int:
@@ -79,13 +92,30 @@ class Streams:
         return 0 if numbered is None else numbered.last
 
     def last_user(self, user_id: str) -> int:
-        """Return the last number of a user's stream, 0 when it has none."""
-        return self.last(user_stream(user_id))
+        """Return the last number of a user's stream."""
+        numbered = self._streams.get(user_stream(user_id))
+        return self._before_first(user_room(user_id)) if numbered is None else numbered.last
+
+    def hold_user(self, user_id: str, now_ns: int) -> None:
+        """Note that a client has entered its user's room, which it must ``release``.
+
+        Args:
+            user_id: the user.
+            now_ns: the time, monotonic ns.
+        """
+        stream = user_stream(user_id)
+        if self._forgotten_users and stream not in self._streams:
+            self._begin(stream, now_ns)  # its first number must not rise once it is told
+        self.hold((user_room(user_id),))
 
     def hold(self, rooms: Iterable[str]) -> None:
         """Note that a client has entered rooms; it must ``release`` them."""
         for room in rooms:
             self._members[room] = self._members.get(room, 0) + 1
+
+    def _before_first(self, room: str) -> int:
+        """Return the number before the first one of a user's stream, which does not exist yet."""
+        return 0 if room in self._members else self._forgotten_users
 
     def release(self, rooms: Iterable[str], now_ns: int) -> None:
         """Note that a client has left rooms that it held.
@@ -151,6 +181,8 @@ class Streams:
         channel = symbol_channel_of(stream)
         if channel is not None:
             self._of_symbols[channel][stream] = numbered
+        elif stream.startswith(_USER_STREAM_PREFIX):
+            numbered.last = self._before_first(rooms_of(stream)[-1])
         return numbered
 
     def _make_room(self, now_ns: int) -> None:
@@ -186,7 +218,11 @@ class Streams:
                 numbered.used_ns = now_ns
 
     def _forget(self, stream: str) -> None:
-        del self._streams[stream]
+        numbered = self._streams.pop(stream)
         channel = symbol_channel_of(stream)
         if channel is not None:
             del self._of_symbols[channel][stream]
+            if self._on_symbol_forgotten is not None:
+                self._on_symbol_forgotten(stream)
+        elif stream.startswith(_USER_STREAM_PREFIX):
+            self._forgotten_users = max(self._forgotten_users, numbered.last)

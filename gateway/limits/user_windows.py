@@ -31,6 +31,10 @@ class UserWindows:
     def __len__(self) -> int:
         return len(self._windows)
 
+    def __contains__(self, user_id: str) -> bool:
+        """Return whether a user is connected, or was within the retention."""
+        return user_id in self._windows
+
     def acquire(self, user_id: str, now_ns: int) -> RollingWindow:
         """Return a user's window for a new connection. ``release`` must be called at its end."""
         self._idle_since_ns.pop(user_id, None)
@@ -52,8 +56,9 @@ class UserWindows:
             del self._holders[user_id]
             self._idle_since_ns[user_id] = now_ns
 
-    def sweep(self, now_ns: int) -> None:
-        """Forget users after the retention, if their window is empty."""
+    def sweep(self, now_ns: int) -> list[str]:
+        """Forget users after the retention, if their window is empty, and return them."""
+        forgotten = []
         for user_id in self._retention.take_due(now_ns, _LOOKS_A_SWEEP):
             since_ns = self._idle_since_ns.get(user_id, now_ns + 1)
             due_ns = max(since_ns + self._retention_ns, self._windows[user_id].empty_from_ns())
@@ -61,3 +66,5 @@ class UserWindows:
                 self._retention.add(user_id, due_ns)
             else:
                 del self._idle_since_ns[user_id], self._windows[user_id]
+                forgotten.append(user_id)
+        return forgotten

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from gateway import strict_json
 from gateway.auth import Authenticator
+from gateway.brokers.memory import MemoryBroker
 from gateway.contract import (
     API_PREFIX,
     CLOSE_TIMEOUT_SECONDS,
@@ -49,7 +50,6 @@ from gateway.server.ticks import Ticks
 from gateway.server.welcome import enforced_limits
 from gateway.session import Sessions
 from gateway.settings import Settings
-from gateway.streams import Streams
 from gateway.subscriptions import Subscriptions
 from gateway.transport import (
     BACKLOG,
@@ -117,11 +117,12 @@ class Gateway:
         settings = self.settings
         quotas = EventQuotas.of(settings)
         retention_ns = round(settings.user_retention_seconds * 1e9)
-        streams = Streams(epoch=secrets.token_hex(8), retention_ns=retention_ns)
+        user_windows = UserWindows(quotas.by_limit[LimitName.USER], retention_ns)
+        broker = MemoryBroker(secrets.token_hex(8), retention_ns, user_windows.__contains__)
         user_connections = UserConnections(settings.max_connections_per_user)
         broadcaster = Broadcaster(
             self.transport,
-            streams,
+            broker,
             user_connections.of,
             self.clock,
             metrics,
@@ -139,9 +140,9 @@ class Gateway:
             ),
             user_connections=user_connections,
             quotas=quotas,
-            user_windows=UserWindows(quotas.by_limit[LimitName.USER], retention_ns),
+            user_windows=user_windows,
             addresses=addresses,
-            streams=streams,
+            broker=broker,
             expiries=ExpiryWheel(),
             revocations=revocations,
             limits=enforced_limits(settings, quotas),

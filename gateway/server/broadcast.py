@@ -8,21 +8,23 @@ its lane in one step. So events of a stream arrive in the order of their numbers
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
-from gateway.contract import UNLISTED, ErrorCode, iso_timestamp, user_room
+from gateway.brokers.port import Broker
+from gateway.contract import UNLISTED, Audience, ErrorCode, iso_timestamp, user_room
 from gateway.errors import PublicationRejected
 from gateway.metrics import GatewayMetrics
 from gateway.publication import Publication, parse_publication
 from gateway.routing import Delivery, plan
 from gateway.server.clock import Clock
-from gateway.streams import Streams
-from gateway.transport import SocketServer
+from gateway.transport import Keep, SocketServer
 
 _MOST_WAITING_SENDS: Final = 250_000
 """Queued sends of a lane above which a publication is refused. A publication counts once per
 recipient. It is two to three seconds of work."""
 _RETRY_AFTER_S: Final = 1.0
+_SYMBOL_ROOMS: Final = Audience.SYMBOL_ROOMS
 _CLIENT_ROOM: Final = "a client's id is no room; name the client by clientId"
 
 
@@ -31,7 +33,7 @@ class Broadcaster:
 
     Args:
         transport: sends the events.
-        streams: gives the numbers.
+        broker: gives the numbers, and remembers what is sent.
         user_sids: returns the ids of a user's connections.
         clock: the clock of ``ts`` and ``timestamp``.
         metrics: counts messages, and times the fan-out.
@@ -41,14 +43,14 @@ class Broadcaster:
     def __init__(
         self,
         transport: SocketServer,
-        streams: Streams,
+        broker: Broker,
         user_sids: Callable[[str], Collection[str]],
         clock: Clock,
         metrics: GatewayMetrics,
         key: bytes,
     ) -> None:
         self._transport = transport
-        self._streams = streams
+        self._broker = broker
         self._user_sids = user_sids
         self._clock = clock
         self._metrics = metrics
@@ -63,29 +65,36 @@ class Broadcaster:
         return iso_timestamp(self._clock.unix_s())
 
     def publish(self, publications: Sequence[Publication]) -> list[dict[str, Any]]:
-        """Number and queue publications, in order.
+        """Number and queue publications, in order. One whose ``id`` is known is not sent again.
 
         Returns:
-            For each publication: ``{stream, seq?, userSeq?, ts}``.
+            For each publication: ``{stream, seq?, userSeq?, ts}``. Of one whose ``id`` is known,
+            what was returned the first time.
 
         Raises:
             PublicationRejected: nothing was published. 400: a room is named like a client. 503: a
-                lane is full.
+                lane is full, or no more ids can be remembered.
         """
         self._refuse_clients_as_rooms(publications)
         if max(self._transport.fanout.waiting) >= _MOST_WAITING_SENDS:
-            raise PublicationRejected(
-                503,
-                [
-                    {
-                        "index": 0,
-                        "message": "The gateway cannot keep up; try again later",
-                        "code": ErrorCode.INTERNAL_ERROR,
-                    }
-                ],
-                retry_after_s=_RETRY_AFTER_S,
-            )
-        return [self._publish(publication) for publication in publications]
+            raise _busy("The gateway cannot keep up; try again later")
+        ids = {publication.id for publication in publications if publication.id is not None}
+        if not ids:
+            return [self._publish(publication) for publication in publications]
+        if not self._broker.can_keep_receipts(ids, self._clock.monotonic_ns()):
+            raise _busy("The gateway cannot remember more ids; try again later")
+        return [self._publish_once(publication) for publication in publications]
+
+    def _publish_once(self, publication: Publication) -> dict[str, Any]:
+        """Publish, unless a publication with the same ``id`` was published in the last minute."""
+        if publication.id is None:
+            return self._publish(publication)
+        now_ns = self._clock.monotonic_ns()
+        receipt = self._broker.receipt(publication.id, now_ns)
+        if receipt is None:
+            receipt = self._publish(publication)
+            self._broker.keep_receipt(publication.id, receipt, now_ns)
+        return receipt
 
     def _refuse_clients_as_rooms(self, publications: Sequence[Publication]) -> None:
         """Refuse rooms that are clients' ids, by which the transport finds the client."""
@@ -102,16 +111,16 @@ class Broadcaster:
         now_ns = self._clock.monotonic_ns()
         deliveries = plan(
             publication,
-            self._streams,
+            self._broker.streams,
             now_ns=now_ns,
             timestamp=self.timestamp(),
             key=self._key,
         )
         for delivery in deliveries:
-            self._deliver(delivery)
+            self._deliver(delivery, self._keeper(publication, delivery))
         return _receipt(deliveries, now_ns // 1_000)
 
-    def _deliver(self, delivery: Delivery) -> None:
+    def _deliver(self, delivery: Delivery, keep: Keep | None) -> None:
         event = delivery.event
         rooms: str | list[str]
         if delivery.client_id is not None:
@@ -129,8 +138,20 @@ class Broadcaster:
             rooms=rooms,
             skip=() if owner is None else self._user_sids(owner),
             on_done=self._metrics.fanned_out,
+            keep=keep,
         )
         self._metrics.messages_out(event, sent)
+
+    def _keeper(self, publication: Publication, delivery: Delivery) -> Keep | None:
+        """Return what remembers an encoded event, ``None`` if nobody will ask for it."""
+        broker = self._broker
+        user_id, number = delivery.user_id, delivery.user_seq
+        if number is not None and user_id is not None:
+            if broker.may_return(user_id):
+                return partial(broker.remember_private, user_id, number)
+        elif publication.row.audience is _SYMBOL_ROOMS and delivery.stream is not None:
+            return partial(broker.remember_value, delivery.stream)
+        return None
 
     def to_everyone(self, event: str, data: Mapping[str, Any]) -> None:
         """Queue one of the gateway's own events, encoded once, for every client."""
@@ -183,6 +204,11 @@ class Broadcaster:
     def publish_one(self, item: Mapping[str, Any]) -> dict[str, Any]:
         """Publish one item of the form that ``POST /api/v1/publish`` takes."""
         return self.publish([parse_publication(item)])[0]
+
+
+def _busy(message: str) -> PublicationRejected:
+    entry = {"index": 0, "message": message, "code": ErrorCode.INTERNAL_ERROR}
+    return PublicationRejected(503, [entry], retry_after_s=_RETRY_AFTER_S)
 
 
 def _receipt(deliveries: Sequence[Delivery], ts_us: int) -> dict[str, Any]:

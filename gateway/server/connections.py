@@ -12,6 +12,7 @@ from gateway.errors import AuthenticationError, TooManyConnections, UnknownKey, 
 from gateway.server.context import Context
 from gateway.server.key_fetcher import KeyFetcher
 from gateway.server.log import get_logger
+from gateway.server.returns import replay, returning_of
 from gateway.server.welcome import welcome_payload
 from gateway.session import Session
 from gateway.transport import ConnectRejected, RequestEnviron
@@ -121,9 +122,10 @@ class Connections:
                 address=address,
                 connected_at_ns=now_ns,
                 limiter=limiter,
+                returning=returning_of(auth),
             )
         )
-        context.streams.hold((user_room(identity.user_id),))
+        context.streams.hold_user(identity.user_id, now_ns)
 
     def welcome(self, sid: str) -> None:
         """Send the welcome event to a connected client, and add it to its user's room."""
@@ -135,6 +137,9 @@ class Connections:
         now_ns = context.clock.monotonic_ns()
         surplus = context.user_connections.add(user_id, sid, now_ns)
         context.transport.reply(sid, ServerEvent.CONNECTED, welcome_payload(context, session))
+        if session.returning is not None:
+            replay(context, session, session.returning)
+            session.returning = None
         context.transport.enter_rooms(sid, (user_room(user_id),))
         context.metrics.client_connected()
         context.count_changed = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.brokers.port import Broker
 from gateway.expiry import ExpiryWheel
 from gateway.limits.address_admission import AddressAdmission
 from gateway.limits.event_limiter import EventLimiter
@@ -47,13 +48,18 @@ class Context:
     quotas: EventQuotas
     user_windows: UserWindows
     addresses: AddressAdmission
-    streams: Streams
+    broker: Broker
     expiries: ExpiryWheel
     revocations: Revocations
     limits: dict[str, Any]
     faults: FaultLog
     count_changed: bool = False
     is_draining: bool = False
+
+    @property
+    def streams(self) -> Streams:
+        """The broker's."""
+        return self.broker.streams
 
     def limiter_for(self, user_id: str, former: EventLimiter | None = None) -> EventLimiter:
         """Return the limiter of a new connection, with its user's window.
@@ -69,8 +75,9 @@ class Context:
         """Forget streams, users, addresses and revocations after their time; sum up faults."""
         self.faults.sum_up()
         now_ns = self.clock.monotonic_ns()
-        self.user_windows.sweep(now_ns)
-        early = self.streams.sweep(now_ns)
+        for user_id in self.user_windows.sweep(now_ns):
+            self.broker.forget_user(user_id)
+        early = self.broker.sweep(now_ns)
         if early:
             log.warning("too many streams: silent ones were forgotten early", count=early)
         self.addresses.sweep(now_ns)
@@ -90,7 +97,7 @@ class Context:
         """Return the number of entries of each table that outlives a connection."""
         return {
             "user_windows": len(self.user_windows),
-            "streams": len(self.streams),
             "addresses": len(self.addresses),
             "revocations": len(self.revocations),
+            **self.broker.entries(),
         }

@@ -30,6 +30,7 @@ from gateway.server.connections import Connections
 from gateway.server.context import Context
 from gateway.server.flows import LANES
 from gateway.server.log import get_logger
+from gateway.server.snapshots import Snapshots
 from gateway.session import Session
 from gateway.transport import Lane
 
@@ -43,6 +44,8 @@ class _Reply:
     event: str
     payload: dict[str, Any]
     acknowledgement: dict[str, Any] | None = None
+    joined: tuple[str, ...] = ()
+    """The rooms that the client newly holds. The snapshots of their symbols follow the reply."""
     lane: Lane | None = None
     """The lane that the reply must not overtake: it names numbers of that lane's streams."""
 
@@ -64,6 +67,7 @@ class Handlers:
     def __init__(self, context: Context, connections: Connections) -> None:
         self._context = context
         self._connections = connections
+        self._snapshots = Snapshots(context.broker, context.transport)
         self._handlers: dict[str, _Handler] = {
             ClientEvent.SUBSCRIBE: self._subscribe,
             ClientEvent.UNSUBSCRIBE: self._unsubscribe,
@@ -138,15 +142,15 @@ class Handlers:
             transport.reply(session.sid, reply.event, reply.payload)
             return acknowledgement
         sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if transport.reply_behind(
+        is_sent = transport.reply_behind(
             session.sid,
             reply.event,
             reply.payload,
             reply.lane,
             partial(_note_sent, sent),
-        ):
-            return acknowledgement
-        return _acknowledge_after(sent, acknowledgement)
+        )
+        self._snapshots.send(session.sid, reply.joined, reply.lane)
+        return acknowledgement if is_sent else _acknowledge_after(sent, acknowledgement)
 
     def _refuse(self, session: Session, refusal: EventRefusal) -> dict[str, Any]:
         context = self._context
@@ -185,9 +189,10 @@ class Handlers:
         request = parse_subscription(payload)
         context = self._context
         require_rooms(session.identity.entitlements, request.rooms)
-        context.streams.hold(context.subscriptions.join(session.sid, request.rooms))
+        joined = context.subscriptions.join(session.sid, request.rooms)
+        context.streams.hold(joined)
         context.transport.enter_rooms(session.sid, request.rooms)
-        return self._subscription_reply(ServerEvent.SUBSCRIBED, request)
+        return self._subscription_reply(ServerEvent.SUBSCRIBED, request, joined)
 
     def _unsubscribe(self, session: Session, payload: object) -> _Reply:
         return self._leave(session, parse_subscription(payload))
@@ -199,7 +204,9 @@ class Handlers:
         context.transport.leave_rooms(session.sid, request.rooms)
         return self._subscription_reply(ServerEvent.UNSUBSCRIBED, request)
 
-    def _subscription_reply(self, event: ServerEvent, request: SubscriptionRequest) -> _Reply:
+    def _subscription_reply(
+        self, event: ServerEvent, request: SubscriptionRequest, joined: tuple[str, ...] = ()
+    ) -> _Reply:
         """Return the answer to a subscription, to be sent after the events that it names."""
         context = self._context
         payload: dict[str, Any] = {"channel": request.channel}
@@ -211,7 +218,7 @@ class Handlers:
         payload["at"] = context.streams.marks(request)
         payload["timestamp"] = context.broadcaster.timestamp()
         context.metrics.set_subscriptions(context.subscriptions.counts())
-        return _Reply(event, payload, lane=LANES[request.channel])
+        return _Reply(event, payload, joined=joined, lane=LANES[request.channel])
 
     def _get_subscriptions(self, session: Session, _payload: object) -> _Reply:
         rooms = list(self._context.subscriptions.of(session.sid))

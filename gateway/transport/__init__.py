@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from gateway.transport.dropin.rooms import Rooms
     from gateway.transport.dropin.server import AsyncServer
     from gateway.transport.environ import RequestEnviron
-    from gateway.transport.parcels import Flow, Lane
+    from gateway.transport.parcels import Flow, Lane, Parcel
     from gateway.transport.refusals import HandshakeRefusal
     from gateway.transport.runner import runner_behind_door
-    from gateway.transport.server import SocketServer
+    from gateway.transport.server import Keep, SocketServer
     from gateway.transport.sockets import BACKLOG, bound_accepted, is_wildcard, listen
 
 __all__ = [
@@ -28,7 +28,9 @@ __all__ = [
     "EngineServer",
     "Flow",
     "HandshakeRefusal",
+    "Keep",
     "Lane",
+    "Parcel",
     "RequestEnviron",
     "Rooms",
     "SocketServer",
@@ -47,7 +49,9 @@ _HOMES = {
     "EngineServer": "dropin.engine",
     "Flow": "parcels",
     "HandshakeRefusal": "refusals",
+    "Keep": "server",
     "Lane": "parcels",
+    "Parcel": "parcels",
     "RequestEnviron": "environ",
     "Rooms": "dropin.rooms",
     "SocketServer": "server",

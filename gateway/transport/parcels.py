@@ -77,7 +77,11 @@ class Parcel:
         self._encode: Encode | None = None
 
     def conflatable(
-        self, name: tuple[str, ...], payload: Mapping[str, Any], flow: Flow, encode: Encode
+        self,
+        name: tuple[str, ...],
+        payload: Mapping[str, Any],
+        flow: Flow,
+        encode: Encode | None = None,
     ) -> None:
         """Allow a newer parcel of its stream to replace it.
 
@@ -85,7 +89,8 @@ class Parcel:
             name: namespace and event, the first part of the stream's key.
             payload: the payload. It is not conflated if it lacks a field of the key.
             flow: names the fields of the key.
-            encode: returns the parcel of a payload with another ``flow.previous``.
+            encode: returns the parcel of a payload with another ``flow.previous``. ``None``: the
+                payload has no such field.
         """
         try:
             key = (*name, *(payload[field] for field in flow.conflate_by or ()))
@@ -105,6 +110,17 @@ class Parcel:
         # Decode its own bytes: the application may have changed the payload since.
         payload = json.loads(self._parts[self._parts.index(b"[") :])[1]
         return self._encode({**payload, self._previous_field: previous})
+
+    @property
+    def text(self) -> bytes:
+        """The packet's text, UTF-8.
+
+        Raises:
+            TypeError: it has binary parts.
+        """
+        if not isinstance(self._parts, bytes):
+            raise TypeError("a packet with binary parts is no text")
+        return self._parts
 
     def polled(self) -> bytes:
         """Return the packet in the form of an HTTP polling body."""

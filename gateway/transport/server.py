@@ -19,6 +19,8 @@ from gateway.transport.fan_out import FanOut, OnDone
 from gateway.transport.parcels import LOSSLESS, Flow, Lane, Parcel
 from gateway.transport.participants import Participant, Participants
 
+Keep = Callable[[bytes], None]
+
 
 class SocketServer:
     """The sending side of a Socket.IO 5 server.
@@ -100,6 +102,7 @@ class SocketServer:
         on_done: OnDone | None = None,
         *,
         is_passable: bool = False,
+        keep: Keep | None = None,
     ) -> int:
         """Send an event, encoded once, to the clients that are in the rooms now, one copy each.
 
@@ -111,16 +114,21 @@ class SocketServer:
             skip: ids of clients to leave out.
             on_done: called after the last send, with the ns that the sending took.
             is_passable: whether replies may overtake it.
+            keep: called with the packet's text, even if there is no recipient.
 
         Returns:
             The number of recipients.
         """
         sessions = self.participants.sessions(namespace, rooms, skip)
         early = self.participants.waiting(namespace, rooms)
-        if not sessions and not early:
+        if not sessions and not early and keep is None:
             return 0
-        flow = self._flow(event)
         parcel = self._parcel(event, data, namespace)
+        if keep is not None:
+            keep(parcel.text)
+            if not sessions and not early:
+                return 0
+        flow = self._flow(event)
         if flow.conflate_by is not None and isinstance(data, Mapping):
             parcel.conflatable(
                 (namespace, event),
@@ -182,6 +190,39 @@ class SocketServer:
             return False
         participant.session.send(self._parcel(event, data, "/"))
         return True
+
+    def state(self, event: str, data: Mapping[str, Any], number: int) -> Parcel:
+        """Return the parcel of a stream's state, for clients that join the stream.
+
+        To a client that cannot keep up, the stream's next event replaces it.
+
+        Args:
+            event: the name of the stream's events.
+            data: the payload.
+            number: the stream's last number. The next event names it as the previous one.
+        """
+        parcel = self._parcel(event, data, "/")
+        parcel.conflatable(("/", event), data, self._flow(event))
+        parcel.previous = number
+        return parcel
+
+    def reply_parcel(self, sid: str, parcel: Parcel, lane: Lane) -> None:
+        """Send a parcel to one client, after the queued parcels of a lane.
+
+        Args:
+            sid: the client.
+            parcel: the parcel.
+            lane: the lane.
+        """
+        participant = self.participants.find(sid)
+        if participant is not None:
+            self.send_parcel(participant.session, parcel, lane)
+
+    def reply_encoded(self, sid: str, packet: bytes) -> None:
+        """Send a packet's text to one client at once, before the queued parcels of the lanes."""
+        participant = self.participants.find(sid)
+        if participant is not None:
+            participant.session.send(Parcel(packet.decode()))
 
     def reply_behind(
         self, sid: str, event: str, data: Any, lane: Lane, on_sent: Callable[[], None]

@@ -158,6 +158,7 @@ def test_at_names_the_last_number_of_each_stream_joined(connect: Connect, gatewa
     before = gateway.publish({"room": f"market-data:{symbol}", **price})[0]["seq"]
     joined = client.call("subscribe", {"channel": "market-data", "symbols": [symbol]})
     assert joined["at"][f"price:{symbol}"] == before
+    assert client.expect("price:update")["snapshot"] is True
     gateway.publish({"room": f"market-data:{symbol}", **price})
     assert client.expect("price:update")["seq"] == before + 1
     left = client.call("unsubscribe", {"channel": "market-data", "symbols": [symbol]})

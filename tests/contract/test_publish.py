@@ -95,6 +95,9 @@ BAD: dict[str, object] = {
     "data that are no object": {**NOTE, "data": [1]},
     "no target": {"event": "note", "data": {}},
     "srcTs that is a text": {**NOTE, "srcTs": "now"},
+    "an id that is empty": {**NOTE, "id": ""},
+    "an id of 65 characters": {**NOTE, "id": "x" * 65},
+    "an id that is a number": {**NOTE, "id": 7},
     "room and rooms": {**NOTE, "rooms": ["llm"]},
     "several rooms of a plain event": {"rooms": ["trading", "llm"], "event": "note", "data": {}},
     "an empty event name": {**NOTE, "event": ""},
@@ -145,6 +148,28 @@ def test_a_list_is_published_completely_or_not_at_all(connect: Connect, gateway:
     assert client.received("note") == []
     gateway.publish({**target, "data": {}})
     assert client.expect("note")["userSeq"] == 1, "a refused publication takes no number"
+
+
+def test_the_same_id_is_published_once_also_inside_one_request(
+    connect: Connect, gateway: Target
+) -> None:
+    client = connect()
+    item = {"userId": client.welcome["userId"], "event": "note", "data": {}}
+    name = client.sid.ljust(64, "x")
+    answer = offer(gateway, [{**item, "id": name}, {**item, "id": name}, item, {**item, "id": "é"}])
+    first, again, unnamed, other = answer.json["published"]
+    assert (answer.status, answer.json["accepted"], again) == (202, 4, first)
+    assert [one["userSeq"] for one in (first, unnamed, other)] == [1, 2, 3]
+    assert offer(gateway, {**item, "id": name}).json["published"] == [first]
+    assert [payload["userSeq"] for _, payload in client.received("note")] == [1, 2, 3]
+
+
+def test_an_id_of_a_refused_request_is_still_free(connect: Connect, gateway: Target) -> None:
+    client = connect()
+    item = {"userId": client.welcome["userId"], "event": "note", "data": {}, "id": client.sid}
+    assert offer(gateway, [item, {**item, "data": 5}]).status == 400
+    assert offer(gateway, {**item, "id": None}).json["published"][0]["userSeq"] == 1
+    assert offer(gateway, item).json["published"][0]["userSeq"] == 2
 
 
 def test_a_list_has_at_most_a_thousand_items(gateway: Target) -> None:

@@ -40,7 +40,22 @@ def test_a_users_counter_outlives_the_last_connection_by_the_retention(streams: 
     streams.sweep(10_000 + RETENTION_NS)
     assert streams.last_user("al") == 2, "published to since"
     streams.sweep(10_000 + 2 * RETENTION_NS)
-    assert (streams.last_user("al"), len(streams), streams.held_rooms()) == (0, 0, 0)
+    assert (len(streams), streams.held_rooms()) == (0, 0)
+
+
+def test_a_users_numbers_never_repeat_after_the_counter_was_forgotten(streams: Streams) -> None:
+    streams.hold_user("early", 0)
+    for _ in range(3):
+        streams.next(AL, 0)
+    streams.next(user_stream("bo"), 0)
+    streams.sweep(RETENTION_NS)
+    assert (streams.last_user("al"), streams.next(AL, RETENTION_NS)) == (3, 4)
+    streams.hold_user("bo", RETENTION_NS)
+    told = streams.last_user("bo")
+    streams.sweep(3 * RETENTION_NS)  # forgets al's four
+    assert streams.next(user_stream("bo"), 3 * RETENTION_NS) == told + 1 == 4
+    assert streams.last_user("late") == 4
+    assert streams.next(user_stream("early"), 3 * RETENTION_NS) == 1, "as its welcome told"
 
 
 def test_a_user_who_returns_in_time_keeps_the_counter(streams: Streams) -> None:

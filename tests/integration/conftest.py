@@ -67,14 +67,23 @@ class Place:
         payload = {"sub": user_id, "exp": int(self.clock.unix_s()) + 3_600, **claims}
         return jwt.encode(payload, SECRET, algorithm="HS256")
 
-    async def connect(self, user_id: str, **claims: object) -> Client:
-        """Connect a client and wait for its welcome."""
+    async def connect(
+        self, user_id: str, *, said: Mapping[str, Any] | None = None, **claims: object
+    ) -> Client:
+        """Connect a client and wait for its welcome.
+
+        Args:
+            user_id: its user.
+            said: what it says in ``auth`` beside the token.
+            **claims: claims of its token.
+        """
         socket = await self._session.ws_connect(
             f"{self.url}/socket.io/?EIO=4&transport=websocket", compress=0
         )
         client = Client(socket)
         assert (await client.read()).startswith("0{")
-        await socket.send_str("40" + json.dumps({"token": self.token(user_id, **claims)}))
+        auth = {"token": self.token(user_id, **claims), **(said or {})}
+        await socket.send_str("40" + json.dumps(auth))
         assert (await client.read()).startswith("40{")
         client.welcome = await client.expect("connected")
         return client

@@ -62,7 +62,11 @@ async def test_limits_and_retention_do_not_follow_the_wall_clock(
     place.gateway.send_to_user("bob", "note", {})
     before = place.gateway.broadcast_to_room("lobby", "note", {})
     kept = context.retained_entries()
-    assert kept == {"user_windows": 1, "streams": 2, "addresses": 1, "revocations": 0}
+    assert {name: size for name, size in kept.items() if size} == {
+        "user_windows": 1,
+        "streams": 2,
+        "addresses": 1,
+    }
 
     context.expiries.cancel(client.welcome["clientId"])  # its token alone follows the wall clock
     place.clock.step(step_s)

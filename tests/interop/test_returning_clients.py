@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from gateway.server.app import Gateway
 from gateway.settings import read_settings
 
 SCRIPT = Path(__file__).resolve().parent / "client.mjs"
+EXAMPLE = SCRIPT.parents[2] / "examples" / "returning_client.mjs"
 SECRET = "a-secret-of-the-tests-own-that-is-long-enough"
 SETTINGS = {
     "JWT_SECRET": SECRET,
@@ -121,6 +123,53 @@ async def test_node_s_client_returns_after_each_breach_and_not_after_a_kick(
         assert gone == {"kind": "disconnect", "reason": "io server disconnect", "active": False}
     finally:
         await asyncio.to_thread(node.end)
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    """The example of a returning client, beside the stock client that it imports."""
+    (tmp_path / "node_modules").symlink_to(SCRIPT.parent / "node_modules")
+    return Path(shutil.copy(EXAMPLE, tmp_path))
+
+
+@pytest.mark.real_part("node")
+async def test_the_example_returns_with_what_it_knows(
+    started: tuple[Gateway, str], example: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway, url = started
+    monkeypatch.setenv("GATEWAY_URL", url)
+    monkeypatch.setenv("TOKEN", auth()["token"])
+    node = NodeClient(example)
+
+    def note(count: int) -> None:
+        for _ in range(count):
+            gateway.send_to_user("stock", "note", {})
+
+    async def expect(kind: str, **fields: Any) -> dict[str, Any]:
+        return await asyncio.to_thread(node.expect, kind, **fields)
+
+    async def expect_notes(first: int, last: int, *, replayed: bool) -> None:
+        for number in range(first, last + 1):
+            came = await expect("private")
+            assert (came["userSeq"], came["replayed"]) == (number, replayed)
+
+    try:
+        note(3)
+        await expect("welcome", userSeq=3)
+        note(2)
+        await expect_notes(4, 5, replayed=False)
+        gateway.transport.close_transport(only_sid(gateway), "draining")
+        note(3)
+        await expect("welcome", userSeq=8)
+        await expect_notes(6, 8, replayed=True)
+        gateway.transport.close_transport(only_sid(gateway), "draining")
+        note(300)
+        told = await expect("resync")
+        assert (told["reason"], told["userSeq"]) == ("not-held", 308)
+        note(1)
+        await expect_notes(309, 309, replayed=False)
+    finally:
+        await asyncio.to_thread(node.kill)
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])

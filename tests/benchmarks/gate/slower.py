@@ -14,6 +14,7 @@ from typing import Final
 from gateway.__main__ import main
 from gateway.routing import Delivery
 from gateway.server.broadcast import Broadcaster
+from gateway.transport import Keep
 
 VARIABLE: Final = "SLOWER_US"
 
@@ -22,11 +23,11 @@ def burden(extra_ns: int) -> None:
     """Make every delivery of this process cost so much more."""
     deliver = Broadcaster._deliver
 
-    def deliver_later(self: Broadcaster, delivery: Delivery) -> None:
+    def deliver_later(self: Broadcaster, delivery: Delivery, keep: Keep | None) -> None:
         end_ns = time.perf_counter_ns() + extra_ns
         while time.perf_counter_ns() < end_ns:
             pass
-        deliver(self, delivery)
+        deliver(self, delivery, keep)
 
     Broadcaster._deliver = deliver_later  # type: ignore[method-assign]  # on purpose: a fault
 

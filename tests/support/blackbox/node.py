@@ -65,6 +65,11 @@ class NodeClient:
         *whole, self._rest = (self._rest + chunk).split(b"\n")
         self.lines.extend(json.loads(line) for line in whole)
 
+    def kill(self) -> None:
+        """End a process that reads no commands."""
+        self._process.kill()
+        self.end()
+
     def end(self) -> None:
         """Close the client and wait for its process to exit; end it when it does not."""
         assert self._process.stdin is not None

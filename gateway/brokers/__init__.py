@@ -1,0 +1,1 @@
+"""Brokers: the part of the gateway that numbers publications and remembers them. Pure."""

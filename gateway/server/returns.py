@@ -1,0 +1,53 @@
+"""Returning clients: what they say when they connect, and the private events that they missed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.contract import ResyncReason, ServerEvent
+from gateway.server.context import Context
+from gateway.session import Returning, Session
+
+_END: Final = b"}]"  # of a packet whose only argument is an object with fields
+_REPLAYED_END: Final = b',"replayed":true}]'
+
+
+def returning_of(auth: object) -> Returning | None:
+    """Return what the payload of CONNECT says, ``None`` if it names no ``lastUserSeq``."""
+    if not isinstance(auth, dict) or auth.get("lastUserSeq") is None:
+        return None
+    return Returning(auth["lastUserSeq"], auth.get("epoch"))
+
+
+def replay(context: Context, session: Session, returning: Returning) -> None:
+    """Send a client the private events that it missed, or ``resync`` if they are not all held.
+
+    Call it after the welcome and before the client enters its user's room, in one step.
+
+    Args:
+        context: the parts of the gateway.
+        session: the client.
+        returning: what it said.
+    """
+    missed = _missed(context, session.identity.user_id, returning)
+    if isinstance(missed, ResyncReason):
+        payload = {
+            "reason": missed,
+            "userSeq": context.streams.last_user(session.identity.user_id),
+            "epoch": context.streams.epoch,
+            "timestamp": context.broadcaster.timestamp(),
+        }
+        context.transport.reply(session.sid, ServerEvent.RESYNC, payload)
+        return
+    for packet in missed:
+        context.transport.reply_encoded(session.sid, packet.removesuffix(_END) + _REPLAYED_END)
+
+
+def _missed(context: Context, user_id: str, returning: Returning) -> list[bytes] | ResyncReason:
+    number = returning.number
+    if returning.epoch != context.streams.epoch:
+        return ResyncReason.EPOCH
+    if type(number) is not int or not 0 <= number <= context.streams.last_user(user_id):
+        return ResyncReason.INVALID
+    missed = context.broker.missed(user_id, number)
+    return ResyncReason.NOT_HELD if missed is None else missed
