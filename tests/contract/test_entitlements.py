@@ -26,7 +26,9 @@ def price(symbol: str) -> dict[str, Any]:
 
 
 def symbols_received(client: RawClient) -> list[str]:
-    return [payload["symbol"] for _, payload in client.received("price:update")]
+    """Return the symbols of the live events; snapshots of earlier values are none."""
+    received = [payload for _, payload in client.received("price:update")]
+    return [payload["symbol"] for payload in received if "snapshot" not in payload]
 
 
 @pytest.mark.parametrize(
