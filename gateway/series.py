@@ -47,7 +47,7 @@ class Followed:
         self._told = 0.0
 
     def catch_up(self) -> None:
-        """Add to the counter what was counted since."""
+        """Add the difference to the last count to the counter."""
         told = self._read()
         self._counter.inc(told - self._told)
         self._told = told

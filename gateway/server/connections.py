@@ -16,10 +16,10 @@ from gateway.server.returns import replay, returning_of
 from gateway.server.welcome import welcome_payload
 from gateway.session import Session
 from gateway.transport import ConnectRejected, RequestEnviron
+from gateway.transport.counts import EndReason
 
 _RECONNECT_AFTER_MS: Final = (1_000, 5_000)  # jitter: clients must not reconnect all at once
 _LIMITER: Final = "tidegate.limiter"
-_LEFT: Final = "client disconnect"
 
 log = get_logger(__name__)
 
@@ -160,7 +160,7 @@ class Connections:
         session = context.sessions.remove(sid)
         if session is None:
             return
-        if reason == _LEFT:
+        if reason == EndReason.CLIENT_DISCONNECT:
             # Its transport may connect again, which renews no limit.
             environ = context.transport.get_environ(sid)
             if environ is not None:

@@ -14,10 +14,8 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Final
 
-_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+from gateway.transport.answers import NO_HEADERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ class RequestRejected(Exception):  # noqa: N818 - the name says what happened
         status: int,
         code: int,
         message: str,
-        headers: Mapping[str, str] = _NO_HEADERS,
+        headers: Mapping[str, str] = NO_HEADERS,
         *,
         ends_connection: bool = False,
     ) -> None:
