@@ -14,6 +14,7 @@ from loadtests.oracles.ledger import Ledger
 from loadtests.plan.division import Division, Places
 from loadtests.plan.messages import Assignment
 from loadtests.plan.schedule import ArrivalPlan, plan_of
+from loadtests.plan.turns import Turns
 from loadtests.reading.push_records import PushRecord
 from loadtests.reading.user_pushes import RecordedUser, record_clients
 from loadtests.record.recording import Recorder
@@ -65,6 +66,7 @@ class RunContext:
         places: gives each user of this process its place in the run.
         sessions: when each place's session is due; None when sessions begin as users are spawned.
         session_count: how many places ``sessions`` plans.
+        turns: the only slices in which requests are due; None for all the time.
         users: every user that was ever spawned in this process, in order.
         end_ns: when requests ended, monotonic; None while they continue.
         pushes: records the pushes that the users receive.
@@ -78,6 +80,7 @@ class RunContext:
     places: Places = field(default_factory=Places)
     sessions: ArrivalPlan | None = None
     session_count: int = 0
+    turns: Turns | None = None
     users: list[RunUser] = field(default_factory=list)
     end_ns: int | None = None
     pushes: PushRecord = field(init=False)
@@ -119,6 +122,7 @@ class RunContext:
             places=Places(division),
             sessions=sessions,
             session_count=assignment.session_count,
+            turns=None if assignment.turn is None else Turns(assignment.turn),
         )
 
     def __post_init__(self) -> None:

@@ -47,6 +47,7 @@ class Trader(VirtualUser):
                 time.monotonic_ns(),
                 self._settings.request_every_s,
                 self._settings.arrivals,
+                self.run_context.turns,
             )
         while not self.run_context.is_over():
             intended_ns = self._plan.due_ns(self._sent)

@@ -12,6 +12,7 @@ from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
 from gateway.contract import LISTENING_LINE
+from loadtests.plan.turns import PLACES
 from loadtests.results import ExitCode
 from scenarios.schema import Scenario, ScenarioError, read_scenario
 
@@ -23,6 +24,7 @@ _ARGUMENTS: Final = (
     ("--run-dir", "LOCUST_RUN_DIR", str, "run directory; by default a new one under runs/"),
     ("--gateway-pid", "LOCUST_GATEWAY_PID", int, "process id of an embedded gateway"),
     ("--gateway-log", "LOCUST_GATEWAY_LOG", str, "its log, which names its address"),
+    ("--turn", "LOCUST_TURN", str, "FOLDER/first or FOLDER/second: take turns with the other"),
 )
 
 
@@ -60,6 +62,8 @@ def read_arguments(environment: Environment) -> Scenario:
         refuse(str(error))
     except OSError as error:
         refuse(f"--scenario {options.scenario}: {error.strerror}")
+    if options.turn and Path(options.turn).name not in PLACES:
+        refuse(f"--turn {options.turn}: name FOLDER/{PLACES[0]} or FOLDER/{PLACES[1]}")
     if options.gateway_log:
         environment.host = await_host(Path(options.gateway_log), GATEWAY_START_S)
     return scenario

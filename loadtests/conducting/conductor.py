@@ -29,6 +29,7 @@ from loadtests.conducting.arguments import SECRET_VARIABLE, add_arguments, read_
 from loadtests.conducting.late_workers import keep_out
 from loadtests.conducting.load_clock import CommandClock, LoadClock
 from loadtests.conducting.locust_page import label_table, show_tab, watch_edits
+from loadtests.conducting.meeting import Meeting, PeerMissing
 from loadtests.conducting.report import report_run
 from loadtests.conducting.run import Run
 from loadtests.conducting.run_start import CannotBegin, RunStart
@@ -47,6 +48,7 @@ from scenarios.schema import Scenario
 
 _ARRIVAL_S: Final = 20.0  # for the last session to connect and subscribe once it was due
 _POLL_S: Final = 0.02
+_PEER_S: Final = 60.0  # for the run that this one takes turns with
 _EARLY_S: Final = 1.0  # a run that ends at most this much early is complete
 
 _log = logging.getLogger(__name__)
@@ -68,6 +70,7 @@ class Conductor:
         self._context: RunContext | None = None
         self._rows: list[LedgerRow] = []
         self._directory: Path | None = None
+        self._meeting: Meeting | None = None
         self._users_given = False
         self._is_staged = True
         self._session_rate: float | None = None
@@ -129,6 +132,7 @@ class Conductor:
             refuse(f"{SECRET_VARIABLE} is not set; it must hold the gateway's secret")
         options: Any = environment.parsed_options
         self._directory = Path(options.run_dir) if options.run_dir else None
+        self._meeting = Meeting(Path(options.turn)) if options.turn else None
         self._users_given = options.num_users is not None
         set_user_counts(environment, scenario, self._behaviours)
         if not environment.user_classes:
@@ -166,6 +170,7 @@ class Conductor:
             users=scenario.most_users if self._is_staged else asked,
             session_rate=float(self._session_rate or options.spawn_rate),
             directory=directory,
+            meeting=self._meeting,
         )
         try:
             run, assignment = run_start.begin(self._trader_ids, self._end_early)
@@ -195,12 +200,28 @@ class Conductor:
         while not self._has_arrived(run, context) and time.monotonic_ns() < deadline_ns:
             gevent.sleep(_POLL_S)
         if self._run is run and self._environment is not None and not context.is_over():
-            run.spawning_complete()
+            try:
+                begin_ns = self._agree(run)
+            except PeerMissing as error:
+                self._end_early(str(error))
+                return
+            run.spawning_complete(begin_ns)
             self._clock = LoadClock(
                 run, self._environment, self._end_load, has_stages=self._is_staged
             )
             if run.workers is None:
                 self._commands = CommandClock(context)
+
+    def _agree(self, run: Run) -> int:
+        """Return when the warm-up may begin, monotonic: 0 for a run on its own.
+
+        Raises:
+            PeerMissing: the run that this one takes turns with is not ready in time.
+        """
+        if self._meeting is None:
+            return 0
+        ready_ns = max(time.monotonic_ns(), run.publisher.ready_ns)
+        return self._meeting.agree(ready_ns, _PEER_S)
 
     def drain(self, **_facts: object) -> None:
         """End the requests, wait for owed deliveries and close the ledger, while users are on."""

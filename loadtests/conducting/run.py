@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import gevent
 
+from loadtests.conducting.meeting import whole_second
 from loadtests.conducting.run_manifest import RunManifest
 from loadtests.conducting.run_publisher import RunPublisher
 from loadtests.conducting.workers import Workers
@@ -22,6 +23,7 @@ from loadtests.health.generator_probe import GeneratorProbe, freeze_objects, unf
 from loadtests.health.live_file import LiveFile
 from loadtests.health.pulse import Pulse
 from loadtests.health.server_watch import ServerWatch
+from loadtests.plan.turns import Turns
 from loadtests.record.gateway_orders import RESTARTED_WITHIN_S, OrderedGateway
 from loadtests.record.live_figures import LiveFigures
 from loadtests.record.recording import SECOND_NS, PhaseTimes, Recorder
@@ -50,6 +52,8 @@ class Run:
         on_lost: called once with a message when the publisher, a worker or the gateway is lost,
             so that the load can be ended.
         workers: the run's workers; None where this process generates the load.
+        turns: the slices of a run that takes turns with another. Its seconds and phases begin at
+            whole seconds of the monotonic clock, which both runs share.
 
     Attributes:
         recorder: records all measurements.
@@ -70,10 +74,13 @@ class Run:
         user_ids: Callable[[], Sequence[str]],
         on_lost: Callable[[str], None],
         workers: Workers | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self.scenario = scenario
         self.directory = directory
-        self.t0_ns = time.monotonic_ns()
+        self.turns = turns
+        now_ns = time.monotonic_ns()
+        self.t0_ns = now_ns if turns is None else now_ns // SECOND_NS * SECOND_NS
         self.phases = PhaseTimes(self.t0_ns)
         self.workers = workers
         self.worker_lost = False
@@ -108,6 +115,7 @@ class Run:
             secret=secret,
             phases=self.phases,
             clock=self.clock,
+            turns=turns,
         )
         self._manifest = self._make_manifest([] if generator is None else [generator])
 
@@ -159,14 +167,20 @@ class Run:
         }
         self._manifest.write()
 
-    def spawning_complete(self) -> None:
-        """Begin the warm-up and the publisher: all users are connected. Idempotent."""
+    def spawning_complete(self, not_before_ns: int = 0) -> None:
+        """Begin the warm-up and the publisher: all users are connected. Idempotent.
+
+        Args:
+            not_before_ns: the earliest begin, monotonic.
+        """
         if not self.phases.is_ramping():
             return
         freeze_objects()
         # Both phases have their whole length, so that each run publishes as much.
-        begin_ns = max(time.monotonic_ns(), self.publisher.ready_ns)
+        begin_ns = max(time.monotonic_ns(), self.publisher.ready_ns, not_before_ns)
         steady_ns = begin_ns + max(1, round(self.scenario.phases.warm_up_s * SECOND_NS))
+        if self.turns is not None:
+            steady_ns = whole_second(steady_ns)
         self.phases.begin(Phase.WARM_UP, begin_ns)
         self.phases.begin(Phase.STEADY, steady_ns)
         load_s = self._facts["load_s"] or self.scenario.load_s

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from loadtests.endpoints import fetch_streams
 from loadtests.health.gateway_clock import GatewayClock
 from loadtests.plan.publish_plan import describe_plan
 from loadtests.publication.publishing import PublisherProcess
+from loadtests.plan.turns import Turns
 from loadtests.record.phases import PhaseTimes
 from loadtests.results import Phase
 from loadtests.tokens import mint
@@ -33,6 +34,7 @@ class RunPublisher:
         secret: its ``JWT_SECRET``.
         phases: the run's phases.
         clock: the gateway's clock.
+        turns: the only slices in which publications are due; None for all the time.
         process: the process; None when the scenario publishes nothing.
         is_lost: whether the process exited early or with an error.
     """
@@ -43,6 +45,7 @@ class RunPublisher:
     secret: str
     phases: PhaseTimes
     clock: GatewayClock
+    turns: Turns | None = None
     process: PublisherProcess | None = None
     is_lost: bool = False
 
@@ -89,6 +92,7 @@ class RunPublisher:
                 end_ns=min(ends_ns, default=None),
                 orders_ns=[at for do in GATEWAY_DEEDS for at in scenario.ordered_ns(do, steady_ns)],
                 clock_offset_ns=self.clock.offset_ns,
+                turns=None if self.turns is None else asdict(self.turns),
             )
         )
         self.clock.listen(self.process.tell_clock_offset)

@@ -17,6 +17,7 @@ from locust.env import Environment
 from locust.runners import MasterRunner
 
 from loadtests.behaviours.virtual_user import VirtualUser
+from loadtests.conducting.meeting import Meeting
 from loadtests.conducting.run import Run
 from loadtests.conducting.user_counts import divide_users, unmet_groups
 from loadtests.conducting.workers import Workers
@@ -57,6 +58,7 @@ class RunStart:
         users: how many there are at most.
         session_rate: sessions that begin in a second.
         directory: the run directory; None makes one under ``runs/``.
+        meeting: with the run that this one takes turns with; None for a run on its own.
     """
 
     environment: Environment
@@ -66,6 +68,7 @@ class RunStart:
     users: int
     session_rate: float
     directory: Path | None
+    meeting: Meeting | None = None
 
     def begin(
         self, user_ids: Callable[[], Sequence[str]], on_lost: Callable[[str], None]
@@ -97,6 +100,7 @@ class RunStart:
             user_ids=user_ids,
             on_lost=on_lost,
             workers=workers,
+            turns=None if self.meeting is None else self.meeting.turns,
         )
         run.start()
         problem = heartbeat_problem(self.scenario, welcome)
@@ -122,6 +126,7 @@ class RunStart:
             directory = create_run_directory(RUNS, self.scenario, unix_s, name=self.directory)
         except FileExistsError as error:
             raise CannotBegin(f"--run-dir already holds a run: {error}") from None
+        meeting = self.meeting
         return directory, describe_run(
             self.scenario,
             directory=directory,
@@ -134,7 +139,7 @@ class RunStart:
             embedded_pid=self._options().gateway_pid,
             clock_id=read_clock_id(),
             unix_s=unix_s,
-        )
+        ) | {"turns": None if meeting is None else meeting.describe()}
 
     def _assign(
         self,
@@ -153,7 +158,8 @@ class RunStart:
             ranks=ranks,
             session_count=self._options().num_users,
             session_rate=self.session_rate,
-            session_first_ns=run.t0_ns + LEAD_NS,
+            session_first_ns=time.monotonic_ns() + LEAD_NS,
+            turn=None if self.meeting is None else self.meeting.turns.place,
         )
 
     def _check_descriptors(self, counts: Mapping[str, list[int]]) -> None:

@@ -154,7 +154,8 @@ class ServerProbe:
         found: dict[str, object] = {}
         try:
             times = process.cpu_times()
-            found["cpu_ns"] = int((times.user + times.system) * _NS_PER_S)
+            ticked_ns = int((times.user + times.system) * _NS_PER_S)
+            found["cpu_ns"] = read_cpu_ns(process.pid, self._proc) or ticked_ns
             found["pss_anon_bytes"] = read_pss_anon(process.pid, self._proc)
             found["core_wait_ns"] = self.core_wait_ns(process.pid)
         except psutil.Error as error:
@@ -211,6 +212,19 @@ def read_threads(pid: int, proc: Path = Path("/proc")) -> tuple[int, int] | None
             for task in (proc / str(pid) / "task").iterdir()
         }
         return told[pid][1], sum(words[0] for thread, words in told.items() if thread != pid)
+    except (OSError, ValueError, LookupError):
+        return None
+
+
+def read_cpu_ns(pid: int, proc: Path = Path("/proc")) -> int | None:
+    """Return the CPU time of a process's threads in ns; None when the kernel hides it.
+
+    ``/proc/PID/task/TID/schedstat`` counts nanoseconds, where ``/proc/PID/stat`` has ticks of
+    10 ms: too coarse for the cost of a second.
+    """
+    try:
+        tasks = (proc / str(pid) / "task").iterdir()
+        return sum(int((task / "schedstat").read_bytes().split()[0]) for task in tasks)
     except (OSError, ValueError, LookupError):
         return None
 

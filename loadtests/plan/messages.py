@@ -49,6 +49,7 @@ class Assignment:
         session_count: how many sessions the run begins with.
         session_rate: how many of them begin in a second.
         session_first_ns: when the first is due, by the master's clock.
+        turn: the place of the run among two that take turns; None for a run on its own.
     """
 
     run_id: str
@@ -61,3 +62,4 @@ class Assignment:
     session_count: int
     session_rate: float
     session_first_ns: int
+    turn: int | None = None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.plan.schedule import SECOND_NS, MergedArrivals, plan_of
+from loadtests.plan.turns import Turns
 from scenarios.schema import Arrivals, Publish, Scenario
 
 
@@ -30,6 +31,7 @@ class PublishPlan:
             time; None when unknown, and ``srcTs`` is left out.
         orders_ns: when commands end the gateway. From then until it answers again, a failed
             publication counts as missed.
+        turns: the only slices in which publications are due; None for all the time.
     """
 
     directory: Path
@@ -47,6 +49,7 @@ class PublishPlan:
     late_ns: int
     clock_offset_ns: int | None
     orders_ns: tuple[int, ...] = ()
+    turns: Turns | None = None
 
 
 def read_plan(line: str) -> PublishPlan:
@@ -63,6 +66,7 @@ def read_plan(line: str) -> PublishPlan:
     )
     for name in ("symbols", "weights", "user_ids", "orders_ns"):
         content[name] = tuple(content.get(name, ()))
+    content["turns"] = None if content.get("turns") is None else Turns(**content["turns"])
     return PublishPlan(**content)
 
 
@@ -76,6 +80,7 @@ def plan_arrivals(plan: PublishPlan) -> MergedArrivals:
                 first_ns=plan.first_ns + int(draw.random() * SECOND_NS / item.rate),
                 rate_per_s=item.rate,
                 seed=f"{plan.seed}:{index}:{item.event}",
+                turns=plan.turns,
             )
             for index, item in enumerate(plan.publish)
         ],

@@ -16,6 +16,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from loadtests.plan.turns import Turns
 from scenarios.schema import Arrivals
 
 SECOND_NS = 1_000_000_000
@@ -84,12 +85,41 @@ class PoissonArrival:
             self._due_ns.append(self.first_ns + round(self._drawn))
 
 
-ArrivalPlan = ConstantArrival | PoissonArrival
+@dataclass(frozen=True, slots=True)
+class TurnArrival:
+    """A plan in load time, moved into the slices of one side.
+
+    Attributes:
+        plan: intended times in load time.
+        turns: the slices.
+    """
+
+    plan: ConstantArrival | PoissonArrival
+    turns: Turns
+
+    def due_ns(self, k: int) -> int:
+        """Return when arrival ``k`` (from 0) is due, monotonic."""
+        return self.turns.at_ns(self.plan.due_ns(k))
+
+    def due_count(self, now_ns: int) -> int:
+        """Return how many arrivals are due at a moment, that moment included."""
+        count = self.plan.due_count(self.turns.load_ns(now_ns))
+        while count and self.due_ns(count - 1) > now_ns:
+            count -= 1  # due at the beginning of the side's next slice
+        return count
+
+
+ArrivalPlan = ConstantArrival | PoissonArrival | TurnArrival
 """When each of a sequence of arrivals is due. A later arrival is never due earlier."""
 
 
 def plan_of(
-    arrivals: Arrivals, *, first_ns: int, rate_per_s: float, seed: int | str
+    arrivals: Arrivals,
+    *,
+    first_ns: int,
+    rate_per_s: float,
+    seed: int | str,
+    turns: Turns | None = None,
 ) -> ArrivalPlan:
     """Return the plan for a scenario's arrivals.
 
@@ -99,11 +129,16 @@ def plan_of(
             arrival is one gap later.
         rate_per_s: arrivals a second, on average.
         seed: of a Poisson plan.
+        turns: the only slices in which arrivals are due; None for all the time.
     """
+    begin_ns = first_ns if turns is None else turns.load_ns(first_ns)
+    plan: ConstantArrival | PoissonArrival
     if arrivals.kind == "poisson":
-        return PoissonArrival(first_ns, rate_per_s, seed)
-    size = arrivals.burst_size if arrivals.kind == "burst" else 1
-    return ConstantArrival(first_ns, rate_per_s, size)
+        plan = PoissonArrival(begin_ns, rate_per_s, seed)
+    else:
+        size = arrivals.burst_size if arrivals.kind == "burst" else 1
+        plan = ConstantArrival(begin_ns, rate_per_s, size)
+    return plan if turns is None else TurnArrival(plan, turns)
 
 
 def count_missed(plan: ArrivalPlan, sent: int, end_ns: int) -> int:
@@ -118,7 +153,12 @@ def count_missed(plan: ArrivalPlan, sent: int, end_ns: int) -> int:
 
 
 def user_arrivals(
-    seed: int, user: str, start_ns: int, every_s: float, arrivals: Arrivals | None = None
+    seed: int,
+    user: str,
+    start_ns: int,
+    every_s: float,
+    arrivals: Arrivals | None = None,
+    turns: Turns | None = None,
 ) -> ArrivalPlan:
     """Return a user's arrivals, the same for a seed.
 
@@ -131,13 +171,18 @@ def user_arrivals(
         start_ns: when the plan begins, monotonic.
         every_s: mean time between two arrivals.
         arrivals: how they are spread; None means constant.
+        turns: the only slices in which they are due; None for all the time.
     """
     arrivals = arrivals or Arrivals()
     name = f"{seed}:{user}"
     offset = random.Random(name).random()  # noqa: S311 - a load plan, repeatable by its seed
     spread = offset * every_s if arrivals.kind == "constant" else 0.0
     return plan_of(
-        arrivals, first_ns=start_ns + int(spread * SECOND_NS), rate_per_s=1 / every_s, seed=name
+        arrivals,
+        first_ns=start_ns + int(spread * SECOND_NS),
+        rate_per_s=1 / every_s,
+        seed=name,
+        turns=turns,
     )
 
 

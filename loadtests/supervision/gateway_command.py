@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from loadtests.processes import PROJECT, child_environment, own_command
@@ -30,11 +30,13 @@ class GatewayCommand:
         words: the program and its arguments.
         path: where its Python finds the package ``gateway``; None leaves that to the command.
         name: the user's text for it.
+        settings: environment variables of its process that replace a scenario's settings.
     """
 
     words: tuple[str, ...] = tuple(own_command("gateway"))
     path: Path | None = PROJECT
     name: str = "this project's"
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def environment_in(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Return the environment of its process, where the caller's is ``environment``."""

@@ -53,6 +53,8 @@ def start_load_generator(
     else:
         command += ["--gateway-pid", str(gateway.pid)]
         command += ["--gateway-log", str(gateway.log.resolve())]
+    if request.turn is not None:
+        command += ["--turn", str(request.turn.resolve())]
     if request.users is not None:
         command += ["-u", str(request.users)]
     if request.processes is not None:

@@ -61,6 +61,8 @@ class RunRequest:
         duration_s: length of the steady phase; None leaves the scenario's.
         gateway: the command of the embedded gateway.
         is_judged: whether the run gets a verdict; a block of a comparison does not.
+        turn: the file that announces this run to the one it takes turns with
+            (``loadtests.conducting.meeting``); None for a run on its own.
         words: the command line after ``tidegate``, printed at the end to run it again.
     """
 
@@ -75,6 +77,7 @@ class RunRequest:
     duration_s: float | None = None
     gateway: GatewayCommand = field(default_factory=GatewayCommand)
     is_judged: bool = True
+    turn: Path | None = None
     words: tuple[str, ...] = ()
 
     def read(self) -> Scenario:

@@ -168,6 +168,7 @@ class Supervisor:
         environment = {
             **{k: v for k, v in inherited.items() if not _is_gateway_setting(k)},
             **self.scenario.gateway,
+            **command.settings,
             "GATEWAY_ENV": "production",
             "JWT_SECRET": self._secret,
             "CLIENT_URL": "http://localhost",

@@ -1,0 +1,56 @@
+"""Turns: two gateways are under load in alternating slices of time.
+
+Slices are counted on the monotonic clock, so that two load generators on one machine agree on
+them without messages. Each second has two slices for each side, in the order A B B A in even
+seconds and B A A B in odd ones. A linear drift of the machine cancels out within a second, and
+work that comes once a second meets both sides alike.
+
+    slice:      0   1   2   3 | 4   5   6   7 |
+    first:     |###|   |   |###|   |###|###|   |
+    second:    |   |###|###|   |###|   |   |###|
+
+The plan of a side counts *load time*, which stands still during the slices of the other side. So
+a side has its scenario's rates during its own slices, and nothing is due during the other's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+SLICE_NS: Final = 250_000_000
+_CYCLE_NS: Final = 8 * SLICE_NS
+_OWN: Final = ((0, 3, 5, 6), (1, 2, 4, 7))
+"""The slices of a cycle of two seconds that each side has, by its place."""
+_LOAD_NS: Final = len(_OWN[0]) * SLICE_NS
+"""The load time of a side in one cycle."""
+PLACES: Final = ("first", "second")
+"""The names of the two places: the first has the first slice of an even second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """The slices of one side.
+
+    Attributes:
+        place: 0 for the first side, 1 for the second (``PLACES``).
+    """
+
+    place: int
+
+    def load_ns(self, at_ns: int) -> int:
+        """Return the load time at a moment (monotonic, ns)."""
+        cycle, rest_ns = divmod(at_ns, _CYCLE_NS)
+        own = sum(
+            min(max(0, rest_ns - number * SLICE_NS), SLICE_NS) for number in _OWN[self.place]
+        )
+        return cycle * _LOAD_NS + own
+
+    def at_ns(self, load_ns: int) -> int:
+        """Return the moment (monotonic, ns) at which the load time is reached, in a slice.
+
+        The end of a slice is the beginning of the next one of this side.
+        """
+        cycle, rest_ns = divmod(load_ns, _LOAD_NS)
+        number, within_ns = divmod(rest_ns, SLICE_NS)
+        return cycle * _CYCLE_NS + _OWN[self.place][number] * SLICE_NS + within_ns
