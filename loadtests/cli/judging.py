@@ -22,9 +22,12 @@ from loadtests.cli.options import (
 from loadtests.results import ExitCode
 
 if TYPE_CHECKING:
-    from loadtests.comparing.pair_runs import Outputs
+    from collections.abc import Sequence
 
-_FIRST_PAIRS: Final = 6
+    from loadtests.comparing.contest import Outputs
+
+_GATEWAY: Final = "a checkout, a wheel, a command, or the URL of a running gateway"
+_FEWEST_PAIRS: Final = 6
 _MOST_PAIRS: Final = 100
 PAGES: Final = "notebooks"
 """The folder of a run directory that holds its notebook pages by default."""
@@ -126,24 +129,30 @@ def compare(
     ] = None,
     more_base: Annotated[
         list[str] | None,
-        typer.Option(
-            "--base", help="Another base run. With --pairs: a checkout, a wheel or a command."
-        ),
+        typer.Option("--base", help=f"Another base run. With --scenario: {_GATEWAY}."),
     ] = None,
     more_head: Annotated[
         list[str] | None,
-        typer.Option(
-            "--head", help="Another head run. With --pairs: a checkout, a wheel or a command."
-        ),
+        typer.Option("--head", help=f"Another head run. With --scenario: {_GATEWAY}."),
+    ] = None,
+    scenario: Annotated[
+        Path | None, typer.Option(help="Run pairs of both gateways now, with this scenario.")
     ] = None,
     pairs: Annotated[
         int | None,
         typer.Option(
-            min=_FIRST_PAIRS, max=_MOST_PAIRS, help="Run this many pairs now, in ABBA order."
+            min=_FEWEST_PAIRS,
+            max=_MOST_PAIRS,
+            help="With --scenario: the most pairs; fewer when they decide. Default: 12.",
         ),
     ] = None,
-    scenario: Annotated[
-        Path | None, typer.Option(help="With --pairs: the scenario of every block.")
+    base_env: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="A setting of the base alone. Can be repeated."),
+    ] = None,
+    head_env: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="A setting of the head alone. Can be repeated."),
     ] = None,
     budgets: BudgetsOption = None,
     junit: JunitOption = None,
@@ -153,12 +162,15 @@ def compare(
     json: JsonOption = None,
     runs: RunsOption = RUNS,
 ) -> None:
-    """Compare HEAD with BASE. Both are stored runs, or gateways run in turn (--pairs).
+    """Compare HEAD with BASE. Both are stored runs, or gateways that run now (--scenario).
 
-    BASE and HEAD are arguments, options, or both. A block is one run of one gateway.
+    BASE and HEAD are arguments, options, or both. The load alternates between both gateways each
+    250 ms; what that cannot measure, such as memory, is measured in turn. Exit codes: 0 1 2 3 4 5
+    130.
     """
     need("compare")
-    from loadtests.comparing.pair_runs import Outputs, compare_runs
+    from loadtests.comparing.contest import Outputs
+    from loadtests.comparing.pair_runs import compare_runs
 
     sides = tuple(
         [*([first] if first else []), *(more or [])]
@@ -167,37 +179,54 @@ def compare(
     if not all(sides):
         refuse("name both sides: tidegate compare BASE HEAD, or --base and --head")
     outputs = Outputs(junit=junit, summary=summary, json=json)
-    if pairs is not None:
-        raise typer.Exit(_contest(sides, pairs, scenario, budgets, outputs, runs))
+    if scenario is not None:
+        settings = base_env or [], head_env or []
+        raise typer.Exit(_contest(sides, settings, pairs, scenario, budgets, outputs, runs))
+    if pairs is not None or base_env or head_env:
+        refuse("--pairs, --base-env and --head-env need --scenario FILE: the scenario of the pairs")
     named = [[_run_or_folder(name, runs) for name in side] for side in sides]
     raise typer.Exit(compare_runs(named[0], named[1], budgets, outputs, os.environ))
 
 
 def _contest(
-    sides: tuple[list[str], ...],
-    pairs: int,
-    scenario: Path | None,
+    sides: Sequence[list[str]],
+    settings: Sequence[list[str]],
+    pairs: int | None,
+    scenario: Path,
     budgets: Path | None,
     outputs: Outputs,
     runs: Path,
 ) -> int:
+    """Run a comparison of two gateways and return its exit code.
+
+    Args:
+        sides: what names the base, and what names the head.
+        settings: ``KEY=VALUE`` of each side.
+        pairs: the most pairs; None for the default.
+        scenario: of every run.
+        budgets: a file that overrides the scenario's budgets.
+        outputs: the files to write.
+        runs: the folder in which the comparison creates its own.
+    """
     from rich.console import Console
 
-    from loadtests.comparing.pair_runs import Contest, run_contest
+    from loadtests.comparing.contest import MOST_PAIRS, Contest, parse_contestant
+    from loadtests.comparing.pair_runs import run_contest
     from loadtests.outputs import OutputRefused, check_outputs
-    from loadtests.supervision.gateway_command import NoGateway, parse_gateway
+    from loadtests.supervision.gateway_command import NoGateway
     from loadtests.supervision.request import RunRefused
 
-    if scenario is None:
-        refuse("--pairs needs --scenario FILE: the scenario of every block")
     if any(len(side) != 1 for side in sides):
-        refuse("--pairs takes one gateway for each side: --base X --head Y")
+        refuse("--scenario takes one gateway for each side: --base X --head Y")
     try:
+        base, head = (
+            parse_contestant(side[0], own) for side, own in zip(sides, settings, strict=True)
+        )
         contest = Contest(
             scenario=scenario,
             runs=runs,
-            gateways={"base": parse_gateway(sides[0][0]), "head": parse_gateway(sides[1][0])},
-            pairs=pairs,
+            sides={"base": base, "head": head},
+            pairs=pairs or MOST_PAIRS,
             budgets=budgets,
             outputs=outputs,
         )

@@ -1,72 +1,49 @@
-"""``tidegate compare``: compare stored runs, or run two gateways in turn and compare them.
+"""``tidegate compare``: compare stored runs, or run two gateways in pairs and compare them.
 
-A block is a supervised run without a verdict; ``python -m reports.compare`` judges all blocks
-together. If six pairs decide nothing, as many again follow, once.
+A pair has a fresh gateway on each side. Where the load can alternate, both sides run at the same
+time and take turns in slices of 250 ms (``loadtests.plan.turns``). What slices cannot measure, such
+as memory, is measured in blocks: one side's run after the other's. A block or a side is a
+supervised run without a verdict; ``python -m reports.compare`` judges all of them together, at
+each look (``looks``), until the budgets are decided.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from rich.console import Console
 
+from loadtests.comparing.contest import (
+    FEWEST_PAIRS,
+    SIDES,
+    Contest,
+    Methods,
+    Outputs,
+    looks,
+    methods_for,
+    order,
+)
+from loadtests.comparing.side_by_side import run_side_by_side
 from loadtests.outputs import is_standard_output, write_output
+from loadtests.plan.turns import PLACES
 from loadtests.processes import child_environment
 from loadtests.record.manifest import read_json, write_json
 from loadtests.results import COMPARISON, JUNIT, MANIFEST, SUMMARY, ExitCode
-from loadtests.supervision.gateway_command import GatewayCommand
 from loadtests.supervision.judging import start_module
 from loadtests.supervision.request import RunRefused, RunRequest, make_folder
 from loadtests.supervision.supervisor import run_supervised
+from scenarios.alternation import ALTERNATING, why_not_alternating
 from scenarios.foresight import foresee
 
 PLAN: Final = "plan.json"
-FIRST_PAIRS: Final = 6
-"""The fewest pairs that give a 95 % interval (``docs/gate.md``)."""
-Side = Literal["base", "head"]
+TURNS: Final = "turns"
+"""The folder in which the two sides of a pair meet, and keep their logs."""
 RunBlock = Callable[[RunRequest, Mapping[str, str], Console], int]
+RunPair = Callable[[Sequence[RunRequest], Mapping[str, str], Console], int]
 _FATAL: Final = (ExitCode.USAGE, ExitCode.INTERRUPTED)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outputs:
-    """The files that a comparison writes; None writes none."""
-
-    junit: Path | None = None
-    summary: Path | None = None
-    json: Path | None = None
-
-    def named(self) -> dict[str, Path | None]:
-        """Return each file by its option, which ``python -m reports.compare`` has too."""
-        return {"--junit": self.junit, "--summary": self.summary, "--json": self.json}
-
-    def arguments(self) -> list[str]:
-        """Return the files as arguments of ``python -m reports.compare``."""
-        return [word for name, path in self.named().items() if path for word in (name, str(path))]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Contest:
-    """A comparison of two gateways that run in turn.
-
-    Attributes:
-        scenario: the scenario file of every block.
-        runs: the folder in which the comparison creates its own.
-        gateways: the gateway to start, by side.
-        pairs: pairs of the first stage; as many again follow when it is undecided.
-        budgets: a file that overrides the scenario's budgets.
-        outputs: copies of the result files in the comparison's folder.
-    """
-
-    scenario: Path
-    runs: Path
-    gateways: Mapping[Side, GatewayCommand]
-    pairs: int = FIRST_PAIRS
-    budgets: Path | None = None
-    outputs: Outputs = field(default_factory=Outputs)
 
 
 def compare_runs(
@@ -77,6 +54,7 @@ def compare_runs(
     environment: Mapping[str, str],
     *,
     is_aside: bool = False,
+    planned: Sequence[int] = (),
 ) -> int:
     """Compare stored runs and return the exit code.
 
@@ -87,11 +65,13 @@ def compare_runs(
         outputs: files to write.
         environment: this process's environment.
         is_aside: whether the comparison is printed to standard error.
+        planned: pairs at each look of a comparison that goes on, up to this one and to the last.
     """
     arguments = [
         *("--base", *(str(path) for path in base), "--head", *(str(path) for path in head)),
         *(("--budgets", str(budgets)) if budgets else ()),
         *outputs.arguments(),
+        *(("--looks", *(str(look) for look in planned)) if planned else ()),
     ]
     inherited = child_environment(environment)
     return start_module("reports.compare.comparing", arguments, inherited, is_aside=is_aside)
@@ -102,42 +82,51 @@ def run_contest(
     environment: Mapping[str, str],
     console: Console,
     run: RunBlock = run_supervised,
+    run_pair: RunPair = run_side_by_side,
 ) -> int:
-    """Run the pairs, judge them, extend once when undecided, and return the exit code.
+    """Run pairs and judge them at each look until they decide; return the exit code.
 
     Args:
         contest: the gateways and their scenario.
         environment: the environment of every process it starts.
         console: shows progress.
         run: runs one block and returns its exit code.
+        run_pair: runs both sides of a pair at the same time and returns the exit code.
 
     Raises:
         RunRefused: the scenario is not valid.
         OSError: a result cannot be written.
     """
-    _check(contest, console)
+    methods = _check(contest, console)
     directory = make_folder(contest.runs, "compare")
-    names = {str(side): gateway.name for side, gateway in contest.gateways.items()}
-    plan = {"scenario": str(contest.scenario), "pairs": contest.pairs, **names}
-    write_json(directory / PLAN, plan)
+    planned = looks(contest.pairs)
+    plan = {"scenario": str(contest.scenario), "pairs": contest.pairs, "looks": planned}
+    write_json(
+        directory / PLAN,
+        {**plan, **{side: contest.sides[side].describe() for side in SIDES}, **vars(methods)},
+    )
 
     def say(words: str) -> None:
         console.print(words, markup=False, highlight=False, soft_wrap=True)
 
-    say(f"comparing in {directory}: {contest.pairs} pairs, ABBA, a new gateway for each block")
+    say(f"comparing in {directory}: at most {contest.pairs} pairs; {methods.words}")
     own = Outputs(json=directory / COMPARISON, junit=directory / JUNIT, summary=directory / SUMMARY)
-    done, code = 0, int(ExitCode.INCONCLUSIVE)
-    for pairs in (contest.pairs, 2 * contest.pairs):
-        order = abba(pairs, done=done)
-        stopped = _run_blocks(contest, directory, order, environment, console, run)
-        if stopped is not None:
-            say(f"the comparison stopped: a block ended with exit code {stopped}")
-            return stopped
-        done = pairs
-        code, is_open = _judge(contest, directory, own, environment)
-        if not is_open or pairs > contest.pairs:
+    code, done = int(ExitCode.INCONCLUSIVE), 0
+    for look in planned:
+        for pair in range(done + 1, look + 1):
+            say(f"pair {pair} of at most {contest.pairs}")
+            for requests in _runs_of(contest, methods, directory, pair):
+                runner = run_pair if len(requests) > 1 else lambda one, *rest: run(one[0], *rest)
+                stopped = runner(requests, environment, console)
+                if _is_fatal(stopped, requests):
+                    say(f"the comparison stopped: a run ended with exit code {stopped}")
+                    return stopped
+        done = look
+        code, is_open = _judge(contest, directory, own, environment, planned)
+        if not is_open:
             break
-        say(f"undecided after {done} pairs: running {contest.pairs} more, once")
+        if look < contest.pairs:
+            say(f"undecided after {look} pairs")
     for option, path in contest.outputs.named().items():
         written = own.named()[option]
         if path is not None and written is not None and written.exists():
@@ -146,61 +135,61 @@ def run_contest(
     return code
 
 
-def abba(pairs: int, *, done: int = 0) -> Iterator[tuple[int, Side]]:
-    """Yield pair (from 1) and side of each block, A B B A …, for pairs ``done`` + 1 to ``pairs``.
-
-    The second block of a pair meets a machine that is warmer or busier. Base and head take
-    turns in that place, so that a drift favours neither.
-    """
-    for pair in range(done + 1, pairs + 1):
-        sides: tuple[Side, Side] = ("base", "head") if pair % 2 else ("head", "base")
-        for side in sides:
-            yield pair, side
-
-
-def _check(contest: Contest, console: Console) -> None:
+def _check(contest: Contest, console: Console) -> Methods:
     asked = RunRequest(scenario=contest.scenario, runs=contest.runs, budgets=contest.budgets)
     scenario = asked.read()
-    if contest.pairs < FIRST_PAIRS:
-        words = f"{contest.pairs} pairs give no 95 % interval; use at least {FIRST_PAIRS}"
+    if contest.pairs < FEWEST_PAIRS:
+        words = f"{contest.pairs} pairs give no 95 % interval; use at least {FEWEST_PAIRS}"
         raise RunRefused(words)
     kept = tuple(budget for budget in scenario.budgets if budget.is_relative)
     for words in foresee(replace(scenario, budgets=kept), has_baseline=True):
         console.print(f"warning: {words}", markup=False, highlight=False, soft_wrap=True)
+    methods = methods_for(scenario)
+    if not methods.in_slices and any(budget.metric in ALTERNATING for budget in kept):
+        why = why_not_alternating(scenario)
+        words = f"warning: the load of {scenario.name} cannot alternate, because {why}"
+        words += "; times of blocks differ more, so expect INCONCLUSIVE"
+        console.print(words, markup=False, highlight=False, soft_wrap=True)
+    return methods
 
 
-def _run_blocks(
-    contest: Contest,
-    directory: Path,
-    order: Iterable[tuple[int, Side]],
-    environment: Mapping[str, str],
-    console: Console,
-    run: RunBlock,
-) -> int | None:
-    """Run the blocks in order; return the exit code that stops them, None after the last."""
-    for pair, side in order:
-        console.print(f"pair {pair}: {side}", markup=False, highlight=False)
-        request = RunRequest(
-            scenario=contest.scenario,
-            runs=directory / side,
-            gateway=contest.gateways[side],
-            is_judged=False,
+def _runs_of(
+    contest: Contest, methods: Methods, directory: Path, pair: int
+) -> Iterator[tuple[RunRequest, ...]]:
+    """Yield what runs one after the other in a pair; two requests run at the same time."""
+    sides = order(pair)
+    if methods.in_slices:
+        meeting = directory / TURNS / f"pair-{pair:02d}"
+        meeting.mkdir(parents=True)
+        yield tuple(
+            contest.request(side, directory, meeting / place)
+            for side, place in zip(sides, PLACES, strict=True)
         )
-        code = run(request, environment, console)
-        if code in _FATAL:
-            return code
-        if not list((directory / side).glob(f"*/{MANIFEST}")):
-            return code  # this block did not start, so the others would not either
-    return None
+    if methods.in_blocks:
+        for side in sides:
+            yield (contest.request(side, directory),)
+
+
+def _is_fatal(code: int, requests: Sequence[RunRequest]) -> bool:
+    """Return whether an exit code stops the comparison: no other run would start either."""
+    if code in _FATAL:
+        return True
+    return any(not list(request.runs.glob(f"*/{MANIFEST}")) for request in requests)
 
 
 def _judge(
-    contest: Contest, directory: Path, own: Outputs, environment: Mapping[str, str]
+    contest: Contest,
+    directory: Path,
+    own: Outputs,
+    environment: Mapping[str, str],
+    planned: Sequence[int],
 ) -> tuple[int, bool]:
-    """Judge the blocks so far; return the exit code and whether a metric is undecided."""
+    """Judge the pairs so far; return the exit code and whether a metric is undecided."""
     (directory / COMPARISON).unlink(missing_ok=True)
     sides = [directory / "base"], [directory / "head"]
     is_aside = any(is_standard_output(path) for path in contest.outputs.named().values())
-    code = compare_runs(*sides, contest.budgets, own, environment, is_aside=is_aside)
+    code = compare_runs(
+        *sides, contest.budgets, own, environment, is_aside=is_aside, planned=planned
+    )
     found = read_json(directory / COMPARISON)
     return code, found is not None and bool(found["undecided"])

@@ -11,8 +11,8 @@ from gateway.contract import Scope
 from loadtests.endpoints import fetch_streams
 from loadtests.health.gateway_clock import GatewayClock
 from loadtests.plan.publish_plan import describe_plan
-from loadtests.publication.publishing import PublisherProcess
 from loadtests.plan.turns import Turns
+from loadtests.publication.publishing import PublisherProcess
 from loadtests.record.phases import PhaseTimes
 from loadtests.results import Phase
 from loadtests.tokens import mint

@@ -41,9 +41,7 @@ class Turns:
     def load_ns(self, at_ns: int) -> int:
         """Return the load time at a moment (monotonic, ns)."""
         cycle, rest_ns = divmod(at_ns, _CYCLE_NS)
-        own = sum(
-            min(max(0, rest_ns - number * SLICE_NS), SLICE_NS) for number in _OWN[self.place]
-        )
+        own = sum(min(max(0, rest_ns - number * SLICE_NS), SLICE_NS) for number in _OWN[self.place])
         return cycle * _LOAD_NS + own
 
     def at_ns(self, load_ns: int) -> int:
