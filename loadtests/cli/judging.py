@@ -86,7 +86,7 @@ def notebook(
     others = [] if base is None else [find(base, runs)]
     page = out or directory / PAGES / f"{name}.html"
     for one in (directory, *others):
-        if not is_finished(one) and (code := finish_tables(one, environment)):
+        if not is_finished(one) and (code := finish_tables([one], environment)):
             raise typer.Exit(code)
     arguments = [name, str(directory), "--out", str(page)]
     arguments += [word for one in others for word in ("--base", str(one))]

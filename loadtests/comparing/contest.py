@@ -14,8 +14,9 @@ from scenarios.schema import Scenario
 
 FEWEST_PAIRS: Final = 6
 """The fewest pairs that give a 95 % interval (``docs/gate.md``)."""
-MOST_PAIRS: Final = 12
-"""The most pairs by default: about five minutes with blocks of eight seconds."""
+MOST_PAIRS: Final = 10
+"""The most pairs by default: about five minutes with a steady phase of twelve seconds."""
+_FIRST_LOOK: Final = 8
 Side = Literal["base", "head"]
 SIDES: Final[tuple[Side, Side]] = ("base", "head")
 
@@ -139,9 +140,12 @@ def looks(pairs: int) -> list[int]:
     """Return after how many pairs the comparison is judged: from two thirds of them, each second.
 
     An earlier look could decide nothing: its share of the error (``reports.spending``) is smaller
-    than the smallest level that so few pairs have.
+    than the smallest level that so few pairs have. So the first is after 8 pairs at least.
+
+    Args:
+        pairs: the most pairs.
     """
-    first = max(FEWEST_PAIRS, -(-2 * pairs // 3))
+    first = min(pairs, max(_FIRST_LOOK, -(-2 * pairs // 3)))
     return sorted({*range(first, pairs, 2), pairs})
 
 

@@ -30,9 +30,10 @@ from loadtests.comparing.side_by_side import run_side_by_side
 from loadtests.outputs import is_standard_output, write_output
 from loadtests.plan.turns import PLACES
 from loadtests.processes import child_environment
+from loadtests.record.finisher import is_finished
 from loadtests.record.manifest import read_json, write_json
 from loadtests.results import COMPARISON, JUNIT, MANIFEST, SUMMARY, ExitCode
-from loadtests.supervision.judging import start_module
+from loadtests.supervision.judging import finish_tables, start_module
 from loadtests.supervision.request import RunRefused, RunRequest, make_folder
 from loadtests.supervision.supervisor import run_supervised
 from scenarios.alternation import ALTERNATING, why_not_alternating
@@ -43,6 +44,7 @@ TURNS: Final = "turns"
 """The folder in which the two sides of a pair meet, and keep their logs."""
 RunBlock = Callable[[RunRequest, Mapping[str, str], Console], int]
 RunPair = Callable[[Sequence[RunRequest], Mapping[str, str], Console], int]
+_RUNS: Final = f"*/{MANIFEST}"
 _FATAL: Final = (ExitCode.USAGE, ExitCode.INTERRUPTED)
 
 
@@ -174,7 +176,7 @@ def _is_fatal(code: int, requests: Sequence[RunRequest]) -> bool:
     """Return whether an exit code stops the comparison: no other run would start either."""
     if code in _FATAL:
         return True
-    return any(not list(request.runs.glob(f"*/{MANIFEST}")) for request in requests)
+    return any(not list(request.runs.glob(_RUNS)) for request in requests)
 
 
 def _judge(
@@ -186,6 +188,10 @@ def _judge(
 ) -> tuple[int, bool]:
     """Judge the pairs so far; return the exit code and whether a metric is undecided."""
     (directory / COMPARISON).unlink(missing_ok=True)
+    found_runs = [found.parent for side in SIDES for found in (directory / side).glob(_RUNS)]
+    waiting = [run for run in found_runs if not run.is_symlink() and not is_finished(run)]
+    if waiting and (code := finish_tables(waiting, child_environment(environment))):
+        return code, False
     sides = [directory / "base"], [directory / "head"]
     is_aside = any(is_standard_output(path) for path in contest.outputs.named().values())
     code = compare_runs(

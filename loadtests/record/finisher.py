@@ -1,7 +1,7 @@
 """Finishes a run directory: writes Parquet from the segments, and completes the manifest.
 
-``python -m loadtests.record.finisher RUN`` works on a run that ended, one that crashed, and one
-that is finished already. The result is the same, and never less than what was there: a table
+``python -m loadtests.record.finisher RUN...`` works on runs that ended, that crashed, and that are
+finished already. The result is the same, and never less than what was there: a table
 without segments, or with fewer rows in them, stays as it is.
 
 ValueError
@@ -230,16 +230,17 @@ def _added_up(rows: Any, schema: Any) -> Any:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Finish the run named by the one argument. Returns the exit code."""
+    """Finish the runs named by the arguments. Returns the exit code."""
     names = sys.argv[1:] if arguments is None else arguments
-    if len(names) != 1:
-        print("usage: python -m loadtests.record.finisher RUN", file=sys.stderr)  # noqa: T201 - a command speaks
+    if not names:
+        print("usage: python -m loadtests.record.finisher RUN...", file=sys.stderr)  # noqa: T201 - a command speaks
         return ExitCode.USAGE
 
     def finish() -> int:
-        check_run(Path(names[0]))
-        for problem in finish_run(Path(names[0])):
-            print(problem, file=sys.stderr)  # noqa: T201 - a command speaks
+        for name in names:
+            check_run(Path(name))
+            for problem in finish_run(Path(name)):
+                print(problem, file=sys.stderr)  # noqa: T201 - a command speaks
         return ExitCode.PASS
 
     return run_command("tidegate", finish, CannotFinish)

@@ -33,14 +33,14 @@ def judge_run(
         The verdict's exit code. Without a verdict: 2 for a directory that is refused, which then
         is as before, and 4 after a failure.
     """
-    code = finish_tables(directory, environment)
+    code = finish_tables([directory], environment)
     words = [str(directory), *(word for export in exports for word in ("--export", export))]
     return start_module("reports.reporting", words, environment) if code == 0 else code
 
 
-def finish_tables(directory: Path, environment: Mapping[str, str]) -> int:
-    """Finish a run's tables and manifest; return the exit code."""
-    return start_module("loadtests.record.finisher", [str(directory)], environment)
+def finish_tables(directories: Sequence[Path], environment: Mapping[str, str]) -> int:
+    """Finish the tables and manifests of runs; return the exit code."""
+    return start_module("loadtests.record.finisher", [str(one) for one in directories], environment)
 
 
 def start_module(

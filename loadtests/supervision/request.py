@@ -60,7 +60,8 @@ class RunRequest:
         max_duration_s: longest time of the load; None sets no limit.
         duration_s: length of the steady phase; None leaves the scenario's.
         gateway: the command of the embedded gateway.
-        is_judged: whether the run gets a verdict; a block of a comparison does not.
+        is_judged: whether the run gets its tables and a verdict. A block of a comparison gets
+            neither here: the comparison finishes and judges many at once.
         turn: the file that announces this run to the one it takes turns with
             (``loadtests.conducting.meeting``); None for a run on its own.
         words: the command line after ``tidegate``, printed at the end to run it again.

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Final, Self
 
 from loadtests.results import MANIFEST
-from reports.believability import Check, check_run
+from reports.believability import Check, CheckName, check_run
 from reports.measures.registry import measure
 from reports.report_errors import NotARunError, SameRunError
 from reports.run_frames import RunFrames, read_run
+from reports.shifts import Look, look_at
 from reports.verdict import shortfalls
+from scenarios.alternation import ALTERNATING
 from scenarios.schema import METRICS, Budget
 
 
@@ -38,11 +41,22 @@ class Block:
         return check_run(self.run)
 
     @property
+    def meeting(self) -> str | None:
+        """The meeting at which it agreed with its pair to take turns; None for a block."""
+        name = self.run.manifest.part("turns").get("meeting")
+        return None if name is None else str(name)
+
+    @property
     def doubt(self) -> str:
-        """Why its times do not count; empty when they do."""
+        """Why its times do not count; empty when they do.
+
+        A run in slices is not doubted for what the host took: its pair lost as much.
+        """
         if short := shortfalls(self.run):
             return short[0][1]
         broken = [check for check in self.checks if check.ok is False]
+        if self.meeting is not None:
+            broken = [check for check in broken if check.name is not CheckName.DIRTY]
         return f"{broken[0].name}: {broken[0].why}" if broken else ""
 
     def value(self, budget: Budget) -> float | None:
@@ -58,14 +72,89 @@ class Sides:
     Attributes:
         base: in order of time.
         head: in order of time; where ``is_paired``, at the place of its pair.
-        is_paired: whether the blocks of the two sides alternated.
+        is_paired: whether the blocks of the two sides alternated, or took turns in slices.
+        in_slices: whether the load alternated between the two of a pair.
+        had: pairs that ran, those left out included.
         excluded: ids of blocks whose times are invalid, each with the reason.
     """
 
     base: tuple[Block, ...]
     head: tuple[Block, ...]
-    is_paired: bool
-    excluded: tuple[tuple[str, str], ...]
+    is_paired: bool = True
+    in_slices: bool = False
+    had: int = 0
+    excluded: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def pairs(self) -> int:
+        """Pairs that count, or blocks of the smaller side."""
+        return min(len(self.base), len(self.head))
+
+
+NO_SIDES: Final = Sides(base=(), head=())
+"""Nothing that counts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fields:
+    """The runs of a comparison by how they ran.
+
+    Attributes:
+        slices: pairs in which the load alternated; None without any.
+        blocks: runs that followed each other; None without any.
+        look: the look at which they are judged.
+    """
+
+    slices: Sides | None
+    blocks: Sides | None
+    look: Look
+
+    @classmethod
+    def of(cls, base: Sequence[Block], head: Sequence[Block], planned: Sequence[int]) -> Self:
+        """Return the runs of both sides, in pairs.
+
+        Args:
+            base: in order of time.
+            head: in order of time.
+            planned: pairs at each look; none for a comparison that is judged once.
+        """
+        kinds = []
+        for in_slices in (True, False):
+            of_kind = [
+                [block for block in side if (block.meeting is not None) == in_slices]
+                for side in (base, head)
+            ]
+            kinds.append(pair_up(*of_kind) if any(of_kind) else None)
+        run = max((sides.had for sides in kinds if sides is not None), default=0)
+        return cls(slices=kinds[0], blocks=kinds[1], look=look_at(planned, run))
+
+    @property
+    def each(self) -> tuple[Sides, ...]:
+        """The kinds that there are."""
+        return tuple(sides for sides in (self.slices, self.blocks) if sides is not None)
+
+    @property
+    def main(self) -> Sides:
+        """The pairs in slices where there are any, else the blocks."""
+        return next(iter(self.each), NO_SIDES)
+
+    @property
+    def method(self) -> str:
+        """How the runs are compared: ``slices``, ``pairs`` or ``samples``."""
+        if self.slices is not None:
+            return "slices"
+        return "pairs" if self.main.is_paired else "samples"
+
+    @property
+    def excluded(self) -> tuple[tuple[str, str], ...]:
+        """Every run that is left out, with the reason."""
+        return tuple(one for sides in self.each for one in sides.excluded)
+
+    def of_metric(self, metric: str) -> Sides | None:
+        """Return the runs that measure a metric; None when there are none."""
+        if self.slices is not None and metric in ALTERNATING:
+            return self.slices
+        return self.blocks
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
@@ -119,25 +208,29 @@ def pair_up(base: Sequence[Block], head: Sequence[Block]) -> Sides:
     """Return the blocks that count, paired when the two sides alternated in time.
 
     A block with invalid times is left out, with the other block of its pair.
+
+    Args:
+        base: in order of time; either all took turns in slices, or none did.
+        head: in order of time, of the same kind.
     """
     doubtful = {id(block): (block.run_id, block.doubt) for block in (*base, *head) if block.doubt}
-    excluded = tuple(doubtful.values())
-    if not _alternate(base, head):
-        return Sides(
-            base=tuple(block for block in base if id(block) not in doubtful),
-            head=tuple(block for block in head if id(block) not in doubtful),
-            is_paired=False,
-            excluded=excluded,
-        )
-    pairs = [
-        pair
-        for pair in zip(base, head, strict=True)
-        if not any(id(block) in doubtful for block in pair)
-    ]
+    excluded, had = tuple(doubtful.values()), min(len(base), len(head))
+    in_slices = any(block.meeting for block in (*base, *head))
+    if in_slices:
+        met = {block.meeting: block for block in head}
+        together = [(block, met[block.meeting]) for block in base if block.meeting in met]
+    elif _alternate(base, head):
+        together = list(zip(base, head, strict=True))
+    else:
+        kept = (tuple(one for one in side if id(one) not in doubtful) for side in (base, head))
+        first, second = kept
+        return Sides(base=first, head=second, is_paired=False, had=had, excluded=excluded)
+    pairs = [pair for pair in together if not any(id(block) in doubtful for block in pair)]
     return Sides(
         base=tuple(pair[0] for pair in pairs),
         head=tuple(pair[1] for pair in pairs),
-        is_paired=True,
+        in_slices=in_slices,
+        had=had,
         excluded=excluded,
     )
 

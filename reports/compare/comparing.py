@@ -40,7 +40,7 @@ def _compare(options: argparse.Namespace) -> int:
     check_outputs(outputs)
     over = read_overlay(options.budgets) if options.budgets else ()
     base, head = read_sides(options.base, options.head)
-    found = compare_blocks(base, head, over)
+    found = compare_blocks(base, head, over, options.looks)
     _write(found, options)
     console = console_beside(*outputs.values())
     print_comparison(found, console)
@@ -76,6 +76,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--head", type=Path, nargs="+", required=True, help=runs)
     parser.add_argument(
         "--budgets", type=Path, help="TOML file of budgets to lay over the head's own"
+    )
+    parser.add_argument(
+        "--looks",
+        type=int,
+        nargs="+",
+        default=(),
+        metavar="PAIRS",
+        help="pairs at each look of a comparison that goes on",
     )
     parser.add_argument("--json", type=Path, help="write compare.json here")
     parser.add_argument("--junit", type=Path, help="write JUnit XML here")

@@ -1,4 +1,4 @@
-"""The outcome of a comparison: ratios are judged by pairs, counts in each block of the head.
+"""The outcome of a comparison: ratios are judged by pairs, counts in each run of the head.
 
 The budgets are the relative ones of the head's scenario and of the file laid over it. Without
 any, ``DEFAULTS`` apply to what was measured. Budgets on counts must hold in every block of the
@@ -17,7 +17,8 @@ from loadtests.results import FORMAT_VERSION, ExitCode, Verdict
 from reports import quantities
 from reports.baselines import Baseline, advise
 from reports.believability import gateway_died
-from reports.compare.blocks import Block, Sides, is_count, pair_up
+from reports.compare.blocks import NO_SIDES, Block, Fields, Sides, is_count
+from reports.compare.slices import ratio_in_slices
 from reports.decisions import (
     SEVERITY,
     Compared,
@@ -29,12 +30,16 @@ from reports.decisions import (
 )
 from reports.measures.measurement import Measurement
 from reports.ratios import judge_ratio, unjudged
-from reports.shifts import FEWEST_PAIRS, Shift, shift_of_pairs, shift_of_samples
+from reports.shifts import FEWEST_PAIRS, Look, Shift, shift_of_pairs, shift_of_samples
 from reports.verdict import demanded, shortfalls
+from scenarios.alternation import ALTERNATING
 from scenarios.schema import METRICS, Budget, parse_budget
+
+Values = Sequence[float | None]
 
 DEFAULTS: Final = (
     "push.p50 ratio <= 1.10",
+    "push.p90 ratio <= 1.10",
     "push.p99 ratio <= 1.10",
     "ack.p50 ratio <= 1.10",
     "ack.p99 ratio <= 1.10",
@@ -50,14 +55,16 @@ class Comparison:
 
     Attributes:
         scenario: the head's.
-        method: ``pairs``, ``samples`` (blocks that did not alternate) or ``single``.
+        method: ``slices`` (the load alternated between both; what slices do not measure comes
+            from pairs of blocks), ``pairs`` of blocks, ``samples`` (blocks that did not alternate)
+            or ``single``.
         pairs: number of pairs, or of blocks of the smaller side.
         base: ids of the base's runs.
         head: ids of the head's runs.
         excluded: ids of blocks with invalid times, each with the reason.
         advice: why the comparison is only advisory; empty when it decides.
         ratios: head/base of each pair, by the budget's text; empty unless paired.
-        length_s: how long the head's blocks took.
+        length_s: how long the head's runs took.
     """
 
     scenario: str
@@ -78,7 +85,7 @@ class Comparison:
     @property
     def may_be_extended(self) -> bool:
         """Whether more pairs could decide an open budget."""
-        return self.method == "pairs" and any(
+        return self.method in ("slices", "pairs") and any(
             one.verdict is Verdict.INCONCLUSIVE and one.measurement.value is not None
             for one in self.decisions
         )
@@ -107,7 +114,10 @@ class Comparison:
 
 
 def compare_blocks(
-    base: Sequence[Block], head: Sequence[Block], over: Sequence[Budget] = ()
+    base: Sequence[Block],
+    head: Sequence[Block],
+    over: Sequence[Budget] = (),
+    planned: Sequence[int] = (),
 ) -> Comparison:
     """Return the comparison of the head's blocks with the base's.
 
@@ -115,12 +125,13 @@ def compare_blocks(
         base: blocks of the base, in order of time.
         head: blocks of the head, in order of time.
         over: budgets laid over the head's own.
+        planned: pairs at each look of a comparison that goes on; none when it is judged once.
 
     Raises:
         UnknownBudgetError: a budget does not fit the head's scenario.
     """
-    sides = pair_up(base, head)
-    is_single = len(base) == len(head) == 1
+    fields = Fields.of(base, head, planned)
+    is_single = fields.slices is None and len(base) == len(head) == 1
     budgets = demanded(head[0].run, over)
     judged = head[0].run
     advice = next((words for one in (*base, *head) if (words := advise(one.run, judged))), "")
@@ -131,10 +142,10 @@ def compare_blocks(
             beside = Baseline.of(base[0].run, head[0].run)
             decisions.append(decide(head[0].run, budget, head[0].checks, beside))
             continue
-        decision, shares = _decide_ratio(budget, sides)
+        decision, shares = _decide_ratio(budget, fields)
         decisions.append(_advised(decision, advice))
         ratios[budget.text] = shares
-    circumstances = _circumstances(base, head, sides)
+    circumstances = _circumstances(base, head, fields)
     if not any(one.budget.is_relative and one.measurement.value is not None for one in decisions):
         words = "nothing was compared: no ratio has a value on both sides"
         circumstances.append((Verdict.INCONCLUSIVE, words))
@@ -147,11 +158,11 @@ def compare_blocks(
         verdict=verdict,
         exit_code=_exit_code(head, verdict, is_whole=not (circumstances or advice)),
         reasons=reasons or (f"all {quantities.counted(len(decisions), 'budget')} kept",),
-        method="single" if is_single else "pairs" if sides.is_paired else "samples",
-        pairs=min(len(sides.base), len(sides.head)),
+        method="single" if is_single else fields.method,
+        pairs=fields.main.pairs,
         base=tuple(block.run_id for block in base),
         head=tuple(block.run_id for block in head),
-        excluded=sides.excluded,
+        excluded=fields.excluded,
         advice=advice,
         decisions=tuple(decisions),
         circumstances=tuple(circumstances),
@@ -165,17 +176,19 @@ def _relative(budgets: Sequence[Budget], blocks: Sequence[Block]) -> list[Budget
     if demanded_ones:
         return demanded_ones
     usual = [parse_budget(text, 1) for text in DEFAULTS]
+    if all(block.meeting for block in blocks):
+        usual = [one for one in usual if one.metric in ALTERNATING]
     return [one for one in usual if any(block.value(one) is not None for block in blocks)]
 
 
-def _decide_ratio(budget: Budget, sides: Sides) -> tuple[Decision, tuple[float, ...]]:
+def _decide_ratio(budget: Budget, fields: Fields) -> tuple[Decision, tuple[float, ...]]:
+    sides, why = fields.of_metric(budget.metric), "no pair has a value on both sides"
+    if sides is None:
+        sides, why = NO_SIDES, "slices do not measure it; blocks that follow each other do"
     base = [block.value(budget) for block in sides.base]
     head = [block.value(budget) for block in sides.head]
-    shift, shares = _shift(base, head, is_paired=sides.is_paired)
-    if shift is None:
-        ratio = unjudged("no pair has a value on both sides")
-    else:
-        ratio = judge_ratio(budget, shift)
+    shift, shares = _shift(budget, sides, (base, head), fields.look)
+    ratio = unjudged(why) if shift is None else judge_ratio(budget, shift)
     low, high = ratio.low, ratio.high
     held = [value for value in head if value is not None]
     if budget.floor is not None and held and _upper_end(held) <= budget.floor:
@@ -202,18 +215,28 @@ def _decide_ratio(budget: Budget, sides: Sides) -> tuple[Decision, tuple[float, 
 
 
 def _shift(
-    base: Sequence[float | None], head: Sequence[float | None], *, is_paired: bool
+    budget: Budget, sides: Sides, values: tuple[Values, Values], look: Look
 ) -> tuple[Shift | None, tuple[float, ...]]:
-    """Return the shift of ln(head/base), and the ratio of each pair."""
-    if is_paired:
-        shares = tuple(
-            float(two / one)
-            for one, two in zip(base, head, strict=True)
-            if one is not None and two is not None
-        )
-        return (shift_of_pairs([math.log(share) for share in shares]) if shares else None), shares
-    logs = [[math.log(value) for value in side if value is not None] for side in (base, head)]
-    return (shift_of_samples(*logs) if all(logs) else None), ()
+    """Return the shift of ln(head/base), and the ratio of each pair.
+
+    Args:
+        budget: a relative one.
+        sides: the runs that count.
+        values: what the budget judges, of each run of base and head.
+        look: the look at which the pairs are judged.
+    """
+    if sides.is_paired:
+        found: Values = [
+            two / one if one and two else None for one, two in zip(*values, strict=True)
+        ]
+        if sides.in_slices:
+            together = zip(sides.base, sides.head, strict=True)
+            found = [ratio_in_slices(one, two, budget) for one, two in together]
+        shares = tuple(share for share in found if share is not None)
+        logs = [math.log(share) for share in shares]
+        return (shift_of_pairs(logs, look) if logs else None), shares
+    logs_of = [[math.log(value) for value in side if value is not None] for side in values]
+    return (shift_of_samples(*logs_of) if all(logs_of) else None), ()
 
 
 def _upper_end(values: Sequence[float]) -> float:
@@ -246,7 +269,7 @@ def _advised(decision: Decision, advice: str) -> Decision:
     return replace(decision, verdict=Verdict.INCONCLUSIVE, why=why)
 
 
-def _circumstances(base: Sequence[Block], head: Sequence[Block], sides: Sides) -> list[Finding]:
+def _circumstances(base: Sequence[Block], head: Sequence[Block], fields: Fields) -> list[Finding]:
     findings: list[Finding] = []
     for name, blocks in (("base", base), ("head", head)):
         died = sum(gateway_died(block.run) for block in blocks)
@@ -258,13 +281,14 @@ def _circumstances(base: Sequence[Block], head: Sequence[Block], sides: Sides) -
                 # What a base broke is no failure of the head.
                 said = Verdict.INVALID if blocks is base and worth is Verdict.FAIL else worth
                 findings.append((said, f"{name} {block.run_id}: {words}"))
-    left = min(len(sides.base), len(sides.head))
-    had = min(len(base), len(head))
-    if had >= FEWEST_PAIRS > left:
-        words = f"{had - left} of {had} pairs have invalid times; {left} are left"
-        findings.append((Verdict.INVALID, f"{words} of {FEWEST_PAIRS} needed"))
-    elif not left:
-        findings.append((Verdict.INVALID, "no run is left on one side whose times can be believed"))
+    for sides in fields.each:
+        left, had = sides.pairs, sides.had
+        if had >= FEWEST_PAIRS > left:
+            words = f"{had - left} of {had} pairs have invalid times; {left} are left"
+            findings.append((Verdict.INVALID, f"{words} of {FEWEST_PAIRS} needed"))
+        elif not left:
+            words = "no run is left on one side whose times can be believed"
+            findings.append((Verdict.INVALID, words))
     return findings
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from loadtests.results import Phase
 from reports import intervals, quantities
@@ -12,6 +13,7 @@ from reports.measures.measurement import Measure, Measurement, absent, estimated
 from reports.run_frames import RunFrames
 
 _FEWEST_STEPS: Final = 3
+Floats = npt.NDArray[np.float64]
 
 
 def measure_per_message(run: RunFrames) -> Measurement:
@@ -21,6 +23,26 @@ def measure_per_message(run: RunFrames) -> Measurement:
     is a ratio of sums, its interval a moving-block bootstrap over the steps. A step in which a
     counter fell (the gateway restarted) is left out.
     """
+    found = _steps(run)
+    if isinstance(found, Measurement):
+        return found
+    estimate = intervals.estimate_ratio(*found, seed=run.scenario.seed)
+    if estimate is None:
+        return absent("the gateway sent no message in the steady phase", len(found[0]))
+    why = "" if estimate.low is not None else f"{estimate.n} seconds are too few for an interval"
+    return estimated(estimate, why)
+
+
+def cost_in_slices(run: RunFrames) -> float | None:
+    """Return Δcpu ÷ Δmessages over the steady phase, in ns per message; None without both."""
+    found = _steps(run)
+    if isinstance(found, Measurement) or not found[1].sum():
+        return None
+    return float(found[0].sum() / found[1].sum())
+
+
+def _steps(run: RunFrames) -> tuple[Floats, Floats] | Measurement:
+    """Return CPU time (ns) and messages of each step; why there are none as a measurement."""
     rows = run["server"]
     rows = rows[rows["phase"] == str(Phase.STEADY)].sort_values("t_s")
     if rows.empty:
@@ -40,11 +62,7 @@ def measure_per_message(run: RunFrames) -> Measurement:
     if len(cpu_ns) < _FEWEST_STEPS:
         seconds = quantities.counted(len(cpu_ns), "second")
         return absent(f"{seconds} of CPU time and messages, of {_FEWEST_STEPS} needed")
-    found = intervals.estimate_ratio(cpu_ns, sent, seed=run.scenario.seed)
-    if found is None:
-        return absent("the gateway sent no message in the steady phase", len(cpu_ns))
-    why = "" if found.low is not None else f"{found.n} seconds are too few for an interval"
-    return estimated(found, why)
+    return cpu_ns, sent
 
 
 MEASURES: Final[dict[str, Measure]] = {"cost.per_message": measure_per_message}
