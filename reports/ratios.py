@@ -11,9 +11,8 @@ interval of length 2w excludes a change that is 2w away in 97.5 % of comparisons
 either side); widened by 1.43 it is a 99.5 % interval. A limit that requires an improvement
 (ratio <= 0.95) needs an estimate that is 2w better.
 
-The **smallest visible change** is v = L · exp(1.43 · w) − 1, with the limit L and the interval's
-half-width w of the log ratio. It is the smallest change that breaks the budget in 80 % of
-comparisons (derivation: ``reports.shifts.SEEN``).
+The **smallest visible change** is v = L · exp(s) − 1, with the limit L and the log ratio s that
+80 % of comparisons exclude from their interval (``reports.shifts.Shift.seen``).
 """
 
 from __future__ import annotations
@@ -68,7 +67,8 @@ def judge_ratio(budget: Budget, shift: Shift) -> Ratio:
     worse = 1.0 if keeps_below else -1.0
     limit = worse * math.log(budget.limit)
     low, high = sorted((worse * shift.low, worse * shift.high))
-    visible = math.exp(worse * (limit + SEEN * half)) - 1
+    seen = SEEN * half if shift.seen is None else shift.seen
+    visible = math.exp(worse * (limit + seen)) - 1
     if low > limit or (low == limit and budget.operator in "<>"):
         verdict, why = Verdict.FAIL, ""
     elif high > limit or (high == limit and budget.operator in "<>"):

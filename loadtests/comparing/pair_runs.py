@@ -103,38 +103,81 @@ def run_contest(
     directory = make_folder(contest.runs, "compare")
     planned = looks(contest.pairs)
     plan = {"scenario": str(contest.scenario), "pairs": contest.pairs, "looks": planned}
-    write_json(
-        directory / PLAN,
-        {**plan, **{side: contest.sides[side].describe() for side in SIDES}, **vars(methods)},
-    )
+    sides = {str(side): contest.sides[side].describe() for side in SIDES}
+    write_json(directory / PLAN, {**plan, **sides, **vars(methods)})
 
     def say(words: str) -> None:
         console.print(words, markup=False, highlight=False, soft_wrap=True)
 
+    def run_next(pair: int) -> int | None:
+        say(f"pair {pair} of at most {contest.pairs}")
+        for requests in requests_of(contest, methods, directory, pair):
+            is_pair = len(requests) > 1
+            code = (
+                run_pair(requests, environment, console)
+                if is_pair
+                else run(requests[0], environment, console)
+            )
+            if _is_fatal(code, requests):
+                return code
+        return None
+
     say(f"comparing in {directory}: at most {contest.pairs} pairs; {methods.words}")
     own = Outputs(json=directory / COMPARISON, junit=directory / JUNIT, summary=directory / SUMMARY)
-    code, done = int(ExitCode.INCONCLUSIVE), 0
-    for look in planned:
-        for pair in range(done + 1, look + 1):
-            say(f"pair {pair} of at most {contest.pairs}")
-            for requests in _runs_of(contest, methods, directory, pair):
-                runner = run_pair if len(requests) > 1 else lambda one, *rest: run(one[0], *rest)
-                stopped = runner(requests, environment, console)
-                if _is_fatal(stopped, requests):
-                    say(f"the comparison stopped: a run ended with exit code {stopped}")
-                    return stopped
-        done = look
+    code = int(ExitCode.INCONCLUSIVE)
+    for pair in range(1, contest.pairs + 1):
+        stopped = run_next(pair)
+        if stopped is not None:
+            say(f"the comparison stopped: a run ended with exit code {stopped}")
+            return stopped
+        if pair not in planned:
+            continue
         code, is_open = _judge(contest, directory, own, environment, planned)
         if not is_open:
             break
-        if look < contest.pairs:
-            say(f"undecided after {look} pairs")
-    for option, path in contest.outputs.named().items():
+        say(f"undecided after {pair} pairs")
+    _hand_out(own, contest.outputs)
+    say(f"compare: {directory / COMPARISON}")
+    return code
+
+
+def requests_of(
+    contest: Contest, methods: Methods, directory: Path, pair: int
+) -> Iterator[tuple[RunRequest, ...]]:
+    """Yield what runs one after the other in a pair; two requests run at the same time.
+
+    Args:
+        contest: the gateways and their scenario.
+        methods: how the pair runs.
+        directory: the comparison's folder.
+        pair: the pair's number, from 1.
+    """
+    sides = order(pair)
+    if methods.in_slices:
+        meeting = directory / TURNS / f"pair-{pair:02d}"
+        meeting.mkdir(parents=True)
+        yield tuple(
+            contest.request(side, directory, meeting / place)
+            for side, place in zip(sides, PLACES, strict=True)
+        )
+    if methods.in_blocks:
+        for side in sides:
+            yield (contest.request(side, directory),)
+
+
+def finish_runs(directory: Path, environment: Mapping[str, str]) -> int:
+    """Make the tables of all runs of a comparison that have none yet; return the exit code."""
+    found = [found.parent for side in SIDES for found in sorted((directory / side).glob(_RUNS))]
+    waiting = [run for run in found if not run.is_symlink() and not is_finished(run)]
+    return finish_tables(waiting, child_environment(environment)) if waiting else ExitCode.PASS
+
+
+def _hand_out(own: Outputs, wanted: Outputs) -> None:
+    """Copy the result files of the comparison's folder to where the caller wants them."""
+    for option, path in wanted.named().items():
         written = own.named()[option]
         if path is not None and written is not None and written.exists():
             write_output(path, written.read_text(encoding="utf-8"))
-    say(f"compare: {directory / COMPARISON}")
-    return code
 
 
 def _check(contest: Contest, console: Console) -> Methods:
@@ -155,23 +198,6 @@ def _check(contest: Contest, console: Console) -> Methods:
     return methods
 
 
-def _runs_of(
-    contest: Contest, methods: Methods, directory: Path, pair: int
-) -> Iterator[tuple[RunRequest, ...]]:
-    """Yield what runs one after the other in a pair; two requests run at the same time."""
-    sides = order(pair)
-    if methods.in_slices:
-        meeting = directory / TURNS / f"pair-{pair:02d}"
-        meeting.mkdir(parents=True)
-        yield tuple(
-            contest.request(side, directory, meeting / place)
-            for side, place in zip(sides, PLACES, strict=True)
-        )
-    if methods.in_blocks:
-        for side in sides:
-            yield (contest.request(side, directory),)
-
-
 def _is_fatal(code: int, requests: Sequence[RunRequest]) -> bool:
     """Return whether an exit code stops the comparison: no other run would start either."""
     if code in _FATAL:
@@ -188,9 +214,7 @@ def _judge(
 ) -> tuple[int, bool]:
     """Judge the pairs so far; return the exit code and whether a metric is undecided."""
     (directory / COMPARISON).unlink(missing_ok=True)
-    found_runs = [found.parent for side in SIDES for found in (directory / side).glob(_RUNS)]
-    waiting = [run for run in found_runs if not run.is_symlink() and not is_finished(run)]
-    if waiting and (code := finish_tables(waiting, child_environment(environment))):
+    if code := finish_runs(directory, environment):
         return code, False
     sides = [directory / "base"], [directory / "head"]
     is_aside = any(is_standard_output(path) for path in contest.outputs.named().values())

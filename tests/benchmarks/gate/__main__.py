@@ -1,6 +1,6 @@
-"""Three comparisons of the gateway with itself and three with a slower one, run now.
+"""Three comparisons of the gateway with itself and two with a slower one, run now.
 
-``python -m tests.benchmarks.gate [--times 3] [--json PATH]``. All are reported; the exit code
+``python -m tests.benchmarks.gate [--json PATH]``. All are reported with their time; the exit code
 is 1 when an A/A comparison fails or an injected one passes. Half an hour at most.
 """
 
@@ -12,14 +12,16 @@ import os
 import shlex
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
 
-from loadtests.comparing.pair_runs import Contest, Outputs, run_contest
+from loadtests.comparing.contest import Contest, Contestant, Outputs
+from loadtests.comparing.pair_runs import run_contest
 from loadtests.results import ExitCode
-from loadtests.supervision.gateway_command import GatewayCommand, parse_gateway
+from loadtests.supervision.gateway_command import parse_gateway
 from tests.benchmarks.gate.slower import VARIABLE
 
 SCENARIO: Final = Path(__file__).parent / "block.toml"
@@ -27,49 +29,55 @@ SLOWER_US: Final = 1_600
 """Per delivery. The scenario makes 82 a second, so 131 ms of CPU time a second are added."""
 
 
-def compare_once(head: GatewayCommand, runs: Path, console: Console) -> dict[str, Any]:
+ORDER: Final = ("A/A", "slower", "A/A", "slower", "A/A")
+
+
+def compare_once(head: Contestant, runs: Path, console: Console) -> dict[str, Any]:
     """Run one comparison and return what ``compare.json`` says."""
     outcome = runs / "outcome.json"
     outcome.unlink(missing_ok=True)
     contest = Contest(
         scenario=SCENARIO,
         runs=runs,
-        gateways={"base": GatewayCommand(), "head": head},
+        sides={"base": Contestant(), "head": head},
         outputs=Outputs(json=outcome),
     )
+    began_s = time.monotonic()
     code = run_contest(contest, os.environ, console)
     if not outcome.exists():
         raise SystemExit(f"the comparison ended with exit code {code} and no outcome")
     found: dict[str, Any] = json.loads(outcome.read_text(encoding="utf-8"))
-    return found
+    return {**found, "seconds": round(time.monotonic() - began_s)}
 
 
 def main() -> int:
     """Run all, print one line each, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.gate")
-    parser.add_argument("--times", type=int, default=3, help="of each kind")
+    parser.add_argument("--slower-us", type=int, default=SLOWER_US, help="of each delivery")
     parser.add_argument("--json", type=Path, help="write what they came to here")
     options = parser.parse_args()
-    slower = parse_gateway(
-        f"env {VARIABLE}={SLOWER_US} {shlex.quote(sys.executable)} -m tests.benchmarks.gate.slower"
-    )
+    command = f"{shlex.quote(sys.executable)} -m tests.benchmarks.gate.slower"
+    gateway = parse_gateway(f"env {VARIABLE}={options.slower_us} {command}")
+    kinds = {"A/A": Contestant(), "slower": Contestant(gateway=gateway)}
     console = Console(stderr=True)
-    told = []
+    told: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="gate-") as folder:
-        for number in range(options.times):
-            for kind, head in (("A/A", GatewayCommand()), ("slower", slower)):
-                runs = Path(folder) / f"{number}-{kind.replace('/', '')}"
-                told.append({"kind": kind, **compare_once(head, runs, console)})
-                print(describe(told[-1]))  # noqa: T201 - a command speaks
-                if options.json is not None:
-                    options.json.write_text(json.dumps(summarise(told), indent=1) + "\n", "utf-8")
+        for number, kind in enumerate(ORDER):
+            runs = Path(folder) / str(number)
+            runs.mkdir()
+            told.append({"kind": kind, **compare_once(kinds[kind], runs, console)})
+            print(describe(told[-1]), flush=True)  # noqa: T201 - a command speaks
+            if options.json is not None:
+                options.json.write_text(json.dumps(summarise(told), indent=1) + "\n", "utf-8")
     is_wrong = any(one["verdict"] == ("FAIL" if one["kind"] == "A/A" else "PASS") for one in told)
     return ExitCode.BUDGET_BROKEN if is_wrong else ExitCode.PASS
 
 
 def describe(found: dict[str, Any]) -> str:
     """Return one comparison in a line."""
-    parts = [f"{found['kind']:<7} {found['verdict']:<13} {found['pairs']:>2} pairs"]
+    parts = [
+        f"{found['kind']:<7} {found['verdict']:<13} {found['pairs']:>2} pairs {found['seconds']:>4} s"
+    ]
     for budget in found["budgets"]:
         if budget["relative"] and budget["value"] is not None:
             name = f"{budget['metric']}{'.' + budget['statistic'] if budget['statistic'] else ''}"
@@ -82,7 +90,7 @@ def summarise(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
     names = ("metric", "statistic", "value", "low", "high", "visible", "verdict")
     return [
         {
-            **{name: one[name] for name in ("kind", "verdict", "pairs")},
+            **{name: one[name] for name in ("kind", "verdict", "pairs", "seconds")},
             "excluded": len(one["excluded"]),
             "budgets": [
                 {name: budget[name] for name in names}

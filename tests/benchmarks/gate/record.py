@@ -1,8 +1,9 @@
-"""Record the A/A blocks: ``python -m tests.benchmarks.gate.record --blocks 72 PATH``.
+"""Record pairs of the gateway with itself: ``python -m tests.benchmarks.gate.record PATH``.
 
-Sixty or more runs of ``block.toml``, one after the other, a fresh gateway each; what budgets
-judge of each becomes a row. A block whose times cannot be believed is left out and counted.
-About 11 s a block.
+Each pair has a fresh gateway on both sides, and its load alternates, as in ``tidegate compare``.
+What budgets judge of each pair becomes a row. A pair whose times cannot be believed is left out and
+counted. The runs stay in ``runs/gate-pairs``, and the next call goes on with them. About 25 s a
+pair.
 """
 
 from __future__ import annotations
@@ -11,67 +12,78 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 from rich.console import Console
 
+from loadtests.comparing.contest import Contest, Contestant, Methods
+from loadtests.comparing.pair_runs import TURNS, finish_runs, requests_of
+from loadtests.comparing.side_by_side import run_side_by_side
 from loadtests.results import ExitCode
-from loadtests.supervision.request import RunRequest
-from loadtests.supervision.supervisor import run_supervised
-from reports.compare.blocks import Block, read_blocks
+from reports.compare.blocks import Fields, Sides, read_sides
+from reports.compare.slices import ratio_in_slices
 from scenarios.schema import parse_budget
 from tests.benchmarks.gate.__main__ import SCENARIO
 
+RUNS: Final = Path("runs/gate-pairs")
 FIGURES: Final = (
     "push.p50", "push.p90", "push.p99", "ack.p50", "ack.p99", "cost.per_message",
 )  # fmt: skip
+_SLICES: Final = Methods(in_slices=True, in_blocks=False)
 
 
 def main() -> int:
     """Record, and write what was recorded."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.gate.record")
-    parser.add_argument("path", type=Path, help="where the blocks are written, as JSON")
-    parser.add_argument("--blocks", type=int, default=72)
+    parser.add_argument("path", type=Path, help="where the pairs are written, as JSON")
+    parser.add_argument("--pairs", type=int, default=40, help="pairs in all, earlier ones included")
+    parser.add_argument("--runs", type=Path, default=RUNS)
     options = parser.parse_args()
+    sides = {"base": Contestant(), "head": Contestant()}
+    contest = Contest(scenario=SCENARIO, runs=options.runs, sides=sides)  # type: ignore[arg-type]  # both are sides
     console = Console(stderr=True)
-    with tempfile.TemporaryDirectory(prefix="blocks-") as folder:
-        for _ in range(options.blocks):
-            request = RunRequest(scenario=SCENARIO, runs=Path(folder), is_judged=False)
-            if run_supervised(request, os.environ, console) == ExitCode.INTERRUPTED:
-                return ExitCode.INTERRUPTED
-        content = describe(read_blocks([Path(folder)]))
-    options.path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    done = len(list((options.runs / TURNS).glob("pair-*")))
+    for pair in range(done + 1, options.pairs + 1):
+        for requests in requests_of(contest, _SLICES, options.runs, pair):
+            code = run_side_by_side(requests, os.environ, console)
+            print(f"pair {pair}: exit code {code}", file=sys.stderr)  # noqa: T201 - a command speaks
+            if code == ExitCode.INTERRUPTED:
+                return code
+    finish_runs(options.runs, os.environ)
+    base, head = read_sides([options.runs / "base"], [options.runs / "head"])
+    found = Fields.of(base, head, ()).main
+    content = json.dumps(describe(found), indent=1, ensure_ascii=False) + "\n"
+    options.path.write_text(content, encoding="utf-8")
     return ExitCode.PASS
 
 
-def describe(blocks: tuple[Block, ...]) -> dict[str, Any]:
-    """Return the document: how the blocks were made, and each figure in each of them."""
-    believed = [block for block in blocks if not block.doubt]
-    host = blocks[0].run.manifest.part("host")
+def describe(sides: Sides) -> dict[str, Any]:
+    """Return the document: how the pairs were made, and head/base of each figure in each pair."""
     budgets = {figure: parse_budget(f"{figure} ratio <= 1.1", 1) for figure in FIGURES}
-    values = {
-        figure: [block.value(budget) for block in believed] for figure, budget in budgets.items()
-    }
+    host = sides.base[0].run.manifest.part("host")
+    together = list(zip(sides.base, sides.head, strict=True))
+    figures = {}
+    for figure, budget in budgets.items():
+        ratios = [ratio_in_slices(one, two, budget) for one, two in together]
+        values = [value for one in sides.base if (value := one.value(budget)) is not None]
+        figures[figure] = {
+            "value": round(median(values)),
+            "ratios": [None if ratio is None else round(ratio, 5) for ratio in ratios],
+        }
     return {
         "made": {
-            "blocks": len(believed),
-            "what": "one gateway: 100 users, 6 s steady, a fresh gateway each, one after the other",
+            "pairs": sides.pairs,
+            "what": "one gateway beside itself: 100 users a side, 12 s steady, the load "
+            "alternating each 250 ms, a fresh gateway on both sides of each pair",
             "when": f"{datetime.now(UTC):%Y-%m-%d}",
             "machine": f"{host.get('cores')} cores ({host.get('cpu')})",
-            "left_out": [
-                {"block": place, "why": block.doubt}
-                for place, block in enumerate(blocks)
-                if block.doubt
-            ],
+            "left_out": [{"run": run_id, "why": why} for run_id, why in sides.excluded],
             "scenario": SCENARIO.read_text(encoding="utf-8"),
         },
-        "figures": {
-            figure: [round(value) for value in found if value is not None]
-            for figure, found in values.items()
-        },
+        "figures": figures,
     }
 
 

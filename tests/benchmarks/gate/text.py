@@ -1,0 +1,47 @@
+"""The first part of ``docs/gate.md``: how the gate decides."""
+
+from __future__ import annotations
+
+from typing import Final
+
+HEAD: Final = """# How reliable is `tidegate compare`?
+
+A single run is judged by the 95 % interval of each time, from a moving-block bootstrap over
+one-second histograms: inside the limit it is a PASS, outside a FAIL, else INCONCLUSIVE. A p99
+needs 299 values and a p99.9 needs 2,995; with fewer it is INCONCLUSIVE.
+
+`tidegate compare --scenario FILE --base X --head Y` compares two gateways in pairs. In a pair a
+fresh base and a fresh head run at the same time on one core, and the load alternates between them
+every 250 ms: A B B A in even seconds, B A A B in odd ones. What the machine does to a second, it
+does to both sides.
+
+- **p50 to p95**: the ratio head/base of each second; the pair's ratio is their median.
+- **p99 and above**: the ratio of the quantiles over all slices of a pair.
+- **Cost**: CPU time per message over all slices of a pair, in ns from `schedstat`.
+- **What cannot alternate** (memory, connects, storms, any scenario with commands or load stages)
+  runs in blocks: one side after the other, A B B A, and two neighbours are a pair.
+
+The estimate over pairs is Hodges and Lehmann's, its interval exact (Wilcoxon's signed ranks). A
+comparison is judged at looks, by default after 8 and 10 pairs, and ends when no budget is
+undecided. The looks share an error of 5 % by the function of Lan and DeMets (1983) that
+approximates O'Brien and Fleming (1979). So the intervals of all looks together hold the true ratio
+with a probability of at least 95 %.
+
+- **FAIL**: the whole interval breaks the limit.
+- **PASS**: the interval, widened by 1.43, keeps it, and is no longer than the budget allows.
+- **INCONCLUSIVE**: anything else, with the smallest visible change.
+- **INVALID**: fewer than six pairs are left. A run whose generator or publisher was late is left
+  out with its pair. In slices, host steal and waits for a core do not count: both sides had them.
+- **Never PASS**: a run on either side was cut, interrupted or incomplete, or lacks a table; the
+  runs differ in load or gateway settings, whatever their names; or no ratio has a value on both
+  sides. The comparison says which, and no policy makes its exit code 0.
+
+**The smallest visible change** FAILs in 80 % of comparisons by the last look. It follows from the
+deviation between pairs and from the looks, by simulation of normal pairs.
+
+The goals, for a limit of 1.10: an unchanged head passes in 95 % of comparisons (push p50, push p90,
+cost) and 80 % (push p99), with at most 2 % false alarms; +20 % fails in 95 %, and 10 % over the
+limit in 90 %; +20 % never passes.
+
+`make proof` writes this document. A limit of 1.00 is strictest: any slowdown is a change.
+"""
