@@ -75,6 +75,11 @@ class Contest:
     budgets: Path | None = None
     outputs: Outputs = field(default_factory=Outputs)
 
+    def describe(self) -> dict[str, object]:
+        """Return what ``plan.json`` says of it."""
+        sides = {str(side): one.describe() for side, one in self.sides.items()}
+        return {"scenario": str(self.scenario), "pairs": self.pairs, **sides}
+
     def request(self, side: Side, directory: Path, turn: Path | None = None) -> RunRequest:
         """Return the request for a run of one side.
 

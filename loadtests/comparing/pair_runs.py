@@ -99,43 +99,33 @@ def run_contest(
         RunRefused: the scenario is not valid.
         OSError: a result cannot be written.
     """
-    methods = _check(contest, console)
+    methods, planned = _check(contest, console), looks(contest.pairs)
     directory = make_folder(contest.runs, "compare")
-    planned = looks(contest.pairs)
-    plan = {"scenario": str(contest.scenario), "pairs": contest.pairs, "looks": planned}
-    sides = {str(side): contest.sides[side].describe() for side in SIDES}
-    write_json(directory / PLAN, {**plan, **sides, **vars(methods)})
+    write_json(directory / PLAN, contest.describe() | {"looks": planned, **vars(methods)})
 
     def say(words: str) -> None:
         console.print(words, markup=False, highlight=False, soft_wrap=True)
 
-    def run_next(pair: int) -> int | None:
-        say(f"pair {pair} of at most {contest.pairs}")
-        for requests in requests_of(contest, methods, directory, pair):
-            is_pair = len(requests) > 1
-            code = (
-                run_pair(requests, environment, console)
-                if is_pair
-                else run(requests[0], environment, console)
-            )
-            if _is_fatal(code, requests):
-                return code
-        return None
+    def run_all(requests: Sequence[RunRequest]) -> int:
+        if len(requests) == 1:
+            return run(requests[0], environment, console)
+        return run_pair(requests, environment, console)
 
     say(f"comparing in {directory}: at most {contest.pairs} pairs; {methods.words}")
     own = Outputs(json=directory / COMPARISON, junit=directory / JUNIT, summary=directory / SUMMARY)
-    code = int(ExitCode.INCONCLUSIVE)
+    code, is_open = int(ExitCode.INCONCLUSIVE), True
     for pair in range(1, contest.pairs + 1):
-        stopped = run_next(pair)
-        if stopped is not None:
-            say(f"the comparison stopped: a run ended with exit code {stopped}")
-            return stopped
-        if pair not in planned:
-            continue
-        code, is_open = _judge(contest, directory, own, environment, planned)
-        if not is_open:
-            break
-        say(f"undecided after {pair} pairs")
+        say(f"pair {pair} of at most {contest.pairs}")
+        for requests in requests_of(contest, methods, directory, pair):
+            stopped = run_all(requests)
+            if _is_fatal(stopped, requests):
+                say(f"the comparison stopped: a run ended with exit code {stopped}")
+                return stopped
+        if pair in planned:
+            code, is_open = _judge(contest, directory, own, environment, planned)
+            if not is_open:
+                break
+            say(f"undecided after {pair} pairs")
     _hand_out(own, contest.outputs)
     say(f"compare: {directory / COMPARISON}")
     return code

@@ -33,10 +33,12 @@ def run_side_by_side(
         console: shows why a side failed.
     """
     children: list[Child] = []
+    failed: Child | None = None
     try:
         children.extend(_start(request, environment) for request in requests)
         while any(child.exit_code is None for child in children):
-            if any(child.exit_code for child in children):
+            failed = failed or next((child for child in children if child.exit_code), None)
+            if failed is not None:
                 _stop(children)
             time.sleep(_POLL_S)
     except KeyboardInterrupt:
@@ -46,12 +48,12 @@ def run_side_by_side(
         for child in children:
             child.stop(STOP_S)
             child.end_group()
-    failed = [child for child in children if child.exit_code]
-    for child in failed[:1]:
-        words = f"the {child.name} ended with exit code {child.exit_code}:\n{child.last_lines()}"
-        console.print(words, markup=False, highlight=False, soft_wrap=True)
-        return max(child.exit_code or 0, 0) or ExitCode.INVALID  # a signal has a negative code
-    return ExitCode.PASS
+    failed = failed or next((child for child in children if child.exit_code), None)
+    if failed is None:
+        return ExitCode.PASS
+    words = f"the {failed.name} ended with exit code {failed.exit_code}:\n{failed.last_lines()}"
+    console.print(words, markup=False, highlight=False, soft_wrap=True)
+    return max(failed.exit_code or 0, 0) or ExitCode.INVALID  # a signal has a negative code
 
 
 def _start(request: RunRequest, environment: Mapping[str, str]) -> Child:

@@ -14,9 +14,12 @@ _MS: Final = 1_000_000
 _STEADY: Final = range(8, 38)
 
 
-def block_scenario(*budgets: str) -> str:
-    """Return the smoke scenario with only these budgets."""
-    text = SMOKE.read_text(encoding="utf-8")
+COMPARE: Final = SMOKE.with_name("compare.toml")
+
+
+def block_scenario(*budgets: str, file: Path = SMOKE) -> str:
+    """Return a shipped scenario, by default smoke, with only these budgets."""
+    text = file.read_text(encoding="utf-8")
     listed = "".join(f'    "{budget}",\n' for budget in budgets)
     start, end = text.index("budgets = ["), text.index("]\n", text.index("budgets = ["))
     return f"{text[:start]}budgets = [\n{listed}{text[end:]}"

@@ -20,11 +20,12 @@ from rich.console import Console
 
 from loadtests.comparing.contest import Contest, Contestant, Outputs
 from loadtests.comparing.pair_runs import run_contest
+from loadtests.processes import PROJECT
 from loadtests.results import ExitCode
 from loadtests.supervision.gateway_command import parse_gateway
 from tests.benchmarks.gate.slower import VARIABLE
 
-SCENARIO: Final = Path(__file__).parent / "block.toml"
+SCENARIO: Final = PROJECT / "scenarios" / "compare.toml"
 SLOWER_US: Final = 1_600
 """Per delivery. The scenario makes 82 a second, so 131 ms of CPU time a second are added."""
 
@@ -75,9 +76,8 @@ def main() -> int:
 
 def describe(found: dict[str, Any]) -> str:
     """Return one comparison in a line."""
-    parts = [
-        f"{found['kind']:<7} {found['verdict']:<13} {found['pairs']:>2} pairs {found['seconds']:>4} s"
-    ]
+    kind, verdict = f"{found['kind']:<7}", f"{found['verdict']:<13}"
+    parts = [f"{kind} {verdict} {found['pairs']:>2} pairs {found['seconds']:>4} s"]
     for budget in found["budgets"]:
         if budget["relative"] and budget["value"] is not None:
             name = f"{budget['metric']}{'.' + budget['statistic'] if budget['statistic'] else ''}"

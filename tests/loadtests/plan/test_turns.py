@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtests.plan.publish_plan import PublishPlan, plan_arrivals, read_plan
+from loadtests.plan.schedule import SECOND_NS, count_missed, plan_of, user_arrivals
+from loadtests.plan.turns import SLICE_NS, Turns
+from scenarios.schema import Arrivals, Publish
+
+MOMENTS = st.integers(0, 10**15)
+PLACES = st.sampled_from([0, 1])
+
+
+def owner(at_ns: int) -> int:
+    """Return whose slice a moment is in: A B B A in even seconds, B A A B in odd ones."""
+    return int("01101001"[at_ns // SLICE_NS % 8])
+
+
+@given(MOMENTS, PLACES)
+def test_a_moment_of_load_time_lies_in_a_slice_of_its_side(load_ns: int, place: int) -> None:
+    turns = Turns(place)
+    at_ns = turns.at_ns(load_ns)
+    assert owner(at_ns) == place
+    assert turns.load_ns(at_ns) == load_ns
+
+
+@given(MOMENTS)
+def test_one_of_the_two_sides_always_has_its_turn(at_ns: int) -> None:
+    first, second = Turns(0), Turns(1)
+    assert first.load_ns(at_ns) + second.load_ns(at_ns) == at_ns
+    assert Turns(1 - owner(at_ns)).load_ns(at_ns + 1) == Turns(1 - owner(at_ns)).load_ns(at_ns)
+
+
+@pytest.mark.parametrize("second", range(4))
+@pytest.mark.parametrize("place", [0, 1])
+def test_each_second_has_two_slices_of_either_side(second: int, place: int) -> None:
+    turns = Turns(place)
+    begin, end = (turns.load_ns((second + step) * SECOND_NS) for step in (0, 1))
+    assert end - begin == 2 * SLICE_NS
+
+
+@pytest.mark.parametrize("kind", ["constant", "poisson", "burst"])
+def test_arrivals_are_due_in_their_own_slices_at_their_own_rate(kind: str) -> None:
+    arrivals = Arrivals(kind=kind, burst_size=4) if kind == "burst" else Arrivals(kind=kind)  # type: ignore[arg-type]  # one of the kinds
+    plan = plan_of(arrivals, first_ns=7 * SECOND_NS, rate_per_s=200.0, seed=3, turns=Turns(1))
+    due = [plan.due_ns(k) for k in range(2_000)]
+    assert due == sorted(due)
+    assert {owner(at_ns) for at_ns in due} == {1}
+    assert due[-1] - due[0] == pytest.approx(20 * SECOND_NS, rel=0.1)  # half of the time is its own
+
+
+@given(st.integers(0, 500), st.integers(-1, 1), PLACES)
+def test_the_count_of_due_arrivals_agrees_with_their_times(k: int, after: int, place: int) -> None:
+    plan = plan_of(Arrivals(), first_ns=123, rate_per_s=40.0, seed=1, turns=Turns(place))
+    now_ns = plan.due_ns(k) + after
+    expected = sum(plan.due_ns(each) <= now_ns for each in range(k + 3))
+    assert plan.due_count(now_ns) == expected
+
+
+def test_a_user_s_requests_keep_to_the_turns() -> None:
+    plan = user_arrivals(20, "vu-1", 5 * SECOND_NS, 0.1, None, Turns(0))
+    assert {owner(plan.due_ns(k)) for k in range(100)} == {0}
+    sent = plan.due_count(8 * SECOND_NS)
+    assert count_missed(plan, sent, 8 * SECOND_NS + SLICE_NS - 1) <= 3
+
+
+def test_a_publisher_reads_its_turns_from_its_plan() -> None:
+    plan = {
+        "directory": "runs", "url": "", "token": "", "symbols": ["BTC"], "weights": [1.0],
+        "publish": [{"event": "price:update", "rate": 50.0, "payload_bytes": 0,
+                     "arrivals": {"kind": "constant", "burst_size": 1}}],
+        "seed": 1, "user_ids": [], "t0_ns": 0, "first_ns": 0, "steady_ns": 1, "end_ns": None,
+        "late_ns": 1, "clock_offset_ns": None, "turns": {"place": 1},
+    }  # fmt: skip
+    found: PublishPlan = read_plan(json.dumps(plan))
+    merged = plan_arrivals(found)
+    taken = merged.take_due(4 * SECOND_NS, 1_000)
+    assert len(taken) == 100
+    assert {owner(due_ns) for due_ns, _, _ in taken} == {1}
+    assert isinstance(found.publish[0], Publish)
