@@ -70,6 +70,12 @@ MANIFEST: Final[tuple[tuple[str, str, str, str], ...]] = (
     ("load_s", "number", "s", "run time from the command line; null when the phases decide"),
     ("command", "list", "", "the command line"),
     ("files", "object", "", "paths of scenario and budgets as typed on the command line"),
+    (
+        "turns",
+        "object",
+        "",
+        "place (first, second), meeting: the run that this one takes turns with",
+    ),
     ("t0_monotonic_ns", _SPAN, "ns", "the run's start on the machine's monotonic clock"),
     ("phases", "list", "", "phase, start_s, end_s (s since the start) of each that began"),
     ("unmeasured", "list", "", "text: what the machine or the target could not provide"),
@@ -122,8 +128,8 @@ VERDICT: Final[tuple[tuple[str, str, str, str], ...]] = (
 COMPARISON: Final[tuple[tuple[str, str, str, str], ...]] = (
     ("format_version", "integer", "", "format version of the runs"),
     *VERDICT[2:6],
-    ("method", "text", "", "how the interval was computed: pairs, samples or single"),
-    ("pairs", "integer", "", "pairs of blocks that were compared"),
+    ("method", "text", "", "how the interval was computed: slices, pairs, samples or single"),
+    ("pairs", "integer", "", "pairs that were compared"),
     ("undecided", "boolean", "", "whether more pairs may decide an open budget"),
     ("base", "list", "", "run_id of each block of the base"),
     ("head", "list", "", "run_id of each block of the head"),

@@ -456,7 +456,12 @@ COMPARISON_FIELDS: Final = (
     Column("verdict", "string", "", "the worst verdict of the budgets and of the conditions"),
     Column("exit_code", "int64", "", "exit code of the command"),
     Column("reasons", "list", "", "why the verdict is not PASS, worst first"),
-    Column("method", "string", "", "pairs, samples (blocks did not alternate) or single"),
+    Column(
+        "method",
+        "string",
+        "",
+        "slices, pairs (of blocks), samples (blocks did not alternate) or single",
+    ),
     Column("pairs", "int64", "", "pairs that count; without pairs, blocks of the smaller side"),
     Column("undecided", "bool", "", "whether more pairs could decide an open budget"),
     Column("base", "list", "", "run ids of the base, in order of time"),

@@ -15,6 +15,7 @@ from reports.report_errors import NotARunError, SameRunError
 from reports.run_frames import RunFrames, read_run
 from reports.shifts import Look, look_at
 from reports.verdict import shortfalls
+from reports.weighing import is_timing
 from scenarios.alternation import ALTERNATING
 from scenarios.schema import METRICS, Budget
 
@@ -52,11 +53,23 @@ class Block:
 
         A run in slices is not doubted for what the host took: its pair lost as much.
         """
+        allowed = [] if self.meeting is None else [CheckName.DIRTY]
+        return self._first_doubt([one for one in self.checks if one.name not in allowed])
+
+    @property
+    def doubt_of_cost(self) -> str:
+        """Why its CPU time does not count, which is the kernel's own account; empty when it does.
+
+        A run in slices is doubted for a lost process, not for a late generator.
+        """
+        if self.meeting is None:
+            return self.doubt
+        return self._first_doubt([one for one in self.checks if not one.is_about_times])
+
+    def _first_doubt(self, checks: Sequence[Check]) -> str:
         if short := shortfalls(self.run):
             return short[0][1]
-        broken = [check for check in self.checks if check.ok is False]
-        if self.meeting is not None:
-            broken = [check for check in broken if check.name is not CheckName.DIRTY]
+        broken = [check for check in checks if check.ok is False]
         return f"{broken[0].name}: {broken[0].why}" if broken else ""
 
     def value(self, budget: Budget) -> float | None:
@@ -100,12 +113,14 @@ class Fields:
     """The runs of a comparison by how they ran.
 
     Attributes:
-        slices: pairs in which the load alternated; None without any.
+        slices: pairs in which the load alternated and whose times count; None when none ran.
+        costs: those of them whose CPU time counts.
         blocks: runs that followed each other; None without any.
         look: the look at which they are judged.
     """
 
     slices: Sides | None
+    costs: Sides | None
     blocks: Sides | None
     look: Look
 
@@ -118,15 +133,20 @@ class Fields:
             head: in order of time.
             planned: pairs at each look; none for a comparison that is judged once.
         """
-        kinds = []
-        for in_slices in (True, False):
-            of_kind = [
+        sliced, plain = (
+            [
                 [block for block in side if (block.meeting is not None) == in_slices]
                 for side in (base, head)
             ]
-            kinds.append(pair_up(*of_kind) if any(of_kind) else None)
-        run = max((sides.had for sides in kinds if sides is not None), default=0)
-        return cls(slices=kinds[0], blocks=kinds[1], look=look_at(planned, run))
+            for in_slices in (True, False)
+        )
+        had = max(min(len(side) for side in kind) for kind in (sliced, plain))
+        return cls(
+            slices=pair_up(*sliced) if any(sliced) else None,
+            costs=pair_up(*sliced, of_cost=True) if any(sliced) else None,
+            blocks=pair_up(*plain) if any(plain) else None,
+            look=look_at(planned, had),
+        )
 
     @property
     def each(self) -> tuple[Sides, ...]:
@@ -145,16 +165,16 @@ class Fields:
             return "slices"
         return "pairs" if self.main.is_paired else "samples"
 
-    @property
-    def excluded(self) -> tuple[tuple[str, str], ...]:
-        """Every run that is left out, with the reason."""
-        return tuple(one for sides in self.each for one in sides.excluded)
-
     def of_metric(self, metric: str) -> Sides | None:
         """Return the runs that measure a metric; None when there are none."""
         if self.slices is not None and metric in ALTERNATING:
-            return self.slices
+            return self.slices if is_timing(metric) else self.costs
         return self.blocks
+
+    def used(self, metrics: Iterable[str]) -> tuple[Sides, ...]:
+        """Return the kinds of runs that metrics are judged by; of no metric, all that there are."""
+        found = [sides for metric in metrics if (sides := self.of_metric(metric)) is not None]
+        return tuple({id(sides): sides for sides in found}.values()) or self.each
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
@@ -204,7 +224,7 @@ def read_sides(
     return sides
 
 
-def pair_up(base: Sequence[Block], head: Sequence[Block]) -> Sides:
+def pair_up(base: Sequence[Block], head: Sequence[Block], *, of_cost: bool = False) -> Sides:
     """Return the blocks that count, paired when the two sides alternated in time.
 
     A block with invalid times is left out, with the other block of its pair.
@@ -212,8 +232,10 @@ def pair_up(base: Sequence[Block], head: Sequence[Block]) -> Sides:
     Args:
         base: in order of time; either all took turns in slices, or none did.
         head: in order of time, of the same kind.
+        of_cost: whether CPU time is compared, not times.
     """
-    doubtful = {id(block): (block.run_id, block.doubt) for block in (*base, *head) if block.doubt}
+    doubts = [(block, block.doubt_of_cost if of_cost else block.doubt) for block in (*base, *head)]
+    doubtful = {id(block): (block.run_id, why) for block, why in doubts if why}
     excluded, had = tuple(doubtful.values()), min(len(base), len(head))
     in_slices = any(block.meeting for block in (*base, *head))
     if in_slices:

@@ -145,7 +145,9 @@ def compare_blocks(
         decision, shares = _decide_ratio(budget, fields)
         decisions.append(_advised(decision, advice))
         ratios[budget.text] = shares
-    circumstances = _circumstances(base, head, fields)
+    metrics = [one.budget.metric for one in decisions if one.budget.is_relative]
+    used = fields.used(metrics)
+    circumstances = _circumstances(base, head, used)
     if not any(one.budget.is_relative and one.measurement.value is not None for one in decisions):
         words = "nothing was compared: no ratio has a value on both sides"
         circumstances.append((Verdict.INCONCLUSIVE, words))
@@ -159,10 +161,10 @@ def compare_blocks(
         exit_code=_exit_code(head, verdict, is_whole=not (circumstances or advice)),
         reasons=reasons or (f"all {quantities.counted(len(decisions), 'budget')} kept",),
         method="single" if is_single else fields.method,
-        pairs=fields.main.pairs,
+        pairs=max((sides.pairs for sides in used), default=0),
         base=tuple(block.run_id for block in base),
         head=tuple(block.run_id for block in head),
-        excluded=fields.excluded,
+        excluded=tuple(dict.fromkeys(one for sides in used for one in sides.excluded)),
         advice=advice,
         decisions=tuple(decisions),
         circumstances=tuple(circumstances),
@@ -269,7 +271,9 @@ def _advised(decision: Decision, advice: str) -> Decision:
     return replace(decision, verdict=Verdict.INCONCLUSIVE, why=why)
 
 
-def _circumstances(base: Sequence[Block], head: Sequence[Block], fields: Fields) -> list[Finding]:
+def _circumstances(
+    base: Sequence[Block], head: Sequence[Block], used: Sequence[Sides]
+) -> list[Finding]:
     findings: list[Finding] = []
     for name, blocks in (("base", base), ("head", head)):
         died = sum(gateway_died(block.run) for block in blocks)
@@ -281,7 +285,7 @@ def _circumstances(base: Sequence[Block], head: Sequence[Block], fields: Fields)
                 # What a base broke is no failure of the head.
                 said = Verdict.INVALID if blocks is base and worth is Verdict.FAIL else worth
                 findings.append((said, f"{name} {block.run_id}: {words}"))
-    for sides in fields.each:
+    for sides in used:
         left, had = sides.pairs, sides.had
         if had >= FEWEST_PAIRS > left:
             words = f"{had - left} of {had} pairs have invalid times; {left} are left"

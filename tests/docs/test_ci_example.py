@@ -84,9 +84,9 @@ def test_the_gates_commands_judge_a_run_and_annotate_what_it_broke(tmp_path: Pat
 def test_the_comparisons_command_is_understood_and_refused_for_its_scenario_alone(
     tmp_path: Path,
 ) -> None:
-    """Twelve blocks take minutes: ``make proof`` runs comparisons whole."""
+    """Eight pairs take minutes: ``make proof`` runs comparisons whole."""
     (tmp_path / "base").symlink_to(ROOT)
     (tmp_path / "gateway").symlink_to(ROOT / "gateway")
-    done = run(commands()[-1], tmp_path, SCENARIO="none.toml")
+    done = run(commands()[-1], tmp_path, COMPARED="none.toml")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("none.toml:1: cannot be read")

@@ -194,7 +194,7 @@ def test_compare_runs_says_how_much_slower_the_head_is(show_page: ShowPage) -> N
     assert found is not None
     assert float(found[1]) > 5  # 60 ms over about 5 ms
     assert "head: FAIL" in page.answer
-    assert "tidegate compare BASE HEAD --pairs" in page.advice
+    assert "tidegate compare --scenario FILE" in page.advice
 
 
 def test_what_a_run_does_not_have_is_said_and_breaks_no_notebook(show_page: ShowPage) -> None:

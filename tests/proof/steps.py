@@ -106,10 +106,10 @@ def steps() -> list[Step]:
             longest_s=2_400,
         ),
         Step(
-            name="gate: recorded blocks",
+            name="gate: recorded pairs",
             command=(
                 *(sys.executable, "-m", "tests.benchmarks.gate.proof"),
-                *("tests/reports/data/aa_blocks.json", "--live", "docs/gate-live.json"),
+                *("tests/reports/data/aa_pairs.json", "--live", "docs/gate-live.json"),
                 *("--markdown", "docs/gate.md"),
             ),
             longest_s=900,

@@ -32,6 +32,7 @@ with a probability of at least 95 %.
 - **INCONCLUSIVE**: anything else, with the smallest visible change.
 - **INVALID**: fewer than six pairs are left. A run whose generator or publisher was late is left
   out with its pair. In slices, host steal and waits for a core do not count: both sides had them.
+  CPU time counts in every whole pair: it is the kernel's own account.
 - **Never PASS**: a run on either side was cut, interrupted or incomplete, or lacks a table; the
   runs differ in load or gateway settings, whatever their names; or no ratio has a value on both
   sides. The comparison says which, and no policy makes its exit code 0.

@@ -62,7 +62,7 @@ def test_the_help_lists_every_command(tidegate: Tidegate, command: str) -> None:
         (["run", "capacity", "--runs", "/proc/nowhere"], "--runs /proc/nowhere: No such file"),
         (["calibrate", "--quick", "--docs", "/proc/nowhere/c.md"], "--docs /proc/nowhere: No such"),
         (
-            ["compare", "--pairs", "6", "--scenario", "smoke", *SIDES, "--json", "/proc/nowhere/c"],
+            ["compare", "--scenario", "smoke", *SIDES, "--json", "/proc/nowhere/c"],
             "--json /proc/nowhere: No such file",
         ),
     ],

@@ -1,0 +1,194 @@
+"""Pairs whose load alternated: their seconds are the same, and so is what the machine does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from blocks import COMPARE, block_scenario
+from synthetic_run import Tables, make_run, span_rows
+
+from loadtests.results import Phase, Series, Verdict
+from reports.compare.blocks import Block, Fields, read_blocks
+from reports.compare.outcome import Comparison, compare_blocks
+from reports.compare.slices import ratio_in_slices
+from scenarios.schema import Budget, parse_budget
+
+MS = 1_000_000
+STEADY = range(8, 38)
+Speed = Callable[[int], float]
+
+
+def budget(text: str) -> Budget:
+    return parse_budget(text, 1)
+
+
+def make_side(
+    folder: Path,
+    pair: int,
+    place: str,
+    speed: Speed,
+    *,
+    late_s: int = 0,
+    budgets: Sequence[str] = ("push.p50 ratio <= 1.10",),
+    steal: bool = False,
+) -> Path:
+    """Write one side of a pair and return its directory.
+
+    Args:
+        folder: takes the run directories of the side.
+        pair: number of the pair.
+        place: first or second.
+        speed: second of the monotonic clock → factor on pushes of 2 ms and more.
+        late_s: how many seconds after second 100 of the clock the run begins.
+        budgets: of the scenario.
+        steal: whether the host takes half of every second.
+    """
+
+    def change(tables: Tables) -> None:
+        tables["hist"] = [row for row in tables["hist"] if row["series"] != Series.PUSH]
+        for second in STEADY:
+            factor = speed(100 + late_s + second)
+            values = [round(factor * 2 * MS * (1 + step / 100)) for step in range(40)]
+            tables["hist"] += span_rows(Series.PUSH, second, values)
+        for row in tables["server"]:
+            factor = speed(0) if row["phase"] == Phase.STEADY else 1.0
+            row["cpu_ns"] = round(row["t_s"] * 400 * MS * factor)
+            row["messages_out"] = row["t_s"] * 1_000
+        if steal:
+            for row in tables["generator"]:
+                row["steal_ns"] = 1_000 * MS
+
+    turns = {"place": place, "meeting": f"pair-{pair:02d}"}
+    facts = {
+        "created": f"2026-11-29T10:{pair:02d}:0{late_s}.000Z",
+        "run_id": f"{pair:02d}-{place}",
+        "turns": turns,
+        "t0_monotonic_ns": (100 + late_s) * 10**9,
+    }
+    text = block_scenario(*budgets, file=COMPARE)
+    return make_run(folder / f"{pair:02d}", scenario=text, manifest=facts, change=change)
+
+
+def read_pair(tmp_path: Path, base: Speed, head: Speed, **options: int) -> tuple[Block, Block]:
+    make_side(tmp_path / "base", 1, "first", base)
+    make_side(tmp_path / "head", 1, "second", head, **options)  # type: ignore[arg-type]  # late_s
+    return read_blocks([tmp_path / "base"])[0], read_blocks([tmp_path / "head"])[0]
+
+
+def stormy(second: int) -> float:
+    """A machine that is ten times slower in some seconds, whoever runs."""
+    return 10.0 if second % 3 == 0 else 1.0 + second % 5
+
+
+def test_what_the_machine_does_to_a_second_cancels_out(tmp_path: Path) -> None:
+    pair = read_pair(tmp_path, stormy, lambda second: 1.2 * stormy(second))
+    for name in ("push.p50", "push.p90", "push.p95", "push.p99", "push.max"):
+        found = ratio_in_slices(*pair, budget(f"{name} ratio <= 1.10"))
+        assert found == pytest.approx(1.2, rel=0.002), name
+
+
+def test_seconds_are_those_of_the_clock_and_not_of_the_run(tmp_path: Path) -> None:
+    pair = read_pair(tmp_path, stormy, lambda second: 1.2 * stormy(second), late_s=2)
+    found = ratio_in_slices(*pair, budget("push.p50 ratio <= 1.10"))
+    assert found == pytest.approx(1.2, rel=0.002)
+
+
+def test_a_burst_on_one_side_alone_moves_no_median(tmp_path: Path) -> None:
+    pair = read_pair(tmp_path, lambda _: 1.0, lambda second: 50.0 if second % 4 == 0 else 1.0)
+    found = ratio_in_slices(*pair, budget("push.p50 ratio <= 1.10"))
+    assert found == pytest.approx(1.0, rel=0.002)
+    pooled = ratio_in_slices(*pair, budget("push.p99 ratio <= 1.10"))
+    assert pooled is not None
+    assert pooled > 10  # a p99 is of all slices, and the burst is part of them
+
+
+def test_cost_is_cpu_time_over_messages_of_all_slices(tmp_path: Path) -> None:
+    pair = read_pair(tmp_path, lambda _: 1.0, lambda _: 1.3)
+    found = ratio_in_slices(*pair, budget("cost.per_message ratio <= 1.10"))
+    assert found == pytest.approx(1.3, rel=0.001)
+
+
+def test_too_few_values_give_no_ratio(tmp_path: Path) -> None:
+    pair = read_pair(tmp_path, lambda _: 1.0, lambda _: 1.0)
+    assert ratio_in_slices(*pair, budget("push.p99.9 ratio <= 1.10")) is None
+    assert ratio_in_slices(*pair, budget("kernel.p99.9 ratio <= 1.10")) is None
+
+
+@pytest.fixture
+def compared(tmp_path: Path) -> Callable[..., Comparison]:
+    """Return a function that compares pairs of a base and a head of some speed."""
+
+    def compare(
+        slower: float,
+        *budgets: str,
+        pairs: int = 8,
+        steal: bool = False,
+        planned: Sequence[int] = (),
+    ) -> Comparison:
+        demanded = budgets or ("push.p50 ratio <= 1.10",)
+        for pair in range(1, pairs + 1):
+            noise = 1 + 0.01 * math.sin(pair)
+            for side, place, factor in (("base", "first", 1.0), ("head", "second", slower * noise)):
+                make_side(
+                    tmp_path / side, pair, place, lambda at, f=factor: f * stormy(at),  # type: ignore[misc]  # bound now
+                    budgets=demanded, steal=steal,
+                )  # fmt: skip
+        base, head = read_blocks([tmp_path / "base"]), read_blocks([tmp_path / "head"])
+        return compare_blocks(base, head, (), planned)
+
+    return compare
+
+
+def test_an_unchanged_head_passes_and_a_fifth_more_fails(
+    compared: Callable[..., Comparison],
+) -> None:
+    same = compared(1.0)
+    assert (same.verdict, same.method, same.pairs) == (Verdict.PASS, "slices", 8)
+
+
+def test_a_fifth_more_fails(compared: Callable[..., Comparison]) -> None:
+    found = compared(1.2)
+    assert found.verdict is Verdict.FAIL
+    assert found.decisions[0].measurement.value == pytest.approx(1.2, rel=0.02)
+
+
+def test_what_the_host_takes_from_both_sides_leaves_no_pair_out(
+    compared: Callable[..., Comparison],
+) -> None:
+    found = compared(1.2, steal=True)
+    assert (found.verdict, found.excluded) == (Verdict.FAIL, ())
+
+
+def test_an_early_look_has_a_wider_interval(compared: Callable[..., Comparison]) -> None:
+    early, last = compared(1.0, planned=(8, 10)), compared(1.0, planned=(6, 8))
+    (one,), (other,) = early.decisions, last.decisions
+    spans = [(each.measurement.low, each.measurement.high) for each in (one, other)]
+    (low, high), (inner_low, inner_high) = spans
+    assert low is not None
+    assert high is not None
+    assert inner_low is not None
+    assert inner_high is not None
+    assert low < inner_low < inner_high < high
+
+
+def test_what_slices_do_not_measure_is_undecided_and_says_why(
+    compared: Callable[..., Comparison],
+) -> None:
+    found = compared(1.0, "push.p50 ratio <= 1.10", "connect.p50 ratio <= 1.10")
+    push, connect = found.decisions
+    assert push.verdict is Verdict.PASS
+    assert connect.verdict is Verdict.INCONCLUSIVE
+    assert connect.why == "no data: slices do not measure it; blocks that follow each other do"
+
+
+def test_pairs_are_those_that_met(tmp_path: Path) -> None:
+    for pair in (1, 2):
+        make_side(tmp_path / "base", pair, "first", lambda _: 1.0)
+    for pair in (2, 3):
+        make_side(tmp_path / "head", pair, "second", lambda _: 1.0)
+    fields = Fields.of(read_blocks([tmp_path / "base"]), read_blocks([tmp_path / "head"]), ())
+    assert [block.meeting for block in fields.main.base] == ["pair-02"]
+    assert [block.meeting for block in fields.main.head] == ["pair-02"]
