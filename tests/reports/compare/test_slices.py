@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import math
+import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from blocks import COMPARE, block_scenario
 from synthetic_run import Tables, make_run, span_rows
 
-from loadtests.results import Phase, Series, Verdict
+from loadtests.results import MANIFEST, Phase, Series, Verdict, bucket_of
 from reports.compare.blocks import Block, Fields, read_blocks
 from reports.compare.outcome import Comparison, compare_blocks
 from reports.compare.slices import ratio_in_slices
@@ -51,7 +54,7 @@ def make_side(
         tables["hist"] = [row for row in tables["hist"] if row["series"] != Series.PUSH]
         for second in STEADY:
             factor = speed(100 + late_s + second)
-            values = [round(factor * 2 * MS * (1 + step / 100)) for step in range(40)]
+            values = [round(factor * 2 * MS * (1 + step / 100)) for step in range(60)]
             tables["hist"] += span_rows(Series.PUSH, second, values)
         for row in tables["server"]:
             factor = speed(0) if row["phase"] == Phase.STEADY else 1.0
@@ -117,27 +120,38 @@ def test_too_few_values_give_no_ratio(tmp_path: Path) -> None:
     assert ratio_in_slices(*pair, budget("kernel.p99.9 ratio <= 1.10")) is None
 
 
+def copy_run(source: Path, target: Path, pair: int) -> None:
+    """Copy a run as one of another pair."""
+    shutil.copytree(source, target)
+    path = target / MANIFEST
+    told = json.loads(path.read_text())
+    turns = {**told["turns"], "meeting": f"pair-{pair:02d}"}
+    created = f"2026-11-29T10:{pair:02d}:00.000Z"
+    path.write_text(json.dumps({**told, "run_id": target.name, "created": created, "turns": turns}))
+
+
 @pytest.fixture
 def compared(tmp_path: Path) -> Callable[..., Comparison]:
-    """Return a function that compares pairs of a base and a head of some speed."""
+    """Return a function that compares eight pairs of a base and a head of some speed."""
 
     def compare(
-        slower: float,
-        *budgets: str,
-        pairs: int = 8,
-        steal: bool = False,
-        planned: Sequence[int] = (),
+        slower: float, *budgets: str, steal: bool = False, planned: Sequence[int] = ()
     ) -> Comparison:
         demanded = budgets or ("push.p50 ratio <= 1.10",)
-        for pair in range(1, pairs + 1):
-            noise = 1 + 0.01 * math.sin(pair)
-            for side, place, factor in (("base", "first", 1.0), ("head", "second", slower * noise)):
-                make_side(
-                    tmp_path / side, pair, place, lambda at, f=factor: f * stormy(at),  # type: ignore[misc]  # bound now
-                    budgets=demanded, steal=steal,
-                )  # fmt: skip
-        base, head = read_blocks([tmp_path / "base"]), read_blocks([tmp_path / "head"])
-        return compare_blocks(base, head, (), planned)
+        made = tmp_path / f"made-{slower}"
+        speeds = {"base": 1.0, "fast": 0.99 * slower, "slow": 1.01 * slower}
+        for name, factor in speeds.items():
+            place = "first" if name == "base" else "second"
+            make_side(
+                made / name, 1, place, lambda at, f=factor: f * stormy(at),  # type: ignore[misc]  # bound now
+                budgets=demanded, steal=steal,
+            )  # fmt: skip
+        for pair in range(1, 9):
+            head = "fast" if pair % 3 else "slow"
+            for side, name in (("base", "base"), ("head", head)):
+                copy_run(made / name / "01", tmp_path / side / f"{pair:02d}-{side}", pair)
+        base, head_blocks = (read_blocks([tmp_path / side]) for side in ("base", "head"))
+        return compare_blocks(base, head_blocks, (), planned)
 
     return compare
 
@@ -162,16 +176,39 @@ def test_what_the_host_takes_from_both_sides_leaves_no_pair_out(
     assert (found.verdict, found.excluded) == (Verdict.FAIL, ())
 
 
-def test_an_early_look_has_a_wider_interval(compared: Callable[..., Comparison]) -> None:
-    early, last = compared(1.0, planned=(8, 10)), compared(1.0, planned=(6, 8))
-    (one,), (other,) = early.decisions, last.decisions
-    spans = [(each.measurement.low, each.measurement.high) for each in (one, other)]
-    (low, high), (inner_low, inner_high) = spans
-    assert low is not None
-    assert high is not None
-    assert inner_low is not None
-    assert inner_high is not None
-    assert low < inner_low < inner_high < high
+def test_an_early_look_has_a_wider_interval(
+    compared: Callable[..., Comparison], tmp_path: Path
+) -> None:
+    (early,) = compared(1.0, planned=(8, 10)).decisions
+    base, head = read_blocks([tmp_path / "base"]), read_blocks([tmp_path / "head"])
+    (last,) = compare_blocks(base, head, (), (6, 8)).decisions
+    ends = [(one.measurement.low or 0.0, one.measurement.high or 0.0) for one in (early, last)]
+    (low, high), (inner_low, inner_high) = ends
+    assert 0 < low <= inner_low < inner_high <= high
+    assert high - low > inner_high - inner_low
+
+
+def test_a_late_generator_spoils_times_and_not_cpu_time(
+    compared: Callable[..., Comparison], tmp_path: Path
+) -> None:
+    compared(1.0, "push.p50 ratio <= 1.10", "cost.per_message ratio <= 1.10")
+    for run in (tmp_path / "head").iterdir():
+        path = run / "hist.parquet"
+        rows = pq.read_table(path).to_pylist()
+        late = [row for row in rows if row["series"] != Series.GENERATOR_SHARE]
+        late += [
+            {**row, "series": str(Series.GENERATOR_SHARE), "bucket": bucket_of(900 * MS)}
+            for row in rows
+            if row["series"] == Series.PUSH
+        ]
+        pq.write_table(pa.Table.from_pylist(late, schema=pq.read_schema(path)), path)
+    base, head = read_blocks([tmp_path / "base"]), read_blocks([tmp_path / "head"])
+    found = compare_blocks(base, head)
+    push, cost = found.decisions
+    assert (push.measurement.value, cost.measurement.n) == (None, 8)
+    assert cost.verdict is Verdict.PASS
+    assert found.verdict is Verdict.INVALID
+    assert len(found.excluded) == 8
 
 
 def test_what_slices_do_not_measure_is_undecided_and_says_why(
