@@ -30,6 +30,11 @@ warm_up = "1 s"
 steady = "3 s"
 drain = "5 s"
 
+[gateway]
+GATEWAY_RATE_LIMIT = 10000
+GATEWAY_USER_RATE_LIMIT = 10000
+GATEWAY_HEARTBEAT_SECONDS = 9
+
 [market]
 symbols = 4
 zipf = 0.3
@@ -71,7 +76,7 @@ def run_pair(folder: Path, head: Contestant) -> tuple[int, str]:
 def pair(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The run directories of a pair whose head has a setting of its own."""
     folder = tmp_path_factory.mktemp("pair")
-    head = Contestant(gateway=GatewayCommand(settings={"GATEWAY_RATE_LIMIT": "77"}))
+    head = Contestant(gateway=GatewayCommand(settings={"GATEWAY_HEARTBEAT_SECONDS": "7"}))
     code, said = run_pair(folder, head)
     assert code == ExitCode.PASS, said
     assert finish_runs(folder, os.environ) == ExitCode.PASS
@@ -119,10 +124,10 @@ def test_each_side_delivers_all_that_it_owes_at_half_the_rate(
     assert manifest["publisher"]["published"] == pytest.approx(4 * 40 / 2, abs=2)
 
 
-def test_a_setting_of_the_head_reaches_the_head_alone(pair: dict[str, Path]) -> None:
-    limits = {side: (read_json(run / MANIFEST) or {})["limits"] for side, run in pair.items()}
-    assert 77 in limits["head"].values()
-    assert 77 not in limits["base"].values()
+def test_a_setting_of_the_head_replaces_the_scenario_s_there_alone(pair: dict[str, Path]) -> None:
+    told = {side: (read_json(run / MANIFEST) or {}) for side, run in pair.items()}
+    intervals = {side: one["heartbeat_interval_ms"] for side, one in told.items()}
+    assert intervals == {"base": 9_000, "head": 7_000}
 
 
 def test_a_side_that_does_not_start_stops_the_other(tmp_path: Path) -> None:
