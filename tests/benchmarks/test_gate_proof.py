@@ -110,7 +110,7 @@ def test_a_missed_goal_is_told() -> None:
     )  # fmt: skip
     words = missed_goals([bad, *others[1:]])
     assert len(words) == 6
-    assert "an unchanged head passed in 90.00 % (87.98 %–91.79 %), not 95%" in " ".join(words)
+    assert "an unchanged head passed in 90.00 % (87.97 %–91.79 %), not 95%" in " ".join(words)
 
 
 def test_the_document_holds_a_row_for_each_figure_and_limit_and_what_was_run_live(
