@@ -89,6 +89,7 @@ def test_what_is_copied_into_the_image_is_sent_to_the_builder() -> None:
             assert not is_ours or any(fnmatch.fnmatch(source, one) for one in kept), source
 
 
+@pytest.mark.proof  # it downloads forty packages
 @pytest.mark.timeout(3 * INSTALL_S)
 def test_the_commands_of_the_image_build_serve_and_find_it_healthy(tmp_path: Path) -> None:
     """The commands run as they stand, but for the folder in place of /opt/tidegate."""
