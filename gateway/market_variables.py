@@ -8,7 +8,7 @@ from gateway.setting_kinds import Setting, seconds
 from gateway.values import decimal, feed_url, flag, market_symbols, one_of, text, whole
 
 UPSTREAMS: Final = ("binance", "kraken")
-MARKETS: Final = ("off", "simulated")
+MARKETS: Final = ("off", "simulated", "replay", *UPSTREAMS)
 
 MARKET_SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
@@ -33,7 +33,7 @@ MARKET_SETTINGS: Final[tuple[Setting, ...]] = (
         "market_url",
         "",
         "URL",
-        "replaces the address of the exchange's public WebSocket",
+        "replaces scheme, host and port of the exchange's addresses, for a mirror or a test",
         feed_url,
     ),
     Setting(
