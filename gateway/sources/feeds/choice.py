@@ -23,6 +23,17 @@ def make_feed(settings: Settings, clock: Clock) -> Feed | None:
     """
     if settings.market == "off":
         return None
+    feed = _feed(settings, clock)
+    if settings.market_record is None:
+        return feed
+    try:
+        from gateway.sources.feeds.replay import recording
+    except ImportError as error:
+        raise _lacking("GATEWAY_MARKET_RECORD", error) from None
+    return recording(feed, settings.market_record, clock)
+
+
+def _feed(settings: Settings, clock: Clock) -> Feed:
     if settings.market in UPSTREAMS:
         return _upstream(settings, clock)
     if settings.market == "replay":
@@ -36,7 +47,7 @@ def _upstream(settings: Settings, clock: Clock) -> Feed:
         from gateway.sources.feeds.exchanges import open_exchange
         from gateway.sources.feeds.upstream import UpstreamFeed
     except ImportError as error:
-        raise _lacking(settings.market, error) from None
+        raise _lacking(f"GATEWAY_MARKET={settings.market}", error) from None
     exchange = open_exchange(settings.market, settings.market_url)
     return UpstreamFeed(exchange, settings.market_symbols, clock)
 
@@ -45,14 +56,14 @@ def _replay(settings: Settings) -> Feed:
     try:
         from gateway.sources.feeds.replay import open_replay
     except ImportError as error:
-        raise _lacking("replay", error) from None
+        raise _lacking("GATEWAY_MARKET=replay", error) from None
     return open_replay(
-        settings.market_file, speed=settings.market_speed, is_endless=settings.market_loop
+        settings.market_file or "", speed=settings.market_speed, is_endless=settings.market_loop
     )
 
 
-def _lacking(market: str, error: ImportError) -> SourceFailed:
+def _lacking(setting: str, error: ImportError) -> SourceFailed:
     return SourceFailed(
-        f"GATEWAY_MARKET={market} needs the package {error.name}; "
+        f"{setting} needs the package {error.name}; "
         "install the extra feeds: pip install 'tidegate[feeds]'"
     )
