@@ -60,7 +60,7 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
         "delivery.conflated": ("count", "deliveries owed and replaced by a newer one"),
         "delivery.false_conflations": (
             "count",
-            "conflated deliveries of a lossless stream, or of a user that read all the time",
+            "conflated deliveries that neither a slow reader nor a rate explains",
         ),
         "delivery.altered": ("count", "deliveries whose payload is not the published one"),
         "isolation.unsubscribed": ("count", "events of a room or symbol without a subscription"),

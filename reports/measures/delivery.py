@@ -30,19 +30,21 @@ def _count_deliveries(column: str) -> Measure:
 
 
 def count_false_conflations(run: RunFrames) -> Measurement:
-    """Count the conflated deliveries that no slow reader explains.
+    """Count the conflated deliveries that neither a slow reader nor a rate explains.
 
-    The gateway may conflate market data, for a client that does not read what it was sent.
+    The gateway may conflate market data, for a client that does not read what it was sent, or
+    that asked for so many a second.
     """
     ledger = run["ledger"]
     if ledger.empty:
         return absent(run.why_absent("ledger"))
-    slow = {*_SLOW, *(order.who for order in orders_of(run, "pause"))}
+    limited = run.scenario.users.max_rates()
+    slow = {*_SLOW, *limited, *(order.who for order in orders_of(run, "pause"))}
     is_market = ledger["stream"].str.partition(":")[2] != ""
     rows = ledger[~(ledger["group"].isin(slow) & is_market)]
     owed, conflated = int(rows["owed"].sum()), int(rows["conflated"].sum())
     if not owed and not conflated:
-        return absent("no delivery was owed to a user that read all the time")
+        return absent("no delivery was owed to a user that read all the time, without a rate")
     return exact(conflated, owed)
 
 
