@@ -132,6 +132,19 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
         "storm.attempts": ("count", "connection attempts of storm members"),
         "storm.refused": ("count", "connection attempts of storm members that were refused"),
     },
+    "rates": {
+        "delivery.over_rate": ("count", "deliveries beyond what the users' max_rate allows"),
+    },
+    "returns": {
+        "return.current": (
+            "quantiles",
+            "from a returning user's first packet to the last private event that it missed",
+        ),
+        "return.replayed": ("count", "missed private events that came after a return"),
+        "return.lost": ("count", "missed private events that did not come after a return"),
+        "return.doubled": ("count", "private events that a returning user got again"),
+        "return.resync": ("count", "returns that were answered by resync"),
+    },
     "abusers": {
         "rate_limit.retry_error": ("quantiles", "difference between retryAfter and the exact wait"),
         "rate_limit.accepted": ("count", "events of abusers that the gateway accepted"),

@@ -140,6 +140,17 @@ class ChurnerGroup(ListenerGroup):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ReturnerGroup(ListenerGroup):
+    """Users that own private events, drop, and return with the last number that they have.
+
+    Attributes:
+        stay_s: mean time from joining to dropping, and from there to the return.
+    """
+
+    stay_s: float = key(lambda table: table.duration_s("stay", 0.1, 3_600.0, "2 s"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StormGroup(ListenerGroup):
     """Users that subscribe, and drop and return together on command."""
 
@@ -254,6 +265,7 @@ class Users:
     trader: TraderGroup | None = None
     idle: IdleGroup | None = None
     churner: ChurnerGroup | None = None
+    returner: ReturnerGroup | None = None
     storm: StormGroup | None = None
     slow_reader: SlowReaderGroup | None = None
     never_reader: NeverReaderGroup | None = None

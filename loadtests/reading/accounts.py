@@ -1,10 +1,10 @@
 """A user's account in the ledger, with the fast path in front of it.
 
 Pushes that continue their streams never reach the ledger: the fast path keeps only the last
-number of each stream. That is enough. Every number from a stay's mark to the fast path's last
-number has come, once and in order, or was conflated, and the fast path counts those. So a regular
-stream costs a user two array items, its mark and its last number. Any other occurrence (a gap, a repeat, a leave) turns the stream into a
-membership, which keeps the account from then on.
+number of each stream, and counts the numbers that were conflated. That is enough: all others from
+a stay's mark to the last number have come, once and in order. So a regular stream costs a user two
+array items, its mark and its last number. Any other occurrence (a gap, a repeat, a leave) turns
+the stream into a membership, which keeps the account from then on.
 """
 
 from __future__ import annotations

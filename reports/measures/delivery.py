@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from loadtests.results import Phase
 from reports.measures.measurement import Measure, Measurement, absent, exact
 from reports.measures.orders import orders_of
 from reports.run_frames import RunFrames
@@ -48,6 +49,27 @@ def count_false_conflations(run: RunFrames) -> Measurement:
     return exact(conflated, owed)
 
 
+def count_over_rate(run: RunFrames) -> Measurement:
+    """Count the deliveries beyond what each group's ``max_rate`` allows over the whole run.
+
+    In s seconds of publication, a stream has at most s · rate + 1 slots that end.
+    """
+    rates = run.scenario.users.max_rates()
+    ledger, timeline = run["ledger"], run["timeline"]
+    if not rates:
+        return absent("the scenario has no users with a rate")
+    if ledger.empty or timeline.empty:
+        return absent(run.why_absent("ledger" if ledger.empty else "timeline"))
+    is_market = ledger["stream"].str.partition(":")[2] != ""
+    rows = ledger[ledger["group"].isin(rates) & is_market]
+    received = int(rows["received"].sum())
+    if not received:
+        return absent("no user with a rate received a delivery")
+    seconds = timeline.loc[timeline["phase"] != str(Phase.RAMP), "t_s"].nunique()
+    allowed = rows["clients"] * (rows["group"].map(rates) * (seconds + 1) + 1)
+    return exact(int((rows["received"] - allowed).clip(lower=0).sum()), received)
+
+
 def _sum_timeline(column: str) -> Measure:
     def measure(run: RunFrames) -> Measurement:
         timeline = run["timeline"]
@@ -61,5 +83,6 @@ def _sum_timeline(column: str) -> Measure:
 MEASURES: Final[dict[str, Measure]] = {
     **{f"delivery.{column}": _count_deliveries(column) for column in _LEDGER},
     "delivery.false_conflations": count_false_conflations,
+    "delivery.over_rate": count_over_rate,
     **{column: _sum_timeline(column) for column in _TIMELINE},
 }
