@@ -180,6 +180,7 @@ class Gateway:
             waiting_bytes=lambda: engine.waiting_bytes,
             waiting_sends=lambda: sum(fanout.waiting),
             conflated=lambda: engine.counts.conflated,
+            sent_bytes=lambda: engine.counts.sent_bytes + fanout.sent_bytes,
             sessions=lambda: len(engine.sockets),
             http_connections=self._count_http_connections,
             tasks=lambda: len(asyncio.all_tasks()),
