@@ -45,6 +45,7 @@ from gateway.server.http_answers import Guard
 from gateway.server.key_fetcher import KeyFetcher
 from gateway.server.log import get_logger
 from gateway.server.process import descriptor_limit
+from gateway.server.rate_slots import RateSlots
 from gateway.server.routes import Routes
 from gateway.server.sources import Sources
 from gateway.server.ticks import Ticks
@@ -122,12 +123,14 @@ class Gateway:
         user_windows = UserWindows(quotas.by_limit[LimitName.USER], retention_ns)
         broker = MemoryBroker(secrets.token_hex(8), retention_ns, user_windows.__contains__)
         user_connections = UserConnections(settings.max_connections_per_user)
+        rates = RateSlots(self.transport, self.clock, metrics)
         broadcaster = Broadcaster(
             self.transport,
             broker,
             user_connections.of,
             self.clock,
             metrics,
+            rates,
             key=secrets.token_bytes(16),
         )
         return Context(
@@ -136,6 +139,7 @@ class Gateway:
             metrics=metrics,
             transport=self.transport,
             broadcaster=broadcaster,
+            rates=rates,
             sessions=Sessions(),
             subscriptions=Subscriptions(
                 settings.max_rooms_per_client, settings.max_symbols_per_process
