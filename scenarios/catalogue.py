@@ -46,10 +46,14 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
         "publish_delay": ("quantiles", "lateness of a publication: sent − intended"),
     },
     "publishing": {
+        "fairness.spread": ("ratio", "mean push of the 99th-percentile client over the median's"),
+        "fairness.join_order": ("ratio", "rank correlation of arrival order and mean push"),
+        "publish_ack": ("quantiles", "response time of a publish request: answered − intended"),
+    },
+    "deliveries": {
         "kernel": ("quantiles", "from sequence number to the client's kernel, on sampled users"),
         "read": ("quantiles", "from the client's kernel to the read, on sampled users"),
         "fanout.skew": ("quantiles", "from first to last copy of a publication in one process"),
-        "publish_ack": ("quantiles", "response time of a publish request: answered − intended"),
         "delivery.owed": ("count", "deliveries owed, summed over clients"),
         "delivery.received": ("count", "deliveries received, each sequence number once"),
         "delivery.lost": ("count", "deliveries owed, not conflated and never received"),
@@ -64,14 +68,16 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
         ),
         "delivery.altered": ("count", "deliveries whose payload is not the published one"),
         "isolation.unsubscribed": ("count", "events of a room or symbol without a subscription"),
-        "fairness.spread": ("ratio", "mean push of the 99th-percentile client over the median's"),
-        "fairness.join_order": ("ratio", "rank correlation of arrival order and mean push"),
     },
     "trading events": {
         "isolation.foreign": ("count", "private events that reached a user who does not own them"),
         "isolation.private_fields": ("count", "public events that carry a private field"),
     },
     "prices": {
+        "snapshot.wrong": (
+            "count",
+            "snapshots that are missing, too old, or say something else than their event",
+        ),
         "staleness": ("quantiles", "age of the newest price a user holds, sampled each second"),
     },
     "requests": {

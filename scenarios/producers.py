@@ -44,7 +44,13 @@ def expected_values(metric: str, scenario: Scenario) -> float | None:
 
 
 def _publishes(*events: str) -> Callable[[Scenario], bool]:
-    return lambda scenario: any(each.event in events for each in scenario.publish)
+    is_market = bool(set(events) & set(MARKET_EVENTS))
+
+    def is_met(scenario: Scenario) -> bool:
+        published = any(each.event in events for each in scenario.publish)
+        return published or (is_market and scenario.has_market_source)
+
+    return is_met
 
 
 def _has(*groups: str) -> Callable[[Scenario], bool]:
@@ -150,6 +156,10 @@ _ALWAYS: Final = _Need(lambda _: True, "")
 _PUBLISHED: Final = _Need(
     lambda scenario: bool(scenario.publish), "no event is published; add [[publish]]"
 )
+_DELIVERED: Final = _Need(
+    lambda scenario: bool(scenario.publish) or scenario.has_market_source,
+    "no event is published; add [[publish]], or GATEWAY_MARKET to [gateway]",
+)
 NEEDS: Final[Mapping[str, _Need]] = {
     "any run": _ALWAYS,
     "users": replace(_ALWAYS, expected=lambda scenario: float(scenario.users.total)),
@@ -157,6 +167,7 @@ NEEDS: Final[Mapping[str, _Need]] = {
     "publications": replace(_PUBLISHED, expected=_publications),
     "pushes": replace(_PUBLISHED, expected=_pushes),
     "publishing": _PUBLISHED,
+    "deliveries": _DELIVERED,
     "trading events": _Need(
         _publishes(*TRADING_EVENTS),
         "no trading event is published; add [[publish]] with an event such as order:created",
