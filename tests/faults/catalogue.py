@@ -67,7 +67,6 @@ FAULTS: Final[dict[str, Fault]] = {
     "snapshot-changed": Fault(
         "one snapshot in ten has another digit than its event", snapshots.change_digit
     ),
-    "snapshot-lost": Fault("the snapshots of one symbol in ten are not sent", snapshots.lose),
     "side-changed": Fault("one public order in ten has the other side", deliveries.change_side),
     "answer-other": Fault(
         "one subscription in ten is one to another symbol, and answered so",

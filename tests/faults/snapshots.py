@@ -55,15 +55,3 @@ def change_digit(gateway: Gateway) -> None:
         return changing
 
     wrap(gateway.transport, "state", around)
-
-
-def lose(gateway: Gateway) -> None:
-    """Have no last value of the symbols whose number ends with 3."""
-
-    def around(last_value: LastValue) -> LastValue:
-        def losing(stream: str) -> bytes | None:
-            return None if stream.partition("/")[0].endswith("3") else last_value(stream)
-
-        return losing
-
-    wrap(gateway.context.broker, "last_value", around)
