@@ -53,7 +53,10 @@ def main(arguments: Sequence[str] = ()) -> int:
     from gateway.server.log import configure_logs
 
     log_lines = configure_logs(settings.log_level, settings.log_format)
-    return uvloop.run(_serve(settings, log_lines, random_secret))
+    try:
+        return uvloop.run(_serve(settings, log_lines, random_secret))
+    except SourceFailed as error:
+        return _refuse(str(error))
 
 
 def _check(arguments: Sequence[str]) -> int:
@@ -95,10 +98,7 @@ async def _serve(settings: Settings, log_lines: LineWriter, random_secret: str) 
 
     for signal_number in _STOPPING:
         loop.add_signal_handler(signal_number, stop)
-    try:
-        gateway = Gateway(settings)
-    except SourceFailed as error:
-        return _refuse(str(error))
+    gateway = Gateway(settings)
 
     def reload() -> None:
         try:
@@ -117,9 +117,6 @@ async def _serve(settings: Settings, log_lines: LineWriter, random_secret: str) 
             f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; "
             "set HOST and PORT (0 picks a free port)"
         )
-    except SourceFailed as error:
-        await gateway.stop()
-        return _refuse(str(error))
     log.info("listening", url=url)
     # Nobody may read standard output, or it may be closed: the log has the address too.
     LineWriter(_STANDARD_OUTPUT).write(f"{LISTENING_LINE}{url}\n".encode())
