@@ -39,11 +39,11 @@ count = 50
 [users.churner]
 count = 20
 symbols = 2
-max_rate = 5
 stay = "2 s"
+max_rate = 5
 [users.returner]
 count = 20
-symbols = 2
+symbols = 1
 stay = "2 s"
 [users.storm]
 count = 30
@@ -196,6 +196,7 @@ def test_sizes_and_durations_keep_their_units_in_their_names() -> None:
         "subscriber": 3,
         "trader": 1,
         "churner": 2,
+        "returner": 1,
         "storm": 1,
         "slow_reader": 5,
         "never_reader": 5,
