@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 from gateway.errors import SettingsError
 from gateway.keys import load_public_key, refuse_bad_secret
+from gateway.market_variables import market_problems
 from gateway.setting_kinds import Setting
 from gateway.values import host, issuer_url, origins
 from gateway.variables import DEFAULT_CLIENT_URL, SETTINGS, settings_table
@@ -75,6 +76,17 @@ class Settings:
     log_level: str
     log_format: Literal["json", "console"]
     shutdown_seconds: float
+    market: str
+    market_symbols: tuple[str, ...]
+    market_url: str | None
+    market_file: str | None
+    market_speed: float
+    market_loop: bool
+    market_record: str | None
+    market_seed: int
+    market_rate: float
+    market_most_per_second: float
+    market_release_seconds: float
 
 
 RELOADED: Final = ("jwt_secret", "jwt_public_key", "metrics_token")
@@ -115,6 +127,7 @@ def read_settings(
     values["environment"] = _environment(given, problems)
     values["client_urls"] = _client_urls(given, values["environment"], problems)
     values |= _keys(given, values["environment"], random_secret, problems)
+    problems += market_problems(values, given)
     values["host"] = _host(given, values, problems)
     if problems:
         raise SettingsError(_name_files(problem, in_files) for problem in problems)

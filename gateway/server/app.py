@@ -46,7 +46,9 @@ from gateway.server.http_answers import Guard
 from gateway.server.key_fetcher import KeyFetcher
 from gateway.server.log import get_logger
 from gateway.server.process import descriptor_limit
+from gateway.server.rate_slots import RateSlots
 from gateway.server.routes import Routes
+from gateway.server.sources import Sources
 from gateway.server.ticks import Ticks
 from gateway.server.welcome import enforced_limits
 from gateway.session import Sessions
@@ -102,6 +104,7 @@ class Gateway:
         self._ticks = Ticks(self.context, self.connections)
         self._garbage = GarbageCollection(metrics, self._is_idle)
         self._drain = Drain(self.context, self.connections)
+        self.sources = Sources(self.context)
         guard = Guard(self.context, self._authenticator, self._fetcher)
         self._routes = Routes(self.context, guard, self._accepts_clients)
         self._admin_routes = AdminRoutes(self.context, self.connections, guard, self.drain)
@@ -121,12 +124,14 @@ class Gateway:
         user_windows = UserWindows(quotas.by_limit[LimitName.USER], retention_ns)
         broker = MemoryBroker(secrets.token_hex(8), retention_ns, user_windows.__contains__)
         user_connections = UserConnections(settings.max_connections_per_user)
+        rates = RateSlots(self.transport, self.clock, metrics)
         broadcaster = Broadcaster(
             self.transport,
             broker,
             user_connections.of,
             self.clock,
             metrics,
+            rates,
             key=secrets.token_bytes(16),
         )
         return Context(
@@ -135,6 +140,7 @@ class Gateway:
             metrics=metrics,
             transport=self.transport,
             broadcaster=broadcaster,
+            rates=rates,
             sessions=Sessions(),
             subscriptions=Subscriptions(
                 settings.max_rooms_per_client, settings.max_symbols_per_process
@@ -220,6 +226,7 @@ class Gateway:
 
         Raises:
             OSError: the address is in use, or not one of this machine.
+            SourceFailed: a source of events cannot begin.
             RuntimeError: aiohttp did not set up its server.
         """
         app = web.Application(client_max_size=MAX_PUBLISH_BYTES)
@@ -243,6 +250,7 @@ class Gateway:
         self._ticks.start(self._garbage.tick)
         if self._fetcher is not None:
             self._fetcher.start()
+        await self.sources.start()
         self.is_ready = True
         address, port = listener.getsockname()[:2]
         if not is_wildcard(host):
@@ -291,6 +299,7 @@ class Gateway:
     async def stop(self) -> None:
         """Refuse new clients, tell the others, close every transport, and stop listening."""
         self._refuse_new_clients()
+        await self.sources.stop()
         await self._ticks.stop()
         await self._drain.finish()
         await self.transport.shutdown()
