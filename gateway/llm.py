@@ -57,7 +57,7 @@ TROUBLES: Final[Mapping[Trouble, str]] = {
 """What a client is told. Nothing of the provider's own text is passed on, or logged."""
 
 
-class ProviderFailure(WireError):
+class ProviderFailure(WireError):  # noqa: N818 - named as in gateway.errors
     """A provider gave no whole answer. It holds nothing that the provider sent.
 
     Args:
@@ -123,9 +123,7 @@ def parse_chat(payload: object) -> ChatRequest:
 
 def _message(position: int, message: object) -> ChatMessage:
     role, content = (
-        (message.get("role"), message.get("content"))
-        if isinstance(message, dict)
-        else (None, None)
+        (message.get("role"), message.get("content")) if isinstance(message, dict) else (None, None)
     )
     if not (_is_text(role) and strict_json.is_text(content)):
         raise InvalidPayload(f"messages[{position}] must be {{role, content}}, both text")
