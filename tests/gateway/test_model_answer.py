@@ -18,7 +18,7 @@ LONG_PIECE = st.builds(lambda text, times: text * times, PIECE, st.integers(1, 4
 def test_a_client_that_reads_at_any_time_gets_each_piece_once_and_in_order(
     steps: list[str | None],
 ) -> None:
-    """A text is a piece of the provider; ``None`` is a moment at which the client can be sent to."""
+    """A text is a piece of the provider; at ``None`` the client can be sent something."""
     answer, sent, received = ModelAnswer(), 0, ""
     for step in [*steps, *[None] * (len(steps) + 1)]:
         if step is not None:
