@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import secrets
 import sys
 
 import pytest
@@ -9,11 +10,12 @@ from gateway.errors import SettingsError
 from gateway.settings import Settings, read_settings
 from gateway.sources.models.choice import make_providers
 
+SECRET = secrets.token_hex(32)
 CLAUDE = {"GATEWAY_CLAUDE_API_KEY": "k", "GATEWAY_CLAUDE_MODEL": "m"}
 
 
 def settings(**environ: str) -> Settings:
-    return read_settings({"GATEWAY_ENV": "test", **environ}, random_secret="x" * 32)
+    return read_settings({"GATEWAY_ENV": "test", **environ}, random_secret=SECRET)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +26,7 @@ def test_without_a_key_there_is_at_most_the_scripted_provider(
     environment: str, names: list[str]
 ) -> None:
     given = {"GATEWAY_ENV": environment, "CLIENT_URL": "https://a.example.com"}
-    found = make_providers(read_settings({**given, "JWT_SECRET": "s" * 40}, random_secret=""))
+    found = make_providers(read_settings({**given, "JWT_SECRET": SECRET}, random_secret=""))
     assert list(found) == names
 
 
