@@ -71,7 +71,7 @@ async def _serve(settings: Settings, log_lines: LineWriter) -> int:
     loop.add_signal_handler(signal.SIGHUP, log.info, "SIGHUP changes nothing")
     try:
         gateway = Gateway(settings)
-    except SettingsError as error:
+    except (SettingsError, SourceFailed) as error:
         return _refuse(str(error))
     gateway.context.metrics.watch_log(lambda: log_lines.dropped)
     try:

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 from gateway.errors import SettingsError
 from gateway.keys import load_public_key, refuse_bad_secret
+from gateway.market_variables import market_problems
 from gateway.model_settings import ModelSettings, provider_problems
 from gateway.setting_kinds import Setting
 from gateway.values import flag, host, issuer_url, origins
@@ -126,6 +127,7 @@ def read_settings(
     problems += provider_problems(values)
     values["client_urls"] = _client_urls(given, values["environment"], problems)
     values |= _keys(given, values["environment"], random_secret, problems)
+    problems += market_problems(values, given)
     values["host"] = _host(given, values, problems)
     if problems:
         raise SettingsError(_name_files(problem, in_files) for problem in problems)

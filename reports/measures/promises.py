@@ -26,6 +26,10 @@ def _heartbeats(run: RunFrames) -> int:
     return histogram_of(run, Series.HEARTBEAT_GAP, EVERY_PHASE).n
 
 
+def _snapshots(run: RunFrames) -> int:
+    return int((run["events"]["event"] == str(Event.SNAPSHOTS)).sum())
+
+
 def _ends(run: RunFrames) -> int:
     rows = run["events"]
     ended = (rows["event"] == str(Event.DISCONNECT)) & (rows["outcome"] != str(EndOutcome.DROPPED))
@@ -35,6 +39,7 @@ def _ends(run: RunFrames) -> int:
 _PROMISES: Final[Mapping[str, tuple[WrongOutcome, _Checked, str]]] = {
     "answers.mismatched": (WrongOutcome.ANSWER, _answers, "no client received an answer"),
     "delivery.altered": (WrongOutcome.ALTERED, _deliveries, "no delivery was received"),
+    "snapshot.wrong": (WrongOutcome.SNAPSHOT, _snapshots, "no subscription was owed a snapshot"),
     "heartbeat.extra": (WrongOutcome.HEARTBEAT, _heartbeats, "no client heard two heartbeats"),
     "disconnect.left_open": (WrongOutcome.LEFT_OPEN, _ends, "the gateway ended no connection"),
     "disconnect.stranded": (WrongOutcome.STRANDED, _ends, "the gateway ended no connection"),
