@@ -102,7 +102,7 @@ class ClaudeDialect:
         return str(body["messages"][-1]["content"])
 
     def head(self) -> bytes:
-        message = {
+        message: dict[str, Any] = {
             "id": "msg_1", "type": "message", "role": "assistant", "content": [], "model": "m-1",
             "stop_reason": None, "stop_sequence": None,
             "usage": {"input_tokens": 9, "output_tokens": 1},
