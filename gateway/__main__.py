@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     log_lines = configure_logs(settings.log_level, settings.log_format)
     try:
         return uvloop.run(_serve(settings, log_lines, random_secret))
-    except SourceFailed as error:
+    except (SettingsError, SourceFailed) as error:
         return _refuse(str(error))
 
 

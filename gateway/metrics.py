@@ -18,6 +18,7 @@ from prometheus_client.process_collector import ProcessCollector
 from gateway import __version__
 from gateway.contract import EVENTS, Channel, Direction, ErrorCode, Family, LimitName
 from gateway.limits.address_admission import AddressLimit
+from gateway.model_metrics import MODEL_METRICS, ModelMetrics
 from gateway.series import Followed, Maximum, WithoutCreated
 
 _OTHER: Final = "other"
@@ -87,6 +88,7 @@ OWN_METRICS: Final[dict[str, str]] = {
     "tidegate_market_symbols": "Symbols that the market feed delivers.",
     "tidegate_market_stale_symbols": "Delivered symbols whose last values are stale.",
     "tidegate_log_lines_dropped_total": "Log lines that standard error did not take in time.",
+    **MODEL_METRICS,
 }
 """Each metric of the gateway and its description."""
 PROCESS_METRICS: Final = (
@@ -117,6 +119,9 @@ class GatewayMetrics:
 
     Args:
         registry: the Prometheus registry, a new one by default.
+
+    Attributes:
+        models: those of model streams.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
@@ -124,6 +129,7 @@ class GatewayMetrics:
         ProcessCollector(registry=self.registry)
         build = self._gauge("tidegate_build_info", "version", "python_version")
         build.labels(__version__, platform.python_version()).set(1)
+        self.models = ModelMetrics(self.registry)
         self._clients = self._gauge("tidegate_clients")
         self._messages_in = self._counter("tidegate_messages_in_total", "event")
         self._messages_out = self._counter("tidegate_messages_out_total", "kind")

@@ -24,6 +24,7 @@ from gateway.contract import (
     METRICS_PATH,
     LimitName,
 )
+from gateway.errors import SourceFailed
 from gateway.expiry import ExpiryWheel
 from gateway.limits.address_admission import AddressAdmission
 from gateway.limits.quota import EventQuotas
@@ -45,6 +46,7 @@ from gateway.server.handlers import Handlers
 from gateway.server.http_answers import Guard
 from gateway.server.key_fetcher import KeyFetcher
 from gateway.server.log import get_logger
+from gateway.server.model_streams import ModelStreams
 from gateway.server.process import descriptor_limit
 from gateway.server.rate_slots import RateSlots
 from gateway.server.routes import Routes
@@ -53,6 +55,7 @@ from gateway.server.ticks import Ticks
 from gateway.server.welcome import enforced_limits
 from gateway.session import Sessions
 from gateway.settings import RELOADED, Settings
+from gateway.sources.models.choice import make_providers
 from gateway.subscriptions import Subscriptions
 from gateway.transport import (
     BACKLOG,
@@ -77,6 +80,9 @@ class Gateway:
     Args:
         settings: the settings.
         clock: the clock, the system's by default.
+
+    Raises:
+        SettingsError: a configured model provider needs a package that is not installed.
     """
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
@@ -100,7 +106,8 @@ class Gateway:
         self.connections = Connections(
             self.context, self._authenticator, self._door.address_of, self._fetcher
         )
-        self._handlers = Handlers(self.context, self.connections)
+        self.models = ModelStreams(self.context, make_providers(settings))
+        self._handlers = Handlers(self.context, self.connections, self.models)
         self._ticks = Ticks(self.context, self.connections)
         self._garbage = GarbageCollection(metrics, self._is_idle)
         self._drain = Drain(self.context, self.connections)
@@ -109,7 +116,7 @@ class Gateway:
         self._routes = Routes(self.context, guard, self._accepts_clients)
         self._admin_routes = AdminRoutes(self.context, self.connections, guard, self.drain)
         self.transport.on("connect", self.connections.connect)
-        self.transport.on("disconnect", self.connections.disconnect)
+        self.transport.on("disconnect", self._on_disconnect)
         self.publish = self.context.broadcaster.publish_one
         self.broadcast_to_room = self.context.broadcaster.broadcast_to_room
         self.send_to_user = self.context.broadcaster.send_to_user
@@ -197,6 +204,10 @@ class Gateway:
     def _on_event(self, sid: str, name: object, arguments: tuple[object, ...], size: int) -> object:
         return self._handlers.handle(sid, name, arguments, size)
 
+    def _on_disconnect(self, sid: str, reason: str) -> None:
+        self.connections.disconnect(sid, reason)
+        self.models.client_left(sid)
+
     def _on_welcome(self, sid: str) -> None:
         self.connections.welcome(sid)
 
@@ -250,7 +261,11 @@ class Gateway:
         self._ticks.start(self._garbage.tick)
         if self._fetcher is not None:
             self._fetcher.start()
-        await self.sources.start()
+        try:
+            await self.sources.start()
+        except SourceFailed:
+            await self.stop()
+            raise
         self.is_ready = True
         address, port = listener.getsockname()[:2]
         if not is_wildcard(host):
@@ -295,11 +310,13 @@ class Gateway:
     def _refuse_new_clients(self) -> None:
         self.is_ready = False
         self.context.is_draining = True
+        self.models.end_all()
 
     async def stop(self) -> None:
         """Refuse new clients, tell the others, close every transport, and stop listening."""
         self._refuse_new_clients()
         await self.sources.stop()
+        await self.models.stop()
         await self._ticks.stop()
         await self._drain.finish()
         await self.transport.shutdown()

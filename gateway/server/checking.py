@@ -20,6 +20,7 @@ from gateway.server.process import descriptor_limit
 from gateway.server.secret_file import read_secret_file
 from gateway.settings import Settings, read_settings
 from gateway.sources.feeds.choice import make_feed
+from gateway.sources.models.choice import make_providers
 from gateway.transport import listen
 
 _FEW_DESCRIPTORS: Final = 4_096
@@ -42,7 +43,8 @@ def check_start(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
         return [], list(error.problems)
     facts = [f"settings: {settings.environment}, tokens by {', '.join(settings.jwt_algorithms)}"]
     problems: list[str] = []
-    for check in (_check_address, _check_issuer, _check_market, _check_descriptors):
+    checks = (_check_address, _check_issuer, _check_market, _check_models, _check_descriptors)
+    for check in checks:
         fact, problem = check(settings)
         facts += [fact] if fact else []
         problems += [problem] if problem else []
@@ -126,3 +128,11 @@ def _check_descriptors(_settings: Settings) -> tuple[str, str]:
             f"raise it to {_FEW_DESCRIPTORS:,} or more (ulimit -n, LimitNOFILE)"
         )
     return f"descriptors: {'no limit' if limit is None else f'{limit:,}'}", ""
+
+
+def _check_models(settings: Settings) -> tuple[str, str]:
+    try:
+        providers = make_providers(settings)
+    except SettingsError as error:
+        return "", "\n".join(error.problems)
+    return f"models: {', '.join(providers) or 'none'}", ""

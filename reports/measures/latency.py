@@ -50,6 +50,9 @@ _STREAMS: Final[dict[str, tuple[Series, tuple[Phase, ...]]]] = {
     "publish_ack": (Series.PUBLISH_ACK, STEADY),
     "loop_lag": (Series.GATEWAY_LAG, STEADY),
     "return.current": (Series.RETURN_CURRENT, STEADY),
+    "llm.first_token": (Series.LLM_FIRST_TOKEN, STEADY),
+    "llm.gap": (Series.LLM_GAP, STEADY),
+    "llm.cancel": (Series.LLM_CANCEL, STEADY),
 }
 SOURCES: Final[dict[str, tuple[Series, tuple[Phase, ...]]]] = {
     **_STREAMS,

@@ -18,6 +18,7 @@ from tests.faults import (
     deliveries,
     limits,
     members,
+    models,
     rates,
     replays,
     snapshots,
@@ -99,6 +100,12 @@ FAULTS: Final[dict[str, Fault]] = {
     ),
     "figures-old": Fault("the metrics are 10 s old", answers.tell_old_figures),
     "encoded-for-each": Fault("JSON is encoded once a recipient", deliveries.encode_for_each),
+    "token-lost": Fault("one token event of a model in 500 is lost", models.lose),
+    "token-doubled": Fault("one token event of a model in 500 is sent twice", models.double),
+    "token-foreign": Fault(
+        "one token event of a model in 500 goes to another client", models.misdirect
+    ),
+    "token-altered": Fault("one token of a model in 500 lacks its last letter", models.shorten),
     "loop-held": Fault("the event loop is held for 50 ms each 5 s", deliveries.hold_loop),
 }
 """Every fault, including ``none``."""

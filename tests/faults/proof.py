@@ -43,6 +43,7 @@ TRIALS: Final[Mapping[str, tuple[str, ...]]] = {
     "figures": ("figures-old",),
     "cost": ("encoded-for-each",),
     "loop": ("loop-held",),
+    "models": ("token-lost", "token-doubled", "token-foreign", "token-altered"),
 }
 """The faults that each scenario must find. Every scenario also has a clean run."""
 
@@ -88,6 +89,10 @@ EXPECTED: Final[Mapping[str, tuple[str, ...]]] = {
     "figures-old": ("gauges.age",),
     "encoded-for-each": ("cost.per_message",),
     "loop-held": ("loop_lag", "push"),
+    "token-lost": ("llm.integrity",),
+    "token-doubled": ("llm.integrity",),
+    "token-foreign": ("llm.integrity",),
+    "token-altered": ("llm.integrity",),
 }
 """The metrics that show a fault. A fault is killed when a budget on one of them is broken."""
 
