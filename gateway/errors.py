@@ -18,6 +18,7 @@
     │   └── InternalError          INTERNAL_ERROR, never with an exception's text
     ├── InvalidOrder             a request for an order that the exchange cannot read
     ├── PublicationRejected      an invalid publication, or a gateway that cannot keep up
+    ├── SourceFailed             a source of events that cannot begin
     ├── NotStrictJson            a text or value outside strict JSON; also a ValueError
     └── SettingsError            invalid settings
 """
@@ -261,3 +262,7 @@ class SettingsError(GatewayError):
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
+
+
+class SourceFailed(GatewayError):
+    """A source of events cannot begin. The message says what to change."""
