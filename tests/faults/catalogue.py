@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 
 from gateway.server.app import Gateway
-from tests.faults import answers, connections, deliveries, limits, members
+from tests.faults import answers, connections, deliveries, limits, members, orders
 
 Seed = Callable[[Gateway], None]
 
@@ -79,6 +79,15 @@ FAULTS: Final[dict[str, Fault]] = {
     ),
     "figures-old": Fault("the metrics are 10 s old", answers.tell_old_figures),
     "encoded-for-each": Fault("JSON is encoded once a recipient", deliveries.encode_for_each),
+    "fill-early": Fault("one fill in ten is told before its trade", orders.fill_early),
+    "profit-wrong": Fault(
+        "one position in ten is told with a cent more of profit", orders.tell_another_profit
+    ),
+    "fee-forgotten": Fault("one trade in ten is told without its fee", orders.forget_fee),
+    "public-price": Fault(
+        "one trade in ten has another price for others than for its owner",
+        orders.change_public_price,
+    ),
     "loop-held": Fault("the event loop is held for 50 ms each 5 s", deliveries.hold_loop),
 }
 """Every fault, including ``none``."""

@@ -40,6 +40,7 @@ TRIALS: Final[Mapping[str, tuple[str, ...]]] = {
     "figures": ("figures-old",),
     "cost": ("encoded-for-each",),
     "loop": ("loop-held",),
+    "orders": ("fill-early", "profit-wrong", "fee-forgotten", "public-price"),
 }
 """The faults that each scenario must find. Every scenario also has a clean run."""
 
@@ -77,6 +78,10 @@ EXPECTED: Final[Mapping[str, tuple[str, ...]]] = {
     "figures-old": ("gauges.age",),
     "encoded-for-each": ("cost.per_message",),
     "loop-held": ("loop_lag", "push"),
+    "fill-early": ("orders.illegal",),
+    "profit-wrong": ("orders.money",),
+    "fee-forgotten": ("orders.money",),
+    "public-price": ("orders.forms",),
 }
 """The metrics that show a fault. A fault is killed when a budget on one of them is broken."""
 
