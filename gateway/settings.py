@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 from gateway.errors import SettingsError
 from gateway.exchange_variables import exchange_problems
 from gateway.keys import load_public_key, refuse_bad_secret
+from gateway.market_variables import market_problems
 from gateway.setting_kinds import Setting
 from gateway.values import host, issuer_url, origins
 from gateway.variables import DEFAULT_CLIENT_URL, SETTINGS, settings_table
@@ -131,6 +132,7 @@ def read_settings(
     values["environment"] = _environment(given, problems)
     values["client_urls"] = _client_urls(given, values["environment"], problems)
     values |= _keys(given, values["environment"], random_secret, problems)
+    problems += market_problems(values, given)
     values["host"] = _host(given, values, problems)
     if problems:
         raise SettingsError(_name_files(problem, in_files) for problem in problems)

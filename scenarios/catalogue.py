@@ -64,7 +64,7 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
         "delivery.conflated": ("count", "deliveries owed and replaced by a newer one"),
         "delivery.false_conflations": (
             "count",
-            "conflated deliveries of a lossless stream, or of a user that read all the time",
+            "conflated deliveries that neither a slow reader nor a rate explains",
         ),
         "delivery.altered": ("count", "deliveries whose payload is not the published one"),
         "isolation.unsubscribed": ("count", "events of a room or symbol without a subscription"),
@@ -143,6 +143,19 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
         "storm.not_back": ("count", "storm members that did not return before the run ended"),
         "storm.attempts": ("count", "connection attempts of storm members"),
         "storm.refused": ("count", "connection attempts of storm members that were refused"),
+    },
+    "rates": {
+        "delivery.over_rate": ("count", "deliveries beyond what the users' max_rate allows"),
+    },
+    "returns": {
+        "return.current": (
+            "quantiles",
+            "from a returning user's first packet to the last private event that it missed",
+        ),
+        "return.replayed": ("count", "missed private events that came after a return"),
+        "return.lost": ("count", "missed private events that did not come after a return"),
+        "return.doubled": ("count", "private events that a returning user got again"),
+        "return.resync": ("count", "returns that were answered by resync"),
     },
     "abusers": {
         "rate_limit.retry_error": ("quantiles", "difference between retryAfter and the exact wait"),

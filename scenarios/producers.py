@@ -87,6 +87,11 @@ def _has_expiry(scenario: Scenario) -> bool:
     return expiring is not None and expiring.refreshing < 1
 
 
+def _has_returns(scenario: Scenario) -> bool:
+    is_private = _publishes(*TRADING_EVENTS, "balance:updated")
+    return scenario.users.returner is not None and is_private(scenario)
+
+
 def _has_storm(scenario: Scenario) -> bool:
     return _drops_and_returns(1)(scenario) or _orders("restart")(scenario)
 
@@ -118,7 +123,8 @@ def _receivers(event: str, scenario: Scenario) -> float:
     """
     users = scenario.users.named()
     if event not in MARKET_EVENTS:
-        return float(users["trader"].count) if "trader" in users else 0.0
+        public = float(users["trader"].count) if "trader" in users else 0.0
+        return public + ("returner" in users)  # a returner gets its own alone
     weights = scenario.market.weights()
     return sum(
         weight * users[name].count * min(1.0, symbols * weight)
@@ -182,6 +188,15 @@ NEEDS: Final[Mapping[str, _Need]] = {
     "storms": _Need(
         _has_storm,
         'no group drops and returns; add [[commands]] "drop" and "return", or "restart"',
+    ),
+    "rates": _Need(
+        lambda scenario: bool(scenario.users.max_rates()) and _publishes(*MARKET_EVENTS)(scenario),
+        "no user has a rate; add max_rate to a group of users, and [[publish]] with price:update",
+    ),
+    "returns": _Need(
+        _has_returns,
+        "no user returns to private events; add [users.returner] and [[publish]] with "
+        "balance:updated",
     ),
     "abusers": _Need(_has("abuser"), "no user exceeds the limit; add [users.abuser]"),
     "tokens": _Need(

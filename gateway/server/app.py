@@ -46,6 +46,7 @@ from gateway.server.key_fetcher import KeyFetcher
 from gateway.server.log import get_logger
 from gateway.server.order_routes import OrderRoutes
 from gateway.server.process import descriptor_limit
+from gateway.server.rate_slots import RateSlots
 from gateway.server.routes import Routes
 from gateway.server.sources import Sources
 from gateway.server.ticks import Ticks
@@ -127,12 +128,14 @@ class Gateway:
         user_windows = UserWindows(quotas.by_limit[LimitName.USER], retention_ns)
         broker = MemoryBroker(secrets.token_hex(8), retention_ns, user_windows.__contains__)
         user_connections = UserConnections(settings.max_connections_per_user)
+        rates = RateSlots(self.transport, self.clock, metrics)
         broadcaster = Broadcaster(
             self.transport,
             broker,
             user_connections.of,
             self.clock,
             metrics,
+            rates,
             key=secrets.token_bytes(16),
         )
         return Context(
@@ -141,6 +144,7 @@ class Gateway:
             metrics=metrics,
             transport=self.transport,
             broadcaster=broadcaster,
+            rates=rates,
             sessions=Sessions(),
             subscriptions=Subscriptions(
                 settings.max_rooms_per_client, settings.max_symbols_per_process
@@ -183,6 +187,7 @@ class Gateway:
             waiting_bytes=lambda: engine.waiting_bytes,
             waiting_sends=lambda: sum(fanout.waiting),
             conflated=lambda: engine.counts.conflated,
+            sent_bytes=lambda: engine.counts.sent_bytes + fanout.sent_bytes,
             sessions=lambda: len(engine.sockets),
             http_connections=self._count_http_connections,
             tasks=lambda: len(asyncio.all_tasks()),

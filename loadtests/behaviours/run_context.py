@@ -43,11 +43,15 @@ class RunUser(RecordedUser, Protocol):
     due_ns: int | None
     is_on: bool
 
+    @property
+    def may_own(self) -> bool:
+        """Whether the publisher may name it as the owner of private events."""
+
     def close(self) -> None:
         """Close the connection and its accounts."""
 
     def close_oracles(self, now_ns: int) -> None:
-        """Judge what should have come by now and did not."""
+        """Judge what has not come by the end of the run."""
 
     def stop_requests(self, now_ns: int) -> None:
         """Send no more requests and count those that were due and never sent."""
@@ -190,9 +194,9 @@ class RunContext:
         """Return whether every user has connected, or has failed to at least once."""
         return all(user.has_tried for user in self.users)
 
-    def trader_ids(self) -> Sequence[str]:
-        """Return the ids of the connected traders, whom the publisher may name as owners."""
-        return [user.user_id for user in self.users if user.group == "trader" and user.is_on]
+    def owner_ids(self) -> Sequence[str]:
+        """Return the ids of the users that the publisher may name as owners of private events."""
+        return [user.user_id for user in self.users if user.may_own]
 
     def symbols_of(self, user_id: str, count: int) -> list[str]:
         """Return a user's symbols: drawn by popularity without replacement, the same for a seed.
@@ -234,6 +238,6 @@ class RunContext:
         record_clients(self.recorder, self.users, self.pushes.users)
 
     def close_oracles(self, now_ns: int) -> None:
-        """Count what is missing at the end of the run, such as heartbeats."""
+        """Count what is missing at the end of the run."""
         for user in self.users:
             user.close_oracles(now_ns)

@@ -220,7 +220,7 @@ class WorkerRun:
             status = {
                 "users": len(self.run_context.users),
                 "complete": complete,
-                "traders": list(self.run_context.trader_ids()) if complete else [],
+                "owners": list(self.run_context.owner_ids()) if complete else [],
             }
             if status != self._said:
                 self._said = status

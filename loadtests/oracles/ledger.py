@@ -1,9 +1,9 @@
 """The ledger: what each virtual user was owed, and what became of it.
 
-A user is owed the numbers of a stream from the mark of its join (``at`` in
-``subscribed``; ``userSeq`` in the welcome) to the mark of its leave, or to the
-stream's last number when the run is closed. Every number owed ends up in one
-of three columns::
+A user is owed the numbers of a stream from the mark of its join (``at`` in ``subscribed``;
+``userSeq`` in the welcome, or the ``lastUserSeq`` of a user that returns) to the mark of its
+leave, or to the stream's last number when the run is closed. Every number owed ends up in one of
+three columns::
 
     owed = received + conflated + lost
 
@@ -95,14 +95,27 @@ class Account:
         self._streams: dict[str, Membership] = {}
         self._whole_market: Mapping[str, int] | None = None
 
-    def welcome(self, payload: Mapping[str, Any]) -> None:
-        """Begin a connection. The stream ``user`` starts at the welcome's ``userSeq``."""
+    def welcome(self, payload: Mapping[str, Any], said: int | None = None) -> None:
+        """Begin a connection. The stream ``user`` starts at the welcome's ``userSeq``.
+
+        Args:
+            payload: the welcome.
+            said: the ``lastUserSeq`` that the user connected with. In the same epoch, the numbers
+                after it are owed.
+        """
         self.disconnected()
+        is_returning = said is not None and payload.get("epoch") == self._epoch
         epoch = payload.get("epoch")
         if epoch != self._epoch:
             self._epoch = epoch
             for membership in self._streams.values():
                 membership.forgo()
+        mark = int(payload["userSeq"])
+        self._join(USER_STREAM, min(said, mark) if is_returning and said is not None else mark)
+
+    def resynced(self, payload: Mapping[str, Any]) -> None:
+        """Take a ``resync``: nothing of the stream ``user`` up to its ``userSeq`` is owed."""
+        self._leave(USER_STREAM, {})
         self._join(USER_STREAM, int(payload["userSeq"]))
 
     def subscribed(self, payload: Mapping[str, Any]) -> None:

@@ -1,10 +1,10 @@
 """A user's account in the ledger, with the fast path in front of it.
 
 Pushes that continue their streams never reach the ledger: the fast path keeps only the last
-number of each stream. That is enough. Every number from a stay's mark to the fast path's last
-number has come, once and in order. So a regular stream costs a user two array items, its mark
-and its last number. Any other occurrence (a gap, a repeat, a leave) turns the stream into a
-membership, which keeps the account from then on.
+number of each stream, and counts the numbers that were conflated. That is enough: all others from
+a stay's mark to the last number have come, once and in order. So a regular stream costs a user two
+array items, its mark and its last number. Any other occurrence (a gap, a repeat, a leave) turns
+the stream into a membership, which keeps the account from then on.
 """
 
 from __future__ import annotations
@@ -122,14 +122,16 @@ class FastPathAccount(Account):
         if membership is None:
             self._streams[stream] = self._take_regular(stream)
         else:
-            membership.advance(number)
+            membership.advance(number, self._fast_path.take_conflated(stream))
 
     def _take_regular(self, stream: str) -> Membership:
         place = self._regular.index(self._fast_path.intake.slot_of(stream))
         self._regular.pop(place)
         membership = Membership()
         membership.join(self._starts.pop(place))
-        membership.advance(self._fast_path.last_of(stream) or 0)
+        membership.advance(
+            self._fast_path.last_of(stream) or 0, self._fast_path.take_conflated(stream)
+        )
         return membership
 
     def _follow(self, stream: str) -> None:

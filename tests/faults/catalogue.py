@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 
 from gateway.server.app import Gateway
-from tests.faults import answers, connections, deliveries, limits, members, orders
+from tests.faults import answers, connections, deliveries, limits, members, orders, rates, replays
 
 Seed = Callable[[Gateway], None]
 
@@ -49,9 +49,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "conflation-claimed": Fault(
         "one delivery in 10,000 is lost and claimed to be conflated", deliveries.claim_conflation
     ),
-    "digit-changed": Fault(
-        "one delivery in 10,000 has another digit in its price", deliveries.change_digit
-    ),
+    "digit-changed": Fault("one delivery in 5,000 has another digit", deliveries.change_digit),
     "side-changed": Fault("one public order in ten has the other side", deliveries.change_side),
     "answer-other": Fault(
         "one subscription in ten is one to another symbol, and answered so",
@@ -62,6 +60,11 @@ FAULTS: Final[dict[str, Fault]] = {
     "foreign-order": Fault("one user's order also goes to another user", deliveries.tell_another),
     "private-field": Fault("the public form of an order names its owner", deliveries.name_owner),
     "room-kept": Fault("a room still delivers to clients that left it", members.keep_rooms),
+    "replay-lost": Fault("one replay in ten misses an event", replays.lose),
+    "replay-doubled": Fault("one replay in ten repeats an event", replays.double),
+    "slot-lost": Fault("one frame of a rate's slots in 100 is lost", rates.lose),
+    "slot-old": Fault("a rate's slot sends the first event, and none follows", rates.send_first),
+    "rate-ignored": Fault("a client's rate is answered and not kept", rates.ignore),
     "memory-leaked": Fault("each connection leaves 4 KB behind", connections.leak),
     "token-overstays": Fault(
         "a connection is served for 60 s after its token expired", connections.overstay

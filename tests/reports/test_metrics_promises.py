@@ -19,6 +19,7 @@ from reports.run_frames import RunFrames, read_run
 _S = 1_000_000_000
 _MS = 1_000_000
 SUBSCRIBERS = "[users.subscriber]\ncount = 100\nsymbols = 1"
+LIMITED = SUBSCRIBERS + "\nmax_rate = 5"
 
 
 def run_of(tmp_path: Path, groups: str = SUBSCRIBERS, **more: Any) -> RunFrames:
@@ -70,6 +71,15 @@ def test_a_conflation_is_false_unless_a_slow_reader_explains_it(tmp_path: Path) 
     assert measure(run_of(tmp_path, ledger=ledger, commands=pause), metric).value == 300
     only_slow = run_of(tmp_path, ledger=ledger[1:2])
     assert measure(only_slow, metric).value is None
+
+
+def test_a_conflation_is_explained_by_the_rate_that_the_users_asked_for(tmp_path: Path) -> None:
+    ledger = [
+        ledger_row("price:A", "subscriber", 100, conflated=7),
+        ledger_row("trading", "subscriber", 100, conflated=2),
+    ]
+    run = run_of(tmp_path, LIMITED, ledger=ledger)
+    assert measure(run, "delivery.false_conflations").value == 2
 
 
 def timeline(count_at: Callable[[int], int]) -> Rows:
