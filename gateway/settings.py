@@ -96,6 +96,9 @@ class Settings:
     exchange_requests_per_minute: int
 
 
+RELOADED: Final = ("jwt_secret", "jwt_public_key", "metrics_token")
+"""The fields that a running gateway takes anew from their files."""
+
 ReadFile = Callable[[str], str]
 """Returns the text of a file by its path, or raises ValueError without quoting either."""
 
