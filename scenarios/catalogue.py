@@ -46,14 +46,14 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
         "publish_delay": ("quantiles", "lateness of a publication: sent − intended"),
     },
     "publishing": {
+        "fairness.spread": ("ratio", "mean push of the 99th-percentile client over the median's"),
+        "fairness.join_order": ("ratio", "rank correlation of arrival order and mean push"),
+        "publish_ack": ("quantiles", "response time of a publish request: answered − intended"),
+    },
+    "deliveries": {
         "kernel": ("quantiles", "from sequence number to the client's kernel, on sampled users"),
         "read": ("quantiles", "from the client's kernel to the read, on sampled users"),
         "fanout.skew": ("quantiles", "from first to last copy of a publication in one process"),
-        "publish_ack": ("quantiles", "response time of a publish request: answered − intended"),
-        "fairness.spread": ("ratio", "mean push of the 99th-percentile client over the median's"),
-        "fairness.join_order": ("ratio", "rank correlation of arrival order and mean push"),
-    },
-    "deliveries": {
         "delivery.owed": ("count", "deliveries owed, summed over clients"),
         "delivery.received": ("count", "deliveries received, each sequence number once"),
         "delivery.lost": ("count", "deliveries owed, not conflated and never received"),

@@ -132,7 +132,7 @@ class ExchangeUserGroup(Group):
     """
 
     takes_commands: ClassVar[bool] = False
-    traded_symbols: int = key(_symbols)
+    traded_symbols: int = key(lambda table: table.integer("traded_symbols", 1, MAX_SYMBOLS_HELD, 2))
     order_every_s: float = key(lambda table: table.duration_s("order_every", 0.01, 3_600.0, "2 s"))
     arrivals: Arrivals = key(read_arrivals)  # noqa: RUF009 - the call makes a field
 

@@ -158,6 +158,10 @@ _ALWAYS: Final = _Need(lambda _: True, "")
 _PUBLISHED: Final = _Need(
     lambda scenario: bool(scenario.publish), "no event is published; add [[publish]]"
 )
+_DELIVERED: Final = _Need(
+    lambda scenario: bool(scenario.publish) or scenario.has_market_source,
+    "no event is published; add [[publish]], or GATEWAY_MARKET to [gateway]",
+)
 NEEDS: Final[Mapping[str, _Need]] = {
     "any run": _ALWAYS,
     "users": replace(_ALWAYS, expected=lambda scenario: float(scenario.users.total)),
@@ -165,10 +169,7 @@ NEEDS: Final[Mapping[str, _Need]] = {
     "publications": replace(_PUBLISHED, expected=_publications),
     "pushes": replace(_PUBLISHED, expected=_pushes),
     "publishing": _PUBLISHED,
-    "deliveries": _Need(
-        lambda scenario: bool(scenario.publish) or _places_orders(scenario),
-        "no event is published; add [[publish]], or [users.exchange_user]",
-    ),
+    "deliveries": _DELIVERED,
     "trading events": _Need(
         lambda scenario: _publishes(*TRADING_EVENTS)(scenario) or _places_orders(scenario),
         "no trading event is published; add [[publish]] with an event such as order:created",

@@ -27,7 +27,7 @@ PAPER = {
     "GATEWAY_EXCHANGE_BALANCES": "USDT=1000000000",
     "GATEWAY_EXCHANGE_REQUESTS_PER_MINUTE": "10000",
 }
-USERS = '[users.exchange_user]\ncount = 2\nsymbols = 2\norder_every = "100 ms"\n'
+USERS = '[users.exchange_user]\ncount = 2\ntraded_symbols = 2\norder_every = "100 ms"\n'
 ENOUGH = 30
 
 
