@@ -25,8 +25,8 @@ MARKET_SETTINGS: Final[tuple[Setting, ...]] = (
         "market_symbols",
         "BTC/USDT,ETH/USDT,SOL/USDT",
         "symbols",
-        "comma-separated symbols of the source, or a number of symbols to invent for a simulation; "
-        "a replay has those of its file",
+        "comma-separated symbols of the source, or a number of symbols for a simulation to name "
+        "SYM000/USDT, SYM001/USDT, …; a replay has those of its file",
         market_symbols,
     ),
     Setting(

@@ -202,7 +202,7 @@ def _host_of_origin(name: str, scheme: str, refusal: str) -> str:
 
 
 def market_symbols(value: str) -> tuple[str, ...]:
-    """Return comma-separated symbols, each once; a number stands for so many invented ones.
+    """Return comma-separated symbols, each once; a number stands for SYM000/USDT, SYM001/USDT, ….
 
     Raises:
         ValueError: a part is not a symbol, or there are too many.
@@ -212,7 +212,7 @@ def market_symbols(value: str) -> tuple[str, ...]:
         "or a number of symbols to invent"
     )
     if value.isascii() and value.isdecimal():
-        symbols = tuple(f"SIM{n:04d}/USD" for n in range(1, min(int(value), 10_000) + 1))
+        symbols = tuple(f"SYM{index:03d}/USDT" for index in range(min(int(value), 10_000)))
     else:
         symbols = tuple(dict.fromkeys(_parts(value, refusal)))
     is_symbol = all(

@@ -190,6 +190,7 @@ class Event(StrEnum):
     DEAD_PEER_BAND = "dead-peer-band"  # sent: death; value: earliest end; t: latest end
     LEAK = "leak"  # an event that this user must not see; outcome: see LeakOutcome
     WRONG = "wrong"  # a promise of the contract that was broken; outcome: see WrongOutcome
+    SNAPSHOTS = "snapshots"  # all snapshots that one subscription is owed have come
     RETURN = "return"  # of a user with lastUserSeq; outcome: see ReturnOutcome
     AUTH = "auth"  # one authentication case; outcome: see AuthOutcome; detail: the case
     RETRY = "retry"  # a request after retryAfter; outcome: accepted, refused
@@ -253,6 +254,7 @@ class WrongOutcome(StrEnum):
     ANSWER = "answer"  # an acknowledgement or a welcome that belongs to another request or user
     ALTERED = "altered"  # an event whose payload is not the published one
     HEARTBEAT = "heartbeat"  # a heartbeat more than were due
+    SNAPSHOT = "snapshot"  # a snapshot that is missing, too old, or says something else
     LEFT_OPEN = "left-open"  # a client was disconnected, and its transport was not closed
     ORDER = (
         "order"  # an order's events or answers are not in a legal order, or contradict themselves

@@ -84,6 +84,10 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
         "orders.forms": ("count", "public events that differ from what the owner was told"),
     },
     "prices": {
+        "snapshot.wrong": (
+            "count",
+            "snapshots that are missing, too old, or say something else than their event",
+        ),
         "staleness": ("quantiles", "age of the newest price a user holds, sampled each second"),
     },
     "requests": {

@@ -44,7 +44,13 @@ def expected_values(metric: str, scenario: Scenario) -> float | None:
 
 
 def _publishes(*events: str) -> Callable[[Scenario], bool]:
-    return lambda scenario: any(each.event in events for each in scenario.publish)
+    is_market = bool(set(events) & set(MARKET_EVENTS))
+
+    def is_met(scenario: Scenario) -> bool:
+        published = any(each.event in events for each in scenario.publish)
+        return published or (is_market and scenario.has_market_source)
+
+    return is_met
 
 
 def _has(*groups: str) -> Callable[[Scenario], bool]:

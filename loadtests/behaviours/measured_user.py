@@ -56,6 +56,8 @@ class MeasuredUser(JudgedUser):
     def close_oracles(self, now_ns: int) -> None:
         """Judge what has not come by the end of the run."""
         self.close_heartbeat(now_ns)
+        if self.is_on:
+            self.settle_snapshots(now_ns)
 
     def close_heartbeat(self, now_ns: int) -> None:
         """Count the heartbeats missed since the last one."""
@@ -131,8 +133,10 @@ class MeasuredUser(JudgedUser):
         elif name == ServerEvent.HEARTBEAT:
             self._beat(stamp_ns, payload)
         elif name == ServerEvent.SUBSCRIBED:
+            self.expect_snapshots(payload)
             self.account.subscribed(payload)
         elif name == ServerEvent.UNSUBSCRIBED:
+            self.settle_snapshots(stamp_ns)
             self.account.unsubscribed(payload)
         elif name == ServerEvent.RESYNC:
             self.account.resynced(payload)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, Self
 
@@ -43,6 +43,9 @@ class RunUser(RecordedUser, Protocol):
     due_ns: int | None
     is_on: bool
 
+    def missing_snapshots(self) -> Sequence[str]:
+        """Return the streams of which neither a snapshot nor a later event has come."""
+
     @property
     def may_own(self) -> bool:
         """Whether the publisher may name it as the owner of private events."""
@@ -80,7 +83,7 @@ class RunContext:
     secret: str
     recorder: Recorder
     t0_ns: int
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: Ledger = field(init=False)
     places: Places = field(default_factory=Places)
     sessions: ArrivalPlan | None = None
     session_count: int = 0
@@ -129,7 +132,8 @@ class RunContext:
         )
 
     def __post_init__(self) -> None:
-        """Make the record of pushes. An owner in a batch is an index into ``users``."""
+        """Make the ledger and the record of pushes, whose owners are indices into ``users``."""
+        self.ledger = Ledger(is_sourced=self.scenario.has_market_source)
         self.pushes = PushRecord(self.recorder, lambda owner: self.users[owner].user_id)
 
     def last_session_ns(self) -> int:
@@ -230,6 +234,16 @@ class RunContext:
             if not user.has_begun and user.due_ns is not None and user.due_ns <= now_ns:
                 self.recorder.count("offered")
                 self.recorder.count("missed")
+
+    def has_all(self, last_numbers: Mapping[str, int]) -> bool:
+        """Return whether every user has what it is owed, snapshots included.
+
+        Args:
+            last_numbers: the last number of every stream.
+        """
+        if not self.ledger.owes_nothing(last_numbers):
+            return False
+        return not any(user.is_on and user.missing_snapshots() for user in self.users)
 
     def close_pushes(self) -> None:
         """Record the pushes of each user, and publications that still waited for copies."""

@@ -167,12 +167,31 @@ class Account:
             for stream, membership in self._streams.items()
         )
 
-    def close(self, last_numbers: Mapping[str, int]) -> Iterator[tuple[str, StreamCounts]]:
-        """End every stay at its stream's last number, and return the counts of each."""
+    def close(
+        self, last_numbers: Mapping[str, int], *, is_sourced: bool = False
+    ) -> Iterator[tuple[str, StreamCounts]]:
+        """End every stay at its stream's last number, and return the counts of each.
+
+        Args:
+            last_numbers: the last number of every stream.
+            is_sourced: whether market streams may have gone on since those were told.
+        """
         for stream, membership in self._streams.items():
-            last = last_numbers.get(self._listed(stream), membership.last)
-            membership.leave(last)
+            self._end(stream, membership, last_numbers, is_sourced=is_sourced)
             yield stream, membership.counts
+
+    def _end(
+        self,
+        stream: str,
+        membership: Membership,
+        last_numbers: Mapping[str, int],
+        *,
+        is_sourced: bool,
+    ) -> None:
+        last = last_numbers.get(self._listed(stream), membership.last)
+        if is_sourced and stream.startswith(_PREFIXES):
+            last = max(last, membership.last)
+        membership.leave(last)
 
     def _open_streams(self) -> Iterator[str]:
         return (stream for stream, membership in self._streams.items() if membership.is_open)
@@ -229,9 +248,15 @@ class Account:
 
 
 class Ledger:
-    """All accounts of a process."""
+    """All accounts of a process.
 
-    def __init__(self) -> None:
+    Args:
+        is_sourced: whether the gateway publishes market events by itself. Then numbers after the
+            last ones that it told are deliveries too.
+    """
+
+    def __init__(self, *, is_sourced: bool = False) -> None:
+        self._is_sourced = is_sourced
         self._accounts: list[Account] = []
 
     def open(self, user_id: str, group: str) -> Account:
@@ -260,7 +285,7 @@ class Ledger:
         totals: dict[tuple[str, str], StreamCounts] = defaultdict(StreamCounts)
         clients: dict[tuple[str, str], int] = defaultdict(int)
         for account in self._accounts:
-            for stream, counts in account.close(last_numbers):
+            for stream, counts in account.close(last_numbers, is_sourced=self._is_sourced):
                 key = (stream, account.group)
                 totals[key].add(counts)
                 clients[key] += counts.owed > 0

@@ -67,6 +67,14 @@ class FastPathAccount(Account):
             self._book(stream)
         return super().owes_nothing(last_numbers)
 
+    def last_of(self, stream: str) -> int:
+        """Return the last number of a stream that is accounted for, 0 when there is none."""
+        number = self._fast_path.last_of(stream)
+        if number is not None:
+            return number
+        membership = self._streams.get(stream)
+        return 0 if membership is None else membership.last
+
     def open_slots(self, kind: str) -> Iterator[int]:
         """Return the slots of the streams of a kind (``price``) that the user is owed now."""
         prefix, intake = f"{kind}:", self._fast_path.intake
@@ -74,18 +82,25 @@ class FastPathAccount(Account):
             if stream.startswith(prefix):
                 yield intake.slot_of(stream)
 
-    def close(self, last_numbers: Mapping[str, int]) -> Iterator[tuple[str, StreamCounts]]:
-        """End every stay at its stream's last number, and return the counts of each, once."""
+    def close(
+        self, last_numbers: Mapping[str, int], *, is_sourced: bool = False
+    ) -> Iterator[tuple[str, StreamCounts]]:
+        """End every stay at its stream's last number, and return the counts of each, once.
+
+        Args:
+            last_numbers: the last number of every stream.
+            is_sourced: whether market streams may have gone on since those were told.
+        """
         while self._regular:
             stream = self._stream(self._regular[-1])
             # The membership is not kept: thousands of users need not have theirs at one time.
             membership = self._take_regular(stream)
-            membership.leave(last_numbers.get(self._listed(stream), membership.last))
+            self._end(stream, membership, last_numbers, is_sourced=is_sourced)
             self._fast_path.forget(stream)
             yield stream, membership.counts
         for stream in self._streams:
             self._book(stream)
-        yield from super().close(last_numbers)
+        yield from super().close(last_numbers, is_sourced=is_sourced)
 
     def _open_streams(self) -> Iterator[str]:
         yield from map(self._stream, self._regular)

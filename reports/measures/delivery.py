@@ -65,7 +65,10 @@ def count_over_rate(run: RunFrames) -> Measurement:
     received = int(rows["received"].sum())
     if not received:
         return absent("no user with a rate received a delivery")
-    seconds = timeline.loc[timeline["phase"] != str(Phase.RAMP), "t_s"].nunique()
+    is_published = timeline["phase"] != str(Phase.RAMP)
+    if run.scenario.has_market_source:
+        is_published |= True  # it begins with the first subscription
+    seconds = timeline.loc[is_published, "t_s"].nunique()
     allowed = rows["clients"] * (rows["group"].map(rates) * (seconds + 1) + 1)
     return exact(int((rows["received"] - allowed).clip(lower=0).sum()), received)
 

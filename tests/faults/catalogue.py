@@ -12,7 +12,17 @@ from functools import partial
 from typing import Final
 
 from gateway.server.app import Gateway
-from tests.faults import answers, connections, deliveries, limits, members, orders, rates, replays
+from tests.faults import (
+    answers,
+    connections,
+    deliveries,
+    limits,
+    members,
+    orders,
+    rates,
+    replays,
+    snapshots,
+)
 
 Seed = Callable[[Gateway], None]
 
@@ -50,6 +60,14 @@ FAULTS: Final[dict[str, Fault]] = {
         "one delivery in 10,000 is lost and claimed to be conflated", deliveries.claim_conflation
     ),
     "digit-changed": Fault("one delivery in 5,000 has another digit", deliveries.change_digit),
+    "tick-changed": Fault(
+        "one delivery in 5,000 of the gateway's own source has another digit",
+        deliveries.change_digit,
+    ),
+    "snapshot-old": Fault("one snapshot in ten is one value too old", snapshots.serve_older),
+    "snapshot-changed": Fault(
+        "one snapshot in ten has another digit than its event", snapshots.change_digit
+    ),
     "side-changed": Fault("one public order in ten has the other side", deliveries.change_side),
     "answer-other": Fault(
         "one subscription in ten is one to another symbol, and answered so",

@@ -77,9 +77,8 @@ class Scene:
         return [one["price"] for one in self.published if one["symbol"] == symbol]
 
     def metric(self, name: str) -> float:
-        found = re.search(
-            rf"^{re.escape(name)} (\S+)$", self.metrics.expose()[0].decode(), re.MULTILINE
-        )
+        text = self.metrics.expose()[0].decode()
+        found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
         assert found is not None, name
         return float(found[1])
 
