@@ -20,6 +20,7 @@
     │   ├── TooManyStreams         TOO_MANY_STREAMS
     │   ├── Draining               SERVER_DRAINING
     │   └── InternalError          INTERNAL_ERROR, never with an exception's text
+    ├── InvalidOrder             a request for an order that the exchange cannot read
     ├── PublicationRejected      an invalid publication, or a gateway that cannot keep up
     ├── SourceFailed             a source of events that cannot begin
     ├── NotStrictJson            a text or value outside strict JSON; also a ValueError
@@ -236,6 +237,20 @@ class InternalError(WireError):
 
     def __init__(self) -> None:
         super().__init__(ErrorCode.INTERNAL_ERROR, "Internal error")
+
+
+class InvalidOrder(GatewayError):
+    """A request for an order was refused, and no order was made.
+
+    Args:
+        problems: for each the field, empty for the whole request, and the text for the client.
+    """
+
+    def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(
+            "; ".join(f"{field} {message}".strip() for field, message in self.problems)
+        )
 
 
 class PublicationRejected(GatewayError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gateway import contract
+from gateway.exchange_variables import EXCHANGE_SETTINGS
 from gateway.market_variables import MARKET_SETTINGS
 from gateway.model_settings import MODEL_SETTINGS
 from gateway.setting_kinds import Setting, count, event_limit, seconds, size
@@ -298,6 +299,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         most=3_600,
     ),
     *MARKET_SETTINGS,
+    *EXCHANGE_SETTINGS,
 )
 
 

@@ -174,6 +174,10 @@ class Series(StrEnum):
     """From the cancel of a model's answer to ``llm:stream:cancelled``."""
     DRAIN_CLOSE = "drain_close"
     """From the terminate command to the end of a client's connection."""
+    ORDER_ACCEPT = "order_accept"
+    """HTTP round trip of an order, response: answered − intended."""
+    ORDER_FILL = "order_fill"
+    """From a market order's intended time to the read stamp of its ``order:filled``."""
 
 
 class Event(StrEnum):
@@ -259,6 +263,11 @@ class WrongOutcome(StrEnum):
     HEARTBEAT = "heartbeat"  # a heartbeat more than were due
     SNAPSHOT = "snapshot"  # a snapshot that is missing, too old, or says something else
     LEFT_OPEN = "left-open"  # a client was disconnected, and its transport was not closed
+    ORDER = (
+        "order"  # an order's events or answers are not in a legal order, or contradict themselves
+    )
+    MONEY = "money"  # a position, profit or balance that the trades do not give
+    FORM = "form"  # a public form that is not what the owner was told
     STRANDED = "stranded"  # a DISCONNECT, after which a stock client stays away, without a reason
 
 

@@ -73,6 +73,16 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
         "isolation.foreign": ("count", "private events that reached a user who does not own them"),
         "isolation.private_fields": ("count", "public events that carry a private field"),
     },
+    "orders": {
+        "orders.accept": ("quantiles", "from an order's intended time to its HTTP answer"),
+        "orders.fill": ("quantiles", "from a market order's intended time to its order:filled"),
+        "orders.illegal": (
+            "count",
+            "order events out of order, or not agreeing with trades and answers",
+        ),
+        "orders.money": ("count", "positions and balances that the trades do not give"),
+        "orders.forms": ("count", "public events that differ from what the owner was told"),
+    },
     "prices": {
         "snapshot.wrong": (
             "count",

@@ -11,6 +11,7 @@ from typing import Final, Protocol, Self
 from gateway.contract import TOKEN_LEEWAY_SECONDS
 from loadtests.connection.client import Client
 from loadtests.oracles.ledger import Ledger
+from loadtests.oracles.public_forms import PublicForms
 from loadtests.plan.division import Division, Places
 from loadtests.plan.messages import Assignment
 from loadtests.plan.schedule import ArrivalPlan, plan_of
@@ -74,6 +75,7 @@ class RunContext:
         session_count: how many places ``sessions`` plans.
         users: every user that was ever spawned in this process, in order.
         end_ns: when requests ended, monotonic; None while they continue.
+        public_forms: compares the public form of events with what their owners were told.
         pushes: records the pushes that the users receive.
     """
 
@@ -87,6 +89,7 @@ class RunContext:
     session_count: int = 0
     users: list[RunUser] = field(default_factory=list)
     end_ns: int | None = None
+    public_forms: PublicForms = field(default_factory=PublicForms)
     pushes: PushRecord = field(init=False)
     _welcomed: int = 0
     _is_lost: bool = False

@@ -15,7 +15,7 @@ from reports.run_frames import RunFrames
 
 _S: Final = 1_000_000_000
 WELL_BEHAVED: Final = (
-    "subscriber", "trader", "idle", "churner", "returner", "storm", "model_user",
+    "subscriber", "trader", "exchange_user", "idle", "churner", "returner", "storm", "model_user",
 )  # fmt: skip
 """Groups whose users keep every rule, so the gateway has no reason to disconnect them."""
 

@@ -19,6 +19,7 @@ from tests.faults import (
     limits,
     members,
     models,
+    orders,
     rates,
     replays,
     snapshots,
@@ -106,6 +107,15 @@ FAULTS: Final[dict[str, Fault]] = {
         "one token event of a model in 500 goes to another client", models.misdirect
     ),
     "token-altered": Fault("one token of a model in 500 lacks its last letter", models.shorten),
+    "fill-early": Fault("one fill in ten is told before its trade", orders.fill_early),
+    "profit-wrong": Fault(
+        "one position in ten is told with a cent more of profit", orders.tell_another_profit
+    ),
+    "fee-forgotten": Fault("one trade in ten is told without its fee", orders.forget_fee),
+    "public-price": Fault(
+        "one trade in ten has another price for others than for its owner",
+        orders.change_public_price,
+    ),
     "loop-held": Fault("the event loop is held for 50 ms each 5 s", deliveries.hold_loop),
 }
 """Every fault, including ``none``."""

@@ -44,6 +44,7 @@ TRIALS: Final[Mapping[str, tuple[str, ...]]] = {
     "cost": ("encoded-for-each",),
     "loop": ("loop-held",),
     "models": ("token-lost", "token-doubled", "token-foreign", "token-altered"),
+    "orders": ("fill-early", "profit-wrong", "fee-forgotten", "public-price"),
 }
 """The faults that each scenario must find. Every scenario also has a clean run."""
 
@@ -93,6 +94,10 @@ EXPECTED: Final[Mapping[str, tuple[str, ...]]] = {
     "token-doubled": ("llm.integrity",),
     "token-foreign": ("llm.integrity",),
     "token-altered": ("llm.integrity",),
+    "fill-early": ("orders.illegal",),
+    "profit-wrong": ("orders.money",),
+    "fee-forgotten": ("orders.money",),
+    "public-price": ("orders.forms",),
 }
 """The metrics that show a fault. A fault is killed when a budget on one of them is broken."""
 
