@@ -14,11 +14,14 @@ from loadtests.cli.options import (
     BudgetsOption,
     JsonOption,
     JunitOption,
+    RunArgument,
     RunsOption,
     find,
+    find_file,
     need,
     refuse,
 )
+from loadtests.record.manifest import LATEST
 from loadtests.results import ExitCode
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ PAGES: Final = "notebooks"
 
 
 def report(
-    name: Annotated[str, typer.Argument(metavar="RUN", help="A run directory, or latest.")],
+    name: RunArgument = LATEST,
     export: Annotated[
         list[str] | None,
         typer.Option(
@@ -63,7 +66,7 @@ def report(
 
 def notebook(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A notebook, such as first_look.")],
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory, or latest.")],
+    run: RunArgument = LATEST,
     base: Annotated[
         str | None, typer.Option("--base", metavar="RUN", help="The run to compare it with.")
     ] = None,
@@ -143,7 +146,7 @@ def compare(
         ),
     ] = None,
     scenario: Annotated[
-        Path | None, typer.Option(help="With --pairs: the scenario of every block.")
+        str | None, typer.Option(help="With --pairs: the scenario of every block.")
     ] = None,
     budgets: BudgetsOption = None,
     junit: JunitOption = None,
@@ -176,7 +179,7 @@ def compare(
 def _contest(
     sides: tuple[list[str], ...],
     pairs: int,
-    scenario: Path | None,
+    scenario: str | None,
     budgets: Path | None,
     outputs: Outputs,
     runs: Path,
@@ -189,12 +192,12 @@ def _contest(
     from loadtests.supervision.request import RunRefused
 
     if scenario is None:
-        refuse("--pairs needs --scenario FILE: the scenario of every block")
+        refuse("--pairs needs --scenario, such as --scenario smoke: the scenario of every block")
     if any(len(side) != 1 for side in sides):
         refuse("--pairs takes one gateway for each side: --base X --head Y")
     try:
         contest = Contest(
-            scenario=scenario,
+            scenario=find_file(scenario),
             runs=runs,
             gateways={"base": parse_gateway(sides[0][0]), "head": parse_gateway(sides[1][0])},
             pairs=pairs,

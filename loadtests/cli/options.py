@@ -11,6 +11,7 @@ import typer
 from loadtests.results import ExitCode
 
 RUNS: Final = Path("runs")
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run directory, or latest.")]
 RunsOption = Annotated[Path, typer.Option("--runs", help="The folder that holds run directories.")]
 BudgetsOption = Annotated[
     Path | None,
@@ -27,6 +28,10 @@ JunitOption = Annotated[
 ]
 JsonOption = Annotated[
     Path | None, typer.Option("--json", help="Write the result to this file; - is standard output.")
+]
+
+ScenarioArgument = Annotated[
+    str, typer.Argument(help="A scenario's name, such as smoke, or its file.")
 ]
 
 _REPORTS: Final = ("numpy", "pyarrow", "rich", "pandas", "matplotlib")
@@ -80,6 +85,20 @@ def find(name: str, runs: Path) -> Path:
     try:
         return find_run(name, runs)
     except FileNotFoundError as error:
+        refuse(str(error))
+
+
+def find_file(scenario: str) -> Path:
+    """Return the file of a scenario by its name or path.
+
+    Raises:
+        typer.Exit: no scenario has the name; the exit code is 2.
+    """
+    from scenarios.finding import UnknownScenarioError, find_scenario
+
+    try:
+        return find_scenario(scenario)
+    except UnknownScenarioError as error:
         refuse(str(error))
 
 
