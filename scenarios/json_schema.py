@@ -98,7 +98,7 @@ def _condition(key: ScenarioKey, keys: Sequence[ScenarioKey]) -> dict[str, Any]:
 
 
 def _value(key: ScenarioKey) -> dict[str, Any]:
-    found = {"description": key.meaning, **_kind(key)}
+    found: dict[str, Any] = {"description": key.meaning, **_kind(key)}
     if key.kind in ("duration", "size"):
         found["examples"] = [key.right]
     if key.default is not None and key.kind != "duration":

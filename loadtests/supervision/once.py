@@ -1,7 +1,8 @@
 """``tidegate run --once``: a scenario made small, to check it or a gateway's wiring.
 
-One user of each group runs for ten seconds. Every oracle that has data is a budget of zero. Times
-are not judged: so few values decide none.
+One user of each group runs for ten seconds. Budgets are every oracle that has data in such a run,
+and the scenario's own counts that must be zero. Times and memory are not judged: so few values and
+users decide none.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Final
 from scenarios.groups import DeadPeerGroup
 from scenarios.model import Scenario
 from scenarios.producers import missing_producer
-from scenarios.schema import parse_scenario
+from scenarios.schema import METRICS, parse_scenario
 
 STEADY_S: Final = 10.0
 HEARTBEAT_S: Final = 2
@@ -21,6 +22,8 @@ HEARTBEAT_S: Final = 2
 _WARM_UP_S: Final = 2.0
 _SPAWN_RATE: Final = 10.0
 """Users a second at least: the ramp takes about a second."""
+_MEMORY: Final = "memory."
+"""Metrics that need many users, or many cycles of them."""
 _HEARTBEAT: Final = "GATEWAY_HEARTBEAT_SECONDS"
 OF_HEARTBEATS: Final = ("heartbeat.missed",)
 """Oracles without data where the interval is a target's own, and longer than the run."""
@@ -38,14 +41,11 @@ ORACLES: Final = (
     "heartbeat.extra",
     "heartbeat.false_evictions",
     "answers.mismatched",
-    "disconnect.left_open",
-    "disconnect.stranded",
     "dead_peer.early",
     "dead_peer.late",
     "storm.not_back",
     "rate_limit.false_accepts",
     "rate_limit.false_refusals",
-    "rate_limit.dishonest_retries",
     "rate_limit.neighbours_refused",
     "auth.false_accepts",
     "auth.false_refusals",
@@ -55,7 +55,7 @@ ORACLES: Final = (
     "drain.unannounced",
     "errors",
 )
-"""Counts that are zero in every run of a right gateway."""
+"""Counts that are zero in every run of a right gateway, and have data in each."""
 
 
 def shrink(scenario: Scenario, *, is_embedded: bool) -> Scenario:
@@ -87,9 +87,20 @@ def shrink(scenario: Scenario, *, is_embedded: bool) -> Scenario:
     content["budgets"] = ["errors == 0"]
     small = _parsed(content, scenario)
     left_out = () if is_embedded else OF_HEARTBEATS
-    names = [name for name in ORACLES if missing_producer(name, small) is None]
-    content["budgets"] = [f"{name} == 0" for name in names if name not in left_out]
+    names = dict.fromkeys((*_own_zeros(scenario), *ORACLES))
+    content["budgets"] = [
+        f"{name} == 0"
+        for name in names
+        if name not in left_out and missing_producer(name, small) is None
+    ]
     return _parsed(content, scenario)
+
+
+def _own_zeros(scenario: Scenario) -> list[str]:
+    """Return the counts of behaviour that the scenario itself demands to be zero."""
+    counts = [one for one in scenario.budgets if METRICS[one.metric].kind == "count"]
+    zeros = [one.metric for one in counts if one.operator == "==" and not one.limit]
+    return [name for name in zeros if not name.startswith(_MEMORY)]
 
 
 def _symbols(scenario: Scenario) -> int:
@@ -99,12 +110,18 @@ def _symbols(scenario: Scenario) -> int:
     return min(scenario.market.symbols, max(2 * held, 1))
 
 
-def _hasten(content: Mapping[str, Any], factor: float, scenario: Scenario) -> None:
-    """Move the commands to the same share of a steady phase that is ``factor`` times as long."""
-    for written, command in zip(content.get("commands", []), scenario.commands, strict=True):
+def _hasten(content: dict[str, Any], factor: float, scenario: Scenario) -> None:
+    """Move the commands to the same share of a steady phase that is ``factor`` times as long.
+
+    After a restart the gateway is not terminated too: the clients would have no time to return.
+    """
+    commands = content.get("commands", [])
+    for written, command in zip(commands, scenario.commands, strict=True):
         written["at"] = _span(command.at_s * factor)
         if "within" in written:
             written["within"] = _span(command.within_s * factor)
+    if any(written["do"] == "restart" for written in commands):
+        commands[:] = [written for written in commands if written["do"] != "terminate"]
 
 
 def _parsed(content: Mapping[str, Any], scenario: Scenario) -> Scenario:
