@@ -127,7 +127,7 @@ def _kind(key: ScenarioKey) -> dict[str, Any]:
 
 def _raw(name: str) -> dict[str, Any]:
     """Return the schema of a key whose value the reader takes as it is."""
-    return {
+    schemas: dict[str, dict[str, Any]] = {
         "name": {"type": "string", "pattern": f"^{SCENARIO_NAME.pattern}$"},
         "budgets": {
             "type": "array",
@@ -136,7 +136,8 @@ def _raw(name: str) -> dict[str, Any]:
             "uniqueItems": True,
             "examples": [["push.p99 <= 10 ms", "delivery.lost == 0", "errors == 0"]],
         },
-    }[name]
+    }
+    return schemas[name]
 
 
 def _budget() -> dict[str, Any]:

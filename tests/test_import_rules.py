@@ -45,7 +45,7 @@ LAYERS = (
     ("loadtests.comparing",),
     ("loadtests.calibration",),
     ("loadtests.cli",),
-    ("loadtests.__main__",),
+    ("loadtests.__main__", "loadtests.pytest_plugin"),
 )
 # What Locust loads: its process is gevent's, and no other is.
 LOADED_BY_LOCUST = (
@@ -294,6 +294,8 @@ def test_a_forbidden_import_is_found(
 
 
 FORBIDDEN_ONCE_LOADED = {
+    "tidegate": ("aiohttp", "socketio", "loadtests", "reports", "scenarios", "typer", "pandas"),
+    "loadtests.pytest_plugin": ("locust", "gevent", "pandas", "numpy", "aiohttp", "reports"),
     "gateway": ("aiohttp", "socketio", "engineio", "locust", "gevent", "pandas", "jwt"),
     "gateway.contract": ("aiohttp", "socketio", "jwt", "orjson", "pandas"),
     "gateway.server.app": ("locust", "gevent", "pandas", "matplotlib", "loadtests", "reports"),

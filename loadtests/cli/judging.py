@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -12,8 +13,10 @@ from loadtests.cli.options import (
     RUNS,
     BaselineOption,
     BudgetsOption,
+    CommentOption,
     JsonOption,
     JunitOption,
+    PastOption,
     RunArgument,
     RunsOption,
     find,
@@ -43,6 +46,8 @@ def report(
             "(github-action-benchmark), openmetrics (GitLab metrics.txt). Can be repeated.",
         ),
     ] = None,
+    comment: CommentOption = None,
+    history: PastOption = None,
     runs: RunsOption = RUNS,
 ) -> None:
     """Judge a run again and rewrite its report. A run that crashed is finished first.
@@ -50,7 +55,7 @@ def report(
     A run that goes on, is damaged or has another format is refused and left as it is.
     """
     need("report")
-    from loadtests.outputs import check_exports
+    from loadtests.outputs import check_exports, check_outputs
     from loadtests.processes import child_environment
     from loadtests.supervision.judging import judge_run
 
@@ -58,7 +63,10 @@ def report(
     if not os.access(directory, os.W_OK):
         refuse(f"{directory} is not writable; tidegate gate judges a run without writing into it")
     check_exports(export or ())
-    code = judge_run(directory, child_environment(os.environ), exports=export or ())
+    check_outputs({"--comment": comment})
+    words = [word for each in export or () for word in ("--export", each)]
+    words += _named({"--comment": comment, "--history": history})
+    code = judge_run(directory, child_environment(os.environ), options=words)
     if code not in (ExitCode.USAGE, ExitCode.INTERRUPTED):
         typer.echo(f"report: {directory / 'report.html'}", err=True)
     raise typer.Exit(code)
@@ -102,6 +110,8 @@ def gate(
     baseline: BaselineOption = None,
     junit: JunitOption = None,
     json: JsonOption = None,
+    comment: CommentOption = None,
+    history: PastOption = None,
     runs: RunsOption = RUNS,
 ) -> None:
     """Judge stored runs without changing them. The exit code is that of the worst run."""
@@ -114,9 +124,10 @@ def gate(
         "--baseline": None if baseline is None else find(baseline, runs),
         "--junit": junit,
         "--json": json,
+        "--comment": comment,
+        "--history": history,
     }
-    arguments = [str(find(name, runs)) for name in names]
-    arguments += [word for name, value in options.items() if value for word in (name, str(value))]
+    arguments = [*(str(find(name, runs)) for name in names), *_named(options)]
     raise typer.Exit(start_module("reports.gate", arguments, child_environment(os.environ)))
 
 
@@ -174,6 +185,10 @@ def compare(
         raise typer.Exit(_contest(sides, pairs, scenario, budgets, outputs, runs))
     named = [[_run_or_folder(name, runs) for name in side] for side in sides]
     raise typer.Exit(compare_runs(named[0], named[1], budgets, outputs, os.environ))
+
+
+def _named(options: Mapping[str, Path | None]) -> list[str]:
+    return [word for name, value in options.items() if value for word in (name, str(value))]
 
 
 def _contest(

@@ -26,6 +26,16 @@ BaselineOption = Annotated[
 JunitOption = Annotated[
     Path | None, typer.Option("--junit", help="Write JUnit XML to this file; - is standard output.")
 ]
+CommentOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--comment", help="Write the text of a comment on a pull request (65,000 characters)."
+    ),
+]
+PastOption = Annotated[
+    Path | None,
+    typer.Option("--history", help="File of past runs. The summary shows their trend."),
+]
 JsonOption = Annotated[
     Path | None, typer.Option("--json", help="Write the result to this file; - is standard output.")
 ]

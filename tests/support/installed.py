@@ -77,7 +77,7 @@ def install(wheel: Path, extras: Sequence[str], folder: Path) -> Installed:
     _call(sys.executable, "-m", "venv", "--without-pip", str(place))
     python = str(place / "bin" / "python")
     pip = (sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check")
-    _call(*pip, "install", "--quiet", "--no-index", "--no-deps", str(wheel))
+    _call(*pip, "install", "--quiet", "--no-index", "--no-deps", "--no-compile", str(wheel))
     packages = Path(sysconfig.get_path("purelib", vars={"base": str(place)}))
     (own,) = (
         each for each in metadata.distributions(path=[str(packages)]) if each.name == "tidegate"
