@@ -127,8 +127,8 @@ def _report(verdict: Verdict, words: str) -> None:
 
 
 def _words(budget: Mapping[str, Any]) -> str:
-    value, unit = budget["value"], budget["unit"]
+    value, unit, why = budget["value"], budget["unit"], budget["why"]
     scale = TIME_UNITS.get(unit) or BYTE_UNITS.get(unit, 1)  # a value is in ns or B
-    measured = "no data" if value is None else f"measured {value / scale:.4g} {unit}".rstrip()
-    why = f": {budget['why']}" if budget["why"] else ""
-    return f"{budget['verdict']}: {budget['text']}, {measured}{why}"
+    measured = [] if value is None else [f"measured {value / scale:.4g} {unit}".rstrip()]
+    told = "; ".join([*measured, *([why] if why else [])])
+    return f"{budget['verdict']}: {budget['text']}: {told}"

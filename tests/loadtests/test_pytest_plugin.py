@@ -73,8 +73,8 @@ def test_each_budget_is_a_subtest_with_its_own_verdict(project: Path) -> None:
     assert "test_of_a_gateway_that_does_not SUBPASSED[errors == 0]" in words
     assert "test_of_a_gateway_that_does_not SUBFAILED[delivery.lost == 3]" in words
     assert "test_of_a_gateway_that_does_not SUBSKIPPED[heartbeat.missed == 0]" in words
-    assert "FAIL: delivery.lost == 3, measured 0" in words
-    assert "INCONCLUSIVE: heartbeat.missed == 0, no data" in words
+    assert "FAIL: delivery.lost == 3: measured 0" in words
+    assert "INCONCLUSIVE: heartbeat.missed == 0: no data: no client stayed" in words
     assert "(exit code 1)" in words
 
 
@@ -94,4 +94,4 @@ def test_the_outcome_counts_and_reaches_the_junit_file(project: Path) -> None:
     (suite,) = ET.parse(project / "out" / "junit.xml").getroot()  # noqa: S314 - pytest's own
     assert suite.get("name") == "pytest"
     assert int(suite.get("failures", "0")) >= 3
-    assert re.search(r"\b3 failed, 1 passed", words_of(project))
+    assert re.search(r"\b4 failed, 1 passed, 1 skipped, 3 subtests passed", words_of(project))
