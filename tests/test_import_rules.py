@@ -16,7 +16,7 @@ import pytest
 from deadlines import RUN_S
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("gateway", "loadtests", "scenarios", "reports")
+PACKAGES = ("gateway", "loadtests", "scenarios", "reports", "tidegate")
 
 # What each package may import of its siblings.
 ALLOWED_SIBLINGS = {
@@ -24,6 +24,7 @@ ALLOWED_SIBLINGS = {
     "scenarios": (),
     "loadtests": ("gateway.contract", "scenarios"),
     "reports": ("scenarios", "loadtests.results", "loadtests.ending", "loadtests.outputs"),
+    "tidegate": ("gateway", "loadtests", "scenarios", "reports"),
 }
 # The laboratory's layers, bottom to top: a room imports rooms of lower layers only, and itself.
 # `reading` stands below `connection`, which hands each read to it and must not ask twice.

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("gateway", "loadtests", "scenarios", "reports")
+PACKAGES = ("gateway", "loadtests", "scenarios", "reports", "tidegate")
 DESCRIBED_FROM = 3
 # Not for callers: they end a generator, a process or a greenlet, or mark what is not to be called.
 NEVER_NAMED = {"StopIteration", "SystemExit", "NotImplementedError", "GreenletExit", "Exit"}
