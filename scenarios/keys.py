@@ -94,7 +94,7 @@ class ScenarioKeys:
         return [key for key in self.keys if key.table == table]
 
 
-class AskingTable(Table):
+class _AskingTable(Table):
     """An empty table that records every key the reader asks for.
 
     Args:
@@ -106,7 +106,7 @@ class AskingTable(Table):
     def __init__(
         self,
         path: tuple[str, ...] = (),
-        above: AskingTable | None = None,
+        above: _AskingTable | None = None,
         answers: Mapping[tuple[str, str], str] = _NOTHING,
     ) -> None:
         super().__init__(Source({}), path, {})
@@ -166,7 +166,7 @@ class AskingTable(Table):
 
     def table(self, key: str, *, optional: bool = False) -> Table | None:
         """Record a table."""
-        found = AskingTable((*self.name.split("."), key) if self.name else (key,), self)
+        found = _AskingTable((*self.name.split("."), key) if self.name else (key,), self)
         self.optional[found.name] = optional
         return found
 
@@ -174,7 +174,7 @@ class AskingTable(Table):
         """Record an array of tables."""
         self.optional[key] = True
         self.arrays.add(key)
-        return [AskingTable((key,), self)]
+        return [_AskingTable((key,), self)]
 
     def _note(
         self,
@@ -225,8 +225,8 @@ def scenario_keys() -> ScenarioKeys:
     return ScenarioKeys(keys=keys, optional=every.optional, arrays=frozenset(every.arrays))
 
 
-def _ask(answers: Mapping[tuple[str, str], str]) -> AskingTable:
-    top = AskingTable(answers=answers)
+def _ask(answers: Mapping[tuple[str, str], str]) -> _AskingTable:
+    top = _AskingTable(answers=answers)
     schema.read_tables(top, "")
     return top
 
