@@ -76,6 +76,7 @@ def _values(key: ScenarioKey) -> str:
     words = ", ".join(f'`"{word}"`' for word in key.allowed)
     return {
         "integer": f"whole number, {low:,} to {high:,}, such as `{key.right}`",
+        "one of": ", ".join(f"`{number}`" for number in key.numbers),
         "number": f"number, {low:g} to {high:,.0f}, such as `{key.right}`",
         "boolean": "`true` or `false`",
         "duration": f'{_span(low)} to {_span(high)}, such as `"{key.right}"`',

@@ -24,7 +24,7 @@ from scenarios.model import Scenario
 from scenarios.problems import suggest
 from scenarios.schema import parse_scenario
 
-_PLAIN: Final = ("integer", "number", "boolean")
+_PLAIN: Final = ("integer", "one of", "number", "boolean")
 _GATEWAY: Final = "gateway"
 
 

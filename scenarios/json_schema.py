@@ -110,6 +110,8 @@ def _kind(key: ScenarioKey) -> dict[str, Any]:
     match key.kind:
         case "integer" | "number":
             return {"type": key.kind, "minimum": key.low, "maximum": key.high}
+        case "one of":
+            return {"type": "integer", "enum": list(key.numbers)}
         case "boolean":
             return {"type": "boolean"}
         case "duration":

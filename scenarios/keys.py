@@ -17,7 +17,9 @@ from scenarios import schema
 from scenarios.groups import GROUP_CLASSES
 from scenarios.reading import Source, Table
 
-KeyKind = Literal["integer", "number", "boolean", "duration", "size", "text", "texts", "raw"]
+KeyKind = Literal[
+    "integer", "one of", "number", "boolean", "duration", "size", "text", "texts", "raw"
+]
 
 RECORDS: Final[Mapping[str, type]] = {
     "phases": schema.Phases,
@@ -50,6 +52,7 @@ class ScenarioKey:
         low: the least value: a number, s, or B.
         high: the largest value.
         allowed: the texts to choose from.
+        numbers: the whole numbers to choose from.
         default: without the key; None where nothing stands for it.
         is_required: whether the key must be there, where ``when`` allows it.
         right: what to write, in words or as an example.
@@ -63,6 +66,7 @@ class ScenarioKey:
     low: float | None = None
     high: float | None = None
     allowed: tuple[str, ...] = ()
+    numbers: tuple[int, ...] = ()
     default: float | str | bool | None = None
     is_required: bool = True
     right: str = ""
@@ -130,6 +134,11 @@ class _AskingTable(Table):
         self._note(key, "number", low, high, right=f"{example:g}", default=default)
         return low
 
+    def one_of(self, key: str, allowed: Sequence[int]) -> int | None:
+        """Record a choice of whole numbers."""
+        self._note(key, "one of", numbers=tuple(allowed), is_required=False)
+        return None
+
     def boolean(self, key: str, *, default: bool) -> bool:
         """Record a boolean."""
         self._note(key, "boolean", default=default)
@@ -186,6 +195,7 @@ class _AskingTable(Table):
         right: str = "",
         default: float | str | bool | None = None,
         allowed: tuple[str, ...] = (),
+        numbers: tuple[int, ...] = (),
         is_required: bool = True,
     ) -> None:
         found = ScenarioKey(
@@ -195,6 +205,7 @@ class _AskingTable(Table):
             low=low,
             high=high,
             allowed=allowed,
+            numbers=numbers,
             default=default,
             is_required=is_required and default is None,
             right=right,

@@ -20,8 +20,9 @@ from scenarios.budgets import STATISTICS, parse_budget
 from scenarios.catalogue import METRICS
 from scenarios.finding import named_scenarios
 from scenarios.json_schema import budget_pattern, scenario_schema
-from scenarios.keys import ScenarioKey, scenario_keys
+from scenarios.keys import ScenarioKey, _AskingTable, scenario_keys
 from scenarios.problems import ScenarioError
+from scenarios.reading import Table
 from scenarios.schema import parse_scenario
 
 FILES = sorted(named_scenarios().values())
@@ -235,6 +236,11 @@ def test_a_text_that_is_no_budget_is_refused_by_both(text: str) -> None:
     assert not re.fullmatch(budget_pattern(), text)
     with pytest.raises(ScenarioError):
         parse_budget(text, 1)
+
+
+def test_every_question_that_a_reader_can_ask_is_recorded() -> None:
+    questions = {name for name in vars(Table) if not name.startswith("_")} - {"finish", "report"}
+    assert questions <= set(vars(_AskingTable))
 
 
 def test_every_key_has_a_meaning_for_the_editor() -> None:
