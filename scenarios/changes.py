@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from scenarios.keys import ScenarioKey, ScenarioKeys, scenario_keys
-from scenarios.locate import KeyPath, Places, locate_parts
+from scenarios.locate import KeyPath, TextPlaces, locate_parts
 from scenarios.model import Scenario
 from scenarios.problems import suggest
 from scenarios.schema import parse_scenario
@@ -90,7 +90,7 @@ def _is_held(text: str, path: KeyPath) -> bool:
     return True
 
 
-def _find_key(name: str, path: KeyPath, places: Places) -> ScenarioKey | None:
+def _find_key(name: str, path: KeyPath, places: TextPlaces) -> ScenarioKey | None:
     """Return the key that a change names; None for a setting of the gateway.
 
     Raises:
@@ -116,7 +116,7 @@ def _find_key(name: str, path: KeyPath, places: Places) -> ScenarioKey | None:
     return found[0]
 
 
-def _check_index(name: str, path: KeyPath, places: Places, indices: Sequence[int]) -> None:
+def _check_index(name: str, path: KeyPath, places: TextPlaces, indices: Sequence[int]) -> None:
     """Raise UnknownKeyError where the file has no element of that index."""
     if indices and path[:2] not in places.known:
         array = path[0]

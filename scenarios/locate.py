@@ -38,7 +38,7 @@ def locate_keys(text: str) -> dict[KeyPath, int]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Places:
+class TextPlaces:
     """Where the parts of a TOML text are, as offsets.
 
     Attributes:
@@ -52,7 +52,7 @@ class Places:
     known: Collection[KeyPath]
 
 
-def locate_parts(text: str) -> Places:
+def locate_parts(text: str) -> TextPlaces:
     """Return where the parts of a valid TOML text are.
 
     Raises:
@@ -60,7 +60,7 @@ def locate_parts(text: str) -> Places:
     """
     walker = _Walker(text)
     known = walker.walk()
-    return Places(values=walker.values, bodies=walker.bodies, known=known)
+    return TextPlaces(values=walker.values, bodies=walker.bodies, known=known)
 
 
 class _Walker:
