@@ -5,6 +5,7 @@
     from tidegate import AsyncServer, read_scenario, read_run, judge
 
 A name is imported on first use: ``import tidegate`` needs no extra and loads no other module.
+``SocketIOUser`` is for Locust files alone, because it loads Locust, which patches its process.
 """
 
 from __future__ import annotations
