@@ -14,7 +14,9 @@ from loadtests.cli.options import (
     BaselineOption,
     BudgetsOption,
     RunsOption,
+    ScenarioArgument,
     find,
+    find_file,
     need,
     refuse,
     seconds,
@@ -28,7 +30,7 @@ _MOST_USERS: Final = 1_000_000
 
 
 def run(
-    scenario: Annotated[Path, typer.Argument(help="A scenario file, such as smoke.toml.")],
+    scenario: ScenarioArgument,
     target: Annotated[
         str | None,
         typer.Option(help="Test a running gateway at http://HOST:PORT; needs JWT_SECRET."),
@@ -57,6 +59,21 @@ def run(
         str | None,
         typer.Option(metavar="DURATION", help="Length of the steady phase, such as 7200s."),
     ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Give a key of the scenario another value, such as phases.steady=60s, "
+            "publish.0.rate=80 or 'budgets=[\"errors == 0\"]'. Can be repeated.",
+        ),
+    ] = None,
+    once: Annotated[
+        bool,
+        typer.Option(
+            "--once", help="Check the wiring: one user of each group, ten seconds, every oracle."
+        ),
+    ] = False,
     gateway: Annotated[
         str | None,
         typer.Option(metavar="COMMAND", help="Gateway to start: a command, checkout or wheel."),
@@ -79,7 +96,7 @@ def run(
     interrupt_on_signals()
     base = None if baseline is None else find(baseline, runs)
     request = RunRequest(
-        scenario=scenario,
+        scenario=find_file(scenario),
         runs=runs,
         target=target,
         users=users,
@@ -88,6 +105,8 @@ def run(
         baseline=base,
         max_duration_s=seconds(max_duration),
         duration_s=seconds(duration),
+        changes=tuple(changes or ()),
+        is_once=once,
         gateway=_gateway(gateway),
         words=_words_again(sys.argv[1:], base),
     )

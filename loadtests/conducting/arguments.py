@@ -13,13 +13,14 @@ from locust.env import Environment
 
 from gateway.contract import LISTENING_LINE
 from loadtests.results import ExitCode
+from scenarios.finding import UnknownScenarioError, find_scenario
 from scenarios.schema import Scenario, ScenarioError, read_scenario
 
 SECRET_VARIABLE: Final = "JWT_SECRET"  # noqa: S105 - a variable's name
 GATEWAY_START_S: Final = 15.0
 _POLL_S: Final = 0.02
 _ARGUMENTS: Final = (
-    ("--scenario", "LOCUST_SCENARIO", str, "scenario file, such as scenarios/smoke.toml"),
+    ("--scenario", "LOCUST_SCENARIO", str, "scenario, such as smoke, or its file"),
     ("--run-dir", "LOCUST_RUN_DIR", str, "run directory; by default a new one under runs/"),
     ("--gateway-pid", "LOCUST_GATEWAY_PID", int, "process id of an embedded gateway"),
     ("--gateway-log", "LOCUST_GATEWAY_LOG", str, "its log, which names its address"),
@@ -53,10 +54,10 @@ def read_arguments(environment: Environment) -> Scenario:
     """
     options = environment.parsed_options
     if options is None or not options.scenario:
-        refuse("--scenario is missing; try --scenario scenarios/smoke.toml")
+        refuse("--scenario is missing; try --scenario smoke")
     try:
-        scenario = read_scenario(Path(options.scenario))
-    except ScenarioError as error:
+        scenario = read_scenario(find_scenario(options.scenario))
+    except (ScenarioError, UnknownScenarioError) as error:
         refuse(str(error))
     except OSError as error:
         refuse(f"--scenario {options.scenario}: {error.strerror}")

@@ -84,8 +84,8 @@ def stop_in_order(load: Child, drain_s: float) -> bool:
 
 
 def _scenario_file(scenario: Scenario, request: RunRequest, logs: Path) -> Path:
-    """Return the scenario file for Locust: the original, or a copy with the new duration."""
-    if request.duration_s is None:
+    """Return the scenario file for Locust: the original, or a copy with what the run changes."""
+    if not request.changes_scenario:
         return request.scenario.resolve()
     path = logs / SCENARIO
     path.write_text(scenario.source, encoding="utf-8")

@@ -11,7 +11,6 @@ from scenarios.schema import (
     GROUPS,
     Command,
     ScenarioError,
-    lengthen,
     parse_scenario,
 )
 
@@ -303,47 +302,6 @@ def test_a_budget_says_what_would_produce_its_data(
         while f"[{table}]" in text:
             text = without(text, table)
     assert any(words in said for said in problems_of(text))
-
-
-def test_a_longer_steady_phase_stands_in_the_text_too() -> None:
-    scenario = parse_scenario(EVERYTHING, path="x.toml")
-    longer = lengthen(scenario, 7_200.0, path="x.toml")
-    assert longer.phases.steady_s == 7_200.0
-    assert parse_scenario(longer.source, path="y.toml") == longer
-    assert longer.source.count("7200 s") == 1
-
-
-@pytest.mark.parametrize(
-    "written",
-    [
-        '"steady" = "60 s"',
-        "'steady' = '60 s'",
-        'steady = """60 s"""',
-        "steady = '60 s' # steady = \"1 s\"",
-    ],
-)
-def test_a_steady_phase_is_replaced_however_it_is_written(written: str) -> None:
-    text = EVERYTHING.replace('steady = "60 s"', written)
-    assert lengthen(parse_scenario(text, path="x"), 7_200.25, path="x").phases.steady_s == 7_200.25
-
-
-def test_a_dotted_steady_phase_is_replaced() -> None:
-    text = EVERYTHING.replace("[phases]\n", "")
-    for key in ("spawn_rate = 500.0", "warm_up =", "steady =", "drain ="):
-        text = text.replace(f"\n{key}", f"\nphases.{key}", 1)
-    assert lengthen(parse_scenario(text, path="x"), 99.0, path="x").phases.steady_s == 99.0
-
-
-def test_a_steady_phase_that_cannot_be_found_in_the_text_is_refused() -> None:
-    text = EVERYTHING.replace('steady = "60 s"', '"\\u0073teady" = "60 s"')
-    with pytest.raises(ScenarioError, match="cannot be replaced as it is written"):
-        lengthen(parse_scenario(text, path="x"), 99.0, path="x")
-
-
-def test_a_steady_phase_that_ends_before_a_command_is_refused() -> None:
-    scenario = parse_scenario(EVERYTHING, path="x.toml")
-    with pytest.raises(ScenarioError, match="after the steady phase"):
-        lengthen(scenario, 10.0, path="x.toml")
 
 
 @pytest.mark.parametrize("rate", MAX_RATES)
