@@ -96,14 +96,19 @@ def fetch_streams(url: str, token: str, *, timeout_s: float) -> dict[str, int]:
     return {str(name): int(number) for name, number in streams.items()}
 
 
-def fetch_metrics(url: str, *, timeout_s: float) -> dict[str, float]:
+def fetch_metrics(url: str, *, timeout_s: float, token: str | None = None) -> dict[str, float]:
     """Return the gateway's metrics by name, summed over labels.
+
+    Args:
+        url: of the gateway, without a path.
+        timeout_s: as for ``fetch``.
+        token: the bearer token that opens them; None sends none.
 
     Raises:
         OSError: as ``fetch``.
         ValueError: as ``fetch``.
     """
-    return parse_metrics(fetch(url + METRICS_PATH, timeout_s=timeout_s))
+    return parse_metrics(fetch(url + METRICS_PATH, token=token, timeout_s=timeout_s))
 
 
 def parse_metrics(text: str) -> dict[str, float]:

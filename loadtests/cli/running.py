@@ -31,7 +31,9 @@ def run(
     scenario: Annotated[Path, typer.Argument(help="A scenario file, such as smoke.toml.")],
     target: Annotated[
         str | None,
-        typer.Option(help="Test a running gateway at http://HOST:PORT; needs JWT_SECRET."),
+        typer.Option(
+            help="Test a running gateway at http://HOST:PORT; needs JWT_SECRET or --tokens."
+        ),
     ] = None,
     users: Annotated[
         int | None,
@@ -61,6 +63,21 @@ def run(
         str | None,
         typer.Option(metavar="COMMAND", help="Gateway to start: a command, checkout or wheel."),
     ] = None,
+    tokens: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --target: users' tokens instead of JWT_SECRET."),
+    ] = None,
+    tokens_command: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="With --target: a command that prints tokens for {users} users.",
+        ),
+    ] = None,
+    metrics_token: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --target: a file with the token of /metrics."),
+    ] = None,
     runs: RunsOption = RUNS,
 ) -> None:
     """Run a scenario against a gateway and judge the result.
@@ -89,6 +106,9 @@ def run(
         max_duration_s=seconds(max_duration),
         duration_s=seconds(duration),
         gateway=_gateway(gateway),
+        tokens=tokens,
+        tokens_command=tokens_command,
+        metrics_token=metrics_token,
         words=_words_again(sys.argv[1:], base),
     )
     try:

@@ -60,6 +60,9 @@ class RunRequest:
         max_duration_s: longest time of the load; None sets no limit.
         duration_s: length of the steady phase; None leaves the scenario's.
         gateway: the command of the embedded gateway.
+        tokens: a file of the users' tokens; None signs them with the gateway's secret.
+        tokens_command: a command that prints such a file; None without one.
+        metrics_token: a file that holds the token of the target's metrics; None when open.
         is_judged: whether the run gets a verdict; a block of a comparison does not.
         words: the command line after ``tidegate``, printed at the end to run it again.
     """
@@ -74,6 +77,9 @@ class RunRequest:
     max_duration_s: float | None = None
     duration_s: float | None = None
     gateway: GatewayCommand = field(default_factory=GatewayCommand)
+    tokens: Path | None = None
+    tokens_command: str | None = None
+    metrics_token: Path | None = None
     is_judged: bool = True
     words: tuple[str, ...] = ()
 
@@ -96,14 +102,26 @@ class RunRequest:
     def secret(self, environment: Mapping[str, str]) -> str:
         """Return the secret of the gateway's tokens: a new one, or the target's.
 
+        It is empty when others issue the tokens.
+
         Raises:
             RunRefused: the target's secret is unknown, or the target does not answer.
         """
         if self.target is None:
+            for option, value in self._of_others().items():
+                if value is not None:
+                    words = "an embedded gateway has a secret of its own"
+                    raise RunRefused(f"{option} needs --target: {words}")
             return secrets.token_urlsafe(48)
-        secret = environment.get("JWT_SECRET", "")
-        if not secret:
-            raise RunRefused("--target needs the gateway's JWT_SECRET in the environment")
+        if self.tokens is not None and self.tokens_command is not None:
+            raise RunRefused("give --tokens or --tokens-command, not both")
+        has_tokens = self.tokens is not None or self.tokens_command is not None
+        secret = "" if has_tokens else environment.get("JWT_SECRET", "")
+        if not secret and not has_tokens:
+            raise RunRefused(
+                "--target needs the gateway's JWT_SECRET in the environment, or users' tokens "
+                "by --tokens FILE or --tokens-command COMMAND"
+            )
         try:
             parse_target(self.target)
             fetch(self.target.rstrip("/") + HEALTH_PATH + "/live", timeout_s=TARGET_ANSWER_S)
@@ -115,6 +133,14 @@ class RunRequest:
             words = f"the target {self.target} is unreachable: {error}"
             raise RunRefused(f"{words}; start it, or leave out --target") from None
         return secret
+
+    def _of_others(self) -> dict[str, object]:
+        """Return the options that only a target's operator can fill in."""
+        return {
+            "--tokens": self.tokens,
+            "--tokens-command": self.tokens_command,
+            "--metrics-token": self.metrics_token,
+        }
 
     def files(self) -> dict[str, str]:
         """Return the paths of scenario, budgets and baseline, which later verdicts need."""
