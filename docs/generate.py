@@ -196,6 +196,7 @@ def scenarios() -> str:
     import scenarios.budgets
     import scenarios.overlay
     from loadtests.supervision import breach
+    from reports import places
     from scenarios.schema import METRICS
 
     grammar, examples = (
@@ -225,8 +226,18 @@ def scenarios() -> str:
         "",
         "`--max-duration` ends the load early too. A run that ends early says so and never passes.",
         "When a breach becomes visible, py-spy profiles the gateway for ten seconds into",
-        "`logs/gateway-profile.svg`, if it is installed and permitted. Otherwise the manifest's",
-        "problems say why there is no profile.",
+        "`logs/gateway-profile.txt`, if it is installed and permitted. Otherwise the manifest's",
+        "problems say why there is no profile. `--profile` profiles the first ten steady seconds",
+        "of any run, and so does `--baseline RUN` when that run has a profile.",
+        "",
+        "## A breach explained",
+        "",
+        (places.__doc__ or "").replace("``", "`").strip(),
+        "",
+        "The report shows this for the worst broken push time: as shares of the excess over the",
+        "baseline where there is one, else over the budget. With the profiles of both runs it also",
+        "draws a differential flame graph and lists the functions whose share of the samples grew",
+        "beyond what sampling explains.",
         "",
         "## Metrics",
         "",

@@ -159,6 +159,26 @@ def largest_since(
     return min(upper for upper, growth in grown.items() if growth == whole) if whole else 0.0
 
 
+def mean_since(
+    before: Mapping[str, float], after: Mapping[str, float], histogram: str
+) -> float | None:
+    """Return the mean of what was observed between two readings.
+
+    Args:
+        before: the earlier reading, as ``parse_metrics`` returns it.
+        after: the later one.
+        histogram: the histogram's name.
+
+    Returns:
+        None when nothing was observed, or the readings do not tell.
+    """
+    ends = (f"{histogram}_sum", f"{histogram}_count")
+    if not all(name in reading for name in ends for reading in (before, after)):
+        return None
+    total, count = (after[name] - before[name] for name in ends)
+    return total / count if count > 0 and total >= 0 else None
+
+
 def _split_sample(line: str) -> tuple[str, str]:
     name, brace, rest = line.partition("{")
     if brace:

@@ -78,6 +78,10 @@ def run(
         Path | None,
         typer.Option(metavar="FILE", help="With --target: a file with the token of /metrics."),
     ] = None,
+    profile: Annotated[
+        bool,
+        typer.Option("--profile", help="Profile the embedded gateway, for a later comparison."),
+    ] = False,
     runs: RunsOption = RUNS,
 ) -> None:
     """Run a scenario against a gateway and judge the result.
@@ -109,6 +113,7 @@ def run(
         tokens=tokens,
         tokens_command=tokens_command,
         metrics_token=metrics_token,
+        profile=profile,
         words=_words_again(sys.argv[1:], base),
     )
     try:

@@ -37,12 +37,12 @@ from loadtests.conducting.load_clock import CommandClock, LoadClock
 from loadtests.conducting.locust_page import label_table, show_tab, watch_edits
 from loadtests.conducting.report import report_run
 from loadtests.conducting.run import Run
+from loadtests.conducting.run_board import RunBoard
 from loadtests.conducting.run_start import CannotBegin, RunStart
 from loadtests.conducting.user_counts import follow_users, set_user_counts
 from loadtests.conducting.worker import WorkerPart
 from loadtests.conducting.workers import listen_to_workers
 from loadtests.health.gateway_clock import time_pushes_by
-from loadtests.health.live_file import LiveFile
 from loadtests.health.time_slice import SHORT_SLICE_NS, ask_for_slices
 from loadtests.oracles.ledger import LedgerRow
 from loadtests.plan.division import Division
@@ -84,7 +84,7 @@ class Conductor:
         self._clock: LoadClock | None = None
         self._judging: gevent.Greenlet | None = None
         self._commands: CommandClock | None = None
-        self._live: LiveFile | None = None  # kept after its run: the page still shows the end
+        self._board = RunBoard()
 
     def listen(self, events: Events) -> None:
         """Register with Locust's events."""
@@ -125,7 +125,7 @@ class Conductor:
         label_table(environment)
         watch_edits(environment, lambda: self._run)
         follow_users(environment, self._behaviours, lambda: self._run)
-        show_tab(environment, lambda: self._live.newest if self._live else {})
+        show_tab(environment, self._board)
         # gevent's loop time stood still while modules were loaded. Without this, Locust's -t
         # would end that much too early.
         gevent.get_hub().loop.update_now()
@@ -233,7 +233,9 @@ class Conductor:
         )
         environment.process_exit_code = int(self._exit_code(run))
         self._run = None
-        if environment.parsed_options is None or environment.parsed_options.no_report:
+        is_judged = not (environment.parsed_options and environment.parsed_options.no_report)
+        self._board.end(is_judged=is_judged)
+        if not is_judged:
             return
         self._judging = gevent.spawn(self._judge, environment, run.directory)
         if environment.web_ui is None:
@@ -242,6 +244,7 @@ class Conductor:
     def _judge(self, environment: Environment, directory: Path) -> None:
         """Finish and judge a run; its verdict is the exit code unless a worse thing happened."""
         code = report_run(directory)
+        self._board.judge(directory)
         if environment.process_exit_code == ExitCode.PASS:
             environment.process_exit_code = code
 
@@ -266,7 +269,8 @@ class Conductor:
         )
         for user_class in self._behaviours.values():
             user_class.run_context = context
-        self._run, self._context, self._live = run, context, run.live
+        self._run, self._context = run, context
+        self._board.begin(run.directory, scenario.budgets, run.live)
 
     def _stop_clocks(self) -> None:
         """Stop load stages and commands."""

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from gateway.contract import HEALTH_PATH
-from loadtests.endpoints import fetch, fetch_metrics, largest_since
+from loadtests.endpoints import fetch, fetch_metrics, largest_since, mean_since
 from loadtests.plan.addresses import is_loopback
 
 PROBE_TIMEOUT_S: Final = 0.8
@@ -39,6 +39,9 @@ _LARGEST: Final[Mapping[str, tuple[str, str]]] = {
 """Column of ``server`` → the gateway's maximum, which is that of more than a second, and the
 histogram of the same values, whose growth tells the second's."""
 _CLOSED: Final = (401, 403)
+_FANOUT: Final = "tidegate_fanout_seconds"
+FANOUT_MEAN: Final = "fanout_mean_ns"
+"""A figure of a reading that is no column of ``server``: it is recorded as a series."""
 _FDS: Final = "process_open_fds"
 _HTTP: Final = "tidegate_http_connections"
 
@@ -143,6 +146,9 @@ class ServerProbe:
                 found[column] = int(largest_s * _NS_PER_S)
             else:
                 self.unmeasured.add(f"server {column}: not in /metrics")
+        mean_s = mean_since(self._metrics, metrics, _FANOUT)
+        if mean_s is not None:
+            found[FANOUT_MEAN] = int(mean_s * _NS_PER_S)
         self._metrics = metrics
         if _FDS in metrics:
             # Taken at the same moment as the count of clients, unlike the kernel's. Without the

@@ -175,3 +175,4 @@ class PushTable:
             self._pump = None
         self.flush()
         self._samples.fire()
+        self._owners = 0  # the next test has other users

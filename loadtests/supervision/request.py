@@ -18,6 +18,7 @@ from gateway.contract import HEALTH_PATH
 from loadtests.connection.protocol.handshake import parse_target
 from loadtests.endpoints import fetch
 from loadtests.errors import InvalidTarget
+from loadtests.results import LOGS, PROFILE
 from loadtests.supervision.gateway_command import GatewayCommand
 from scenarios.overlay import lay_over, read_overlay
 from scenarios.schema import Scenario, ScenarioError, lengthen, read_scenario
@@ -63,6 +64,7 @@ class RunRequest:
         tokens: a file of the users' tokens; None signs them with the gateway's secret.
         tokens_command: a command that prints such a file; None without one.
         metrics_token: a file that holds the token of the target's metrics; None when open.
+        profile: whether the gateway is profiled without a breach, too.
         is_judged: whether the run gets a verdict; a block of a comparison does not.
         words: the command line after ``tidegate``, printed at the end to run it again.
     """
@@ -80,8 +82,15 @@ class RunRequest:
     tokens: Path | None = None
     tokens_command: str | None = None
     metrics_token: Path | None = None
+    profile: bool = False
     is_judged: bool = True
     words: tuple[str, ...] = ()
+
+    @property
+    def is_profiled(self) -> bool:
+        """Whether the gateway is profiled without a breach: on request, or as its baseline was."""
+        baseline = self.baseline
+        return self.profile or (baseline is not None and (baseline / LOGS / PROFILE).exists())
 
     def read(self) -> Scenario:
         """Return the scenario with the requested duration and budgets.

@@ -251,6 +251,7 @@ class Supervisor:
             self.environment,
             gateway_pid=None if self._gateway is None else self._gateway.pid,
             max_duration_s=self.request.max_duration_s,
+            is_profiled=self.request.is_profiled,
         )
 
     def _notice_end(self, locust: Child) -> None:

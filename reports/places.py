@@ -1,0 +1,188 @@
+"""Where the time of a push goes: accept, fan-out, kernel, collections, loop lag, host, reading.
+
+A quantile of ``push`` is divided by what else the run measured:
+
+1. **The middle**, up to the median, happens to every push. It is divided like the medians of its
+   stages: accept, gateway to kernel, reading. Of the second, the mean time that the gateway's
+   fan-out takes is fan-out, the rest kernel.
+2. **The tail**, above the median, comes from pauses first: the longest garbage collection in the
+   seconds of the slowest pushes, then the loop lag there beyond that collection and beyond what
+   accepting and sending one event takes. The rest is divided like the tails of the stages.
+3. **The host**: the share of the gateway's runnable time that it waited for a core in those
+   seconds is taken from each part inside the gateway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from loadtests.results import Series, bucket_range
+from reports import intervals
+from reports.believability import left_out
+from reports.measures.histograms import STEADY, histogram_of
+from reports.run_frames import RunFrames
+
+_MEDIAN: Final = 0.5
+
+Floats = npt.NDArray[np.float64]
+
+
+class Place(StrEnum):
+    """A place where the time of a push can go."""
+
+    ACCEPT = "accept"
+    FANOUT = "fan-out"
+    KERNEL = "kernel"
+    COLLECTIONS = "collections"
+    LOOP = "loop lag"
+    HOST = "host"
+    READ = "reading"
+
+
+MEANINGS: Final[Mapping[Place, str]] = {
+    Place.ACCEPT: "from a publication's intended time to its number",
+    Place.FANOUT: "encoding, queueing and writing for each client",
+    Place.KERNEL: "from the gateway's write to the client's kernel",
+    Place.COLLECTIONS: "pauses of the gateway's garbage collector",
+    Place.LOOP: "other work that held the gateway's event loop",
+    Place.HOST: "the gateway waited for a core",
+    Place.READ: "inside the load generator",
+}
+_INSIDE: Final = (Place.ACCEPT, Place.FANOUT, Place.COLLECTIONS, Place.LOOP)
+_SERIES: Final = {"push": Series.PUSH, "push_service": Series.PUSH_SERVICE}
+
+
+def is_divisible(metric: str) -> bool:
+    """Return whether the times of a metric can be divided among places."""
+    return metric in _SERIES
+
+
+def parts_of(run: RunFrames, metric: str, fraction: float) -> dict[Place, float]:
+    """Return how long a push spent at each place, in ns; the sum is the quantile.
+
+    Args:
+        run: the run.
+        metric: ``push`` or ``push_service``.
+        fraction: of the quantile, 0.99 for p99.
+
+    Returns:
+        Empty when the run has no pushes.
+    """
+    whole_ns = _quantile(run, _SERIES[metric], fraction)
+    median_ns = _quantile(run, _SERIES[metric], _MEDIAN)
+    if whole_ns is None or median_ns is None:
+        return {}
+    middle_ns = min(median_ns, whole_ns)
+    stages = _stages(run, metric, _MEDIAN)
+    fanout_ns = _quantile(run, Series.GATEWAY_FANOUT, _MEDIAN)
+    parts = dict.fromkeys(Place, 0.0)
+    for stage, span_ns in _divide(middle_ns, stages).items():
+        parts[stage] += span_ns
+    if fanout_ns is not None:
+        parts[Place.KERNEL] = max(0.0, parts[Place.FANOUT] - fanout_ns)
+        parts[Place.FANOUT] -= parts[Place.KERNEL]
+    weights = _slow_seconds(run, metric, (middle_ns + whole_ns) / 2)
+    own_ns = stages[Place.ACCEPT] + (fanout_ns or stages[Place.FANOUT])
+    rest_ns = _divide_pauses(run, parts, whole_ns - middle_ns, own_ns, weights)
+    tails = _stages(run, metric, fraction)
+    more = {stage: max(0.0, span_ns - stages[stage]) for stage, span_ns in tails.items()}
+    for stage, span_ns in _divide(rest_ns, more if sum(more.values()) else stages).items():
+        parts[stage] += span_ns
+    waited = _waited(run, weights)
+    for place in _INSIDE:
+        parts[Place.HOST] += parts[place] * waited
+        parts[place] *= 1 - waited
+    return parts
+
+
+def _divide_pauses(
+    run: RunFrames,
+    parts: dict[Place, float],
+    tail_ns: float,
+    own_ns: float,
+    weights: Mapping[int, float],
+) -> float:
+    """Add to ``parts`` what pauses explain of a tail; return what they do not explain.
+
+    Args:
+        run: the run.
+        parts: time by place, ns.
+        tail_ns: the tail.
+        own_ns: how long accepting and sending one event holds the loop.
+        weights: the seconds of the slowest pushes.
+    """
+    collected_ns = _pause(run, "gc_pause_max_ns", weights)
+    lag_ns = _pause(run, "loop_lag_ns", weights)
+    parts[Place.COLLECTIONS] = min(tail_ns, collected_ns)
+    tail_ns -= parts[Place.COLLECTIONS]
+    parts[Place.LOOP] = min(tail_ns, max(0.0, lag_ns - collected_ns - own_ns))
+    return tail_ns - parts[Place.LOOP]
+
+
+def _stages(run: RunFrames, metric: str, fraction: float) -> dict[Place, float]:
+    """Return a quantile of each stage, ns. What goes to the kernel stands as fan-out."""
+    accept_ns = _quantile(run, Series.ACCEPT, fraction) if metric == "push" else 0.0
+    read_ns = _quantile(run, Series.GENERATOR_SHARE, fraction) or 0.0
+    sent_ns = _quantile(run, Series.KERNEL, fraction)
+    if sent_ns is None:  # no client's kernel stamped its reads
+        service_ns = _quantile(run, Series.PUSH_SERVICE, fraction) or 0.0
+        sent_ns = max(0.0, service_ns - read_ns)
+    return {Place.ACCEPT: accept_ns or 0.0, Place.FANOUT: sent_ns, Place.READ: read_ns}
+
+
+def _divide(span_ns: float, sizes: Mapping[Place, float]) -> dict[Place, float]:
+    """Return a span divided in proportion to sizes; all to the fan-out when they are 0."""
+    total = sum(sizes.values())
+    if not total:
+        return {Place.FANOUT: span_ns}
+    return {place: span_ns * size / total for place, size in sizes.items()}
+
+
+def _quantile(run: RunFrames, series: Series, fraction: float) -> float | None:
+    histogram = histogram_of(run, series, STEADY, without=left_out(run))
+    return intervals.quantile_of(histogram, fraction) if histogram.n else None
+
+
+def _slow_seconds(run: RunFrames, metric: str, least_ns: float) -> dict[int, float]:
+    """Return each second's share of the pushes that took at least ``least_ns``."""
+    histogram = histogram_of(run, _SERIES[metric], STEADY, without=left_out(run))
+    is_slow = np.array([bucket_range(int(one))[1] >= least_ns for one in histogram.buckets])
+    counts = histogram.counts[:, is_slow].sum(axis=1)
+    total = counts.sum()
+    return {
+        int(second): float(count / total)
+        for second, count in zip(histogram.seconds, counts, strict=True)
+        if count
+    }
+
+
+def _pause(run: RunFrames, column: str, weights: Mapping[int, float]) -> float:
+    """Return the weighted mean of each second's longest pause, ns.
+
+    The gateway is read once a second, at any time in it: a pause shows in the reading of its
+    second or of the next.
+    """
+    rows = run["server"].dropna(subset=[column])
+    told = dict(zip(rows["t_s"].tolist(), rows[column].astype(float).tolist(), strict=True))
+    found: float = sum(
+        weight * max(told.get(second, 0.0), told.get(second + 1, 0.0))
+        for second, weight in weights.items()
+    )
+    return found
+
+
+def _waited(run: RunFrames, weights: Mapping[int, float]) -> float:
+    """Return the share of the gateway's runnable time in which it waited for a core, 0 to 1."""
+    rows = run["server"].dropna(subset=["core_wait_ns", "cpu_ns"]).sort_values("t_s")
+    if rows.empty:
+        return 0.0
+    ran = (rows["cpu_ns"].astype(float).diff() / rows["t_s"].diff()).clip(lower=0).fillna(0.0)
+    waits = rows["core_wait_ns"].astype(float)
+    weight = rows["t_s"].map(lambda second: weights.get(int(second), 0.0)).astype(float)
+    waited, worked = float((waits * weight).sum()), float((ran * weight).sum())
+    return waited / (waited + worked) if waited + worked else 0.0
