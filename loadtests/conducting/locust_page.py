@@ -156,7 +156,7 @@ def _routes(web: WebUI, board: RunBoard) -> Blueprint:
         (f"/{TAB}/tab.css", lambda: send_file(_OWN_FILES / "tab.css")),
     ):
         guarded = web.auth_required_if_enabled(view)  # type: ignore[no-untyped-call]  # Locust's own gap
-        routes.add_url_rule(address, endpoint=address, view_func=guarded)
+        routes.add_url_rule(address, endpoint=address.replace(".", "_"), view_func=guarded)
     return routes
 
 
