@@ -10,9 +10,10 @@ from loadtests.results import CutBy, Verdict
 from reports import quantities
 from reports.decisions import Decision
 from reports.measures.histograms import quantile_fraction
-from reports.places import MEANINGS, Place, is_divisible, parts_of
+from reports.places import Place, divide_by_profiles, is_divisible, parts_of
 from reports.run_frames import RunFrames
 from reports.stack_counts import Growth, StackCounts, grown, read_profile
+from scenarios.schema import Budget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,35 +96,47 @@ def explain_breach(
     """
     is_cut = run.manifest.facts.get("cut_by") == CutBy.GROSS_BREACH
     broken = [one for one in decisions if _is_explained(one, is_cut=is_cut)]
-    if not broken:
-        return None
-    worst = max(broken, key=_ratio)
-    metric, statistic = worst.budget.metric, worst.budget.statistic or "max"
+    return explain_time(run, max(broken, key=_ratio).budget, baseline) if broken else None
+
+
+def explain_time(
+    run: RunFrames, budget: Budget, baseline: RunFrames | None
+) -> BreachExplanation | None:
+    """Return where the excess of a push time went, whatever the verdict on it.
+
+    Args:
+        run: the run.
+        budget: on a push time.
+        baseline: the run to compare with; None for the budget's limit.
+
+    Returns:
+        None when the time is not over the reference, or has none.
+    """
+    statistic = budget.statistic or "max"
     fraction = 1.0 if statistic == "max" else quantile_fraction(statistic)
-    head = parts_of(run, metric, fraction)
-    base = {} if baseline is None else parts_of(baseline, metric, fraction)
-    if not head or (worst.budget.is_relative and not base):
+    head = parts_of(run, budget.metric, fraction)
+    base = None if baseline is None else parts_of(baseline, budget.metric, fraction)
+    if head is None or (budget.is_relative and base is None):
         return None
-    reference_ns = sum(base.values()) if base else worst.budget.limit
-    excess_ns = sum(head.values()) - reference_ns
+    reference_ns = budget.limit if base is None else base.whole_ns
+    excess_ns = head.whole_ns - reference_ns
     if excess_ns <= 0:
         return None
-    more = {place: max(0.0, head[place] - base.get(place, 0.0)) for place in Place}
+    found = head.places() if base is None else head.beyond(base)
+    more = {place: max(0.0, span_ns) for place, span_ns in found.items()}
+    profiles = Profiles.of(run, baseline)
+    if profiles.head is not None and profiles.base is not None:
+        more = divide_by_profiles(more, profiles.base, profiles.head)
     total = sum(more.values())
     ordered = sorted(((place, span / total) for place, span in more.items()), key=lambda p: -p[1])
     return BreachExplanation(
-        budget=worst.budget.text,
-        metric=f"{metric} {statistic}",
+        budget=budget.text,
+        metric=f"{budget.metric} {statistic}",
         excess_ns=excess_ns,
         reference_ns=reference_ns,
-        base_run=baseline.manifest.run_id if base and baseline is not None else "",
+        base_run="" if base is None or baseline is None else baseline.manifest.run_id,
         shares=tuple((place, share) for place, share in ordered if share > 0),
     )
-
-
-def meaning_of(place: Place) -> str:
-    """Return what a place is, in words."""
-    return MEANINGS[place]
 
 
 def _is_explained(decision: Decision, *, is_cut: bool) -> bool:

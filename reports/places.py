@@ -9,12 +9,18 @@ A quantile of ``push`` is divided by what else the run measured:
    seconds of the slowest pushes, then the loop lag there beyond that collection and beyond what
    accepting and sending one event takes. The rest is divided like the tails of the stages.
 3. **The host**: the share of the gateway's runnable time that it waited for a core in those
-   seconds is taken from each part inside the gateway.
+   seconds is taken from each part inside the gateway. Compared with a base, the host has only
+   what it took beyond the base's share: its usual waits belong to the work that they stretch.
+4. **The profiles** decide between accept, fan-out and loop lag where head and base have one: a
+   push waits in the gateway for whatever keeps its loop busy, at whichever stage it stands. The
+   time is divided by the samples that each place has in the head beyond the base.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -26,8 +32,11 @@ from reports import intervals
 from reports.believability import left_out
 from reports.measures.histograms import STEADY, histogram_of
 from reports.run_frames import RunFrames
+from reports.stack_counts import StackCounts
 
 _MEDIAN: Final = 0.5
+_MOST_WAITED: Final = 0.95
+"""A gateway that waits for longer has too little time of its own to compare."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -54,7 +63,62 @@ MEANINGS: Final[Mapping[Place, str]] = {
     Place.READ: "inside the load generator",
 }
 _INSIDE: Final = (Place.ACCEPT, Place.FANOUT, Place.COLLECTIONS, Place.LOOP)
+_BUSY: Final = (Place.ACCEPT, Place.FANOUT, Place.LOOP)
+"""The places between which profiles decide."""
+_FILES: Final[Mapping[str, Place]] = {
+    "gateway/transport/fan_out.py": Place.FANOUT,
+    "gateway/transport/outbox.py": Place.FANOUT,
+    "gateway/transport/websocket.py": Place.FANOUT,
+    "gateway/transport/parcels.py": Place.FANOUT,
+    "gateway/transport/frames.py": Place.FANOUT,
+    "gateway/server/broadcast.py": Place.ACCEPT,
+    "gateway/publication.py": Place.ACCEPT,
+    "gateway/server/routes.py": Place.ACCEPT,
+    "aiohttp/web_protocol.py": Place.ACCEPT,
+}
+"""The place of a stack: that of its innermost function in one of these files, else the loop."""
+_LEAST_GROWTH: Final = 0.05
+"""Fewer samples beyond the base, as a share of the head's, decide nothing."""
 _SERIES: Final = {"push": Series.PUSH, "push_service": Series.PUSH_SERVICE}
+
+
+@dataclass(frozen=True, slots=True)
+class PushParts:
+    """A quantile of a push, divided among places.
+
+    Attributes:
+        spans_ns: time at each place but the host, with the waits for a core that stretched it.
+        waited: share of the gateway's runnable time in which it waited for a core, 0 to 1.
+    """
+
+    spans_ns: Mapping[Place, float]
+    waited: float
+
+    @property
+    def whole_ns(self) -> float:
+        """The quantile."""
+        return sum(self.spans_ns.values())
+
+    def places(self) -> dict[Place, float]:
+        """Return the time at each place, ns, the host's apart; the sum is the quantile."""
+        return self._with_host(1 - self.waited)
+
+    def beyond(self, base: PushParts) -> dict[Place, float]:
+        """Return how much longer than in the base a push was at each place, ns.
+
+        The host has what it took beyond its share in the base. A negative value is a place that
+        got quicker. The sum is the difference of the quantiles.
+        """
+        found = self._with_host((1 - self.waited) / (1 - base.waited))
+        return {place: span_ns - base.spans_ns.get(place, 0.0) for place, span_ns in found.items()}
+
+    def _with_host(self, kept: float) -> dict[Place, float]:
+        """Return the spans with this share of those inside the gateway; the host has the rest."""
+        found = {
+            place: span_ns * (kept if place in _INSIDE else 1.0)
+            for place, span_ns in self.spans_ns.items()
+        }
+        return {**found, Place.HOST: self.whole_ns - sum(found.values())}
 
 
 def is_divisible(metric: str) -> bool:
@@ -62,8 +126,8 @@ def is_divisible(metric: str) -> bool:
     return metric in _SERIES
 
 
-def parts_of(run: RunFrames, metric: str, fraction: float) -> dict[Place, float]:
-    """Return how long a push spent at each place, in ns; the sum is the quantile.
+def parts_of(run: RunFrames, metric: str, fraction: float) -> PushParts | None:
+    """Return how long a push spent at each place.
 
     Args:
         run: the run.
@@ -71,16 +135,16 @@ def parts_of(run: RunFrames, metric: str, fraction: float) -> dict[Place, float]
         fraction: of the quantile, 0.99 for p99.
 
     Returns:
-        Empty when the run has no pushes.
+        None when the run has no pushes.
     """
     whole_ns = _quantile(run, _SERIES[metric], fraction)
     median_ns = _quantile(run, _SERIES[metric], _MEDIAN)
     if whole_ns is None or median_ns is None:
-        return {}
+        return None
     middle_ns = min(median_ns, whole_ns)
     stages = _stages(run, metric, _MEDIAN)
     fanout_ns = _quantile(run, Series.GATEWAY_FANOUT, _MEDIAN)
-    parts = dict.fromkeys(Place, 0.0)
+    parts: dict[Place, float] = {place: 0.0 for place in Place if place is not Place.HOST}
     for stage, span_ns in _divide(middle_ns, stages).items():
         parts[stage] += span_ns
     if fanout_ns is not None:
@@ -93,11 +157,36 @@ def parts_of(run: RunFrames, metric: str, fraction: float) -> dict[Place, float]
     more = {stage: max(0.0, span_ns - stages[stage]) for stage, span_ns in tails.items()}
     for stage, span_ns in _divide(rest_ns, more if sum(more.values()) else stages).items():
         parts[stage] += span_ns
-    waited = _waited(run, weights)
-    for place in _INSIDE:
-        parts[Place.HOST] += parts[place] * waited
-        parts[place] *= 1 - waited
-    return parts
+    return PushParts(parts, _waited(run, weights))
+
+
+def divide_by_profiles(
+    more: Mapping[Place, float], base: StackCounts, head: StackCounts
+) -> dict[Place, float]:
+    """Return an excess whose part inside the gateway is divided by what grew in its profile.
+
+    Args:
+        more: the excess by place, ns, none below 0.
+        base: the base's profile.
+        head: the head's, of the same length.
+    """
+    before, after = _samples(base), _samples(head)
+    grew = {place: max(0, after[place] - before[place]) for place in _BUSY}
+    total = sum(grew.values())
+    if total < _LEAST_GROWTH * head.total:
+        return dict(more)
+    inside_ns = sum(more[place] for place in _BUSY)
+    return {**more, **{place: inside_ns * count / total for place, count in grew.items()}}
+
+
+def _samples(profile: StackCounts) -> Counter[Place]:
+    """Return the samples of each place."""
+    found: Counter[Place] = Counter()
+    for stack, count in profile.stacks.items():
+        files = (frame.rpartition("(")[2].rstrip(")") for frame in reversed(stack))
+        place = next((_FILES[file] for file in files if file in _FILES), Place.LOOP)
+        found[place] += count
+    return found
 
 
 def _divide_pauses(
@@ -185,4 +274,4 @@ def _waited(run: RunFrames, weights: Mapping[int, float]) -> float:
     waits = rows["core_wait_ns"].astype(float)
     weight = rows["t_s"].map(lambda second: weights.get(int(second), 0.0)).astype(float)
     waited, worked = float((waits * weight).sum()), float((ran * weight).sum())
-    return waited / (waited + worked) if waited + worked else 0.0
+    return min(_MOST_WAITED, waited / (waited + worked)) if waited + worked else 0.0

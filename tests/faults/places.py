@@ -11,12 +11,11 @@ import argparse
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from loadtests.processes import PROJECT
-from loadtests.record.manifest import read_json
 from loadtests.results import VERDICT
-from reports.explanation import Profiles
+from reports.explanation import Profiles, explain_time
 from reports.places import Place
 from reports.run_frames import find_baseline, read_run
 from tests.faults.__main__ import CLEAN, SCENARIOS
@@ -60,19 +59,16 @@ def run(name: str, runs: Path, *more: str) -> Path:
     raise SystemExit(f"{name} gave no verdict; see {folder / 'screen.log'}")
 
 
-def explanation_of(directory: Path) -> dict[str, Any]:
-    """Return a run's explanation; empty without one."""
-    found = (read_json(directory / "verdict.json") or {}).get("explanation")
-    return found if isinstance(found, dict) else {}
-
-
 def describe(name: str, directory: Path) -> tuple[bool, str]:
     """Return whether the right place is named first, and a line about it."""
-    shares = explanation_of(directory).get("shares", {})
-    first = next(iter(shares), "nothing")
-    told = ", ".join(f"{place} {share * 100:.0f} %" for place, share in shares.items())
     frames = read_run(directory)
-    grown = Profiles.of(frames, find_baseline(frames)).grown()
+    baseline = find_baseline(frames)
+    budget = next(one for one in frames.scenario.budgets if one.is_relative)
+    explanation = explain_time(frames, budget, baseline)
+    shares = () if explanation is None else explanation.shares
+    first = shares[0][0] if shares else None
+    told = ", ".join(f"{place} {share * 100:.0f} %" for place, share in shares)
+    grown = Profiles.of(frames, baseline).grown()
     changed = ", ".join(f"{one.function} {one.base} to {one.head}" for one in grown[:3])
     is_right = first == EXPECTED[name]
     mark = "right" if is_right else "WRONG"

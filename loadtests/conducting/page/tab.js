@@ -50,7 +50,7 @@
 
   function shown(value) {
     if (value === null || value === undefined) return "–";
-    if (value !== 0 && Math.abs(value) < 100 && !Number.isInteger(value)) return value.toPrecision(3);
+    if (value !== 0 && Math.abs(value) < 100 && !Number.isInteger(value)) return String(Number(value.toPrecision(3)));
     return Math.round(value).toLocaleString("en");
   }
 
@@ -69,7 +69,7 @@
     const values = series.flat().map(([, value]) => value).filter((value) => value !== null);
     figure.append(legend);
     lines.forEach((line, place) => {
-      const item = make("span", `${line.name} ${shown(series[place].length ? series[place].at(-1)[1] : null)}`, STYLES[place][0]);
+      const item = make("span", `${line.name} ${shown(series[place].findLast(([, value]) => value !== null)?.[1])}`, STYLES[place][0]);
       item.style.setProperty("--line", `var(--line-${place + 1})`);
       legend.append(item);
     });
@@ -124,7 +124,7 @@
   function budgets(rows) {
     const table = make("table");
     const head = make("tr");
-    for (const title of ["Budget", "Present state", "Now"]) head.append(make("th", title));
+    for (const [title, kind] of [["Budget", ""], ["Present state", ""], ["Now", "now"]]) head.append(make("th", title, kind));
     table.append(make("thead"));
     table.tHead.append(head);
     const body = table.createTBody();
@@ -136,11 +136,17 @@
     return table;
   }
 
+  function describe({ run, phase, t_s, ending, verdict }) {
+    if (!phase) return `Run ${run}`;
+    const where = ending || verdict ? "ended" : phase;
+    return `Run ${run}, ${where}, ${Math.round(t_s)} s since its start`;
+  }
+
   function render(state) {
     host.classList.toggle("dark", isDark());
     const parts = [make("p", state.notice, "notice")];
     if (!state.run) parts.push(make("p", "No run yet.", "soft"));
-    if (state.run) parts.push(make("p", `Run ${state.run}${state.phase ? `, ${state.phase}, ${Math.round(state.t_s)} s since its start` : ""}`, "soft"));
+    if (state.run) parts.push(make("p", describe(state), "soft"));
     if (state.ending || state.verdict) parts.push(verdict(state));
     if (points.length) {
       const grid = make("div", undefined, "charts");
