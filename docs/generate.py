@@ -263,7 +263,25 @@ def commands() -> str:
         )
         body = "\n".join(line.rstrip() for line in answer.stdout.strip().splitlines())
         parts.append(f"## tidegate {verb}".rstrip() + f"\n\n```\n{body}\n```\n")
-    return "\n".join(parts)
+    return "\n".join([*parts, _tokens()])
+
+
+def _tokens() -> str:
+    """Return the format of files of tokens, and how they are renewed."""
+    from loadtests import given_tokens
+    from loadtests.supervision import token_file
+
+    words = [str(module.__doc__).split("ValueError\n")[0] for module in (given_tokens, token_file)]
+    text = "\n\n".join(each.strip().replace("``", "`") for each in words)
+    return (
+        f"## Users' tokens\n\n{text}\n\n"
+        "`{users}` in the command becomes the number of users. The command runs without a shell, in\n"
+        "the caller's folder and environment. It must print the same users in the same order each\n"
+        "time. Keep secrets out of its arguments: they are visible to other users of the machine.\n"
+        "Groups that sign tokens of their own (`bad_token`, `expiring`) need `JWT_SECRET` instead.\n"
+        "A Locust file takes the options `--tokens` and `--metrics-token` too; each worker on another\n"
+        "machine needs its own copy of the file.\n"
+    )
 
 
 def _exit_codes() -> str:

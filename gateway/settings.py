@@ -77,6 +77,9 @@ class Settings:
     shutdown_seconds: float
 
 
+RELOADED: Final = ("jwt_secret", "jwt_public_key", "metrics_token")
+"""The fields that a running gateway takes anew from their files."""
+
 ReadFile = Callable[[str], str]
 """Returns the text of a file by its path, or raises ValueError without quoting either."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, Final
@@ -49,7 +50,7 @@ from gateway.server.routes import Routes
 from gateway.server.ticks import Ticks
 from gateway.server.welcome import enforced_limits
 from gateway.session import Sessions
-from gateway.settings import Settings
+from gateway.settings import RELOADED, Settings
 from gateway.subscriptions import Subscriptions
 from gateway.transport import (
     BACKLOG,
@@ -176,6 +177,7 @@ class Gateway:
             waiting_bytes=lambda: engine.waiting_bytes,
             waiting_sends=lambda: sum(fanout.waiting),
             conflated=lambda: engine.counts.conflated,
+            sent_bytes=lambda: engine.counts.sent_bytes + fanout.sent_bytes,
             sessions=lambda: len(engine.sockets),
             http_connections=self._count_http_connections,
             tasks=lambda: len(asyncio.all_tasks()),
@@ -255,6 +257,27 @@ class Gateway:
         return DescriptorReserve(
             limit, paths=paths, now_ns=self.clock.monotonic_ns, warn=_warn_of_descriptors
         )
+
+    def reload(self, settings: Settings) -> list[str]:
+        """Take new keys and a new metrics token; fetch the key set of the issuer again.
+
+        Connected clients keep their connections until their tokens expire.
+
+        Args:
+            settings: the new settings. Only the fields of ``RELOADED`` count.
+
+        Returns:
+            The names of the fields that changed.
+        """
+        now = self.context.settings
+        changed = [name for name in RELOADED if getattr(now, name) != getattr(settings, name)]
+        if changed:
+            taken = {name: getattr(settings, name) for name in RELOADED}
+            self.context.settings = replace(now, jwt_algorithms=settings.jwt_algorithms, **taken)
+            self._authenticator.reload(self.context.settings)
+        if self._fetcher is not None:
+            self._fetcher.ask()
+        return changed
 
     def drain(self) -> None:
         """Refuse new clients, and begin to tell and close the others. It does not stop."""
