@@ -275,12 +275,12 @@ def _tokens() -> str:
     text = "\n\n".join(each.strip().replace("``", "`") for each in words)
     return (
         f"## Users' tokens\n\n{text}\n\n"
-        "`{users}` in the command becomes the number of users. The command runs without a shell, in\n"
-        "the caller's folder and environment. It must print the same users in the same order each\n"
-        "time. Keep secrets out of its arguments: they are visible to other users of the machine.\n"
-        "Groups that sign tokens of their own (`bad_token`, `expiring`) need `JWT_SECRET` instead.\n"
-        "A Locust file takes the options `--tokens` and `--metrics-token` too; each worker on another\n"
-        "machine needs its own copy of the file.\n"
+        "`{users}` in the command becomes the number of users. The command runs without a shell,\n"
+        "in the caller's folder and environment. Each time, it must print the same users in the\n"
+        "same order. Keep secrets out of its arguments, which others on the machine can see.\n"
+        "Groups that sign tokens (`bad_token`, `expiring`) need `JWT_SECRET` instead.\n"
+        "A Locust file takes `--tokens` and `--metrics-token` too; each worker on another machine\n"
+        "needs its own copy of the file.\n"
     )
 
 
