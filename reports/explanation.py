@@ -10,7 +10,7 @@ from loadtests.results import CutBy, Verdict
 from reports import quantities
 from reports.decisions import Decision
 from reports.measures.histograms import quantile_fraction
-from reports.places import Place, divide_by_profiles, is_divisible, parts_of
+from reports.places import TimePlace, divide_by_profiles, is_divisible, parts_of
 from reports.run_frames import RunFrames
 from reports.stack_counts import Growth, StackCounts, grown, read_profile
 from scenarios.schema import Budget
@@ -34,7 +34,7 @@ class BreachExplanation:
     excess_ns: float
     reference_ns: float
     base_run: str
-    shares: tuple[tuple[Place, float], ...]
+    shares: tuple[tuple[TimePlace, float], ...]
 
     @property
     def words(self) -> str:

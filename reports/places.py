@@ -41,7 +41,7 @@ _MOST_WAITED: Final = 0.95
 Floats = npt.NDArray[np.float64]
 
 
-class Place(StrEnum):
+class TimePlace(StrEnum):
     """A place where the time of a push can go."""
 
     ACCEPT = "accept"
@@ -53,28 +53,28 @@ class Place(StrEnum):
     READ = "reading"
 
 
-MEANINGS: Final[Mapping[Place, str]] = {
-    Place.ACCEPT: "from a publication's intended time to its number",
-    Place.FANOUT: "encoding, queueing and writing for each client",
-    Place.KERNEL: "from the gateway's write to the client's kernel",
-    Place.COLLECTIONS: "pauses of the gateway's garbage collector",
-    Place.LOOP: "other work that held the gateway's event loop",
-    Place.HOST: "the gateway waited for a core",
-    Place.READ: "inside the load generator",
+MEANINGS: Final[Mapping[TimePlace, str]] = {
+    TimePlace.ACCEPT: "from a publication's intended time to its number",
+    TimePlace.FANOUT: "encoding, queueing and writing for each client",
+    TimePlace.KERNEL: "from the gateway's write to the client's kernel",
+    TimePlace.COLLECTIONS: "pauses of the gateway's garbage collector",
+    TimePlace.LOOP: "other work that held the gateway's event loop",
+    TimePlace.HOST: "the gateway waited for a core",
+    TimePlace.READ: "inside the load generator",
 }
-_INSIDE: Final = (Place.ACCEPT, Place.FANOUT, Place.COLLECTIONS, Place.LOOP)
-_BUSY: Final = (Place.ACCEPT, Place.FANOUT, Place.LOOP)
+_INSIDE: Final = (TimePlace.ACCEPT, TimePlace.FANOUT, TimePlace.COLLECTIONS, TimePlace.LOOP)
+_BUSY: Final = (TimePlace.ACCEPT, TimePlace.FANOUT, TimePlace.LOOP)
 """The places between which profiles decide."""
-_FILES: Final[Mapping[str, Place]] = {
-    "gateway/transport/fan_out.py": Place.FANOUT,
-    "gateway/transport/outbox.py": Place.FANOUT,
-    "gateway/transport/websocket.py": Place.FANOUT,
-    "gateway/transport/parcels.py": Place.FANOUT,
-    "gateway/transport/frames.py": Place.FANOUT,
-    "gateway/server/broadcast.py": Place.ACCEPT,
-    "gateway/publication.py": Place.ACCEPT,
-    "gateway/server/routes.py": Place.ACCEPT,
-    "aiohttp/web_protocol.py": Place.ACCEPT,
+_FILES: Final[Mapping[str, TimePlace]] = {
+    "gateway/transport/fan_out.py": TimePlace.FANOUT,
+    "gateway/transport/outbox.py": TimePlace.FANOUT,
+    "gateway/transport/websocket.py": TimePlace.FANOUT,
+    "gateway/transport/parcels.py": TimePlace.FANOUT,
+    "gateway/transport/frames.py": TimePlace.FANOUT,
+    "gateway/server/broadcast.py": TimePlace.ACCEPT,
+    "gateway/publication.py": TimePlace.ACCEPT,
+    "gateway/server/routes.py": TimePlace.ACCEPT,
+    "aiohttp/web_protocol.py": TimePlace.ACCEPT,
 }
 """The place of a stack: that of its innermost function in one of these files, else the loop."""
 _LEAST_GROWTH: Final = 0.05
@@ -91,7 +91,7 @@ class PushParts:
         waited: share of the gateway's runnable time in which it waited for a core, 0 to 1.
     """
 
-    spans_ns: Mapping[Place, float]
+    spans_ns: Mapping[TimePlace, float]
     waited: float
 
     @property
@@ -99,11 +99,11 @@ class PushParts:
         """The quantile."""
         return sum(self.spans_ns.values())
 
-    def places(self) -> dict[Place, float]:
+    def places(self) -> dict[TimePlace, float]:
         """Return the time at each place, ns, the host's apart; the sum is the quantile."""
         return self._with_host(1 - self.waited)
 
-    def beyond(self, base: PushParts) -> dict[Place, float]:
+    def beyond(self, base: PushParts) -> dict[TimePlace, float]:
         """Return how much longer than in the base a push was at each place, ns.
 
         The host has what it took beyond its share in the base. A negative value is a place that
@@ -112,13 +112,13 @@ class PushParts:
         found = self._with_host((1 - self.waited) / (1 - base.waited))
         return {place: span_ns - base.spans_ns.get(place, 0.0) for place, span_ns in found.items()}
 
-    def _with_host(self, kept: float) -> dict[Place, float]:
+    def _with_host(self, kept: float) -> dict[TimePlace, float]:
         """Return the spans with this share of those inside the gateway; the host has the rest."""
         found = {
             place: span_ns * (kept if place in _INSIDE else 1.0)
             for place, span_ns in self.spans_ns.items()
         }
-        return {**found, Place.HOST: self.whole_ns - sum(found.values())}
+        return {**found, TimePlace.HOST: self.whole_ns - sum(found.values())}
 
 
 def is_divisible(metric: str) -> bool:
@@ -144,14 +144,16 @@ def parts_of(run: RunFrames, metric: str, fraction: float) -> PushParts | None:
     middle_ns = min(median_ns, whole_ns)
     stages = _stages(run, metric, _MEDIAN)
     fanout_ns = _quantile(run, Series.GATEWAY_FANOUT, _MEDIAN)
-    parts: dict[Place, float] = {place: 0.0 for place in Place if place is not Place.HOST}
+    parts: dict[TimePlace, float] = {
+        place: 0.0 for place in TimePlace if place is not TimePlace.HOST
+    }
     for stage, span_ns in _divide(middle_ns, stages).items():
         parts[stage] += span_ns
     if fanout_ns is not None:
-        parts[Place.KERNEL] = max(0.0, parts[Place.FANOUT] - fanout_ns)
-        parts[Place.FANOUT] -= parts[Place.KERNEL]
+        parts[TimePlace.KERNEL] = max(0.0, parts[TimePlace.FANOUT] - fanout_ns)
+        parts[TimePlace.FANOUT] -= parts[TimePlace.KERNEL]
     weights = _slow_seconds(run, metric, (middle_ns + whole_ns) / 2)
-    own_ns = stages[Place.ACCEPT] + (fanout_ns or stages[Place.FANOUT])
+    own_ns = stages[TimePlace.ACCEPT] + (fanout_ns or stages[TimePlace.FANOUT])
     rest_ns = _divide_pauses(run, parts, whole_ns - middle_ns, own_ns, weights)
     tails = _stages(run, metric, fraction)
     more = {stage: max(0.0, span_ns - stages[stage]) for stage, span_ns in tails.items()}
@@ -161,8 +163,8 @@ def parts_of(run: RunFrames, metric: str, fraction: float) -> PushParts | None:
 
 
 def divide_by_profiles(
-    more: Mapping[Place, float], base: StackCounts, head: StackCounts
-) -> dict[Place, float]:
+    more: Mapping[TimePlace, float], base: StackCounts, head: StackCounts
+) -> dict[TimePlace, float]:
     """Return an excess whose part inside the gateway is divided by what grew in its profile.
 
     Args:
@@ -179,19 +181,19 @@ def divide_by_profiles(
     return {**more, **{place: inside_ns * count / total for place, count in grew.items()}}
 
 
-def _samples(profile: StackCounts) -> Counter[Place]:
+def _samples(profile: StackCounts) -> Counter[TimePlace]:
     """Return the samples of each place."""
-    found: Counter[Place] = Counter()
+    found: Counter[TimePlace] = Counter()
     for stack, count in profile.stacks.items():
         files = (frame.rpartition("(")[2].rstrip(")") for frame in reversed(stack))
-        place = next((_FILES[file] for file in files if file in _FILES), Place.LOOP)
+        place = next((_FILES[file] for file in files if file in _FILES), TimePlace.LOOP)
         found[place] += count
     return found
 
 
 def _divide_pauses(
     run: RunFrames,
-    parts: dict[Place, float],
+    parts: dict[TimePlace, float],
     tail_ns: float,
     own_ns: float,
     weights: Mapping[int, float],
@@ -207,13 +209,13 @@ def _divide_pauses(
     """
     collected_ns = _pause(run, "gc_pause_max_ns", weights)
     lag_ns = _pause(run, "loop_lag_ns", weights)
-    parts[Place.COLLECTIONS] = min(tail_ns, collected_ns)
-    tail_ns -= parts[Place.COLLECTIONS]
-    parts[Place.LOOP] = min(tail_ns, max(0.0, lag_ns - collected_ns - own_ns))
-    return tail_ns - parts[Place.LOOP]
+    parts[TimePlace.COLLECTIONS] = min(tail_ns, collected_ns)
+    tail_ns -= parts[TimePlace.COLLECTIONS]
+    parts[TimePlace.LOOP] = min(tail_ns, max(0.0, lag_ns - collected_ns - own_ns))
+    return tail_ns - parts[TimePlace.LOOP]
 
 
-def _stages(run: RunFrames, metric: str, fraction: float) -> dict[Place, float]:
+def _stages(run: RunFrames, metric: str, fraction: float) -> dict[TimePlace, float]:
     """Return a quantile of each stage, ns. What goes to the kernel stands as fan-out."""
     accept_ns = _quantile(run, Series.ACCEPT, fraction) if metric == "push" else 0.0
     read_ns = _quantile(run, Series.GENERATOR_SHARE, fraction) or 0.0
@@ -221,14 +223,14 @@ def _stages(run: RunFrames, metric: str, fraction: float) -> dict[Place, float]:
     if sent_ns is None:  # no client's kernel stamped its reads
         service_ns = _quantile(run, Series.PUSH_SERVICE, fraction) or 0.0
         sent_ns = max(0.0, service_ns - read_ns)
-    return {Place.ACCEPT: accept_ns or 0.0, Place.FANOUT: sent_ns, Place.READ: read_ns}
+    return {TimePlace.ACCEPT: accept_ns or 0.0, TimePlace.FANOUT: sent_ns, TimePlace.READ: read_ns}
 
 
-def _divide(span_ns: float, sizes: Mapping[Place, float]) -> dict[Place, float]:
+def _divide(span_ns: float, sizes: Mapping[TimePlace, float]) -> dict[TimePlace, float]:
     """Return a span divided in proportion to sizes; all to the fan-out when they are 0."""
     total = sum(sizes.values())
     if not total:
-        return {Place.FANOUT: span_ns}
+        return {TimePlace.FANOUT: span_ns}
     return {place: span_ns * size / total for place, size in sizes.items()}
 
 

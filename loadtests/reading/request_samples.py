@@ -53,7 +53,13 @@ class RequestSamples:
         _keep_samples_out(environment.stats)
 
     def take(self, name: str, latencies_ns: Integers, stamps_ns: Integers) -> None:
-        """Add pushes of one event: their latencies, and when each was read, monotonic."""
+        """Add pushes of one event.
+
+        Args:
+            name: of the event.
+            latencies_ns: of each push.
+            stamps_ns: when each was read, monotonic.
+        """
         self._held[name].append((latencies_ns, stamps_ns))
 
     def fire(self) -> None:

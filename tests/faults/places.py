@@ -16,17 +16,17 @@ from typing import Final
 from loadtests.processes import PROJECT
 from loadtests.results import VERDICT
 from reports.explanation import Profiles, explain_time
-from reports.places import Place
+from reports.places import TimePlace
 from reports.run_frames import find_baseline, read_run
 from tests.faults.__main__ import CLEAN, SCENARIOS
 from tests.faults.slowdowns import SLOWDOWNS
 
 EXPECTED: Final = {
-    "slow-accept": Place.ACCEPT,
-    "slow-fan-out": Place.FANOUT,
-    "slow-collections": Place.COLLECTIONS,
-    "slow-loop": Place.LOOP,
-    "slow-host": Place.HOST,
+    "slow-accept": TimePlace.ACCEPT,
+    "slow-fan-out": TimePlace.FANOUT,
+    "slow-collections": TimePlace.COLLECTIONS,
+    "slow-loop": TimePlace.LOOP,
+    "slow-host": TimePlace.HOST,
 }
 """The place that must be named first."""
 LEAST: Final = 4

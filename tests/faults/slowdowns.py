@@ -19,7 +19,7 @@ from tests.faults.ports import wrap
 
 _ACCEPT_S: Final = 0.02
 _SEND_S: Final = 150e-6
-_HEAP: Final = 800_000
+_HEAP: Final = 300_000
 _COLLECT_EACH_S: Final = 0.4
 _HOLD_S: Final = 0.06
 _HOLD_EACH_S: Final = 0.5
@@ -60,7 +60,7 @@ def send_slowly(_gateway: Gateway) -> None:
 
 
 def collect_often(gateway: Gateway) -> None:
-    """Keep a heap of 800,000 objects, and collect all of it each 0.4 s."""
+    """Keep a heap of 300,000 objects, and collect all of it each 0.4 s."""
     heap: list[list[int]] = []
 
     def collect() -> None:

@@ -10,7 +10,7 @@ from synthetic_run import SMOKE, make_run, span_rows
 from loadtests.results import LOGS, PROFILE, Phase, Series, Verdict
 from reports.explanation import BreachExplanation, Profiles, explain_time
 from reports.page import render_page
-from reports.places import Place, parts_of
+from reports.places import TimePlace, parts_of
 from reports.run_frames import RunFrames, read_run
 from reports.stack_counts import grown, parse_stacks
 from reports.summary import render_summary
@@ -91,12 +91,12 @@ def explain(run: RunFrames, baseline: RunFrames | None = None) -> BreachExplanat
 @pytest.mark.parametrize(
     ("place", "shape"),
     [
-        (Place.ACCEPT, {"stages_ms": (40, 1, 1)}),
-        (Place.FANOUT, {"stages_ms": (1, 40, 1), "fanout_ms": 39}),
-        (Place.KERNEL, {"stages_ms": (1, 40, 1), "fanout_ms": 1}),
-        (Place.READ, {"stages_ms": (1, 1, 40)}),
+        (TimePlace.ACCEPT, {"stages_ms": (40, 1, 1)}),
+        (TimePlace.FANOUT, {"stages_ms": (1, 40, 1), "fanout_ms": 39}),
+        (TimePlace.KERNEL, {"stages_ms": (1, 40, 1), "fanout_ms": 1}),
+        (TimePlace.READ, {"stages_ms": (1, 1, 40)}),
         (
-            Place.COLLECTIONS,
+            TimePlace.COLLECTIONS,
             {
                 "stages_ms": (1, 1, 1),
                 "slow_ms": 60,
@@ -104,16 +104,16 @@ def explain(run: RunFrames, baseline: RunFrames | None = None) -> BreachExplanat
                 "loop_lag_ns": 60 * MS,
             },
         ),
-        (Place.LOOP, {"stages_ms": (1, 1, 1), "slow_ms": 60, "loop_lag_ns": 60 * MS}),
+        (TimePlace.LOOP, {"stages_ms": (1, 1, 1), "slow_ms": 60, "loop_lag_ns": 60 * MS}),
         (
-            Place.HOST,
+            TimePlace.HOST,
             {"stages_ms": (25, 25, 1), "fanout_ms": 25, "core_wait_ns": 90 * MS, "ran_ns": 10 * MS},
         ),
     ],
-    ids=lambda value: str(value) if isinstance(value, Place) else "",
+    ids=lambda value: str(value) if isinstance(value, TimePlace) else "",
 )
 def test_the_place_of_a_slowdown_is_named_first(
-    place: Place, shape: dict[str, Any], make: MakeRun
+    place: TimePlace, shape: dict[str, Any], make: MakeRun
 ) -> None:
     found = explain(make(**shape))
     assert found.shares[0][0] is place
@@ -138,7 +138,7 @@ def test_what_the_base_took_as_well_is_no_excess(make: MakeRun) -> None:
     found = explain(head, base)
     assert found.base_run == base.manifest.run_id
     assert found.excess_ns == pytest.approx(30 * MS, rel=0.01)
-    assert found.shares[0][0] is Place.FANOUT
+    assert found.shares[0][0] is TimePlace.FANOUT
     assert found.shares[0][1] > 0.9
 
 
@@ -147,7 +147,7 @@ def test_a_host_that_is_as_busy_as_in_the_base_is_not_named(make: MakeRun) -> No
     base = make("base", stages_ms=(10, 2, 1), **busy)
     head = make("head", stages_ms=(50, 2, 1), **busy)
     ((first, share), *_) = explain(head, base).shares
-    assert first is Place.ACCEPT
+    assert first is TimePlace.ACCEPT
     assert share > 0.99
 
 
@@ -164,14 +164,14 @@ def test_profiles_decide_who_kept_the_loop_busy(make: MakeRun) -> None:
     base = make("base", profile=stacks(100, 100, 50), stages_ms=(2, 2, 1))
     head = make("head", profile=stacks(110, 700, 50), stages_ms=(60, 2, 1))
     found = explain(head, base)
-    assert found.shares[0][0] is Place.FANOUT
+    assert found.shares[0][0] is TimePlace.FANOUT
     assert found.shares[0][1] > 0.9
 
 
 def test_profiles_that_hardly_differ_decide_nothing(make: MakeRun) -> None:
     base = make("base", profile=stacks(100, 100, 50), stages_ms=(2, 2, 1))
     head = make("head", profile=stacks(101, 105, 50), stages_ms=(60, 2, 1))
-    assert explain(head, base).shares[0][0] is Place.ACCEPT
+    assert explain(head, base).shares[0][0] is TimePlace.ACCEPT
 
 
 def test_a_run_without_a_breach_has_no_explanation(passing_run: RunFrames) -> None:
