@@ -30,6 +30,7 @@ CAPACITY: Final = "capacity.json"
 COMPARISON: Final = "compare.json"
 LOGS: Final = "logs"
 SEGMENTS: Final = "segments"
+PROFILE: Final = "gateway-profile.txt"  # in LOGS; py-spy's stacks, one a line with its samples
 
 
 class RunStatus(StrEnum):
@@ -138,6 +139,8 @@ class Series(StrEnum):
     """How late the generator's loop ran a tick due every 10 ms, with skipped ticks filled in."""
     GATEWAY_LAG = "gateway_lag"
     """Longest delay of a timer in the gateway's loop, each second, as its metrics say."""
+    GATEWAY_FANOUT = "gateway_fanout"
+    """Mean time from queueing an event to its last write, each second, as its metrics say."""
     GENERATOR_SHARE = "generator_share"
     """Delay in the generator, sampled: read stamp − kernel receive stamp of the newest bytes."""
     ACCEPT = "accept"

@@ -27,6 +27,8 @@ def render_summary(run: RunFrames, outcome: RunVerdict, trend: Sequence[str] = (
         lines += [run.scenario.question, ""]
     if outcome.verdict is not Verdict.PASS:
         lines += [f"- {cell(reason)}" for reason in reasons_of(outcome)] + [""]
+    if outcome.explanation is not None:
+        lines += [f"Where the time went: {cell(outcome.explanation.words)}.", ""]
     lines += _budget_lines(outcome)
     forest = render_forest(outcome.decisions)
     if forest:

@@ -29,7 +29,13 @@ ALLOWED_SIBLINGS = {
 # The laboratory's layers, bottom to top: a room imports rooms of lower layers only, and itself.
 # `reading` stands below `connection`, which hands each read to it and must not ask twice.
 LAYERS = (
-    ("loadtests.__init__", "loadtests.results", "loadtests.errors", "loadtests.tokens"),
+    (
+        "loadtests.__init__",
+        "loadtests.results",
+        "loadtests.errors",
+        "loadtests.tokens",
+        "loadtests.given_tokens",
+    ),
     ("loadtests.ending", "loadtests.endpoints", "loadtests.processes"),
     ("loadtests.outputs",),
     ("loadtests.plan",),

@@ -1,6 +1,6 @@
 """``VirtualUser``: the life of every user of a scenario, whatever its behaviour.
 
-A user keeps its identity ``vu-<n>``, its source address and its symbols over reconnections. A
+A user keeps its identity, its source address and its symbols over reconnections. A
 failure that no scenario asked for is counted as an error and kept as an event. No failure ends
 a user except a refused CONNECT. Nothing is an error that a command of the scenario caused.
 """
@@ -10,7 +10,8 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import ClassVar, Final
+from contextlib import suppress
+from typing import Any, ClassVar, Final
 
 import gevent
 from gevent.event import AsyncResult
@@ -20,7 +21,7 @@ from locust import task
 from locust.env import Environment
 from locust.exception import StopUser
 
-from gateway.contract import ClientEvent
+from gateway.contract import ClientEvent, ServerEvent
 from loadtests.behaviours.commanded_user import CommandedUser
 from loadtests.behaviours.user_greenlet import UserGreenlet
 from loadtests.connection.protocol.backoff import reconnect_delay_s
@@ -103,7 +104,25 @@ class VirtualUser(CommandedUser):
 
     def token(self) -> str:
         """Return the token for the next connection."""
-        return self.run_context.token(self.user_id)
+        return self.run_context.tokens.token(self.index)
+
+    def received(self, stamp_ns: int, name: str, payload: Any) -> None:
+        """Refresh a token that is about to expire, and leave other events to the account.
+
+        Args:
+            stamp_ns: read stamp, monotonic.
+            name: of the event.
+            payload: its first argument.
+        """
+        if name == ServerEvent.TOKEN_EXPIRING:
+            gevent.spawn(self._refresh_token)  # the hub, which calls this, must not wait
+        else:
+            super().received(stamp_ns, name, payload)
+
+    def _refresh_token(self) -> None:
+        # The loss of the connection is counted where it is noticed: in lost().
+        with suppress(ConnectionClosed):
+            self.request(ClientEvent.TOKEN_REFRESH, {"token": self.token()})
 
     def said(self) -> dict[str, object]:
         """Return what it says when it connects, beside its token."""

@@ -33,7 +33,9 @@ def run(
     scenario: ScenarioArgument,
     target: Annotated[
         str | None,
-        typer.Option(help="Test a running gateway at http://HOST:PORT; needs JWT_SECRET."),
+        typer.Option(
+            help="Test a running gateway at http://HOST:PORT; needs JWT_SECRET or --tokens."
+        ),
     ] = None,
     users: Annotated[
         int | None,
@@ -78,6 +80,25 @@ def run(
         str | None,
         typer.Option(metavar="COMMAND", help="Gateway to start: a command, checkout or wheel."),
     ] = None,
+    tokens: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --target: users' tokens instead of JWT_SECRET."),
+    ] = None,
+    tokens_command: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="With --target: a command that prints tokens for {users} users.",
+        ),
+    ] = None,
+    metrics_token: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --target: a file with the token of /metrics."),
+    ] = None,
+    profile: Annotated[
+        bool,
+        typer.Option("--profile", help="Profile the embedded gateway, for a later comparison."),
+    ] = False,
     runs: RunsOption = RUNS,
 ) -> None:
     """Run a scenario against a gateway and judge the result.
@@ -108,6 +129,10 @@ def run(
         changes=tuple(changes or ()),
         is_once=once,
         gateway=_gateway(gateway),
+        tokens=tokens,
+        tokens_command=tokens_command,
+        metrics_token=metrics_token,
+        profile=profile,
         words=_words_again(sys.argv[1:], base),
     )
     try:
