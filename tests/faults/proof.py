@@ -111,8 +111,10 @@ UNSEEN: Final[Mapping[str, str]] = {
     "`delivery.false_conflations` counts it.",
     "`/health/websocket/stats` is old.": "A run reads `/metrics` alone, and `gauges.age` tells "
     "its age. `tests/contract/test_http.py` checks the statistics.",
-    "A payload of another publisher is changed.": "Only the laboratory's publisher writes the "
-    "checksums that `delivery.altered` needs.",
+    "Every copy of another publisher's event is changed alike.": "Only the laboratory's publisher "
+    "writes checksums. Of other market events `delivery.altered` compares the copies.",
+    "A snapshot never comes, and the stream goes on.": "A later event may take the place of a "
+    "snapshot that a client has not read. `snapshot.wrong` counts it where nothing later comes.",
 }
 """Faults that a run does not find, with the reason."""
 
