@@ -127,7 +127,9 @@ def test_a_failure_of_a_provider_is_one_error_that_tells_nothing_of_it(
     ask(client, provider, mischief)
     error = client.expect("llm:stream:error")
     assert error["code"] == ErrorCode.PROVIDER_ERROR
-    assert error["error"] == TROUBLES[FAILURES[mischief]]
+    # Google's SDK leaves out what it cannot read; then the answer has no end.
+    is_left_out = (provider, mischief) == ("gemini", Mischief.OTHER_SHAPE)
+    assert error["error"] == TROUBLES[Trouble.CUT if is_left_out else FAILURES[mischief]]
     ends = [
         name for name, _ in client.received() if name in ("llm:stream:done", "llm:stream:error")
     ]
