@@ -34,6 +34,10 @@ symbols = 3
 count = 10
 symbols = 1
 request_every = "4 s"
+[users.exchange_user]
+count = 5
+traded_symbols = 1
+order_every = "2 s"
 [users.idle]
 count = 50
 [users.churner]
