@@ -44,6 +44,11 @@ count = 50
 count = 20
 symbols = 2
 stay = "2 s"
+max_rate = 5
+[users.returner]
+count = 20
+symbols = 1
+stay = "2 s"
 [users.storm]
 count = 30
 symbols = 1
@@ -136,7 +141,7 @@ def test_every_group_and_every_command_is_read() -> None:
     named = [name for name in GROUPS if f"[users.{name}]" in EVERYTHING]
     assert list(scenario.users.named()) == named
     assert {command.do for command in scenario.commands} == set(DEEDS)
-    assert scenario.users.total == 100 + 10 + 50 + 20 + 30 + 2 + 3 + 7 + 2 + 4 + 5
+    assert scenario.users.total == 100 + 10 + 5 + 50 + 20 + 20 + 30 + 2 + 3 + 7 + 2 + 4 + 5
     assert scenario.commands[0] == Command(
         at_s=2.0, do="subscribe", who="idle", within_s=1.0, count=4
     )
@@ -195,6 +200,7 @@ def test_sizes_and_durations_keep_their_units_in_their_names() -> None:
         "subscriber": 3,
         "trader": 1,
         "churner": 2,
+        "returner": 1,
         "storm": 1,
         "slow_reader": 5,
         "never_reader": 5,
@@ -348,8 +354,8 @@ def test_a_steady_phase_that_ends_before_a_command_is_refused() -> None:
 def test_a_group_that_holds_symbols_may_ask_for_a_rate(rate: int) -> None:
     text = EVERYTHING.replace("symbols = 3\n", f"symbols = 3\nmax_rate = {rate}\n")
     scenario = parse_scenario(text, path="x.toml")
-    assert scenario.users.max_rates() == {"subscriber": rate}
-    assert parse_scenario(EVERYTHING, path="x.toml").users.max_rates() == {}
+    assert scenario.users.max_rates() == {"subscriber": rate, "churner": 5}
+    assert parse_scenario(EVERYTHING, path="x.toml").users.max_rates() == {"churner": 5}
 
 
 @pytest.mark.parametrize("rate", ["3", "0", "true", '"5"', "5.0", "[5]"])
