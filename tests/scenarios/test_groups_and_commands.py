@@ -33,6 +33,10 @@ symbols = 3
 count = 10
 symbols = 1
 request_every = "4 s"
+[users.exchange_user]
+count = 5
+traded_symbols = 1
+order_every = "2 s"
 [users.idle]
 count = 50
 [users.churner]
@@ -136,7 +140,7 @@ def test_every_group_and_every_command_is_read() -> None:
     named = [name for name in GROUPS if f"[users.{name}]" in EVERYTHING]
     assert list(scenario.users.named()) == named
     assert {command.do for command in scenario.commands} == set(DEEDS)
-    assert scenario.users.total == 100 + 10 + 50 + 20 + 20 + 30 + 2 + 3 + 7 + 2 + 4 + 5
+    assert scenario.users.total == 100 + 10 + 5 + 50 + 20 + 20 + 30 + 2 + 3 + 7 + 2 + 4 + 5
     assert scenario.commands[0] == Command(
         at_s=2.0, do="subscribe", who="idle", within_s=1.0, count=4
     )
