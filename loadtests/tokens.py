@@ -44,6 +44,9 @@ class Tokens(Protocol):
     def publisher(self, lifetime_s: int) -> str | None:
         """Return a token with the scope to publish; None when there is none."""
 
+    def renewed_since(self, unix_s: float) -> bool:
+        """Return whether tokens are newer than a moment of the wall clock."""
+
 
 @dataclass
 class SignedTokens:
@@ -68,6 +71,10 @@ class SignedTokens:
     def probe(self) -> str:
         """Return a new token of a separate user."""
         return mint(self.secret or "", PROBE_USER, lifetime_s=_PROBE_LIFETIME_S)
+
+    def renewed_since(self, unix_s: float) -> bool:  # noqa: ARG002 - each token is new
+        """Return True: each token is signed when it is asked for."""
+        return True
 
     def publisher(self, lifetime_s: int) -> str:
         """Return a new token with the scope to publish, for at most 23 h."""

@@ -29,6 +29,9 @@ from loadtests.errors import ClientError, ConnectionClosed, ConnectRefused, Refu
 from loadtests.results import Event, Series
 
 _NS_PER_S: Final = 1_000_000_000
+_ASK_AGAIN_S: Final = 1.0
+_NEW_WITHIN_S: Final = 5.0
+"""Tokens read this long before a warning are newer than the one that it is about."""
 
 
 class VirtualUser(CommandedUser):
@@ -115,14 +118,23 @@ class VirtualUser(CommandedUser):
             payload: its first argument.
         """
         if name == ServerEvent.TOKEN_EXPIRING:
-            gevent.spawn(self._refresh_token)  # the hub, which calls this, must not wait
+            gevent.spawn(
+                self._refresh_token, time.time()
+            )  # the hub, which calls this, must not wait
         else:
             super().received(stamp_ns, name, payload)
 
-    def _refresh_token(self) -> None:
-        # The loss of the connection is counted where it is noticed: in lost().
-        with suppress(ConnectionClosed):
-            self.request(ClientEvent.TOKEN_REFRESH, {"token": self.token()})
+    def _refresh_token(self, warned_unix_s: float) -> None:
+        """Refresh with a newer token. The expiring one would only bring the warning again."""
+        client, tokens = self.client, self.run_context.tokens
+        while self.is_on and self.client is client and not self.run_context.is_over():
+            token = self.token()
+            if tokens.renewed_since(warned_unix_s - _NEW_WITHIN_S):
+                # The loss of the connection is counted where it is noticed: in lost().
+                with suppress(ConnectionClosed):
+                    self.request(ClientEvent.TOKEN_REFRESH, {"token": token})
+                return
+            gevent.sleep(_ASK_AGAIN_S)
 
     def subscribe_all(self) -> None:
         """Subscribe as the behaviour does after each welcome."""
