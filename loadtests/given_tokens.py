@@ -142,7 +142,7 @@ class GivenTokens:
         self._clock = clock
         self._list = read_tokens(path, clock())
         self._changed_ns = path.stat().st_mtime_ns
-        self._tried_s = self._read_s = clock()
+        self._tried_s = clock()
         self.problems: list[str] = []
 
     @property
@@ -188,11 +188,11 @@ class GivenTokens:
         if [one.user_id for one in found.users] != [one.user_id for one in self._list.users]:
             self._note(f"{self._path} names other users than before; it must keep their order")
             return
-        self._list, self._read_s = found, now_s
+        self._list = found
 
-    def renewed_since(self, unix_s: float) -> bool:
-        """Return whether the file was read after a moment of the wall clock."""
-        return self._read_s >= unix_s
+    def end_unix_s(self, index: int) -> float | None:
+        """Return when the newest token of a virtual user expires; None when it does not say."""
+        return self._list.users[index % self.count].expires_unix_s
 
     def _note(self, problem: str) -> None:
         words = f"the tokens were not renewed: {problem}"

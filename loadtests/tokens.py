@@ -44,8 +44,8 @@ class Tokens(Protocol):
     def publisher(self, lifetime_s: int) -> str | None:
         """Return a token with the scope to publish; None when there is none."""
 
-    def renewed_since(self, unix_s: float) -> bool:
-        """Return whether tokens are newer than a moment of the wall clock."""
+    def end_unix_s(self, index: int) -> float | None:
+        """Return when the token of a virtual user expires, wall clock; None when unknown."""
 
 
 @dataclass
@@ -72,9 +72,8 @@ class SignedTokens:
         """Return a new token of a separate user."""
         return mint(self.secret or "", PROBE_USER, lifetime_s=_PROBE_LIFETIME_S)
 
-    def renewed_since(self, unix_s: float) -> bool:  # noqa: ARG002 - each token is new
-        """Return True: each token is signed when it is asked for."""
-        return True
+    def end_unix_s(self, index: int) -> None:
+        """Return None: each token is signed anew when it is asked for."""
 
     def publisher(self, lifetime_s: int) -> str:
         """Return a new token with the scope to publish, for at most 23 h."""
