@@ -190,6 +190,10 @@ class GivenTokens:
             return
         self._list = found
 
+    def end_unix_s(self, index: int) -> float | None:
+        """Return when the newest token of a virtual user expires; None when it does not say."""
+        return self._list.users[index % self.count].expires_unix_s
+
     def _note(self, problem: str) -> None:
         words = f"the tokens were not renewed: {problem}"
         if words not in self.problems:

@@ -44,6 +44,9 @@ class Tokens(Protocol):
     def publisher(self, lifetime_s: int) -> str | None:
         """Return a token with the scope to publish; None when there is none."""
 
+    def end_unix_s(self, index: int) -> float | None:
+        """Return when the token of a virtual user expires, wall clock; None when unknown."""
+
 
 @dataclass
 class SignedTokens:
@@ -68,6 +71,9 @@ class SignedTokens:
     def probe(self) -> str:
         """Return a new token of a separate user."""
         return mint(self.secret or "", PROBE_USER, lifetime_s=_PROBE_LIFETIME_S)
+
+    def end_unix_s(self, index: int) -> None:
+        """Return None: each token is signed anew when it is asked for."""
 
     def publisher(self, lifetime_s: int) -> str:
         """Return a new token with the scope to publish, for at most 23 h."""

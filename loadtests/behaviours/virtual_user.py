@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, ClassVar, Final
 
 import gevent
@@ -29,6 +30,9 @@ from loadtests.errors import ClientError, ConnectionClosed, ConnectRefused, Refu
 from loadtests.results import Event, Series
 
 _NS_PER_S: Final = 1_000_000_000
+_ASK_AGAIN_S: Final = 1.0
+_LATER_S: Final = 1.0
+"""A newer token expires at least this much later: tokens tell whole seconds."""
 
 
 class VirtualUser(CommandedUser):
@@ -115,14 +119,23 @@ class VirtualUser(CommandedUser):
             payload: its first argument.
         """
         if name == ServerEvent.TOKEN_EXPIRING:
-            gevent.spawn(self._refresh_token)  # the hub, which calls this, must not wait
+            gevent.spawn(self._refresh_token, payload)  # the hub, the caller, must not wait
         else:
             super().received(stamp_ns, name, payload)
 
-    def _refresh_token(self) -> None:
-        # The loss of the connection is counted where it is noticed: in lost().
-        with suppress(ConnectionClosed):
-            self.request(ClientEvent.TOKEN_REFRESH, {"token": self.token()})
+    def _refresh_token(self, warning: dict[str, Any]) -> None:
+        """Refresh with a newer token. The expiring one would only bring the warning again."""
+        client, tokens = self.client, self.run_context.tokens
+        expires_unix_s = datetime.fromisoformat(str(warning["expiresAt"])).timestamp()
+        while self.is_on and self.client is client and not self.run_context.is_over():
+            token = self.token()
+            end_unix_s = tokens.end_unix_s(self.index)
+            if end_unix_s is None or end_unix_s > expires_unix_s + _LATER_S:
+                # The loss of the connection is counted where it is noticed: in lost().
+                with suppress(ConnectionClosed):
+                    self.request(ClientEvent.TOKEN_REFRESH, {"token": token})
+                return
+            gevent.sleep(_ASK_AGAIN_S)
 
     def said(self) -> dict[str, object]:
         """Return what it says when it connects, beside its token."""
