@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway.contract import LISTENING_LINE
-from gateway.errors import SettingsError
+from gateway.errors import SettingsError, SourceFailed
 from gateway.server.lines import LineWriter
 from gateway.server.process import open_standard_streams, raise_descriptor_limit
 from gateway.server.secret_file import read_secret_file
@@ -53,7 +53,10 @@ def main(arguments: Sequence[str] = ()) -> int:
     from gateway.server.log import configure_logs
 
     log_lines = configure_logs(settings.log_level, settings.log_format)
-    return uvloop.run(_serve(settings, log_lines, random_secret))
+    try:
+        return uvloop.run(_serve(settings, log_lines, random_secret))
+    except (SettingsError, SourceFailed) as error:
+        return _refuse(str(error))
 
 
 def _check(arguments: Sequence[str]) -> int:

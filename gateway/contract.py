@@ -26,6 +26,7 @@ NAMESPACE: Final = "/"
 API_PREFIX: Final = "/api/v1"
 PUBLISH_PATH: Final = f"{API_PREFIX}/publish"
 STREAMS_PATH: Final = f"{API_PREFIX}/streams"
+ORDERS_PATH: Final = f"{API_PREFIX}/orders"
 DISCONNECT_PATH: Final = f"{API_PREFIX}/disconnect"
 REVOKE_PATH: Final = f"{API_PREFIX}/revoke"
 DRAIN_PATH: Final = f"{API_PREFIX}/drain"
@@ -87,7 +88,12 @@ RESYNC_REASONS: Final[Mapping[ResyncReason, str]] = {
 PRICE_EVENT: Final = "price:update"
 TICKER_EVENT: Final = "ticker:update"
 ORDER_BOOK_EVENT: Final = "orderbook:update"
+LLM_START_EVENT: Final = "llm:stream:start"
+LLM_TOKEN_EVENT: Final = "llm:stream:token"  # noqa: S105 - an event's name
+LLM_DONE_EVENT: Final = "llm:stream:done"
+LLM_CANCELLED_EVENT: Final = "llm:stream:cancelled"
 LLM_ERROR_EVENT: Final = "llm:stream:error"
+LLM_CHUNK_EVENT: Final = "llm:stream"
 
 PROTOCOL_NAMES: Final = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
@@ -324,13 +330,13 @@ EVENTS: Final[Mapping[str, EventRow]] = {
             publishable=True,
             subject=BALANCE,
         ),
-        _of_model(name="llm:stream:start"),
-        _of_model(name="llm:stream:token"),
-        _of_model(name="llm:stream:done"),
-        _of_model(name="llm:stream:cancelled"),
+        _of_model(name=LLM_START_EVENT),
+        _of_model(name=LLM_TOKEN_EVENT),
+        _of_model(name=LLM_DONE_EVENT),
+        _of_model(name=LLM_CANCELLED_EVENT),
         _of_model(name=LLM_ERROR_EVENT),
         _of_model(
-            name="llm:stream",
+            name=LLM_CHUNK_EVENT,
             audience=Audience.ROOM,
             stream=StreamRule("llm-chunk", by="sessionId"),
         ),
@@ -340,6 +346,64 @@ EVENTS: Final[Mapping[str, EventRow]] = {
 
 UNLISTED: Final = EventRow(name="", family=Family.OTHER, audience=Audience.ROOM, publishable=True)
 """The row of an event that EVENTS does not have: a publisher may use any name of its own."""
+
+
+class Side(StrEnum):
+    """Sides of an order and of a trade."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class OrderType(StrEnum):
+    """Types of an order."""
+
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP = "stop"
+    STOP_LIMIT = "stop_limit"
+
+
+class TimeInForce(StrEnum):
+    """How long an order waits for a fill."""
+
+    GTC = "GTC"  # until it is filled or cancelled
+    IOC = "IOC"  # not at all: what is not filled at once is cancelled
+    FOK = "FOK"  # not at all: it is filled whole at once, or cancelled
+
+
+class OrderStatus(StrEnum):
+    """States of an order. ORDER_STEPS says which follows which."""
+
+    PENDING = "pending"
+    SUBMITTED = "submitted"
+    OPEN = "open"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+
+_LAST: Final = (
+    OrderStatus.FILLED,
+    OrderStatus.CANCELLED,
+    OrderStatus.REJECTED,
+    OrderStatus.EXPIRED,
+)
+ORDER_STEPS: Final[Mapping[OrderStatus, tuple[OrderStatus, ...]]] = {
+    OrderStatus.PENDING: (OrderStatus.SUBMITTED, OrderStatus.REJECTED),
+    OrderStatus.SUBMITTED: (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED, *_LAST),
+    OrderStatus.OPEN: (OrderStatus.PARTIALLY_FILLED, *_LAST),
+    OrderStatus.PARTIALLY_FILLED: (
+        OrderStatus.PARTIALLY_FILLED,
+        OrderStatus.FILLED,
+        OrderStatus.CANCELLED,
+        OrderStatus.EXPIRED,
+    ),
+    **dict.fromkeys(_LAST, ()),
+}
+"""The states that may follow each state of an order. After the last ones nothing follows."""
 
 
 def user_room(user_id: str) -> str:
@@ -440,6 +504,22 @@ class LimitName(StrEnum):
     LLM_STREAM_CANCEL = "llm:stream:cancel"
 
 
+class ModelProvider(StrEnum):
+    """The model providers that a client may name, where the gateway has them configured."""
+
+    OPENAI = "openai"
+    CLAUDE = "claude"
+    GEMINI = "gemini"
+    DEEPSEEK = "deepseek"
+    SCRIPTED = "scripted"
+
+
+PROVIDER_ALIASES: Final[Mapping[str, ModelProvider]] = {
+    "anthropic": ModelProvider.CLAUDE,
+    "google": ModelProvider.GEMINI,
+}
+
+
 class Scope(StrEnum):
     """Scopes of a token that open the HTTP routes."""
 
@@ -470,7 +550,19 @@ MAX_QUEUE_BYTES: Final = 268_435_456
 """Bytes that may wait for all clients together."""
 CLOSE_TIMEOUT_SECONDS: Final = 2.0
 MAX_ROOMS_PER_CLIENT: Final = 128
+MAX_RATES: Final = (1, 2, 5, 10, 20)
+"""What ``maxRate`` of a subscription may be: events a second, of each stream of a symbol."""
 MAX_SYMBOLS_PER_PROCESS: Final = 10_000
+MAX_STREAMS: Final = 100
+"""Model streams of a process at once; ``MAX_STREAMS_PER_USER`` of one user."""
+MAX_STREAMS_PER_USER: Final = 3
+MAX_ANSWER_BYTES: Final = 262_144
+"""UTF-8 bytes of a model's answer. ``llm:stream:done`` carries the whole."""
+MAX_SESSION_ID_LENGTH: Final = 256
+SCRIPTED_TOKENS: Final = 20
+"""Tokens of an answer of the provider ``scripted``, each a word of the last message in turn."""
+MODEL_SILENCE_SECONDS: Final = 30.0
+MODEL_TOTAL_SECONDS: Final = 300.0
 MAX_PUBLISH_ITEMS: Final = 1_000
 MAX_PUBLISH_BYTES: Final = 1_048_576
 MAX_PUBLISH_ITEM_BYTES: Final = 65_536

@@ -15,8 +15,14 @@
     │   ├── UnknownEvent           UNKNOWN_EVENT
     │   ├── RateLimited            RATE_LIMIT_EXCEEDED
     │   ├── ProviderNotFound       PROVIDER_NOT_FOUND
+    │   ├── ProviderFailure        PROVIDER_ERROR, in gateway.llm with its kinds
+    │   ├── SessionExists          SESSION_EXISTS
+    │   ├── TooManyStreams         TOO_MANY_STREAMS
+    │   ├── Draining               SERVER_DRAINING
     │   └── InternalError          INTERNAL_ERROR, never with an exception's text
+    ├── InvalidOrder             a request for an order that the exchange cannot read
     ├── PublicationRejected      an invalid publication, or a gateway that cannot keep up
+    ├── SourceFailed             a source of events that cannot begin
     ├── NotStrictJson            a text or value outside strict JSON; also a ValueError
     └── SettingsError            invalid settings
 """
@@ -203,11 +209,48 @@ class ProviderNotFound(WireError):
         super().__init__(ErrorCode.PROVIDER_NOT_FOUND, message)
 
 
+class SessionExists(WireError):
+    """The user has a model stream with this ``sessionId`` already."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            ErrorCode.SESSION_EXISTS, "A stream with this sessionId is running; use another"
+        )
+
+
+class TooManyStreams(WireError):
+    """The user, or the gateway, has too many model streams at once."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.TOO_MANY_STREAMS, message)
+
+
+class Draining(WireError):
+    """The gateway is about to stop, and ends what it does for clients."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.SERVER_DRAINING, "The gateway is about to stop; reconnect")
+
+
 class InternalError(WireError):
     """The gateway failed. Only the log has the details."""
 
     def __init__(self) -> None:
         super().__init__(ErrorCode.INTERNAL_ERROR, "Internal error")
+
+
+class InvalidOrder(GatewayError):
+    """A request for an order was refused, and no order was made.
+
+    Args:
+        problems: for each the field, empty for the whole request, and the text for the client.
+    """
+
+    def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(
+            "; ".join(f"{field} {message}".strip() for field, message in self.problems)
+        )
 
 
 class PublicationRejected(GatewayError):
@@ -246,3 +289,7 @@ class SettingsError(GatewayError):
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
+
+
+class SourceFailed(GatewayError):
+    """A source of events cannot begin. The message says what to change."""

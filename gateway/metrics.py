@@ -18,6 +18,7 @@ from prometheus_client.process_collector import ProcessCollector
 from gateway import __version__
 from gateway.contract import EVENTS, Channel, Direction, ErrorCode, Family, LimitName
 from gateway.limits.address_admission import AddressLimit
+from gateway.model_metrics import MODEL_METRICS, ModelMetrics
 from gateway.series import Followed, Maximum, WithoutCreated
 
 _OTHER: Final = "other"
@@ -82,7 +83,12 @@ OWN_METRICS: Final[dict[str, str]] = {
     "tidegate_tasks": "Unfinished tasks of the event loop.",
     "tidegate_loop_lag_seconds": "Delay of timers in the event loop.",
     "tidegate_loop_lag_max_seconds": f"Longest delay of a timer {_IN_THE_WINDOW}",
+    "tidegate_market_records_total": "Records that the market feed delivered, by event.",
+    "tidegate_market_replaced_total": "Records that newer ones replaced before publication.",
+    "tidegate_market_symbols": "Symbols that the market feed delivers.",
+    "tidegate_market_stale_symbols": "Delivered symbols whose last values are stale.",
     "tidegate_log_lines_dropped_total": "Log lines that standard error did not take in time.",
+    **MODEL_METRICS,
 }
 """Each metric of the gateway and its description."""
 PROCESS_METRICS: Final = (
@@ -113,6 +119,9 @@ class GatewayMetrics:
 
     Args:
         registry: the Prometheus registry, a new one by default.
+
+    Attributes:
+        models: those of model streams.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
@@ -120,6 +129,7 @@ class GatewayMetrics:
         ProcessCollector(registry=self.registry)
         build = self._gauge("tidegate_build_info", "version", "python_version")
         build.labels(__version__, platform.python_version()).set(1)
+        self.models = ModelMetrics(self.registry)
         self._clients = self._gauge("tidegate_clients")
         self._messages_in = self._counter("tidegate_messages_in_total", "event")
         self._messages_out = self._counter("tidegate_messages_out_total", "kind")
@@ -151,6 +161,10 @@ class GatewayMetrics:
         self._hold_max_s = Maximum(self._gauge("tidegate_fanout_hold_max_seconds"))
         self._sent_bytes = self._counter("tidegate_sent_bytes_total")
         self._conflated_events = self._counter("tidegate_conflated_total")
+        self._market_records = self._counter("tidegate_market_records_total", "event")
+        self._market_replaced = self._counter("tidegate_market_replaced_total")
+        self._market_symbols = self._gauge("tidegate_market_symbols")
+        self._market_stale_symbols = self._gauge("tidegate_market_stale_symbols")
         self._log_lines_dropped = self._counter("tidegate_log_lines_dropped_total")
         self._followed: list[Followed] = []
         self._show_zeros()
@@ -226,6 +240,32 @@ class GatewayMetrics:
         """Set the function that returns the number of dropped log lines so far."""
         self._followed.append(Followed(self._log_lines_dropped, dropped))
 
+    def watch_market(
+        self,
+        *,
+        replaced: Callable[[], float],
+        taken: Callable[[], float],
+        stale: Callable[[], float],
+    ) -> None:
+        """Set the functions that each scrape reads of the market source.
+
+        Args:
+            replaced: records replaced so far.
+            taken: symbols that the feed delivers.
+            stale: those of them that are stale.
+        """
+        self._market_symbols.set_function(taken)
+        self._market_stale_symbols.set_function(stale)
+        self._followed.append(Followed(self._market_replaced, replaced))
+
+    def market_delivered(self, event: str) -> None:
+        """Count a record of the market feed.
+
+        Args:
+            event: the name of the event that it becomes.
+        """
+        _counter_of(self._market_records, event).inc()
+
     def set_subscriptions(self, counts: Mapping[Channel, int]) -> None:
         """Set the number of subscriptions of each channel."""
         for channel, count in counts.items():
@@ -279,6 +319,9 @@ class GatewayMetrics:
         """Create every series, so that an event that has not happened reads 0."""
         for event in (*_CLIENT_EVENTS, _OTHER):
             self._messages_in.labels(event)
+        for name, row in EVENTS.items():
+            if row.family is Family.MARKET:
+                self._market_records.labels(name)
         for family in Family:
             self._messages_out.labels(family.value)
         for address_limit in AddressLimit:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, Final, Literal
 
 from gateway.errors import SettingsError
+from gateway.exchange_variables import exchange_problems
 from gateway.keys import load_public_key, refuse_bad_secret
+from gateway.market_variables import market_problems
+from gateway.model_settings import ModelSettings, provider_problems
 from gateway.setting_kinds import Setting
-from gateway.values import host, issuer_url, origins
+from gateway.values import flag, host, issuer_url, origins
 from gateway.variables import DEFAULT_CLIENT_URL, SETTINGS, settings_table
 
 __all__ = ["SETTINGS", "Setting", "Settings", "read_settings", "settings_table"]
@@ -26,7 +30,7 @@ _OF_OTHERS: Final = ("NODE_ENV", "REDIS_URL")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
+class Settings(ModelSettings):
     """The settings of a gateway. ``SETTINGS`` describes each."""
 
     environment: Literal["production", "development", "test"]
@@ -75,6 +79,22 @@ class Settings:
     log_level: str
     log_format: Literal["json", "console"]
     shutdown_seconds: float
+    market: str
+    market_symbols: tuple[str, ...]
+    market_url: str | None
+    market_file: str | None
+    market_speed: float
+    market_loop: bool
+    market_record: str | None
+    market_seed: int
+    market_rate: float
+    market_most_per_second: float
+    market_release_seconds: float
+    exchange: Literal["off", "paper"]
+    exchange_balances: tuple[tuple[str, Decimal], ...]
+    exchange_fee: Decimal
+    exchange_max_open_orders: int
+    exchange_requests_per_minute: int
 
 
 RELOADED: Final = ("jwt_secret", "jwt_public_key", "metrics_token")
@@ -112,9 +132,13 @@ def read_settings(
             values[setting.field] = _note(setting.variable, partial(setting.parse, value), problems)
     if "REDIS_URL" in given:
         problems.append("REDIS_URL: this gateway runs only as one process; unset the variable")
+    problems += exchange_problems(values.get("exchange"), values.get("market"))
     values["environment"] = _environment(given, problems)
+    values["scripted"] = _scripted(given, values["environment"], problems)
+    problems += provider_problems(values)
     values["client_urls"] = _client_urls(given, values["environment"], problems)
     values |= _keys(given, values["environment"], random_secret, problems)
+    problems += market_problems(values, given)
     values["host"] = _host(given, values, problems)
     if problems:
         raise SettingsError(_name_files(problem, in_files) for problem in problems)
@@ -190,6 +214,12 @@ def _environment(given: Mapping[str, str], problems: list[str]) -> str:
     if nodes in ENVIRONMENTS and nodes != value:
         problems.append(f"GATEWAY_ENV, NODE_ENV: they say {value} and {nodes}; unset one of them")
     return value
+
+
+def _scripted(given: Mapping[str, str], environment: str, problems: list[str]) -> bool:
+    """Return whether the provider scripted is on. In production nobody gets it unasked."""
+    value = given.get("GATEWAY_SCRIPTED", "0" if environment == "production" else "1")
+    return bool(_note("GATEWAY_SCRIPTED", partial(flag, value), problems))
 
 
 def _client_urls(

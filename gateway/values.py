@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import idna
 
+from gateway.contract import MAX_SYMBOL_LENGTH, SYMBOL_PATTERN
+
 _BROWSERS_PORTS: Final = {"http": 80, "https": 443}  # which browsers leave out; apps may not
 _WEB_SCHEMES: Final = ("http", "https", "ws", "wss")
 _MOST_PORT: Final = 65_535
@@ -28,6 +30,7 @@ _ORIGIN: Final = re.compile(
     r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s/?#@:*\[\]\\]*)"
     r"(:(?P<port>[0-9]{1,5}))?/?"
 )
+MOST_MARKET_SYMBOLS: Final = 1_000
 _WEB_HOST: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 
 
@@ -108,7 +111,20 @@ def issuer_url(value: str) -> str:
     Raises:
         ValueError: it is neither https nor on loopback, or has a user or a fragment.
     """
-    refusal = "must be an https URL, such as https://issuer.example.com/jwks.json"
+    return _secure_url(value, "https://issuer.example.com/jwks.json")
+
+
+def api_url(value: str) -> str:
+    """Return the URL of an API that gets a key.
+
+    Raises:
+        ValueError: it is neither https nor on loopback, or has a user or a fragment.
+    """
+    return _secure_url(value, "https://api.example.com/v1")
+
+
+def _secure_url(value: str, example: str) -> str:
+    refusal = f"must be an https URL, such as {example}"
     try:
         parts = urlsplit(value)
         is_odd = parts.port == 0 or parts.username is not None or bool(parts.fragment)
@@ -196,3 +212,47 @@ def _host_of_origin(name: str, scheme: str, refusal: str) -> str:
     if scheme in _WEB_SCHEMES and not _WEB_HOST.fullmatch(name):
         raise ValueError(refusal)
     return name
+
+
+def market_symbols(value: str) -> tuple[str, ...]:
+    """Return comma-separated symbols, each once; a number stands for SYM000/USDT, SYM001/USDT, ….
+
+    Raises:
+        ValueError: a part is not a symbol, or there are too many.
+    """
+    refusal = (
+        f"must be 1 to {MOST_MARKET_SYMBOLS} comma-separated symbols, such as BTC/USDT,ETH/USDT, "
+        "or a number of symbols to invent"
+    )
+    if value.isascii() and value.isdecimal():
+        symbols = tuple(f"SYM{index:03d}/USDT" for index in range(min(int(value), 10_000)))
+    else:
+        symbols = tuple(dict.fromkeys(_parts(value, refusal)))
+    is_symbol = all(
+        len(symbol) <= MAX_SYMBOL_LENGTH and SYMBOL_PATTERN.fullmatch(symbol) for symbol in symbols
+    )
+    if not is_symbol or not 1 <= len(symbols) <= MOST_MARKET_SYMBOLS:
+        raise ValueError(refusal)
+    return symbols
+
+
+def feed_url(value: str) -> str | None:
+    """Return the URL of a host, ``None`` if the text is empty.
+
+    Raises:
+        ValueError: it is no such URL, or has a user, a path or a query.
+    """
+    if not value:
+        return None
+    refusal = "must be the http or https URL of a host, such as https://mirror.example.com"
+    try:
+        parts = urlsplit(value)
+        is_odd = parts.port == 0 or parts.username is not None
+    except ValueError:
+        raise ValueError(refusal) from None
+    is_longer = parts.path not in ("", "/") or parts.query or parts.fragment
+    if is_odd or is_longer or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(refusal)
+    if not _URL.fullmatch(value):
+        raise ValueError(refusal)
+    return value

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from gateway import contract
+from gateway.exchange_variables import EXCHANGE_SETTINGS
+from gateway.market_variables import MARKET_SETTINGS
+from gateway.model_settings import MODEL_SETTINGS
 from gateway.setting_kinds import Setting, count, event_limit, seconds, size
 from gateway.values import bearer, decimal, flag, networks, one_of, text, whole
 
@@ -272,6 +275,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "bytes queued for all clients; more close the clients with the longest queues",
         most=1_000_000_000_000,
     ),
+    *MODEL_SETTINGS,
     Setting(
         "GATEWAY_LOG_LEVEL",
         "log_level",
@@ -294,6 +298,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "longest time that a shutdown takes; container platforms kill after 10 s",
         most=3_600,
     ),
+    *MARKET_SETTINGS,
+    *EXCHANGE_SETTINGS,
 )
 
 

@@ -30,6 +30,7 @@ CAPACITY: Final = "capacity.json"
 COMPARISON: Final = "compare.json"
 LOGS: Final = "logs"
 SEGMENTS: Final = "segments"
+PROFILE: Final = "gateway-profile.txt"  # in LOGS; py-spy's stacks, one a line with its samples
 
 
 class RunStatus(StrEnum):
@@ -138,6 +139,8 @@ class Series(StrEnum):
     """How late the generator's loop ran a tick due every 10 ms, with skipped ticks filled in."""
     GATEWAY_LAG = "gateway_lag"
     """Longest delay of a timer in the gateway's loop, each second, as its metrics say."""
+    GATEWAY_FANOUT = "gateway_fanout"
+    """Mean time from queueing an event to its last write, each second, as its metrics say."""
     GENERATOR_SHARE = "generator_share"
     """Delay in the generator, sampled: read stamp − kernel receive stamp of the newest bytes."""
     ACCEPT = "accept"
@@ -158,14 +161,26 @@ class Series(StrEnum):
     """From the command or the loss that ended a client's connection to its next welcome."""
     STORM_FRESH = "storm_fresh"
     """From the same moment to the first market event after that welcome."""
+    RETURN_CURRENT = "return_current"
+    """From the first SYN of a user that returns to the last private event that it missed."""
     RETRY_ERROR = "retry_error"
     """|``retryAfter`` − the time until the rule accepts one more event|."""
     EXPIRY = "expiry"
     """Close of an expired connection − (``exp`` + leeway). Earlier closes are only counted."""
     DRAIN_NOTICE = "drain_notice"
     """From the terminate command to ``server:draining`` at a client."""
+    LLM_FIRST_TOKEN = "llm_first_token"  # noqa: S105 - a series
+    """From the intended time of a request to a model to the first token of its answer."""
+    LLM_GAP = "llm_gap"
+    """Time between two consecutive token events of one answer."""
+    LLM_CANCEL = "llm_cancel"
+    """From the cancel of a model's answer to ``llm:stream:cancelled``."""
     DRAIN_CLOSE = "drain_close"
     """From the terminate command to the end of a client's connection."""
+    ORDER_ACCEPT = "order_accept"
+    """HTTP round trip of an order, response: answered − intended."""
+    ORDER_FILL = "order_fill"
+    """From a market order's intended time to the read stamp of its ``order:filled``."""
 
 
 class Event(StrEnum):
@@ -184,7 +199,10 @@ class Event(StrEnum):
     DEAD_PEER_BAND = "dead-peer-band"  # sent: death; value: earliest end; t: latest end
     LEAK = "leak"  # an event that this user must not see; outcome: see LeakOutcome
     WRONG = "wrong"  # a promise of the contract that was broken; outcome: see WrongOutcome
+    SNAPSHOTS = "snapshots"  # all snapshots that one subscription is owed have come
+    RETURN = "return"  # of a user with lastUserSeq; outcome: see ReturnOutcome
     AUTH = "auth"  # one authentication case; outcome: see AuthOutcome; detail: the case
+    MODEL_STREAM = "model-stream"  # an answer of a model ended; outcome: see ModelOutcome
     RETRY = "retry"  # a request after retryAfter; outcome: accepted, refused
     DRAINING = "draining"  # server:draining arrived; value: reconnectAfter
     ERROR = "error"  # a failure that the scenario did not ask for; outcome: which
@@ -246,8 +264,24 @@ class WrongOutcome(StrEnum):
     ANSWER = "answer"  # an acknowledgement or a welcome that belongs to another request or user
     ALTERED = "altered"  # an event whose payload is not the published one
     HEARTBEAT = "heartbeat"  # a heartbeat more than were due
+    SNAPSHOT = "snapshot"  # a snapshot that is missing, too old, or says something else
     LEFT_OPEN = "left-open"  # a client was disconnected, and its transport was not closed
+    ORDER = (
+        "order"  # an order's events or answers are not in a legal order, or contradict themselves
+    )
+    MONEY = "money"  # a position, profit or balance that the trades do not give
+    FORM = "form"  # a public form that is not what the owner was told
     STRANDED = "stranded"  # a DISCONNECT, after which a stock client stays away, without a reason
+
+
+class ReturnOutcome(StrEnum):
+    """What a user that returned got of its private events; the last three are of one event."""
+
+    CURRENT = "current"  # it has all that it missed; value: from the first SYN
+    RESYNC = "resync"  # the gateway did not have it all
+    REPLAYED = "replayed"  # a missed event came
+    LOST = "lost"  # a missed event did not come
+    DOUBLED = "doubled"  # an event came that the user had
 
 
 class AuthOutcome(StrEnum):
@@ -261,6 +295,15 @@ class AuthOutcome(StrEnum):
     WRONG_CODE = "wrong-code"  # refused with a code that differs from the contract's
     EARLY_EVENT = "early-event"  # an event arrived before authentication
     OVERSTAYED = "overstayed"  # still served at exp + leeway + one tick + the close timeout
+
+
+class ModelOutcome(StrEnum):
+    """How an answer of a model ended; the last two are wrong."""
+
+    DONE = "done"
+    CANCELLED = "cancelled"
+    BROKEN = "broken"  # a token was lost, repeated, out of order or foreign, or the end was wrong
+    UNENDED = "unended"  # no end came in time
 
 
 class Column:

@@ -46,10 +46,14 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
         "publish_delay": ("quantiles", "lateness of a publication: sent − intended"),
     },
     "publishing": {
+        "fairness.spread": ("ratio", "mean push of the 99th-percentile client over the median's"),
+        "fairness.join_order": ("ratio", "rank correlation of arrival order and mean push"),
+        "publish_ack": ("quantiles", "response time of a publish request: answered − intended"),
+    },
+    "deliveries": {
         "kernel": ("quantiles", "from sequence number to the client's kernel, on sampled users"),
         "read": ("quantiles", "from the client's kernel to the read, on sampled users"),
         "fanout.skew": ("quantiles", "from first to last copy of a publication in one process"),
-        "publish_ack": ("quantiles", "response time of a publish request: answered − intended"),
         "delivery.owed": ("count", "deliveries owed, summed over clients"),
         "delivery.received": ("count", "deliveries received, each sequence number once"),
         "delivery.lost": ("count", "deliveries owed, not conflated and never received"),
@@ -60,18 +64,30 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
         "delivery.conflated": ("count", "deliveries owed and replaced by a newer one"),
         "delivery.false_conflations": (
             "count",
-            "conflated deliveries of a lossless stream, or of a user that read all the time",
+            "conflated deliveries that neither a slow reader nor a rate explains",
         ),
         "delivery.altered": ("count", "deliveries whose payload is not the published one"),
         "isolation.unsubscribed": ("count", "events of a room or symbol without a subscription"),
-        "fairness.spread": ("ratio", "mean push of the 99th-percentile client over the median's"),
-        "fairness.join_order": ("ratio", "rank correlation of arrival order and mean push"),
     },
     "trading events": {
         "isolation.foreign": ("count", "private events that reached a user who does not own them"),
         "isolation.private_fields": ("count", "public events that carry a private field"),
     },
+    "orders": {
+        "orders.accept": ("quantiles", "from an order's intended time to its HTTP answer"),
+        "orders.fill": ("quantiles", "from a market order's intended time to its order:filled"),
+        "orders.illegal": (
+            "count",
+            "order events out of order, or not agreeing with trades and answers",
+        ),
+        "orders.money": ("count", "positions and balances that the trades do not give"),
+        "orders.forms": ("count", "public events that differ from what the owner was told"),
+    },
     "prices": {
+        "snapshot.wrong": (
+            "count",
+            "snapshots that are missing, too old, or say something else than their event",
+        ),
         "staleness": ("quantiles", "age of the newest price a user holds, sampled each second"),
     },
     "requests": {
@@ -109,6 +125,20 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
         "memory.per_client": ("bytes", "gateway memory per client"),
         "memory.kernel_per_client": ("bytes", "kernel memory per connection, both ends together"),
     },
+    "model users": {
+        "llm.first_token": (
+            "quantiles",
+            "from a request to a model, as intended, to the first token of its answer",
+        ),
+        "llm.gap": ("quantiles", "time between two token events of one answer"),
+        "llm.integrity": (
+            "count",
+            "answers with a token lost, repeated, out of order or foreign, or with a wrong end",
+        ),
+    },
+    "cancelling model users": {
+        "llm.cancel": ("quantiles", "from the cancel of an answer to llm:stream:cancelled"),
+    },
     "dead peers": {
         "dead_peer.early": ("count", "dead peers disconnected before their predicted band"),
         "dead_peer.late": ("count", "dead peers disconnected after their band, or never"),
@@ -131,6 +161,19 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
         "storm.not_back": ("count", "storm members that did not return before the run ended"),
         "storm.attempts": ("count", "connection attempts of storm members"),
         "storm.refused": ("count", "connection attempts of storm members that were refused"),
+    },
+    "rates": {
+        "delivery.over_rate": ("count", "deliveries beyond what the users' max_rate allows"),
+    },
+    "returns": {
+        "return.current": (
+            "quantiles",
+            "from a returning user's first packet to the last private event that it missed",
+        ),
+        "return.replayed": ("count", "missed private events that came after a return"),
+        "return.lost": ("count", "missed private events that did not come after a return"),
+        "return.doubled": ("count", "private events that a returning user got again"),
+        "return.resync": ("count", "returns that were answered by resync"),
     },
     "abusers": {
         "rate_limit.retry_error": ("quantiles", "difference between retryAfter and the exact wait"),

@@ -24,6 +24,7 @@ from gateway.contract import (
     METRICS_PATH,
     LimitName,
 )
+from gateway.errors import SourceFailed
 from gateway.expiry import ExpiryWheel
 from gateway.limits.address_admission import AddressAdmission
 from gateway.limits.quota import EventQuotas
@@ -45,12 +46,17 @@ from gateway.server.handlers import Handlers
 from gateway.server.http_answers import Guard
 from gateway.server.key_fetcher import KeyFetcher
 from gateway.server.log import get_logger
+from gateway.server.model_streams import ModelStreams
+from gateway.server.order_routes import OrderRoutes
 from gateway.server.process import descriptor_limit
+from gateway.server.rate_slots import RateSlots
 from gateway.server.routes import Routes
+from gateway.server.sources import Sources
 from gateway.server.ticks import Ticks
 from gateway.server.welcome import enforced_limits
 from gateway.session import Sessions
 from gateway.settings import RELOADED, Settings
+from gateway.sources.models.choice import make_providers
 from gateway.subscriptions import Subscriptions
 from gateway.transport import (
     BACKLOG,
@@ -75,6 +81,9 @@ class Gateway:
     Args:
         settings: the settings.
         clock: the clock, the system's by default.
+
+    Raises:
+        SettingsError: a configured model provider needs a package that is not installed.
     """
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
@@ -98,15 +107,21 @@ class Gateway:
         self.connections = Connections(
             self.context, self._authenticator, self._door.address_of, self._fetcher
         )
-        self._handlers = Handlers(self.context, self.connections)
+        self.models = ModelStreams(self.context, make_providers(settings))
+        self._handlers = Handlers(self.context, self.connections, self.models)
         self._ticks = Ticks(self.context, self.connections)
         self._garbage = GarbageCollection(metrics, self._is_idle)
         self._drain = Drain(self.context, self.connections)
+        self.sources = Sources(self.context)
         guard = Guard(self.context, self._authenticator, self._fetcher)
         self._routes = Routes(self.context, guard, self._accepts_clients)
         self._admin_routes = AdminRoutes(self.context, self.connections, guard, self.drain)
+        exchange = self.sources.exchange
+        self._order_routes = (
+            None if exchange is None else OrderRoutes(self.context, guard, exchange)
+        )
         self.transport.on("connect", self.connections.connect)
-        self.transport.on("disconnect", self.connections.disconnect)
+        self.transport.on("disconnect", self._on_disconnect)
         self.publish = self.context.broadcaster.publish_one
         self.broadcast_to_room = self.context.broadcaster.broadcast_to_room
         self.send_to_user = self.context.broadcaster.send_to_user
@@ -121,12 +136,14 @@ class Gateway:
         user_windows = UserWindows(quotas.by_limit[LimitName.USER], retention_ns)
         broker = MemoryBroker(secrets.token_hex(8), retention_ns, user_windows.__contains__)
         user_connections = UserConnections(settings.max_connections_per_user)
+        rates = RateSlots(self.transport, self.clock, metrics)
         broadcaster = Broadcaster(
             self.transport,
             broker,
             user_connections.of,
             self.clock,
             metrics,
+            rates,
             key=secrets.token_bytes(16),
         )
         return Context(
@@ -135,6 +152,7 @@ class Gateway:
             metrics=metrics,
             transport=self.transport,
             broadcaster=broadcaster,
+            rates=rates,
             sessions=Sessions(),
             subscriptions=Subscriptions(
                 settings.max_rooms_per_client, settings.max_symbols_per_process
@@ -191,6 +209,10 @@ class Gateway:
     def _on_event(self, sid: str, name: object, arguments: tuple[object, ...], size: int) -> object:
         return self._handlers.handle(sid, name, arguments, size)
 
+    def _on_disconnect(self, sid: str, reason: str) -> None:
+        self.connections.disconnect(sid, reason)
+        self.models.client_left(sid)
+
     def _on_welcome(self, sid: str) -> None:
         self.connections.welcome(sid)
 
@@ -220,11 +242,14 @@ class Gateway:
 
         Raises:
             OSError: the address is in use, or not one of this machine.
+            SourceFailed: a source of events cannot begin.
             RuntimeError: aiohttp did not set up its server.
         """
         app = web.Application(client_max_size=MAX_PUBLISH_BYTES)
         self._routes.add_to(app)
         self._admin_routes.add_to(app)
+        if self._order_routes is not None:
+            self._order_routes.add_to(app)
         self.transport.attach(app)
         self._runner = runner_behind_door(app, keepalive_timeout=self.settings.keep_alive_seconds)
         await self._runner.setup()
@@ -243,6 +268,11 @@ class Gateway:
         self._ticks.start(self._garbage.tick)
         if self._fetcher is not None:
             self._fetcher.start()
+        try:
+            await self.sources.start()
+        except SourceFailed:
+            await self.stop()
+            raise
         self.is_ready = True
         address, port = listener.getsockname()[:2]
         if not is_wildcard(host):
@@ -287,10 +317,13 @@ class Gateway:
     def _refuse_new_clients(self) -> None:
         self.is_ready = False
         self.context.is_draining = True
+        self.models.end_all()
 
     async def stop(self) -> None:
         """Refuse new clients, tell the others, close every transport, and stop listening."""
         self._refuse_new_clients()
+        await self.sources.stop()
+        await self.models.stop()
         await self._ticks.stop()
         await self._drain.finish()
         await self.transport.shutdown()

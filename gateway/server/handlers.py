@@ -9,13 +9,7 @@ from functools import partial
 from typing import Any, Final
 
 from gateway.channels import SubscriptionRequest, parse_subscription, subscriptions_of
-from gateway.contract import (
-    LLM_ERROR_EVENT,
-    MAX_LLM_EVENT_BYTES,
-    ClientEvent,
-    ServerEvent,
-    iso_timestamp,
-)
+from gateway.contract import MAX_LLM_EVENT_BYTES, ClientEvent, ServerEvent, iso_timestamp
 from gateway.entitlements import refused_rooms, require_rooms
 from gateway.errors import (
     InternalError,
@@ -25,11 +19,11 @@ from gateway.errors import (
     WireError,
 )
 from gateway.limits.event_limiter import EventRefusal
-from gateway.llm import parse_cancel, parse_chat, provider_not_found
 from gateway.server.connections import Connections
 from gateway.server.context import Context
 from gateway.server.flows import LANES
 from gateway.server.log import get_logger
+from gateway.server.model_streams import ModelStreams
 from gateway.server.snapshots import Snapshots
 from gateway.session import Session
 from gateway.transport import Lane
@@ -62,11 +56,13 @@ class Handlers:
     Args:
         context: the parts of the gateway.
         connections: closes clients that exceed a limit, and refreshes tokens.
+        models: the model streams.
     """
 
-    def __init__(self, context: Context, connections: Connections) -> None:
+    def __init__(self, context: Context, connections: Connections, models: ModelStreams) -> None:
         self._context = context
         self._connections = connections
+        self._models = models
         self._snapshots = Snapshots(context.broker, context.transport)
         self._handlers: dict[str, _Handler] = {
             ClientEvent.SUBSCRIBE: self._subscribe,
@@ -189,25 +185,34 @@ class Handlers:
         request = parse_subscription(payload)
         context = self._context
         require_rooms(session.identity.entitlements, request.rooms)
+        held = context.subscriptions.of(session.sid)
         joined = context.subscriptions.join(session.sid, request.rooms)
         context.streams.hold(joined)
-        context.transport.enter_rooms(session.sid, request.rooms)
-        return self._subscription_reply(ServerEvent.SUBSCRIBED, request, joined)
+        marks = context.rates.subscribe(session.sid, request, held)
+        return self._subscription_reply(ServerEvent.SUBSCRIBED, request, marks, joined)
 
     def _unsubscribe(self, session: Session, payload: object) -> _Reply:
         return self._leave(session, parse_subscription(payload))
 
     def _leave(self, session: Session, request: SubscriptionRequest) -> _Reply:
         context = self._context
+        held = context.subscriptions.of(session.sid)
         left = context.subscriptions.leave(session.sid, request.rooms)
         context.streams.release(left, context.clock.monotonic_ns())
-        context.transport.leave_rooms(session.sid, request.rooms)
-        return self._subscription_reply(ServerEvent.UNSUBSCRIBED, request)
+        marks = context.rates.unsubscribe(session.sid, request, held)
+        return self._subscription_reply(ServerEvent.UNSUBSCRIBED, request, marks)
 
     def _subscription_reply(
-        self, event: ServerEvent, request: SubscriptionRequest, joined: tuple[str, ...] = ()
+        self,
+        event: ServerEvent,
+        request: SubscriptionRequest,
+        marks: dict[str, int],
+        joined: tuple[str, ...] = (),
     ) -> _Reply:
-        """Return the answer to a subscription, to be sent after the events that it names."""
+        """Return the answer to a subscription, to be sent after the events that it names.
+
+        ``marks`` are the last numbers that the client has, where they are not the streams' last.
+        """
         context = self._context
         payload: dict[str, Any] = {"channel": request.channel}
         if request.symbols:
@@ -215,21 +220,22 @@ class Handlers:
         else:
             payload["room"] = request.rooms[0]
         payload["rooms"] = list(request.rooms)
-        payload["at"] = context.streams.marks(request)
+        if request.max_rate is not None and event == ServerEvent.SUBSCRIBED:
+            payload["maxRate"] = request.max_rate
+        payload["at"] = context.streams.marks(request) | marks
         payload["timestamp"] = context.broadcaster.timestamp()
         context.metrics.set_subscriptions(context.subscriptions.counts())
         return _Reply(event, payload, joined=joined, lane=LANES[request.channel])
 
     def _get_subscriptions(self, session: Session, _payload: object) -> _Reply:
-        rooms = list(self._context.subscriptions.of(session.sid))
-        return _Reply(
-            ServerEvent.SUBSCRIPTIONS,
-            {
-                "subscriptions": rooms,
-                "count": len(rooms),
-                "timestamp": self._context.broadcaster.timestamp(),
-            },
-        )
+        context = self._context
+        rooms = list(context.subscriptions.of(session.sid))
+        payload: dict[str, Any] = {"subscriptions": rooms, "count": len(rooms)}
+        rates = context.rates.tiers.of(session.sid)
+        if rates:
+            payload["maxRate"] = rates
+        payload["timestamp"] = context.broadcaster.timestamp()
+        return _Reply(ServerEvent.SUBSCRIPTIONS, payload)
 
     def _ping(self, _session: Session, received_ns: int) -> _Reply:
         context = self._context
@@ -271,41 +277,10 @@ class Handlers:
             )
 
     def _llm_chat(self, session: Session, payload: object) -> _Reply:
-        request = parse_chat(payload)
-        error = provider_not_found(request.provider)
-        broadcaster = self._context.broadcaster
-        self._context.faults.note(
-            "stream refused",
-            level="info",
-            client=session.sid,
-            address=session.address,
-            code=error.code,  # the message may quote the client
-        )
-        return _Reply(
-            LLM_ERROR_EVENT,
-            {
-                "sessionId": request.session_id,
-                "provider": request.provider,
-                "error": error.message,
-                "code": error.code,
-                "seq": 1,  # the only event of a stream that does not start
-                "ts": broadcaster.ts_us(),
-                "timestamp": broadcaster.timestamp(),
-            },
-            acknowledgement={"error": error.payload(broadcaster.timestamp())},
-        )
+        return _Reply(*self._models.chat(session, payload))
 
-    def _llm_cancel(self, _session: Session, payload: object) -> _Reply:
-        session_id = parse_cancel(payload)
-        # No provider is configured, so the client has no stream.
-        return _Reply(
-            ServerEvent.LLM_CANCEL_ACKNOWLEDGED,
-            {
-                "sessionId": session_id,
-                "cancelled": False,
-                "timestamp": self._context.broadcaster.timestamp(),
-            },
-        )
+    def _llm_cancel(self, session: Session, payload: object) -> _Reply:
+        return _Reply(*self._models.cancel(session, payload))
 
 
 async def _acknowledge_after(sent: asyncio.Future[None], acknowledgement: _Answer) -> _Answer:

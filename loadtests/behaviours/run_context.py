@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol, Self
+from typing import Protocol, Self
 
 from gateway.contract import TOKEN_LEEWAY_SECONDS
 from loadtests.connection.client import Client
 from loadtests.oracles.ledger import Ledger
+from loadtests.oracles.public_forms import PublicForms
 from loadtests.plan.division import Division, Places
 from loadtests.plan.messages import Assignment
 from loadtests.plan.schedule import ArrivalPlan, plan_of
@@ -19,11 +20,8 @@ from loadtests.reading.push_records import PushRecord
 from loadtests.reading.user_pushes import RecordedUser, record_clients
 from loadtests.record.recording import Recorder
 from loadtests.results import Event, Phase
-from loadtests.tokens import mint
+from loadtests.tokens import Tokens
 from scenarios.schema import GATEWAY_DEEDS, Scenario
-
-TOKEN_LIFETIME_S: Final = 23 * 3_600
-"""A gateway accepts tokens of at most 24 h."""
 
 
 class RunUser(RecordedUser, Protocol):
@@ -43,11 +41,18 @@ class RunUser(RecordedUser, Protocol):
     due_ns: int | None
     is_on: bool
 
+    def missing_snapshots(self) -> Sequence[str]:
+        """Return the streams of which neither a snapshot nor a later event has come."""
+
+    @property
+    def may_own(self) -> bool:
+        """Whether the publisher may name it as the owner of private events."""
+
     def close(self) -> None:
         """Close the connection and its accounts."""
 
-    def close_heartbeat(self, now_ns: int) -> None:
-        """Judge the silence since the last heartbeat."""
+    def close_oracles(self, now_ns: int) -> None:
+        """Judge what has not come by the end of the run."""
 
     def stop_requests(self, now_ns: int) -> None:
         """Send no more requests and count those that were due and never sent."""
@@ -59,7 +64,7 @@ class RunContext:
 
     Attributes:
         scenario: the scenario of the run.
-        secret: the gateway's ``JWT_SECRET``; kept in memory alone.
+        tokens: gives each user its identity and its token.
         recorder: records all measurements.
         t0_ns: the run's start, monotonic.
         ledger: one account for each user.
@@ -69,20 +74,22 @@ class RunContext:
         turns: the only slices in which requests are due; None for all the time.
         users: every user that was ever spawned in this process, in order.
         end_ns: when requests ended, monotonic; None while they continue.
+        public_forms: compares the public form of events with what their owners were told.
         pushes: records the pushes that the users receive.
     """
 
     scenario: Scenario
-    secret: str
+    tokens: Tokens
     recorder: Recorder
     t0_ns: int
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: Ledger = field(init=False)
     places: Places = field(default_factory=Places)
     sessions: ArrivalPlan | None = None
     session_count: int = 0
     turns: Turns | None = None
     users: list[RunUser] = field(default_factory=list)
     end_ns: int | None = None
+    public_forms: PublicForms = field(default_factory=PublicForms)
     pushes: PushRecord = field(init=False)
     _welcomed: int = 0
     _is_lost: bool = False
@@ -95,7 +102,7 @@ class RunContext:
         division: Division,
         *,
         recorder: Recorder,
-        secret: str,
+        tokens: Tokens,
         shift_ns: int = 0,
     ) -> Self:
         """Return the context of this process in a run that was divided among processes.
@@ -105,7 +112,7 @@ class RunContext:
             scenario: the scenario of the run.
             division: which users this process has.
             recorder: records all measurements.
-            secret: the gateway's ``JWT_SECRET``.
+            tokens: gives each user its identity and its token.
             shift_ns: added to the master's times to get this process's.
         """
         sessions = plan_of(
@@ -116,7 +123,7 @@ class RunContext:
         )
         return cls(
             scenario=scenario,
-            secret=secret,
+            tokens=tokens,
             recorder=recorder,
             t0_ns=recorder.t0_ns,
             places=Places(division),
@@ -126,7 +133,8 @@ class RunContext:
         )
 
     def __post_init__(self) -> None:
-        """Make the record of pushes. An owner in a batch is an index into ``users``."""
+        """Make the ledger and the record of pushes, whose owners are indices into ``users``."""
+        self.ledger = Ledger(is_sourced=self.scenario.has_market_source)
         self.pushes = PushRecord(self.recorder, lambda owner: self.users[owner].user_id)
 
     def last_session_ns(self) -> int:
@@ -171,9 +179,16 @@ class RunContext:
         """Return how far clocks may differ for ``exp``, ``nbf`` and ``iat``, in whole seconds."""
         return int(self.gateway_setting("GATEWAY_TOKEN_LEEWAY_SECONDS", TOKEN_LEEWAY_SECONDS))
 
-    def token(self, user_id: str) -> str:
-        """Return a token for a user."""
-        return mint(self.secret, user_id, lifetime_s=TOKEN_LIFETIME_S)
+    @property
+    def secret(self) -> str:
+        """The gateway's ``JWT_SECRET``, for behaviours that sign tokens of their own.
+
+        Raises:
+            RuntimeError: others issue the tokens; such behaviours are refused before a run.
+        """
+        if self.tokens.secret is None:
+            raise RuntimeError("the run has no secret to sign tokens with")
+        return self.tokens.secret
 
     def welcomed(self, change: int) -> None:
         """Count a user that received its welcome (1) or lost its connection (−1)."""
@@ -191,9 +206,9 @@ class RunContext:
         """Return whether every user has connected, or has failed to at least once."""
         return all(user.has_tried for user in self.users)
 
-    def trader_ids(self) -> Sequence[str]:
-        """Return the ids of the connected traders, whom the publisher may name as owners."""
-        return [user.user_id for user in self.users if user.group == "trader" and user.is_on]
+    def owner_ids(self) -> Sequence[str]:
+        """Return the ids of the users that the publisher may name as owners of private events."""
+        return [user.user_id for user in self.users if user.may_own]
 
     def symbols_of(self, user_id: str, count: int) -> list[str]:
         """Return a user's symbols: drawn by popularity without replacement, the same for a seed.
@@ -228,6 +243,16 @@ class RunContext:
                 self.recorder.count("offered")
                 self.recorder.count("missed")
 
+    def has_all(self, last_numbers: Mapping[str, int]) -> bool:
+        """Return whether every user has what it is owed, snapshots included.
+
+        Args:
+            last_numbers: the last number of every stream.
+        """
+        if not self.ledger.owes_nothing(last_numbers):
+            return False
+        return not any(user.is_on and user.missing_snapshots() for user in self.users)
+
     def close_pushes(self) -> None:
         """Record the pushes of each user, and publications that still waited for copies."""
         self.recorder.draw()
@@ -235,6 +260,6 @@ class RunContext:
         record_clients(self.recorder, self.users, self.pushes.users)
 
     def close_oracles(self, now_ns: int) -> None:
-        """Count the heartbeats that are missing at the end of the run."""
+        """Count what is missing at the end of the run."""
         for user in self.users:
-            user.close_heartbeat(now_ns)
+            user.close_oracles(now_ns)

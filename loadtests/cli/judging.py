@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -12,13 +13,18 @@ from loadtests.cli.options import (
     RUNS,
     BaselineOption,
     BudgetsOption,
+    CommentOption,
     JsonOption,
     JunitOption,
+    PastOption,
+    RunArgument,
     RunsOption,
     find,
+    find_file,
     need,
     refuse,
 )
+from loadtests.record.manifest import LATEST
 from loadtests.results import ExitCode
 
 if TYPE_CHECKING:
@@ -34,7 +40,7 @@ PAGES: Final = "notebooks"
 
 
 def report(
-    name: Annotated[str, typer.Argument(metavar="RUN", help="A run directory, or latest.")],
+    name: RunArgument = LATEST,
     export: Annotated[
         list[str] | None,
         typer.Option(
@@ -43,6 +49,8 @@ def report(
             "(github-action-benchmark), openmetrics (GitLab metrics.txt). Can be repeated.",
         ),
     ] = None,
+    comment: CommentOption = None,
+    history: PastOption = None,
     runs: RunsOption = RUNS,
 ) -> None:
     """Judge a run again and rewrite its report. A run that crashed is finished first.
@@ -50,7 +58,7 @@ def report(
     A run that goes on, is damaged or has another format is refused and left as it is.
     """
     need("report")
-    from loadtests.outputs import check_exports
+    from loadtests.outputs import check_exports, check_outputs
     from loadtests.processes import child_environment
     from loadtests.supervision.judging import judge_run
 
@@ -58,7 +66,10 @@ def report(
     if not os.access(directory, os.W_OK):
         refuse(f"{directory} is not writable; tidegate gate judges a run without writing into it")
     check_exports(export or ())
-    code = judge_run(directory, child_environment(os.environ), exports=export or ())
+    check_outputs({"--comment": comment})
+    words = [word for each in export or () for word in ("--export", each)]
+    words += _named({"--comment": comment, "--history": history})
+    code = judge_run(directory, child_environment(os.environ), options=words)
     if code not in (ExitCode.USAGE, ExitCode.INTERRUPTED):
         typer.echo(f"report: {directory / 'report.html'}", err=True)
     raise typer.Exit(code)
@@ -66,7 +77,7 @@ def report(
 
 def notebook(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A notebook, such as first_look.")],
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory, or latest.")],
+    run: RunArgument = LATEST,
     base: Annotated[
         str | None, typer.Option("--base", metavar="RUN", help="The run to compare it with.")
     ] = None,
@@ -102,6 +113,8 @@ def gate(
     baseline: BaselineOption = None,
     junit: JunitOption = None,
     json: JsonOption = None,
+    comment: CommentOption = None,
+    history: PastOption = None,
     runs: RunsOption = RUNS,
 ) -> None:
     """Judge stored runs without changing them. The exit code is that of the worst run."""
@@ -114,9 +127,10 @@ def gate(
         "--baseline": None if baseline is None else find(baseline, runs),
         "--junit": junit,
         "--json": json,
+        "--comment": comment,
+        "--history": history,
     }
-    arguments = [str(find(name, runs)) for name in names]
-    arguments += [word for name, value in options.items() if value for word in (name, str(value))]
+    arguments = [*(str(find(name, runs)) for name in names), *_named(options)]
     raise typer.Exit(start_module("reports.gate", arguments, child_environment(os.environ)))
 
 
@@ -136,14 +150,14 @@ def compare(
         typer.Option("--head", help=f"Another head run. With --scenario: {_GATEWAY}."),
     ] = None,
     scenario: Annotated[
-        Path | None, typer.Option(help="Run pairs of both gateways now, with this scenario.")
+        str | None, typer.Option(help="Run pairs of both gateways now, with this scenario.")
     ] = None,
     pairs: Annotated[
         int | None,
         typer.Option(
             min=_FEWEST_PAIRS,
             max=_MOST_PAIRS,
-            help="With --scenario: the most pairs; fewer when they decide. Default: 12.",
+            help="With --scenario: the most pairs; fewer when they decide. Default: 10.",
         ),
     ] = None,
     base_env: Annotated[
@@ -188,11 +202,15 @@ def compare(
     raise typer.Exit(compare_runs(named[0], named[1], budgets, outputs, os.environ))
 
 
+def _named(options: Mapping[str, Path | None]) -> list[str]:
+    return [word for name, value in options.items() if value for word in (name, str(value))]
+
+
 def _contest(
     sides: Sequence[list[str]],
     settings: Sequence[list[str]],
     pairs: int | None,
-    scenario: Path,
+    scenario: str,
     budgets: Path | None,
     outputs: Outputs,
     runs: Path,
@@ -223,7 +241,7 @@ def _contest(
             parse_contestant(side[0], own) for side, own in zip(sides, settings, strict=True)
         )
         contest = Contest(
-            scenario=scenario,
+            scenario=find_file(scenario),
             runs=runs,
             sides={"base": base, "head": head},
             pairs=pairs or MOST_PAIRS,

@@ -26,6 +26,7 @@ from loadtests.connection import client
 from loadtests.errors import Exhausted
 from loadtests.health.clock_id import read_clock_id
 from loadtests.results import Event, Series
+from loadtests.tokens import SignedTokens
 from scenarios.schema import parse_scenario
 
 
@@ -35,7 +36,7 @@ def run_context(recorder: Kept, small_scenario: Path) -> RunContext:
         small_scenario.read_text().replace("1500 ms", "250 ms"), path="small.toml"
     )
     run_context = RunContext(
-        scenario=scenario, secret="x" * 32, recorder=recorder, t0_ns=recorder.t0_ns
+        scenario=scenario, tokens=SignedTokens("x" * 32), recorder=recorder, t0_ns=recorder.t0_ns
     )
     for user_class in (Subscriber, Trader, Abuser):
         user_class.run_context = run_context
@@ -222,7 +223,7 @@ def test_a_traders_requests_are_timed_from_when_they_were_due(
 ) -> None:
     trader = perform(Trader, shared_gateway())
     wait_until(lambda: len(recorder.of(Series.ACK)) >= 5)
-    assert run_context.trader_ids() == [trader.user_id]
+    assert run_context.owner_ids() == [trader.user_id]
     run_context.stop_requests(time.monotonic_ns())
     sent = recorder.counted["sent"]
     assert recorder.counted["offered"] == sent

@@ -41,6 +41,8 @@ class GatewayProcess(Target):
             "PORT": "0",
             "GATEWAY_HEARTBEAT_SECONDS": str(HEARTBEAT_S),
             "GATEWAY_CONNECTION_COUNT_SECONDS": "0.2",
+            "GATEWAY_SCRIPTED": "1",
+            "GATEWAY_SCRIPTED_TOKENS_PER_SECOND": "10",  # so that an answer takes two seconds
             **settings,
         }
         environ |= {name: value for name, value in given.items() if value is not None}
@@ -53,7 +55,7 @@ class GatewayProcess(Target):
                 stdout=subprocess.PIPE,
                 stderr=stderr,
             )
-        self.line = self._read_line(2 * DEADLINE_S)
+        self.line = self._read_line(4 * DEADLINE_S)  # an SDK is seconds of imports
         super().__init__(self.line.removeprefix(LISTENING_LINE).strip(), given["JWT_SECRET"] or "")
 
     def _read_line(self, timeout_s: float) -> str:
