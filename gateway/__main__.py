@@ -10,7 +10,7 @@ import sys
 from typing import Final
 
 from gateway.contract import LISTENING_LINE
-from gateway.errors import SettingsError
+from gateway.errors import SettingsError, SourceFailed
 from gateway.server.lines import LineWriter
 from gateway.server.process import open_standard_streams, raise_descriptor_limit
 from gateway.server.secret_file import read_secret_file
@@ -78,6 +78,9 @@ async def _serve(settings: Settings, log_lines: LineWriter) -> int:
             f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; "
             "set HOST and PORT (0 picks a free port)"
         )
+    except SourceFailed as error:
+        await gateway.stop()
+        return _refuse(str(error))
     log.info("listening", url=url)
     # Nobody may read standard output, or it may be closed: the log has the address too.
     LineWriter(_STANDARD_OUTPUT).write(f"{LISTENING_LINE}{url}\n".encode())

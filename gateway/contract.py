@@ -26,6 +26,7 @@ NAMESPACE: Final = "/"
 API_PREFIX: Final = "/api/v1"
 PUBLISH_PATH: Final = f"{API_PREFIX}/publish"
 STREAMS_PATH: Final = f"{API_PREFIX}/streams"
+ORDERS_PATH: Final = f"{API_PREFIX}/orders"
 DISCONNECT_PATH: Final = f"{API_PREFIX}/disconnect"
 REVOKE_PATH: Final = f"{API_PREFIX}/revoke"
 DRAIN_PATH: Final = f"{API_PREFIX}/drain"
@@ -340,6 +341,64 @@ EVENTS: Final[Mapping[str, EventRow]] = {
 
 UNLISTED: Final = EventRow(name="", family=Family.OTHER, audience=Audience.ROOM, publishable=True)
 """The row of an event that EVENTS does not have: a publisher may use any name of its own."""
+
+
+class Side(StrEnum):
+    """Sides of an order and of a trade."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class OrderType(StrEnum):
+    """Types of an order."""
+
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP = "stop"
+    STOP_LIMIT = "stop_limit"
+
+
+class TimeInForce(StrEnum):
+    """How long an order waits for a fill."""
+
+    GTC = "GTC"  # until it is filled or cancelled
+    IOC = "IOC"  # not at all: what is not filled at once is cancelled
+    FOK = "FOK"  # not at all: it is filled whole at once, or cancelled
+
+
+class OrderStatus(StrEnum):
+    """States of an order. ORDER_STEPS says which follows which."""
+
+    PENDING = "pending"
+    SUBMITTED = "submitted"
+    OPEN = "open"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+
+_LAST: Final = (
+    OrderStatus.FILLED,
+    OrderStatus.CANCELLED,
+    OrderStatus.REJECTED,
+    OrderStatus.EXPIRED,
+)
+ORDER_STEPS: Final[Mapping[OrderStatus, tuple[OrderStatus, ...]]] = {
+    OrderStatus.PENDING: (OrderStatus.SUBMITTED, OrderStatus.REJECTED),
+    OrderStatus.SUBMITTED: (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED, *_LAST),
+    OrderStatus.OPEN: (OrderStatus.PARTIALLY_FILLED, *_LAST),
+    OrderStatus.PARTIALLY_FILLED: (
+        OrderStatus.PARTIALLY_FILLED,
+        OrderStatus.FILLED,
+        OrderStatus.CANCELLED,
+        OrderStatus.EXPIRED,
+    ),
+    **dict.fromkeys(_LAST, ()),
+}
+"""The states that may follow each state of an order. After the last ones nothing follows."""
 
 
 def user_room(user_id: str) -> str:

@@ -16,7 +16,9 @@
     │   ├── RateLimited            RATE_LIMIT_EXCEEDED
     │   ├── ProviderNotFound       PROVIDER_NOT_FOUND
     │   └── InternalError          INTERNAL_ERROR, never with an exception's text
+    ├── InvalidOrder             a request for an order that the exchange cannot read
     ├── PublicationRejected      an invalid publication, or a gateway that cannot keep up
+    ├── SourceFailed             a source of events that cannot begin
     ├── NotStrictJson            a text or value outside strict JSON; also a ValueError
     └── SettingsError            invalid settings
 """
@@ -210,6 +212,20 @@ class InternalError(WireError):
         super().__init__(ErrorCode.INTERNAL_ERROR, "Internal error")
 
 
+class InvalidOrder(GatewayError):
+    """A request for an order was refused, and no order was made.
+
+    Args:
+        problems: for each the field, empty for the whole request, and the text for the client.
+    """
+
+    def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(
+            "; ".join(f"{field} {message}".strip() for field, message in self.problems)
+        )
+
+
 class PublicationRejected(GatewayError):
     """A publish request was rejected, and nothing was published.
 
@@ -246,3 +262,7 @@ class SettingsError(GatewayError):
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
+
+
+class SourceFailed(GatewayError):
+    """A source of events cannot begin. The message says what to change."""

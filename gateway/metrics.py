@@ -77,6 +77,10 @@ OWN_METRICS: Final[dict[str, str]] = {
     "tidegate_tasks": "Unfinished tasks of the event loop.",
     "tidegate_loop_lag_seconds": "Delay of timers in the event loop.",
     "tidegate_loop_lag_max_seconds": f"Longest delay of a timer {_IN_THE_WINDOW}",
+    "tidegate_market_records": "Records that the market feed delivered, by event.",
+    "tidegate_market_replaced": "Records that newer ones replaced before they were published.",
+    "tidegate_market_symbols": "Symbols that the market feed delivers.",
+    "tidegate_market_stale_symbols": "Delivered symbols whose last values are stale.",
     "tidegate_log_lines_dropped": "Log lines that standard error did not take in time.",
 }
 """Each metric of the gateway and its description."""
@@ -141,6 +145,10 @@ class GatewayMetrics:
         self._waiting_sends = self._gauge("tidegate_queue_sends")
         self._hold_max_s = Maximum(self._gauge("tidegate_fanout_hold_max_seconds"))
         self._conflated_events = self._counter("tidegate_conflated")
+        self._market_records = self._counter("tidegate_market_records", "event")
+        self._market_replaced = self._counter("tidegate_market_replaced")
+        self._market_symbols = self._gauge("tidegate_market_symbols")
+        self._market_stale_symbols = self._gauge("tidegate_market_stale_symbols")
         self._log_lines_dropped = self._counter("tidegate_log_lines_dropped")
         self._followed: list[Followed] = []
         self._show_zeros()
@@ -213,6 +221,32 @@ class GatewayMetrics:
         """Set the function that returns the number of dropped log lines so far."""
         self._followed.append(Followed(self._log_lines_dropped, dropped))
 
+    def watch_market(
+        self,
+        *,
+        replaced: Callable[[], float],
+        taken: Callable[[], float],
+        stale: Callable[[], float],
+    ) -> None:
+        """Set the functions that each scrape reads of the market source.
+
+        Args:
+            replaced: records replaced so far.
+            taken: symbols that the feed delivers.
+            stale: those of them that are stale.
+        """
+        self._market_symbols.set_function(taken)
+        self._market_stale_symbols.set_function(stale)
+        self._followed.append(Followed(self._market_replaced, replaced))
+
+    def market_delivered(self, event: str) -> None:
+        """Count a record of the market feed.
+
+        Args:
+            event: the name of the event that it becomes.
+        """
+        _counter_of(self._market_records, event).inc()
+
     def set_subscriptions(self, counts: Mapping[Channel, int]) -> None:
         """Set the number of subscriptions of each channel."""
         for channel, count in counts.items():
@@ -258,6 +292,9 @@ class GatewayMetrics:
         """Create every series, so that an event that has not happened reads 0."""
         for event in (*_CLIENT_EVENTS, _OTHER):
             self._messages_in.labels(event)
+        for name, row in EVENTS.items():
+            if row.family is Family.MARKET:
+                self._market_records.labels(name)
         for family in Family:
             self._messages_out.labels(family.value)
         for address_limit in AddressLimit:

@@ -75,6 +75,17 @@ class Settings:
     log_level: str
     log_format: Literal["json", "console"]
     shutdown_seconds: float
+    market: str
+    market_symbols: tuple[str, ...]
+    market_url: str | None
+    market_file: str | None
+    market_speed: float
+    market_loop: bool
+    market_record: str | None
+    market_seed: int
+    market_rate: float
+    market_most_per_second: float
+    market_release_seconds: float
 
 
 ReadFile = Callable[[str], str]

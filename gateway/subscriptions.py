@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gateway.channels import channel_of_room, is_symbol_room
-from gateway.contract import MAX_ROOMS_PER_CLIENT, MAX_SYMBOLS_PER_PROCESS, Channel
+from gateway.contract import CHANNELS, MAX_ROOMS_PER_CLIENT, MAX_SYMBOLS_PER_PROCESS, Channel
 from gateway.errors import TooManySubscriptions
 
 
@@ -26,10 +26,22 @@ class Subscriptions:
         self._max_symbols = max_symbols_per_process
         self._rooms: dict[str, tuple[str, ...]] = {}  # a tuple takes a quarter of a set's memory
         self._symbol_holders: dict[str, int] = {}
+        self._whole_holders: dict[str, int] = {}  # of channels that take symbols
+        self._on_first: Callable[[str], None] | None = None
+        self._on_last: Callable[[str], None] | None = None
         self._counts = dict.fromkeys(Channel, 0)
 
     def __len__(self) -> int:
         return len(self._rooms)
+
+    def watch(self, on_first: Callable[[str], None], on_last: Callable[[str], None]) -> None:
+        """Set what is called with a room of market data.
+
+        Args:
+            on_first: called when the room has got its first client.
+            on_last: called when its last client has left.
+        """
+        self._on_first, self._on_last = on_first, on_last
 
     def join(self, sid: str, rooms: Sequence[str]) -> tuple[str, ...]:
         """Add rooms to a client, either all new ones or none.
@@ -57,10 +69,10 @@ class Subscriptions:
             raise TooManySubscriptions(
                 "Too many subscriptions: this gateway carries no more symbols"
             )
-        for room in symbols:
-            self._symbol_holders[room] = self._symbol_holders.get(room, 0) + 1
         self._count(joined, 1)
         self._rooms[sid] = held + joined
+        for room in joined:
+            self._hold(room)
         return joined
 
     def leave(self, sid: str, rooms: Sequence[str]) -> tuple[str, ...]:
@@ -101,13 +113,31 @@ class Subscriptions:
         """Return the number of distinct symbols."""
         return len(self._symbol_holders)
 
+    def _holders_of(self, room: str) -> dict[str, int] | None:
+        """Return the table that counts a room's clients, ``None`` if none does."""
+        if is_symbol_room(room):
+            return self._symbol_holders
+        return self._whole_holders if CHANNELS[channel_of_room(room)].takes_symbols else None
+
+    def _hold(self, room: str) -> None:
+        holders = self._holders_of(room)
+        if holders is None:
+            return
+        holders[room] = holders.get(room, 0) + 1
+        if holders[room] == 1 and self._on_first is not None:
+            self._on_first(room)
+
     def _let_go(self, rooms: Sequence[str]) -> None:
-        for room in rooms:
-            if is_symbol_room(room):
-                self._symbol_holders[room] -= 1
-                if not self._symbol_holders[room]:
-                    del self._symbol_holders[room]
         self._count(rooms, -1)
+        for room in rooms:
+            holders = self._holders_of(room)
+            if holders is None:
+                continue
+            holders[room] -= 1
+            if not holders[room]:
+                del holders[room]
+                if self._on_last is not None:
+                    self._on_last(room)
 
     def _count(self, rooms: Sequence[str], step: int) -> None:
         for room in rooms:

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import idna
 
+from gateway.contract import MAX_SYMBOL_LENGTH, SYMBOL_PATTERN
+
 _BROWSERS_PORTS: Final = {"http": 80, "https": 443}  # which browsers leave out; apps may not
 _WEB_SCHEMES: Final = ("http", "https", "ws", "wss")
 _MOST_PORT: Final = 65_535
@@ -28,6 +30,7 @@ _ORIGIN: Final = re.compile(
     r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s/?#@:*\[\]\\]*)"
     r"(:(?P<port>[0-9]{1,5}))?/?"
 )
+MOST_MARKET_SYMBOLS: Final = 1_000
 _WEB_HOST: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 
 
@@ -196,3 +199,46 @@ def _host_of_origin(name: str, scheme: str, refusal: str) -> str:
     if scheme in _WEB_SCHEMES and not _WEB_HOST.fullmatch(name):
         raise ValueError(refusal)
     return name
+
+
+def market_symbols(value: str) -> tuple[str, ...]:
+    """Return comma-separated symbols, each once; a number stands for so many invented ones.
+
+    Raises:
+        ValueError: a part is not a symbol, or there are too many.
+    """
+    refusal = (
+        f"must be 1 to {MOST_MARKET_SYMBOLS} comma-separated symbols, such as BTC/USDT,ETH/USDT, "
+        "or a number of symbols to invent"
+    )
+    if value.isascii() and value.isdecimal():
+        symbols = tuple(f"SIM{n:04d}/USD" for n in range(1, min(int(value), 10_000) + 1))
+    else:
+        symbols = tuple(dict.fromkeys(_parts(value, refusal)))
+    is_symbol = all(
+        len(symbol) <= MAX_SYMBOL_LENGTH and SYMBOL_PATTERN.fullmatch(symbol) for symbol in symbols
+    )
+    if not is_symbol or not 1 <= len(symbols) <= MOST_MARKET_SYMBOLS:
+        raise ValueError(refusal)
+    return symbols
+
+
+def feed_url(value: str) -> str | None:
+    """Return the URL of a WebSocket, ``None`` if the text is empty.
+
+    Raises:
+        ValueError: it is no URL of a WebSocket, or has a user.
+    """
+    if not value:
+        return None
+    refusal = "must be the URL of a WebSocket, such as wss://ws.example.com/v2"
+    try:
+        parts = urlsplit(value)
+        is_odd = parts.port == 0 or parts.username is not None
+    except ValueError:
+        raise ValueError(refusal) from None
+    if is_odd or parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise ValueError(refusal)
+    if not _URL.fullmatch(value):
+        raise ValueError(refusal)
+    return value

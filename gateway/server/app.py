@@ -46,6 +46,7 @@ from gateway.server.key_fetcher import KeyFetcher
 from gateway.server.log import get_logger
 from gateway.server.process import descriptor_limit
 from gateway.server.routes import Routes
+from gateway.server.sources import Sources
 from gateway.server.ticks import Ticks
 from gateway.server.welcome import enforced_limits
 from gateway.session import Sessions
@@ -101,6 +102,7 @@ class Gateway:
         self._ticks = Ticks(self.context, self.connections)
         self._garbage = GarbageCollection(metrics, self._is_idle)
         self._drain = Drain(self.context, self.connections)
+        self.sources = Sources(self.context)
         guard = Guard(self.context, self._authenticator, self._fetcher)
         self._routes = Routes(self.context, guard, self._accepts_clients)
         self._admin_routes = AdminRoutes(self.context, self.connections, guard, self.drain)
@@ -218,6 +220,7 @@ class Gateway:
 
         Raises:
             OSError: the address is in use, or not one of this machine.
+            SourceFailed: a source of events cannot begin.
             RuntimeError: aiohttp did not set up its server.
         """
         app = web.Application(client_max_size=MAX_PUBLISH_BYTES)
@@ -241,6 +244,7 @@ class Gateway:
         self._ticks.start(self._garbage.tick)
         if self._fetcher is not None:
             self._fetcher.start()
+        await self.sources.start()
         self.is_ready = True
         address, port = listener.getsockname()[:2]
         if not is_wildcard(host):
@@ -268,6 +272,7 @@ class Gateway:
     async def stop(self) -> None:
         """Refuse new clients, tell the others, close every transport, and stop listening."""
         self._refuse_new_clients()
+        await self.sources.stop()
         await self._ticks.stop()
         await self._drain.finish()
         await self.transport.shutdown()

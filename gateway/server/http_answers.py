@@ -38,17 +38,32 @@ class Guard:
 
     async def admit(self, request: web.Request, scope: Scope) -> Identity | web.Response:
         """Return the identity of a request, or its refusal: 401 or 403."""
+        return await self._admit(request, scope)
+
+    async def admit_user(self, request: web.Request) -> Identity | web.Response:
+        """Return the identity of a user's request, or its refusal: 401.
+
+        No scope is needed, and in development no token, as for a connection.
+        """
+        is_open = self._context.settings.environment == "development"
+        if is_open and "Authorization" not in request.headers:
+            return self._authenticator.anonymous
+        return await self._admit(request, None)
+
+    async def _admit(self, request: web.Request, scope: Scope | None) -> Identity | web.Response:
         token = bearer(request)
         if token is None:
+            which = "" if scope is None else f" with the scope {scope}"
             return rejected(
                 401,
-                f"A bearer token with the scope {scope} is needed",
+                f"A bearer token{which} is needed",
                 ErrorCode.AUTH_MISSING,
                 headers={"WWW-Authenticate": "Bearer"},
             )
         try:
             identity = await self._verify(token)
-            require_scope(identity.scopes, scope)
+            if scope is not None:
+                require_scope(identity.scopes, scope)
         except AuthenticationError as error:
             self._context.metrics.authentication_failed(error.code)
             return rejected(401, error.message, error.code, headers={"WWW-Authenticate": "Bearer"})

@@ -1,0 +1,1 @@
+"""Where events come from: market feeds, the paper exchange, model providers."""

@@ -1,0 +1,1 @@
+"""Market feeds and the source that publishes what they deliver. They own the I/O."""
