@@ -41,7 +41,7 @@ LAYERS = (
     ("loadtests.behaviours",),
     ("loadtests.conducting",),
     ("loadtests.locustfile", "loadtests.supervision"),
-    ("loadtests.capacity",),
+    ("loadtests.capacity", "loadtests.demo"),
     ("loadtests.comparing",),
     ("loadtests.calibration",),
     ("loadtests.cli",),
