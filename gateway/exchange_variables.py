@@ -6,9 +6,9 @@ import re
 from decimal import Decimal
 from typing import Final
 
-from gateway.setting_kinds import Setting, count
+from gateway.setting_kinds import Setting
 from gateway.sources.exchange.money import AMOUNT_RULE, parse_amount
-from gateway.values import one_of
+from gateway.values import one_of, whole
 
 _PAPER: Final = "paper"
 _CURRENCY: Final = re.compile(r"[A-Z0-9][A-Za-z0-9]{0,15}", re.ASCII)
@@ -52,19 +52,18 @@ def percent(value: str) -> Decimal:
     return Decimal(value).scaleb(-2)
 
 
-def exchange_problem(exchange: object, market: object) -> str | None:
-    """Return what is wrong with the exchange and the market together, None if nothing is.
+def exchange_problems(exchange: object, market: object) -> list[str]:
+    """Return what is wrong with the exchange and the market together.
 
     Args:
         exchange: the setting ``exchange``.
         market: the setting ``market``.
     """
-    if exchange != _PAPER or market != "off":
-        return None
-    return (
+    told = (
         "GATEWAY_EXCHANGE: a paper exchange fills orders from a market source, and GATEWAY_MARKET "
         "is off; set GATEWAY_MARKET=simulated, or another source"
     )
+    return [told] if exchange == _PAPER and market == "off" else []
 
 
 EXCHANGE_SETTINGS: Final[tuple[Setting, ...]] = (
@@ -93,14 +92,20 @@ EXCHANGE_SETTINGS: Final[tuple[Setting, ...]] = (
         "fee of the exchange, of a trade's value",
         percent,
     ),
-    count(
-        "EXCHANGE_MAX_OPEN_ORDERS",
-        100,
+    Setting(
+        "GATEWAY_EXCHANGE_MAX_OPEN_ORDERS",
+        "exchange_max_open_orders",
+        "100",
+        "orders",
         "open orders of a user; one more is rejected",
+        whole(1, 10_000),
     ),
-    count(
-        "EXCHANGE_REQUESTS_PER_MINUTE",
-        300,
+    Setting(
+        "GATEWAY_EXCHANGE_REQUESTS_PER_MINUTE",
+        "exchange_requests_per_minute",
+        "300",
+        "requests",
         "requests of a user to the exchange in any minute; more are refused with 429",
+        whole(1, 100_000),
     ),
 )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, Final, Literal
 
 from gateway.errors import SettingsError
+from gateway.exchange_variables import exchange_problems
 from gateway.keys import load_public_key, refuse_bad_secret
 from gateway.setting_kinds import Setting
 from gateway.values import host, issuer_url, origins
@@ -86,6 +88,11 @@ class Settings:
     market_rate: float
     market_most_per_second: float
     market_release_seconds: float
+    exchange: Literal["off", "paper"]
+    exchange_balances: tuple[tuple[str, Decimal], ...]
+    exchange_fee: Decimal
+    exchange_max_open_orders: int
+    exchange_requests_per_minute: int
 
 
 ReadFile = Callable[[str], str]
@@ -120,6 +127,7 @@ def read_settings(
             values[setting.field] = _note(setting.variable, partial(setting.parse, value), problems)
     if "REDIS_URL" in given:
         problems.append("REDIS_URL: this gateway runs only as one process; unset the variable")
+    problems += exchange_problems(values.get("exchange"), values.get("market"))
     values["environment"] = _environment(given, problems)
     values["client_urls"] = _client_urls(given, values["environment"], problems)
     values |= _keys(given, values["environment"], random_secret, problems)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gateway import contract
+from gateway.exchange_variables import EXCHANGE_SETTINGS
 from gateway.market_variables import MARKET_SETTINGS
 from gateway.setting_kinds import Setting, count, event_limit, seconds, size
 from gateway.values import bearer, decimal, flag, networks, one_of, text, whole
@@ -296,6 +297,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         most=3_600,
     ),
     *MARKET_SETTINGS,
+    *EXCHANGE_SETTINGS,
 )
 
 

@@ -44,6 +44,7 @@ from gateway.server.handlers import Handlers
 from gateway.server.http_answers import Guard
 from gateway.server.key_fetcher import KeyFetcher
 from gateway.server.log import get_logger
+from gateway.server.order_routes import OrderRoutes
 from gateway.server.process import descriptor_limit
 from gateway.server.routes import Routes
 from gateway.server.sources import Sources
@@ -106,6 +107,10 @@ class Gateway:
         guard = Guard(self.context, self._authenticator, self._fetcher)
         self._routes = Routes(self.context, guard, self._accepts_clients)
         self._admin_routes = AdminRoutes(self.context, self.connections, guard, self.drain)
+        exchange = self.sources.exchange
+        self._order_routes = (
+            None if exchange is None else OrderRoutes(self.context, guard, exchange)
+        )
         self.transport.on("connect", self.connections.connect)
         self.transport.on("disconnect", self.connections.disconnect)
         self.publish = self.context.broadcaster.publish_one
@@ -226,6 +231,8 @@ class Gateway:
         app = web.Application(client_max_size=MAX_PUBLISH_BYTES)
         self._routes.add_to(app)
         self._admin_routes.add_to(app)
+        if self._order_routes is not None:
+            self._order_routes.add_to(app)
         self.transport.attach(app)
         self._runner = runner_behind_door(app, keepalive_timeout=self.settings.keep_alive_seconds)
         await self._runner.setup()

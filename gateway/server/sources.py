@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
+
 from gateway.server.context import Context
 from gateway.server.log import get_logger
+from gateway.sources.exchange.paper_exchange import PaperExchange
+from gateway.sources.exchange.settlement import ExchangeTerms
+from gateway.sources.exchange_source import ExchangeSource
 from gateway.sources.feeds.choice import make_feed
 from gateway.sources.feeds.market import MarketSource
 from gateway.sources.port import EventSource
@@ -19,6 +24,7 @@ class Sources:
 
     Attributes:
         market: the market source, ``None`` where it is off.
+        exchange: the paper exchange, ``None`` where it is off.
     """
 
     def __init__(self, context: Context) -> None:
@@ -27,9 +33,10 @@ class Sources:
         self.market = _market(context)
         if self.market is not None:
             context.subscriptions.watch(self.market.room_entered, self.market.room_left)
+        self.exchange = _exchange(context, self.market)
 
     def _configured(self) -> list[EventSource]:
-        return [source for source in (self.market,) if source is not None]
+        return [source for source in (self.market, self.exchange) if source is not None]
 
     async def start(self) -> None:
         """Start every configured source.
@@ -69,3 +76,16 @@ def _market(context: Context) -> MarketSource | None:
         most_per_second=settings.market_most_per_second,
         release_seconds=settings.market_release_seconds,
     )
+
+
+def _exchange(context: Context, market: MarketSource | None) -> ExchangeSource | None:
+    settings = context.settings
+    if settings.exchange == "off" or market is None:  # the settings refuse one without a market
+        return None
+    terms = ExchangeTerms(
+        starting=dict(settings.exchange_balances),
+        fee_rate=settings.exchange_fee,
+        most_open=settings.exchange_max_open_orders,
+    )
+    exchange = PaperExchange(terms, secrets.token_hex(4))
+    return ExchangeSource(exchange, market, context.broadcaster.publish, context.clock)
