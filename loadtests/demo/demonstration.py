@@ -14,15 +14,20 @@ from loadtests.processes import child_environment, own_command
 from loadtests.results import ExitCode
 from loadtests.supervision.children import Child
 
-SYMBOLS: Final = (
-    "BTC/USDT", "ETH/USDT", "SOL/USDT", "BNB/USDT", "XRP/USDT", "ADA/USDT",
-    "LINK/USDT", "AVAX/USDT", "LTC/USDT", "DOT/USDT",
+SYMBOLS: Final = tuple(
+    f"{name}/USDT"
+    for name in (
+        "BTC", "ETH", "SOL", "BNB", "ADA", "LINK", "UNI", "BCH", "SUI", "ZEC", "FIL", "CRV",
+    )
 )  # fmt: skip
+_SEED: Final = 36_161
+"""A seed whose simulated prices begin near those that the symbols have had."""
 USER: Final = "demo"
 PROVIDER: Final = "scripted"
 _SOURCES: Final = {
     "GATEWAY_MARKET": "simulated",
     "GATEWAY_MARKET_SYMBOLS": ",".join(SYMBOLS),
+    "GATEWAY_MARKET_SEED": str(_SEED),
     "GATEWAY_EXCHANGE": "paper",
     "GATEWAY_EXCHANGE_BALANCES": "USDT=100000",
 }

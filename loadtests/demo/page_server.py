@@ -100,8 +100,10 @@ class PageHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer with a file of the page, or with a session."""
-        port = self.server.server_address[1]
-        own_hosts = [origin.removeprefix("http://") for origin in page_origins(int(port))]
+        own_hosts = [
+            origin.removeprefix("http://")
+            for origin in page_origins(self.connection.getsockname()[1])
+        ]
         path = self.path.partition("?")[0]
         # A page of another site may have its own name resolve to this address.
         if self.headers.get("Host") not in own_hosts:

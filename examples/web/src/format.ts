@@ -2,10 +2,10 @@
 
 const DASH = "–";
 
-// Decimals that a price of this size is quoted in.
+// Decimals of a price: six digits in all, and never fewer than two decimals.
 export function decimalsOf(price: number): number {
-  if (price >= 100) return 2;
-  return price >= 1 ? 4 : 6;
+  if (!(price > 0)) return 2;
+  return Math.min(8, Math.max(2, 5 - Math.floor(Math.log10(price))));
 }
 
 export function priceText(price: number | undefined): string {
@@ -42,7 +42,7 @@ export function timeText(iso: string | undefined): string {
   return Number.isNaN(at.getTime()) ? DASH : at.toLocaleTimeString("en-GB");
 }
 
-function fixed(value: number, decimals: number): string {
+export function fixed(value: number, decimals: number): string {
   return value.toLocaleString("en-US", {
     minimumFractionDigits: decimals,
     maximumFractionDigits: decimals,

@@ -11,7 +11,7 @@ export function Account({ positions, balances, markets }: Shown) {
   return (
     <section className="panel account" aria-labelledby="account-title">
       <h2 id="account-title">Positions and balances</h2>
-      <div className="scroll">
+      <div className="scroll" role="region" aria-labelledby="account-title" tabIndex={0}>
         {open.length === 0 ? <Empty words="No open positions" /> : (
           <table className="positions">
             <thead>

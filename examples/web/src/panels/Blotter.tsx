@@ -14,7 +14,7 @@ interface Shown {
 const OPEN: readonly OrderStatus[] = ["pending", "submitted", "open", "partially_filled"];
 const STATUS: Record<OrderStatus, string> = {
   pending: "Pending",
-  submitted: "Submitted",
+  submitted: "Open", // it rests: no event follows until something happens to it
   open: "Open",
   partially_filled: "Part filled",
   filled: "Filled",
@@ -38,7 +38,7 @@ export const Blotter = memo(function Blotter({ orders, trades, isLive, onCancel 
           </button>
         ))}
       </div>
-      <div className="scroll">
+      <div className="scroll" role="region" aria-label={tab} tabIndex={0}>
         {tab === "Orders" ? (
           <Orders rows={rows} isLive={isLive} onCancel={onCancel} />
         ) : (
@@ -70,8 +70,8 @@ function Orders({ rows, isLive, onCancel }: { rows: Order[] } & Pick<Shown, "isL
           <tr key={order.id} data-order={order.id} data-status={order.status}>
             <td>{timeText(order.createdAt)}</td>
             <th scope="row">{order.symbol}</th>
-            <td className={order.side === "buy" ? "up" : "down"}>{order.side}</td>
-            <td>{order.type.replace("_", " ")}</td>
+            <td className={`side ${order.side === "buy" ? "up" : "down"}`}>{order.side}</td>
+            <td className="kind">{order.type.replace("_", " ")}</td>
             <td className="number">{amountText(order.averagePrice ?? order.price ?? order.stopPrice, 6)}</td>
             <td className="number">
               {amountText(order.filledQuantity, 6)} / {amountText(order.quantity, 6)}
@@ -115,7 +115,7 @@ function Trades({ trades }: Pick<Shown, "trades">) {
           <tr key={trade.id}>
             <td>{timeText(trade.executedAt)}</td>
             <th scope="row">{trade.symbol}</th>
-            <td className={trade.side === "buy" ? "up" : "down"}>{trade.side}</td>
+            <td className={`side ${trade.side === "buy" ? "up" : "down"}`}>{trade.side}</td>
             <td className="number">{amountText(trade.price, 6)}</td>
             <td className="number">{amountText(trade.quantity, 6)}</td>
             <td className="number">{amountText(trade.value, 2)}</td>

@@ -1,5 +1,5 @@
 import { memo } from "react";
-import { priceText, sizeText } from "../format";
+import { decimalsOf, fixed, priceText, sizeText } from "../format";
 import type { Level, OrderBook } from "../protocol/wire";
 
 const LEVELS = 10;
@@ -35,7 +35,7 @@ export const Depth = memo(function Depth({ book, onPrice }: Shown) {
           <tr>
             <td colSpan={3}>
               {hasSpread
-                ? `Spread ${priceText(ask - bid)} · ${(((ask - bid) / ask) * 10_000).toFixed(1)} bp`
+                ? `Spread ${fixed(ask - bid, decimalsOf(ask))} · ${(((ask - bid) / ask) * 10_000).toFixed(1)} bp`
                 : "No book yet"}
             </td>
           </tr>

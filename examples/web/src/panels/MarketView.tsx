@@ -8,7 +8,10 @@ export function MarketView({ symbol, market }: { symbol: string; market: Market 
   const change = ticker?.change24h;
   return (
     <section className="panel market" aria-labelledby="market-title">
-      <h2 id="market-title">{symbol}</h2>
+      <h2 id="market-title">
+        {symbol}
+        {market?.isStale && <span className="badge warn">Stale</span>}
+      </h2>
       <div className="quote">
         <p className="last">
           <Flash market={market} />

@@ -3,7 +3,8 @@
 import { priceText } from "../format";
 import type { Market } from "../protocol/desk";
 
-const SECONDS = 180;
+const LEAST_SECONDS = 30;
+const NEAR = 7; // percent of the height at which a label would touch the mark
 const MARGIN = 0.08;
 const LEAST_SPAN = 0.0002; // of the price: a still market is a flat line, not noise
 
@@ -25,10 +26,11 @@ export function PriceChart({ history }: { history: Market["history"] }) {
   const newest = history.at(-1);
   if (newest === undefined) return <p className="chart empty">No price yet</p>;
   const { low, high } = scaleOf(history.map(({ price }) => price));
-  const x = (second: number) => 100 + ((second - newest.second) / SECONDS) * 100;
+  const first = history[0] ?? newest;
+  const seconds = Math.max(LEAST_SECONDS, newest.second - first.second);
+  const x = (second: number) => 100 + ((second - newest.second) / seconds) * 100;
   const y = (price: number) => 100 - ((price - low) / (high - low)) * 100;
   const points = history.map(({ second, price }) => `${x(second).toFixed(2)},${y(price).toFixed(2)}`);
-  const first = history[0] ?? newest;
   const area = `${x(first.second).toFixed(2)},100 ${points.join(" ")} 100,100`;
   const ticks = [0.1, 0.5, 0.9].map((share) => low + (high - low) * share);
   return (
@@ -40,7 +42,7 @@ export function PriceChart({ history }: { history: Market["history"] }) {
         <polygon points={area} />
         <polyline points={points.join(" ")} />
       </svg>
-      {ticks.map((price) => (
+      {ticks.filter((price) => Math.abs(y(price) - y(newest.price)) > NEAR).map((price) => (
         <span key={price} className="axis" style={{ top: `${y(price)}%` }} aria-hidden="true">
           {priceText(price)}
         </span>
@@ -48,7 +50,7 @@ export function PriceChart({ history }: { history: Market["history"] }) {
       <span className="mark" style={{ top: `${y(newest.price)}%` }} aria-hidden="true">
         {priceText(newest.price)}
       </span>
-      <figcaption>Last price of each second, 3 minutes</figcaption>
+      <figcaption>Last price of each second, {seconds} s</figcaption>
     </figure>
   );
 }

@@ -42,6 +42,8 @@ export interface Market {
   ticks: number;
   ticker?: Ticker;
   book?: OrderBook;
+  // Whether the gateway has lost the symbol's source; the values are the last it had.
+  isStale: boolean;
   // The last price of each second, oldest first.
   history: readonly { second: number; price: number }[];
 }
@@ -76,8 +78,10 @@ export interface Desk {
   notice?: { text: string; isBad: boolean };
 }
 
+// What the exchange holds of the user: open orders, and those that are done.
 export interface Account {
   orders: Order[];
+  closed: Order[];
   positions: Position[];
   balances: Balance[];
 }
@@ -120,9 +124,10 @@ export function withLink(desk: Desk, link: Link): Desk {
 }
 
 export function withAccount(desk: Desk, account: Account): Desk {
+  const orders = [...account.closed, ...account.orders].sort(byTime);
   return {
     ...desk,
-    orders: byId(account.orders),
+    orders: byId(orders.slice(-MOST_ORDERS)),
     positions: byId(account.positions.filter(isOpen)),
     balances: account.balances,
   };
@@ -174,12 +179,12 @@ const CHANGES: Changes = {
   }),
   subscribed: (desk, { at }) => ({ ...desk, tally: beginAt(desk.tally, at) }),
   "connection-count": (desk, { count }) => ({ ...desk, clients: count }),
-  "price:update": (desk, { symbol, price }, now) =>
-    changeMarket(desk, symbol, (market) => withPrice(market, price, now)),
-  "ticker:update": (desk, { symbol, ticker }) =>
-    changeMarket(desk, symbol, (market) => ({ ...market, ticker })),
-  "orderbook:update": (desk, { symbol, orderBook }) =>
-    changeMarket(desk, symbol, (market) => ({ ...market, book: orderBook })),
+  "price:update": (desk, event, now) =>
+    changeMarket(desk, event, (market) => withPrice(market, event.price, now)),
+  "ticker:update": (desk, event) =>
+    changeMarket(desk, event, (market) => ({ ...market, ticker: event.ticker })),
+  "orderbook:update": (desk, event) =>
+    changeMarket(desk, event, (market) => ({ ...market, book: event.orderBook })),
   "order:created": changeOrder,
   "order:submitted": changeOrder,
   "order:partially-filled": changeOrder,
@@ -229,9 +234,14 @@ function withPrice(market: Market, price: number, now: number): Market {
   };
 }
 
-function changeMarket(desk: Desk, symbol: string, change: (market: Market) => Market): Desk {
-  const market = desk.markets[symbol] ?? { symbol, direction: 0, ticks: 0, history: [] };
-  return { ...desk, markets: { ...desk.markets, [symbol]: change(market) } };
+function changeMarket(
+  desk: Desk,
+  { symbol, stale }: { symbol: string; stale?: boolean },
+  change: (market: Market) => Market,
+): Desk {
+  const held = desk.markets[symbol] ?? { symbol, direction: 0, ticks: 0, history: [] };
+  const market = change({ ...held, isStale: stale === true });
+  return { ...desk, markets: { ...desk.markets, [symbol]: market } };
 }
 
 // The public form of another user's order has no `userSeq`: it is not this user's.
@@ -265,6 +275,10 @@ function changeTurn(desk: Desk, sessionId: string, change: (turn: Turn) => Turn)
   const isIt = (turn: Turn) => turn.sessionId === sessionId && RUNNING.includes(turn.state);
   if (!desk.turns.some(isIt)) return desk;
   return { ...desk, turns: desk.turns.map((turn) => (isIt(turn) ? change(turn) : turn)) };
+}
+
+function byTime(one: Order, other: Order): number {
+  return (one.createdAt ?? "").localeCompare(other.createdAt ?? "");
 }
 
 function byId<Row extends { id: string }>(rows: readonly Row[]): Record<string, Row> {

@@ -24,8 +24,13 @@ export interface Resync {
   epoch: string;
 }
 
-export interface PriceUpdate extends Numbered {
+interface MarketUpdate extends Numbered {
   symbol: string;
+  // The source of the symbol is lost; the value is the last one.
+  stale?: boolean;
+}
+
+export interface PriceUpdate extends MarketUpdate {
   price: number;
 }
 
@@ -40,8 +45,7 @@ export interface Ticker {
   low24h: number;
 }
 
-export interface TickerUpdate extends Numbered {
-  symbol: string;
+export interface TickerUpdate extends MarketUpdate {
   ticker: Ticker;
 }
 
@@ -57,8 +61,7 @@ export interface OrderBook {
   asks: Level[];
 }
 
-export interface OrderBookUpdate extends Numbered {
-  symbol: string;
+export interface OrderBookUpdate extends MarketUpdate {
   orderBook: OrderBook;
 }
 
