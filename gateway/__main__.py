@@ -69,7 +69,10 @@ async def _serve(settings: Settings, log_lines: LineWriter) -> int:
         loop.add_signal_handler(signal_number, stop)
     # By default SIGHUP ends the process. There is no settings file and no log file to open again.
     loop.add_signal_handler(signal.SIGHUP, log.info, "SIGHUP changes nothing")
-    gateway = Gateway(settings)
+    try:
+        gateway = Gateway(settings)
+    except SettingsError as error:
+        return _refuse(str(error))
     gateway.context.metrics.watch_log(lambda: log_lines.dropped)
     try:
         url = await gateway.start()

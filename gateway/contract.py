@@ -88,7 +88,12 @@ RESYNC_REASONS: Final[Mapping[ResyncReason, str]] = {
 PRICE_EVENT: Final = "price:update"
 TICKER_EVENT: Final = "ticker:update"
 ORDER_BOOK_EVENT: Final = "orderbook:update"
+LLM_START_EVENT: Final = "llm:stream:start"
+LLM_TOKEN_EVENT: Final = "llm:stream:token"  # noqa: S105 - an event's name
+LLM_DONE_EVENT: Final = "llm:stream:done"
+LLM_CANCELLED_EVENT: Final = "llm:stream:cancelled"
 LLM_ERROR_EVENT: Final = "llm:stream:error"
+LLM_CHUNK_EVENT: Final = "llm:stream"
 
 PROTOCOL_NAMES: Final = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
@@ -325,13 +330,13 @@ EVENTS: Final[Mapping[str, EventRow]] = {
             publishable=True,
             subject=BALANCE,
         ),
-        _of_model(name="llm:stream:start"),
-        _of_model(name="llm:stream:token"),
-        _of_model(name="llm:stream:done"),
-        _of_model(name="llm:stream:cancelled"),
+        _of_model(name=LLM_START_EVENT),
+        _of_model(name=LLM_TOKEN_EVENT),
+        _of_model(name=LLM_DONE_EVENT),
+        _of_model(name=LLM_CANCELLED_EVENT),
         _of_model(name=LLM_ERROR_EVENT),
         _of_model(
-            name="llm:stream",
+            name=LLM_CHUNK_EVENT,
             audience=Audience.ROOM,
             stream=StreamRule("llm-chunk", by="sessionId"),
         ),
@@ -499,6 +504,22 @@ class LimitName(StrEnum):
     LLM_STREAM_CANCEL = "llm:stream:cancel"
 
 
+class ModelProvider(StrEnum):
+    """The model providers that a client may name, where the gateway has them configured."""
+
+    OPENAI = "openai"
+    CLAUDE = "claude"
+    GEMINI = "gemini"
+    DEEPSEEK = "deepseek"
+    SCRIPTED = "scripted"
+
+
+PROVIDER_ALIASES: Final[Mapping[str, ModelProvider]] = {
+    "anthropic": ModelProvider.CLAUDE,
+    "google": ModelProvider.GEMINI,
+}
+
+
 class Scope(StrEnum):
     """Scopes of a token that open the HTTP routes."""
 
@@ -530,6 +551,14 @@ MAX_QUEUE_BYTES: Final = 268_435_456
 CLOSE_TIMEOUT_SECONDS: Final = 2.0
 MAX_ROOMS_PER_CLIENT: Final = 128
 MAX_SYMBOLS_PER_PROCESS: Final = 10_000
+MAX_STREAMS: Final = 100
+"""Model streams of a process at once; ``MAX_STREAMS_PER_USER`` of one user."""
+MAX_STREAMS_PER_USER: Final = 3
+MAX_ANSWER_BYTES: Final = 262_144
+"""UTF-8 bytes of a model's answer. ``llm:stream:done`` carries the whole."""
+MAX_SESSION_ID_LENGTH: Final = 256
+MODEL_SILENCE_SECONDS: Final = 30.0
+MODEL_TOTAL_SECONDS: Final = 300.0
 MAX_PUBLISH_ITEMS: Final = 1_000
 MAX_PUBLISH_BYTES: Final = 1_048_576
 MAX_PUBLISH_ITEM_BYTES: Final = 65_536

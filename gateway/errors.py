@@ -15,6 +15,10 @@
     │   ├── UnknownEvent           UNKNOWN_EVENT
     │   ├── RateLimited            RATE_LIMIT_EXCEEDED
     │   ├── ProviderNotFound       PROVIDER_NOT_FOUND
+    │   ├── ProviderFailure        PROVIDER_ERROR, in gateway.llm with its kinds
+    │   ├── SessionExists          SESSION_EXISTS
+    │   ├── TooManyStreams         TOO_MANY_STREAMS
+    │   ├── Draining               SERVER_DRAINING
     │   └── InternalError          INTERNAL_ERROR, never with an exception's text
     ├── InvalidOrder             a request for an order that the exchange cannot read
     ├── PublicationRejected      an invalid publication, or a gateway that cannot keep up
@@ -203,6 +207,29 @@ class ProviderNotFound(WireError):
 
     def __init__(self, message: str) -> None:
         super().__init__(ErrorCode.PROVIDER_NOT_FOUND, message)
+
+
+class SessionExists(WireError):
+    """The user has a model stream with this ``sessionId`` already."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            ErrorCode.SESSION_EXISTS, "A stream with this sessionId is running; use another"
+        )
+
+
+class TooManyStreams(WireError):
+    """The user, or the gateway, has too many model streams at once."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.TOO_MANY_STREAMS, message)
+
+
+class Draining(WireError):
+    """The gateway is about to stop, and ends what it does for clients."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.SERVER_DRAINING, "The gateway is about to stop; reconnect")
 
 
 class InternalError(WireError):

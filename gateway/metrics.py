@@ -15,6 +15,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from gateway.contract import EVENTS, Channel, Direction, ErrorCode, Family, LimitName
 from gateway.limits.address_admission import AddressLimit
+from gateway.model_metrics import MODEL_METRICS, ModelMetrics
 from gateway.series import Followed, Maximum, WithoutCreated
 
 _OTHER: Final = "other"
@@ -82,6 +83,7 @@ OWN_METRICS: Final[dict[str, str]] = {
     "tidegate_market_symbols": "Symbols that the market feed delivers.",
     "tidegate_market_stale_symbols": "Delivered symbols whose last values are stale.",
     "tidegate_log_lines_dropped": "Log lines that standard error did not take in time.",
+    **MODEL_METRICS,
 }
 """Each metric of the gateway and its description."""
 PROCESS_METRICS: Final = (
@@ -112,11 +114,15 @@ class GatewayMetrics:
 
     Args:
         registry: the Prometheus registry, a new one by default.
+
+    Attributes:
+        models: those of model streams.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
         ProcessCollector(registry=self.registry)
+        self.models = ModelMetrics(self.registry)
         self._clients = self._gauge("tidegate_clients")
         self._messages_in = self._counter("tidegate_messages_in", "event")
         self._messages_out = self._counter("tidegate_messages_out", "kind")

@@ -13,8 +13,9 @@ from typing import Any, Final, Literal
 from gateway.errors import SettingsError
 from gateway.exchange_variables import exchange_problems
 from gateway.keys import load_public_key, refuse_bad_secret
+from gateway.model_settings import ModelSettings, provider_problems
 from gateway.setting_kinds import Setting
-from gateway.values import host, issuer_url, origins
+from gateway.values import flag, host, issuer_url, origins
 from gateway.variables import DEFAULT_CLIENT_URL, SETTINGS, settings_table
 
 __all__ = ["SETTINGS", "Setting", "Settings", "read_settings", "settings_table"]
@@ -28,7 +29,7 @@ _OF_OTHERS: Final = ("NODE_ENV", "REDIS_URL")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
+class Settings(ModelSettings):
     """The settings of a gateway. ``SETTINGS`` describes each."""
 
     environment: Literal["production", "development", "test"]
@@ -129,6 +130,8 @@ def read_settings(
         problems.append("REDIS_URL: this gateway runs only as one process; unset the variable")
     problems += exchange_problems(values.get("exchange"), values.get("market"))
     values["environment"] = _environment(given, problems)
+    values["scripted"] = _scripted(given, values["environment"], problems)
+    problems += provider_problems(values)
     values["client_urls"] = _client_urls(given, values["environment"], problems)
     values |= _keys(given, values["environment"], random_secret, problems)
     values["host"] = _host(given, values, problems)
@@ -206,6 +209,12 @@ def _environment(given: Mapping[str, str], problems: list[str]) -> str:
     if nodes in ENVIRONMENTS and nodes != value:
         problems.append(f"GATEWAY_ENV, NODE_ENV: they say {value} and {nodes}; unset one of them")
     return value
+
+
+def _scripted(given: Mapping[str, str], environment: str, problems: list[str]) -> bool:
+    """Return whether the provider scripted is on. In production nobody gets it unasked."""
+    value = given.get("GATEWAY_SCRIPTED", "0" if environment == "production" else "1")
+    return bool(_note("GATEWAY_SCRIPTED", partial(flag, value), problems))
 
 
 def _client_urls(

@@ -111,7 +111,20 @@ def issuer_url(value: str) -> str:
     Raises:
         ValueError: it is neither https nor on loopback, or has a user or a fragment.
     """
-    refusal = "must be an https URL, such as https://issuer.example.com/jwks.json"
+    return _secure_url(value, "https://issuer.example.com/jwks.json")
+
+
+def api_url(value: str) -> str:
+    """Return the URL of an API that gets a key.
+
+    Raises:
+        ValueError: it is neither https nor on loopback, or has a user or a fragment.
+    """
+    return _secure_url(value, "https://api.example.com/v1")
+
+
+def _secure_url(value: str, example: str) -> str:
+    refusal = f"must be an https URL, such as {example}"
     try:
         parts = urlsplit(value)
         is_odd = parts.port == 0 or parts.username is not None or bool(parts.fragment)

@@ -7,6 +7,7 @@ from typing import Final
 from gateway import contract
 from gateway.exchange_variables import EXCHANGE_SETTINGS
 from gateway.market_variables import MARKET_SETTINGS
+from gateway.model_settings import MODEL_SETTINGS
 from gateway.setting_kinds import Setting, count, event_limit, seconds, size
 from gateway.values import bearer, decimal, flag, networks, one_of, text, whole
 
@@ -274,6 +275,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "bytes queued for all clients; more close the clients with the longest queues",
         most=1_000_000_000_000,
     ),
+    *MODEL_SETTINGS,
     Setting(
         "GATEWAY_LOG_LEVEL",
         "log_level",

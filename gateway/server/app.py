@@ -44,6 +44,7 @@ from gateway.server.handlers import Handlers
 from gateway.server.http_answers import Guard
 from gateway.server.key_fetcher import KeyFetcher
 from gateway.server.log import get_logger
+from gateway.server.model_streams import ModelStreams
 from gateway.server.order_routes import OrderRoutes
 from gateway.server.process import descriptor_limit
 from gateway.server.routes import Routes
@@ -52,6 +53,7 @@ from gateway.server.ticks import Ticks
 from gateway.server.welcome import enforced_limits
 from gateway.session import Sessions
 from gateway.settings import Settings
+from gateway.sources.models.choice import make_providers
 from gateway.subscriptions import Subscriptions
 from gateway.transport import (
     BACKLOG,
@@ -76,6 +78,9 @@ class Gateway:
     Args:
         settings: the settings.
         clock: the clock, the system's by default.
+
+    Raises:
+        SettingsError: a configured model provider needs a package that is not installed.
     """
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
@@ -99,7 +104,8 @@ class Gateway:
         self.connections = Connections(
             self.context, self._authenticator, self._door.address_of, self._fetcher
         )
-        self._handlers = Handlers(self.context, self.connections)
+        self.models = ModelStreams(self.context, make_providers(settings))
+        self._handlers = Handlers(self.context, self.connections, self.models)
         self._ticks = Ticks(self.context, self.connections)
         self._garbage = GarbageCollection(metrics, self._is_idle)
         self._drain = Drain(self.context, self.connections)
@@ -112,7 +118,7 @@ class Gateway:
             None if exchange is None else OrderRoutes(self.context, guard, exchange)
         )
         self.transport.on("connect", self.connections.connect)
-        self.transport.on("disconnect", self.connections.disconnect)
+        self.transport.on("disconnect", self._on_disconnect)
         self.publish = self.context.broadcaster.publish_one
         self.broadcast_to_room = self.context.broadcaster.broadcast_to_room
         self.send_to_user = self.context.broadcaster.send_to_user
@@ -196,6 +202,10 @@ class Gateway:
     def _on_event(self, sid: str, name: object, arguments: tuple[object, ...], size: int) -> object:
         return self._handlers.handle(sid, name, arguments, size)
 
+    def _on_disconnect(self, sid: str, reason: str) -> None:
+        self.connections.disconnect(sid, reason)
+        self.models.client_left(sid)
+
     def _on_welcome(self, sid: str) -> None:
         self.connections.welcome(sid)
 
@@ -275,11 +285,13 @@ class Gateway:
     def _refuse_new_clients(self) -> None:
         self.is_ready = False
         self.context.is_draining = True
+        self.models.end_all()
 
     async def stop(self) -> None:
         """Refuse new clients, tell the others, close every transport, and stop listening."""
         self._refuse_new_clients()
         await self.sources.stop()
+        await self.models.stop()
         await self._ticks.stop()
         await self._drain.finish()
         await self.transport.shutdown()

@@ -161,6 +161,20 @@ class Broadcaster:
         )
         self._metrics.messages_out(event, sent)
 
+    def to_clients(self, sids: Sequence[str], event: str, data: Mapping[str, Any]) -> None:
+        """Queue one of the gateway's own numbered events, encoded once, for clients.
+
+        Args:
+            sids: the clients.
+            event: the event's name.
+            data: its payload, without ``ts`` and ``timestamp``.
+        """
+        payload = {**data, "ts": self.ts_us(), "timestamp": self.timestamp()}
+        sent = self._transport.broadcast(
+            event, payload, rooms=list(sids), on_done=self._metrics.fanned_out
+        )
+        self._metrics.messages_out(event, sent)
+
     def broadcast_to_room(
         self, room_or_rooms: str | Sequence[str], event: str, data: Mapping[str, Any]
     ) -> dict[str, Any]:

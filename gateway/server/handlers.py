@@ -9,13 +9,7 @@ from functools import partial
 from typing import Any, Final
 
 from gateway.channels import SubscriptionRequest, parse_subscription, subscriptions_of
-from gateway.contract import (
-    LLM_ERROR_EVENT,
-    MAX_LLM_EVENT_BYTES,
-    ClientEvent,
-    ServerEvent,
-    iso_timestamp,
-)
+from gateway.contract import MAX_LLM_EVENT_BYTES, ClientEvent, ServerEvent, iso_timestamp
 from gateway.entitlements import refused_rooms, require_rooms
 from gateway.errors import (
     InternalError,
@@ -25,11 +19,11 @@ from gateway.errors import (
     WireError,
 )
 from gateway.limits.event_limiter import EventRefusal
-from gateway.llm import parse_cancel, parse_chat, provider_not_found
 from gateway.server.connections import Connections
 from gateway.server.context import Context
 from gateway.server.flows import LANES
 from gateway.server.log import get_logger
+from gateway.server.model_streams import ModelStreams
 from gateway.server.snapshots import Snapshots
 from gateway.session import Session
 from gateway.transport import Lane
@@ -62,11 +56,13 @@ class Handlers:
     Args:
         context: the parts of the gateway.
         connections: closes clients that exceed a limit, and refreshes tokens.
+        models: the model streams.
     """
 
-    def __init__(self, context: Context, connections: Connections) -> None:
+    def __init__(self, context: Context, connections: Connections, models: ModelStreams) -> None:
         self._context = context
         self._connections = connections
+        self._models = models
         self._snapshots = Snapshots(context.broker, context.transport)
         self._handlers: dict[str, _Handler] = {
             ClientEvent.SUBSCRIBE: self._subscribe,
@@ -271,41 +267,10 @@ class Handlers:
             )
 
     def _llm_chat(self, session: Session, payload: object) -> _Reply:
-        request = parse_chat(payload)
-        error = provider_not_found(request.provider)
-        broadcaster = self._context.broadcaster
-        self._context.faults.note(
-            "stream refused",
-            level="info",
-            client=session.sid,
-            address=session.address,
-            code=error.code,  # the message may quote the client
-        )
-        return _Reply(
-            LLM_ERROR_EVENT,
-            {
-                "sessionId": request.session_id,
-                "provider": request.provider,
-                "error": error.message,
-                "code": error.code,
-                "seq": 1,  # the only event of a stream that does not start
-                "ts": broadcaster.ts_us(),
-                "timestamp": broadcaster.timestamp(),
-            },
-            acknowledgement={"error": error.payload(broadcaster.timestamp())},
-        )
+        return _Reply(*self._models.chat(session, payload))
 
-    def _llm_cancel(self, _session: Session, payload: object) -> _Reply:
-        session_id = parse_cancel(payload)
-        # No provider is configured, so the client has no stream.
-        return _Reply(
-            ServerEvent.LLM_CANCEL_ACKNOWLEDGED,
-            {
-                "sessionId": session_id,
-                "cancelled": False,
-                "timestamp": self._context.broadcaster.timestamp(),
-            },
-        )
+    def _llm_cancel(self, session: Session, payload: object) -> _Reply:
+        return _Reply(*self._models.cancel(session, payload))
 
 
 async def _acknowledge_after(sent: asyncio.Future[None], acknowledgement: _Answer) -> _Answer:

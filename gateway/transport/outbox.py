@@ -138,6 +138,11 @@ class Outbox(WebSocket):
             self.held(backlog.size - before)
 
     @property
+    def is_behind(self) -> bool:
+        """Whether bytes are queued for the client, here or in the socket's transport."""
+        return self._is_blocked or bool(self._backlog)
+
+    @property
     def waiting_bytes(self) -> int:
         """Bytes that are queued for the client."""
         backlog = self._backlog

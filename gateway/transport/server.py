@@ -191,6 +191,11 @@ class SocketServer:
         participant.session.send(self._parcel(event, data, "/"))
         return True
 
+    def is_behind(self, sid: str) -> bool:
+        """Return whether a client has not taken all that was sent to it."""
+        participant = self.participants.find(sid)
+        return participant is not None and participant.session.is_behind
+
     def state(self, event: str, data: Mapping[str, Any], number: int) -> Parcel:
         """Return the parcel of a stream's state, for clients that join the stream.
 

@@ -41,6 +41,8 @@ class GatewayProcess(Target):
             "PORT": "0",
             "GATEWAY_HEARTBEAT_SECONDS": str(HEARTBEAT_S),
             "GATEWAY_CONNECTION_COUNT_SECONDS": "0.2",
+            "GATEWAY_SCRIPTED": "1",
+            "GATEWAY_SCRIPTED_TOKENS_PER_SECOND": "10",  # so that an answer takes two seconds
             **settings,
         }
         environ |= {name: value for name, value in given.items() if value is not None}
