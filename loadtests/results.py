@@ -166,6 +166,10 @@ class Series(StrEnum):
     """From the terminate command to ``server:draining`` at a client."""
     DRAIN_CLOSE = "drain_close"
     """From the terminate command to the end of a client's connection."""
+    ORDER_ACCEPT = "order_accept"
+    """HTTP round trip of an order, response: answered − intended."""
+    ORDER_FILL = "order_fill"
+    """From a market order's intended time to the read stamp of its ``order:filled``."""
 
 
 class Event(StrEnum):
@@ -247,6 +251,11 @@ class WrongOutcome(StrEnum):
     ALTERED = "altered"  # an event whose payload is not the published one
     HEARTBEAT = "heartbeat"  # a heartbeat more than were due
     LEFT_OPEN = "left-open"  # a client was disconnected, and its transport was not closed
+    ORDER = (
+        "order"  # an order's events or answers are not in a legal order, or contradict themselves
+    )
+    MONEY = "money"  # a position, profit or balance that the trades do not give
+    FORM = "form"  # a public form that is not what the owner was told
     STRANDED = "stranded"  # a DISCONNECT, after which a stock client stays away, without a reason
 
 

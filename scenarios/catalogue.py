@@ -50,6 +50,10 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
         "read": ("quantiles", "from the client's kernel to the read, on sampled users"),
         "fanout.skew": ("quantiles", "from first to last copy of a publication in one process"),
         "publish_ack": ("quantiles", "response time of a publish request: answered − intended"),
+        "fairness.spread": ("ratio", "mean push of the 99th-percentile client over the median's"),
+        "fairness.join_order": ("ratio", "rank correlation of arrival order and mean push"),
+    },
+    "deliveries": {
         "delivery.owed": ("count", "deliveries owed, summed over clients"),
         "delivery.received": ("count", "deliveries received, each sequence number once"),
         "delivery.lost": ("count", "deliveries owed, not conflated and never received"),
@@ -64,12 +68,20 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
         ),
         "delivery.altered": ("count", "deliveries whose payload is not the published one"),
         "isolation.unsubscribed": ("count", "events of a room or symbol without a subscription"),
-        "fairness.spread": ("ratio", "mean push of the 99th-percentile client over the median's"),
-        "fairness.join_order": ("ratio", "rank correlation of arrival order and mean push"),
     },
     "trading events": {
         "isolation.foreign": ("count", "private events that reached a user who does not own them"),
         "isolation.private_fields": ("count", "public events that carry a private field"),
+    },
+    "orders": {
+        "orders.accept": ("quantiles", "from an order's intended time to its HTTP answer"),
+        "orders.fill": ("quantiles", "from a market order's intended time to its order:filled"),
+        "orders.illegal": (
+            "count",
+            "order events out of order, or not agreeing with trades and answers",
+        ),
+        "orders.money": ("count", "positions and balances that the trades do not give"),
+        "orders.forms": ("count", "public events that differ from what the owner was told"),
     },
     "prices": {
         "staleness": ("quantiles", "age of the newest price a user holds, sampled each second"),

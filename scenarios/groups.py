@@ -113,6 +113,22 @@ class TraderGroup(ListenerGroup):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ExchangeUserGroup(Group):
+    """Users that place orders over HTTP at the gateway's paper exchange, and listen to them.
+
+    Attributes:
+        traded_symbols: symbols that a user trades, drawn by popularity without replacement.
+        order_every_s: mean time between two orders of a user, independent of the answers.
+        arrivals: how the orders are spread.
+    """
+
+    takes_commands: ClassVar[bool] = False
+    traded_symbols: int = key(_symbols)
+    order_every_s: float = key(lambda table: table.duration_s("order_every", 0.01, 3_600.0, "2 s"))
+    arrivals: Arrivals = key(read_arrivals)  # noqa: RUF009 - the call makes a field
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class IdleGroup(Group):
     """Users that connect and do nothing until a command."""
 
@@ -243,6 +259,7 @@ class Users:
 
     subscriber: SubscriberGroup | None = None
     trader: TraderGroup | None = None
+    exchange_user: ExchangeUserGroup | None = None
     idle: IdleGroup | None = None
     churner: ChurnerGroup | None = None
     storm: StormGroup | None = None

@@ -134,6 +134,14 @@ def _requests(scenario: Scenario) -> float:
     return asked + (abuser.count * steady_s if abuser else 0.0)
 
 
+_places_orders: Final = _has("exchange_user")
+
+
+def _placed_orders(scenario: Scenario) -> float:
+    users = scenario.users.exchange_user
+    return 0.0 if users is None else users.count * scenario.phases.steady_s / users.order_every_s
+
+
 def _heartbeats(scenario: Scenario) -> float:
     every_s = float(scenario.gateway.get("GATEWAY_HEARTBEAT_SECONDS", _HEARTBEAT_S))
     heard_s = scenario.phases.warm_up_s + scenario.phases.steady_s
@@ -151,9 +159,16 @@ NEEDS: Final[Mapping[str, _Need]] = {
     "publications": replace(_PUBLISHED, expected=_publications),
     "pushes": replace(_PUBLISHED, expected=_pushes),
     "publishing": _PUBLISHED,
+    "deliveries": _Need(
+        lambda scenario: bool(scenario.publish) or _places_orders(scenario),
+        "no event is published; add [[publish]], or [users.exchange_user]",
+    ),
     "trading events": _Need(
-        _publishes(*TRADING_EVENTS),
+        lambda scenario: _publishes(*TRADING_EVENTS)(scenario) or _places_orders(scenario),
         "no trading event is published; add [[publish]] with an event such as order:created",
+    ),
+    "orders": _Need(
+        _places_orders, "no user places orders; add [users.exchange_user]", _placed_orders
     ),
     "prices": _Need(
         _has_prices,

@@ -74,7 +74,7 @@ ALLOWED_PLACES = {
 CONTRACTS = ("gateway/contract.py", "loadtests/results.py", "scenarios/schema.py")
 SHELLS_OF_THE_GATEWAY = ("gateway/transport/", "gateway/server/", "gateway/sources/")
 # Rooms within the shells that are pure all the same.
-PURE_ROOMS_OF_THE_GATEWAY = ("gateway/sources/market/",)
+PURE_ROOMS_OF_THE_GATEWAY = ("gateway/sources/exchange/", "gateway/sources/market/")
 # A pure module of the gateway opens no socket, starts no task, reads no clock.
 IMPURE_MODULES = ("asyncio", "socket", "selectors", "threading", "subprocess", "time", "select")
 IMPURE_CALLS = ("datetime.now", "datetime.utcnow", "open")

@@ -59,6 +59,10 @@ class MeasuredUser(JudgedUser):
             before = self.heartbeat.missed
             self._note_missed(self.heartbeat.close(now_ns) - before, now_ns, None)
 
+    def close_oracles(self, now_ns: int) -> None:
+        """Judge what should have come by the end of the run; for subclasses."""
+        self.close_heartbeat(now_ns)
+
     def request(self, event: str, payload: object = None, intended_ns: int | None = None) -> None:
         """Send a request that is expected to succeed, and time it. A refusal is an error.
 

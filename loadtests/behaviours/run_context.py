@@ -11,6 +11,7 @@ from typing import Final, Protocol, Self
 from gateway.contract import TOKEN_LEEWAY_SECONDS
 from loadtests.connection.client import Client
 from loadtests.oracles.ledger import Ledger
+from loadtests.oracles.public_forms import PublicForms
 from loadtests.plan.division import Division, Places
 from loadtests.plan.messages import Assignment
 from loadtests.plan.schedule import ArrivalPlan, plan_of
@@ -45,8 +46,8 @@ class RunUser(RecordedUser, Protocol):
     def close(self) -> None:
         """Close the connection and its accounts."""
 
-    def close_heartbeat(self, now_ns: int) -> None:
-        """Judge the silence since the last heartbeat."""
+    def close_oracles(self, now_ns: int) -> None:
+        """Judge what should have come by now and did not."""
 
     def stop_requests(self, now_ns: int) -> None:
         """Send no more requests and count those that were due and never sent."""
@@ -67,6 +68,7 @@ class RunContext:
         session_count: how many places ``sessions`` plans.
         users: every user that was ever spawned in this process, in order.
         end_ns: when requests ended, monotonic; None while they continue.
+        public_forms: compares the public form of events with what their owners were told.
         pushes: records the pushes that the users receive.
     """
 
@@ -80,6 +82,7 @@ class RunContext:
     session_count: int = 0
     users: list[RunUser] = field(default_factory=list)
     end_ns: int | None = None
+    public_forms: PublicForms = field(default_factory=PublicForms)
     pushes: PushRecord = field(init=False)
     _welcomed: int = 0
     _is_lost: bool = False
@@ -231,6 +234,6 @@ class RunContext:
         record_clients(self.recorder, self.users, self.pushes.users)
 
     def close_oracles(self, now_ns: int) -> None:
-        """Count the heartbeats that are missing at the end of the run."""
+        """Count what is missing at the end of the run, such as heartbeats."""
         for user in self.users:
-            user.close_heartbeat(now_ns)
+            user.close_oracles(now_ns)

@@ -49,6 +49,8 @@ _STREAMS: Final[dict[str, tuple[Series, tuple[Phase, ...]]]] = {
     "publish_delay": (Series.PUBLISH_DELAY, STEADY),
     "publish_ack": (Series.PUBLISH_ACK, STEADY),
     "loop_lag": (Series.GATEWAY_LAG, STEADY),
+    "orders.accept": (Series.ORDER_ACCEPT, STEADY),
+    "orders.fill": (Series.ORDER_FILL, STEADY),
 }
 SOURCES: Final[dict[str, tuple[Series, tuple[Phase, ...]]]] = {
     **_STREAMS,

@@ -32,9 +32,16 @@ def _ends(run: RunFrames) -> int:
     return int(ended.sum())
 
 
+def _orders(run: RunFrames) -> int:
+    return histogram_of(run, Series.ORDER_ACCEPT, EVERY_PHASE).n
+
+
 _PROMISES: Final[Mapping[str, tuple[WrongOutcome, _Checked, str]]] = {
     "answers.mismatched": (WrongOutcome.ANSWER, _answers, "no client received an answer"),
     "delivery.altered": (WrongOutcome.ALTERED, _deliveries, "no delivery was received"),
+    "orders.illegal": (WrongOutcome.ORDER, _orders, "no order was accepted"),
+    "orders.money": (WrongOutcome.MONEY, _orders, "no order was accepted"),
+    "orders.forms": (WrongOutcome.FORM, _orders, "no order was accepted"),
     "heartbeat.extra": (WrongOutcome.HEARTBEAT, _heartbeats, "no client heard two heartbeats"),
     "disconnect.left_open": (WrongOutcome.LEFT_OPEN, _ends, "the gateway ended no connection"),
     "disconnect.stranded": (WrongOutcome.STRANDED, _ends, "the gateway ended no connection"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from decimal import Decimal
 from ipaddress import ip_network
 
 import pytest
@@ -147,6 +148,12 @@ def test_development_listens_on_any_loopback_address(host: str) -> None:
         pytest.param("CLIENT_URL", "https://a.example:65536", id="port of an origin too large"),
         pytest.param("CLIENT_URL", "https://u:p@a.example", id="origin with a user"),
         pytest.param("CLIENT_URL", "https://a.example:port", id="port that is none"),
+        pytest.param("GATEWAY_EXCHANGE", "real", id="exchange"),
+        pytest.param("GATEWAY_EXCHANGE_BALANCES", "EUR", id="funds without an amount"),
+        pytest.param("GATEWAY_EXCHANGE_BALANCES", "USDT=1,USDT=2", id="funds of a currency twice"),
+        pytest.param("GATEWAY_EXCHANGE_BALANCES", "USDT=-1", id="funds below zero"),
+        pytest.param("GATEWAY_EXCHANGE_FEE_PERCENT", "100", id="a fee of everything"),
+        pytest.param("GATEWAY_EXCHANGE_FEE_PERCENT", "0.00001", id="a fee with many decimals"),
         pytest.param("REDIS_URL", "redis://:hunter2@redis", id="scale-out"),
         pytest.param("JWT_SECRET", "short", id="short secret"),
         pytest.param("JWT_SECRET", f"{SECRET} ", id="blank behind a secret"),
@@ -319,3 +326,18 @@ def test_every_default_is_a_value_that_its_own_reader_takes() -> None:
     for setting in SETTINGS:
         if setting.parse is not None:
             setting.parse(setting.default)
+
+
+def test_a_paper_exchange_needs_a_market_source() -> None:
+    (problem,) = problems_of(**PRODUCTION, GATEWAY_EXCHANGE="paper")
+    assert problem.startswith("GATEWAY_EXCHANGE: a paper exchange fills orders from a market")
+    assert read(**PRODUCTION, GATEWAY_EXCHANGE="paper", GATEWAY_MARKET="simulated")
+
+
+def test_the_starting_funds_are_exact_and_keep_their_order() -> None:
+    settings = read(**PRODUCTION, GATEWAY_EXCHANGE_BALANCES="EUR=0.10, BTC=2")
+    assert settings.exchange_balances == (("EUR", Decimal("0.10")), ("BTC", Decimal(2)))
+
+
+def test_a_fee_is_a_share_of_the_value() -> None:
+    assert read(**PRODUCTION, GATEWAY_EXCHANGE_FEE_PERCENT="0.25").exchange_fee == Decimal("0.0025")
