@@ -29,7 +29,9 @@ _SOURCES: Final = {
     "GATEWAY_MARKET_SYMBOLS": ",".join(SYMBOLS),
     "GATEWAY_MARKET_SEED": str(_SEED),
     "GATEWAY_EXCHANGE": "paper",
-    "GATEWAY_EXCHANGE_BALANCES": "USDT=100000",
+    "GATEWAY_EXCHANGE_BALANCES": "USDT=1000000",
+    "GATEWAY_SCRIPTED": "1",
+    "GATEWAY_SCRIPTED_TOKENS": "60",
 }
 _VITE: Final = "http://localhost:5173"  # `npm run dev` in examples/web
 _OWN: Final = ("GATEWAY_", "JWT_", "NODE_ENV", "CLIENT_URL", "PORT", "HOST", "REDIS_URL")

@@ -55,28 +55,28 @@ function Orders({ rows, isLive, onCancel }: { rows: Order[] } & Pick<Shown, "isL
     <table>
       <thead>
         <tr>
-          <th scope="col">Time</th>
+          <th scope="col" className="extra">Time</th>
           <th scope="col">Symbol</th>
           <th scope="col">Side</th>
-          <th scope="col">Type</th>
+          <th scope="col" className="extra">Type</th>
           <th scope="col" className="number">Price</th>
           <th scope="col" className="number">Filled / quantity</th>
           <th scope="col">Status</th>
-          <th scope="col"><span className="hidden">Action</span></th>
+          <th scope="col" className="action"><span className="hidden">Action</span></th>
         </tr>
       </thead>
       <tbody>
         {rows.map((order) => (
           <tr key={order.id} data-order={order.id} data-status={order.status}>
-            <td>{timeText(order.createdAt)}</td>
+            <td className="extra">{timeText(order.createdAt)}</td>
             <th scope="row">{order.symbol}</th>
             <td className={`side ${order.side === "buy" ? "up" : "down"}`}>{order.side}</td>
-            <td className="kind">{order.type.replace("_", " ")}</td>
+            <td className="kind extra">{order.type.replace("_", " ")}</td>
             <td className="number">{amountText(order.averagePrice ?? order.price ?? order.stopPrice, 6)}</td>
             <td className="number">
               {amountText(order.filledQuantity, 6)} / {amountText(order.quantity, 6)}
             </td>
-            <td>
+            <td className="state">
               <span className={`status status-${order.status}`} title={order.rejectReason ?? undefined}>
                 {STATUS[order.status]}
               </span>
@@ -101,24 +101,24 @@ function Trades({ trades }: Pick<Shown, "trades">) {
     <table>
       <thead>
         <tr>
-          <th scope="col">Time</th>
+          <th scope="col" className="extra">Time</th>
           <th scope="col">Symbol</th>
           <th scope="col">Side</th>
           <th scope="col" className="number">Price</th>
           <th scope="col" className="number">Quantity</th>
-          <th scope="col" className="number">Value</th>
+          <th scope="col" className="number extra">Value</th>
           <th scope="col">Whose</th>
         </tr>
       </thead>
       <tbody>
         {trades.map((trade) => (
           <tr key={trade.id}>
-            <td>{timeText(trade.executedAt)}</td>
+            <td className="extra">{timeText(trade.executedAt)}</td>
             <th scope="row">{trade.symbol}</th>
             <td className={`side ${trade.side === "buy" ? "up" : "down"}`}>{trade.side}</td>
             <td className="number">{amountText(trade.price, 6)}</td>
             <td className="number">{amountText(trade.quantity, 6)}</td>
-            <td className="number">{amountText(trade.value, 2)}</td>
+            <td className="number extra">{amountText(trade.value, 2)}</td>
             <td>{trade.isOwn ? "Yours" : "Public"}</td>
           </tr>
         ))}

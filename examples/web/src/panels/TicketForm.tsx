@@ -46,7 +46,7 @@ export function TicketForm(shown: Shown) {
 
   return (
     <section className="panel ticket" aria-labelledby="ticket-title">
-      <h2 id="ticket-title">Order</h2>
+      <h2 id="ticket-title">Order {symbol}</h2>
       <form onSubmit={(event) => void submit(event)} noValidate>
         <div className="sides" role="group" aria-label="Side">
           {(["buy", "sell"] as Side[]).map((side) => (
