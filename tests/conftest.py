@@ -39,6 +39,7 @@ Connect = Callable[..., RawClient]
 
 NODE_PARTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "node": ("tests/interop", ("socket.io-client", "playwright-core", "axe-core")),
+    "page build": ("examples/web", ("react", "vite", "vitest")),
     "node peer": ("tests/benchmarks/transport/servers/node", ("socket.io", "ws")),
 }
 """By real part: the folder where npm installs it, and the packages that are needed there."""

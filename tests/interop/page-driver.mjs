@@ -11,7 +11,7 @@
 //   {"do": "screenshot", "id": 8, "path": "..."}
 //
 // `open` opens another window, which the later commands are for. An outcome is
-// {"kind": "done", "id": 1, "value": ...} or {"kind": "failed", "id": 1, "message": "..."}.
+// {"kind": "answer", "id": 1, "value": ...}, with a "message" instead of the value when it failed.
 
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
@@ -64,9 +64,9 @@ try {
   for await (const line of createInterface({ input: process.stdin })) {
     const { do: command, id, ...fields } = JSON.parse(line);
     try {
-      say({ kind: "done", id, value: await commands[command](fields) });
+      say({ kind: "answer", id, value: await commands[command](fields) });
     } catch (error) {
-      say({ kind: "failed", id, message: String(error) });
+      say({ kind: "answer", id, message: String(error) });
     }
   }
 } finally {

@@ -12,10 +12,11 @@ import {
   type Desk,
   type Link,
 } from "./protocol/desk";
+import { userNumber } from "./protocol/accounting";
 import { Connection, type Listener } from "./protocol/connection";
 import { Exchange, bodyOf, type Ticket } from "./protocol/orders";
 import { fetchSession, type Session } from "./protocol/session";
-import type { EventName, Events } from "./protocol/wire";
+import type { EventName, Events, Numbered } from "./protocol/wire";
 
 type Buffered = { [Name in EventName]: [Name, Events[Name]] }[EventName];
 
@@ -49,7 +50,7 @@ export class Store implements Listener {
   }
 
   onEvent<Name extends EventName>(event: Name, payload: Events[Name]): void {
-    if ("userSeq" in payload) this.buffered?.push([event, payload] as unknown as Buffered);
+    if (userNumber(event, payload as Numbered) !== undefined) this.buffered?.push([event, payload] as unknown as Buffered);
     this.change(apply(this.desk, event, payload, Date.now()));
   }
 

@@ -16,6 +16,11 @@ const ENDS: Partial<Record<ChatState, string>> = {
   interrupted: "The connection broke; ask again",
 };
 
+const HINT = "Ask the model a question; its tokens arrive as they are made.";
+const HINTS: Record<string, string> = {
+  scripted: "The scripted model repeats your words, token by token.",
+};
+
 export function Chat({ provider, turns, isLive, onAsk, onCancel }: Shown) {
   const [question, write] = useState("");
   const log = useRef<HTMLDivElement>(null);
@@ -39,7 +44,7 @@ export function Chat({ provider, turns, isLive, onAsk, onCancel }: Shown) {
       <h2 id="chat-title">Chat <span className="provider">{provider}</span></h2>
       <div className="scroll turns" ref={log} role="log" aria-label="Conversation" tabIndex={0}
         aria-busy={running !== undefined}>
-        {turns.length === 0 && <Empty words="Ask the model a question; its tokens arrive as they are made." />}
+        {turns.length === 0 && <Empty words={HINTS[provider] ?? HINT} />}
         {turns.map((turn) => <Exchange key={turn.sessionId} turn={turn} />)}
       </div>
       <form onSubmit={submit}>

@@ -51,9 +51,18 @@ const SYMBOL_KINDS: Record<string, string> = {
   "orderbook:update": "book",
 };
 
+// These name the user's last number; they are no events of the user's stream.
+const NAMING = ["connected", "resync"];
+
+// Returns the number of an event in the user's own stream.
+export function userNumber(event: string, { userSeq }: Numbered): number | undefined {
+  return NAMING.includes(event) ? undefined : userSeq;
+}
+
 // Counts whatever numbers an event carries. A snapshot is not a delivery.
 export function countEvent(tally: Tally, event: string, payload: Numbered & { symbol?: string }): Tally {
-  const { seq, prevSeq, userSeq, symbol } = payload;
+  const { seq, prevSeq, symbol } = payload;
+  const userSeq = userNumber(event, payload);
   let counted = payload.replayed ? { ...tally, replayed: tally.replayed + 1 } : tally;
   if (payload.snapshot) return counted;
   const kind = SYMBOL_KINDS[event];

@@ -3,7 +3,8 @@
 
 import { io, type Socket } from "socket.io-client";
 import { EVENT_NAMES, type Link } from "./desk";
-import type { EventName, Events, Message, Refusal, Welcome } from "./wire";
+import { userNumber } from "./accounting";
+import type { EventName, Events, Message, Numbered, Refusal, Welcome } from "./wire";
 import type { Session } from "./session";
 
 const ANSWER_MS = 10_000;
@@ -83,11 +84,11 @@ export class Connection {
     socket.on("connect_error", (error) => {
       this.tell(socket.active ? { state: "lost" } : { state: "refused", reason: error.message });
     });
-    socket.onAny((event: string, payload: { userSeq?: number } | undefined) => {
+    socket.onAny((event: string, payload: Numbered | undefined) => {
       if (!EVENT_NAMES.includes(event as EventName) || payload === undefined) return;
       this.listener.onEvent(event as EventName, payload as never);
-      const isOfStream = event !== "connected" && event !== "resync";
-      if (isOfStream && payload.userSeq !== undefined) this.known.lastUserSeq = payload.userSeq;
+      const number = userNumber(event, payload);
+      if (number !== undefined) this.known.lastUserSeq = number;
     });
   }
 
