@@ -1,4 +1,4 @@
-"""``tidegate demo`` in Chromium: prices, an order, a chat, and a gateway that is killed under it."""
+"""``tidegate demo`` in Chromium: prices, an order, a chat, and a gateway that is killed."""
 
 from __future__ import annotations
 
