@@ -1,0 +1,103 @@
+"""The example page comes back after a cut, with the private events that it missed, in Chromium."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from browser_page import BrowserPage
+from deadlines import DEADLINE_S
+
+from gateway.contract import LISTENING_LINE
+from gateway.server.app import Gateway
+from gateway.settings import read_settings
+from loadtests.demo.page_server import PageSettings
+from loadtests.processes import child_environment, own_command
+from loadtests.supervision.children import Child
+
+pytestmark = [pytest.mark.real_part("chromium"), pytest.mark.real_part("node")]
+
+SECRET: Final = "a-secret-of-the-tests-own-that-is-long-enough"
+USER: Final = "ada"
+SYMBOL: Final = "BTC/USDT"
+
+
+@pytest.fixture
+async def page(tmp_path: Path) -> AsyncIterator[str]:
+    """Serve the page, and return its URL."""
+    command = own_command("loadtests.demo.page_server", "0", str(tmp_path / "page.json"))
+    environment = child_environment(os.environ) | {"JWT_SECRET": SECRET}
+    child = Child("page's server", command, log=tmp_path / "page.log", environment=environment)
+    try:
+        yield await asyncio.to_thread(child.wait_for_line, LISTENING_LINE, DEADLINE_S)
+    finally:
+        await asyncio.to_thread(child.stop, DEADLINE_S)
+
+
+@pytest.fixture
+async def gateway(page: str, tmp_path: Path) -> AsyncIterator[Gateway]:
+    """Run a gateway in this process, that the page finds."""
+    settings = {
+        "GATEWAY_ENV": "test",
+        "JWT_SECRET": SECRET,
+        "CLIENT_URL": page,
+        "HOST": "127.0.0.1",
+        "PORT": "0",
+        "GATEWAY_MARKET": "simulated",
+        "GATEWAY_MARKET_SYMBOLS": SYMBOL,
+        "GATEWAY_EXCHANGE": "paper",
+    }
+    gateway = Gateway(read_settings(settings, random_secret=SECRET))
+    try:
+        url = await gateway.start()
+        told = PageSettings(gateway=url, user=USER, symbols=(SYMBOL,), provider="scripted")
+        told.write(tmp_path / "page.json")
+        yield gateway
+    finally:
+        await gateway.stop()
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[BrowserPage]:
+    browser = await asyncio.to_thread(BrowserPage)
+    try:
+        yield browser
+    finally:
+        await asyncio.to_thread(browser.end)
+
+
+async def test_an_order_that_ended_during_a_cut_is_replayed(
+    page: str, gateway: Gateway, browser: BrowserPage
+) -> None:
+    async def do(act: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.to_thread(act, *arguments)
+
+    await do(browser.open, page)
+    await do(browser.wait, "document.querySelectorAll('.bids tr').length > 0")
+    await do(browser.fill, "#ticket-quantity", "1")
+    await do(browser.fill, "#ticket-price", "0.01")
+    await do(browser.click, ".send")
+    await do(browser.wait_for_text, ".badge", "1 open")
+    order_id = await do(browser.evaluate, "document.querySelector('[data-order]').dataset.order")
+    epoch = await do(browser.text, "[data-testid=epoch]")
+
+    # One step of the loop: the client cannot have returned in between.
+    (session,) = gateway.context.sessions
+    gateway.transport.close_transport(session.sid, "draining")
+    assert gateway.sources.exchange is not None
+    gateway.sources.exchange.cancel(USER, order_id)
+
+    await do(browser.wait_for_text, "[data-status=cancelled]", "Cancelled")
+    await do(browser.wait_for_text, "[data-testid=link]", "Live")
+    shown = {name: await do(browser.text, f"[data-testid={name}]")
+             for name in ("replayed", "lost", "repeated", "epoch")}  # fmt: skip
+    assert int(shown.pop("replayed")) >= 2, "the order's end, and the balances"
+    assert shown == {"lost": "0", "repeated": "0", "epoch": epoch}
+    seen = await do(browser.text, "[data-testid=received]")
+    await do(
+        browser.wait, f"document.querySelector('[data-testid=received]').innerText !== {seen!r}"
+    )
