@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 from browser_page import BrowserPage
-from deadlines import DEADLINE_S
+from deadlines import DEADLINE_S, poll_until
 
 from gateway.contract import LISTENING_LINE
 from gateway.server.app import Gateway
@@ -39,9 +39,11 @@ async def page(tmp_path: Path) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def gateway(page: str, tmp_path: Path) -> AsyncIterator[Gateway]:
-    """Run a gateway in this process, that the page finds."""
-    settings = {
+async def gateway(
+    page: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Gateway]:
+    """Run a gateway in this process, that the page finds; a test may add settings."""
+    settings = getattr(request, "param", {}) | {
         "GATEWAY_ENV": "test",
         "JWT_SECRET": SECRET,
         "CLIENT_URL": page,
@@ -101,3 +103,19 @@ async def test_an_order_that_ended_during_a_cut_is_replayed(
     await do(
         browser.wait, f"document.querySelector('[data-testid=received]').innerText !== {seen!r}"
     )
+
+
+# Each token has 900 s: its client is warned two seconds after it came.
+@pytest.mark.parametrize(
+    "gateway", [{"GATEWAY_TOKEN_EXPIRING_SECONDS": "898"}], indirect=True, ids=["expiring"]
+)
+async def test_a_token_that_expires_soon_is_renewed_on_the_open_connection(
+    page: str, gateway: Gateway, browser: BrowserPage
+) -> None:
+    await asyncio.to_thread(browser.open, page)
+    await poll_until(lambda: len(gateway.context.sessions) == 1, "connected", 4 * DEADLINE_S)
+    (session,) = gateway.context.sessions
+    first = session.identity.expires_at
+    assert first is not None
+    await poll_until(lambda: session.identity.expires_at != first, "renewed", 4 * DEADLINE_S)
+    assert [each.sid for each in gateway.context.sessions] == [session.sid]
