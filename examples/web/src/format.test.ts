@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { amountText, decimalsOf, priceText, signedText } from "./format";
+import { amountText, decimalsOf, exactPriceText, priceText, signedText } from "./format";
 import { scaleOf } from "./panels/PriceChart";
 import { profitOf } from "./panels/Account";
 
@@ -26,6 +26,10 @@ describe("numbers", () => {
     [null, "–"],
   ])("shows the amount %j as %j", (amount, text) => {
     expect(amountText(amount)).toBe(text);
+  });
+
+  it("shows an average price with the decimals of its size", () => {
+    expect(["43257.459374", "0.1234567890", null].map(exactPriceText)).toEqual(["43,257.45", "0.123456", "–"]);
   });
 
   it("says in text whether a value rose or fell", () => {

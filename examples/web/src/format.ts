@@ -36,6 +36,11 @@ export function amountText(amount: string | null | undefined, most = 8): string 
   return kept === "" ? grouped : `${grouped}.${kept}`;
 }
 
+// A price in a decimal text, with the decimals of its size.
+export function exactPriceText(price: string | null | undefined): string {
+  return amountText(price, decimalsOf(Number(price)));
+}
+
 export function timeText(iso: string | undefined): string {
   if (iso === undefined) return DASH;
   const at = new Date(iso);

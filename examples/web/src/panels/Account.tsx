@@ -1,4 +1,4 @@
-import { amountText, decimalsOf, signedText } from "../format";
+import { amountText, exactPriceText, signedText } from "../format";
 import type { Desk } from "../protocol/desk";
 import type { Position } from "../protocol/wire";
 import { Empty } from "./Empty";
@@ -60,7 +60,7 @@ function Row({ position, price }: { position: Position; price: number | undefine
     <tr data-position={position.symbol}>
       <th scope="row">{position.symbol}</th>
       <td className="number">{isShort(position) ? "−" : ""}{amountText(position.quantity, 6)}</td>
-      <td className="number">{amountText(position.entryPrice, decimalsOf(Number(position.entryPrice)))}</td>
+      <td className="number">{exactPriceText(position.entryPrice)}</td>
       <td className={`number ${signClass(profit ?? 0)}`}>
         {profit === undefined ? "–" : signedText(profit, 2)}
       </td>

@@ -1,5 +1,5 @@
 import { memo, useState } from "react";
-import { amountText, timeText } from "../format";
+import { amountText, exactPriceText, timeText } from "../format";
 import type { Desk } from "../protocol/desk";
 import type { Order, OrderStatus } from "../protocol/wire";
 import { Empty } from "./Empty";
@@ -72,7 +72,7 @@ function Orders({ rows, isLive, onCancel }: { rows: Order[] } & Pick<Shown, "isL
             <th scope="row">{order.symbol}</th>
             <td className={`side ${order.side === "buy" ? "up" : "down"}`}>{order.side}</td>
             <td className="kind extra">{order.type.replace("_", " ")}</td>
-            <td className="number">{amountText(order.averagePrice ?? order.price ?? order.stopPrice, 6)}</td>
+            <td className="number">{exactPriceText(order.averagePrice ?? order.price ?? order.stopPrice)}</td>
             <td className="number">
               {amountText(order.filledQuantity, 6)} / {amountText(order.quantity, 6)}
             </td>
@@ -116,7 +116,7 @@ function Trades({ trades }: Pick<Shown, "trades">) {
             <td className="extra">{timeText(trade.executedAt)}</td>
             <th scope="row">{trade.symbol}</th>
             <td className={`side ${trade.side === "buy" ? "up" : "down"}`}>{trade.side}</td>
-            <td className="number">{amountText(trade.price, 6)}</td>
+            <td className="number">{exactPriceText(trade.price)}</td>
             <td className="number">{amountText(trade.quantity, 6)}</td>
             <td className="number extra">{amountText(trade.value, 2)}</td>
             <td>{trade.isOwn ? "Yours" : "Public"}</td>

@@ -85,7 +85,7 @@ export function TicketForm(shown: Shown) {
         <dl className="facts">
           <div>
             <dt>Available</dt>
-            <dd>{amountText(available, 4)} {paidIn}</dd>
+            <dd>{amountText(available, 2)} {paidIn}</dd>
           </div>
           <div>
             <dt>Value</dt>

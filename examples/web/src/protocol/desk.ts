@@ -1,5 +1,6 @@
 // What the page knows, and how each event changes it. No socket, no clock, no React.
 
+import { exactPriceText } from "../format";
 import {
   EMPTY_TALLY,
   beginAt,
@@ -255,7 +256,7 @@ function changeOrder(desk: Desk, payload: Numbered & { order: Order; reason?: st
 function noticeOf(order: Order, reason: string | undefined): { text: string; isBad: boolean } {
   const what = `${order.side === "buy" ? "Buy" : "Sell"} ${order.quantity} ${order.symbol}`;
   const state = order.status.replace("_", " ");
-  const price = order.averagePrice === null ? "" : ` at ${order.averagePrice}`;
+  const price = order.averagePrice === null ? "" : ` at ${exactPriceText(order.averagePrice)}`;
   const why = reason ?? order.rejectReason ?? "";
   const text = `${what}: ${state}${order.status.includes("filled") ? price : ""}${why && `. ${why}`}`;
   return { text, isBad: order.status === "rejected" };
