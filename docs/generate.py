@@ -17,6 +17,7 @@ from gateway.contract import (
     CHANNELS,
     EVENTS,
     MAX_PUBLISH_ID_LENGTH,
+    MAX_RATES,
     MAX_REPLAY_BYTES,
     MAX_REPLAY_EVENTS,
     MAX_REPLAYS_BYTES,
@@ -98,6 +99,7 @@ def events() -> str:
         *(_row(*_event(row)) for row in to_client),
         "",
         *_SNAPSHOTS,
+        *_rates(),
         *_returning(),
         "## What events are about",
         "",
@@ -124,6 +126,26 @@ _SNAPSHOTS = (
     "the streams that were silent longest have none.",
     "",
 )
+
+
+def _rates() -> list[str]:
+    rates = ", ".join(map(str, MAX_RATES[:-1])) + f" or {MAX_RATES[-1]}"
+    return [
+        "## A client's own rate",
+        "",
+        f"`subscribe` to market data takes `maxRate`: {rates} events a second, for each event",
+        "of each symbol. Slots are at even distances. At the end of a slot the client gets the",
+        "newest event of the slot, so it always gets the last one when a symbol falls silent.",
+        "`prevSeq` is the number that it got before. `at` names the number from which it goes on.",
+        "`subscribed` shows `maxRate`, and `subscriptions` has it by room.",
+        "",
+        "- A client that subscribes again with another rate, or none, moves to it. What it lacks",
+        "  comes before the answer. It never gets a number twice, or a smaller one.",
+        "- A symbol's own subscription goes before that of the whole channel: a client with both",
+        "  gets the symbol at the rate of the first. `unsubscribe` brings the other rate back.",
+        "- Events of a publisher's own, such as a halt in the room of a symbol, are not limited.",
+        "",
+    ]
 
 
 def _returning() -> list[str]:

@@ -81,6 +81,11 @@ class AskingTable(Table):
         self._note(key, f"number, {low:g} to {high:,.0f}, such as `{example:g}`", told)
         return low
 
+    def one_of(self, key: str, allowed: Sequence[int]) -> int | None:
+        """Record a choice of several numbers."""
+        self._note(key, ", ".join(f"`{number}`" for number in allowed), -1)
+        return None
+
     def boolean(self, key: str, *, default: bool) -> bool:
         """Record a boolean."""
         self._note(key, "`true` or `false`", str(default).lower())

@@ -1,4 +1,7 @@
-"""``python -m gateway``: serve, with the settings of the environment."""
+"""``python -m gateway``: serve, with the settings of the environment.
+
+``--check`` checks what would stop it, and ``--check-token`` a token on standard input.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ import os
 import secrets
 import signal
 import sys
-from typing import Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 from gateway.contract import LISTENING_LINE
 from gateway.errors import SettingsError, SourceFailed
@@ -16,27 +20,35 @@ from gateway.server.process import open_standard_streams, raise_descriptor_limit
 from gateway.server.secret_file import read_secret_file
 from gateway.settings import Settings, read_settings
 
+if TYPE_CHECKING:
+    from gateway.server.app import Gateway
+
 _STANDARD_OUTPUT: Final = 1
 _STANDARD_ERROR: Final = 2
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 _ECHO_S: Final = 0.5  # `timeout` and terminals signal a process and its group: that is one signal
 
 
-def main() -> int:
-    """Read the settings, and serve until SIGTERM or SIGINT.
+def main(arguments: Sequence[str] = ()) -> int:
+    """Read the settings, and serve until SIGTERM or SIGINT; or only check.
+
+    Args:
+        arguments: none, ``--check`` or ``--check-token``.
 
     Returns:
-        The exit code: 0 after a signal, 2 for invalid settings or an unusable address.
+        The exit code: 0 after a signal or a good check, 2 for invalid settings, an unusable
+        address or a refused token.
     """
+    if arguments:
+        return _check(arguments)
     # Until the loop has its handlers: Ctrl-C ends without a traceback, and a hangup not at all.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     open_standard_streams()
     raise_descriptor_limit()
+    random_secret = secrets.token_urlsafe(48)
     try:
-        settings = read_settings(
-            os.environ, random_secret=secrets.token_urlsafe(48), read_file=read_secret_file
-        )
+        settings = _read_settings(random_secret)
     except SettingsError as error:
         return _refuse(str(error))
     import uvloop
@@ -44,10 +56,41 @@ def main() -> int:
     from gateway.server.log import configure_logs
 
     log_lines = configure_logs(settings.log_level, settings.log_format)
-    return uvloop.run(_serve(settings, log_lines))
+    return uvloop.run(_serve(settings, log_lines, random_secret))
 
 
-async def _serve(settings: Settings, log_lines: LineWriter) -> int:
+def _check(arguments: Sequence[str]) -> int:
+    from gateway.server.checking import check_start, check_token
+
+    if list(arguments) == ["--check"]:
+        facts, problems = check_start(os.environ)
+    elif list(arguments) == ["--check-token"]:
+        facts, problems = check_token(os.environ, sys.stdin.readline().strip())
+    else:
+        return _refuse(f"unknown: {' '.join(arguments)}; --check and --check-token are known")
+    told = LineWriter(_STANDARD_OUTPUT)
+    told.write("".join(f"{fact}\n" for fact in facts).encode())
+    told.close()
+    return _refuse("\n".join(problems)) if problems else 0
+
+
+def _read_settings(random_secret: str) -> Settings:
+    return read_settings(os.environ, random_secret=random_secret, read_file=read_secret_file)
+
+
+def _reload(gateway: Gateway, random_secret: str) -> None:
+    from gateway.server.log import get_logger
+
+    log = get_logger("gateway")
+    try:
+        renewed = _read_settings(random_secret)
+    except SettingsError as error:
+        log.error("SIGHUP: nothing changed", problems=list(error.problems))
+    else:
+        log.info("SIGHUP: files read again", changed=gateway.reload(renewed))
+
+
+async def _serve(settings: Settings, log_lines: LineWriter, random_secret: str) -> int:
     from gateway.server.app import Gateway, stop_when
     from gateway.server.log import get_logger
 
@@ -67,12 +110,14 @@ async def _serve(settings: Settings, log_lines: LineWriter) -> int:
 
     for signal_number in _STOPPING:
         loop.add_signal_handler(signal_number, stop)
-    # By default SIGHUP ends the process. There is no settings file and no log file to open again.
-    loop.add_signal_handler(signal.SIGHUP, log.info, "SIGHUP changes nothing")
     try:
         gateway = Gateway(settings)
-    except SettingsError as error:
+    except (SettingsError, SourceFailed) as error:
         return _refuse(str(error))
+
+    loop.add_signal_handler(
+        signal.SIGHUP, _reload, gateway, random_secret
+    )  # by default it ends the process
     gateway.context.metrics.watch_log(lambda: log_lines.dropped)
     try:
         url = await gateway.start()
@@ -105,4 +150,4 @@ def _refuse(why: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

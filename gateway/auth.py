@@ -72,6 +72,11 @@ class Authenticator:
         """Verify tokens with the keys of a key set, and with no others."""
         self._signatures.replace_keys(keys)
 
+    def reload(self, settings: Settings) -> None:
+        """Verify tokens with the key of new settings. A key set stays as it is."""
+        if settings.jwt_jwks_url is None:
+            self._signatures = Signatures(settings)
+
     def verify(self, token: str, unix_s: float) -> Identity:
         """Return the identity of a token.
 

@@ -9,6 +9,7 @@ from typing import Final
 from gateway.contract import (
     CHANNELS,
     EVENTS,
+    MAX_RATES,
     MAX_SYMBOL_LENGTH,
     MAX_SYMBOLS_PER_CALL,
     SYMBOL_PATTERN,
@@ -48,10 +49,12 @@ class SubscriptionRequest:
     Attributes:
         channel: the channel.
         symbols: the symbols, each once and in their order; empty for the whole channel.
+        max_rate: the most events a second of each stream; ``None`` for every event.
     """
 
     channel: Channel
     symbols: tuple[str, ...] = ()
+    max_rate: int | None = None
 
     @property
     def rooms(self) -> tuple[str, ...]:
@@ -71,10 +74,11 @@ def is_symbol(value: object) -> bool:
 
 
 def parse_subscription(payload: object) -> SubscriptionRequest:
-    """Return the subscription of a payload ``{channel, symbols?}``.
+    """Return the subscription of a payload ``{channel, symbols?, maxRate?}``.
 
     Raises:
-        InvalidPayload: the channel is missing, or the symbols are not a list or not allowed.
+        InvalidPayload: the channel is missing, the symbols are not a list or not allowed, or the
+            rate is none of ``MAX_RATES`` or not allowed.
         InvalidChannel: the channel does not exist.
         InvalidSymbol: a symbol is invalid.
     """
@@ -85,7 +89,21 @@ def parse_subscription(payload: object) -> SubscriptionRequest:
         raise InvalidChannel
     channel = Channel(name)
     assert isinstance(payload, dict)  # noqa: S101 - a name came out of it; for the type checker
-    return SubscriptionRequest(channel, _parse_symbols(channel, payload.get("symbols")))
+    return SubscriptionRequest(
+        channel,
+        _parse_symbols(channel, payload.get("symbols")),
+        _parse_max_rate(channel, payload.get("maxRate")),
+    )
+
+
+def _parse_max_rate(channel: Channel, rate: object) -> int | None:
+    if rate is None:
+        return None
+    if not CHANNELS[channel].takes_symbols:
+        raise InvalidPayload(f"maxRate belongs to the channel {' or '.join(_SYMBOL_CHANNELS)} only")
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or rate not in MAX_RATES:
+        raise InvalidPayload(f"maxRate must be one of {', '.join(map(str, MAX_RATES))} a second")
+    return int(rate)
 
 
 def _parse_symbols(channel: Channel, symbols: object) -> tuple[str, ...]:

@@ -550,6 +550,8 @@ MAX_QUEUE_BYTES: Final = 268_435_456
 """Bytes that may wait for all clients together."""
 CLOSE_TIMEOUT_SECONDS: Final = 2.0
 MAX_ROOMS_PER_CLIENT: Final = 128
+MAX_RATES: Final = (1, 2, 5, 10, 20)
+"""What ``maxRate`` of a subscription may be: events a second, of each stream of a symbol."""
 MAX_SYMBOLS_PER_PROCESS: Final = 10_000
 MAX_STREAMS: Final = 100
 """Model streams of a process at once; ``MAX_STREAMS_PER_USER`` of one user."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from gateway.setting_kinds import Setting, seconds
 from gateway.values import decimal, feed_url, flag, market_symbols, one_of, text, whole
 
 UPSTREAMS: Final = ("binance", "kraken")
-MARKETS: Final = ("off", "simulated")
+MARKETS: Final = ("off", "simulated", "replay", *UPSTREAMS)
 
 MARKET_SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
@@ -24,8 +25,8 @@ MARKET_SETTINGS: Final[tuple[Setting, ...]] = (
         "market_symbols",
         "BTC/USDT,ETH/USDT,SOL/USDT",
         "symbols",
-        "comma-separated symbols that the source has, or a number of symbols to invent; a replay "
-        "has those of its file among them",
+        "comma-separated symbols of the source, or a number of symbols for a simulation to name "
+        "SYM000/USDT, SYM001/USDT, …; a replay has those of its file",
         market_symbols,
     ),
     Setting(
@@ -33,7 +34,7 @@ MARKET_SETTINGS: Final[tuple[Setting, ...]] = (
         "market_url",
         "",
         "URL",
-        "replaces the address of the exchange's public WebSocket",
+        "replaces scheme, host and port of the exchange's addresses, for a mirror or a test",
         feed_url,
     ),
     Setting(
@@ -96,3 +97,24 @@ MARKET_SETTINGS: Final[tuple[Setting, ...]] = (
         most=3_600,
     ),
 )
+
+
+def market_problems(values: Mapping[str, Any], given: Mapping[str, str]) -> list[str]:
+    """Return what contradicts between the settings of the market source.
+
+    Args:
+        values: the values of all settings, by field; ``None`` for an invalid one.
+        given: the texts of the variables that are set.
+    """
+    market, problems = values["market"], []
+    if market == "replay" and values["market_file"] is None:
+        problems.append(
+            "GATEWAY_MARKET_FILE: required with GATEWAY_MARKET=replay; name a recorded session"
+        )
+    if market == "off" and values["market_record"] is not None:
+        problems.append("GATEWAY_MARKET_RECORD: records a market source; set GATEWAY_MARKET")
+    if market in UPSTREAMS and given.get("GATEWAY_MARKET_SYMBOLS", "").isdecimal():
+        problems.append(
+            f"GATEWAY_MARKET_SYMBOLS: must name symbols of {market}; only a simulation invents them"
+        )
+    return problems

@@ -6,13 +6,16 @@ under ``other``, so the number of series is bounded.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 
+from gateway import __version__
 from gateway.contract import EVENTS, Channel, Direction, ErrorCode, Family, LimitName
 from gateway.limits.address_admission import AddressLimit
 from gateway.model_metrics import MODEL_METRICS, ModelMetrics
@@ -56,21 +59,23 @@ _CLOSING_REASONS: Final[dict[str, str]] = {
 """The label of each reason in the log."""
 
 OWN_METRICS: Final[dict[str, str]] = {
+    "tidegate_build_info": "1, with the version of the gateway and of Python.",
     "tidegate_clients": "Connected clients.",
-    "tidegate_messages_in": "Events from clients, by event.",
-    "tidegate_messages_out": "Events queued for clients, once per recipient, by kind.",
+    "tidegate_messages_in_total": "Events from clients, by event.",
+    "tidegate_messages_out_total": "Events queued for clients, once per recipient, by kind.",
+    "tidegate_sent_bytes_total": "Bytes of packets written to clients, without pings and heads.",
     "tidegate_subscriptions": "Subscriptions by channel; a client counts once per room.",
-    "tidegate_limit_violations": "Events refused by a rolling limit, by limit.",
-    "tidegate_address_refusals": "Sessions refused by address, by reason.",
-    "tidegate_authentication_failures": "Handshakes and requests with a refused token, by code.",
+    "tidegate_limit_violations_total": "Events refused by a rolling limit, by limit.",
+    "tidegate_address_refusals_total": "Sessions refused by address, by reason.",
+    "tidegate_authentication_failures_total": "Refused tokens, by code.",
     "tidegate_connection_seconds": "Duration of connections.",
-    "tidegate_closed": "Closed connections, by reason.",
-    "tidegate_handler_errors": "Event handlers that failed because of a bug in the gateway.",
+    "tidegate_connections_closed_total": "Closed connections, by reason.",
+    "tidegate_handler_errors_total": "Event handlers that failed because of a bug in the gateway.",
     "tidegate_fanout_seconds": "Time from the queueing of an event to its last write.",
     "tidegate_fanout_hold_max_seconds": f"Longest hold of the loop by the fan-out {_IN_THE_WINDOW}",
     "tidegate_queue_bytes": "Bytes queued for clients that do not keep up.",
     "tidegate_queue_sends": "Sends queued in the lanes, one per recipient.",
-    "tidegate_conflated": "Events that newer ones of their stream replaced for a slow client.",
+    "tidegate_conflated_total": "Events that newer ones replaced for a slow client.",
     "tidegate_gc_pause_seconds": "Pauses of the garbage collector, by generation.",
     "tidegate_gc_pause_max_seconds": f"Longest garbage collection {_IN_THE_WINDOW}",
     "tidegate_sessions": "Engine.IO sessions, including those before their CONNECT.",
@@ -78,16 +83,16 @@ OWN_METRICS: Final[dict[str, str]] = {
     "tidegate_tasks": "Unfinished tasks of the event loop.",
     "tidegate_loop_lag_seconds": "Delay of timers in the event loop.",
     "tidegate_loop_lag_max_seconds": f"Longest delay of a timer {_IN_THE_WINDOW}",
-    "tidegate_market_records": "Records that the market feed delivered, by event.",
-    "tidegate_market_replaced": "Records that newer ones replaced before they were published.",
+    "tidegate_market_records_total": "Records that the market feed delivered, by event.",
+    "tidegate_market_replaced_total": "Records that newer ones replaced before publication.",
     "tidegate_market_symbols": "Symbols that the market feed delivers.",
     "tidegate_market_stale_symbols": "Delivered symbols whose last values are stale.",
-    "tidegate_log_lines_dropped": "Log lines that standard error did not take in time.",
+    "tidegate_log_lines_dropped_total": "Log lines that standard error did not take in time.",
     **MODEL_METRICS,
 }
 """Each metric of the gateway and its description."""
 PROCESS_METRICS: Final = (
-    "process_cpu_seconds",
+    "process_cpu_seconds_total",
     "process_max_fds",
     "process_open_fds",
     "process_resident_memory_bytes",
@@ -95,7 +100,7 @@ PROCESS_METRICS: Final = (
     "process_virtual_memory_bytes",
 )
 METRIC_NAMES: Final = frozenset(OWN_METRICS) | frozenset(PROCESS_METRICS)
-"""All metrics of the gateway. The series of a counter end with ``_total``."""
+"""All metrics of the gateway, as a scrape names them."""
 
 
 # Finding a series by its label costs as much as counting ten times. The labels are few.
@@ -123,16 +128,20 @@ class GatewayMetrics:
         self.registry = registry or CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.models = ModelMetrics(self.registry)
+        build = self._gauge("tidegate_build_info", "version", "python_version")
+        build.labels(__version__, platform.python_version()).set(1)
         self._clients = self._gauge("tidegate_clients")
-        self._messages_in = self._counter("tidegate_messages_in", "event")
-        self._messages_out = self._counter("tidegate_messages_out", "kind")
+        self._messages_in = self._counter("tidegate_messages_in_total", "event")
+        self._messages_out = self._counter("tidegate_messages_out_total", "kind")
         self._subscriptions = self._gauge("tidegate_subscriptions", "channel")
-        self._limit_violations = self._counter("tidegate_limit_violations", "limit")
-        self._address_refusals = self._counter("tidegate_address_refusals", "reason")
-        self._authentication_failures = self._counter("tidegate_authentication_failures", "code")
+        self._limit_violations = self._counter("tidegate_limit_violations_total", "limit")
+        self._address_refusals = self._counter("tidegate_address_refusals_total", "reason")
+        self._authentication_failures = self._counter(
+            "tidegate_authentication_failures_total", "code"
+        )
         self._connection_s = self._histogram("tidegate_connection_seconds", _CONNECTION_BUCKETS_S)
-        self._closed = self._counter("tidegate_closed", "reason")
-        self._handler_errors = self._counter("tidegate_handler_errors")
+        self._closed = self._counter("tidegate_connections_closed_total", "reason")
+        self._handler_errors = self._counter("tidegate_handler_errors_total")
         self._fanout_s = self._histogram("tidegate_fanout_seconds", _FAST_BUCKETS_S)
         self._loop_lag_s = self._histogram("tidegate_loop_lag_seconds", _LAG_BUCKETS_S)
         self._loop_lag_max_s = Maximum(self._gauge("tidegate_loop_lag_max_seconds"))
@@ -150,12 +159,13 @@ class GatewayMetrics:
         self._waiting_bytes = self._gauge("tidegate_queue_bytes")
         self._waiting_sends = self._gauge("tidegate_queue_sends")
         self._hold_max_s = Maximum(self._gauge("tidegate_fanout_hold_max_seconds"))
-        self._conflated_events = self._counter("tidegate_conflated")
-        self._market_records = self._counter("tidegate_market_records", "event")
-        self._market_replaced = self._counter("tidegate_market_replaced")
+        self._sent_bytes = self._counter("tidegate_sent_bytes_total")
+        self._conflated_events = self._counter("tidegate_conflated_total")
+        self._market_records = self._counter("tidegate_market_records_total", "event")
+        self._market_replaced = self._counter("tidegate_market_replaced_total")
         self._market_symbols = self._gauge("tidegate_market_symbols")
         self._market_stale_symbols = self._gauge("tidegate_market_stale_symbols")
-        self._log_lines_dropped = self._counter("tidegate_log_lines_dropped")
+        self._log_lines_dropped = self._counter("tidegate_log_lines_dropped_total")
         self._followed: list[Followed] = []
         self._show_zeros()
 
@@ -202,6 +212,7 @@ class GatewayMetrics:
         waiting_bytes: Callable[[], float],
         waiting_sends: Callable[[], float],
         conflated: Callable[[], float],
+        sent_bytes: Callable[[], float],
         sessions: Callable[[], float],
         http_connections: Callable[[], float],
         tasks: Callable[[], float],
@@ -212,6 +223,7 @@ class GatewayMetrics:
             waiting_bytes: bytes queued for clients.
             waiting_sends: sends queued in the lanes.
             conflated: events replaced so far.
+            sent_bytes: bytes of packets written so far.
             sessions: Engine.IO sessions.
             http_connections: plain HTTP connections.
             tasks: unfinished tasks.
@@ -222,6 +234,7 @@ class GatewayMetrics:
         self._waiting_bytes.set_function(waiting_bytes)
         self._waiting_sends.set_function(waiting_sends)
         self._followed.append(Followed(self._conflated_events, conflated))
+        self._followed.append(Followed(self._sent_bytes, sent_bytes))
 
     def watch_log(self, dropped: Callable[[], int]) -> None:
         """Set the function that returns the number of dropped log lines so far."""
@@ -288,11 +301,19 @@ class GatewayMetrics:
         for maximum in (self._loop_lag_max_s, self._gc_pause_max_s, self._hold_max_s):
             maximum.turn()
 
-    def expose(self) -> bytes:
-        """Return the metrics as text. Reading them changes none of them."""
+    def expose(self, accept: str = "") -> tuple[bytes, str]:
+        """Return the metrics in the format that a scraper prefers, and its content type.
+
+        Reading the metrics changes none of them.
+
+        Args:
+            accept: the scraper's header ``Accept``: Prometheus's text format by default, or
+                OpenMetrics.
+        """
         for followed in self._followed:
             followed.catch_up()
-        return generate_latest(WithoutCreated(self.registry))
+        encode, content_type = choose_encoder(accept)
+        return encode(WithoutCreated(self.registry)), content_type
 
     def _show_zeros(self) -> None:
         """Create every series, so that an event that has not happened reads 0."""

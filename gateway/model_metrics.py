@@ -21,8 +21,8 @@ class StreamEnd(StrEnum):
 
 MODEL_METRICS: Final[dict[str, str]] = {
     "tidegate_model_streams": "Model streams that are running.",
-    "tidegate_model_streams_started": "Model streams that were started, by provider.",
-    "tidegate_model_streams_ended": "Model streams that ended, by outcome.",
+    "tidegate_model_streams_started_total": "Model streams that were started, by provider.",
+    "tidegate_model_streams_ended_total": "Model streams that ended, by outcome.",
     "tidegate_model_first_token_seconds": "Time from a request to the first token of its answer.",
 }
 _FIRST_TOKEN_BUCKETS_S: Final = (

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 from gateway.errors import SettingsError
 from gateway.exchange_variables import exchange_problems
 from gateway.keys import load_public_key, refuse_bad_secret
+from gateway.market_variables import market_problems
 from gateway.model_settings import ModelSettings, provider_problems
 from gateway.setting_kinds import Setting
 from gateway.values import flag, host, issuer_url, origins
@@ -96,6 +97,9 @@ class Settings(ModelSettings):
     exchange_requests_per_minute: int
 
 
+RELOADED: Final = ("jwt_secret", "jwt_public_key", "metrics_token")
+"""The fields that a running gateway takes anew from their files."""
+
 ReadFile = Callable[[str], str]
 """Returns the text of a file by its path, or raises ValueError without quoting either."""
 
@@ -134,6 +138,7 @@ def read_settings(
     problems += provider_problems(values)
     values["client_urls"] = _client_urls(given, values["environment"], problems)
     values |= _keys(given, values["environment"], random_secret, problems)
+    problems += market_problems(values, given)
     values["host"] = _host(given, values, problems)
     if problems:
         raise SettingsError(_name_files(problem, in_files) for problem in problems)

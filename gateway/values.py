@@ -215,7 +215,7 @@ def _host_of_origin(name: str, scheme: str, refusal: str) -> str:
 
 
 def market_symbols(value: str) -> tuple[str, ...]:
-    """Return comma-separated symbols, each once; a number stands for so many invented ones.
+    """Return comma-separated symbols, each once; a number stands for SYM000/USDT, SYM001/USDT, ….
 
     Raises:
         ValueError: a part is not a symbol, or there are too many.
@@ -225,7 +225,7 @@ def market_symbols(value: str) -> tuple[str, ...]:
         "or a number of symbols to invent"
     )
     if value.isascii() and value.isdecimal():
-        symbols = tuple(f"SIM{n:04d}/USD" for n in range(1, min(int(value), 10_000) + 1))
+        symbols = tuple(f"SYM{index:03d}/USDT" for index in range(min(int(value), 10_000)))
     else:
         symbols = tuple(dict.fromkeys(_parts(value, refusal)))
     is_symbol = all(
@@ -237,20 +237,21 @@ def market_symbols(value: str) -> tuple[str, ...]:
 
 
 def feed_url(value: str) -> str | None:
-    """Return the URL of a WebSocket, ``None`` if the text is empty.
+    """Return the URL of a host, ``None`` if the text is empty.
 
     Raises:
-        ValueError: it is no URL of a WebSocket, or has a user.
+        ValueError: it is no such URL, or has a user, a path or a query.
     """
     if not value:
         return None
-    refusal = "must be the URL of a WebSocket, such as wss://ws.example.com/v2"
+    refusal = "must be the http or https URL of a host, such as https://mirror.example.com"
     try:
         parts = urlsplit(value)
         is_odd = parts.port == 0 or parts.username is not None
     except ValueError:
         raise ValueError(refusal) from None
-    if is_odd or parts.scheme not in ("ws", "wss") or not parts.hostname:
+    is_longer = parts.path not in ("", "/") or parts.query or parts.fragment
+    if is_odd or is_longer or parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(refusal)
     if not _URL.fullmatch(value):
         raise ValueError(refusal)

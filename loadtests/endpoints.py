@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from http.client import HTTPException
 from math import isfinite
 from pathlib import Path
@@ -19,10 +19,12 @@ from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
 from gateway.contract import METRICS_PATH, STREAMS_PATH
 
 MAX_ANSWER_BYTES = 16 * 1_048_576
-_UPPER_END: Final = re.compile(r'\ble="([^"]*)"')
 _BUCKET: Final = "_bucket"
 _LOWEST_PORT: Final = 10_240
 _EPHEMERAL: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -114,18 +116,23 @@ def parse_metrics(text: str) -> dict[str, float]:
     The text format: ``name{label="value",…} number [timestamp]``; ``#`` begins a comment.
     """
     found: dict[str, float] = {}
-    for line in text.splitlines():
-        if not line or line.startswith("#"):
-            continue
-        name, rest = _split_sample(line)
-        try:
-            value = float(rest.split()[0])
-        except (ValueError, IndexError):
-            continue  # a line of a newer format: keep the other lines
-        if not isfinite(value):
+    for sample in _samples(text):
+        if not isfinite(sample.value):
             continue  # no measurement
-        found[name] = found.get(name, 0.0) + value
+        name = sample.name
+        if name.endswith(_BUCKET) and "le" in sample.labels:
+            name = f'{name}{{le="{sample.labels["le"]}"}}'
+        found[name] = found.get(name, 0.0) + sample.value
     return found
+
+
+def _samples(text: str) -> Iterator[Sample]:
+    """Yield the samples, line by line: one line of a newer format costs no other."""
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            with suppress(ValueError):
+                for family in text_string_to_metric_families(line):
+                    yield from family.samples
 
 
 def largest_since(
@@ -152,13 +159,3 @@ def largest_since(
         return None
     whole = max(grown.values())  # buckets are cumulative
     return min(upper for upper, growth in grown.items() if growth == whole) if whole else 0.0
-
-
-def _split_sample(line: str) -> tuple[str, str]:
-    name, brace, rest = line.partition("{")
-    if brace:
-        labels, _, value = rest.rpartition("}")
-        upper_end = _UPPER_END.search(labels) if name.endswith(_BUCKET) else None
-        return (f'{name}{{le="{upper_end[1]}"}}' if upper_end else name.strip()), value
-    name, _, rest = line.partition(" ")
-    return name, rest

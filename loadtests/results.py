@@ -158,6 +158,8 @@ class Series(StrEnum):
     """From the command or the loss that ended a client's connection to its next welcome."""
     STORM_FRESH = "storm_fresh"
     """From the same moment to the first market event after that welcome."""
+    RETURN_CURRENT = "return_current"
+    """From the first SYN of a user that returns to the last private event that it missed."""
     RETRY_ERROR = "retry_error"
     """|``retryAfter`` − the time until the rule accepts one more event|."""
     EXPIRY = "expiry"
@@ -188,6 +190,8 @@ class Event(StrEnum):
     DEAD_PEER_BAND = "dead-peer-band"  # sent: death; value: earliest end; t: latest end
     LEAK = "leak"  # an event that this user must not see; outcome: see LeakOutcome
     WRONG = "wrong"  # a promise of the contract that was broken; outcome: see WrongOutcome
+    SNAPSHOTS = "snapshots"  # all snapshots that one subscription is owed have come
+    RETURN = "return"  # of a user with lastUserSeq; outcome: see ReturnOutcome
     AUTH = "auth"  # one authentication case; outcome: see AuthOutcome; detail: the case
     RETRY = "retry"  # a request after retryAfter; outcome: accepted, refused
     DRAINING = "draining"  # server:draining arrived; value: reconnectAfter
@@ -250,6 +254,7 @@ class WrongOutcome(StrEnum):
     ANSWER = "answer"  # an acknowledgement or a welcome that belongs to another request or user
     ALTERED = "altered"  # an event whose payload is not the published one
     HEARTBEAT = "heartbeat"  # a heartbeat more than were due
+    SNAPSHOT = "snapshot"  # a snapshot that is missing, too old, or says something else
     LEFT_OPEN = "left-open"  # a client was disconnected, and its transport was not closed
     ORDER = (
         "order"  # an order's events or answers are not in a legal order, or contradict themselves
@@ -257,6 +262,16 @@ class WrongOutcome(StrEnum):
     MONEY = "money"  # a position, profit or balance that the trades do not give
     FORM = "form"  # a public form that is not what the owner was told
     STRANDED = "stranded"  # a DISCONNECT, after which a stock client stays away, without a reason
+
+
+class ReturnOutcome(StrEnum):
+    """What a user that returned got of its private events; the last three are of one event."""
+
+    CURRENT = "current"  # it has all that it missed; value: from the first SYN
+    RESYNC = "resync"  # the gateway did not have it all
+    REPLAYED = "replayed"  # a missed event came
+    LOST = "lost"  # a missed event did not come
+    DOUBLED = "doubled"  # an event came that the user had
 
 
 class AuthOutcome(StrEnum):

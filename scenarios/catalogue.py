@@ -46,14 +46,14 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
         "publish_delay": ("quantiles", "lateness of a publication: sent − intended"),
     },
     "publishing": {
+        "fairness.spread": ("ratio", "mean push of the 99th-percentile client over the median's"),
+        "fairness.join_order": ("ratio", "rank correlation of arrival order and mean push"),
+        "publish_ack": ("quantiles", "response time of a publish request: answered − intended"),
+    },
+    "deliveries": {
         "kernel": ("quantiles", "from sequence number to the client's kernel, on sampled users"),
         "read": ("quantiles", "from the client's kernel to the read, on sampled users"),
         "fanout.skew": ("quantiles", "from first to last copy of a publication in one process"),
-        "publish_ack": ("quantiles", "response time of a publish request: answered − intended"),
-        "fairness.spread": ("ratio", "mean push of the 99th-percentile client over the median's"),
-        "fairness.join_order": ("ratio", "rank correlation of arrival order and mean push"),
-    },
-    "deliveries": {
         "delivery.owed": ("count", "deliveries owed, summed over clients"),
         "delivery.received": ("count", "deliveries received, each sequence number once"),
         "delivery.lost": ("count", "deliveries owed, not conflated and never received"),
@@ -64,7 +64,7 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
         "delivery.conflated": ("count", "deliveries owed and replaced by a newer one"),
         "delivery.false_conflations": (
             "count",
-            "conflated deliveries of a lossless stream, or of a user that read all the time",
+            "conflated deliveries that neither a slow reader nor a rate explains",
         ),
         "delivery.altered": ("count", "deliveries whose payload is not the published one"),
         "isolation.unsubscribed": ("count", "events of a room or symbol without a subscription"),
@@ -84,6 +84,10 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
         "orders.forms": ("count", "public events that differ from what the owner was told"),
     },
     "prices": {
+        "snapshot.wrong": (
+            "count",
+            "snapshots that are missing, too old, or say something else than their event",
+        ),
         "staleness": ("quantiles", "age of the newest price a user holds, sampled each second"),
     },
     "requests": {
@@ -143,6 +147,19 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
         "storm.not_back": ("count", "storm members that did not return before the run ended"),
         "storm.attempts": ("count", "connection attempts of storm members"),
         "storm.refused": ("count", "connection attempts of storm members that were refused"),
+    },
+    "rates": {
+        "delivery.over_rate": ("count", "deliveries beyond what the users' max_rate allows"),
+    },
+    "returns": {
+        "return.current": (
+            "quantiles",
+            "from a returning user's first packet to the last private event that it missed",
+        ),
+        "return.replayed": ("count", "missed private events that came after a return"),
+        "return.lost": ("count", "missed private events that did not come after a return"),
+        "return.doubled": ("count", "private events that a returning user got again"),
+        "return.resync": ("count", "returns that were answered by resync"),
     },
     "abusers": {
         "rate_limit.retry_error": ("quantiles", "difference between retryAfter and the exact wait"),

@@ -58,7 +58,8 @@ def _check_publications(scenario: Scenario, source: Source) -> None:
         if publish.event in MARKET_EVENTS and not listens:
             words = f"{publish.event} is published, but no user subscribes to a symbol"
             source.report(path, f"{words}; add [users.subscriber]")
-        if publish.event not in MARKET_EVENTS and users.trader is None:
+        has_owners = users.trader is not None or users.returner is not None
+        if publish.event not in MARKET_EVENTS and not has_owners:
             words = f"{publish.event} is published, but no user is in the trading channel"
             source.report(path, f"{words}; add [users.trader]")
 

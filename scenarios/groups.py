@@ -16,6 +16,8 @@ from scenarios.reading import Source, Table
 MAX_USERS: Final = 100_000
 MAX_SYMBOLS_HELD: Final = 64
 """One subscribe request may name this many symbols."""
+MAX_RATES: Final = (1, 2, 5, 10, 20)
+"""What ``maxRate`` of a subscription may be; a test compares them with the wire contract."""
 MAX_BUFFER_BYTES: Final = 16_777_216
 MIN_BUFFER_BYTES: Final = 1_152
 """Half of the smallest ``SO_RCVBUF``: the kernel doubles what it is asked for (socket(7))."""
@@ -46,6 +48,10 @@ def _count(table: Table, example: int = 60, most: int = MAX_USERS) -> int:
 
 def _symbols(table: Table, least: int = 1) -> int:
     return table.integer("symbols", least, MAX_SYMBOLS_HELD, 2)
+
+
+def _max_rate(table: Table) -> int:
+    return table.one_of("max_rate", MAX_RATES) or 0
 
 
 def _size(table: Table, name: str, least: int, example: str) -> int:
@@ -84,9 +90,12 @@ class ListenerGroup(Group):
 
     Attributes:
         symbols: symbols per user, drawn by popularity without replacement.
+        max_rate: the most events a second that a user asks for, of each stream of a symbol; without
+            it every event. The time that an event waits for its slot is part of its push time.
     """
 
     symbols: int = key(_symbols)
+    max_rate: int = key(_max_rate, default=0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,7 +132,7 @@ class ExchangeUserGroup(Group):
     """
 
     takes_commands: ClassVar[bool] = False
-    traded_symbols: int = key(_symbols)
+    traded_symbols: int = key(lambda table: table.integer("traded_symbols", 1, MAX_SYMBOLS_HELD, 2))
     order_every_s: float = key(lambda table: table.duration_s("order_every", 0.01, 3_600.0, "2 s"))
     arrivals: Arrivals = key(read_arrivals)  # noqa: RUF009 - the call makes a field
 
@@ -141,6 +150,17 @@ class ChurnerGroup(ListenerGroup):
 
     Attributes:
         stay_s: mean time from joining to leaving.
+    """
+
+    stay_s: float = key(lambda table: table.duration_s("stay", 0.1, 3_600.0, "2 s"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReturnerGroup(ListenerGroup):
+    """Users that own private events, drop, and return with the last number that they have.
+
+    Attributes:
+        stay_s: mean time from joining to dropping, and from there to the return.
     """
 
     stay_s: float = key(lambda table: table.duration_s("stay", 0.1, 3_600.0, "2 s"))
@@ -262,6 +282,7 @@ class Users:
     exchange_user: ExchangeUserGroup | None = None
     idle: IdleGroup | None = None
     churner: ChurnerGroup | None = None
+    returner: ReturnerGroup | None = None
     storm: StormGroup | None = None
     slow_reader: SlowReaderGroup | None = None
     never_reader: NeverReaderGroup | None = None
@@ -290,6 +311,11 @@ class Users:
         """Return how many symbols a user of each group holds, of the groups that hold some."""
         held = {name: getattr(group, "symbols", 0) for name, group in self.named().items()}
         return {name: symbols for name, symbols in held.items() if symbols}
+
+    def max_rates(self) -> dict[str, int]:
+        """Return the rate that a user of each group asks for, of the groups that ask for one."""
+        held = {name: getattr(group, "max_rate", 0) for name, group in self.named().items()}
+        return {name: rate for name, rate in held.items() if rate}
 
     @property
     def total(self) -> int:

@@ -223,6 +223,11 @@ class Scenario:
         return tuple(steady_ns + round(at_s * 1e9) for at_s in orders)
 
     @property
+    def has_market_source(self) -> bool:
+        """Whether the gateway publishes market events by itself, also while the run drains."""
+        return self.gateway.get("GATEWAY_MARKET", "off") != "off"
+
+    @property
     def load_s(self) -> float:
         """Seconds from the first user to the end of the steady phase."""
         ramp_s = self.users.total / self.phases.spawn_rate

@@ -44,7 +44,13 @@ def expected_values(metric: str, scenario: Scenario) -> float | None:
 
 
 def _publishes(*events: str) -> Callable[[Scenario], bool]:
-    return lambda scenario: any(each.event in events for each in scenario.publish)
+    is_market = bool(set(events) & set(MARKET_EVENTS))
+
+    def is_met(scenario: Scenario) -> bool:
+        published = any(each.event in events for each in scenario.publish)
+        return published or (is_market and scenario.has_market_source)
+
+    return is_met
 
 
 def _has(*groups: str) -> Callable[[Scenario], bool]:
@@ -87,6 +93,11 @@ def _has_expiry(scenario: Scenario) -> bool:
     return expiring is not None and expiring.refreshing < 1
 
 
+def _has_returns(scenario: Scenario) -> bool:
+    is_private = _publishes(*TRADING_EVENTS, "balance:updated")
+    return scenario.users.returner is not None and is_private(scenario)
+
+
 def _has_storm(scenario: Scenario) -> bool:
     return _drops_and_returns(1)(scenario) or _orders("restart")(scenario)
 
@@ -118,7 +129,8 @@ def _receivers(event: str, scenario: Scenario) -> float:
     """
     users = scenario.users.named()
     if event not in MARKET_EVENTS:
-        return float(users["trader"].count) if "trader" in users else 0.0
+        public = float(users["trader"].count) if "trader" in users else 0.0
+        return public + ("returner" in users)  # a returner gets its own alone
     weights = scenario.market.weights()
     return sum(
         weight * users[name].count * min(1.0, symbols * weight)
@@ -152,6 +164,10 @@ _ALWAYS: Final = _Need(lambda _: True, "")
 _PUBLISHED: Final = _Need(
     lambda scenario: bool(scenario.publish), "no event is published; add [[publish]]"
 )
+_DELIVERED: Final = _Need(
+    lambda scenario: bool(scenario.publish) or scenario.has_market_source,
+    "no event is published; add [[publish]], or GATEWAY_MARKET to [gateway]",
+)
 NEEDS: Final[Mapping[str, _Need]] = {
     "any run": _ALWAYS,
     "users": replace(_ALWAYS, expected=lambda scenario: float(scenario.users.total)),
@@ -159,10 +175,7 @@ NEEDS: Final[Mapping[str, _Need]] = {
     "publications": replace(_PUBLISHED, expected=_publications),
     "pushes": replace(_PUBLISHED, expected=_pushes),
     "publishing": _PUBLISHED,
-    "deliveries": _Need(
-        lambda scenario: bool(scenario.publish) or _places_orders(scenario),
-        "no event is published; add [[publish]], or [users.exchange_user]",
-    ),
+    "deliveries": _DELIVERED,
     "trading events": _Need(
         lambda scenario: _publishes(*TRADING_EVENTS)(scenario) or _places_orders(scenario),
         "no trading event is published; add [[publish]] with an event such as order:created",
@@ -182,6 +195,15 @@ NEEDS: Final[Mapping[str, _Need]] = {
     "storms": _Need(
         _has_storm,
         'no group drops and returns; add [[commands]] "drop" and "return", or "restart"',
+    ),
+    "rates": _Need(
+        lambda scenario: bool(scenario.users.max_rates()) and _publishes(*MARKET_EVENTS)(scenario),
+        "no user has a rate; add max_rate to a group of users, and [[publish]] with price:update",
+    ),
+    "returns": _Need(
+        _has_returns,
+        "no user returns to private events; add [users.returner] and [[publish]] with "
+        "balance:updated",
     ),
     "abusers": _Need(_has("abuser"), "no user exceeds the limit; add [users.abuser]"),
     "tokens": _Need(

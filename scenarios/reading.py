@@ -81,6 +81,17 @@ class Table:
             self.report(key, f"{self._named(key)} = {shown(value)}; {right}")
         return low if default is None else default
 
+    def one_of(self, key: str, allowed: Sequence[int]) -> int | None:
+        """Return one of the allowed numbers; None without the key."""
+        value = self._get(key, "", optional=True)
+        if value is None:
+            return None
+        if isinstance(value, int) and not isinstance(value, bool) and value in allowed:
+            return value
+        right = f"write one of {', '.join(map(str, allowed))}"
+        self.report(key, f"{self._named(key)} = {shown(value)}; {right}")
+        return None
+
     def boolean(self, key: str, *, default: bool) -> bool:
         """Return true or false."""
         value = self._get(key, "", optional=True)

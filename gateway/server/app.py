@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, Final
@@ -47,12 +48,13 @@ from gateway.server.log import get_logger
 from gateway.server.model_streams import ModelStreams
 from gateway.server.order_routes import OrderRoutes
 from gateway.server.process import descriptor_limit
+from gateway.server.rate_slots import RateSlots
 from gateway.server.routes import Routes
 from gateway.server.sources import Sources
 from gateway.server.ticks import Ticks
 from gateway.server.welcome import enforced_limits
 from gateway.session import Sessions
-from gateway.settings import Settings
+from gateway.settings import RELOADED, Settings
 from gateway.sources.models.choice import make_providers
 from gateway.subscriptions import Subscriptions
 from gateway.transport import (
@@ -133,12 +135,14 @@ class Gateway:
         user_windows = UserWindows(quotas.by_limit[LimitName.USER], retention_ns)
         broker = MemoryBroker(secrets.token_hex(8), retention_ns, user_windows.__contains__)
         user_connections = UserConnections(settings.max_connections_per_user)
+        rates = RateSlots(self.transport, self.clock, metrics)
         broadcaster = Broadcaster(
             self.transport,
             broker,
             user_connections.of,
             self.clock,
             metrics,
+            rates,
             key=secrets.token_bytes(16),
         )
         return Context(
@@ -147,6 +151,7 @@ class Gateway:
             metrics=metrics,
             transport=self.transport,
             broadcaster=broadcaster,
+            rates=rates,
             sessions=Sessions(),
             subscriptions=Subscriptions(
                 settings.max_rooms_per_client, settings.max_symbols_per_process
@@ -189,6 +194,7 @@ class Gateway:
             waiting_bytes=lambda: engine.waiting_bytes,
             waiting_sends=lambda: sum(fanout.waiting),
             conflated=lambda: engine.counts.conflated,
+            sent_bytes=lambda: engine.counts.sent_bytes + fanout.sent_bytes,
             sessions=lambda: len(engine.sockets),
             http_connections=self._count_http_connections,
             tasks=lambda: len(asyncio.all_tasks()),
@@ -276,6 +282,27 @@ class Gateway:
         return DescriptorReserve(
             limit, paths=paths, now_ns=self.clock.monotonic_ns, warn=_warn_of_descriptors
         )
+
+    def reload(self, settings: Settings) -> list[str]:
+        """Take new keys and a new metrics token; fetch the key set of the issuer again.
+
+        Connected clients keep their connections until their tokens expire.
+
+        Args:
+            settings: the new settings. Only the fields of ``RELOADED`` count.
+
+        Returns:
+            The names of the fields that changed.
+        """
+        now = self.context.settings
+        changed = [name for name in RELOADED if getattr(now, name) != getattr(settings, name)]
+        if changed:
+            taken = {name: getattr(settings, name) for name in RELOADED}
+            self.context.settings = replace(now, jwt_algorithms=settings.jwt_algorithms, **taken)
+            self._authenticator.reload(self.context.settings)
+        if self._fetcher is not None:
+            self._fetcher.ask()
+        return changed
 
     def drain(self) -> None:
         """Refuse new clients, and begin to tell and close the others. It does not stop."""

@@ -12,12 +12,15 @@ from functools import partial
 from typing import Any, Final
 
 from gateway.brokers.port import Broker
-from gateway.contract import UNLISTED, Audience, ErrorCode, iso_timestamp, user_room
+from gateway.contract import EVENTS, UNLISTED, Audience, ErrorCode, iso_timestamp, user_room
 from gateway.errors import PublicationRejected
 from gateway.metrics import GatewayMetrics
 from gateway.publication import Publication, parse_publication
+from gateway.rates.rate_tiers import EVERY
+from gateway.rates.tier import Update
 from gateway.routing import Delivery, plan
 from gateway.server.clock import Clock
+from gateway.server.rate_slots import RateSlots
 from gateway.transport import Keep, SocketServer
 
 _MOST_WAITING_SENDS: Final = 250_000
@@ -25,6 +28,7 @@ _MOST_WAITING_SENDS: Final = 250_000
 recipient. It is two to three seconds of work."""
 _RETRY_AFTER_S: Final = 1.0
 _SYMBOL_ROOMS: Final = Audience.SYMBOL_ROOMS
+_BY_SYMBOL: Final = frozenset(name for name, row in EVENTS.items() if row.audience is _SYMBOL_ROOMS)
 _CLIENT_ROOM: Final = "a client's id is no room; name the client by clientId"
 
 
@@ -37,6 +41,7 @@ class Broadcaster:
         user_sids: returns the ids of a user's connections.
         clock: the clock of ``ts`` and ``timestamp``.
         metrics: counts messages, and times the fan-out.
+        rates: sends market data to clients with a rate of their own.
         key: the hash key of the public form's ids, new for each process.
     """
 
@@ -47,6 +52,7 @@ class Broadcaster:
         user_sids: Callable[[str], Collection[str]],
         clock: Clock,
         metrics: GatewayMetrics,
+        rates: RateSlots,
         key: bytes,
     ) -> None:
         self._transport = transport
@@ -54,6 +60,8 @@ class Broadcaster:
         self._user_sids = user_sids
         self._clock = clock
         self._metrics = metrics
+        self._rates = rates
+        self._tiers = rates.tiers
         self._key = key
 
     def ts_us(self) -> int:
@@ -122,7 +130,7 @@ class Broadcaster:
 
     def _deliver(self, delivery: Delivery, keep: Keep | None) -> None:
         event = delivery.event
-        rooms: str | list[str]
+        rooms: str | list[Any]
         if delivery.client_id is not None:
             if self._transport.participants.find(delivery.client_id) is None:
                 return  # a room's name, or the id of a client that has left
@@ -132,11 +140,17 @@ class Broadcaster:
             if delivery.user_id is not None:
                 rooms.append(user_room(delivery.user_id))
         owner = delivery.except_user
+        skip: Collection[str] = () if owner is None else self._user_sids(owner)
+        if self._tiers.carriers and delivery.rooms:
+            if event in _BY_SYMBOL:
+                skip = self._tiers.apart.get((delivery.rooms[-1], EVERY), ())
+            elif isinstance(rooms, list):
+                rooms += self._tiers.tier_rooms(delivery.rooms)
         sent = self._transport.broadcast(
             event,
             delivery.payload,
             rooms=rooms,
-            skip=() if owner is None else self._user_sids(owner),
+            skip=skip,
             on_done=self._metrics.fanned_out,
             keep=keep,
         )
@@ -150,8 +164,24 @@ class Broadcaster:
             if broker.may_return(user_id):
                 return partial(broker.remember_private, user_id, number)
         elif publication.row.audience is _SYMBOL_ROOMS and delivery.stream is not None:
+            if self._tiers.carriers:
+                return partial(self._remember_and_offer, delivery, delivery.stream)
             return partial(broker.remember_value, delivery.stream)
         return None
+
+    def _remember_and_offer(self, delivery: Delivery, stream: str, packet: bytes) -> None:
+        self._broker.remember_value(stream, packet)
+        channel, symbol_room = delivery.rooms
+        self._rates.offer(
+            Update(
+                event=delivery.event,
+                symbol=delivery.payload["symbol"],
+                rooms=(channel, symbol_room),
+                stream=stream,
+                number=delivery.payload["seq"],
+                packet=packet,
+            )
+        )
 
     def to_everyone(self, event: str, data: Mapping[str, Any]) -> None:
         """Queue one of the gateway's own events, encoded once, for every client."""

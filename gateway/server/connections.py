@@ -169,6 +169,7 @@ class Connections:
         user_id = session.identity.user_id
         context.expiries.cancel(sid)
         left = context.subscriptions.drop(sid)
+        context.rates.tiers.drop(sid)
         context.user_connections.remove(sid)
         context.user_windows.release(user_id, now_ns)
         context.streams.release((user_room(user_id), *left), now_ns)

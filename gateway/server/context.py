@@ -18,6 +18,7 @@ from gateway.server.broadcast import Broadcaster
 from gateway.server.clock import Clock
 from gateway.server.faults import FaultLog
 from gateway.server.log import get_logger
+from gateway.server.rate_slots import RateSlots
 from gateway.session import Sessions
 from gateway.settings import Settings
 from gateway.streams import Streams
@@ -42,6 +43,7 @@ class Context:
     metrics: GatewayMetrics
     transport: SocketServer
     broadcaster: Broadcaster
+    rates: RateSlots
     sessions: Sessions
     subscriptions: Subscriptions
     user_connections: UserConnections
@@ -90,6 +92,7 @@ class Context:
             "subscriptions": len(self.subscriptions),
             "user_connections": len(self.user_connections),
             "expiries": len(self.expiries),
+            "rates": len(self.rates.tiers),
             "held_rooms": self.streams.held_rooms(),
         }
 

@@ -185,25 +185,34 @@ class Handlers:
         request = parse_subscription(payload)
         context = self._context
         require_rooms(session.identity.entitlements, request.rooms)
+        held = context.subscriptions.of(session.sid)
         joined = context.subscriptions.join(session.sid, request.rooms)
         context.streams.hold(joined)
-        context.transport.enter_rooms(session.sid, request.rooms)
-        return self._subscription_reply(ServerEvent.SUBSCRIBED, request, joined)
+        marks = context.rates.subscribe(session.sid, request, held)
+        return self._subscription_reply(ServerEvent.SUBSCRIBED, request, marks, joined)
 
     def _unsubscribe(self, session: Session, payload: object) -> _Reply:
         return self._leave(session, parse_subscription(payload))
 
     def _leave(self, session: Session, request: SubscriptionRequest) -> _Reply:
         context = self._context
+        held = context.subscriptions.of(session.sid)
         left = context.subscriptions.leave(session.sid, request.rooms)
         context.streams.release(left, context.clock.monotonic_ns())
-        context.transport.leave_rooms(session.sid, request.rooms)
-        return self._subscription_reply(ServerEvent.UNSUBSCRIBED, request)
+        marks = context.rates.unsubscribe(session.sid, request, held)
+        return self._subscription_reply(ServerEvent.UNSUBSCRIBED, request, marks)
 
     def _subscription_reply(
-        self, event: ServerEvent, request: SubscriptionRequest, joined: tuple[str, ...] = ()
+        self,
+        event: ServerEvent,
+        request: SubscriptionRequest,
+        marks: dict[str, int],
+        joined: tuple[str, ...] = (),
     ) -> _Reply:
-        """Return the answer to a subscription, to be sent after the events that it names."""
+        """Return the answer to a subscription, to be sent after the events that it names.
+
+        ``marks`` are the last numbers that the client has, where they are not the streams' last.
+        """
         context = self._context
         payload: dict[str, Any] = {"channel": request.channel}
         if request.symbols:
@@ -211,21 +220,22 @@ class Handlers:
         else:
             payload["room"] = request.rooms[0]
         payload["rooms"] = list(request.rooms)
-        payload["at"] = context.streams.marks(request)
+        if request.max_rate is not None and event == ServerEvent.SUBSCRIBED:
+            payload["maxRate"] = request.max_rate
+        payload["at"] = context.streams.marks(request) | marks
         payload["timestamp"] = context.broadcaster.timestamp()
         context.metrics.set_subscriptions(context.subscriptions.counts())
         return _Reply(event, payload, joined=joined, lane=LANES[request.channel])
 
     def _get_subscriptions(self, session: Session, _payload: object) -> _Reply:
-        rooms = list(self._context.subscriptions.of(session.sid))
-        return _Reply(
-            ServerEvent.SUBSCRIPTIONS,
-            {
-                "subscriptions": rooms,
-                "count": len(rooms),
-                "timestamp": self._context.broadcaster.timestamp(),
-            },
-        )
+        context = self._context
+        rooms = list(context.subscriptions.of(session.sid))
+        payload: dict[str, Any] = {"subscriptions": rooms, "count": len(rooms)}
+        rates = context.rates.tiers.of(session.sid)
+        if rates:
+            payload["maxRate"] = rates
+        payload["timestamp"] = context.broadcaster.timestamp()
+        return _Reply(ServerEvent.SUBSCRIPTIONS, payload)
 
     def _ping(self, _session: Session, received_ns: int) -> _Reply:
         context = self._context

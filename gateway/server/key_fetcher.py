@@ -77,27 +77,40 @@ class KeyFetcher:
 
     async def _fetch_once(self) -> None:
         try:
-            self._take(parse_key_set(await self._read()))
+            self._take(await fetch_keys(self._url))
             self.has_keys = True
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            told = str(error) if type(error) is ValueError else type(error).__name__
-            log.warning("key set not fetched", reason=told, has_keys=self.has_keys)
+            log.warning(
+                "key set not fetched", reason=describe_failure(error), has_keys=self.has_keys
+            )
         except Exception:  # a handshake that waits for it must be answered
             log.exception("key set not fetched")
         finally:
             self._fetching = None
 
-    async def _read(self) -> bytes:
-        timeout = aiohttp.ClientTimeout(total=_FETCH_S)
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(self._url, allow_redirects=False) as answer,
-        ):
-            if answer.status != 200:
-                raise ValueError(f"the issuer answered with {answer.status}")
-            body = bytearray()
-            async for chunk in answer.content.iter_any():
-                body += chunk
-                if len(body) > _MOST_BYTES:
-                    raise ValueError(f"the key set has more than {_MOST_BYTES} bytes")
-        return bytes(body)
+
+async def fetch_keys(url: str) -> Keys:
+    """Return the keys of an issuer.
+
+    Raises:
+        aiohttp.ClientError, TimeoutError, OSError: the issuer cannot be reached.
+        ValueError: its answer is no key set.
+    """
+    timeout = aiohttp.ClientTimeout(total=_FETCH_S)
+    async with (
+        aiohttp.ClientSession(timeout=timeout) as session,
+        session.get(url, allow_redirects=False) as answer,
+    ):
+        if answer.status != 200:
+            raise ValueError(f"the issuer answered with {answer.status}")
+        body = bytearray()
+        async for chunk in answer.content.iter_any():
+            body += chunk
+            if len(body) > _MOST_BYTES:
+                raise ValueError(f"the key set has more than {_MOST_BYTES} bytes")
+    return parse_key_set(bytes(body))
+
+
+def describe_failure(error: Exception) -> str:
+    """Return why a key set could not be fetched, without what the issuer sent."""
+    return str(error) if type(error) is ValueError else type(error).__name__

@@ -45,6 +45,7 @@ class OrderRoutes:
         self._exchange = exchange
         quota = Quota.of(context.settings.exchange_requests_per_minute, _MINUTE_S)
         self._windows = UserWindows(quota, quota.window_ns)
+        self._swept_ns = 0
 
     def add_to(self, app: web.Application) -> None:
         """Add all routes."""
@@ -96,7 +97,9 @@ class OrderRoutes:
     def _refusal(self, user_id: str) -> web.Response | None:
         """Count a request, and return the refusal of one over the limit."""
         now_ns = self._context.clock.monotonic_ns()
-        self._windows.sweep(now_ns)
+        if now_ns - self._swept_ns >= _NS_PER_S:
+            self._swept_ns = now_ns
+            self._windows.sweep(now_ns)
         wait_ns = self._windows.acquire(user_id, now_ns).admit(now_ns)
         self._windows.release(user_id, now_ns)
         if not wait_ns:

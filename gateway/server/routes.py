@@ -34,7 +34,6 @@ _LARGEST_PAGE: Final = 1_000
 _STREAMS_A_PART: Final = 1_000
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _RETRY_WHILE_DRAINING_S: Final = 5
-_METRICS_CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Routes:
@@ -122,15 +121,14 @@ class Routes:
         }
 
     async def metrics(self, request: web.Request) -> web.Response:
-        """Answer with the metrics in Prometheus's text format."""
+        """Answer with the metrics, in the format that the scraper asks for."""
         expected = self._context.settings.metrics_token
         if expected is not None:
             given = (bearer(request) or "").encode("utf-8", "surrogateescape")
             if not secrets.compare_digest(given, expected.encode()):
                 return _error(401, "The metrics need their bearer token", ErrorCode.AUTH_FAILED)
-        return web.Response(
-            body=self._context.metrics.expose(), headers={"Content-Type": _METRICS_CONTENT_TYPE}
-        )
+        body, content_type = self._context.metrics.expose(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def publish(self, request: web.Request) -> web.StreamResponse:
         """Publish one item or a list, either all items or none."""

@@ -47,12 +47,16 @@ def adopt(
     try:
         check_upgrade(head)
         refuse_handshake(engine, environ, "websocket")
-        if _has_websocket(engine, head):
+        sid = head.parameter("sid")
+        if sid is None:
+            session, upgrade = _new_session(engine, environ), None
+        elif _has_websocket(engine, sid):
             # As the reference does: a client told 400 here would report a failed handshake.
             transport.write(switching_protocols(head) + _CLOSE)
             engine.dismiss(transport)
             return
-        session, upgrade = _session_for(engine, environ)
+        else:
+            session, upgrade = _polling_session(engine, sid)
     except BadRequest as error:
         rejected = RequestRejected(error.status, 3, error.message, error.headers)
         _refuse(engine, transport, environ, rejected)
@@ -95,11 +99,12 @@ def refuse_handshake(engine: Engine, environ: RequestEnviron, transport: str) ->
         named = ", ".join(sorted(head.conflicts & _DECISIVE))
         if named:
             raise RequestRejected(400, 3, f"Two different values in the query: {named}")
-    if head.parameter("transport") != transport or transport not in engine.transports:
+    parameters = head.parameters
+    if parameters.get("transport") != transport or transport not in engine.transports:
         raise RequestRejected(400, 0, "Transport unknown")
-    if head.parameter("j") is not None:
+    if "j" in parameters:
         raise RequestRejected(400, 3, "JSONP is not served; use CORS")
-    if head.parameter("sid") is None and head.parameter("EIO") != _PROTOCOL:
+    if "sid" not in parameters and parameters.get("EIO") != _PROTOCOL:
         raise RequestRejected(400, 5, "Unsupported protocol version; this server speaks EIO=4")
 
 
@@ -111,24 +116,30 @@ def _refuse(
     engine.dismiss(transport)
 
 
-def _has_websocket(engine: Engine, head: RequestHead) -> bool:
-    """Return whether a request names a session that has, or tries, another WebSocket."""
-    session = engine.sockets.get(head.parameter("sid") or "")
+def _has_websocket(engine: Engine, sid: str) -> bool:
+    """Return whether a session has, or tries, another WebSocket."""
+    session = engine.sockets.get(sid)
     return session is not None and session.transport is not None
 
 
-def _session_for(engine: Engine, environ: RequestEnviron) -> tuple[EngineSession, Upgrade | None]:
-    """Return the session for a WebSocket, and its upgrade if the session began on polling.
+def _new_session(engine: Engine, environ: RequestEnviron) -> EngineSession:
+    """Return a new session.
 
     Raises:
-        RequestRejected: the session is unknown, may not be upgraded, or is not admitted.
+        RequestRejected: the request is not admitted.
     """
-    sid = environ.head.parameter("sid")
-    if sid is None:
-        refusal = engine.admission(environ)
-        if refusal is not None:
-            raise RequestRejected.refused(refusal)
-        return engine.open_session(environ), None
+    refusal = engine.admission(environ)
+    if refusal is not None:
+        raise RequestRejected.refused(refusal)
+    return engine.open_session(environ)
+
+
+def _polling_session(engine: Engine, sid: str) -> tuple[EngineSession, Upgrade]:
+    """Return a session that began on polling, and its upgrade.
+
+    Raises:
+        RequestRejected: the session is unknown, or may not be upgraded.
+    """
     session = engine.sockets.get(sid)
     if session is None:
         raise RequestRejected.unknown_session()

@@ -28,7 +28,9 @@ class Counts:
     Attributes:
         closed: ended sessions by reason.
         conflated: parcels replaced by newer ones of their stream.
+        sent_bytes: of frames and polling bodies that were written, without those of the fan-out.
     """
 
     closed: Counter[str] = field(default_factory=Counter)
     conflated: int = 0
+    sent_bytes: int = 0

@@ -123,7 +123,7 @@ class EngineSession(Liveness):
             self.write(PING_FRAME)
         while self._backlog and not self._is_blocked:
             parcels = self.take(MOST_BYTES_A_WRITE)
-            self.write(b"".join([parcel.frame for parcel in parcels]))
+            self.put(b"".join([parcel.frame for parcel in parcels]))
         self.is_clear = not self._is_blocked and not self._backlog
 
     # The WebSocket

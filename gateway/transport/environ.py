@@ -40,11 +40,11 @@ class RequestEnviron(MutableMapping[str, Any]):
         Args:
             address: the client's address, the ``peer`` from now on.
         """
-        head = self.head
-        token = head.parameter("token")
-        query = "" if token is None else f"?token={quote(token, safe='')}"
-        path = head.target.partition("?")[0]
-        self.head = RequestHead(f"{head.method} {path}{query} HTTP/1.1\r\n\r\n".encode())
+        token = self.head.parameter("token")
+        method, target, _ = self.head.raw.split(b" ", 2)
+        query = b"" if token is None else b"?token=" + quote(token, safe="").encode()
+        path = target.partition(b"?")[0]
+        self.head = RequestHead(b"%b %b%b HTTP/1.1\r\n\r\n" % (method, path, query))
         self._peer = address
 
     def added(self, key: str) -> Any:

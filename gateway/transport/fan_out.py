@@ -53,6 +53,7 @@ class FanOut:
 
     Attributes:
         waiting: queued sends of each lane; a parcel counts once per recipient.
+        sent_bytes: bytes that were written, without those that slow clients had to wait for.
         longest_hold_ns: the longest time that one slice held the event loop; its reader resets it.
     """
 
@@ -65,6 +66,7 @@ class FanOut:
         self.waiting = [0 for _ in Lane]
         self._publications = [0 for _ in Lane]
         self.longest_hold_ns = 0
+        self.sent_bytes = 0
 
     def is_idle(self, lane: Lane) -> bool:
         """Return whether a lane has no queued parcel that a reply must not overtake."""
@@ -159,13 +161,16 @@ class FanOut:
     def _send_one(self, lane: Lane, job: _Job) -> Iterator[None]:
         parcel = job.parcel
         frame = parcel.frame
+        held = 0
         for count, session in enumerate(job.sessions, start=1):
             if session.is_clear:
                 session.write(frame)
             else:
                 session.hold(parcel)
+                held += 1
             if not count % _CLOCK_EVERY and time.monotonic_ns() >= self._slice_ends_ns:
                 yield
+        self.sent_bytes += len(frame) * (len(job.sessions) - held)
         self._finish(lane, (job,))
 
     def _send_all(self, lane: Lane, jobs: list[_Job]) -> Iterator[None]:
@@ -184,7 +189,9 @@ class FanOut:
         joined: dict[tuple[int, ...], bytes] = {}
         for count, (session, parcels) in enumerate(gathered.items(), start=1):
             if session.is_clear:
-                session.write(_join(parcels, joined))
+                frames = _join(parcels, joined)
+                session.write(frames)
+                self.sent_bytes += len(frames)
             else:
                 for parcel in parcels:
                     session.hold(parcel)

@@ -65,7 +65,7 @@ class Outbox(WebSocket):
     def send(self, parcel: Parcel) -> None:
         """Send a parcel now, or after the queued ones."""
         if self.is_clear:
-            self.write(parcel.frame)
+            self.put(parcel.frame)
         elif self._corked is not None:
             self._corked.append(parcel)
             self._corked_bytes += len(parcel.frame)
@@ -75,6 +75,11 @@ class Outbox(WebSocket):
                 self.cork()
         else:
             self.hold(parcel)
+
+    def put(self, frames: bytes) -> None:
+        """Write frames of packets, and count their bytes."""
+        self._owner.counts.sent_bytes += len(frames)
+        self.write(frames)
 
     def cork(self) -> bool:
         """Collect parcels until ``uncork``, to send them in one write.
@@ -103,9 +108,9 @@ class Outbox(WebSocket):
             for parcel in parcels:
                 self.hold(parcel)
         elif len(parcels) == 1:
-            self.write(parcels[0].frame)
+            self.put(parcels[0].frame)
         elif parcels:
-            self.write(b"".join([parcel.frame for parcel in parcels]))
+            self.put(b"".join([parcel.frame for parcel in parcels]))
 
     def hold(self, parcel: Parcel) -> None:
         """Queue a parcel until it can be written. A closed session drops it."""

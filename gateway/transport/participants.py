@@ -7,7 +7,7 @@ costs no scan over all rooms.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, Final
 
 from gateway.transport.engine_session import EngineSession
@@ -47,7 +47,7 @@ class Participant:
         self.sid = sid
         self.namespace = namespace
         self.session = session
-        self.rooms: list[str] = []
+        self.rooms: list[Any] = []
         self.is_connected = False
         self.is_leaving = False
         self.early: list[Parcel] | None = None
@@ -59,7 +59,7 @@ class Participants:
 
     def __init__(self) -> None:
         self._participants: dict[str, dict[str, Participant]] = {}
-        self._rooms: dict[str, dict[str, dict[str, EngineSession]]] = {}
+        self._rooms: dict[str, dict[Hashable, dict[str, EngineSession]]] = {}
         self._ack_ids = itertools.count(1)
         self._pending = 0
 
@@ -128,10 +128,10 @@ class Participants:
                     del rooms[room]
         participant.rooms = []
 
-    def _sessions_of(self, namespace: str, room: str) -> dict[str, EngineSession]:
+    def _sessions_of(self, namespace: str, room: Hashable) -> dict[str, EngineSession]:
         return self._rooms.setdefault(namespace, {}).setdefault(room, {})
 
-    def find(self, sid: str | None, namespace: str | None = None) -> Participant | None:
+    def find(self, sid: Any, namespace: str | None = None) -> Participant | None:
         """Return a participant by its id, connected or not."""
         participants = self._participants.get(namespace or "/")
         return None if participants is None or sid is None else participants.get(sid)
@@ -187,7 +187,7 @@ class Participants:
             m for m in participants if m is not None and not m.is_connected and not m.is_leaving
         ]
 
-    def enter(self, participant: Participant, room: str) -> None:
+    def enter(self, participant: Participant, room: Hashable) -> None:
         """Add a participant to a room, if it is not there already.
 
         Raises:
@@ -203,7 +203,7 @@ class Participants:
         if participant.is_connected:
             self._sessions_of(participant.namespace, room)[participant.sid] = participant.session
 
-    def leave(self, participant: Participant, room: str) -> None:
+    def leave(self, participant: Participant, room: Hashable) -> None:
         """Remove a participant from a room, if it is there."""
         if room not in participant.rooms:
             return

@@ -186,6 +186,7 @@ class Polling:
     def _packets(self, packets: list[bytes], environ: RequestEnviron) -> web.Response:
         accepted = environ.head.header("accept-encoding") or ""
         body, encoding = self._engine.compress(payloads.encode_payload(packets), accepted)
+        self._engine.counts.sent_bytes += len(body)
         headers = {"Content-Type": _TEXT}
         if encoding is not None:
             headers["Content-Encoding"] = encoding

@@ -79,6 +79,11 @@ class RequestHead:
             at = lowered.find(prefix, end)
         return values
 
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """The first value of each query parameter, decoded."""
+        return _read_target(self.raw)[1]
+
     def parameter(self, name: str) -> str | None:
         """Return the first value of a query parameter, decoded; ``None`` if it is absent."""
         return _read_target(self.raw)[1].get(name)

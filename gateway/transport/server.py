@@ -5,7 +5,7 @@ It does not depend on python-socketio: ``dropin.AsyncServer`` adds that interfac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any
 
 from gateway.transport.application import ApplicationHandlers, Hooks
@@ -142,6 +142,39 @@ class SocketServer:
             self.fanout.submit(flow.lane, parcel, sessions, on_done, is_passable=is_passable)
         return len(sessions) + len(early)
 
+    def broadcast_encoded(
+        self,
+        event: str,
+        packet: bytes,
+        fields: Mapping[str, Any],
+        *,
+        rooms: Any,
+        skip: Iterable[str] = (),
+        on_done: OnDone | None = None,
+    ) -> int:
+        """Send an encoded event to the clients that are in rooms now, one copy each.
+
+        Args:
+            event: the event's name.
+            packet: the packet's text.
+            fields: its fields that the event's flow names.
+            rooms: a room or several.
+            skip: ids of clients to leave out.
+            on_done: called after the last send, with the ns that the sending took.
+
+        Returns:
+            The number of recipients.
+        """
+        sessions = self.participants.sessions("/", rooms, skip)
+        if sessions:
+            flow = self._flow(event)
+            parcel = Parcel(packet.decode())
+            parcel.conflatable(
+                ("/", event), fields, flow, lambda payload: self._parcel(event, payload, "/")
+            )
+            self.fanout.submit(flow.lane, parcel, sessions, on_done)
+        return len(sessions)
+
     def send_to(
         self, participant: Participant, event: str, data: Any, ack_id: int | None = None
     ) -> None:
@@ -267,14 +300,14 @@ class SocketServer:
         participant = self.participants.find(sid, namespace)
         return None if participant is None else participant.session.environ
 
-    def enter_rooms(self, sid: str, rooms: Iterable[str]) -> None:
+    def enter_rooms(self, sid: str, rooms: Iterable[Hashable]) -> None:
         """Add a client to rooms of the default namespace, if it still exists."""
         participant = self.participants.find(sid)
         if participant is not None:
             for room in rooms:
                 self.participants.enter(participant, room)
 
-    def leave_rooms(self, sid: str, rooms: Iterable[str]) -> None:
+    def leave_rooms(self, sid: str, rooms: Iterable[Hashable]) -> None:
         """Remove a client from rooms of the default namespace."""
         participant = self.participants.find(sid)
         if participant is not None:

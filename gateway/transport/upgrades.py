@@ -15,6 +15,7 @@ from gateway.transport.requests import RequestHead
 _KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")  # 16 bytes in base64
 _ACCEPT_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 1.3
 _WEBSOCKET_VERSION: Final = "13"  # RFC 6455 4.1
+_USUAL: Final = frozenset({("websocket", "Upgrade"), ("websocket", "keep-alive, Upgrade")})
 _OUR_HEADERS: Final = frozenset(
     {
         "connection",
@@ -30,11 +31,13 @@ _OUR_HEADERS: Final = frozenset(
 
 def is_websocket_upgrade(head: RequestHead) -> bool:
     """Return whether the client asks for WebSocket. `check_upgrade` checks the details."""
-    wanted = head.header("upgrade")
-    return (
-        wanted is not None
-        and _has_token(wanted, "websocket")
-        and _has_token(head.header("connection") or "", "upgrade")
+    headers = head.headers
+    wanted = headers.get("upgrade")
+    if wanted is None:
+        return False
+    connection = headers.get("connection", "")
+    return (wanted, connection) in _USUAL or (
+        _has_token(wanted, "websocket") and _has_token(connection, "upgrade")
     )
 
 
@@ -52,10 +55,7 @@ def check_upgrade(head: RequestHead) -> None:
     if head.version < (1, 1):
         raise BadRequest.malformed("an upgrade to WebSocket needs HTTP/1.1")
     headers = head.headers
-    if not (
-        _has_token(headers.get("upgrade", ""), "websocket")
-        and _has_token(headers.get("connection", ""), "upgrade")
-    ):
+    if not is_websocket_upgrade(head):
         raise BadRequest.malformed("Connection: Upgrade with Upgrade: websocket is needed")
     if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
         raise BadRequest.malformed("an upgrade to WebSocket has no body")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 import time
-from typing import Final
+from typing import ClassVar, Final
 
 import gevent
 from locust.env import Environment
 
 from loadtests.behaviours.subscriber import Subscriber
 from loadtests.results import Series
-from scenarios.groups import ChurnerGroup
+from scenarios.groups import ChurnerGroup, ReturnerGroup
 
 _NS_PER_S: Final = 1_000_000_000
 SHORTEST: Final = 0.5
@@ -28,10 +28,11 @@ class Churner(Subscriber):
     """
 
     group = "churner"
+    settings: ClassVar[type[ChurnerGroup | ReturnerGroup]] = ChurnerGroup
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self._stay_s = self.run_context.scenario.users.of(ChurnerGroup).stay_s
+        self._stay_s = self.run_context.scenario.users.of(self.settings).stay_s
         self._chance = random.Random(f"{self.run_context.scenario.seed}:{self.user_id}:churn")  # noqa: S311 - repeatable by its seed
         self._leave_ns = 0
         self._return_ns = 0
@@ -44,12 +45,16 @@ class Churner(Subscriber):
         self._wait_until(self._leave_ns)
         if self.run_context.is_over():
             return super().behave()
-        self.close()
+        self.leave()
         gevent.sleep(max(0, self._return_ns - time.monotonic_ns()) / _NS_PER_S)
         if self.run_context.is_over():
             return False  # requests have ended: it stays away
         self._begin_again()
         return True
+
+    def leave(self) -> None:
+        """End the connection."""
+        self.close()
 
     def stop_requests(self, now_ns: int) -> None:
         """Count a return that was due and has not begun as missed."""

@@ -138,7 +138,7 @@ class CommandedUser(MeasuredUser):
     def change(
         self, event: ClientEvent, symbols: Sequence[str], intended_ns: int | None = None
     ) -> None:
-        """Subscribe to symbols, or unsubscribe from them.
+        """Subscribe to symbols at the group's rate, or unsubscribe from them.
 
         Args:
             event: ``SUBSCRIBE`` or ``UNSUBSCRIBE``.
@@ -148,7 +148,10 @@ class CommandedUser(MeasuredUser):
         Raises:
             ClientError: the connection ended.
         """
-        payload = {"channel": Channel.MARKET_DATA, "symbols": list(symbols)}
+        payload: dict[str, object] = {"channel": Channel.MARKET_DATA, "symbols": list(symbols)}
+        rate = self.run_context.scenario.users.max_rates().get(self.group)
+        if rate is not None and event == ClientEvent.SUBSCRIBE:
+            payload["maxRate"] = rate
         self.request(event, payload, intended_ns)
 
     def stop_requests(self, now_ns: int) -> None:

@@ -56,6 +56,7 @@ class ExchangeUser(VirtualUser):
         self._orders = OrderPlan(context.scenario.seed, self.user_id, symbols)
         self._flow, self._money = OrderFlow(), OrderMoney()
         self._http = HttpCalls(str(self.host), self.tls, self.call_timeout_s)
+        self._bearer = self.token()
         self._open: dict[str, None] = {}
         self._awaited_ns: dict[str, int] = {}  # intended times of market orders, by clientOrderId
         self._plan: ArrivalPlan | None = None
@@ -202,7 +203,7 @@ class ExchangeUser(VirtualUser):
         """Return the answer to a request; None when there is none, which is an error."""
         try:
             answer = self._http.ask(
-                method, path, token=self.token(), body=body, intended_ns=intended_ns
+                method, path, token=self._bearer, body=body, intended_ns=intended_ns
             )
         except ClientError as error:
             self._fire(method, ORDERS_PATH, None, error)

@@ -17,6 +17,8 @@ from loadtests.connection.calls import Reply
 from loadtests.errors import ClientError, Disconnected, Exhausted
 from loadtests.oracles.answers import mistake_in_answer, mistake_in_welcome
 from loadtests.oracles.checksums import is_altered
+from loadtests.oracles.ledger import BY_SYMBOL, market_stream_of
+from loadtests.oracles.snapshots import ExpectedSnapshots, MarketContents
 from loadtests.reading.accounts import FastPathAccount
 from loadtests.record.recording import Recorder
 from loadtests.results import Event, LeakOutcome, WrongOutcome
@@ -56,6 +58,7 @@ class JudgedUser(SocketIOUser):
     _error_code: object = None
     _leaks: int = 0
     _wrong: int = 0
+    _snapshots: ExpectedSnapshots | None = None
 
     def __init__(self, environment: Environment, index: int) -> None:
         super().__init__(environment)
@@ -86,7 +89,9 @@ class JudgedUser(SocketIOUser):
         return reply
 
     def welcomed(self, stamp_ns: int, payload: dict[str, Any]) -> None:
-        """Judge the identity that the welcome names."""
+        """Judge the identity that the welcome names. What the last connection owed is void."""
+        self._snapshots = None
+        self._contents.begin(payload.get("epoch"))
         sid = "" if self.client is None else self.client.sid
         mistake = mistake_in_welcome(payload, self.user_id, sid)
         if mistake is not None:
@@ -186,8 +191,53 @@ class JudgedUser(SocketIOUser):
             name: of the event.
             payload: its first argument.
         """
-        if is_altered(name, payload):
+        if payload.get("snapshot") is True:
+            self._judge_snapshot(stamp_ns, name, payload)
+        elif is_altered(name, payload) or not self._agrees(name, payload):
             self.note_wrong(WrongOutcome.ALTERED, f"{name}: {payload}", stamp_ns)
+
+    def _agrees(self, name: str, payload: dict[str, Any]) -> bool:
+        """Return whether a market event says what the first copy of its number said."""
+        if name not in BY_SYMBOL:
+            return True
+        stream = market_stream_of(name, payload["symbol"])
+        return self._contents.agrees(stream, payload["seq"], payload)
+
+    def _judge_snapshot(self, stamp_ns: int, name: str, payload: dict[str, Any]) -> None:
+        """Record a snapshot of another number than the subscription's, or of another content."""
+        stream, number = market_stream_of(name, payload["symbol"]), payload["seq"]
+        expected = self._snapshots
+        mistake = expected.take(stream, number) if expected is not None else None
+        if mistake is None and not self._agrees(name, payload):
+            mistake = f"{stream}: the snapshot of {number} says something else than the event"
+        if mistake is not None:
+            self.note_wrong(WrongOutcome.SNAPSHOT, mistake, stamp_ns)
+        if expected is not None and not expected:
+            self._snapshots = None
+            self.note(Event.SNAPSHOTS, stamp_ns)
+
+    def expect_snapshots(self, payload: dict[str, Any]) -> None:
+        """Take a ``subscribed``, before the account does. Only a user that reads well is judged."""
+        if not self.is_well_behaved:
+            return
+        expected = self._snapshots or ExpectedSnapshots()
+        expected.expect(self.account.rooms(), payload)
+        self._snapshots = expected or None
+
+    def settle_snapshots(self, now_ns: int) -> None:
+        """Record the snapshots that have not come."""
+        for stream in self.missing_snapshots():
+            self.note_wrong(WrongOutcome.SNAPSHOT, f"{stream}: no snapshot came", now_ns)
+        self._snapshots = None
+
+    def missing_snapshots(self) -> list[str]:
+        """Return the streams of which neither a snapshot nor a later event has come."""
+        expected = self._snapshots
+        return [] if expected is None else expected.missing(self.account.last_of)
+
+    @property
+    def _contents(self) -> MarketContents:
+        return self._pushes.intake.contents
 
     @property
     def _recorder(self) -> Recorder:

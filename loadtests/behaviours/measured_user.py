@@ -53,15 +53,17 @@ class MeasuredUser(JudgedUser):
         """Return the address to connect from: one for each 50 users on loopback."""
         return source_address(parse_target(str(self.host)).host, self.index)
 
+    def close_oracles(self, now_ns: int) -> None:
+        """Judge what has not come by the end of the run."""
+        self.close_heartbeat(now_ns)
+        if self.is_on:
+            self.settle_snapshots(now_ns)
+
     def close_heartbeat(self, now_ns: int) -> None:
         """Count the heartbeats missed since the last one."""
         if self.heartbeat is not None and self.is_on:
             before = self.heartbeat.missed
             self._note_missed(self.heartbeat.close(now_ns) - before, now_ns, None)
-
-    def close_oracles(self, now_ns: int) -> None:
-        """Judge what should have come by the end of the run; for subclasses."""
-        self.close_heartbeat(now_ns)
 
     def request(self, event: str, payload: object = None, intended_ns: int | None = None) -> None:
         """Send a request that is expected to succeed, and time it. A refusal is an error.
@@ -99,7 +101,7 @@ class MeasuredUser(JudgedUser):
     def welcomed(self, stamp_ns: int, payload: dict[str, Any]) -> None:
         """Open the connection's accounts."""
         super().welcomed(stamp_ns, payload)
-        self.account.welcome(payload)
+        self.account.welcome(payload, self.said_number())
         interval_ns = int(payload["heartbeatInterval"]) * _NS_PER_MS
         is_judged = interval_ns and self.is_measured
         self.heartbeat = HeartbeatOracle(interval_ns, stamp_ns) if is_judged else None
@@ -108,6 +110,10 @@ class MeasuredUser(JudgedUser):
         if not self.is_on:
             self.is_on = True
             self.run_context.welcomed(1)
+
+    def said_number(self) -> int | None:
+        """Return the ``lastUserSeq`` that the user connected with; None when it named none."""
+        return None
 
     def received(self, stamp_ns: int, name: str, payload: Any) -> None:
         """Account for an event.
@@ -127,9 +133,13 @@ class MeasuredUser(JudgedUser):
         elif name == ServerEvent.HEARTBEAT:
             self._beat(stamp_ns, payload)
         elif name == ServerEvent.SUBSCRIBED:
+            self.expect_snapshots(payload)
             self.account.subscribed(payload)
         elif name == ServerEvent.UNSUBSCRIBED:
+            self.settle_snapshots(stamp_ns)
             self.account.unsubscribed(payload)
+        elif name == ServerEvent.RESYNC:
+            self.account.resynced(payload)
         elif name == ServerEvent.SERVER_DRAINING:
             self._take_draining(stamp_ns, payload)
         elif name == ServerEvent.ERROR and self.client is not None and not self.client.is_waiting:

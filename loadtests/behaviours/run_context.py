@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, Self
 
@@ -43,11 +43,18 @@ class RunUser(RecordedUser, Protocol):
     due_ns: int | None
     is_on: bool
 
+    def missing_snapshots(self) -> Sequence[str]:
+        """Return the streams of which neither a snapshot nor a later event has come."""
+
+    @property
+    def may_own(self) -> bool:
+        """Whether the publisher may name it as the owner of private events."""
+
     def close(self) -> None:
         """Close the connection and its accounts."""
 
     def close_oracles(self, now_ns: int) -> None:
-        """Judge what should have come by now and did not."""
+        """Judge what has not come by the end of the run."""
 
     def stop_requests(self, now_ns: int) -> None:
         """Send no more requests and count those that were due and never sent."""
@@ -76,7 +83,7 @@ class RunContext:
     secret: str
     recorder: Recorder
     t0_ns: int
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: Ledger = field(init=False)
     places: Places = field(default_factory=Places)
     sessions: ArrivalPlan | None = None
     session_count: int = 0
@@ -125,7 +132,8 @@ class RunContext:
         )
 
     def __post_init__(self) -> None:
-        """Make the record of pushes. An owner in a batch is an index into ``users``."""
+        """Make the ledger and the record of pushes, whose owners are indices into ``users``."""
+        self.ledger = Ledger(is_sourced=self.scenario.has_market_source)
         self.pushes = PushRecord(self.recorder, lambda owner: self.users[owner].user_id)
 
     def last_session_ns(self) -> int:
@@ -190,9 +198,9 @@ class RunContext:
         """Return whether every user has connected, or has failed to at least once."""
         return all(user.has_tried for user in self.users)
 
-    def trader_ids(self) -> Sequence[str]:
-        """Return the ids of the connected traders, whom the publisher may name as owners."""
-        return [user.user_id for user in self.users if user.group == "trader" and user.is_on]
+    def owner_ids(self) -> Sequence[str]:
+        """Return the ids of the users that the publisher may name as owners of private events."""
+        return [user.user_id for user in self.users if user.may_own]
 
     def symbols_of(self, user_id: str, count: int) -> list[str]:
         """Return a user's symbols: drawn by popularity without replacement, the same for a seed.
@@ -227,6 +235,16 @@ class RunContext:
                 self.recorder.count("offered")
                 self.recorder.count("missed")
 
+    def has_all(self, last_numbers: Mapping[str, int]) -> bool:
+        """Return whether every user has what it is owed, snapshots included.
+
+        Args:
+            last_numbers: the last number of every stream.
+        """
+        if not self.ledger.owes_nothing(last_numbers):
+            return False
+        return not any(user.is_on and user.missing_snapshots() for user in self.users)
+
     def close_pushes(self) -> None:
         """Record the pushes of each user, and publications that still waited for copies."""
         self.recorder.draw()
@@ -234,6 +252,6 @@ class RunContext:
         record_clients(self.recorder, self.users, self.pushes.users)
 
     def close_oracles(self, now_ns: int) -> None:
-        """Count what is missing at the end of the run, such as heartbeats."""
+        """Count what is missing at the end of the run."""
         for user in self.users:
             user.close_oracles(now_ns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.contract import Channel, ClientEvent
+from gateway.contract import ClientEvent
 from loadtests.behaviours.virtual_user import VirtualUser
 
 
@@ -15,4 +15,4 @@ class Subscriber(VirtualUser):
         """Subscribe to the scenario's number of symbols."""
         count = self.run_context.scenario.users.symbols().get(self.group, 1)
         symbols = self.run_context.symbols_of(self.user_id, count)
-        self.request(ClientEvent.SUBSCRIBE, {"channel": Channel.MARKET_DATA, "symbols": symbols})
+        self.change(ClientEvent.SUBSCRIBE, symbols)

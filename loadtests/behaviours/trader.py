@@ -32,6 +32,11 @@ class Trader(VirtualUser):
         self._plan: ArrivalPlan | None = None
         self._sent = 0
 
+    @property
+    def may_own(self) -> bool:
+        """Whether the publisher may name it as an owner: while it is connected."""
+        return self.is_on
+
     def subscribe_all(self) -> None:
         """Subscribe to the trading channel and to the scenario's number of symbols."""
         self.request(ClientEvent.SUBSCRIBE, {"channel": Channel.TRADING})

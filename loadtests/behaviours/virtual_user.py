@@ -81,7 +81,7 @@ class VirtualUser(CommandedUser):
             ClientError: the gateway refused, could not be reached or did not answer in time.
         """
         try:
-            self.connect({"token": self.token()})
+            self.connect({"token": self.token(), **self.said()})
         except ClientError as error:
             self._note_attempt(error)
             raise
@@ -104,6 +104,15 @@ class VirtualUser(CommandedUser):
     def token(self) -> str:
         """Return the token for the next connection."""
         return self.run_context.token(self.user_id)
+
+    def said(self) -> dict[str, object]:
+        """Return what it says when it connects, beside its token."""
+        return {}
+
+    @property
+    def may_own(self) -> bool:
+        """Whether the publisher may name it as the owner of private events."""
+        return False
 
     def subscribe_all(self) -> None:
         """Subscribe as the behaviour does after each welcome."""

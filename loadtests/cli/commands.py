@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import wraps
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, NoReturn
 
 import typer
 
@@ -80,12 +80,20 @@ def _begin(
     pass
 
 
-def serve() -> None:
+def serve(
+    check: Annotated[
+        bool, typer.Option("--check", help="Only check what would stop it, and say everything.")
+    ] = False,
+) -> None:
     """Start the gateway. Environment variables configure it."""
+    _become_gateway(*(["--check"] if check else []))
+
+
+def _become_gateway(*arguments: str) -> NoReturn:
     from loadtests.processes import child_environment, own_command
 
     os.execve(  # noqa: S606 - becomes the gateway, with our own interpreter
-        sys.executable, own_command("gateway"), child_environment(os.environ)
+        sys.executable, [*own_command("gateway"), *arguments], child_environment(os.environ)
     )
 
 
@@ -104,17 +112,29 @@ def scenarios() -> None:
 
 
 def token(
-    user: Annotated[str, typer.Option("--user", help="The user id; becomes the claim sub.")],
+    user: Annotated[
+        str | None, typer.Option("--user", help="The user id; becomes the claim sub.")
+    ] = None,
     scope: Annotated[
         list[str] | None, typer.Option("--scope", help="publish or stats; can be repeated.")
     ] = None,
     lifetime_s: Annotated[
         int, typer.Option("--lifetime", min=1, max=_LONGEST_TOKEN_S, help="Lifetime in seconds.")
     ] = 3_600,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Check the token on standard input as the gateway would do it."
+        ),
+    ] = False,
 ) -> None:
-    """Print a user's token, signed with JWT_SECRET."""
+    """Print a user's token, signed with JWT_SECRET, or check a token."""
     from loadtests.tokens import mint
 
+    if check:
+        _become_gateway("--check-token")
+    if user is None:
+        refuse("--user is missing: name the user of the token")
     secret = os.environ.get("JWT_SECRET", "")
     if not secret:
         refuse("JWT_SECRET is not in the environment; set it to the gateway's secret")

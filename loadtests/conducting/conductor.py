@@ -168,7 +168,7 @@ class Conductor:
             directory=directory,
         )
         try:
-            run, assignment = run_start.begin(self._trader_ids, self._end_early)
+            run, assignment = run_start.begin(self._owner_ids, self._end_early)
         except CannotBegin as error:
             self._stop(str(error))
         self._set_context(run, scenario, assignment)
@@ -209,7 +209,7 @@ class Conductor:
             return
         self._stop_clocks()
         context.stop_requests(time.monotonic_ns())
-        last_numbers = run.drain(context.ledger.owes_nothing)
+        last_numbers = run.drain(context.has_all)
         context.close_oracles(time.monotonic_ns())
         context.close_pushes()
         self._rows = context.ledger.close(last_numbers)
@@ -267,11 +267,11 @@ class Conductor:
             if clock is not None:
                 clock.stop()
 
-    def _trader_ids(self) -> list[str]:
+    def _owner_ids(self) -> list[str]:
         run, context = self._run, self._context
         if run is not None and run.workers is not None:
-            return run.workers.trader_ids()
-        return [] if context is None else list(context.trader_ids())
+            return run.workers.owner_ids()
+        return [] if context is None else list(context.owner_ids())
 
     def _has_arrived(self, run: Run, context: RunContext) -> bool:
         options: Any = self._environment.parsed_options if self._environment else None

@@ -46,7 +46,7 @@ class Run:
         directory: the run directory.
         facts: the members of the manifest that do not change (``loadtests.record.manifest``).
         secret: the gateway's ``JWT_SECRET``; it is kept in memory only.
-        user_ids: returns the ids of the traders that are connected.
+        user_ids: returns the ids of the users that private events may be for.
         on_lost: called once with a message when the publisher, a worker or the gateway is lost,
             so that the load can be ended.
         workers: the run's workers; None where this process generates the load.

@@ -146,7 +146,7 @@ class WorkerRun:
         self._stop_requests()
         last_numbers: Mapping[str, int] = data["last_numbers"]
         deadline_ns = time.monotonic_ns() + round(data["drain_s"] * SECOND_NS)
-        while not self.run_context.ledger.owes_nothing(last_numbers):
+        while not self.run_context.has_all(last_numbers):
             if time.monotonic_ns() >= deadline_ns:
                 break
             gevent.sleep(_POLL_S)
@@ -220,7 +220,7 @@ class WorkerRun:
             status = {
                 "users": len(self.run_context.users),
                 "complete": complete,
-                "traders": list(self.run_context.trader_ids()) if complete else [],
+                "owners": list(self.run_context.owner_ids()) if complete else [],
             }
             if status != self._said:
                 self._said = status

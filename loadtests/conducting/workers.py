@@ -36,7 +36,7 @@ class WorkerState:
     live: LiveFigures = field(default_factory=LiveFigures)
     users: int = 0
     is_complete: bool = False
-    traders: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
     has_closed: bool = False
     is_lost: bool = False
     rows: list[LedgerRow] = field(default_factory=list)
@@ -90,9 +90,9 @@ class Workers:
         here = [worker for worker in self._by_id.values() if not worker.is_lost]
         return all(w.is_complete for w in here) and sum(w.users for w in here) >= users
 
-    def trader_ids(self) -> list[str]:
-        """Return the ids of the traders that are connected."""
-        return [user for worker in self._by_id.values() for user in worker.traders]
+    def owner_ids(self) -> list[str]:
+        """Return the ids of the users that private events may be for."""
+        return [user for worker in self._by_id.values() for user in worker.owners]
 
     def rows(self) -> list[tuple[str, LedgerRow]]:
         """Return the rows of every closed ledger, each with its worker's name."""
@@ -159,7 +159,7 @@ class Workers:
         worker = self._by_id.get(client_id) or self._join(client_id)
         worker.users = int(data["users"])
         worker.is_complete = bool(data["complete"])
-        worker.traders = tuple(data["traders"])
+        worker.owners = tuple(data["owners"])
 
     def closed(self, client_id: str, data: Mapping[str, Any]) -> None:
         """Take a worker's last parcels and its ledger."""

@@ -59,6 +59,8 @@ def _judge_rooms(asked: Mapping[str, Any], answer: Mapping[str, Any]) -> str | N
     channel, symbols = str(asked.get("channel")), asked.get("symbols") or ()
     if answer.get("channel") != channel:
         return f"channel is {answer.get('channel')!r}, not {channel!r}"
+    if answer.get("maxRate") != asked.get("maxRate"):
+        return f"maxRate is {answer.get('maxRate')!r}, not {asked.get('maxRate')!r}"
     rooms = {symbol_room(symbol, channel) for symbol in symbols} or {channel}
     wrong = _differing("rooms", answer.get("rooms"), rooms)
     if wrong is None and symbols:

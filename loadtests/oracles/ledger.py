@@ -1,9 +1,9 @@
 """The ledger: what each virtual user was owed, and what became of it.
 
-A user is owed the numbers of a stream from the mark of its join (``at`` in
-``subscribed``; ``userSeq`` in the welcome) to the mark of its leave, or to the
-stream's last number when the run is closed. Every number owed ends up in one
-of three columns::
+A user is owed the numbers of a stream from the mark of its join (``at`` in ``subscribed``;
+``userSeq`` in the welcome, or the ``lastUserSeq`` of a user that returns) to the mark of its
+leave, or to the stream's last number when the run is closed. Every number owed ends up in one of
+three columns::
 
     owed = received + conflated + lost
 
@@ -95,14 +95,27 @@ class Account:
         self._streams: dict[str, Membership] = {}
         self._whole_market: Mapping[str, int] | None = None
 
-    def welcome(self, payload: Mapping[str, Any]) -> None:
-        """Begin a connection. The stream ``user`` starts at the welcome's ``userSeq``."""
+    def welcome(self, payload: Mapping[str, Any], said: int | None = None) -> None:
+        """Begin a connection. The stream ``user`` starts at the welcome's ``userSeq``.
+
+        Args:
+            payload: the welcome.
+            said: the ``lastUserSeq`` that the user connected with. In the same epoch, the numbers
+                after it are owed.
+        """
         self.disconnected()
+        is_returning = said is not None and payload.get("epoch") == self._epoch
         epoch = payload.get("epoch")
         if epoch != self._epoch:
             self._epoch = epoch
             for membership in self._streams.values():
                 membership.forgo()
+        mark = int(payload["userSeq"])
+        self._join(USER_STREAM, min(said, mark) if is_returning and said is not None else mark)
+
+    def resynced(self, payload: Mapping[str, Any]) -> None:
+        """Take a ``resync``: nothing of the stream ``user`` up to its ``userSeq`` is owed."""
+        self._leave(USER_STREAM, {})
         self._join(USER_STREAM, int(payload["userSeq"]))
 
     def subscribed(self, payload: Mapping[str, Any]) -> None:
@@ -154,12 +167,31 @@ class Account:
             for stream, membership in self._streams.items()
         )
 
-    def close(self, last_numbers: Mapping[str, int]) -> Iterator[tuple[str, StreamCounts]]:
-        """End every stay at its stream's last number, and return the counts of each."""
+    def close(
+        self, last_numbers: Mapping[str, int], *, is_sourced: bool = False
+    ) -> Iterator[tuple[str, StreamCounts]]:
+        """End every stay at its stream's last number, and return the counts of each.
+
+        Args:
+            last_numbers: the last number of every stream.
+            is_sourced: whether market streams may have gone on since those were told.
+        """
         for stream, membership in self._streams.items():
-            last = last_numbers.get(self._listed(stream), membership.last)
-            membership.leave(last)
+            self._end(stream, membership, last_numbers, is_sourced=is_sourced)
             yield stream, membership.counts
+
+    def _end(
+        self,
+        stream: str,
+        membership: Membership,
+        last_numbers: Mapping[str, int],
+        *,
+        is_sourced: bool,
+    ) -> None:
+        last = last_numbers.get(self._listed(stream), membership.last)
+        if is_sourced and stream.startswith(_PREFIXES):
+            last = max(last, membership.last)
+        membership.leave(last)
 
     def _open_streams(self) -> Iterator[str]:
         return (stream for stream, membership in self._streams.items() if membership.is_open)
@@ -216,9 +248,15 @@ class Account:
 
 
 class Ledger:
-    """All accounts of a process."""
+    """All accounts of a process.
 
-    def __init__(self) -> None:
+    Args:
+        is_sourced: whether the gateway publishes market events by itself. Then numbers after the
+            last ones that it told are deliveries too.
+    """
+
+    def __init__(self, *, is_sourced: bool = False) -> None:
+        self._is_sourced = is_sourced
         self._accounts: list[Account] = []
 
     def open(self, user_id: str, group: str) -> Account:
@@ -247,7 +285,7 @@ class Ledger:
         totals: dict[tuple[str, str], StreamCounts] = defaultdict(StreamCounts)
         clients: dict[tuple[str, str], int] = defaultdict(int)
         for account in self._accounts:
-            for stream, counts in account.close(last_numbers):
+            for stream, counts in account.close(last_numbers, is_sourced=self._is_sourced):
                 key = (stream, account.group)
                 totals[key].add(counts)
                 clients[key] += counts.owed > 0

@@ -71,10 +71,16 @@ class Membership:
         else:
             counts.duplicate += 1
 
-    def advance(self, number: int) -> None:
-        """Count every number after the last up to this one as received once and in order."""
+    def advance(self, number: int, conflated: int = 0) -> None:
+        """Count the numbers after the last up to this one as received once and in order.
+
+        Args:
+            number: the last number that came.
+            conflated: how many of them did not come, because they were conflated.
+        """
         if self.is_open and number > self._last:
-            self.counts.received += number - self._last
+            self.counts.received += number - self._last - conflated
+            self.counts.conflated += conflated
             self._last = number
 
     def leave(self, mark: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
-from fractions import Fraction
+from decimal import Context, Decimal, localcontext
 from typing import Any, Final
 
 from gateway.contract import ORDER_STEPS, OrderStatus
@@ -27,10 +27,13 @@ _FIXED: Final = (
     "clientOrderId", "symbol", "side", "type", "quantity", "price", "stopPrice", "timeInForce",
     "createdAt",
 )  # fmt: skip
-_ROUNDED: Final = Fraction(1, 10**8)
+_ROUNDED: Final = Decimal("1e-8")
 """The contract's averages may be rounded to this."""
 
 _MOST_DONE: Final = 100
+
+DIGITS: Final = Context(prec=60)
+"""Sums of amounts are exact with so many digits, and quotients nearly so."""
 
 Fields = Mapping[str, Any]
 
@@ -47,8 +50,8 @@ class OrderFlow:
         self._told: dict[str, Fields] = {}
         self._answered: dict[str, Fields] = {}
         self._done: deque[str] = deque()
-        self._filled: defaultdict[str, Fraction] = defaultdict(Fraction)
-        self._value: defaultdict[str, Fraction] = defaultdict(Fraction)
+        self._filled: defaultdict[str, Decimal] = defaultdict(Decimal)
+        self._value: defaultdict[str, Decimal] = defaultdict(Decimal)
 
     def take(self, event: str, payload: Mapping[str, Any]) -> str | None:
         """Take an event.
@@ -64,10 +67,11 @@ class OrderFlow:
             return None
         self.checked += 1
         try:
-            if event == TRADE:
-                return self._take_trade(payload["trade"])
-            return self._take_order(event, payload["order"])
-        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+            with localcontext(DIGITS):
+                if event == TRADE:
+                    return self._take_trade(payload["trade"])
+                return self._take_order(event, payload["order"])
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             return f"{event} lacks what the contract gives it: {error!r}"
 
     def answer(self, order: Fields) -> str | None:
@@ -126,7 +130,7 @@ class OrderFlow:
 
     def _check_fills(self, order_id: str, order: Fields, status: OrderStatus) -> str | None:
         filled, value = self._filled[order_id], self._value[order_id]
-        told, quantity = Fraction(order["filledQuantity"]), Fraction(order["quantity"])
+        told, quantity = Decimal(order["filledQuantity"]), Decimal(order["quantity"])
         if told != filled:
             return f"{order_id} is filled by {told}, and its trades by {filled}"
         if told > quantity:
@@ -136,15 +140,15 @@ class OrderFlow:
         average = order["averagePrice"]
         if not told:
             return None if average is None else f"{order_id} has an average price without a trade"
-        if abs(Fraction(average) - value / told) > _ROUNDED:
+        if abs(Decimal(average) - value / told) > _ROUNDED:
             return f"{order_id} has an average price of {average}, its trades {value / told}"
         return None
 
     def _take_trade(self, trade: Fields) -> str | None:
         order_id = trade["orderId"]
-        quantity, price = Fraction(trade["quantity"]), Fraction(trade["price"])
+        quantity, price = Decimal(trade["quantity"]), Decimal(trade["price"])
         self._filled[order_id] += quantity
-        self._value[order_id] += Fraction(trade["value"])
+        self._value[order_id] += Decimal(trade["value"])
         order = self._told.get(order_id)
         if order is None:
             return f"a trade names the order {order_id}, of which nothing was told"
@@ -152,12 +156,12 @@ class OrderFlow:
             return f"a trade of {order_id}, which is {order['status']}"
         if (trade["symbol"], trade["side"]) != (order["symbol"], order["side"]):
             return f"a trade of {order_id} has another symbol or side"
-        if Fraction(trade["value"]) != quantity * price:
+        if Decimal(trade["value"]) != quantity * price:
             return f"a trade of {order_id} has another value than quantity times price"
-        if Fraction(trade["fee"]) < 0 or quantity <= 0:
+        if Decimal(trade["fee"]) < 0 or quantity <= 0:
             return f"a trade of {order_id} has a negative fee, or no quantity"
         limit = order["price"]
-        if limit is not None and _is_worse(order["side"], price, Fraction(limit)):
+        if limit is not None and _is_worse(order["side"], price, Decimal(limit)):
             return f"a trade of {order_id} has a worse price than its limit"
         return None
 
@@ -166,5 +170,5 @@ def _is_done(order: Fields) -> bool:
     return not ORDER_STEPS[OrderStatus(order["status"])]
 
 
-def _is_worse(side: str, price: Fraction, limit: Fraction) -> bool:
+def _is_worse(side: str, price: Decimal, limit: Decimal) -> bool:
     return price > limit if side == "buy" else price < limit

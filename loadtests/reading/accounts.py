@@ -1,10 +1,10 @@
 """A user's account in the ledger, with the fast path in front of it.
 
 Pushes that continue their streams never reach the ledger: the fast path keeps only the last
-number of each stream. That is enough. Every number from a stay's mark to the fast path's last
-number has come, once and in order. So a regular stream costs a user two array items, its mark
-and its last number. Any other occurrence (a gap, a repeat, a leave) turns the stream into a
-membership, which keeps the account from then on.
+number of each stream, and counts the numbers that were conflated. That is enough: all others from
+a stay's mark to the last number have come, once and in order. So a regular stream costs a user two
+array items, its mark and its last number. Any other occurrence (a gap, a repeat, a leave) turns
+the stream into a membership, which keeps the account from then on.
 """
 
 from __future__ import annotations
@@ -67,6 +67,14 @@ class FastPathAccount(Account):
             self._book(stream)
         return super().owes_nothing(last_numbers)
 
+    def last_of(self, stream: str) -> int:
+        """Return the last number of a stream that is accounted for, 0 when there is none."""
+        number = self._fast_path.last_of(stream)
+        if number is not None:
+            return number
+        membership = self._streams.get(stream)
+        return 0 if membership is None else membership.last
+
     def open_slots(self, kind: str) -> Iterator[int]:
         """Return the slots of the streams of a kind (``price``) that the user is owed now."""
         prefix, intake = f"{kind}:", self._fast_path.intake
@@ -74,18 +82,25 @@ class FastPathAccount(Account):
             if stream.startswith(prefix):
                 yield intake.slot_of(stream)
 
-    def close(self, last_numbers: Mapping[str, int]) -> Iterator[tuple[str, StreamCounts]]:
-        """End every stay at its stream's last number, and return the counts of each, once."""
+    def close(
+        self, last_numbers: Mapping[str, int], *, is_sourced: bool = False
+    ) -> Iterator[tuple[str, StreamCounts]]:
+        """End every stay at its stream's last number, and return the counts of each, once.
+
+        Args:
+            last_numbers: the last number of every stream.
+            is_sourced: whether market streams may have gone on since those were told.
+        """
         while self._regular:
             stream = self._stream(self._regular[-1])
             # The membership is not kept: thousands of users need not have theirs at one time.
             membership = self._take_regular(stream)
-            membership.leave(last_numbers.get(self._listed(stream), membership.last))
+            self._end(stream, membership, last_numbers, is_sourced=is_sourced)
             self._fast_path.forget(stream)
             yield stream, membership.counts
         for stream in self._streams:
             self._book(stream)
-        yield from super().close(last_numbers)
+        yield from super().close(last_numbers, is_sourced=is_sourced)
 
     def _open_streams(self) -> Iterator[str]:
         yield from map(self._stream, self._regular)
@@ -122,14 +137,16 @@ class FastPathAccount(Account):
         if membership is None:
             self._streams[stream] = self._take_regular(stream)
         else:
-            membership.advance(number)
+            membership.advance(number, self._fast_path.take_conflated(stream))
 
     def _take_regular(self, stream: str) -> Membership:
         place = self._regular.index(self._fast_path.intake.slot_of(stream))
         self._regular.pop(place)
         membership = Membership()
         membership.join(self._starts.pop(place))
-        membership.advance(self._fast_path.last_of(stream) or 0)
+        membership.advance(
+            self._fast_path.last_of(stream) or 0, self._fast_path.take_conflated(stream)
+        )
         return membership
 
     def _follow(self, stream: str) -> None:

@@ -45,7 +45,8 @@ class Push:
     Attributes:
         slot: its stream's place in a fast path; ``UNSHARED`` for a stream of one user.
         number: its number in the stream.
-        previous: the number before it; −1 when numbers between were conflated.
+        previous: the number before it at its receivers; −1 when it is not below ``number``.
+        conflated: how many numbers between were conflated.
         name: of the event.
         stream: id of the stream.
         ts_ns: when it was numbered, ns of the gateway's clock.
@@ -55,6 +56,7 @@ class Push:
     """
 
     __slots__ = (
+        "conflated",
         "key",
         "kind",
         "name",
@@ -73,7 +75,8 @@ class Push:
         self.kind = kind
         is_keyed = slot != UNSHARED and 0 <= self.number < 1 << _NUMBER_BITS
         self.key = slot << _NUMBER_BITS | self.number if is_keyed else UNSHARED
-        self.previous = previous if previous == self.number - 1 else -1
+        self.previous = previous if 0 <= previous < self.number else -1
+        self.conflated = self.number - 1 - self.previous if self.previous >= 0 else 0
         self.ts_ns: int = data["ts"] * _NS_PER_US
         self.src_ns: int = data["srcTs"] * _NS_PER_US if "srcTs" in data else UNMEASURED
 

@@ -31,9 +31,10 @@ class FastPath:
     Attributes:
         is_timed: whether pushes are timed; otherwise they are only counted.
         wanted: names of events that a handler waits for; the fast path stops at them.
+        conflated: by slot, how many numbers were conflated and not yet asked for.
     """
 
-    __slots__ = ("intake", "is_timed", "last", "owner", "wanted")
+    __slots__ = ("conflated", "intake", "is_timed", "last", "owner", "wanted")
 
     def __init__(self, intake: Intake, owner: int) -> None:
         self.intake = intake
@@ -41,6 +42,7 @@ class FastPath:
         self.is_timed = False
         self.wanted: frozenset[str] = frozenset()
         self.last: array[int] | dict[int, int] = array("I")
+        self.conflated: dict[int, int] = {}
 
     def follow(self, stream: str, number: int) -> None:
         """Expect ``number + 1`` next on a stream."""
@@ -65,6 +67,11 @@ class FastPath:
     def clear(self) -> None:
         """Stop following every stream, for a new connection."""
         self.last = array("I")
+        self.conflated = {}
+
+    def take_conflated(self, stream: str) -> int:
+        """Return how many numbers of a stream were conflated since the last call."""
+        return self.conflated.pop(self.intake.slot_of(stream), 0) if self.conflated else 0
 
     def take(self, data: bytes, offset: int, stamp_ns: int) -> int:
         """Take whole frames from ``offset`` on; return the offset of the first one not taken.
@@ -93,6 +100,8 @@ class FastPath:
                 if wanted and push.name in wanted:
                     break
                 last[push.slot] = push.number
+                if push.conflated:
+                    self.conflated[push.slot] = self.conflated.get(push.slot, 0) + push.conflated
                 if self.is_timed:
                     intake.stamps.append(stamp_ns)
                     intake.pushes.append(push)

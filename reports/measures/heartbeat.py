@@ -14,7 +14,15 @@ from reports.measures.orders import orders_of
 from reports.run_frames import RunFrames
 
 _S: Final = 1_000_000_000
-WELL_BEHAVED: Final = ("subscriber", "trader", "exchange_user", "idle", "churner", "storm")
+WELL_BEHAVED: Final = (
+    "subscriber",
+    "trader",
+    "exchange_user",
+    "idle",
+    "churner",
+    "returner",
+    "storm",
+)
 """Groups whose users keep every rule, so the gateway has no reason to disconnect them."""
 
 

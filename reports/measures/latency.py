@@ -51,6 +51,7 @@ _STREAMS: Final[dict[str, tuple[Series, tuple[Phase, ...]]]] = {
     "loop_lag": (Series.GATEWAY_LAG, STEADY),
     "orders.accept": (Series.ORDER_ACCEPT, STEADY),
     "orders.fill": (Series.ORDER_FILL, STEADY),
+    "return.current": (Series.RETURN_CURRENT, STEADY),
 }
 SOURCES: Final[dict[str, tuple[Series, tuple[Phase, ...]]]] = {
     **_STREAMS,

@@ -26,6 +26,10 @@ def _heartbeats(run: RunFrames) -> int:
     return histogram_of(run, Series.HEARTBEAT_GAP, EVERY_PHASE).n
 
 
+def _snapshots(run: RunFrames) -> int:
+    return int((run["events"]["event"] == str(Event.SNAPSHOTS)).sum())
+
+
 def _ends(run: RunFrames) -> int:
     rows = run["events"]
     ended = (rows["event"] == str(Event.DISCONNECT)) & (rows["outcome"] != str(EndOutcome.DROPPED))
@@ -42,6 +46,7 @@ _PROMISES: Final[Mapping[str, tuple[WrongOutcome, _Checked, str]]] = {
     "orders.illegal": (WrongOutcome.ORDER, _orders, "no order was accepted"),
     "orders.money": (WrongOutcome.MONEY, _orders, "no order was accepted"),
     "orders.forms": (WrongOutcome.FORM, _orders, "no order was accepted"),
+    "snapshot.wrong": (WrongOutcome.SNAPSHOT, _snapshots, "no subscription was owed a snapshot"),
     "heartbeat.extra": (WrongOutcome.HEARTBEAT, _heartbeats, "no client heard two heartbeats"),
     "disconnect.left_open": (WrongOutcome.LEFT_OPEN, _ends, "the gateway ended no connection"),
     "disconnect.stranded": (WrongOutcome.STRANDED, _ends, "the gateway ended no connection"),

@@ -184,7 +184,9 @@ def test_closes_by_an_administrator_are_counted(connect: Connect, gateway: Targe
     def count(reason: str) -> float:
         lines = gateway.get("/metrics").text.splitlines()
         (line,) = [
-            one for one in lines if one.startswith(f'tidegate_closed_total{{reason="{reason}"')
+            one
+            for one in lines
+            if one.startswith(f'tidegate_connections_closed_total{{reason="{reason}"')
         ]
         return float(line.split()[-1])
 

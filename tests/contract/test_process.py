@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from blackbox.client import RawClient
+from blackbox.client import RawClient, Refused
 from blackbox.process import ROOT, GatewayProcess
 from blackbox.target import Target
 from deadlines import DEADLINE_S, until
@@ -105,13 +106,41 @@ def test_the_log_has_the_address_for_those_who_do_not_read_standard_output(
     assert gateway.log_events()[0].items() >= {"event": "listening", "url": gateway.url}.items()
 
 
-def test_a_hangup_changes_nothing(connect: Connect, shared_gateway: StartGateway) -> None:
-    gateway = shared_gateway()
-    client = connect(target=gateway)
+def test_a_hangup_reads_keys_again_and_keeps_clients(
+    connect: Connect, start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    files = {name: tmp_path / name for name in ("JWT_SECRET", "GATEWAY_METRICS_TOKEN")}
+    old, new = secrets.token_hex(32), secrets.token_hex(32)
+    for file in files.values():
+        file.write_text(f"{old}\n")
+    named = {f"{name}_FILE": str(file) for name, file in files.items()}
+    gateway = start_gateway(JWT_SECRET=None, **named)
+    before = gateway.token("alice", key=old)
+    client = connect(token=before, target=gateway)
+    assert gateway.get("/metrics", token=old).status == 200
+    for file in files.values():
+        file.write_text(f"{new}\n")
     gateway.process.send_signal(signal.SIGHUP)
     until(lambda: "SIGHUP" in gateway.log.read_text(), "a line about the signal")
+    assert gateway.get("/metrics", token=old).status == 401
+    assert gateway.get("/metrics", token=new).status == 200
+    connect(token=gateway.token("alice", key=new), target=gateway)
+    with pytest.raises(Refused):
+        connect(token=before, target=gateway)
     assert client.call("get-subscriptions")["count"] == 0
-    assert gateway.process.poll() is None
+
+
+def test_a_hangup_with_a_bad_file_changes_nothing(
+    connect: Connect, start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    file, secret = tmp_path / "secret", secrets.token_hex(32)
+    file.write_text(secret)
+    gateway = start_gateway(JWT_SECRET=None, JWT_SECRET_FILE=str(file))
+    file.write_text("short")
+    gateway.process.send_signal(signal.SIGHUP)
+    until(lambda: "nothing changed" in gateway.log.read_text(), "a line about the signal")
+    connect(token=gateway.token("alice", key=secret), target=gateway)
+    assert "JWT_SECRET_FILE: must have at least" in gateway.log.read_text()
 
 
 def test_a_second_signal_stops_without_waiting_for_the_clients(

@@ -53,12 +53,14 @@ def welcome_another(gateway: Gateway) -> None:
 
 def tell_old_figures(gateway: Gateway) -> None:
     """Answer with the metrics of 10 s ago, and before those with the first ones."""
-    told: deque[tuple[int, bytes]] = deque()
+    told: deque[tuple[int, tuple[bytes, str]]] = deque()
 
-    def around(expose: Callable[[], bytes]) -> Callable[[], bytes]:
-        def exposing() -> bytes:
+    def around(
+        expose: Callable[[str], tuple[bytes, str]],
+    ) -> Callable[[str], tuple[bytes, str]]:
+        def exposing(accept: str) -> tuple[bytes, str]:
             now_ns = gateway.clock.monotonic_ns()
-            told.append((now_ns, expose()))
+            told.append((now_ns, expose(accept)))
             while len(told) > 1 and now_ns - told[1][0] >= _STALE_S * _NS_PER_S:
                 told.popleft()
             return told[0][1]

@@ -12,7 +12,17 @@ from functools import partial
 from typing import Final
 
 from gateway.server.app import Gateway
-from tests.faults import answers, connections, deliveries, limits, members
+from tests.faults import (
+    answers,
+    connections,
+    deliveries,
+    limits,
+    members,
+    orders,
+    rates,
+    replays,
+    snapshots,
+)
 
 Seed = Callable[[Gateway], None]
 
@@ -49,8 +59,14 @@ FAULTS: Final[dict[str, Fault]] = {
     "conflation-claimed": Fault(
         "one delivery in 10,000 is lost and claimed to be conflated", deliveries.claim_conflation
     ),
-    "digit-changed": Fault(
-        "one delivery in 10,000 has another digit in its price", deliveries.change_digit
+    "digit-changed": Fault("one delivery in 5,000 has another digit", deliveries.change_digit),
+    "tick-changed": Fault(
+        "one delivery in 5,000 of the gateway's own source has another digit",
+        deliveries.change_digit,
+    ),
+    "snapshot-old": Fault("one snapshot in ten is one value too old", snapshots.serve_older),
+    "snapshot-changed": Fault(
+        "one snapshot in ten has another digit than its event", snapshots.change_digit
     ),
     "side-changed": Fault("one public order in ten has the other side", deliveries.change_side),
     "answer-other": Fault(
@@ -62,6 +78,11 @@ FAULTS: Final[dict[str, Fault]] = {
     "foreign-order": Fault("one user's order also goes to another user", deliveries.tell_another),
     "private-field": Fault("the public form of an order names its owner", deliveries.name_owner),
     "room-kept": Fault("a room still delivers to clients that left it", members.keep_rooms),
+    "replay-lost": Fault("one replay in ten misses an event", replays.lose),
+    "replay-doubled": Fault("one replay in ten repeats an event", replays.double),
+    "slot-lost": Fault("one frame of a rate's slots in 100 is lost", rates.lose),
+    "slot-old": Fault("a rate's slot sends the first event, and none follows", rates.send_first),
+    "rate-ignored": Fault("a client's rate is answered and not kept", rates.ignore),
     "memory-leaked": Fault("each connection leaves 4 KB behind", connections.leak),
     "token-overstays": Fault(
         "a connection is served for 60 s after its token expired", connections.overstay
@@ -79,6 +100,15 @@ FAULTS: Final[dict[str, Fault]] = {
     ),
     "figures-old": Fault("the metrics are 10 s old", answers.tell_old_figures),
     "encoded-for-each": Fault("JSON is encoded once a recipient", deliveries.encode_for_each),
+    "fill-early": Fault("one fill in ten is told before its trade", orders.fill_early),
+    "profit-wrong": Fault(
+        "one position in ten is told with a cent more of profit", orders.tell_another_profit
+    ),
+    "fee-forgotten": Fault("one trade in ten is told without its fee", orders.forget_fee),
+    "public-price": Fault(
+        "one trade in ten has another price for others than for its owner",
+        orders.change_public_price,
+    ),
     "loop-held": Fault("the event loop is held for 50 ms each 5 s", deliveries.hold_loop),
 }
 """Every fault, including ``none``."""

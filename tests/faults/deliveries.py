@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from gateway.contract import EVENTS, UNLISTED, Family, user_room
@@ -14,6 +15,8 @@ from gateway.server.app import Gateway
 from tests.faults.ports import wrap
 
 ONE_IN: Final = 10_000
+_DIGIT_ONE_IN: Final = 5_000
+_BY_GATEWAY: Final = frozenset({"seq", "prevSeq", "ts", "srcTs"})
 _LATE_S: Final = 0.02
 _LATE_ONE_IN: Final = 100
 _FOREIGN_ONE_IN: Final = 10
@@ -140,20 +143,56 @@ def claim_conflation(gateway: Gateway) -> None:
 
 
 def change_digit(gateway: Gateway) -> None:
-    """Change a digit of the price in one delivery in 10,000."""
-    lottery = Lottery(gateway, ONE_IN)
+    """Change a digit of some number that the publisher wrote, in one delivery in 5,000."""
+    lottery = Lottery(gateway, _DIGIT_ONE_IN)
+    numbers = itertools.count()
 
     def around(broadcast: Broadcast) -> Broadcast:
         def changing(event: str, data: Any, *, rooms: Any = None, **more: Any) -> int:
             sid = lottery.draw(event, rooms)
             sent = broadcast(event, data, rooms=rooms, **_skipping(more, sid))
             if sid is not None:
-                broadcast(event, {**data, "price": data["price"] + 0.01}, rooms=sid)
+                broadcast(event, with_another_digit(data, next(numbers)), rooms=sid)
             return sent
 
         return changing
 
     _wrap(gateway, around)
+
+
+def with_another_digit(payload: dict[str, Any], turn: int) -> dict[str, Any]:
+    """Return a copy of a market event in which one digit of one number is another.
+
+    Args:
+        payload: the event.
+        turn: chooses the number and the digit; each is chosen in some turn.
+    """
+    changed: dict[str, Any] = copy.deepcopy(payload)
+    places = [
+        (holder, key)
+        for holder, key in _numbers_in(changed)
+        if holder is not changed or key not in _BY_GATEWAY
+    ]
+    holder, key = places[turn % len(places)]
+    text = repr(holder[key])
+    digits = [place for place, letter in enumerate(text) if letter.isdigit()]
+    place = digits[turn // len(places) % len(digits)]
+    digit = str((int(text[place]) + 1) % 10)
+    holder[key] = type(holder[key])(text[:place] + digit + text[place + 1 :])
+    return changed
+
+
+def _numbers_in(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield each number in a payload: what holds it, and its key there."""
+    if isinstance(value, dict):
+        for key, held in value.items():
+            if isinstance(held, int | float) and not isinstance(held, bool):
+                yield value, key
+            else:
+                yield from _numbers_in(held)
+    elif isinstance(value, list):
+        for held in value:
+            yield from _numbers_in(held)
 
 
 def change_side(gateway: Gateway) -> None:

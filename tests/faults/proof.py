@@ -31,6 +31,9 @@ TRIALS: Final[Mapping[str, tuple[str, ...]]] = {
         "private-field",
         "room-kept",
     ),
+    "market": ("tick-changed", "snapshot-old", "snapshot-changed"),
+    "returns": ("replay-lost", "replay-doubled"),
+    "rates": ("slot-lost", "slot-old", "rate-ignored"),
     "late": ("broadcast-late",),
     "memory": ("memory-leaked",),
     "tokens": ("token-overstays", "token-unchecked", "left-open"),
@@ -40,6 +43,7 @@ TRIALS: Final[Mapping[str, tuple[str, ...]]] = {
     "figures": ("figures-old",),
     "cost": ("encoded-for-each",),
     "loop": ("loop-held",),
+    "orders": ("fill-early", "profit-wrong", "fee-forgotten", "public-price"),
 }
 """The faults that each scenario must find. Every scenario also has a clean run."""
 
@@ -58,6 +62,9 @@ EXPECTED: Final[Mapping[str, tuple[str, ...]]] = {
     "delivery-swapped": ("delivery.reordered",),
     "conflation-claimed": ("delivery.false_conflations",),
     "digit-changed": ("delivery.altered",),
+    "tick-changed": ("delivery.altered",),
+    "snapshot-old": ("snapshot.wrong",),
+    "snapshot-changed": ("snapshot.wrong",),
     "side-changed": ("delivery.altered",),
     "answer-other": ("answers.mismatched",),
     "welcome-other": ("answers.mismatched",),
@@ -65,6 +72,11 @@ EXPECTED: Final[Mapping[str, tuple[str, ...]]] = {
     "foreign-order": ("isolation.foreign",),
     "private-field": ("isolation.private_fields",),
     "room-kept": ("isolation.unsubscribed", "delivery.leaked"),
+    "replay-lost": ("return.lost",),
+    "replay-doubled": ("return.doubled",),
+    "slot-lost": ("delivery.lost",),
+    "slot-old": ("delivery.lost",),
+    "rate-ignored": ("delivery.over_rate",),
     "broadcast-late": ("push",),
     "memory-leaked": ("memory.per_cycle",),
     "token-overstays": ("auth.overstayed",),
@@ -77,6 +89,10 @@ EXPECTED: Final[Mapping[str, tuple[str, ...]]] = {
     "figures-old": ("gauges.age",),
     "encoded-for-each": ("cost.per_message",),
     "loop-held": ("loop_lag", "push"),
+    "fill-early": ("orders.illegal",),
+    "profit-wrong": ("orders.money",),
+    "fee-forgotten": ("orders.money",),
+    "public-price": ("orders.forms",),
 }
 """The metrics that show a fault. A fault is killed when a budget on one of them is broken."""
 

@@ -11,7 +11,7 @@ from gateway.metrics import METRIC_NAMES, GatewayMetrics, metrics_table
 
 
 def series_of(metrics: GatewayMetrics) -> dict[str, float]:
-    families = text_string_to_metric_families(metrics.expose().decode())
+    families = text_string_to_metric_families(metrics.expose()[0].decode())
     return {
         f"{s.name}{sorted(s.labels.values())}": s.value
         for family in families
@@ -21,9 +21,10 @@ def series_of(metrics: GatewayMetrics) -> dict[str, float]:
 
 def test_the_names_are_a_closed_list() -> None:
     metrics = GatewayMetrics()
-    families = text_string_to_metric_families(metrics.expose().decode())
-    assert {family.name for family in families} == METRIC_NAMES
-    assert "_created" not in metrics.expose().decode()
+    families = text_string_to_metric_families(metrics.expose()[0].decode())
+    names = {f.name + ("_total" if f.type == "counter" else "") for f in families}
+    assert names == METRIC_NAMES
+    assert "_created" not in metrics.expose()[0].decode()
 
 
 def test_nothing_that_happens_adds_a_name_or_a_series() -> None:
@@ -42,7 +43,7 @@ def test_nothing_that_happens_adds_a_name_or_a_series() -> None:
     for reason in AddressLimit:
         metrics.address_refused(reason)
     assert series_of(metrics).keys() == before
-    assert b"alice" not in metrics.expose()
+    assert b"alice" not in metrics.expose()[0]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,11 @@ def test_nothing_that_happens_adds_a_name_or_a_series() -> None:
         (lambda m: m.messages_out("order:filled", 7), "tidegate_messages_out_total['trading']", 7),
         (lambda m: m.messages_out("heartbeat", 7), "tidegate_messages_out_total['control']", 7),
         (lambda m: m.fanned_out(2_000_000_000), "tidegate_fanout_seconds_sum[]", 2),
-        (lambda m: m.client_closed("ping timeout", 4), "tidegate_closed_total['ping_timeout']", 1),
+        (
+            lambda m: m.client_closed("ping timeout", 4),
+            "tidegate_connections_closed_total['ping_timeout']",
+            1,
+        ),
         (lambda m: m.client_closed("", 4), "tidegate_connection_seconds_sum[]", 4),
         (lambda m: m.limit_violated(LimitName.USER), "tidegate_limit_violations_total['user']", 1),
         (
@@ -114,8 +119,8 @@ def test_reading_changes_nothing() -> None:
     metrics.message_in("ping")
     for note in MAXIMA.values():
         note(metrics, 0.5)
-    own = [line for line in metrics.expose().splitlines() if b"process_" not in line]
-    assert own == [line for line in metrics.expose().splitlines() if b"process_" not in line]
+    own = [line for line in metrics.expose()[0].splitlines() if b"process_" not in line]
+    assert own == [line for line in metrics.expose()[0].splitlines() if b"process_" not in line]
 
 
 def test_the_table_names_every_metric() -> None:
@@ -129,6 +134,7 @@ def test_the_transport_and_its_loop_are_read_when_somebody_asks() -> None:
         waiting_bytes=lambda: 7,
         waiting_sends=lambda: 8,
         conflated=lambda: 9,
+        sent_bytes=lambda: 10,
         sessions=lambda: len(sessions),
         http_connections=lambda: 4,
         tasks=lambda: 3,
@@ -139,3 +145,4 @@ def test_the_transport_and_its_loop_are_read_when_somebody_asks() -> None:
     assert told["tidegate_http_connections[]"] == 4
     assert told["tidegate_tasks[]"] == 3
     assert told["tidegate_queue_bytes[]"] == 7
+    assert told["tidegate_sent_bytes_total[]"] == 10

@@ -27,7 +27,7 @@ def collection(metrics: GatewayMetrics) -> Iterator[GarbageCollection]:
 
 
 def pauses(metrics: GatewayMetrics, generation: int) -> float:
-    for family in text_string_to_metric_families(metrics.expose().decode()):
+    for family in text_string_to_metric_families(metrics.expose()[0].decode()):
         for sample in family.samples:
             if sample.name == "tidegate_gc_pause_seconds_count" and sample.labels == {
                 "generation": str(generation)

@@ -16,7 +16,7 @@ HELD_NS = 7_000_000_000
 
 
 def longest_hold_s(place: Any) -> float:
-    text = place.gateway.context.metrics.expose().decode()
+    text = place.gateway.context.metrics.expose()[0].decode()
     found = re.search(r"^tidegate_fanout_hold_max_seconds (\S+)", text, re.MULTILINE)
     assert found is not None
     return float(found[1])

@@ -33,6 +33,8 @@ STAGES = [
     ("read", Series.GENERATOR_SHARE),
     ("fanout.skew", Series.FANOUT_SKEW),
     ("staleness", Series.STALENESS),
+    ("orders.accept", Series.ORDER_ACCEPT),
+    ("orders.fill", Series.ORDER_FILL),
     ("session", Series.SESSION),
     ("session_delay", Series.SESSION_DELAY),
 ]

@@ -19,6 +19,7 @@ from reports.run_frames import RunFrames, read_run
 _S = 1_000_000_000
 _MS = 1_000_000
 SUBSCRIBERS = "[users.subscriber]\ncount = 100\nsymbols = 1"
+LIMITED = SUBSCRIBERS + "\nmax_rate = 5"
 
 
 def run_of(tmp_path: Path, groups: str = SUBSCRIBERS, **more: Any) -> RunFrames:
@@ -30,6 +31,9 @@ def run_of(tmp_path: Path, groups: str = SUBSCRIBERS, **more: Any) -> RunFrames:
     [
         ("answers.mismatched", WrongOutcome.ANSWER, 5),
         ("delivery.altered", WrongOutcome.ALTERED, 70),
+        ("orders.illegal", WrongOutcome.ORDER, 4),
+        ("orders.money", WrongOutcome.MONEY, 4),
+        ("orders.forms", WrongOutcome.FORM, 4),
         ("heartbeat.extra", WrongOutcome.HEARTBEAT, 2),
         ("disconnect.left_open", WrongOutcome.LEFT_OPEN, 3),
         ("disconnect.stranded", WrongOutcome.STRANDED, 3),
@@ -43,6 +47,7 @@ def test_a_broken_promise_is_counted_against_what_was_checked(
     checked += [row(_S, Event.CONNECT), row(_S, Event.RECONNECT)]
     hist = span_rows(Series.ACK, 30, [_MS] * 3, phase=Phase.STEADY)
     hist += span_rows(Series.HEARTBEAT_GAP, 30, [_S] * 2, phase=Phase.STEADY)
+    hist += span_rows(Series.ORDER_ACCEPT, 30, [_S] * 4, phase=Phase.STEADY)
     ledger = [ledger_row("price:A", "subscriber", 70)]
     clean = measure(run_of(tmp_path, hist=hist, ledger=ledger, events=checked), metric)
     assert (clean.value, clean.n) == (0, n)
@@ -50,7 +55,9 @@ def test_a_broken_promise_is_counted_against_what_was_checked(
     assert measure(run_of(tmp_path, hist=hist, ledger=ledger, events=events), metric).value == 2
 
 
-@pytest.mark.parametrize("metric", ["heartbeat.extra", "disconnect.stranded", "answers.mismatched"])
+@pytest.mark.parametrize(
+    "metric", ["heartbeat.extra", "orders.money", "disconnect.stranded", "answers.mismatched"]
+)
 def test_a_promise_that_was_never_checked_is_no_zero(tmp_path: Path, metric: str) -> None:
     found = measure(run_of(tmp_path), metric)
     assert found.value is None
@@ -70,6 +77,15 @@ def test_a_conflation_is_false_unless_a_slow_reader_explains_it(tmp_path: Path) 
     assert measure(run_of(tmp_path, ledger=ledger, commands=pause), metric).value == 300
     only_slow = run_of(tmp_path, ledger=ledger[1:2])
     assert measure(only_slow, metric).value is None
+
+
+def test_a_conflation_is_explained_by_the_rate_that_the_users_asked_for(tmp_path: Path) -> None:
+    ledger = [
+        ledger_row("price:A", "subscriber", 100, conflated=7),
+        ledger_row("trading", "subscriber", 100, conflated=2),
+    ]
+    run = run_of(tmp_path, LIMITED, ledger=ledger)
+    assert measure(run, "delivery.false_conflations").value == 2
 
 
 def timeline(count_at: Callable[[int], int]) -> Rows:

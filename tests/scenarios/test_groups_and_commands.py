@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from gateway import contract
 from scenarios.catalogue import METRICS
-from scenarios.groups import GROUP_CLASSES, AbuserGroup
+from scenarios.groups import GROUP_CLASSES, MAX_RATES, AbuserGroup
 from scenarios.reading import Source, Table
 from scenarios.schema import (
     DEEDS,
@@ -337,3 +338,26 @@ def test_a_steady_phase_that_ends_before_a_command_is_refused() -> None:
     scenario = parse_scenario(EVERYTHING, path="x.toml")
     with pytest.raises(ScenarioError, match="after the steady phase"):
         lengthen(scenario, 10.0, path="x.toml")
+
+
+@pytest.mark.parametrize("rate", MAX_RATES)
+def test_a_group_that_holds_symbols_may_ask_for_a_rate(rate: int) -> None:
+    text = EVERYTHING.replace("symbols = 3\n", f"symbols = 3\nmax_rate = {rate}\n")
+    scenario = parse_scenario(text, path="x.toml")
+    assert scenario.users.max_rates() == {"subscriber": rate}
+    assert parse_scenario(EVERYTHING, path="x.toml").users.max_rates() == {}
+
+
+@pytest.mark.parametrize("rate", ["3", "0", "true", '"5"', "5.0", "[5]"])
+def test_a_rate_that_the_contract_does_not_have_is_refused(rate: str) -> None:
+    text = EVERYTHING.replace("symbols = 3\n", f"symbols = 3\nmax_rate = {rate}\n")
+    with pytest.raises(ScenarioError) as refused:
+        parse_scenario(text, path="x.toml")
+    assert "users.subscriber.max_rate" in str(refused.value)
+    assert "write one of 1, 2, 5, 10, 20" in str(refused.value)
+    with pytest.raises(ScenarioError, match="max_rate"):
+        parse_scenario(EVERYTHING.replace("count = 50\n", "count = 50\nmax_rate = 5\n"), path="x")
+
+
+def test_the_rates_are_those_of_the_wire_contract() -> None:
+    assert contract.MAX_RATES == MAX_RATES

@@ -20,8 +20,8 @@ from gateway.sources.exchange.request import OrderRequest
 from gateway.sources.exchange.resting import RestingOrders, is_reached
 from gateway.sources.exchange.settlement import Announcement, ExchangeTerms, Settlement
 
-MOST_PORTFOLIOS: Final = 100_000
-"""Users whose funds are kept; about 1 GB when each of them has its done orders."""
+MOST_PORTFOLIOS: Final = 10_000
+"""Users whose funds are kept: nothing of a user who has traded can be forgotten."""
 
 
 class PaperExchange:

@@ -37,7 +37,7 @@ class ExchangeTerms:
     starting: dict[str, Decimal]
     fee_rate: Decimal
     most_open: int
-    most_done: int = 100
+    most_done: int = 50
 
     @property
     def main_currency(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from gateway.errors import SourceFailed
+from gateway.market_variables import UPSTREAMS
 from gateway.server.clock import Clock
 from gateway.settings import Settings
 from gateway.sources.feeds.simulated import SimulatedFeed
@@ -15,8 +17,53 @@ def make_feed(settings: Settings, clock: Clock) -> Feed | None:
     Args:
         settings: the settings.
         clock: the clock of the gateway.
+
+    Raises:
+        SourceFailed: a package is missing, or the recorded session cannot be read.
     """
     if settings.market == "off":
         return None
+    feed = _feed(settings, clock)
+    if settings.market_record is None:
+        return feed
+    try:
+        from gateway.sources.feeds.replay import recording
+    except ImportError as error:
+        raise _lacking("GATEWAY_MARKET_RECORD", error) from None
+    return recording(feed, settings.market_record, clock)
+
+
+def _feed(settings: Settings, clock: Clock) -> Feed:
+    if settings.market in UPSTREAMS:
+        return _upstream(settings, clock)
+    if settings.market == "replay":
+        return _replay(settings)
     simulation = Simulation(settings.market_symbols, settings.market_seed)
     return SimulatedFeed(settings.market_symbols, simulation, settings.market_rate, clock)
+
+
+def _upstream(settings: Settings, clock: Clock) -> Feed:
+    try:
+        from gateway.sources.feeds.exchanges import open_exchange
+        from gateway.sources.feeds.upstream import UpstreamFeed
+    except ImportError as error:
+        raise _lacking(f"GATEWAY_MARKET={settings.market}", error) from None
+    exchange = open_exchange(settings.market, settings.market_url)
+    return UpstreamFeed(exchange, settings.market_symbols, clock)
+
+
+def _replay(settings: Settings) -> Feed:
+    try:
+        from gateway.sources.feeds.replay import open_replay
+    except ImportError as error:
+        raise _lacking("GATEWAY_MARKET=replay", error) from None
+    return open_replay(
+        settings.market_file or "", speed=settings.market_speed, is_endless=settings.market_loop
+    )
+
+
+def _lacking(setting: str, error: ImportError) -> SourceFailed:
+    return SourceFailed(
+        f"{setting} needs the package {error.name}; "
+        "install the extra feeds: pip install 'tidegate[feeds]'"
+    )

@@ -15,13 +15,14 @@ from gateway.publication import Publication
 from gateway.server.clock import Clock
 from gateway.sources.market.book import Book, Books, LastPrice, MarketRecord, Ticker
 from gateway.sources.market.events import event_of, publication_of
-from gateway.sources.market.feed import Feed
+from gateway.sources.market.feed import Feed, Kinds
 from gateway.sources.market.interest import Interest
 from gateway.sources.market.throttle import Throttle
 
 Publish = Callable[[Sequence[Publication]], Any]
 
 _WHOLE_MARKET: Final = {row.name.value for row in CHANNELS.values() if row.takes_symbols}
+_KINDS: Final[Kinds] = (LastPrice, Ticker, Book)
 _MOST_A_STEP: Final = 100  # publications; a few ms of work
 _BUSY_NS: Final = 100_000_000
 _BUSY_STATUS: Final = 503
@@ -62,15 +63,15 @@ class MarketSource:
         self._metrics = metrics
         self._interest = Interest(feed.symbols, round(release_seconds * _NS_PER_S))
         self._throttle: Throttle[MarketRecord] = Throttle(most_per_second)
-        self._tickers: dict[str, Ticker] = {}
-        self._stale: set[str] = set()
+        self._last: dict[tuple[type[MarketRecord], str], MarketRecord] = {}
+        self._stale: set[tuple[type[MarketRecord], str]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due_ns = 0
         self._is_running = False
         metrics.watch_market(
             replaced=lambda: self._throttle.replaced,
             taken=lambda: len(self._interest),
-            stale=lambda: len(self._stale),
+            stale=lambda: len({symbol for _, symbol in self._stale}),
         )
 
     @property
@@ -123,7 +124,6 @@ class MarketSource:
     def _deliver(self, records: Sequence[MarketRecord]) -> None:
         taken = [record for record in records if self._interest.is_taken(record.symbol)]
         for record in taken:
-            self._stale.discard(record.symbol)
             self._metrics.market_delivered(event_of(record))
         self._pass_on(taken)
 
@@ -133,25 +133,25 @@ class MarketSource:
         ready = []
         now_ns = self._clock.monotonic_ns()
         for record in records:
+            key = _key(record)
+            self._last[key] = record
+            (self._stale.add if record.is_stale else self._stale.discard)(key)
             self.books.put(record)
-            if isinstance(record, Ticker):
-                self._tickers[record.symbol] = record
-            if self._throttle.offer(_key(record), record, now_ns):
+            if self._throttle.offer(key, record, now_ns):
                 ready.append(record)
         self._send(ready, now_ns)
         self._arm()
 
-    def _mark_stale(self, symbol: str) -> None:
-        """Deliver a symbol's last values again, marked stale, unless they are stale already."""
-        if symbol in self._stale:
-            return
-        self._stale.add(symbol)
-        last: list[LastPrice | Ticker | Book | None] = [
-            self.books.price(symbol),
-            self._tickers.get(symbol),
-            self.books.book(symbol),
-        ]
-        self._pass_on([replace(record, is_stale=True) for record in last if record is not None])
+    def _mark_stale(self, symbol: str, kinds: Kinds) -> None:
+        """Publish a symbol's last values again, marked stale, unless they are stale already."""
+        last = [self._last.get((kind, symbol)) for kind in kinds]
+        self._pass_on(
+            [
+                replace(record, is_stale=True)
+                for record in last
+                if record is not None and not record.is_stale
+            ]
+        )
 
     def _send(self, records: Sequence[MarketRecord], now_ns: int) -> None:
         if not records:
@@ -191,8 +191,8 @@ class MarketSource:
     def _release(self, symbol: str) -> None:
         """Release a symbol upstream. Its last values stay for snapshots, marked stale."""
         self._feed.release(symbol)
-        self._mark_stale(symbol)
-        self._stale.discard(symbol)
+        self._mark_stale(symbol, _KINDS)
+        self._stale.difference_update({(kind, symbol) for kind in _KINDS})
 
 
 def _key(record: MarketRecord) -> tuple[type[MarketRecord], str]:

@@ -9,8 +9,9 @@ from gateway.sources.market.book import MarketRecord
 
 Deliver = Callable[[Sequence[MarketRecord]], None]
 """Takes records in their order, those of a symbol oldest first."""
-MarkStale = Callable[[str], None]
-"""Takes a symbol whose last values are no longer those of the exchange."""
+Kinds = tuple[type[MarketRecord], ...]
+MarkStale = Callable[[str, Kinds], None]
+"""Takes a symbol, and the kinds of its records that are no longer those of the exchange."""
 
 
 class Feed(Protocol):

@@ -18,8 +18,7 @@ from gateway.sources.market.book import Book, LastPrice, Level, MarketRecord, Ti
 
 _DEPTH: Final = 10
 _CORRELATION: Final = 0.5
-_LEAST_PRICE: Final = 0.01
-_MOST_PRICE: Final = 1_000_000.0
+_RANGE: Final = 100.0  # a price stays within so many times its first one, and a part of it
 _SIZE_DECIMALS: Final = 4
 _SIGNIFICANT: Final = 6  # digits of a price
 _SHAPE: Final = 997  # a prime, so a book comes back after 997 ticks
@@ -59,7 +58,7 @@ class Walk:
         own = self.random.gauss(0, 1)
         mixed = math.sqrt(_CORRELATION) * common + math.sqrt(1 - _CORRELATION) * own
         moved = self.price * math.exp(self.volatility * mixed)
-        self.price = min(_MOST_PRICE, max(_LEAST_PRICE, moved))
+        self.price = min(self.opened * _RANGE, max(self.opened / _RANGE, moved))
         middle = (self.high + self.low) / 2
         self.high = max(self.price, self.high - (self.high - middle) / _DAY_TICKS)
         self.low = min(self.price, self.low + (middle - self.low) / _DAY_TICKS)
@@ -100,8 +99,6 @@ class Walk:
         begin = self.place + (_DEPTH if direction > 0 else 0)
         levels = []
         for number in range(begin, begin + _DEPTH):
-            if position < 1:
-                break
             size, distance = self.shape[number % len(self.shape)]
             levels.append(Level(round(position / grains, self.decimals), size))
             position += direction * max(1, round(step * distance))

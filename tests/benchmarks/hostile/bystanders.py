@@ -33,8 +33,9 @@ _WARM_S: Final = 0.2
 _DRAIN_S: Final = 3.0
 _ANSWER_S: Final = 20.0
 _RETURN_S: Final = 10.0
-# So short that the gateway closes a client that never answers within a cell.
-_SETTINGS: Final = {"GATEWAY_PING_INTERVAL_MS": "600", "GATEWAY_PING_TIMEOUT_MS": "1000"}
+# The gateway closes a client that never answers within a cell. A generator that a busy host
+# stops for two seconds keeps its clients.
+_SETTINGS: Final = {"GATEWAY_PING_INTERVAL_MS": "600", "GATEWAY_PING_TIMEOUT_MS": "2500"}
 _SPARE_SOCKETS: Final = 2  # a scrape's own, and one that is just going
 
 

@@ -74,6 +74,17 @@ async def test_who_cannot_be_written_to_is_held_for_in_order() -> None:
     assert slow.written == []
 
 
+async def test_the_bytes_that_are_written_are_counted_and_those_that_are_held_are_not() -> None:
+    fanout = FanOut()
+    ready, other, slow = Recipient(), Recipient(), Recipient(is_clear=False)
+    submit(fanout, Lane.MARKET, A, [ready, slow])
+    await finish(fanout)
+    submit(fanout, Lane.MARKET, B, [ready, other, slow])
+    submit(fanout, Lane.MARKET, C, [ready, slow])
+    await finish(fanout)
+    assert fanout.sent_bytes == sum(map(len, ready.written + other.written))
+
+
 async def test_a_large_broadcast_lets_others_have_their_turn() -> None:
     fanout = FanOut()
     recipients = [Recipient(cost_s=0.0001) for _ in range(600)]

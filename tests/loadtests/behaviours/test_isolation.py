@@ -30,7 +30,7 @@ def traders(
     first, second = live(Trader, gateway), live(Trader, gateway)
     # Two subscriptions each, and then they are idle for the test's time.
     wait_until(lambda: recorder.counted.get("sent", 0) >= 6)
-    assert set(run_context.trader_ids()) == {"vu-0", "vu-1"}
+    assert set(run_context.owner_ids()) == {"vu-0", "vu-1"}
     return first, second
 
 

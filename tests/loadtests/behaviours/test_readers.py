@@ -14,6 +14,7 @@ from loadtests.behaviours.churner import LONGEST, SHORTEST, Churner
 from loadtests.behaviours.never_reader import NeverReader
 from loadtests.behaviours.run_context import RunContext
 from loadtests.behaviours.slow_reader import SlowReader
+from loadtests.behaviours.subscriber import Subscriber
 from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.endpoints import fetch_metrics
 from loadtests.results import Event, Series
@@ -115,3 +116,36 @@ def test_a_slow_reader_reads_no_faster_than_it_says(
     took_s = time.monotonic() - began_s
     read = recorder.counted["bytes_received"] - before
     assert 0 < read <= 2_048 * (took_s + 0.2)
+
+
+def test_a_user_with_a_rate_is_owed_all_numbers_and_gets_the_newest_of_each_slot(
+    shared_gateway: StartGateway, make_context: MakeContext, perform: Perform, recorder: Kept
+) -> None:
+    gateway = shared_gateway()
+    run_context = make_context("[users.subscriber]\ncount = 2\nsymbols = 5\nmax_rate = 10\n")
+    live = perform(run_context)
+    users = [live(Subscriber, gateway) for _ in range(2)]
+    wait_until(lambda: all(user.account.rooms() for user in users))
+    items = [
+        {
+            "event": "price:update",
+            "room": f"market-data:{symbol}",
+            "data": {"symbol": symbol, "price": 1},
+        }
+        for symbol in run_context.scenario.market.names
+    ]
+    for _ in range(20):
+        receipts = gateway.publish(*items, *items)
+    last_numbers = {receipt["stream"]: receipt["seq"] for receipt in receipts}
+    wait_until(lambda: run_context.ledger.owes_nothing(last_numbers))
+    rows = [
+        row for row in run_context.ledger.close(last_numbers) if row.stream.startswith("price:")
+    ]
+    assert len(rows) == 5
+    for row in rows:
+        assert row.owed == 2 * 40
+        assert row.owed == row.received + row.conflated
+        assert 2 <= row.received < row.owed
+        assert (row.lost, row.duplicate, row.reordered, row.leaked) == (0, 0, 0, 0)
+    assert "errors" not in recorder.counted
+    assert not recorder.outcomes(Event.WRONG)

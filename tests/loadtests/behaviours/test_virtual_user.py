@@ -222,7 +222,7 @@ def test_a_traders_requests_are_timed_from_when_they_were_due(
 ) -> None:
     trader = perform(Trader, shared_gateway())
     wait_until(lambda: len(recorder.of(Series.ACK)) >= 5)
-    assert run_context.trader_ids() == [trader.user_id]
+    assert run_context.owner_ids() == [trader.user_id]
     run_context.stop_requests(time.monotonic_ns())
     sent = recorder.counted["sent"]
     assert recorder.counted["offered"] == sent

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Callable
@@ -33,6 +34,7 @@ def tidegate() -> Tidegate:
             env={**held, "COLUMNS": "100", **environment},
             capture_output=True,
             text=True,
+            stdin=subprocess.DEVNULL,
             timeout=RUN_S,
             check=False,
         )
@@ -163,6 +165,17 @@ def test_a_token_that_no_gateway_takes_is_2(
     assert done.returncode == 2
     assert words in done.stderr
     assert done.stdout == ""
+
+
+def test_checks_are_those_of_the_gateway(tidegate: Tidegate) -> None:
+    secret = secrets.token_hex(32)
+    settings = {"JWT_SECRET": secret, "CLIENT_URL": "https://app.example.com", "PORT": "0"}
+    started = tidegate("serve", "--check", **settings)
+    assert (started.returncode, started.stderr) == (0, "")
+    assert "settings: production" in started.stdout
+    refused = tidegate("token", "--check", **settings)  # nothing is on standard input
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("refused with AUTH_FAILED")
 
 
 def test_a_report_of_no_run_is_2_and_says_what_to_type(tidegate: Tidegate, tmp_path: Path) -> None:

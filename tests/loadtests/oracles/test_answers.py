@@ -24,6 +24,7 @@ PONG = {"timestamp": "t", "received": 5, "sent": 6}
     [
         ("subscribe", TWO, TWO_ANSWERED),
         ("unsubscribe", TWO, TWO_ANSWERED),
+        ("subscribe", {**TWO, "maxRate": 5}, {**TWO_ANSWERED, "maxRate": 5}),
         ("subscribe", {"channel": "trading"}, {"channel": "trading", "rooms": ["trading"]}),
         ("subscribe", {**TWO, "symbols": ["A", "B", "A"]}, TWO_ANSWERED),
         ("get-subscriptions", None, {"subscriptions": ["trading"], "count": 1}),
@@ -47,6 +48,9 @@ def test_an_answer_to_its_own_request_is_right(event: str, request_: Any, answer
         ("subscribe", TWO, {**TWO_ANSWERED, "rooms": [[], {}]}, "rooms"),
         ("subscribe", TWO, {**TWO_ANSWERED, "symbols": ["A"]}, "symbols"),
         ("subscribe", TWO, PONG, "channel"),
+        ("subscribe", TWO, {**TWO_ANSWERED, "maxRate": 5}, "maxRate"),
+        ("subscribe", {**TWO, "maxRate": 5}, TWO_ANSWERED, "maxRate"),
+        ("subscribe", {**TWO, "maxRate": 5}, {**TWO_ANSWERED, "maxRate": 1}, "maxRate"),
         ("ping", None, TWO_ANSWERED, "received"),
         ("ping", None, {**PONG, "received": 7}, "received"),
         ("get-subscriptions", None, {"subscriptions": ["trading"], "count": 2}, "count"),

@@ -115,9 +115,24 @@ def test_a_repeat_is_not_taken_twice(fast_path: FastPath) -> None:
     assert fast_path.take(price(1) * 2, 0, 1) == len(price(1))
 
 
-def test_a_conflated_push_stops_the_fast_path(fast_path: FastPath) -> None:
+def test_a_push_that_names_the_last_number_goes_on_and_what_was_conflated_is_counted(
+    fast_path: FastPath,
+) -> None:
     fast_path.follow(STREAM, 4)
-    assert fast_path.take(price(8, prevSeq=4), 0, 1) == 0
+    for number, previous in ((8, 4), (9, 8), (12, 9)):
+        frame = price(number, prevSeq=previous)
+        assert fast_path.take(frame, 0, 1) == len(frame)
+    assert fast_path.last_of(STREAM) == 12
+    assert fast_path.take_conflated(STREAM) == 3 + 2
+    assert fast_path.take_conflated(STREAM) == 0
+
+
+@pytest.mark.parametrize("previous", [5, 3, 8, 9, -1])
+def test_a_conflated_push_with_another_previous_number_stops_the_fast_path(
+    fast_path: FastPath, previous: int
+) -> None:
+    fast_path.follow(STREAM, 4)
+    assert fast_path.take(price(8, prevSeq=previous), 0, 1) == 0
 
 
 def test_what_a_handler_waits_for_is_not_taken(fast_path: FastPath) -> None:

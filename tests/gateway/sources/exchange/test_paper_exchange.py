@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from gateway.contract import OrderType, Side, TimeInForce
+from gateway.sources.exchange import paper_exchange
 from gateway.sources.exchange.depth import Depth
 from gateway.sources.exchange.paper_exchange import PaperExchange
 from gateway.sources.exchange.request import OrderRequest
@@ -296,6 +297,15 @@ def test_a_position_turns_from_long_to_short(exchange: PaperExchange) -> None:
     opened = last(told, "position:opened")
     assert (opened["side"], opened["quantity"], opened["entryPrice"]) == ("short", "2", "98")
     assert opened["unrealizedPnL"] == "-4", "worth 100 a piece, sold for 98"
+
+
+def test_only_so_many_users_have_a_portfolio(
+    exchange: PaperExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paper_exchange, "MOST_PORTFOLIOS", 1)
+    assert exchange.has_room_for("al")
+    exchange.place("al", asked(price="1"), depth(), AT)
+    assert (exchange.has_room_for("al"), exchange.has_room_for("bo")) == (True, False)
 
 
 def test_a_symbol_without_a_second_currency_is_paid_in_the_main_one() -> None:

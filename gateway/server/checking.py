@@ -1,0 +1,115 @@
+"""``serve --check`` and ``token --check``: what would stop a gateway, or refuse a token."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Final
+
+import aiohttp
+
+from gateway.auth import Authenticator
+from gateway.contract import iso_timestamp
+from gateway.errors import AuthenticationError, SettingsError
+from gateway.server.key_fetcher import describe_failure, fetch_keys
+from gateway.server.process import descriptor_limit
+from gateway.server.secret_file import read_secret_file
+from gateway.settings import Settings, read_settings
+from gateway.transport import listen
+
+_FEW_DESCRIPTORS: Final = 4_096
+
+
+def check_start(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return what a gateway with this environment would do, and what would stop it.
+
+    It binds the address for a moment, and fetches the issuer's key set.
+
+    Args:
+        environ: the environment.
+
+    Returns:
+        Facts and problems, a line each, without secrets.
+    """
+    try:
+        settings = _settings_of(environ)
+    except SettingsError as error:
+        return [], list(error.problems)
+    facts = [f"settings: {settings.environment}, tokens by {', '.join(settings.jwt_algorithms)}"]
+    problems: list[str] = []
+    for check in (_check_address, _check_issuer, _check_descriptors):
+        fact, problem = check(settings)
+        facts += [fact] if fact else []
+        problems += [problem] if problem else []
+    return facts, problems
+
+
+def check_token(environ: Mapping[str, str], token: str) -> tuple[list[str], list[str]]:
+    """Return what a token allows on a gateway with this environment, or why it is refused.
+
+    Args:
+        environ: the environment of the gateway.
+        token: the token.
+
+    Returns:
+        Facts and problems, a line each. Neither quotes the token.
+    """
+    try:
+        settings = _settings_of(environ)
+    except SettingsError as error:
+        return [], list(error.problems)
+    authenticator = Authenticator(settings)
+    if settings.jwt_jwks_url is not None:
+        try:
+            authenticator.replace_keys(asyncio.run(fetch_keys(settings.jwt_jwks_url)))
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return [], [f"JWT_JWKS_URL: {describe_failure(error)}"]
+    try:
+        identity = authenticator.verify(token, time.time())
+    except AuthenticationError as error:
+        return [], [f"refused with {error.code}: {error.reason}"]
+    allowed = identity.entitlements
+    rooms = "every channel" if allowed is None else ", ".join(sorted(allowed)) or "nothing"
+    return [
+        f"user: {identity.user_id}",
+        f"scopes: {' '.join(sorted(identity.scopes)) or 'none'}",
+        f"entitlements: {rooms}",
+        f"expires: {iso_timestamp(identity.expires_at or 0)}",
+    ], []
+
+
+def _settings_of(environ: Mapping[str, str]) -> Settings:
+    return read_settings(
+        environ, random_secret=secrets.token_urlsafe(48), read_file=read_secret_file
+    )
+
+
+def _check_address(settings: Settings) -> tuple[str, str]:
+    place = f"{settings.host}:{settings.port}"
+    try:
+        listen(settings.host, settings.port).close()
+    except OSError as error:
+        return "", f"HOST, PORT: cannot listen on {place}: {error.strerror or error}"
+    return f"address: {place} is free", ""
+
+
+def _check_issuer(settings: Settings) -> tuple[str, str]:
+    if settings.jwt_jwks_url is None:
+        return "", ""
+    try:
+        keys = asyncio.run(fetch_keys(settings.jwt_jwks_url))
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        return "", f"JWT_JWKS_URL: {describe_failure(error)}"
+    return f"key set: {len(keys)} keys", ""
+
+
+def _check_descriptors(_settings: Settings) -> tuple[str, str]:
+    limit = descriptor_limit()
+    if limit is not None and limit < _FEW_DESCRIPTORS:
+        return "", (
+            f"descriptors: the limit of {limit:,} allows fewer clients; "
+            f"raise it to {_FEW_DESCRIPTORS:,} or more (ulimit -n, LimitNOFILE)"
+        )
+    return f"descriptors: {'no limit' if limit is None else f'{limit:,}'}", ""

@@ -1,0 +1,109 @@
+"""Contract: ``--check`` and ``--check-token`` say what would stop a gateway or refuse a token."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jwt
+import pytest
+from blackbox.target import Target
+
+from loadtests.endpoints import unused_port
+
+SECRET = secrets.token_hex(32)
+GOOD = {"JWT_SECRET": SECRET, "CLIENT_URL": "https://app.example.com", "HOST": "127.0.0.1"}
+
+
+def check(*arguments: str, token: str = "", **settings: str) -> tuple[int, list[str], list[str]]:
+    """Return the exit code, the facts and the problems."""
+    ended = subprocess.run(
+        (sys.executable, "-m", "gateway", *arguments),
+        input=f"{token}\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], **settings},
+        cwd=Path(__file__).parents[2],
+    )
+    return ended.returncode, ended.stdout.splitlines(), ended.stderr.splitlines()
+
+
+def test_good_settings_are_told_and_nothing_is_left_listening() -> None:
+    port = str(unused_port())
+    for _ in range(2):
+        code, facts, problems = check("--check", **GOOD, PORT=port)
+        assert (code, problems) == (0, [])
+        assert facts[0] == "settings: production, tokens by HS256"
+        assert f"address: 127.0.0.1:{port} is free" in facts
+
+
+def test_every_bad_setting_is_told_at_once_and_no_secret(gateway: Target) -> None:
+    code, _, problems = check("--check", PORT="x", JWT_SECRET="short", GATEWAY_RATE_LIMIT="y")
+    assert code == 2
+    assert {line.partition(":")[0] for line in problems} == {
+        "CLIENT_URL",
+        "PORT",
+        "JWT_SECRET",
+        "GATEWAY_RATE_LIMIT",
+    }
+    assert "short" not in "".join(problems)
+
+
+def test_an_address_in_use_and_an_issuer_out_of_reach_are_told_together(gateway: Target) -> None:
+    settings = {name: value for name, value in GOOD.items() if name != "JWT_SECRET"}
+    issuer = f"http://127.0.0.1:{unused_port()}/keys"
+    code, facts, problems = check(
+        "--check", **settings, PORT=str(gateway.port), JWT_JWKS_URL=issuer
+    )
+    assert code == 2
+    assert facts[0] == "settings: production, tokens by RS256, ES256"
+    assert [line.partition(":")[0] for line in problems] == ["HOST, PORT", "JWT_JWKS_URL"]
+
+
+def test_a_good_token_is_explained() -> None:
+    claims = {
+        "sub": "alice",
+        "exp": int(time.time()) + 600,
+        "scope": "stats publish",
+        "entitlements": {"trading": True, "market-data": ["BTC/*"]},
+    }
+    token = jwt.encode(claims, SECRET, algorithm="HS256")
+    code, facts, problems = check("--check-token", token=token, **GOOD)
+    assert (code, problems) == (0, [])
+    assert facts[:3] == [
+        "user: alice",
+        "scopes: publish stats",
+        "entitlements: market-data:BTC/*, trading",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("claims", "key", "why"),
+    [
+        ({"sub": "alice"}, SECRET, "refused with AUTH_FAILED: exp is missing or not a number"),
+        ({"sub": "alice", "exp": 1}, SECRET, "refused with TOKEN_EXPIRED: token expired"),
+        (
+            {"sub": "alice"},
+            secrets.token_hex(32),
+            "refused with AUTH_FAILED: not verified: InvalidSignatureError",
+        ),
+    ],
+    ids=["no exp", "expired", "another key"],
+)
+def test_a_refused_token_is_explained_and_not_quoted(
+    claims: dict[str, object], key: str, why: str
+) -> None:
+    token = jwt.encode(claims, key, algorithm="HS256")
+    code, facts, problems = check("--check-token", token=token, **GOOD)
+    assert (code, facts, problems) == (2, [], [why])
+
+
+def test_an_unknown_argument_is_refused() -> None:
+    code, facts, problems = check("--chekc", **GOOD)
+    assert (code, facts) == (2, [])
+    assert problems == ["unknown: --chekc; --check and --check-token are known"]
