@@ -32,7 +32,7 @@ from gateway.contract import (
 
 DOCS = Path(__file__).resolve().parent
 VERBS = (
-    "serve", "run", "calibrate", "report", "notebook", "gate", "compare", "scenarios", "token",
+    "serve", "demo", "run", "calibrate", "report", "notebook", "gate", "compare", "scenarios", "token",
     "history", "history add", "history show", "history check",
 )  # fmt: skip
 

@@ -31,8 +31,8 @@ _SOURCES: Final = {
     "GATEWAY_EXCHANGE": "paper",
     "GATEWAY_EXCHANGE_BALANCES": "USDT=1000000",
     "GATEWAY_SCRIPTED": "1",
-    "GATEWAY_SCRIPTED_TOKENS": "80",
-    "GATEWAY_SCRIPTED_TOKENS_PER_SECOND": "12",
+    "GATEWAY_SCRIPTED_TOKENS": "120",
+    "GATEWAY_SCRIPTED_TOKENS_PER_SECOND": "10",
 }
 _VITE: Final = "http://localhost:5173"  # `npm run dev` in examples/web
 _OWN: Final = ("GATEWAY_", "JWT_", "NODE_ENV", "CLIENT_URL", "PORT", "HOST", "REDIS_URL")

@@ -60,15 +60,18 @@ function say(line) {
   process.stdout.write(JSON.stringify(line) + "\n");
 }
 
-try {
-  for await (const line of createInterface({ input: process.stdin })) {
-    const { do: command, id, ...fields } = JSON.parse(line);
-    try {
-      say({ kind: "answer", id, value: await commands[command](fields) });
-    } catch (error) {
-      say({ kind: "answer", id, message: String(error) });
-    }
+async function answer(line) {
+  const { do: command, id, ...fields } = JSON.parse(line);
+  try {
+    say({ kind: "answer", id, value: await commands[command](fields) });
+  } catch (error) {
+    say({ kind: "answer", id, message: String(error) });
   }
-} finally {
-  await browser.close();
 }
+
+const lines = createInterface({ input: process.stdin });
+lines.on("line", answer); // the test sends the next command after the answer
+lines.on("close", async () => {
+  await browser.close(); // a command that still waits must not keep the process
+  process.exit(0);
+});

@@ -161,21 +161,14 @@ def test_a_reloaded_page_has_the_orders_of_before(browser: BrowserPage, demo: De
     browser.wait_for_text("[data-status=filled]", "0.25 / 0.25")
 
 
-def test_an_answer_streams_and_is_cancelled(browser: BrowserPage, demo: Demo) -> None:
+def test_a_question_is_answered(browser: BrowserPage, demo: Demo) -> None:
     open_live(browser, demo)
-    browser.fill("#question", "one two three")
-    browser.click(".chat form button")
-    browser.wait_for_text("[data-state=streaming] .answer", "one two")
-    early = len(browser.text(".turn .answer"))
-    browser.wait(f"document.querySelector('.turn .answer').innerText.length > {early}")
-    browser.click(".chat .stop")
-    browser.wait_for_text("[data-state=cancelled] .end", "Cancelled")
     browser.fill("#question", "again")
     browser.click(".chat form button")
     browser.wait("document.querySelectorAll('.turn[data-state=done]').length === 1")
-    answer = browser.text(".turn[data-state=done] .answer")
-    assert set(answer.split()) == {"again"}
-    assert len(answer.split()) > 10
+    answer = browser.text(".turn[data-state=done] .answer").split()
+    assert set(answer) == {"again"}
+    assert len(answer) > 10
 
 
 def test_the_page_comes_back_when_the_gateway_is_killed(browser: BrowserPage, demo: Demo) -> None:

@@ -1,4 +1,4 @@
-"""The example page comes back after a cut, with the private events that it missed, in Chromium."""
+"""The example page in Chromium on a gateway in this process: cuts, tokens, cancels."""
 
 from __future__ import annotations
 
@@ -119,3 +119,29 @@ async def test_a_token_that_expires_soon_is_renewed_on_the_open_connection(
     assert first is not None
     await poll_until(lambda: session.identity.expires_at != first, "renewed", 4 * DEADLINE_S)
     assert [each.sid for each in gateway.context.sessions] == [session.sid]
+
+
+# An answer of many minutes: it cannot end before it is cancelled.
+@pytest.mark.parametrize(
+    "gateway",
+    [{"GATEWAY_SCRIPTED_TOKENS": "9999", "GATEWAY_SCRIPTED_TOKENS_PER_SECOND": "10"}],
+    indirect=True,
+    ids=["long answer"],
+)
+async def test_an_answer_streams_until_it_is_cancelled(
+    page: str, gateway: Gateway, browser: BrowserPage
+) -> None:
+    def stream_and_cancel() -> None:
+        browser.open(page)
+        browser.wait_for_text("[data-testid=link]", "Live")
+        browser.fill("#question", "one two three")
+        browser.click(".chat form button")
+        browser.wait_for_text("[data-state=streaming] .answer", "one two")
+        early = len(browser.text(".turn .answer"))
+        browser.wait(f"document.querySelector('.turn .answer').innerText.length > {early}")
+        browser.click(".chat .stop")
+        browser.wait_for_text("[data-state=cancelled] .end", "Cancelled")
+
+    await asyncio.to_thread(stream_and_cancel)
+    ended = 'tidegate_model_streams_ended_total{outcome="cancelled"} 1.0'
+    assert ended in gateway.context.metrics.expose().decode()
