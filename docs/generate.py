@@ -218,6 +218,7 @@ def scenarios() -> str:
     import scenarios.budgets
     import scenarios.overlay
     from loadtests.supervision import breach
+    from reports import places
     from scenarios.schema import METRICS
 
     grammar, examples = (
@@ -247,8 +248,18 @@ def scenarios() -> str:
         "",
         "`--max-duration` ends the load early too. A run that ends early says so and never passes.",
         "When a breach becomes visible, py-spy profiles the gateway for ten seconds into",
-        "`logs/gateway-profile.svg`, if it is installed and permitted. Otherwise the manifest's",
-        "problems say why there is no profile.",
+        "`logs/gateway-profile.txt`, if it is installed and permitted. Otherwise the manifest's",
+        "problems say why there is no profile. `--profile` profiles the first ten steady seconds",
+        "of any run, and so does `--baseline RUN` when that run has a profile.",
+        "",
+        "## A breach explained",
+        "",
+        (places.__doc__ or "").replace("``", "`").strip(),
+        "",
+        "The report shows this for the worst broken push time: as shares of the excess over the",
+        "baseline where there is one, else over the budget. With the profiles of both runs it also",
+        "draws a differential flame graph and lists the functions whose share of the samples grew",
+        "beyond what sampling explains.",
         "",
         "## Metrics",
         "",
@@ -274,7 +285,25 @@ def commands() -> str:
         )
         body = "\n".join(line.rstrip() for line in answer.stdout.strip().splitlines())
         parts.append(f"## tidegate {verb}".rstrip() + f"\n\n```\n{body}\n```\n")
-    return "\n".join(parts)
+    return "\n".join([*parts, _tokens()])
+
+
+def _tokens() -> str:
+    """Return the format of files of tokens, and how they are renewed."""
+    from loadtests import given_tokens
+    from loadtests.supervision import token_file
+
+    words = [str(module.__doc__).split("ValueError\n")[0] for module in (given_tokens, token_file)]
+    text = "\n\n".join(each.strip().replace("``", "`") for each in words)
+    return (
+        f"## Users' tokens\n\n{text}\n\n"
+        "`{users}` in the command becomes the number of users. The command runs without a shell,\n"
+        "in the caller's folder and environment. Each time, it must print the same users in the\n"
+        "same order. Keep secrets out of its arguments, which others on the machine can see.\n"
+        "Groups that sign tokens (`bad_token`, `expiring`) need `JWT_SECRET` instead.\n"
+        "A Locust file takes `--tokens` and `--metrics-token` too; each worker on another machine\n"
+        "needs its own copy of the file.\n"
+    )
 
 
 def _exit_codes() -> str:

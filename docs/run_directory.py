@@ -15,7 +15,6 @@ from typing import Final
 from loadtests import results
 from loadtests.health import live_file
 from loadtests.record.gateway_orders import EXITS, ORDERS
-from loadtests.supervision.profiling import PROFILE
 
 FILES: Final[tuple[tuple[str, str, str], ...]] = (
     (results.MANIFEST, "JSON", "scenario, machine, status and facts of the run; members below"),
@@ -43,7 +42,11 @@ FILES: Final[tuple[tuple[str, str, str], ...]] = (
     (f"{results.LOGS}/supervisor.json", "JSON", "what the supervisor observed of its processes"),
     (f"{results.LOGS}/{ORDERS}", "JSON", "commands of the run to the embedded gateway, with times"),
     (f"{results.LOGS}/{EXITS}", "JSON", "when and how each gateway process ended"),
-    (f"{results.LOGS}/{PROFILE}", "SVG", "flame graph of the gateway, made when a budget breaks"),
+    (
+        f"{results.LOGS}/{results.PROFILE}",
+        "text",
+        "py-spy's stacks of the gateway with their samples, made in a breach or by `--profile`",
+    ),
     (f"{results.LOGS}/*.log", "text", "output of gateway, load, publisher, watch and profiler"),
 )
 """Path in the run directory, format, meaning."""

@@ -11,7 +11,7 @@ import secrets
 import signal
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from gateway.contract import LISTENING_LINE
 from gateway.errors import SettingsError, SourceFailed
@@ -19,9 +19,6 @@ from gateway.server.lines import LineWriter
 from gateway.server.process import open_standard_streams, raise_descriptor_limit
 from gateway.server.secret_file import read_secret_file
 from gateway.settings import Settings, read_settings
-
-if TYPE_CHECKING:
-    from gateway.server.app import Gateway
 
 _STANDARD_OUTPUT: Final = 1
 _STANDARD_ERROR: Final = 2
@@ -56,7 +53,10 @@ def main(arguments: Sequence[str] = ()) -> int:
     from gateway.server.log import configure_logs
 
     log_lines = configure_logs(settings.log_level, settings.log_format)
-    return uvloop.run(_serve(settings, log_lines, random_secret))
+    try:
+        return uvloop.run(_serve(settings, log_lines, random_secret))
+    except (SettingsError, SourceFailed) as error:
+        return _refuse(str(error))
 
 
 def _check(arguments: Sequence[str]) -> int:
@@ -76,18 +76,6 @@ def _check(arguments: Sequence[str]) -> int:
 
 def _read_settings(random_secret: str) -> Settings:
     return read_settings(os.environ, random_secret=random_secret, read_file=read_secret_file)
-
-
-def _reload(gateway: Gateway, random_secret: str) -> None:
-    from gateway.server.log import get_logger
-
-    log = get_logger("gateway")
-    try:
-        renewed = _read_settings(random_secret)
-    except SettingsError as error:
-        log.error("SIGHUP: nothing changed", problems=list(error.problems))
-    else:
-        log.info("SIGHUP: files read again", changed=gateway.reload(renewed))
 
 
 async def _serve(settings: Settings, log_lines: LineWriter, random_secret: str) -> int:
@@ -110,14 +98,17 @@ async def _serve(settings: Settings, log_lines: LineWriter, random_secret: str) 
 
     for signal_number in _STOPPING:
         loop.add_signal_handler(signal_number, stop)
-    try:
-        gateway = Gateway(settings)
-    except (SettingsError, SourceFailed) as error:
-        return _refuse(str(error))
+    gateway = Gateway(settings)
 
-    loop.add_signal_handler(
-        signal.SIGHUP, _reload, gateway, random_secret
-    )  # by default it ends the process
+    def reload() -> None:
+        try:
+            renewed = _read_settings(random_secret)
+        except SettingsError as error:
+            log.error("SIGHUP: nothing changed", problems=list(error.problems))
+        else:
+            log.info("SIGHUP: files read again", changed=gateway.reload(renewed))
+
+    loop.add_signal_handler(signal.SIGHUP, reload)  # by default it ends the process
     gateway.context.metrics.watch_log(lambda: log_lines.dropped)
     try:
         url = await gateway.start()
@@ -126,9 +117,6 @@ async def _serve(settings: Settings, log_lines: LineWriter, random_secret: str) 
             f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; "
             "set HOST and PORT (0 picks a free port)"
         )
-    except SourceFailed as error:
-        await gateway.stop()
-        return _refuse(str(error))
     log.info("listening", url=url)
     # Nobody may read standard output, or it may be closed: the log has the address too.
     LineWriter(_STANDARD_OUTPUT).write(f"{LISTENING_LINE}{url}\n".encode())

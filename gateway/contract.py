@@ -559,6 +559,8 @@ MAX_STREAMS_PER_USER: Final = 3
 MAX_ANSWER_BYTES: Final = 262_144
 """UTF-8 bytes of a model's answer. ``llm:stream:done`` carries the whole."""
 MAX_SESSION_ID_LENGTH: Final = 256
+SCRIPTED_TOKENS: Final = 20
+"""Tokens of an answer of the provider ``scripted``, each a word of the last message in turn."""
 MODEL_SILENCE_SECONDS: Final = 30.0
 MODEL_TOTAL_SECONDS: Final = 300.0
 MAX_PUBLISH_ITEMS: Final = 1_000

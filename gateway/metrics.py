@@ -127,9 +127,9 @@ class GatewayMetrics:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.models = ModelMetrics(self.registry)
         build = self._gauge("tidegate_build_info", "version", "python_version")
         build.labels(__version__, platform.python_version()).set(1)
+        self.models = ModelMetrics(self.registry)
         self._clients = self._gauge("tidegate_clients")
         self._messages_in = self._counter("tidegate_messages_in_total", "event")
         self._messages_out = self._counter("tidegate_messages_out_total", "kind")

@@ -110,7 +110,7 @@ MODEL_SETTINGS: Final[tuple[Setting, ...]] = (
         "0 or 1",
         "1 turns on the provider scripted, which repeats the words of the last message",
     ),
-    count("SCRIPTED_TOKENS", 20, "tokens of an answer of scripted"),
+    count("SCRIPTED_TOKENS", contract.SCRIPTED_TOKENS, "tokens of an answer of scripted"),
     Setting(
         "GATEWAY_SCRIPTED_TOKENS_PER_SECOND",
         "scripted_tokens_per_second",

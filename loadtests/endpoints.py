@@ -98,14 +98,19 @@ def fetch_streams(url: str, token: str, *, timeout_s: float) -> dict[str, int]:
     return {str(name): int(number) for name, number in streams.items()}
 
 
-def fetch_metrics(url: str, *, timeout_s: float) -> dict[str, float]:
+def fetch_metrics(url: str, *, timeout_s: float, token: str | None = None) -> dict[str, float]:
     """Return the gateway's metrics by name, summed over labels.
+
+    Args:
+        url: of the gateway, without a path.
+        timeout_s: as for ``fetch``.
+        token: the bearer token that opens them; None sends none.
 
     Raises:
         OSError: as ``fetch``.
         ValueError: as ``fetch``.
     """
-    return parse_metrics(fetch(url + METRICS_PATH, timeout_s=timeout_s))
+    return parse_metrics(fetch(url + METRICS_PATH, token=token, timeout_s=timeout_s))
 
 
 def parse_metrics(text: str) -> dict[str, float]:
@@ -159,3 +164,23 @@ def largest_since(
         return None
     whole = max(grown.values())  # buckets are cumulative
     return min(upper for upper, growth in grown.items() if growth == whole) if whole else 0.0
+
+
+def mean_since(
+    before: Mapping[str, float], after: Mapping[str, float], histogram: str
+) -> float | None:
+    """Return the mean of what was observed between two readings.
+
+    Args:
+        before: the earlier reading, as ``parse_metrics`` returns it.
+        after: the later one.
+        histogram: the histogram's name.
+
+    Returns:
+        None when nothing was observed, or the readings do not tell.
+    """
+    ends = (f"{histogram}_sum", f"{histogram}_count")
+    if not all(name in reading for name in ends for reading in (before, after)):
+        return None
+    total, count = (after[name] - before[name] for name in ends)
+    return total / count if count > 0 and total >= 0 else None

@@ -1,6 +1,6 @@
 """The Locust file of the laboratory.
 
-``JWT_SECRET=… locust -f loadtests/locustfile.py --scenario scenarios/smoke.toml -H http://…``
+``JWT_SECRET=… locust -f loadtests/locustfile.py --scenario smoke -H http://…``
 takes Locust's own options: ``--headless`` or the web page, ``-u -r -t``, ``--csv``, ``--html``.
 The scenario gives the defaults.
 """

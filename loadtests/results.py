@@ -30,6 +30,7 @@ CAPACITY: Final = "capacity.json"
 COMPARISON: Final = "compare.json"
 LOGS: Final = "logs"
 SEGMENTS: Final = "segments"
+PROFILE: Final = "gateway-profile.txt"  # in LOGS; py-spy's stacks, one a line with its samples
 
 
 class RunStatus(StrEnum):
@@ -138,6 +139,8 @@ class Series(StrEnum):
     """How late the generator's loop ran a tick due every 10 ms, with skipped ticks filled in."""
     GATEWAY_LAG = "gateway_lag"
     """Longest delay of a timer in the gateway's loop, each second, as its metrics say."""
+    GATEWAY_FANOUT = "gateway_fanout"
+    """Mean time from queueing an event to its last write, each second, as its metrics say."""
     GENERATOR_SHARE = "generator_share"
     """Delay in the generator, sampled: read stamp − kernel receive stamp of the newest bytes."""
     ACCEPT = "accept"
@@ -166,6 +169,12 @@ class Series(StrEnum):
     """Close of an expired connection − (``exp`` + leeway). Earlier closes are only counted."""
     DRAIN_NOTICE = "drain_notice"
     """From the terminate command to ``server:draining`` at a client."""
+    LLM_FIRST_TOKEN = "llm_first_token"  # noqa: S105 - a series
+    """From the intended time of a request to a model to the first token of its answer."""
+    LLM_GAP = "llm_gap"
+    """Time between two consecutive token events of one answer."""
+    LLM_CANCEL = "llm_cancel"
+    """From the cancel of a model's answer to ``llm:stream:cancelled``."""
     DRAIN_CLOSE = "drain_close"
     """From the terminate command to the end of a client's connection."""
     ORDER_ACCEPT = "order_accept"
@@ -193,6 +202,7 @@ class Event(StrEnum):
     SNAPSHOTS = "snapshots"  # all snapshots that one subscription is owed have come
     RETURN = "return"  # of a user with lastUserSeq; outcome: see ReturnOutcome
     AUTH = "auth"  # one authentication case; outcome: see AuthOutcome; detail: the case
+    MODEL_STREAM = "model-stream"  # an answer of a model ended; outcome: see ModelOutcome
     RETRY = "retry"  # a request after retryAfter; outcome: accepted, refused
     DRAINING = "draining"  # server:draining arrived; value: reconnectAfter
     ERROR = "error"  # a failure that the scenario did not ask for; outcome: which
@@ -285,6 +295,15 @@ class AuthOutcome(StrEnum):
     WRONG_CODE = "wrong-code"  # refused with a code that differs from the contract's
     EARLY_EVENT = "early-event"  # an event arrived before authentication
     OVERSTAYED = "overstayed"  # still served at exp + leeway + one tick + the close timeout
+
+
+class ModelOutcome(StrEnum):
+    """How an answer of a model ended; the last two are wrong."""
+
+    DONE = "done"
+    CANCELLED = "cancelled"
+    BROKEN = "broken"  # a token was lost, repeated, out of order or foreign, or the end was wrong
+    UNENDED = "unended"  # no end came in time
 
 
 class Column:

@@ -7,8 +7,78 @@ import hmac
 import json
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 import jwt
+
+from gateway.contract import Scope
+
+LAB_USER: Final = "tidegate-lab"
+PROBE_USER: Final = "tidegate-probe"
+USER_LIFETIME_S: Final = 23 * 3_600
+"""A gateway accepts tokens of at most 24 h."""
+_PROBE_LIFETIME_S: Final = 60
+
+
+class Tokens(Protocol):
+    """Gives each client of a run its identity and its token.
+
+    Attributes:
+        secret: the gateway's ``JWT_SECRET``; None when others issue the tokens.
+        problems: messages on tokens that could not be renewed.
+    """
+
+    secret: str | None
+    problems: list[str]
+
+    def user_id(self, index: int) -> str:
+        """Return the id of a virtual user."""
+
+    def token(self, index: int) -> str:
+        """Return the newest token of a virtual user."""
+
+    def probe(self) -> str:
+        """Return a token for a connection that measures."""
+
+    def publisher(self, lifetime_s: int) -> str | None:
+        """Return a token with the scope to publish; None when there is none."""
+
+    def end_unix_s(self, index: int) -> float | None:
+        """Return when the token of a virtual user expires, wall clock; None when unknown."""
+
+
+@dataclass
+class SignedTokens:
+    """Tokens that this process signs.
+
+    Attributes:
+        secret: the gateway's ``JWT_SECRET``; kept in memory alone.
+        problems: always empty.
+    """
+
+    secret: str | None = field(repr=False)
+    problems: list[str] = field(default_factory=list)
+
+    def user_id(self, index: int) -> str:
+        """Return the id of a virtual user, ``vu-<n>``."""
+        return f"vu-{index}"
+
+    def token(self, index: int) -> str:
+        """Return a new token of a virtual user."""
+        return mint(self.secret or "", self.user_id(index), lifetime_s=USER_LIFETIME_S)
+
+    def probe(self) -> str:
+        """Return a new token of a separate user."""
+        return mint(self.secret or "", PROBE_USER, lifetime_s=_PROBE_LIFETIME_S)
+
+    def end_unix_s(self, index: int) -> None:
+        """Return None: each token is signed anew when it is asked for."""
+
+    def publisher(self, lifetime_s: int) -> str:
+        """Return a new token with the scope to publish, for at most 23 h."""
+        lifetime_s = min(USER_LIFETIME_S, lifetime_s)
+        return mint(self.secret or "", LAB_USER, lifetime_s=lifetime_s, scopes=[Scope.PUBLISH])
 
 
 def mint(

@@ -40,6 +40,9 @@ def print_verdict(outcome: RunVerdict, console: Console) -> None:
     console.print(Text.assemble(marked(outcome.verdict), f"  {outcome.run_id}"))
     for reason in reasons_of(outcome):
         console.print(Text(f"  {reason}"), soft_wrap=console.width > 200)
+    if outcome.explanation is not None:
+        words = f"  explained: {outcome.explanation.words}"
+        console.print(Text(words), soft_wrap=console.width > 200)
 
 
 def table_of(outcome: RunVerdict, *, counted: bool) -> Table:

@@ -19,6 +19,7 @@ from rich.console import Console
 from loadtests.ending import launch, run_command
 from loadtests.outputs import OutputRefused, check_outputs, is_standard_output, write_output
 from loadtests.results import ExitCode
+from reports.comment import render_comment
 from reports.console import print_verdict
 from reports.github import annotate_run, is_github, tell_step
 from reports.junit import render_junit
@@ -59,18 +60,22 @@ def gate(options: argparse.Namespace) -> int:
 
     Raises:
         OutputRefused: an output cannot be written; nothing was judged.
-        ReportError: see ``judge_runs``.
+        ReportError: see ``judge_runs`` and ``summarize``.
         ScenarioError: the budgets are not valid.
         OSError: writing an output failed.
     """
-    check_outputs({"--junit": options.junit, "--json": options.json})
+    outputs = {"--junit": options.junit, "--json": options.json, "--comment": options.comment}
+    check_outputs(outputs)
     over = read_overlay(options.budgets) if options.budgets else ()
     judged = judge_runs(options.runs, over, options.baseline)
+    summaries = summarize(judged, options.history)
     _write(judged, options.junit, options.json)
-    console = console_beside(options.junit, options.json)
+    if options.comment is not None:
+        write_output(options.comment, render_comment(summaries))
+    console = console_beside(*outputs.values())
     for one in judged:
         print_verdict(one.outcome, console)
-    tell_github(judged, os.environ, console)
+    tell_github(judged, summaries, os.environ, console)
     return worst_code([one.outcome.exit_code for one in judged])
 
 
@@ -101,29 +106,53 @@ def judge_runs(
     return judged
 
 
+def summarize(judged: Sequence[Judged], history: Path | None) -> list[str]:
+    """Return the summary of each run, with the trend of its figures where a history is named.
+
+    Raises:
+        HistoryError: the history is damaged.
+        OSError: the history cannot be read.
+    """
+    if history is None:
+        return [render_summary(one.run, one.outcome) for one in judged]
+    from reports.history.markdown import render_trend  # searches for changes; few runs need it
+    from reports.history.store import read_history
+
+    rows = read_history(history)
+    return [
+        render_summary(one.run, one.outcome, render_trend(one.run, rows, history)) for one in judged
+    ]
+
+
 def worst_code(codes: Sequence[ExitCode]) -> ExitCode:
     """Return the worst of several exit codes; INCONCLUSIVE for none."""
     return max(codes, key=SEVERITY.index, default=ExitCode.INCONCLUSIVE)
 
 
-def tell_github(judged: Sequence[Judged], environment: Mapping[str, str], console: Console) -> None:
+def tell_github(
+    judged: Sequence[Judged],
+    summaries: Sequence[str],
+    environment: Mapping[str, str],
+    console: Console,
+) -> None:
     """Annotate the budgets and add the summaries when running in GitHub Actions.
 
     Args:
         judged: runs with their verdicts.
+        summaries: the summary of each.
         environment: of the process.
         console: where to print.
     """
     if not is_github(environment):
         return
-    for one in judged:
+    for one, summary in zip(judged, summaries, strict=True):
         lines = annotate_run(one.run, one.outcome, environment)
-        tell_step(lines, render_summary(one.run, one.outcome), environment, console.file)
+        tell_step(lines, summary, environment, console.file)
 
 
 def _write(judged: Sequence[Judged], junit: Path | None, verdicts: Path | None) -> None:
     if junit is not None:
-        write_output(junit, render_junit(*(one.outcome for one in judged)))
+        write_output(junit, render_junit(*((one.run, one.outcome) for one in judged)))
     if verdicts is not None:
         content = [one.outcome.as_json() for one in judged]
         write_output(verdicts, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
@@ -142,6 +171,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--junit", type=Path, help="write JUnit XML here")
     parser.add_argument("--json", type=Path, help="write the verdicts here")
+    parser.add_argument("--comment", type=Path, help="write the text of a comment here")
+    parser.add_argument("--history", type=Path, help="file of past runs, whose trend is told")
     return parser
 
 

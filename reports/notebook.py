@@ -28,10 +28,12 @@ from loadtests.outputs import OutputRefused, check_outputs, write_output
 from loadtests.results import ExitCode
 from reports.report_errors import ReportError
 
-NOTEBOOKS: Final = Path(__file__).resolve().parent.parent / "notebooks"
-"""They are in a clone, not in an installed package."""
+_HERE: Final = Path(__file__).resolve().parent
+_BESIDE: Final = _HERE / "notebooks"
+NOTEBOOKS: Final = _BESIDE if _BESIDE.is_dir() else _HERE.parent / "notebooks"
+"""An installed wheel has them beside this module, a clone at its top."""
 CELL_S: Final = 120
-_TEMPLATES: Final = Path(__file__).resolve().parent / "templates"
+_TEMPLATES: Final = _HERE / "templates"
 _FORMS: Final = ("hint", "parameters", "injected-parameters")
 """Tags of cells that a page leaves out."""
 

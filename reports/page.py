@@ -14,6 +14,7 @@ from reports.cells import cells_of
 from reports.charts.canvas import NARROW, WIDE, Chart
 from reports.charts.delivery import worst_streams
 from reports.console import MARKS, interval, measured, reasons_of
+from reports.explanation import Profiles
 from reports.facts import facts_of
 from reports.run_frames import RunFrames
 from reports.verdict import RunVerdict
@@ -76,6 +77,7 @@ def _draw(
     """Return each section's id, title and charts."""
     return [
         ("budgets", "Budgets", [charts.verdict_forest(outcome)]),
+        ("breach", "The breach explained", _explained(run, outcome, baseline)),
         ("beside", "Comparison with the baseline", _beside(run, baseline)),
         *(
             (key, title, [getattr(charts, path.split(".")[1])(run) for path in paths])
@@ -83,6 +85,15 @@ def _draw(
         ),
         ("health", "Can the times be believed?", [charts.generator_health(run, outcome)]),
     ]
+
+
+def _explained(run: RunFrames, outcome: RunVerdict, baseline: RunFrames | None) -> list[Chart]:
+    """Return the charts that explain a broken push time; one absent chart without a breach."""
+    found = [charts.places_of_excess(outcome.explanation)]
+    if outcome.explanation is None:
+        return found
+    profiles = Profiles.of(run, baseline)
+    return [*found, charts.functions_that_grew(profiles), charts.flame_graph(profiles)]
 
 
 def _beside(run: RunFrames, baseline: RunFrames | None) -> list[Chart]:

@@ -16,16 +16,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from loadtests.ending import run_command
-from loadtests.outputs import OutputRefused, check_exports, write_output, write_together
+from loadtests.outputs import (
+    OutputRefused,
+    check_exports,
+    check_outputs,
+    write_output,
+    write_together,
+)
 from loadtests.results import JUNIT, REPORT, SUMMARY, VERDICT
+from reports.comment import render_comment
 from reports.console import print_verdict
 from reports.exports import RENDERERS, spoilt_words
-from reports.gate import Judged, console_beside, tell_github
+from reports.gate import Judged, console_beside, summarize, tell_github
 from reports.junit import render_junit
 from reports.page import render_page
 from reports.report_errors import ReportError
 from reports.run_frames import find_baseline, read_run
-from reports.summary import render_summary
 from reports.verdict import judge
 
 
@@ -40,13 +46,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--export", action="append", default=[], metavar="FORMAT=FILE", help="write the figures"
     )
+    parser.add_argument("--comment", type=Path, help="write the text of a comment here")
+    parser.add_argument("--history", type=Path, help="file of past runs, whose trend is told")
     options = parser.parse_args(arguments)
-    refusals = (OutputRefused, ReportError)
-    return run_command("tidegate report", lambda: report(options.run, options.export), *refusals)
+
+    def work() -> int:
+        return report(options.run, options.export, options.comment, options.history)
+
+    return run_command("tidegate report", work, OutputRefused, ReportError)
 
 
-def report(directory: Path, exports: Sequence[str] = ()) -> int:
+def report(
+    directory: Path,
+    exports: Sequence[str] = (),
+    comment: Path | None = None,
+    history: Path | None = None,
+) -> int:
     """Write a run's verdict and report into its directory, print the verdict, return the exit code.
+
+    Args:
+        directory: the run directory.
+        exports: ``FORMAT=FILE`` of each export.
+        comment: takes the text of a comment on a pull request.
+        history: file of past runs; the summary then has the trend of each figure.
 
     Raises:
         OutputRefused: an export has an unknown format or cannot be written.
@@ -54,24 +76,29 @@ def report(directory: Path, exports: Sequence[str] = ()) -> int:
         OSError: a file cannot be written; then the old verdict and report stay.
     """
     files = check_exports(exports)
+    check_outputs({"--comment": comment})
     run = read_run(directory)
     baseline = find_baseline(run)
     outcome = judge(run, baseline=baseline)
+    judged = [Judged(run=run, outcome=outcome)]
+    summaries = summarize(judged, history)
     verdict = json.dumps(outcome.as_json(), indent=2, ensure_ascii=False) + "\n"
     # The verdict last, so that a new verdict means a complete report.
     write_together(
         {
-            directory / JUNIT: render_junit(outcome),
-            directory / SUMMARY: render_summary(run, outcome),
+            directory / JUNIT: render_junit((run, outcome)),
+            directory / SUMMARY: summaries[0],
             directory / REPORT: render_page(run, outcome, baseline),
             directory / VERDICT: verdict,
         }
     )
     for name, path in files.items():
         write_output(path, RENDERERS[name](run, outcome))
+    if comment is not None:
+        write_output(comment, render_comment(summaries))
     if files and (words := spoilt_words(run, outcome)):
         print(f"tidegate report: {words}", file=sys.stderr)  # noqa: T201 - a command speaks
-    console = console_beside(*files.values())
+    console = console_beside(*files.values(), comment)
     print_verdict(outcome, console)
-    tell_github([Judged(run=run, outcome=outcome)], os.environ, console)
+    tell_github(judged, summaries, os.environ, console)
     return outcome.exit_code

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from loadtests.results import Verdict
 from reports import quantities
 from reports.capacity_answer import explain_capacity, read_capacity
 from reports.console import MARKS, interval, measured, reasons_of
+from reports.forest import render_forest
 from reports.report_errors import DamagedCapacityError
 from reports.run_frames import RunFrames
 from reports.verdict import RunVerdict
 
 
-def render_summary(run: RunFrames, outcome: RunVerdict) -> str:
-    """Return the text of ``summary.md``."""
+def render_summary(run: RunFrames, outcome: RunVerdict, trend: Sequence[str] = ()) -> str:
+    """Return the text of ``summary.md``.
+
+    Args:
+        run: the run.
+        outcome: its verdict.
+        trend: lines about the trend of its figures (``reports.history.markdown``).
+    """
     lines = [f"# {MARKS[outcome.verdict]} {outcome.verdict}: {run.scenario.name}", ""]
     if run.scenario.question:
         lines += [run.scenario.question, ""]
     if outcome.verdict is not Verdict.PASS:
         lines += [f"- {cell(reason)}" for reason in reasons_of(outcome)] + [""]
+    if outcome.explanation is not None:
+        lines += [f"Where the time went: {cell(outcome.explanation.words)}.", ""]
     lines += _budget_lines(outcome)
+    forest = render_forest(outcome.decisions)
+    if forest:
+        lines += ["", "## Distance to the limits", "", "```text", *forest, "```"]
     lines += _capacity_lines(run)
+    lines += trend
     lines += ["", "## Can the times be believed?", ""]
     lines += [f"- {_check_word(check.ok)} {check.name}: {check.why}" for check in outcome.checks]
     for title, name in (("Problems", "problems"), ("Not measured", "unmeasured")):

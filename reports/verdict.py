@@ -32,6 +32,7 @@ from reports.decisions import (
     explain,
     worst,
 )
+from reports.explanation import BreachExplanation, explain_breach
 from reports.report_errors import UnknownBudgetError
 from reports.run_frames import RunFrames
 from reports.weighing import spoils
@@ -65,6 +66,7 @@ class RunVerdict:
         checks: whether the run's times can be believed.
         circumstances: what else bears on the verdict: a broken check, an early end.
         length_s: how long the run took.
+        explanation: where the excess of the worst broken push time went; None without one.
     """
 
     run_id: str
@@ -76,6 +78,7 @@ class RunVerdict:
     checks: tuple[Check, ...]
     circumstances: tuple[Finding, ...]
     length_s: float
+    explanation: BreachExplanation | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``verdict.json`` holds; spans in ns, sizes in B, absent as null."""
@@ -97,6 +100,7 @@ class RunVerdict:
                 }
                 for check in self.checks
             ],
+            "explanation": None if self.explanation is None else self.explanation.as_json(),
         }
 
 
@@ -152,6 +156,7 @@ def judge(
         checks=checks,
         circumstances=tuple(circumstances),
         length_s=run.manifest.length_s,
+        explanation=explain_breach(run, decisions, baseline),
     )
 
 

@@ -125,6 +125,20 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
         "memory.per_client": ("bytes", "gateway memory per client"),
         "memory.kernel_per_client": ("bytes", "kernel memory per connection, both ends together"),
     },
+    "model users": {
+        "llm.first_token": (
+            "quantiles",
+            "from a request to a model, as intended, to the first token of its answer",
+        ),
+        "llm.gap": ("quantiles", "time between two token events of one answer"),
+        "llm.integrity": (
+            "count",
+            "answers with a token lost, repeated, out of order or foreign, or with a wrong end",
+        ),
+    },
+    "cancelling model users": {
+        "llm.cancel": ("quantiles", "from the cancel of an answer to llm:stream:cancelled"),
+    },
     "dead peers": {
         "dead_peer.early": ("count", "dead peers disconnected before their predicted band"),
         "dead_peer.late": ("count", "dead peers disconnected after their band, or never"),

@@ -274,6 +274,23 @@ class ExpiringGroup(Group):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ModelUserGroup(Group):
+    """Users that ask the provider ``scripted``, one answer after the other.
+
+    Attributes:
+        ask_every_s: mean time between two requests of a user.
+        cancelling: share of answers that the user cancels after some tokens, 0 to 1.
+        slow: share of users that stop reading for two seconds in each answer, 0 to 1.
+    """
+
+    takes_commands: ClassVar[bool] = False
+    count: int = key(lambda table: _count(table, 20, 10_000))
+    ask_every_s: float = key(lambda table: table.duration_s("ask_every", 0.1, 3_600.0, "4 s"))
+    cancelling: float = key(lambda table: table.number("cancelling", 0.0, 1.0, 0.25))
+    slow: float = key(lambda table: table.number("slow", 0.0, 1.0, 0.2))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Users:
     """Who connects; a group that the scenario does not name is None."""
 
@@ -290,6 +307,7 @@ class Users:
     abuser: AbuserGroup | None = None
     bad_token: BadTokenGroup | None = None
     expiring: ExpiringGroup | None = None
+    model_user: ModelUserGroup | None = None
 
     def of(self, kind: type[_Group]) -> _Group:
         """Return the group of a class.

@@ -7,6 +7,8 @@ accepted, so it can trust the syntax and only has to skip strings and comments c
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 KeyPath = tuple[str | int, ...]
@@ -35,11 +37,30 @@ def locate_keys(text: str) -> dict[KeyPath, int]:
     return _Walker(text).walk()
 
 
-def locate_value(text: str, path: KeyPath) -> tuple[int, int] | None:
-    """Return where a key's value begins and ends in a valid TOML text; None without the key."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextPlaces:
+    """Where the parts of a TOML text are, as offsets.
+
+    Attributes:
+        values: begin and end of the value of each key and array element.
+        bodies: of each table with a header, where its first key may stand: after the header's line.
+        known: every path of the text.
+    """
+
+    values: Mapping[KeyPath, tuple[int, int]]
+    bodies: Mapping[KeyPath, int]
+    known: Collection[KeyPath]
+
+
+def locate_parts(text: str) -> TextPlaces:
+    """Return where the parts of a valid TOML text are.
+
+    Raises:
+        RecursionError: the text is nested too deeply.
+    """
     walker = _Walker(text)
-    walker.walk()
-    return walker.values.get(path)
+    known = walker.walk()
+    return TextPlaces(values=walker.values, bodies=walker.bodies, known=known)
 
 
 class _Walker:
@@ -49,6 +70,7 @@ class _Walker:
         self.lines: dict[KeyPath, int] = {}
         self.counts: dict[KeyPath, int] = {}
         self.values: dict[KeyPath, tuple[int, int]] = {}
+        self.bodies: dict[KeyPath, int] = {}
 
     def walk(self) -> dict[KeyPath, int]:
         table: KeyPath = ()
@@ -56,13 +78,19 @@ class _Walker:
             if self._take("[["):
                 table = self._array_table(self._resolve(self._dotted()))
                 self._take("]]")
+                self._open(table)
             elif self._take("["):
                 table = self._resolve(self._dotted())
                 self._mark(table)
                 self._take("]")
+                self._open(table)
             else:
                 self._pair(table)
         return self.lines
+
+    def _open(self, table: KeyPath) -> None:
+        end = self.text.find("\n", self.at)
+        self.bodies[table] = len(self.text) if end < 0 else end + 1
 
     def _array_table(self, path: KeyPath) -> KeyPath:
         index = self.counts.get(path, 0)
@@ -89,7 +117,10 @@ class _Walker:
         self._take("=")
         begin = self._skip(_BLANK)
         self._value(path)
-        self.values[path] = begin, self.at
+        self.values[path] = begin, self._end_of_value(begin)
+
+    def _end_of_value(self, begin: int) -> int:
+        return begin + len(self.text[begin : self.at].rstrip())
 
     def _dotted(self) -> list[str]:
         keys = []
@@ -119,7 +150,9 @@ class _Walker:
         index = 0
         while self._skip(_SPACE) < len(self.text) and not self._take("]"):
             self._mark((*path, index))
+            begin = self.at
             self._value((*path, index))
+            self.values[*path, index] = begin, self._end_of_value(begin)
             index += 1
             self._skip(_SPACE)
             self._take(",")

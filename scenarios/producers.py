@@ -188,6 +188,11 @@ NEEDS: Final[Mapping[str, _Need]] = {
         "no user holds a price; add [users.subscriber] and [[publish]] with price:update",
     ),
     "requests": _Need(_sends_requests, "no user sends requests; add [users.trader]", _requests),
+    "model users": _Need(_has("model_user"), "no user asks a model; add [users.model_user]"),
+    "cancelling model users": _Need(
+        lambda scenario: getattr(scenario.users.model_user, "cancelling", 0) > 0,
+        "no answer is cancelled; add [users.model_user] with cancelling above 0",
+    ),
     "dead peers": _Need(_has("dead_peer"), "no peer plays dead; add [users.dead_peer]"),
     "mute peers": _dies("mute"),
     "no pong peers": _dies("no-pong"),

@@ -19,7 +19,6 @@ from scenarios.coherence import check_coherence
 from scenarios.commands import read_command
 from scenarios.groups import GROUPS, MAX_USERS, DeadPeerKind, read_users
 from scenarios.health_table import read_health
-from scenarios.locate import locate_value
 from scenarios.model import (
     DEEDS,
     GATEWAY_DEEDS,
@@ -37,7 +36,7 @@ from scenarios.model import (
     Publish,
     Scenario,
 )
-from scenarios.problems import Problem, ScenarioError, shown
+from scenarios.problems import ScenarioError, shown
 from scenarios.reading import Source, Table
 from scenarios.text import parse_toml, read_text
 
@@ -66,7 +65,6 @@ __all__ = [
     "Publish",
     "Scenario",
     "ScenarioError",
-    "lengthen",
     "parse_budget",
     "parse_scenario",
     "read_scenario",
@@ -74,9 +72,9 @@ __all__ = [
 
 MAX_SPAWN_RATE: Final = 10_000.0
 MAX_PAYLOAD_BYTES: Final = 64_512  # the publish route takes items of 64 KiB; 1 KiB is envelope
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-_SETTING: Final = re.compile(r"GATEWAY_[A-Z0-9_]+")
-_SECRETS: Final = ("_SECRET", "_PASSWORD", "_KEY", "_TOKEN")
+SCENARIO_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+GATEWAY_SETTING: Final = re.compile(r"GATEWAY_[A-Z0-9_]+")
+SECRET_ENDINGS: Final = ("_SECRET", "_PASSWORD", "_KEY", "_TOKEN")
 
 
 def read_scenario(path: Path) -> Scenario:
@@ -102,26 +100,6 @@ def parse_scenario(text: str, *, path: str) -> Scenario:
     if source.problems:
         raise ScenarioError(path, source.problems)
     return scenario
-
-
-def lengthen(scenario: Scenario, steady_s: float, *, path: str) -> Scenario:
-    """Return a scenario with another steady phase, also in its source text.
-
-    Args:
-        scenario: the scenario.
-        steady_s: the new length, s.
-        path: names the result in messages.
-
-    Raises:
-        ScenarioError: the length contradicts the rest, such as a later stage.
-    """
-    text = scenario.source
-    place = locate_value(text, ("phases", "steady"))
-    if place is None:
-        words = "phases.steady cannot be replaced as it is written; write steady in [phases]"
-        raise ScenarioError(path, [Problem(1, words)])
-    words = f"{steady_s:.9f}".rstrip("0").rstrip(".")
-    return parse_scenario(f'{text[: place[0]]}"{words} s"{text[place[1] :]}', path=path)
 
 
 def read_tables(top: Table, text: str) -> Scenario:
@@ -153,14 +131,16 @@ def read_tables(top: Table, text: str) -> Scenario:
 
 
 def _question(text: str) -> str:
-    first = next((line for line in text.splitlines() if line.strip()), "")
+    lines = (line for line in text.splitlines() if line.strip())
+    # "#:schema" tells an editor the JSON Schema of the file.
+    first = next((line for line in lines if not line.startswith("#:")), "")
     return first.lstrip("# ").strip() if first.startswith("#") else ""
 
 
 def _name(top: Table) -> str:
     right = 'write lower-case letters, digits and "-", at most 40, such as "smoke"'
     value = top.take("name", right)
-    if isinstance(value, str) and _NAME.fullmatch(value):
+    if isinstance(value, str) and SCENARIO_NAME.fullmatch(value):
         return value
     if value is not None:
         top.report("name", f"name = {shown(value)}; {right}")
@@ -217,11 +197,11 @@ def _gateway(top: Table) -> Mapping[str, str]:
         return {}
     settings: dict[str, str] = {}
     for key, value in table.content.items():
-        if not _SETTING.fullmatch(key):
+        if not GATEWAY_SETTING.fullmatch(key):
             table.report(
                 key, f"{key[:80]} is not a gateway setting; their names start with GATEWAY_"
             )
-        elif key.endswith(_SECRETS):
+        elif key.endswith(SECRET_ENDINGS):
             table.report(
                 key, f"{key} is a secret, which a scenario must not hold; a run makes its own"
             )

@@ -23,9 +23,9 @@ TIME_UNITS: Final = {
 BYTE_UNITS: Final = {"B": 1, "KB": 1_024, "MB": 1_048_576}
 NANOSECONDS_PER_SECOND: Final = 1_000_000_000
 
-_QUANTITY: Final = re.compile(
-    r"(?P<number>[0-9]+(?:[_,][0-9]{3})*(?:\.[0-9]+)?)\s*(?P<unit>[A-Za-z%\u00b5\u03bc]*)", re.ASCII
-)
+NUMBER: Final = r"[0-9]+(?:[_,][0-9]{3})*(?:\.[0-9]+)?"
+"""The pattern of a quantity's number."""
+_QUANTITY: Final = re.compile(rf"(?P<number>{NUMBER})\s*(?P<unit>[A-Za-z%\u00b5\u03bc]*)", re.ASCII)
 # The micro sign and the Greek letter mu look the same.
 _MICRO: Final = str.maketrans({"\u00b5": "u", "\u03bc": "u"})
 

@@ -16,7 +16,7 @@ import pytest
 from deadlines import RUN_S
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("gateway", "loadtests", "scenarios", "reports")
+PACKAGES = ("gateway", "loadtests", "scenarios", "reports", "tidegate")
 
 # What each package may import of its siblings.
 ALLOWED_SIBLINGS = {
@@ -24,11 +24,18 @@ ALLOWED_SIBLINGS = {
     "scenarios": (),
     "loadtests": ("gateway.contract", "scenarios"),
     "reports": ("scenarios", "loadtests.results", "loadtests.ending", "loadtests.outputs"),
+    "tidegate": ("gateway", "loadtests", "scenarios", "reports"),
 }
 # The laboratory's layers, bottom to top: a room imports rooms of lower layers only, and itself.
 # `reading` stands below `connection`, which hands each read to it and must not ask twice.
 LAYERS = (
-    ("loadtests.__init__", "loadtests.results", "loadtests.errors", "loadtests.tokens"),
+    (
+        "loadtests.__init__",
+        "loadtests.results",
+        "loadtests.errors",
+        "loadtests.tokens",
+        "loadtests.given_tokens",
+    ),
     ("loadtests.ending", "loadtests.endpoints", "loadtests.processes"),
     ("loadtests.outputs",),
     ("loadtests.plan",),
@@ -45,7 +52,7 @@ LAYERS = (
     ("loadtests.comparing",),
     ("loadtests.calibration",),
     ("loadtests.cli",),
-    ("loadtests.__main__",),
+    ("loadtests.__main__", "loadtests.pytest_plugin"),
 )
 # What Locust loads: its process is gevent's, and no other is.
 LOADED_BY_LOCUST = (
@@ -297,6 +304,8 @@ def test_a_forbidden_import_is_found(
 
 
 FORBIDDEN_ONCE_LOADED = {
+    "tidegate": ("aiohttp", "socketio", "loadtests", "reports", "scenarios", "typer", "pandas"),
+    "loadtests.pytest_plugin": ("locust", "gevent", "pandas", "numpy", "aiohttp", "reports"),
     "gateway": ("aiohttp", "socketio", "engineio", "locust", "gevent", "pandas", "jwt"),
     "gateway.contract": ("aiohttp", "socketio", "jwt", "orjson", "pandas"),
     "gateway.server.app": ("locust", "gevent", "pandas", "matplotlib", "loadtests", "reports"),

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("gateway", "loadtests", "scenarios", "reports")
+PACKAGES = ("gateway", "loadtests", "scenarios", "reports", "tidegate")
 DESCRIBED_FROM = 3
 # Not for callers: they end a generator, a process or a greenlet, or mark what is not to be called.
 NEVER_NAMED = {"StopIteration", "SystemExit", "NotImplementedError", "GreenletExit", "Exit"}
@@ -36,7 +36,7 @@ def public_functions(tree: ast.Module) -> Iterator[Function]:
 def is_option(argument: ast.arg) -> bool:
     """Return whether a parameter is an option of the command line, which carries its own help."""
     text = "" if argument.annotation is None else ast.unparse(argument.annotation)
-    return "typer." in text or text.endswith("Option")
+    return "typer." in text or text.endswith(("Option", "Argument"))
 
 
 def undescribed(path: Path) -> list[str]:

@@ -24,6 +24,7 @@ from gateway.contract import (
     METRICS_PATH,
     LimitName,
 )
+from gateway.errors import SourceFailed
 from gateway.expiry import ExpiryWheel
 from gateway.limits.address_admission import AddressAdmission
 from gateway.limits.quota import EventQuotas
@@ -267,7 +268,11 @@ class Gateway:
         self._ticks.start(self._garbage.tick)
         if self._fetcher is not None:
             self._fetcher.start()
-        await self.sources.start()
+        try:
+            await self.sources.start()
+        except SourceFailed:
+            await self.stop()
+            raise
         self.is_ready = True
         address, port = listener.getsockname()[:2]
         if not is_wildcard(host):

@@ -6,17 +6,21 @@ import asyncio
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import aiohttp
 
 from gateway.auth import Authenticator
 from gateway.contract import iso_timestamp
-from gateway.errors import AuthenticationError, SettingsError
+from gateway.errors import AuthenticationError, SettingsError, SourceFailed
+from gateway.server.clock import SystemClock
 from gateway.server.key_fetcher import describe_failure, fetch_keys
 from gateway.server.process import descriptor_limit
 from gateway.server.secret_file import read_secret_file
 from gateway.settings import Settings, read_settings
+from gateway.sources.feeds.choice import make_feed
+from gateway.sources.models.choice import make_providers
 from gateway.transport import listen
 
 _FEW_DESCRIPTORS: Final = 4_096
@@ -39,11 +43,22 @@ def check_start(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
         return [], list(error.problems)
     facts = [f"settings: {settings.environment}, tokens by {', '.join(settings.jwt_algorithms)}"]
     problems: list[str] = []
-    for check in (_check_address, _check_issuer, _check_descriptors):
+    checks = (_check_address, _check_issuer, _check_market, _check_models, _check_descriptors)
+    for check in checks:
         fact, problem = check(settings)
         facts += [fact] if fact else []
         problems += [problem] if problem else []
     return facts, problems
+
+
+def _check_market(settings: Settings) -> tuple[str | None, str | None]:
+    if settings.market == "off":
+        return None, None
+    try:
+        feed = make_feed(replace(settings, market_record=None), SystemClock())  # nothing is written
+    except SourceFailed as error:
+        return None, str(error)
+    return f"market: {settings.market}, {0 if feed is None else len(feed.symbols)} symbols", None
 
 
 def check_token(environ: Mapping[str, str], token: str) -> tuple[list[str], list[str]]:
@@ -113,3 +128,11 @@ def _check_descriptors(_settings: Settings) -> tuple[str, str]:
             f"raise it to {_FEW_DESCRIPTORS:,} or more (ulimit -n, LimitNOFILE)"
         )
     return f"descriptors: {'no limit' if limit is None else f'{limit:,}'}", ""
+
+
+def _check_models(settings: Settings) -> tuple[str, str]:
+    try:
+        providers = make_providers(settings)
+    except SettingsError as error:
+        return "", "\n".join(error.problems)
+    return f"models: {', '.join(providers) or 'none'}", ""

@@ -63,7 +63,7 @@ class JudgedUser(SocketIOUser):
     def __init__(self, environment: Environment, index: int) -> None:
         super().__init__(environment)
         self.index = index
-        self.user_id = f"vu-{self.index}"
+        self.user_id = self.run_context.tokens.user_id(index)
         self.is_on = False
         self._fast_path.owner = len(self.run_context.users) - 1
         self.account = FastPathAccount(self.user_id, self.group, self._fast_path)

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol, Self
+from typing import Protocol, Self
 
 from gateway.contract import TOKEN_LEEWAY_SECONDS
 from loadtests.connection.client import Client
@@ -19,11 +19,8 @@ from loadtests.reading.push_records import PushRecord
 from loadtests.reading.user_pushes import RecordedUser, record_clients
 from loadtests.record.recording import Recorder
 from loadtests.results import Event, Phase
-from loadtests.tokens import mint
+from loadtests.tokens import Tokens
 from scenarios.schema import GATEWAY_DEEDS, Scenario
-
-TOKEN_LIFETIME_S: Final = 23 * 3_600
-"""A gateway accepts tokens of at most 24 h."""
 
 
 class RunUser(RecordedUser, Protocol):
@@ -66,7 +63,7 @@ class RunContext:
 
     Attributes:
         scenario: the scenario of the run.
-        secret: the gateway's ``JWT_SECRET``; kept in memory alone.
+        tokens: gives each user its identity and its token.
         recorder: records all measurements.
         t0_ns: the run's start, monotonic.
         ledger: one account for each user.
@@ -80,7 +77,7 @@ class RunContext:
     """
 
     scenario: Scenario
-    secret: str
+    tokens: Tokens
     recorder: Recorder
     t0_ns: int
     ledger: Ledger = field(init=False)
@@ -102,7 +99,7 @@ class RunContext:
         division: Division,
         *,
         recorder: Recorder,
-        secret: str,
+        tokens: Tokens,
         shift_ns: int = 0,
     ) -> Self:
         """Return the context of this process in a run that was divided among processes.
@@ -112,7 +109,7 @@ class RunContext:
             scenario: the scenario of the run.
             division: which users this process has.
             recorder: records all measurements.
-            secret: the gateway's ``JWT_SECRET``.
+            tokens: gives each user its identity and its token.
             shift_ns: added to the master's times to get this process's.
         """
         sessions = plan_of(
@@ -123,7 +120,7 @@ class RunContext:
         )
         return cls(
             scenario=scenario,
-            secret=secret,
+            tokens=tokens,
             recorder=recorder,
             t0_ns=recorder.t0_ns,
             places=Places(division),
@@ -178,9 +175,16 @@ class RunContext:
         """Return how far clocks may differ for ``exp``, ``nbf`` and ``iat``, in whole seconds."""
         return int(self.gateway_setting("GATEWAY_TOKEN_LEEWAY_SECONDS", TOKEN_LEEWAY_SECONDS))
 
-    def token(self, user_id: str) -> str:
-        """Return a token for a user."""
-        return mint(self.secret, user_id, lifetime_s=TOKEN_LIFETIME_S)
+    @property
+    def secret(self) -> str:
+        """The gateway's ``JWT_SECRET``, for behaviours that sign tokens of their own.
+
+        Raises:
+            RuntimeError: others issue the tokens; such behaviours are refused before a run.
+        """
+        if self.tokens.secret is None:
+            raise RuntimeError("the run has no secret to sign tokens with")
+        return self.tokens.secret
 
     def welcomed(self, change: int) -> None:
         """Count a user that received its welcome (1) or lost its connection (−1)."""

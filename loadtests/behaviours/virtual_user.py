@@ -1,6 +1,6 @@
 """``VirtualUser``: the life of every user of a scenario, whatever its behaviour.
 
-A user keeps its identity ``vu-<n>``, its source address and its symbols over reconnections. A
+A user keeps its identity, its source address and its symbols over reconnections. A
 failure that no scenario asked for is counted as an error and kept as an event. No failure ends
 a user except a refused CONNECT. Nothing is an error that a command of the scenario caused.
 """
@@ -10,7 +10,9 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import ClassVar, Final
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, ClassVar, Final
 
 import gevent
 from gevent.event import AsyncResult
@@ -20,7 +22,7 @@ from locust import task
 from locust.env import Environment
 from locust.exception import StopUser
 
-from gateway.contract import ClientEvent
+from gateway.contract import ClientEvent, ServerEvent
 from loadtests.behaviours.commanded_user import CommandedUser
 from loadtests.behaviours.user_greenlet import UserGreenlet
 from loadtests.connection.protocol.backoff import reconnect_delay_s
@@ -28,6 +30,9 @@ from loadtests.errors import ClientError, ConnectionClosed, ConnectRefused, Refu
 from loadtests.results import Event, Series
 
 _NS_PER_S: Final = 1_000_000_000
+_ASK_AGAIN_S: Final = 1.0
+_LATER_S: Final = 1.0
+"""A newer token expires at least this much later: tokens tell whole seconds."""
 
 
 class VirtualUser(CommandedUser):
@@ -103,7 +108,34 @@ class VirtualUser(CommandedUser):
 
     def token(self) -> str:
         """Return the token for the next connection."""
-        return self.run_context.token(self.user_id)
+        return self.run_context.tokens.token(self.index)
+
+    def received(self, stamp_ns: int, name: str, payload: Any) -> None:
+        """Refresh a token that is about to expire, and leave other events to the account.
+
+        Args:
+            stamp_ns: read stamp, monotonic.
+            name: of the event.
+            payload: its first argument.
+        """
+        if name == ServerEvent.TOKEN_EXPIRING:
+            gevent.spawn(self._refresh_token, payload)  # the hub, the caller, must not wait
+        else:
+            super().received(stamp_ns, name, payload)
+
+    def _refresh_token(self, warning: dict[str, Any]) -> None:
+        """Refresh with a newer token. The expiring one would only bring the warning again."""
+        client, tokens = self.client, self.run_context.tokens
+        expires_unix_s = datetime.fromisoformat(str(warning["expiresAt"])).timestamp()
+        while self.is_on and self.client is client and not self.run_context.is_over():
+            token = self.token()
+            end_unix_s = tokens.end_unix_s(self.index)
+            if end_unix_s is None or end_unix_s > expires_unix_s + _LATER_S:
+                # The loss of the connection is counted where it is noticed: in lost().
+                with suppress(ConnectionClosed):
+                    self.request(ClientEvent.TOKEN_REFRESH, {"token": token})
+                return
+            gevent.sleep(_ASK_AGAIN_S)
 
     def said(self) -> dict[str, object]:
         """Return what it says when it connects, beside its token."""

@@ -5,6 +5,7 @@ It starts everything else as a process, and imports nothing heavy before a comma
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -97,12 +98,22 @@ def _become_gateway(*arguments: str) -> NoReturn:
     )
 
 
-def scenarios() -> None:
+def scenarios(
+    schema: Annotated[
+        bool,
+        typer.Option("--schema", help="Print the JSON Schema of a scenario file, for editors."),
+    ] = False,
+) -> None:
     """List the scenarios and the question each one answers."""
-    import scenarios as package
+    from scenarios.finding import named_scenarios
     from scenarios.schema import ScenarioError, read_scenario
 
-    for path in sorted(Path(package.__path__[0]).glob("*.toml")):
+    if schema:
+        from scenarios.json_schema import scenario_schema
+
+        print_result(f"{json.dumps(scenario_schema(), indent=2, ensure_ascii=False)}\n")
+        return
+    for path in named_scenarios().values():
         try:
             found = read_scenario(path)
         except ScenarioError as error:

@@ -8,14 +8,15 @@ from typing import Annotated, Final
 
 import typer
 
-from loadtests.cli.options import RUNS, JsonOption, RunsOption, find, need
+from loadtests.cli.options import RUNS, JsonOption, RunArgument, RunsOption, find, need
+from loadtests.record.manifest import LATEST
 
 HISTORY: Final = Path("history.jsonl")
 HistoryOption = Annotated[Path, typer.Option("--history", help="The file of past runs.")]
 
 
 def add(
-    name: Annotated[str, typer.Argument(metavar="RUN", help="A run directory, or latest.")],
+    name: RunArgument = LATEST,
     commit: Annotated[
         str | None,
         typer.Option(metavar="SHA", help="The commit measured. Default: the run's own."),

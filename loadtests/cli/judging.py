@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -12,13 +13,18 @@ from loadtests.cli.options import (
     RUNS,
     BaselineOption,
     BudgetsOption,
+    CommentOption,
     JsonOption,
     JunitOption,
+    PastOption,
+    RunArgument,
     RunsOption,
     find,
+    find_file,
     need,
     refuse,
 )
+from loadtests.record.manifest import LATEST
 from loadtests.results import ExitCode
 
 if TYPE_CHECKING:
@@ -31,7 +37,7 @@ PAGES: Final = "notebooks"
 
 
 def report(
-    name: Annotated[str, typer.Argument(metavar="RUN", help="A run directory, or latest.")],
+    name: RunArgument = LATEST,
     export: Annotated[
         list[str] | None,
         typer.Option(
@@ -40,6 +46,8 @@ def report(
             "(github-action-benchmark), openmetrics (GitLab metrics.txt). Can be repeated.",
         ),
     ] = None,
+    comment: CommentOption = None,
+    history: PastOption = None,
     runs: RunsOption = RUNS,
 ) -> None:
     """Judge a run again and rewrite its report. A run that crashed is finished first.
@@ -47,7 +55,7 @@ def report(
     A run that goes on, is damaged or has another format is refused and left as it is.
     """
     need("report")
-    from loadtests.outputs import check_exports
+    from loadtests.outputs import check_exports, check_outputs
     from loadtests.processes import child_environment
     from loadtests.supervision.judging import judge_run
 
@@ -55,7 +63,10 @@ def report(
     if not os.access(directory, os.W_OK):
         refuse(f"{directory} is not writable; tidegate gate judges a run without writing into it")
     check_exports(export or ())
-    code = judge_run(directory, child_environment(os.environ), exports=export or ())
+    check_outputs({"--comment": comment})
+    words = [word for each in export or () for word in ("--export", each)]
+    words += _named({"--comment": comment, "--history": history})
+    code = judge_run(directory, child_environment(os.environ), options=words)
     if code not in (ExitCode.USAGE, ExitCode.INTERRUPTED):
         typer.echo(f"report: {directory / 'report.html'}", err=True)
     raise typer.Exit(code)
@@ -63,7 +74,7 @@ def report(
 
 def notebook(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A notebook, such as first_look.")],
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory, or latest.")],
+    run: RunArgument = LATEST,
     base: Annotated[
         str | None, typer.Option("--base", metavar="RUN", help="The run to compare it with.")
     ] = None,
@@ -99,6 +110,8 @@ def gate(
     baseline: BaselineOption = None,
     junit: JunitOption = None,
     json: JsonOption = None,
+    comment: CommentOption = None,
+    history: PastOption = None,
     runs: RunsOption = RUNS,
 ) -> None:
     """Judge stored runs without changing them. The exit code is that of the worst run."""
@@ -111,9 +124,10 @@ def gate(
         "--baseline": None if baseline is None else find(baseline, runs),
         "--junit": junit,
         "--json": json,
+        "--comment": comment,
+        "--history": history,
     }
-    arguments = [str(find(name, runs)) for name in names]
-    arguments += [word for name, value in options.items() if value for word in (name, str(value))]
+    arguments = [*(str(find(name, runs)) for name in names), *_named(options)]
     raise typer.Exit(start_module("reports.gate", arguments, child_environment(os.environ)))
 
 
@@ -143,7 +157,7 @@ def compare(
         ),
     ] = None,
     scenario: Annotated[
-        Path | None, typer.Option(help="With --pairs: the scenario of every block.")
+        str | None, typer.Option(help="With --pairs: the scenario of every block.")
     ] = None,
     budgets: BudgetsOption = None,
     junit: JunitOption = None,
@@ -173,10 +187,14 @@ def compare(
     raise typer.Exit(compare_runs(named[0], named[1], budgets, outputs, os.environ))
 
 
+def _named(options: Mapping[str, Path | None]) -> list[str]:
+    return [word for name, value in options.items() if value for word in (name, str(value))]
+
+
 def _contest(
     sides: tuple[list[str], ...],
     pairs: int,
-    scenario: Path | None,
+    scenario: str | None,
     budgets: Path | None,
     outputs: Outputs,
     runs: Path,
@@ -189,12 +207,12 @@ def _contest(
     from loadtests.supervision.request import RunRefused
 
     if scenario is None:
-        refuse("--pairs needs --scenario FILE: the scenario of every block")
+        refuse("--pairs needs --scenario, such as --scenario smoke: the scenario of every block")
     if any(len(side) != 1 for side in sides):
         refuse("--pairs takes one gateway for each side: --base X --head Y")
     try:
         contest = Contest(
-            scenario=scenario,
+            scenario=find_file(scenario),
             runs=runs,
             gateways={"base": parse_gateway(sides[0][0]), "head": parse_gateway(sides[1][0])},
             pairs=pairs,

@@ -11,6 +11,7 @@ import typer
 from loadtests.results import ExitCode
 
 RUNS: Final = Path("runs")
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run directory, or latest.")]
 RunsOption = Annotated[Path, typer.Option("--runs", help="The folder that holds run directories.")]
 BudgetsOption = Annotated[
     Path | None,
@@ -25,8 +26,22 @@ BaselineOption = Annotated[
 JunitOption = Annotated[
     Path | None, typer.Option("--junit", help="Write JUnit XML to this file; - is standard output.")
 ]
+CommentOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--comment", help="Write the text of a comment on a pull request (65,000 characters)."
+    ),
+]
+PastOption = Annotated[
+    Path | None,
+    typer.Option("--history", help="File of past runs. The summary shows their trend."),
+]
 JsonOption = Annotated[
     Path | None, typer.Option("--json", help="Write the result to this file; - is standard output.")
+]
+
+ScenarioArgument = Annotated[
+    str, typer.Argument(help="A scenario's name, such as smoke, or its file.")
 ]
 
 _REPORTS: Final = ("numpy", "pyarrow", "rich", "pandas", "matplotlib")
@@ -80,6 +95,20 @@ def find(name: str, runs: Path) -> Path:
     try:
         return find_run(name, runs)
     except FileNotFoundError as error:
+        refuse(str(error))
+
+
+def find_file(scenario: str) -> Path:
+    """Return the file of a scenario by its name or path.
+
+    Raises:
+        typer.Exit: no scenario has the name; the exit code is 2.
+    """
+    from scenarios.finding import UnknownScenarioError, find_scenario
+
+    try:
+        return find_scenario(scenario)
+    except UnknownScenarioError as error:
         refuse(str(error))
 
 

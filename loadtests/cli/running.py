@@ -14,7 +14,9 @@ from loadtests.cli.options import (
     BaselineOption,
     BudgetsOption,
     RunsOption,
+    ScenarioArgument,
     find,
+    find_file,
     need,
     refuse,
     seconds,
@@ -28,10 +30,12 @@ _MOST_USERS: Final = 1_000_000
 
 
 def run(
-    scenario: Annotated[Path, typer.Argument(help="A scenario file, such as smoke.toml.")],
+    scenario: ScenarioArgument,
     target: Annotated[
         str | None,
-        typer.Option(help="Test a running gateway at http://HOST:PORT; needs JWT_SECRET."),
+        typer.Option(
+            help="Test a running gateway at http://HOST:PORT; needs JWT_SECRET or --tokens."
+        ),
     ] = None,
     users: Annotated[
         int | None,
@@ -57,10 +61,44 @@ def run(
         str | None,
         typer.Option(metavar="DURATION", help="Length of the steady phase, such as 7200s."),
     ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Give a key of the scenario another value, such as phases.steady=60s, "
+            "publish.0.rate=80 or 'budgets=[\"errors == 0\"]'. Can be repeated.",
+        ),
+    ] = None,
+    once: Annotated[
+        bool,
+        typer.Option(
+            "--once", help="Check the wiring: one user of each group, ten seconds, every oracle."
+        ),
+    ] = False,
     gateway: Annotated[
         str | None,
         typer.Option(metavar="COMMAND", help="Gateway to start: a command, checkout or wheel."),
     ] = None,
+    tokens: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --target: users' tokens instead of JWT_SECRET."),
+    ] = None,
+    tokens_command: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="With --target: a command that prints tokens for {users} users.",
+        ),
+    ] = None,
+    metrics_token: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --target: a file with the token of /metrics."),
+    ] = None,
+    profile: Annotated[
+        bool,
+        typer.Option("--profile", help="Profile the embedded gateway, for a later comparison."),
+    ] = False,
     runs: RunsOption = RUNS,
 ) -> None:
     """Run a scenario against a gateway and judge the result.
@@ -79,7 +117,7 @@ def run(
     interrupt_on_signals()
     base = None if baseline is None else find(baseline, runs)
     request = RunRequest(
-        scenario=scenario,
+        scenario=find_file(scenario),
         runs=runs,
         target=target,
         users=users,
@@ -88,7 +126,13 @@ def run(
         baseline=base,
         max_duration_s=seconds(max_duration),
         duration_s=seconds(duration),
+        changes=tuple(changes or ()),
+        is_once=once,
         gateway=_gateway(gateway),
+        tokens=tokens,
+        tokens_command=tokens_command,
+        metrics_token=metrics_token,
+        profile=profile,
         words=_words_again(sys.argv[1:], base),
     )
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -12,17 +13,22 @@ from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
 from gateway.contract import LISTENING_LINE
+from loadtests.given_tokens import GivenTokens, TokensRefused, read_single_token
 from loadtests.results import ExitCode
+from loadtests.tokens import SignedTokens, Tokens
+from scenarios.finding import UnknownScenarioError, find_scenario
 from scenarios.schema import Scenario, ScenarioError, read_scenario
 
 SECRET_VARIABLE: Final = "JWT_SECRET"  # noqa: S105 - a variable's name
 GATEWAY_START_S: Final = 15.0
 _POLL_S: Final = 0.02
 _ARGUMENTS: Final = (
-    ("--scenario", "LOCUST_SCENARIO", str, "scenario file, such as scenarios/smoke.toml"),
+    ("--scenario", "LOCUST_SCENARIO", str, "scenario, such as smoke, or its file"),
     ("--run-dir", "LOCUST_RUN_DIR", str, "run directory; by default a new one under runs/"),
     ("--gateway-pid", "LOCUST_GATEWAY_PID", int, "process id of an embedded gateway"),
     ("--gateway-log", "LOCUST_GATEWAY_LOG", str, "its log, which names its address"),
+    ("--tokens", "LOCUST_TOKENS", str, "file of the users' tokens, in place of JWT_SECRET"),
+    ("--metrics-token", "LOCUST_METRICS_TOKEN", str, "file that holds the token of /metrics"),
 )
 
 
@@ -53,16 +59,51 @@ def read_arguments(environment: Environment) -> Scenario:
     """
     options = environment.parsed_options
     if options is None or not options.scenario:
-        refuse("--scenario is missing; try --scenario scenarios/smoke.toml")
+        refuse("--scenario is missing; try --scenario smoke")
     try:
-        scenario = read_scenario(Path(options.scenario))
-    except ScenarioError as error:
+        scenario = read_scenario(find_scenario(options.scenario))
+    except (ScenarioError, UnknownScenarioError) as error:
         refuse(str(error))
     except OSError as error:
         refuse(f"--scenario {options.scenario}: {error.strerror}")
     if options.gateway_log:
         environment.host = await_host(Path(options.gateway_log), GATEWAY_START_S)
     return scenario
+
+
+def choose_tokens(environment: Environment, variables: Mapping[str, str]) -> Tokens:
+    """Return what gives each client its token: the file of ``--tokens``, or ``JWT_SECRET``.
+
+    Args:
+        environment: Locust's.
+        variables: this process's environment.
+
+    Raises:
+        SystemExit: there is neither, or the file cannot be used; see ``refuse``.
+    """
+    file = getattr(environment.parsed_options, "tokens", None)
+    if file:
+        try:
+            return GivenTokens(Path(file))
+        except TokensRefused as error:
+            refuse(f"--tokens: {error}")
+    secret = variables.get(SECRET_VARIABLE, "")
+    if not secret:
+        words = "it must hold the gateway's secret, unless --tokens names a file of tokens"
+        refuse(f"{SECRET_VARIABLE} is not set; {words}")
+    return SignedTokens(secret)
+
+
+def read_metrics_token(file: str | None) -> str | None:
+    """Return the content of ``--metrics-token``; None without that option.
+
+    Raises:
+        SystemExit: the file cannot be used; see ``refuse``.
+    """
+    try:
+        return None if file is None else read_single_token(Path(file))
+    except TokensRefused as error:
+        return refuse(f"--metrics-token: {error}")
 
 
 def await_host(log: Path, timeout_s: float) -> str:

@@ -25,24 +25,31 @@ from locust.runners import STATE_STOPPED, MasterRunner, WorkerRunner
 
 from loadtests.behaviours.run_context import RunContext
 from loadtests.behaviours.virtual_user import VirtualUser
-from loadtests.conducting.arguments import SECRET_VARIABLE, add_arguments, read_arguments, refuse
+from loadtests.conducting.arguments import (
+    add_arguments,
+    choose_tokens,
+    read_arguments,
+    read_metrics_token,
+    refuse,
+)
 from loadtests.conducting.late_workers import keep_out
 from loadtests.conducting.load_clock import CommandClock, LoadClock
 from loadtests.conducting.locust_page import label_table, show_tab, watch_edits
 from loadtests.conducting.report import report_run
 from loadtests.conducting.run import Run
+from loadtests.conducting.run_board import RunBoard
 from loadtests.conducting.run_start import CannotBegin, RunStart
 from loadtests.conducting.user_counts import follow_users, set_user_counts
 from loadtests.conducting.worker import WorkerPart
 from loadtests.conducting.workers import listen_to_workers
 from loadtests.health.gateway_clock import time_pushes_by
-from loadtests.health.live_file import LiveFile
 from loadtests.health.time_slice import SHORT_SLICE_NS, ask_for_slices
 from loadtests.oracles.ledger import LedgerRow
 from loadtests.plan.division import Division
 from loadtests.plan.messages import Assignment
 from loadtests.plan.schedule import SECOND_NS
 from loadtests.results import ExitCode, RunStatus
+from loadtests.tokens import SignedTokens, Tokens
 from scenarios.schema import Scenario
 
 _ARRIVAL_S: Final = 20.0  # for the last session to connect and subscribe once it was due
@@ -63,7 +70,8 @@ class Conductor:
         self._behaviours = behaviours
         self._environment: Environment | None = None
         self._scenario: Scenario | None = None
-        self._secret = ""
+        self._tokens: Tokens = SignedTokens(None)
+        self._metrics_token: str | None = None
         self._run: Run | None = None
         self._context: RunContext | None = None
         self._rows: list[LedgerRow] = []
@@ -76,7 +84,7 @@ class Conductor:
         self._clock: LoadClock | None = None
         self._judging: gevent.Greenlet | None = None
         self._commands: CommandClock | None = None
-        self._live: LiveFile | None = None  # kept after its run: the page still shows the end
+        self._board = RunBoard()
 
     def listen(self, events: Events) -> None:
         """Register with Locust's events."""
@@ -89,18 +97,18 @@ class Conductor:
         Locust has forked its ``--processes`` by now, and has started nothing.
 
         Raises:
-            SystemExit: an argument or the secret is missing or wrong.
+            SystemExit: an argument, the secret or a token is missing or wrong.
         """
-        self._secret = os.environ.get(SECRET_VARIABLE, "")
         events = environment.events
+        is_worker = isinstance(environment.runner, WorkerRunner)
+        scenario = None if is_worker else read_arguments(environment)
+        self._tokens = choose_tokens(environment, os.environ)
         if isinstance(environment.runner, WorkerRunner):
-            if not self._secret:
-                refuse(f"{SECRET_VARIABLE} is not set; a worker needs the gateway's secret")
             ask_for_slices(SHORT_SLICE_NS)
-            WorkerPart(environment.runner, self._behaviours, self._secret).listen(events)
+            WorkerPart(environment.runner, self._behaviours, self._tokens).listen(events)
             return
-        self._environment = environment
-        self._read(environment)
+        self._environment, self._scenario = environment, scenario
+        self._prepare_users(environment, scenario or read_arguments(environment))
         for hook, listener in (
             (events.test_start, self.start),
             (events.spawning_complete, self.begin_warm_up),
@@ -117,17 +125,15 @@ class Conductor:
         label_table(environment)
         watch_edits(environment, lambda: self._run)
         follow_users(environment, self._behaviours, lambda: self._run)
-        show_tab(environment, lambda: self._live.newest if self._live else {})
+        show_tab(environment, self._board)
         # gevent's loop time stood still while modules were loaded. Without this, Locust's -t
         # would end that much too early.
         gevent.get_hub().loop.update_now()
 
-    def _read(self, environment: Environment) -> None:
-        """Read the arguments and the scenario."""
-        scenario = self._scenario = read_arguments(environment)
-        if not self._secret:
-            refuse(f"{SECRET_VARIABLE} is not set; it must hold the gateway's secret")
+    def _prepare_users(self, environment: Environment, scenario: Scenario) -> None:
+        """Take the scenario's users where the command line asks for no others."""
         options: Any = environment.parsed_options
+        self._metrics_token = read_metrics_token(options.metrics_token)
         self._directory = Path(options.run_dir) if options.run_dir else None
         self._users_given = options.num_users is not None
         set_user_counts(environment, scenario, self._behaviours)
@@ -162,7 +168,8 @@ class Conductor:
             environment=environment,
             behaviours=self._behaviours,
             scenario=scenario,
-            secret=self._secret,
+            tokens=self._tokens,
+            metrics_token=self._metrics_token,
             users=scenario.most_users if self._is_staged else asked,
             session_rate=float(self._session_rate or options.spawn_rate),
             directory=directory,
@@ -226,7 +233,9 @@ class Conductor:
         )
         environment.process_exit_code = int(self._exit_code(run))
         self._run = None
-        if environment.parsed_options is None or environment.parsed_options.no_report:
+        is_judged = not (environment.parsed_options and environment.parsed_options.no_report)
+        self._board.end(is_judged=is_judged)
+        if not is_judged:
             return
         self._judging = gevent.spawn(self._judge, environment, run.directory)
         if environment.web_ui is None:
@@ -235,6 +244,7 @@ class Conductor:
     def _judge(self, environment: Environment, directory: Path) -> None:
         """Finish and judge a run; its verdict is the exit code unless a worse thing happened."""
         code = report_run(directory)
+        self._board.judge(directory)
         if environment.process_exit_code == ExitCode.PASS:
             environment.process_exit_code = code
 
@@ -255,11 +265,12 @@ class Conductor:
         """Give this process's users their run context. A master with workers has no users."""
         division = Division(counts=assignment.counts, rank=0)
         context = RunContext.of(
-            assignment, scenario, division, recorder=run.recorder, secret=self._secret
+            assignment, scenario, division, recorder=run.recorder, tokens=self._tokens
         )
         for user_class in self._behaviours.values():
             user_class.run_context = context
-        self._run, self._context, self._live = run, context, run.live
+        self._run, self._context = run, context
+        self._board.begin(run.directory, scenario.budgets, run.live)
 
     def _stop_clocks(self) -> None:
         """Stop load stages and commands."""

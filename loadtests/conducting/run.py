@@ -27,6 +27,7 @@ from loadtests.record.live_figures import LiveFigures
 from loadtests.record.recording import SECOND_NS, PhaseTimes, Recorder
 from loadtests.record.second_seen import SecondSeen
 from loadtests.results import LOGS, TABLES, Event, Phase, RunStatus
+from loadtests.tokens import Tokens
 from scenarios.schema import Scenario
 
 WORKER: Final = "locust"
@@ -45,7 +46,8 @@ class Run:
         scenario: the scenario of the run.
         directory: the run directory.
         facts: the members of the manifest that do not change (``loadtests.record.manifest``).
-        secret: the gateway's ``JWT_SECRET``; it is kept in memory only.
+        tokens: gives each client its token.
+        metrics_token: opens the gateway's metrics; None when they are open.
         user_ids: returns the ids of the users that private events may be for.
         on_lost: called once with a message when the publisher, a worker or the gateway is lost,
             so that the load can be ended.
@@ -66,7 +68,8 @@ class Run:
         directory: Path,
         facts: dict[str, Any],
         *,
-        secret: str,
+        tokens: Tokens,
+        metrics_token: str | None,
         user_ids: Callable[[], Sequence[str]],
         on_lost: Callable[[str], None],
         workers: Workers | None = None,
@@ -80,13 +83,13 @@ class Run:
         self._on_lost: Callable[[str], None] | None = on_lost
         self._url, pid = str(facts["target"]["url"]).rstrip("/"), facts["target"]["pid"]
         self._facts = facts
-        self._secret = secret
+        self._tokens = tokens
         self._user_ids = user_ids
         self._recorded_phases = 0
         self.live = LiveFile(directory / LOGS / LIVE, scenario.health)
-        self.clock = GatewayClock(self._url, secret, is_ours=facts["clock"]["same"])
+        self.clock = GatewayClock(self._url, tokens.probe, is_ours=facts["clock"]["same"])
         self._gateway = OrderedGateway(directory / LOGS, pid)
-        self._server = ServerWatch(self._url, pid, directory / LOGS)
+        self._server = ServerWatch(self._url, pid, directory / LOGS, metrics_token)
         generator = None if workers else GeneratorProbe()
         self.recorder = Recorder(
             directory,
@@ -105,7 +108,7 @@ class Run:
             scenario=scenario,
             directory=directory,
             url=self._url,
-            secret=secret,
+            tokens=tokens,
             phases=self.phases,
             clock=self.clock,
         )
@@ -244,12 +247,13 @@ class Run:
         self._record_phases(end_ns)
         self.recorder.close(end_ns)
         self._manifest.status, self._manifest.end_ns = status, end_ns
-        self._manifest.problems.extend(problems)
+        self._manifest.problems.extend([*problems, *self._tokens.problems])
         self._manifest.write()
 
     def _each_second(self, seen: SecondSeen) -> None:
         self._record_phases(seen.at_ns)
         self._watch_publisher()
+        self.publisher.renew_token()
         pid = self._gateway.follow()
         if pid is not None:
             self._server.follow(pid)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.contract import Scope
 from loadtests.endpoints import fetch_streams
 from loadtests.health.gateway_clock import GatewayClock
 from loadtests.plan.publish_plan import describe_plan
 from loadtests.publication.publishing import PublisherProcess
 from loadtests.record.phases import PhaseTimes
 from loadtests.results import Phase
-from loadtests.tokens import mint
+from loadtests.tokens import Tokens
 from scenarios.schema import GATEWAY_DEEDS, Scenario
 
-LAB_USER: Final = "tidegate-lab"
 _STREAMS_TIMEOUT_S: Final = 5.0
-_LONGEST_TOKEN_S: Final = 23 * 3_600  # a gateway accepts tokens of at most 24 h
+_ONE_REQUEST_S: Final = 600
 
 
 @dataclass(kw_only=True)
@@ -30,7 +28,7 @@ class RunPublisher:
         scenario: the scenario of the run.
         directory: the run directory.
         url: ``http://HOST:PORT`` of the gateway.
-        secret: its ``JWT_SECRET``.
+        tokens: gives each client its token.
         phases: the run's phases.
         clock: the gateway's clock.
         process: the process; None when the scenario publishes nothing.
@@ -40,11 +38,12 @@ class RunPublisher:
     scenario: Scenario
     directory: Path
     url: str
-    secret: str
+    tokens: Tokens
     phases: PhaseTimes
     clock: GatewayClock
     process: PublisherProcess | None = None
     is_lost: bool = False
+    _told: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         """Start the process, which needs time before it can publish."""
@@ -75,13 +74,13 @@ class RunPublisher:
         scenario = self.scenario
         # Nothing is published to a gateway that a command terminates.
         ends_ns = [*scenario.ordered_ns("terminate", steady_ns), *([end_ns] if end_ns else [])]
-        lifetime_s = min(_LONGEST_TOKEN_S, int(load_s) + 3_600)
+        self._told = self.tokens.publisher(int(load_s) + 3_600) or ""
         self.process.begin(
             describe_plan(
                 scenario,
                 directory=self.directory,
                 url=self.url,
-                token=mint(self.secret, LAB_USER, lifetime_s=lifetime_s, scopes=[Scope.PUBLISH]),
+                token=self._told,
                 user_ids=list(user_ids),
                 t0_ns=self.phases.starts_ns[0],
                 first_ns=self.phases.start_ns(Phase.WARM_UP),
@@ -92,6 +91,15 @@ class RunPublisher:
             )
         )
         self.clock.listen(self.process.tell_clock_offset)
+
+    def renew_token(self) -> None:
+        """Pass on a newer token, where others issue the tokens."""
+        if self.process is None or not self._told or self.tokens.secret is not None:
+            return
+        token = self.tokens.publisher(0)
+        if token is not None and token != self._told:
+            self._told = token
+            self.process.tell_token(token)
 
     def find_loss(self) -> str | None:
         """Return a message when the process has exited early since the last call."""
@@ -119,7 +127,9 @@ class RunPublisher:
 
         Then the numbers are those in the gateway's answers to the publisher.
         """
-        token = mint(self.secret, LAB_USER, lifetime_s=600, scopes=[Scope.PUBLISH])
+        token = self.tokens.publisher(_ONE_REQUEST_S)
+        if token is None:
+            return {}, "the last numbers of streams are unknown: no token with the scope to publish"
         try:
             return dict(fetch_streams(self.url, token, timeout_s=_STREAMS_TIMEOUT_S)), None
         except (OSError, ValueError) as error:

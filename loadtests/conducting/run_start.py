@@ -22,6 +22,7 @@ from loadtests.conducting.user_counts import divide_users, unmet_groups
 from loadtests.conducting.workers import Workers
 from loadtests.connection.protocol.handshake import parse_target
 from loadtests.errors import ClientError
+from loadtests.given_tokens import GivenTokens
 from loadtests.health.clock_id import read_clock_id
 from loadtests.health.descriptors import highest_limit, raise_limit
 from loadtests.health.target import fetch_welcome
@@ -32,8 +33,10 @@ from loadtests.plan.preflight import (
     descriptors_problem,
     heartbeat_problem,
     limits_exceeded,
+    tokens_problems,
 )
 from loadtests.record.manifest import create_run_directory, describe_run
+from loadtests.tokens import Tokens
 from scenarios.schema import Scenario
 
 RUNS: Final = Path("runs")
@@ -53,7 +56,8 @@ class RunStart:
         environment: Locust's.
         behaviours: the user class of each group.
         scenario: the scenario of the run.
-        secret: the gateway's ``JWT_SECRET``.
+        tokens: gives each client its token.
+        metrics_token: opens the gateway's metrics; None when they are open.
         users: how many there are at most.
         session_rate: sessions that begin in a second.
         directory: the run directory; None makes one under ``runs/``.
@@ -62,7 +66,8 @@ class RunStart:
     environment: Environment
     behaviours: Mapping[str, type[VirtualUser]]
     scenario: Scenario
-    secret: str
+    tokens: Tokens
+    metrics_token: str | None
     users: int
     session_rate: float
     directory: Path | None
@@ -79,6 +84,15 @@ class RunStart:
         if self.scenario.ends_gateway and self._options().gateway_pid is None:
             words = "the scenario terminates its gateway, which must be an embedded one"
             raise CannotBegin(f"{words}: use tidegate run, without --target")
+        if isinstance(self.tokens, GivenTokens):
+            problems = tokens_problems(
+                self.scenario,
+                users=self.users,
+                tokens=self.tokens.count,
+                can_publish=self.tokens.publisher(0) is not None,
+            )
+            if problems:
+                raise CannotBegin(f"--tokens does not fit the scenario: {'; '.join(problems)}")
         welcome = self._check_target(url)
         runner = self.environment.runner
         counts, ranks = divide_users(self.environment, self.behaviours, self.users)
@@ -93,7 +107,8 @@ class RunStart:
             self.scenario,
             directory,
             facts,
-            secret=self.secret,
+            tokens=self.tokens,
+            metrics_token=self.metrics_token,
             user_ids=user_ids,
             on_lost=on_lost,
             workers=workers,
@@ -178,7 +193,7 @@ class RunStart:
     def _check_target(self, url: str) -> dict[str, Any]:
         """Return the target's welcome, once its limits allow the scenario."""
         try:
-            welcome = fetch_welcome(url, self.secret)
+            welcome = fetch_welcome(url, self.tokens.probe())
             host = parse_target(url).host
         except ClientError as error:
             raise CannotBegin(f"no welcome from the target: {error}") from None

@@ -23,6 +23,7 @@ from loadtests.health.descriptors import raise_limit
 from loadtests.plan.messages import CLOCK, CLOSE, PHASES, RUN_OPTION, TAKEN, Assignment
 from loadtests.plan.preflight import GENERATOR_DESCRIPTORS, descriptors_problem
 from loadtests.processes import die_with_parent
+from loadtests.tokens import Tokens
 
 REPORT_EACH_S: Final = 1.0
 PATIENCE_S: Final = 30.0
@@ -36,15 +37,15 @@ class WorkerPart:
     Args:
         runner: the worker's.
         behaviours: the user class of each group.
-        secret: the gateway's.
+        tokens: gives each client its token.
     """
 
     def __init__(
-        self, runner: WorkerRunner, behaviours: Mapping[str, type[VirtualUser]], secret: str
+        self, runner: WorkerRunner, behaviours: Mapping[str, type[VirtualUser]], tokens: Tokens
     ) -> None:
         self._runner = runner
         self._behaviours = behaviours
-        self._secret = secret
+        self._tokens = tokens
         self._clock = MasterClock(runner)
         self._run: WorkerRun | None = None
         self._is_interrupted = False
@@ -75,7 +76,7 @@ class WorkerPart:
     def start(self, environment: Environment, **_facts: object) -> None:
         """Begin the run that came with the first users."""
         assignment = Assignment(**getattr(environment.parsed_options, RUN_OPTION))
-        self._run = WorkerRun(self._runner, assignment, self._clock, self._secret)
+        self._run = WorkerRun(self._runner, assignment, self._clock, self._tokens)
         own = self._run.run_context.places.own
         problem = descriptors_problem("load generator", own, GENERATOR_DESCRIPTORS, raise_limit())
         if problem is not None:

@@ -29,6 +29,7 @@ from loadtests.record.live_figures import LiveFigures
 from loadtests.record.recording import SECOND_NS, PhaseTimes, Recorder
 from loadtests.record.second_seen import SecondSeen
 from loadtests.results import Phase
+from loadtests.tokens import Tokens
 from scenarios.schema import parse_scenario
 
 _STATUS_EACH_S: Final = 0.1
@@ -79,14 +80,14 @@ class WorkerRun:
         runner: the worker's.
         assignment: the run, as the master sent it.
         clock: the master's clock.
-        secret: the gateway's.
+        tokens: gives each client its token.
 
     Attributes:
         run_context: shared by this worker's users.
     """
 
     def __init__(
-        self, runner: WorkerRunner, assignment: Assignment, clock: MasterClock, secret: str
+        self, runner: WorkerRunner, assignment: Assignment, clock: MasterClock, tokens: Tokens
     ) -> None:
         self.run_id = assignment.run_id
         self.name = f"worker-{runner.worker_index}"
@@ -100,10 +101,10 @@ class WorkerRun:
         t0_ns = assignment.t0_ns + self._shift_ns
         self._phases = PhaseTimes(t0_ns)
         self.recorder = Recorder(self._parcels, worker=self.name, t0_ns=t0_ns, phases=self._phases)
-        self.run_context = self._set_run_context(assignment, secret)
+        self.run_context = self._set_run_context(assignment, tokens)
         self._gateway_clock = GatewayClock(
             str(runner.environment.host).rstrip("/"),
-            secret,
+            tokens.probe,
             is_ours=is_one_clock(read_clock_id(), assignment.gateway_clock_id),
         )
         time_pushes_by(runner.environment, self._gateway_clock)
@@ -169,7 +170,7 @@ class WorkerRun:
             self._commands.stop()
         self.run_context.stop_requests(time.monotonic_ns())
 
-    def _set_run_context(self, assignment: Assignment, secret: str) -> RunContext:
+    def _set_run_context(self, assignment: Assignment, tokens: Tokens) -> RunContext:
         division = Division(
             counts=assignment.counts,
             rank=assignment.ranks.get(self._runner.client_id),
@@ -180,7 +181,7 @@ class WorkerRun:
             parse_scenario(assignment.scenario, path="the master's scenario"),
             division,
             recorder=self.recorder,
-            secret=secret,
+            tokens=tokens,
             shift_ns=self._shift_ns,
         )
 
@@ -203,6 +204,7 @@ class WorkerRun:
                 self._generator.unmeasured
                 | self._gateway_clock.unmeasured
                 | self.run_context.pushes.unmeasured()
+                | set(self.run_context.tokens.problems)
             ),
             "gateway_clock": self._gateway_clock.describe(self.recorder.t0_ns, now_ns),
             "clock_shift_ns": self._shift_ns,

@@ -36,7 +36,7 @@ class GatewayClock:
 
     Args:
         url: ``http://HOST:PORT`` of the gateway.
-        secret: its ``JWT_SECRET``.
+        token: returns a token for one connection.
         is_ours: whether it reads the same clock as this process.
         fetch: measures an offset; tests replace it.
 
@@ -46,12 +46,17 @@ class GatewayClock:
     """
 
     def __init__(
-        self, url: str, secret: str, *, is_ours: bool, fetch: Fetch = fetch_clock_offset
+        self,
+        url: str,
+        token: Callable[[], str],
+        *,
+        is_ours: bool,
+        fetch: Fetch = fetch_clock_offset,
     ) -> None:
         self.offset_ns: int | None = 0 if is_ours else None
         self.unmeasured: set[str] = set()
         self._url = url
-        self._secret = secret
+        self._token = token
         self._is_ours = is_ours
         self._fetch = fetch
         self._found: list[tuple[int, Offset]] = []
@@ -85,7 +90,7 @@ class GatewayClock:
     def ask(self) -> None:
         """Measure the offset. After a failure the last offset stays valid."""
         try:
-            found = self._fetch(self._url, self._secret)
+            found = self._fetch(self._url, self._token())
         except (ClientError, ValueError) as error:
             _log.warning("the gateway's clock could not be read: %s", error)
             if not self._found:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from loadtests.record.histogram import Histogram
 from loadtests.record.live_figures import LiveFigures
 from loadtests.record.manifest import write_json
 from loadtests.results import Phase, Strain
@@ -18,6 +19,8 @@ from scenarios.model import GENERATOR_CPU_PERCENT, Health
 
 RATE_SPAN_S: Final = 5.0
 """Publications are told by another process, in its own seconds: a rate of one would jump."""
+HISTORY_S: Final = 900
+"""Seconds that the charts of Locust's page show."""
 FEWEST_CLIENTS: Final = 10
 """A process takes memory in pages and arenas: fewer clients' cost is lost in them."""
 _SECOND_NS: Final = 1_000_000_000
@@ -61,11 +64,18 @@ class LiveFile:
     Args:
         path: ``logs/live.json``.
         health: what the generator must keep.
+
+    Attributes:
+        newest: the content of the file; empty before the first second.
+        history: the content of the last 15 minutes, a second each, oldest first.
+        steady_push: all push latencies of the steady phase so far.
     """
 
     def __init__(self, path: Path, health: Health) -> None:
         self.path = path
-        self.newest: dict[str, object] = {}
+        self.newest: dict[str, Any] = {}
+        self.history: deque[Mapping[str, Any]] = deque(maxlen=HISTORY_S)
+        self.steady_push = Histogram()
         self._health = health
         self._cores = os.cpu_count() or 1
         self._published: deque[tuple[float, int]] = deque()
@@ -117,6 +127,9 @@ class LiveFile:
             "memory_per_client_bytes": self._memory_per_client(server),
             **self._describe_generator(figures, phase, self._gateway_cpu(server)),
         }
+        self.history.append(self.newest)
+        if phase is Phase.STEADY:
+            self.steady_push = Histogram.merged([self.steady_push, figures.push])
         write_json(self.path, self.newest)
 
     def _rate(self, t_s: float, published: int | None) -> float | None:

@@ -91,7 +91,8 @@ _rate: Final = "{:,.0f}/s".format
 _percent: Final = "{:.0f} %".format
 
 
-def _kilobytes(size_bytes: float) -> str:
+def kilobytes(size_bytes: float) -> str:
+    """Return a size as ``5.3 KB``."""
     return f"{size_bytes / _BYTES_PER_KB:,.1f} KB"
 
 
@@ -129,7 +130,7 @@ _ROWS: Final[Mapping[Part, tuple[tuple[str, Callable[[Live], str], str, str], ..
         ("limit in / out", _decisions, "abusers' events accepted and refused so far", ""),
         ("limit wrong", _shown("limits_wrong", _count),
          "decisions so far that the rule forbids", "limits_wrong"),
-        ("memory a client", _shown("memory_per_client_bytes", _kilobytes),
+        ("memory a client", _shown("memory_per_client_bytes", kilobytes),
          "gateway memory over its first reading, for each client", ""),
     ),
     Part.GENERATOR: (

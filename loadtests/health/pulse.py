@@ -15,6 +15,7 @@ from typing import Final
 import gevent
 
 from loadtests.health.generator_probe import GeneratorProbe, TickClock
+from loadtests.health.server_probe import FANOUT_MEAN
 from loadtests.record.recording import SECOND_NS, Recorder
 from loadtests.record.second_seen import SecondSeen
 from loadtests.results import Series
@@ -133,6 +134,9 @@ class Pulse:
                 if silent == TARGET_LOST_S:
                     self.target_lost = True
                     self.on_lost(f"the target has not answered for {TARGET_LOST_S} s: {error}")
+            fanout_ns = figures.pop(FANOUT_MEAN, None)
+            if isinstance(fanout_ns, int):
+                self.recorder.span(Series.GATEWAY_FANOUT, fanout_ns, at_ns)
             self._server_now = figures
             self.recorder.row("server", at_ns, figures)
             lag_ns = figures.get("loop_lag_ns")

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from gateway.contract import HEALTH_PATH
-from loadtests.endpoints import fetch, fetch_metrics, largest_since
+from loadtests.endpoints import fetch, fetch_metrics, largest_since, mean_since
 from loadtests.plan.addresses import is_loopback
 
 PROBE_TIMEOUT_S: Final = 0.8
@@ -38,6 +38,10 @@ _LARGEST: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Column of ``server`` → the gateway's maximum, which is that of more than a second, and the
 histogram of the same values, whose growth tells the second's."""
+_CLOSED: Final = (401, 403)
+_FANOUT: Final = "tidegate_fanout_seconds"
+FANOUT_MEAN: Final = "fanout_mean_ns"
+"""A figure of a reading that is no column of ``server``: it is recorded as a series."""
 _FDS: Final = "process_open_fds"
 _HTTP: Final = "tidegate_http_connections"
 
@@ -49,13 +53,21 @@ class ServerProbe:
         url: ``http://HOST:PORT`` of the gateway.
         pid: its process when that is ours.
         proc: the kernel's ``/proc``; tests replace it.
+        metrics_token: opens the metrics; None when they are open.
 
     Attributes:
         unmeasured: messages on what could not be read so far.
     """
 
-    def __init__(self, url: str, pid: int | None, proc: Path = Path("/proc")) -> None:
+    def __init__(
+        self,
+        url: str,
+        pid: int | None,
+        proc: Path = Path("/proc"),
+        metrics_token: str | None = None,
+    ) -> None:
         self.url = url
+        self._metrics_token = metrics_token
         self.unmeasured: set[str] = set()
         self._proc = proc
         self._is_here = is_loopback(urlsplit(url).hostname or "")
@@ -111,9 +123,10 @@ class ServerProbe:
 
     def _from_metrics(self) -> dict[str, object]:
         try:
-            metrics = fetch_metrics(self.url, timeout_s=PROBE_TIMEOUT_S)
+            metrics = fetch_metrics(self.url, token=self._metrics_token, timeout_s=PROBE_TIMEOUT_S)
         except HTTPError as error:
-            self.unmeasured.add(f"gateway metrics: /metrics answers {error.code}")
+            advice = "; name its token with --metrics-token" if error.code in _CLOSED else ""
+            self.unmeasured.add(f"gateway metrics: /metrics answers {error.code}{advice}")
             return {}
         except OSError as error:
             if not self._is_alive():
@@ -133,6 +146,9 @@ class ServerProbe:
                 found[column] = int(largest_s * _NS_PER_S)
             else:
                 self.unmeasured.add(f"server {column}: not in /metrics")
+        mean_s = mean_since(self._metrics, metrics, _FANOUT)
+        if mean_s is not None:
+            found[FANOUT_MEAN] = int(mean_s * _NS_PER_S)
         self._metrics = metrics
         if _FDS in metrics:
             # Taken at the same moment as the count of clients, unlike the kernel's. Without the

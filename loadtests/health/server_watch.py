@@ -25,12 +25,15 @@ class ServerWatch:
         url: ``http://HOST:PORT`` of the gateway.
         pid: its process when that is ours.
         logs: the run's folder of logs.
+        metrics_token: opens the gateway's metrics; None when they are open.
 
     Attributes:
         unmeasured: messages on what could not be measured so far.
     """
 
-    def __init__(self, url: str, pid: int | None, logs: Path) -> None:
+    def __init__(
+        self, url: str, pid: int | None, logs: Path, metrics_token: str | None = None
+    ) -> None:
         self.unmeasured: set[str] = set()
         self._log = (logs / WATCH_LOG).open("ab")
         self._process: Any = subprocess.Popen(
@@ -43,7 +46,7 @@ class ServerWatch:
             start_new_session=True,
         )
         self._gap_until_ns = 0
-        self._tell({"url": url, "pid": pid})
+        self._tell({"url": url, "pid": pid, "metrics_token": metrics_token})
 
     def follow(self, pid: int) -> None:
         """Read another process from now on: the gateway has restarted at the same address.

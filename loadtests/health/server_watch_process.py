@@ -1,8 +1,9 @@
 """The process that watches the gateway: it reads the figures once a second, apart from the load.
 
 ``python -m loadtests.health.server_watch_process`` takes a line of JSON on standard input
-(``url``, ``pid``), writes a line for each reading, and ends when its input ends. Later lines are
-``{"gap_until_ns": …}`` before the gateway restarts and ``{"pid": …}`` after it.
+(``url``, ``pid``, ``metrics_token``), writes a line for each reading, and ends when its input
+ends. Later lines are ``{"gap_until_ns": …}`` before the gateway restarts and ``{"pid": …}`` after
+it.
 
 Reading metrics and a process's memory takes ten milliseconds. In the process that reads pushes,
 that would delay pushes. This process has a low priority, so it yields its core.

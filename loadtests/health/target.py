@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from gateway.contract import ClientEvent
 from loadtests.connection.plain_connection import PlainConnection
 from loadtests.health.clock_offset import KEPT, Offset, OffsetFilter
-from loadtests.tokens import mint
-
-PROBE_USER: Final = "tidegate-probe"
 
 
-def fetch_welcome(url: str, secret: str) -> dict[str, Any]:
-    """Connect once, as a separate user, and return the welcome.
+def fetch_welcome(url: str, token: str) -> dict[str, Any]:
+    """Connect once and return the welcome.
 
     Raises:
         ClientError: the target is unreachable, refuses, or sends no welcome.
     """
     probe = PlainConnection(url)
     try:
-        return probe.connect(mint(secret, PROBE_USER, lifetime_s=60))
+        return probe.connect(token)
     finally:
         probe.client.close()
 
 
-def fetch_clock_offset(url: str, secret: str) -> Offset | None:
+def fetch_clock_offset(url: str, token: str) -> Offset | None:
     """Connect once and measure the offset of the target's clock with pings.
 
     Returns:
@@ -37,7 +34,7 @@ def fetch_clock_offset(url: str, secret: str) -> Offset | None:
     found = OffsetFilter()
     probe = PlainConnection(url)
     try:
-        probe.connect(mint(secret, PROBE_USER, lifetime_s=60))
+        probe.connect(token)
         for _ in range(KEPT):  # the contract allows 10 pings in 10 s
             reply = probe.client.call(ClientEvent.PING)
             pong = reply.payload

@@ -13,6 +13,7 @@ GENERATOR_DESCRIPTORS: Final = 64
 """Open files and sockets of a load generator besides one for each client; it needs 40."""
 GATEWAY_DESCRIPTORS: Final = 128
 """The same of a gateway, which keeps 64 for health checks and metrics."""
+_SIGNING: Final = ("bad_token", "expiring")  # groups that make tokens of their own
 _TRADER_JOINS: Final = 2  # requests of a trader when it connects
 
 
@@ -69,6 +70,26 @@ def descriptors_problem(who: str, clients: int, own: int, limit: int) -> str | N
         return None
     words = f"the {who} needs {need:,} descriptors for {clients:,} clients and may open {limit:,}"
     return f"{words}; allow more with ulimit -n {need}, or run fewer users"
+
+
+def tokens_problems(scenario: Scenario, *, users: int, tokens: int, can_publish: bool) -> list[str]:
+    """Return messages on what a scenario needs and given tokens do not allow.
+
+    Args:
+        scenario: the scenario of the run.
+        users: how many users the run has.
+        tokens: how many users have a token.
+        can_publish: whether there is a token for the publisher.
+    """
+    problems = []
+    signing = [group for group in _SIGNING if getattr(scenario.users, group) is not None]
+    if signing:
+        problems.append(f"{' and '.join(signing)} users sign tokens and need JWT_SECRET instead")
+    if tokens < users:
+        problems.append(f"{users:,} users need a token each, the file has {tokens:,}")
+    if scenario.publish and not can_publish:
+        problems.append("the scenario publishes, which needs a line publish: TOKEN")
+    return problems
 
 
 def heartbeat_problem(scenario: Scenario, welcome: Mapping[str, Any]) -> str | None:

@@ -3,7 +3,7 @@
 ``python -m loadtests.publication.publisher`` reads its plan from standard input, one line of JSON.
 It publishes until that input ends or SIGTERM arrives, then exits 0 within a second. It exits 1
 when the gateway no longer answers. Further lines of input update the difference between the
-gateway's clock and ours: ``{"clock_offset_ns": …}``.
+gateway's clock and ours, ``{"clock_offset_ns": …}``, or the token, ``{"token": …}``.
 
 Items due together go in one request of at most ``MAX_PUBLISH_ITEMS``. A few requests may be in
 flight; the gateway numbers them as they arrive. A late item goes out late, with its intended
@@ -23,6 +23,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -65,12 +66,14 @@ class Publisher:
     Attributes:
         ledger: of all publications.
         clock_offset_ns: the gateway's clock minus ours; None when it is unknown.
+        token: the bearer token of its requests.
     """
 
     def __init__(self, plan: PublishPlan) -> None:
         self.plan = plan
         self.ledger = PublicationLedger(plan)
         self.clock_offset_ns = plan.clock_offset_ns
+        self.token = plan.token
         self.stopping = asyncio.Event()
         self._arrivals = plan_arrivals(plan)
         self._payloads = PayloadMaker(plan.seed, plan.symbols, plan.weights, plan.user_ids)
@@ -86,10 +89,7 @@ class Publisher:
             GatewayLost: the gateway has not answered for ``GIVE_UP_S``.
         """
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
-        headers = {
-            "Authorization": f"Bearer {self.plan.token}",
-            "Content-Type": "application/json",
-        }
+        headers = {"Content-Type": "application/json"}
         async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
             flushes = asyncio.create_task(self._flush_each_second())
             flushes.add_done_callback(self._notice_fault)
@@ -101,6 +101,13 @@ class Publisher:
                 self.ledger.close()
         if self._fault is not None:
             raise self._fault
+
+    def take_order(self, order: Mapping[str, Any]) -> None:
+        """Take a newer offset of the clock, or a newer token."""
+        if "token" in order:
+            self.token = str(order["token"])
+        else:
+            self.clock_offset_ns = int(order["clock_offset_ns"])
 
     async def _send_until_stopped(self, session: aiohttp.ClientSession) -> None:
         stop = asyncio.create_task(self.stopping.wait())
@@ -183,7 +190,9 @@ class Publisher:
     async def _post(
         self, session: aiohttp.ClientSession, body: bytes
     ) -> tuple[int, dict[str, Any]]:
-        async with session.post(self.plan.url + PUBLISH_PATH, data=body) as answer:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        url = self.plan.url + PUBLISH_PATH
+        async with session.post(url, data=body, headers=headers) as answer:
             text = await answer.read()
             self._silent_since_ns = None
             return answer.status, orjson.loads(text)
@@ -256,7 +265,7 @@ async def publish(plan: PublishPlan) -> None:
         data = os.read(source, 4_096)
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
-            publisher.clock_offset_ns = int(json.loads(line)["clock_offset_ns"])
+            publisher.take_order(json.loads(line))
         if not data:
             loop.remove_reader(source)
             publisher.stopping.set()

@@ -84,6 +84,11 @@ class PublisherProcess:
         if self.status == "running":
             self._tell({"clock_offset_ns": offset_ns})
 
+    def tell_token(self, token: str) -> None:
+        """Send a newer token for the requests from now on."""
+        if self.status == "running":
+            self._tell({"token": token})
+
     def stop(self) -> None:
         """Stop the process by closing its input; it must end in time with exit code 0."""
         was_lost = self.is_lost

@@ -4,7 +4,8 @@ The hub fills columns, and one greenlet, the pump, empties them ten times a seco
 where nothing may block, calls neither Locust nor a recorder.
 
 Locust's figures are rounded and not used for the verdict; budgets judge the run directory.
-Pushes are many and have no request, so Locust gets them in bulk. Locust keeps whole
+Pushes are many and have no request, so Locust's table gets them in bulk, and listeners of its
+``request`` event get samples (``loadtests.reading.request_samples``). Locust keeps whole
 milliseconds. A push is rounded up, because 0 ms would read as «not measured».
 """
 
@@ -23,8 +24,10 @@ from numpy.typing import NDArray
 
 from loadtests.reading.batches import Batch
 from loadtests.reading.intake import Intake
+from loadtests.reading.request_samples import PUSH, RequestSamples
 
-PUSH: Final = "PUSH"
+__all__ = ["PUSH", "PushTable", "whole_ms"]
+
 PUMP_S: Final = 0.1
 """Time between two runs of the pump, which makes arrays of the pushes since the last one."""
 _TURN_S: Final = 1.0
@@ -53,6 +56,7 @@ class PushTable:
     def __init__(self, environment: Environment) -> None:
         self.intake = Intake()
         self._stats = environment.stats
+        self._samples = RequestSamples(environment)
         self._request = environment.events.request
         self._failures: list[tuple[str, str, Exception]] = []
         self._record: Callable[[Batch], None] | None = None
@@ -134,8 +138,10 @@ class PushTable:
         is_told = latencies_ns >= 0
         events = batch.kinds // 2
         for index in np.unique(events[is_told]).tolist():
-            values_ns = latencies_ns[is_told & (events == index)]
+            is_chosen = is_told & (events == index)
+            values_ns = latencies_ns[is_chosen]
             name = batch.names[index]
+            self._samples.take(name, values_ns, batch.stamps_ns[is_chosen])
             entry = self._entry(name, values_ns)
             self._stats.get(name, PUSH).extend(entry)
             self._stats.total.extend(entry)
@@ -161,9 +167,12 @@ class PushTable:
             if now_ns - self._turned_ns >= _TURN_S * _NS_PER_S:
                 self._turned_ns = now_ns
                 self.intake.memo.turn()
+                self._samples.fire()
 
     def _stop(self, **_facts: object) -> None:
         if self._pump is not None:
             self._pump.kill()
             self._pump = None
         self.flush()
+        self._samples.fire()
+        self._owners = 0  # the next test has other users

@@ -77,7 +77,7 @@ def find_run(name: str, runs: Path) -> Path:
     for candidate in (Path(name), runs / name):
         if (candidate / MANIFEST).exists() or (candidate / SEGMENTS).exists():
             return candidate.resolve()
-    hint = "tidegate run scenarios/smoke.toml"
+    hint = "tidegate run smoke"
     raise FileNotFoundError(f"{name} is no run (nor is {runs / name}); make one with: {hint}")
 
 

@@ -20,21 +20,21 @@ _LAUNCH: Final = "from loadtests.ending import launch; launch({!r})"
 
 
 def judge_run(
-    directory: Path, environment: Mapping[str, str], *, exports: Sequence[str] = ()
+    directory: Path, environment: Mapping[str, str], *, options: Sequence[str] = ()
 ) -> int:
     """Finish a run directory and judge it; the verdict's table goes to standard output.
 
     Args:
         directory: the run.
         environment: the processes' environment (``processes.child_environment``).
-        exports: ``FORMAT=FILE`` of each format to write the figures in.
+        options: further words for ``reports.reporting``.
 
     Returns:
         The verdict's exit code. Without a verdict: 2 for a directory that is refused, which then
         is as before, and 4 after a failure.
     """
     code = finish_tables(directory, environment)
-    words = [str(directory), *(word for export in exports for word in ("--export", export))]
+    words = [str(directory), *options]
     return start_module("reports.reporting", words, environment) if code == 0 else code
 
 

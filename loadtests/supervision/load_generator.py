@@ -27,6 +27,7 @@ def start_load_generator(
     *,
     gateway: EmbeddedGateway | None,
     secret: str,
+    tokens: Path | None,
     environment: Mapping[str, str],
     cores: frozenset[int] | None,
 ) -> Child:
@@ -40,7 +41,8 @@ def start_load_generator(
         request: the options of the run.
         directory: the run directory.
         gateway: the embedded gateway; None when the request names a target.
-        secret: the gateway's ``JWT_SECRET``.
+        secret: the gateway's ``JWT_SECRET``; empty when others issue the tokens.
+        tokens: the file of the users' tokens; None without one.
         environment: the caller's.
         cores: the cores that it may use; None allows all.
     """
@@ -57,6 +59,10 @@ def start_load_generator(
         command += ["-u", str(request.users)]
     if request.processes is not None:
         command += ["--processes", str(request.processes), *_master_address()]
+    if tokens is not None:
+        command += ["--tokens", str(tokens.resolve())]
+    if request.metrics_token is not None:
+        command += ["--metrics-token", str(request.metrics_token.resolve())]
     own = {"JWT_SECRET": secret, "HOME": str(logs), "PYTHONUSERBASE": site.getuserbase()}
     return Child(
         "load generator",
@@ -84,8 +90,8 @@ def stop_in_order(load: Child, drain_s: float) -> bool:
 
 
 def _scenario_file(scenario: Scenario, request: RunRequest, logs: Path) -> Path:
-    """Return the scenario file for Locust: the original, or a copy with the new duration."""
-    if request.duration_s is None:
+    """Return the scenario file for Locust: the original, or a copy with what the run changes."""
+    if not request.changes_scenario:
         return request.scenario.resolve()
     path = logs / SCENARIO
     path.write_text(scenario.source, encoding="utf-8")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadtests.results import CutBy
+from loadtests.results import CutBy, Phase
 from loadtests.supervision.breach import BreachWatch
 from loadtests.supervision.profiling import Profile
 from scenarios.schema import Scenario
@@ -33,6 +33,8 @@ class Oversight:
         environment: of the profiler.
         gateway_pid: process id of the embedded gateway; None profiles nothing.
         max_duration_s: longest time of the load; None sets no limit.
+        is_profiled: whether the gateway is profiled without a breach, too: from the first second
+            of the steady phase on.
     """
 
     def __init__(
@@ -43,16 +45,19 @@ class Oversight:
         *,
         gateway_pid: int | None,
         max_duration_s: float | None,
+        is_profiled: bool = False,
     ) -> None:
         self._breach = BreachWatch(scenario.budgets)
         self._aborts = scenario.policy.abort == "gross"
         self._max_duration_s = max_duration_s
+        self._is_profiled = is_profiled
         self._profile = None if gateway_pid is None else Profile(gateway_pid, logs, environment)
 
     def look(self, live: Mapping[str, Any] | None) -> Cut | None:
         """Take the newest second; return why the load should end now, None when it should not."""
         self._breach.see(live)
-        if self._breach.visible and self._profile is not None:
+        is_due = self._is_profiled and (live or {}).get("phase") == Phase.STEADY
+        if (self._breach.visible or is_due) and self._profile is not None:
             self._profile.begin()
         if self._breach.gross and self._aborts:
             reason = f"a budget was broken grossly: {self._breach.gross}"

@@ -1,5 +1,6 @@
-"""Profile the gateway's process with py-spy for ten seconds while it is too slow.
+"""Profile the gateway's process with py-spy for ten seconds, during a breach or on request.
 
+The profile is a text of stacks with their number of samples, one a line; the report draws it.
 py-spy reads another process's memory (ptrace). If it is not installed, or the kernel forbids
 it, the run has no profile and its manifest says so.
 """
@@ -15,8 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from loadtests.processes import bound_to_us
+from loadtests.results import PROFILE
 
-PROFILE: Final = "gateway-profile.svg"
 _LOG: Final = "gateway-profile.log"
 SECONDS: Final = 10
 RATE: Final = 100
@@ -28,7 +29,7 @@ class Profile:
 
     Args:
         pid: the gateway's process id.
-        logs: the run's folder of logs; takes the flame graph ``gateway-profile.svg``.
+        logs: the run's folder of logs; takes the stacks, ``gateway-profile.txt``.
         environment: of the profiler, which must be on its ``PATH``.
     """
 
@@ -54,7 +55,8 @@ class Profile:
         command = [
             *(program, "record", "--pid", str(self._pid), "--duration", str(SECONDS)),
             # Without pausing the gateway, which would add to the latency under test.
-            *("--nonblocking", "--rate", str(RATE), "--output", str(self._logs / PROFILE)),
+            *("--nonblocking", "--rate", str(RATE), "--format", "raw", "--function"),
+            *("--output", str(self._logs / PROFILE)),
         ]
         with (self._logs / _LOG).open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - py-spy, with our own arguments

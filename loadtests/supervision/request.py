@@ -18,9 +18,12 @@ from gateway.contract import HEALTH_PATH
 from loadtests.connection.protocol.handshake import parse_target
 from loadtests.endpoints import fetch
 from loadtests.errors import InvalidTarget
+from loadtests.results import LOGS, PROFILE
 from loadtests.supervision.gateway_command import GatewayCommand
+from loadtests.supervision.once import shrink
+from scenarios.changes import UnknownKeyError, change_scenario
 from scenarios.overlay import lay_over, read_overlay
-from scenarios.schema import Scenario, ScenarioError, lengthen, read_scenario
+from scenarios.schema import Scenario, ScenarioError, read_scenario
 
 TARGET_ANSWER_S: Final = 5.0
 
@@ -59,7 +62,13 @@ class RunRequest:
         baseline: the run that ratio budgets compare with.
         max_duration_s: longest time of the load; None sets no limit.
         duration_s: length of the steady phase; None leaves the scenario's.
+        changes: ``NAME=VALUE`` of each key of the scenario that has another value.
+        is_once: whether one user of each group runs for ten seconds, judged by every oracle.
         gateway: the command of the embedded gateway.
+        tokens: a file of the users' tokens; None signs them with the gateway's secret.
+        tokens_command: a command that prints such a file; None without one.
+        metrics_token: a file that holds the token of the target's metrics; None when open.
+        profile: whether the gateway is profiled without a breach, too.
         is_judged: whether the run gets a verdict; a block of a comparison does not.
         words: the command line after ``tidegate``, printed at the end to run it again.
     """
@@ -73,37 +82,88 @@ class RunRequest:
     baseline: Path | None = None
     max_duration_s: float | None = None
     duration_s: float | None = None
+    changes: tuple[str, ...] = ()
+    is_once: bool = False
     gateway: GatewayCommand = field(default_factory=GatewayCommand)
+    tokens: Path | None = None
+    tokens_command: str | None = None
+    metrics_token: Path | None = None
+    profile: bool = False
     is_judged: bool = True
     words: tuple[str, ...] = ()
 
+    @property
+    def changes_scenario(self) -> bool:
+        """Whether the run's scenario is another text than its file."""
+        return bool(self.changes) or self.is_once or self.duration_s is not None
+
+    @property
+    def is_profiled(self) -> bool:
+        """Whether the gateway is profiled without a breach: on request, or as its baseline was."""
+        baseline = self.baseline
+        return self.profile or (baseline is not None and (baseline / LOGS / PROFILE).exists())
+
     def read(self) -> Scenario:
-        """Return the scenario with the requested duration and budgets.
+        """Return the scenario with the requested changes, duration and budgets.
 
         Raises:
-            RunRefused: scenario or budgets are not valid; the message lists every problem.
+            RunRefused: scenario, changes or budgets are not valid; the message lists every problem.
         """
+        self._refuse_contradictions()
         try:
             scenario = read_scenario(self.scenario)
+            scenario = change_scenario(scenario, self.changes, path=f"{self.scenario} with --set")
             if self.duration_s is not None:
-                scenario = lengthen(scenario, self.duration_s, path=str(self.scenario))
+                steady = f"phases.steady={self.duration_s:.9f}".rstrip("0").rstrip(".") + " s"
+                path = f"{self.scenario} with --duration"
+                scenario = change_scenario(scenario, [steady], path=path)
+            if self.is_once:
+                scenario = shrink(scenario, is_embedded=self.target is None)
             if self.budgets is not None:
                 scenario = lay_over(scenario, read_overlay(self.budgets))
+        except UnknownKeyError as error:
+            raise RunRefused(f"--set: {error}") from None
         except ScenarioError as error:
             raise RunRefused(str(error)) from None
         return scenario
 
+    def _refuse_contradictions(self) -> None:
+        if not self.is_once:
+            return
+        own = {
+            "--users": self.users,
+            "--duration": self.duration_s,
+            "--budgets": self.budgets,
+            "--baseline": self.baseline,
+        }
+        given = [name for name, value in own.items() if value is not None]
+        if given:
+            words = "--once sets users, duration and budgets itself"
+            raise RunRefused(f"{words}; leave out {' and '.join(given)}")
+
     def secret(self, environment: Mapping[str, str]) -> str:
         """Return the secret of the gateway's tokens: a new one, or the target's.
+
+        It is empty when others issue the tokens.
 
         Raises:
             RunRefused: the target's secret is unknown, or the target does not answer.
         """
         if self.target is None:
+            for option, value in self._of_others().items():
+                if value is not None:
+                    words = "an embedded gateway has a secret of its own"
+                    raise RunRefused(f"{option} needs --target: {words}")
             return secrets.token_urlsafe(48)
-        secret = environment.get("JWT_SECRET", "")
-        if not secret:
-            raise RunRefused("--target needs the gateway's JWT_SECRET in the environment")
+        if self.tokens is not None and self.tokens_command is not None:
+            raise RunRefused("give --tokens or --tokens-command, not both")
+        has_tokens = self.tokens is not None or self.tokens_command is not None
+        secret = "" if has_tokens else environment.get("JWT_SECRET", "")
+        if not secret and not has_tokens:
+            raise RunRefused(
+                "--target needs the gateway's JWT_SECRET in the environment, or users' tokens "
+                "by --tokens FILE or --tokens-command COMMAND"
+            )
         try:
             parse_target(self.target)
             fetch(self.target.rstrip("/") + HEALTH_PATH + "/live", timeout_s=TARGET_ANSWER_S)
@@ -115,6 +175,14 @@ class RunRequest:
             words = f"the target {self.target} is unreachable: {error}"
             raise RunRefused(f"{words}; start it, or leave out --target") from None
         return secret
+
+    def _of_others(self) -> dict[str, object]:
+        """Return the options that only a target's operator can fill in."""
+        return {
+            "--tokens": self.tokens,
+            "--tokens-command": self.tokens_command,
+            "--metrics-token": self.metrics_token,
+        }
 
     def files(self) -> dict[str, str]:
         """Return the paths of scenario, budgets and baseline, which later verdicts need."""

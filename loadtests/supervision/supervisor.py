@@ -25,6 +25,7 @@ from loadtests.supervision.load_generator import start_load_generator, stop_in_o
 from loadtests.supervision.oversight import Cut, Oversight
 from loadtests.supervision.progress import Progress
 from loadtests.supervision.request import RunRefused, RunRequest
+from loadtests.supervision.token_file import TokenFile, check_metrics_token
 from scenarios.schema import Scenario
 
 GATEWAY_START_S: Final = 15.0
@@ -67,6 +68,21 @@ def run_supervised(request: RunRequest, environment: Mapping[str, str], console:
             f"{scenario.name} terminates its gateway, which must be embedded; leave out --target"
         )
     secret = request.secret(environment)
+    check_metrics_token(request.metrics_token)
+    users = request.users or scenario.most_users
+    with TokenFile(request.tokens, request.tokens_command, users, environment) as tokens:
+        return _run_with_tokens(scenario, request, secret, tokens, environment, console)
+
+
+def _run_with_tokens(
+    scenario: Scenario,
+    request: RunRequest,
+    secret: str,
+    tokens: TokenFile,
+    environment: Mapping[str, str],
+    console: Console,
+) -> int:
+    """Make the run directory and run the scenario; see ``run_supervised``."""
     if request.is_judged:
         warn_of_budgets(scenario, request.baseline, environment, console)
     if request.users is not None and scenario.stages:
@@ -79,7 +95,8 @@ def run_supervised(request: RunRequest, environment: Mapping[str, str], console:
     except OSError as error:
         words = f"{request.runs} is not writable: {error.strerror or error}"
         raise RunRefused(f"{words}; choose another folder with --runs") from None
-    return Supervisor(scenario, request, directory, secret, environment, console).run()
+    supervisor = Supervisor(scenario, request, directory, secret, tokens, environment, console)
+    return supervisor.run()
 
 
 class Supervisor:
@@ -91,6 +108,7 @@ class Supervisor:
         request: RunRequest,
         directory: Path,
         secret: str,
+        tokens: TokenFile,
         environment: Mapping[str, str],
         console: Console,
     ) -> None:
@@ -103,6 +121,7 @@ class Supervisor:
         self._span_s = _load_s(scenario, request.users) + scenario.phases.drain_s
         self.progress = Progress(console, self._span_s)
         self._secret = secret
+        self._tokens = tokens
         self._cores = split_cores()
         self._gateway: EmbeddedGateway | None = None
         self._oversight: Oversight | None = None
@@ -138,6 +157,7 @@ class Supervisor:
         self._watch_load()
         self.progress.end()
         self._stop_gateway()
+        self.watch.problems += self._tokens.problems
         if self._oversight is not None:
             self.watch.problems += self._oversight.close()
         write_json(self.directory / LOGS / "supervisor.json", vars(self.watch))
@@ -182,6 +202,7 @@ class Supervisor:
             self.directory,
             gateway=self._gateway,
             secret=self._secret,
+            tokens=self._tokens.path,
             environment=self._callers_environment,
             cores=None if self._gateway is None else self._cores[1],
         )
@@ -192,6 +213,7 @@ class Supervisor:
         end_s = time.monotonic() + ceiling_s
         while locust.exit_code is None:
             live = read_json(self.directory / LOGS / "live.json")
+            self._tokens.tend()
             self.progress.show(live)
             if self._oversight is not None and not self.watch.cut:
                 self._notice_cut(self._oversight.look(live))
@@ -229,6 +251,7 @@ class Supervisor:
             self.environment,
             gateway_pid=None if self._gateway is None else self._gateway.pid,
             max_duration_s=self.request.max_duration_s,
+            is_profiled=self.request.is_profiled,
         )
 
     def _notice_end(self, locust: Child) -> None:

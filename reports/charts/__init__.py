@@ -39,6 +39,9 @@ SECTIONS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
 """The report's sections, in order: id, title, and charts as ``module.function``."""
 _OTHERS: Final = (
     "canvas.Chart",
+    "explaining.flame_graph",
+    "explaining.functions_that_grew",
+    "explaining.places_of_excess",
     "generator.generator_health",
     "latency.latency_over_time",
     "pairs.compare_quantiles",

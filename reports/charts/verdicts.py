@@ -11,6 +11,7 @@ from loadtests.results import Verdict
 from reports import quantities
 from reports.charts.canvas import BLUE, MUTED, ORANGE, PURPLE, SURFACE, Chart, Size
 from reports.charts.rows import log_axis, new_rows, tell_row
+from reports.forest import is_drawn, share
 from reports.verdict import Decision, RunVerdict
 
 MARKERS: Final = {
@@ -24,7 +25,7 @@ MARKERS: Final = {
 
 def verdict_forest(outcome: RunVerdict) -> Chart:
     """Return each measured time, size or ratio as a share of its limit."""
-    shown = [decision for decision in outcome.decisions if _is_drawn(decision)]
+    shown = [decision for decision in outcome.decisions if is_drawn(decision)]
     key = "distance-to-limits"
     if not shown:
         return Chart(key, "No distances to limits: only counts were measured", "")
@@ -41,15 +42,6 @@ def verdict_forest(outcome: RunVerdict) -> Chart:
     return Chart(key, _title(shown), _note(outcome, len(shown)), draw)
 
 
-def _is_drawn(decision: Decision) -> bool:
-    """Return whether a decision has a place on a logarithmic scale."""
-    return (
-        decision.kind != "count"
-        and (decision.measurement.value or 0) > 0
-        and decision.budget.limit > 0
-    )
-
-
 def _note(outcome: RunVerdict, shown: int) -> str:
     words = (
         "Measured value over its limit with its 95 % interval, on a logarithmic scale. The dashed "
@@ -59,11 +51,6 @@ def _note(outcome: RunVerdict, shown: int) -> str:
     if not rest:
         return words
     return f"{words} Not drawn: {rest} counts or budgets without a value; see the table."
-
-
-def share(decision: Decision, value: float) -> float:
-    """Return a value as a share of its budget's limit."""
-    return value / decision.budget.limit
 
 
 def _title(shown: list[Decision]) -> str:

@@ -23,6 +23,7 @@ from reports.gate import console_beside
 from reports.github import annotate, is_github, tell_step
 from reports.junit import add_suite, as_text
 from reports.report_errors import ReportError
+from reports.run_frames import RunFrames
 from scenarios.overlay import read_overlay
 from scenarios.schema import ScenarioError
 
@@ -41,7 +42,7 @@ def _compare(options: argparse.Namespace) -> int:
     over = read_overlay(options.budgets) if options.budgets else ()
     base, head = read_sides(options.base, options.head)
     found = compare_blocks(base, head, over)
-    _write(found, options)
+    _write(found, head[0].run, options)
     console = console_beside(*outputs.values())
     print_comparison(found, console)
     if is_github(os.environ):
@@ -53,14 +54,14 @@ def _compare(options: argparse.Namespace) -> int:
     return found.exit_code
 
 
-def _write(found: Comparison, options: argparse.Namespace) -> None:
+def _write(found: Comparison, head: RunFrames, options: argparse.Namespace) -> None:
     if options.json is not None:
         content = json.dumps(found.as_json(), indent=2, ensure_ascii=False)
         write_output(options.json, content + "\n")
     if options.junit is not None:
         root = ET.Element("testsuites")
         name = f"tidegate.compare.{found.scenario}"
-        add_suite(root, name, found.head[0], found.decisions, found.circumstances, found.length_s)
+        add_suite(root, name, head, found.decisions, found.circumstances, found.length_s)
         write_output(options.junit, as_text(root))
     if options.summary is not None:
         write_output(options.summary, render_comparison(found))

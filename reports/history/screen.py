@@ -19,7 +19,8 @@ from reports.history.trends import GroupTrends, Trend, is_still
 from reports.ratios import change
 
 BARS: Final = "▁▂▃▄▅▆▇█"
-_WIDTH: Final = 20
+WIDTH: Final = 20
+"""The newest runs that a line of bars shows."""
 
 
 def print_trends(found: Sequence[GroupTrends], console: Console) -> None:
@@ -33,7 +34,7 @@ def print_trends(found: Sequence[GroupTrends], console: Console) -> None:
         if is_roomy:
             table.add_column("95 % interval", justify="right", no_wrap=True)
         table.add_column("limit", justify="right", no_wrap=True)
-        table.add_column(f"last {_WIDTH} runs", no_wrap=True)
+        table.add_column(f"last {WIDTH} runs", no_wrap=True)
         table.add_column("newest change")
         shown = [trend for trend in one.trends if not is_still(trend)]
         for trend in shown:
@@ -41,8 +42,9 @@ def print_trends(found: Sequence[GroupTrends], console: Console) -> None:
             cells = [quantities.quantity(newest.value, newest.kind), limit_words(trend)]
             if is_roomy:
                 cells.insert(1, interval_words(newest))
-            bars = sparkline([figure.value for figure in trend.figures[-_WIDTH:]])
-            table.add_row(Text(trend.name), *cells, bars, _newest_change(trend))
+            bars = sparkline([figure.value for figure in trend.figures[-WIDTH:]])
+            style = "bold red" if trend.regression else ""
+            table.add_row(Text(trend.name), *cells, bars, Text(newest_change(trend), style=style))
         console.print(table)
         for words in (*still_words(one), *untrusted(one)):
             console.print(Text(words))
@@ -76,14 +78,14 @@ def interval_words(figure: Figure) -> str:
     return " – ".join(ends)
 
 
-def _newest_change(trend: Trend) -> Text:
+def newest_change(trend: Trend) -> str:
+    """Return the newest change and its day, or why there is none."""
     if trend.newest.kind == "count":
-        return Text(quantities.ABSENT)
+        return quantities.ABSENT
     if not trend.steps:
-        return Text(trend.unsearched or "none")
+        return trend.unsearched or "none"
     last = trend.steps[-1]
-    words = f"{change(last.ratio - 1)}, {_day(trend, last)}"
-    return Text(words, style="bold red" if trend.regression else "")
+    return f"{change(last.ratio - 1)}, {_day(trend, last)}"
 
 
 def limit_words(trend: Trend) -> str:

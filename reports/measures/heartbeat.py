@@ -15,14 +15,8 @@ from reports.run_frames import RunFrames
 
 _S: Final = 1_000_000_000
 WELL_BEHAVED: Final = (
-    "subscriber",
-    "trader",
-    "exchange_user",
-    "idle",
-    "churner",
-    "returner",
-    "storm",
-)
+    "subscriber", "trader", "exchange_user", "idle", "churner", "returner", "storm", "model_user",
+)  # fmt: skip
 """Groups whose users keep every rule, so the gateway has no reason to disconnect them."""
 
 

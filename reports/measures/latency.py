@@ -52,6 +52,9 @@ _STREAMS: Final[dict[str, tuple[Series, tuple[Phase, ...]]]] = {
     "orders.accept": (Series.ORDER_ACCEPT, STEADY),
     "orders.fill": (Series.ORDER_FILL, STEADY),
     "return.current": (Series.RETURN_CURRENT, STEADY),
+    "llm.first_token": (Series.LLM_FIRST_TOKEN, STEADY),
+    "llm.gap": (Series.LLM_GAP, STEADY),
+    "llm.cancel": (Series.LLM_CANCEL, STEADY),
 }
 SOURCES: Final[dict[str, tuple[Series, tuple[Phase, ...]]]] = {
     **_STREAMS,

@@ -34,6 +34,7 @@ from loadtests.record.histogram import Histogram
 from loadtests.record.recording import PhaseTimes, Recorder
 from loadtests.record.second_seen import SecondSeen
 from loadtests.results import Series
+from loadtests.tokens import SignedTokens
 from loadtests.user import SocketIOUser
 from scenarios.schema import parse_scenario
 
@@ -159,7 +160,7 @@ class Side:
         self.recorder = Recorder(folder, worker="bench", t0_ns=now_ns, phases=PhaseTimes(now_ns))
         scenario = parse_scenario(SCENARIO, path="generator.toml")
         self.run_context = RunContext(
-            scenario=scenario, secret="b" * 32, recorder=self.recorder, t0_ns=now_ns
+            scenario=scenario, tokens=SignedTokens("b" * 32), recorder=self.recorder, t0_ns=now_ns
         )
         Listener.run_context = self.run_context
         user_class: Any = CLIENTS[options.client]

@@ -32,7 +32,7 @@ def paper(shared_gateway: SharedGateway) -> GatewayProcess:
 class Trading:
     """A user of the exchange: a token, and a client that listens."""
 
-    def __init__(self, target: Target, connect: Connect, **claims: object) -> None:
+    def __init__(self, target: Target, connect: Connect, **claims: Any) -> None:
         self.target = target
         self.token = target.token(f"trader-{next(_names)}", **claims)
         self.client = connect(target=target, token=self.token)

@@ -57,7 +57,7 @@ def test_frames_come_at_the_rate_while_a_symbol_is_busy(connect: Connect, gatewa
     while time.monotonic() - began_s < 1:
         (receipt,) = gateway.publish(price("BUSY", sent))
         sent += 1
-    numbers = []
+    numbers: list[int] = []
     while not numbers or numbers[-1] < receipt["seq"]:
         numbers.append(client.expect("price:update")["seq"])
     slots = (time.monotonic() - began_s) * 10 + 2

@@ -18,6 +18,7 @@ from tests.faults import (
     deliveries,
     limits,
     members,
+    models,
     orders,
     rates,
     replays,
@@ -100,6 +101,12 @@ FAULTS: Final[dict[str, Fault]] = {
     ),
     "figures-old": Fault("the metrics are 10 s old", answers.tell_old_figures),
     "encoded-for-each": Fault("JSON is encoded once a recipient", deliveries.encode_for_each),
+    "token-lost": Fault("one token event of a model in 500 is lost", models.lose),
+    "token-doubled": Fault("one token event of a model in 500 is sent twice", models.double),
+    "token-foreign": Fault(
+        "one token event of a model in 500 goes to another client", models.misdirect
+    ),
+    "token-altered": Fault("one token of a model in 500 lacks its last letter", models.shorten),
     "fill-early": Fault("one fill in ten is told before its trade", orders.fill_early),
     "profit-wrong": Fault(
         "one position in ten is told with a cent more of profit", orders.tell_another_profit

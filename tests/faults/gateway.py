@@ -1,6 +1,7 @@
 """``python -m tests.faults.gateway FAULT``: the gateway with one fault.
 
-It takes the same environment as the gateway and prints the same line when it listens.
+FAULT may also be a slowdown of ``tests.faults.slowdowns``. The gateway takes the same environment
+as without it and prints the same line when it listens.
 ``python -m tests.faults.gateway none`` is the gateway without a fault, started the same way.
 """
 
@@ -13,6 +14,9 @@ from gateway import __main__ as program
 from gateway.server import app
 from gateway.server.app import Gateway
 from tests.faults.catalogue import FAULTS
+from tests.faults.slowdowns import SLOWDOWNS
+
+_SEEDS = {**{name: fault.seed for name, fault in FAULTS.items()}, **SLOWDOWNS}
 
 
 def build(name: str) -> Callable[..., Gateway]:
@@ -20,7 +24,7 @@ def build(name: str) -> Callable[..., Gateway]:
 
     def make(*arguments: object) -> Gateway:
         gateway = Gateway(*arguments)  # type: ignore[arg-type]  # handed on as they came
-        FAULTS[name].seed(gateway)
+        _SEEDS[name](gateway)
         return gateway
 
     return make
@@ -28,8 +32,8 @@ def build(name: str) -> Callable[..., Gateway]:
 
 def main(arguments: list[str]) -> int:
     """Serve with the fault named in the arguments; return the exit code."""
-    if len(arguments) != 1 or arguments[0] not in FAULTS:
-        print(f"name one fault: {', '.join(FAULTS)}", file=sys.stderr)  # noqa: T201
+    if len(arguments) != 1 or arguments[0] not in _SEEDS:
+        print(f"name one fault: {', '.join(_SEEDS)}", file=sys.stderr)  # noqa: T201
         return 2
     app.Gateway = build(arguments[0])  # type: ignore[misc, assignment]  # the port of the test
     return program.main()

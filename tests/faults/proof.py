@@ -43,6 +43,7 @@ TRIALS: Final[Mapping[str, tuple[str, ...]]] = {
     "figures": ("figures-old",),
     "cost": ("encoded-for-each",),
     "loop": ("loop-held",),
+    "models": ("token-lost", "token-doubled", "token-foreign", "token-altered"),
     "orders": ("fill-early", "profit-wrong", "fee-forgotten", "public-price"),
 }
 """The faults that each scenario must find. Every scenario also has a clean run."""
@@ -89,6 +90,10 @@ EXPECTED: Final[Mapping[str, tuple[str, ...]]] = {
     "figures-old": ("gauges.age",),
     "encoded-for-each": ("cost.per_message",),
     "loop-held": ("loop_lag", "push"),
+    "token-lost": ("llm.integrity",),
+    "token-doubled": ("llm.integrity",),
+    "token-foreign": ("llm.integrity",),
+    "token-altered": ("llm.integrity",),
     "fill-early": ("orders.illegal",),
     "profit-wrong": ("orders.money",),
     "fee-forgotten": ("orders.money",),
@@ -106,8 +111,10 @@ UNSEEN: Final[Mapping[str, str]] = {
     "`delivery.false_conflations` counts it.",
     "`/health/websocket/stats` is old.": "A run reads `/metrics` alone, and `gauges.age` tells "
     "its age. `tests/contract/test_http.py` checks the statistics.",
-    "A payload of another publisher is changed.": "Only the laboratory's publisher writes the "
-    "checksums that `delivery.altered` needs.",
+    "Every copy of another publisher's event is changed alike.": "Only the laboratory's publisher "
+    "writes checksums. Of other market events `delivery.altered` compares the copies.",
+    "A snapshot never comes, and the stream goes on.": "A later event may take the place of a "
+    "snapshot that a client has not read. `snapshot.wrong` counts it where nothing later comes.",
 }
 """Faults that a run does not find, with the reason."""
 

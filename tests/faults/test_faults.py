@@ -9,10 +9,14 @@ from deadlines import DEADLINE_S
 from gateway.server.app import Gateway
 from gateway.server.context import Context
 from gateway.settings import read_settings
+from loadtests.oracles.checksums import is_altered
+from loadtests.publication.payloads import PayloadMaker
 from scenarios.catalogue import METRICS
+from scenarios.model import MARKET_EVENTS
 from scenarios.schema import read_scenario
 from tests.faults.__main__ import CLEAN, SCENARIOS
 from tests.faults.catalogue import FAULTS
+from tests.faults.deliveries import with_another_digit
 from tests.faults.proof import EXPECTED, TRIALS, read_trial, summary, table
 
 SEEDED = [(scenario, fault) for scenario, faults in TRIALS.items() for fault in faults]
@@ -87,3 +91,16 @@ def test_a_trial_without_a_verdict_kills_nothing_and_is_told() -> None:
 def test_a_stored_trial_is_read_back_as_it_was() -> None:
     trial = read_trial("late", "broadcast-late", verdict(push="FAIL"), 2.5)
     assert type(trial).from_json(trial.as_json()) == trial
+
+
+@pytest.mark.parametrize("event", MARKET_EVENTS)
+def test_any_digit_of_a_market_event_may_be_changed_and_each_change_is_found(event: str) -> None:
+    maker = PayloadMaker(1, ["AAA/USDT"], [1.0], [])
+    data = maker.make(event, source_us=None, unix_s=0.0)["data"]
+    assert isinstance(data, dict)
+    payload = {**data, "seq": 3, "prevSeq": 2, "ts": 1, "timestamp": "t"}
+    changed = [with_another_digit(payload, turn) for turn in range(200)]
+    assert all(is_altered(event, each) for each in changed)
+    assert len({repr(each) for each in changed}) > 3
+    assert all(each["seq"] == 3 and each["ts"] == 1 for each in changed)
+    assert not is_altered(event, payload)

@@ -12,6 +12,7 @@ from exchange_server import KrakenServer, serving
 
 from gateway.errors import SettingsError, SourceFailed
 from gateway.server.app import Gateway
+from gateway.server.checking import check_start
 from gateway.settings import read_settings
 
 StartPlace = Callable[..., Awaitable[Any]]
@@ -181,6 +182,19 @@ def test_a_wrong_setting_is_named(environ: dict[str, str], told: str) -> None:
     with pytest.raises(SettingsError) as raised:
         read_settings(BASE | environ, random_secret=SECRET)
     assert told in str(raised.value)
+
+
+def test_serve_check_tells_of_the_market_and_of_what_would_stop_it(tmp_path: Path) -> None:
+    record = tmp_path / "session.parquet"
+    environ = BASE | SIMULATED | {"PORT": "0", "GATEWAY_MARKET_RECORD": str(record)}
+    facts, problems = check_start(environ)
+    assert "market: simulated, 3 symbols" in facts
+    assert not problems
+    assert not record.exists(), "a check records nothing"
+    absent = {"GATEWAY_MARKET": "replay", "GATEWAY_MARKET_FILE": str(record)}
+    _, problems = check_start(BASE | {"PORT": "0"} | absent)
+    assert len(problems) == 1
+    assert problems[0].startswith(f"GATEWAY_MARKET_FILE: cannot read {record}")
 
 
 async def test_a_session_that_is_not_there_stops_the_start() -> None:

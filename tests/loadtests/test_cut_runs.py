@@ -55,7 +55,7 @@ def test_a_gross_breach_ends_the_run_with_1_and_a_profile_or_the_reason_for_none
     done = run(tmp_path, scenario)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "a budget was broken grossly: push p99 was" in done.stderr
-    profile = tmp_path / "latest" / "logs" / "gateway-profile.svg"
+    profile = tmp_path / "latest" / "logs" / "gateway-profile.txt"
     manifest = read(tmp_path, "manifest.json")
     assert manifest["cut_by"] == CutBy.GROSS_BREACH
     problems = " ".join(manifest["problems"])

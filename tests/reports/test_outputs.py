@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -22,6 +21,7 @@ from loadtests.results import JUNIT, REPORT, SUMMARY, VERDICT, ExitCode
 from reports.cells import cells_of
 from reports.console import print_verdict, reasons_of
 from reports.junit import render_junit
+from reports.measures.registry import measure
 from reports.page import render_page
 from reports.quantities import span
 from reports.reporting import main
@@ -232,7 +232,7 @@ def test_a_span_reads_with_a_unit_that_fits(value_ns: float | None, text: str) -
 def test_junit_has_a_case_for_every_budget(run_with: Make) -> None:
     scenario = SMOKE.read_text().replace("push.p99 <= 10 ms", "push.p99 <= 1 us")
     run = run_with(scenario=scenario, without=["ledger"], manifest={"status": "interrupted"})
-    suite = ET.fromstring(render_junit(judge(run)))[0]  # noqa: S314 - our own
+    suite = ET.fromstring(render_junit((run, judge(run))))[0]  # noqa: S314 - our own
     assert suite.attrib["name"] == "tidegate.smoke"
     assert [suite.attrib[name] for name in ("tests", "failures", "errors")] == ["18", "1", "0"]
     skipped = suite.find("testcase[@name='delivery.lost == 0']/skipped")
@@ -245,19 +245,49 @@ def test_junit_has_a_case_for_every_budget(run_with: Make) -> None:
     assert suite.attrib["skipped"] == "7"
 
 
-def test_the_cases_of_two_runs_have_names_of_their_own_and_times(run_with: Make) -> None:
-    one = judge(run_with(manifest={"run_id": "one"}))
-    other = replace(one, run_id="other")
-    cases = list(ET.fromstring(render_junit(one, other)).iter("testcase"))  # noqa: S314 - our own
+def test_the_cases_of_two_runs_have_names_of_their_own_and_times(
+    run_with: Make, tmp_path: Path
+) -> None:
+    one = run_with(manifest={"run_id": "one"})
+    other = read_run(make_run(tmp_path / "second", manifest={"run_id": "other"}))
+    pairs = [(run, judge(run)) for run in (one, other)]
+    root = ET.fromstring(render_junit(*pairs))  # noqa: S314 - our own
+    cases = list(root.iter("testcase"))
     names = {(case.attrib["classname"], case.attrib["name"]) for case in cases}
     assert len(names) == len(cases) == 2 * 18
     assert ("tidegate.smoke.other", "errors == 0") in names
     assert sum(float(case.attrib["time"]) for case in cases) == pytest.approx(2 * 39)
+    assert float(root.attrib["time"]) == pytest.approx(2 * 39)
+    assert (root.attrib["tests"], root.attrib["failures"]) == ("36", "0")
+
+
+def properties_of(element: ET.Element) -> dict[str, str]:
+    """Return the properties of a suite or a case, which stand before everything else in it."""
+    assert element[0].tag == "properties"
+    return {each.attrib["name"]: each.attrib["value"] for each in element[0]}
+
+
+def test_junit_has_the_figures_and_what_repeats_the_run(run_with: Make) -> None:
+    created = "2026-11-23T10:00:00.250Z"
+    run = run_with(manifest={"created": created, "git_commit": "abc123"})
+    suite = ET.fromstring(render_junit((run, judge(run))))[0]  # noqa: S314 - our own
+    assert suite.attrib["timestamp"] == "2026-11-23T10:00:00"
+    facts = properties_of(suite)
+    assert (facts["scenario"], facts["seed"], facts["commit"]) == ("smoke", "20", "abc123")
+    assert facts["verdict"] == "PASS"
+    assert "Synthetic CPU" in facts["machine"]
+    case = suite.find("testcase[@name='push.p99 <= 10 ms']")
+    assert case is not None
+    figures = properties_of(case)
+    push = measure(run, "push", "p99")
+    assert float(figures["value"]) == pytest.approx(push.value)
+    assert float(figures["low"]) < float(figures["value"]) < float(figures["high"])
+    assert (float(figures["limit"]), figures["unit"], figures["line"]) == (10e6, "ns", "9")
 
 
 def test_junit_shows_an_invalid_run_as_error(run_with: Make) -> None:
     run = run_with(manifest={"publisher": {"status": "lost"}})
-    suite = ET.fromstring(render_junit(judge(run)))[0]  # noqa: S314 - our own
+    suite = ET.fromstring(render_junit((run, judge(run))))[0]  # noqa: S314 - our own
     assert suite.find("testcase[@name='push.p99 <= 10 ms']/error") is not None
     assert suite.find("testcase[@name='run']/error") is not None
 

@@ -11,7 +11,6 @@ from scenarios.schema import (
     GROUPS,
     Command,
     ScenarioError,
-    lengthen,
     parse_scenario,
 )
 
@@ -34,11 +33,20 @@ symbols = 3
 count = 10
 symbols = 1
 request_every = "4 s"
+[users.exchange_user]
+count = 5
+traded_symbols = 1
+order_every = "2 s"
 [users.idle]
 count = 50
 [users.churner]
 count = 20
 symbols = 2
+stay = "2 s"
+max_rate = 5
+[users.returner]
+count = 20
+symbols = 1
 stay = "2 s"
 [users.storm]
 count = 30
@@ -132,7 +140,7 @@ def test_every_group_and_every_command_is_read() -> None:
     named = [name for name in GROUPS if f"[users.{name}]" in EVERYTHING]
     assert list(scenario.users.named()) == named
     assert {command.do for command in scenario.commands} == set(DEEDS)
-    assert scenario.users.total == 100 + 10 + 50 + 20 + 30 + 2 + 3 + 7 + 2 + 4 + 5
+    assert scenario.users.total == 100 + 10 + 5 + 50 + 20 + 20 + 30 + 2 + 3 + 7 + 2 + 4 + 5
     assert scenario.commands[0] == Command(
         at_s=2.0, do="subscribe", who="idle", within_s=1.0, count=4
     )
@@ -191,6 +199,7 @@ def test_sizes_and_durations_keep_their_units_in_their_names() -> None:
         "subscriber": 3,
         "trader": 1,
         "churner": 2,
+        "returner": 1,
         "storm": 1,
         "slow_reader": 5,
         "never_reader": 5,
@@ -299,53 +308,12 @@ def test_a_budget_says_what_would_produce_its_data(
     assert any(words in said for said in problems_of(text))
 
 
-def test_a_longer_steady_phase_stands_in_the_text_too() -> None:
-    scenario = parse_scenario(EVERYTHING, path="x.toml")
-    longer = lengthen(scenario, 7_200.0, path="x.toml")
-    assert longer.phases.steady_s == 7_200.0
-    assert parse_scenario(longer.source, path="y.toml") == longer
-    assert longer.source.count("7200 s") == 1
-
-
-@pytest.mark.parametrize(
-    "written",
-    [
-        '"steady" = "60 s"',
-        "'steady' = '60 s'",
-        'steady = """60 s"""',
-        "steady = '60 s' # steady = \"1 s\"",
-    ],
-)
-def test_a_steady_phase_is_replaced_however_it_is_written(written: str) -> None:
-    text = EVERYTHING.replace('steady = "60 s"', written)
-    assert lengthen(parse_scenario(text, path="x"), 7_200.25, path="x").phases.steady_s == 7_200.25
-
-
-def test_a_dotted_steady_phase_is_replaced() -> None:
-    text = EVERYTHING.replace("[phases]\n", "")
-    for key in ("spawn_rate = 500.0", "warm_up =", "steady =", "drain ="):
-        text = text.replace(f"\n{key}", f"\nphases.{key}", 1)
-    assert lengthen(parse_scenario(text, path="x"), 99.0, path="x").phases.steady_s == 99.0
-
-
-def test_a_steady_phase_that_cannot_be_found_in_the_text_is_refused() -> None:
-    text = EVERYTHING.replace('steady = "60 s"', '"\\u0073teady" = "60 s"')
-    with pytest.raises(ScenarioError, match="cannot be replaced as it is written"):
-        lengthen(parse_scenario(text, path="x"), 99.0, path="x")
-
-
-def test_a_steady_phase_that_ends_before_a_command_is_refused() -> None:
-    scenario = parse_scenario(EVERYTHING, path="x.toml")
-    with pytest.raises(ScenarioError, match="after the steady phase"):
-        lengthen(scenario, 10.0, path="x.toml")
-
-
 @pytest.mark.parametrize("rate", MAX_RATES)
 def test_a_group_that_holds_symbols_may_ask_for_a_rate(rate: int) -> None:
     text = EVERYTHING.replace("symbols = 3\n", f"symbols = 3\nmax_rate = {rate}\n")
     scenario = parse_scenario(text, path="x.toml")
-    assert scenario.users.max_rates() == {"subscriber": rate}
-    assert parse_scenario(EVERYTHING, path="x.toml").users.max_rates() == {}
+    assert scenario.users.max_rates() == {"subscriber": rate, "churner": 5}
+    assert parse_scenario(EVERYTHING, path="x.toml").users.max_rates() == {"churner": 5}
 
 
 @pytest.mark.parametrize("rate", ["3", "0", "true", '"5"', "5.0", "[5]"])

@@ -18,6 +18,7 @@ from loadtests.behaviours.run_context import RunContext
 from loadtests.behaviours.virtual_user import VirtualUser
 from loadtests.record.recording import PhaseTimes, Recorder
 from loadtests.results import Event, Series
+from loadtests.tokens import SignedTokens
 
 
 class Kept(Recorder):
@@ -72,7 +73,7 @@ class Living:
 
     def __call__(self, user_class: type[VirtualUser], gateway: GatewayProcess) -> VirtualUser:
         """Let one more live."""
-        self.run_context.secret = gateway.secret
+        self.run_context.tokens = SignedTokens(gateway.secret)
         user_class.run_context = self.run_context
         user_class.host = gateway.url
         user = user_class(self._environment)

@@ -10,7 +10,7 @@ from gateway.contract import Side
 from gateway.sources.exchange.money import ZERO, from_market
 
 
-class Offer(NamedTuple):
+class Lot(NamedTuple):
     """A quantity at a price."""
 
     price: Decimal
@@ -52,7 +52,7 @@ class Depth:
         """Return the best price at which an order of a side would be filled."""
         return self.best_ask if side is Side.BUY else self.best_bid
 
-    def offers(self, side: Side, quantity: Decimal, limit: Decimal | None) -> list[Offer]:
+    def offers(self, side: Side, quantity: Decimal, limit: Decimal | None) -> list[Lot]:
         """Return what an order would get, best price first, and leave it here.
 
         Args:
@@ -65,7 +65,7 @@ class Depth:
             is_worse = limit is not None and is_beyond(side, level.price, limit)
             if quantity <= 0 or is_worse:
                 break
-            found.append(Offer(level.price, min(level.quantity, quantity)))
+            found.append(Lot(level.price, min(level.quantity, quantity)))
             quantity -= found[-1].quantity
         return found
 
@@ -75,7 +75,7 @@ class Depth:
         while quantity > 0 and levels:
             price, size = levels[0]
             if size > quantity:
-                levels[0] = Offer(price, size - quantity)
+                levels[0] = Lot(price, size - quantity)
                 return
             quantity -= size
             del levels[0]
@@ -92,10 +92,10 @@ def is_beyond(side: Side, price: Decimal, limit: Decimal) -> bool:
     return price > limit if side is Side.BUY else price < limit
 
 
-def _levels(levels: Iterable[tuple[float, float]]) -> list[Offer]:
-    found = [Offer(from_market(price), from_market(size)) for price, size in levels]
+def _levels(levels: Iterable[tuple[float, float]]) -> list[Lot]:
+    found = [Lot(from_market(price), from_market(size)) for price, size in levels]
     return [level for level in found if level.price > ZERO and level.quantity > ZERO]
 
 
-def _best(levels: list[Offer]) -> Decimal | None:
+def _best(levels: list[Lot]) -> Decimal | None:
     return levels[0].price if levels else None

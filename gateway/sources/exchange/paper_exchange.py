@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from gateway.contract import OrderStatus, Side, TimeInForce
-from gateway.sources.exchange.depth import Depth, Offer
+from gateway.sources.exchange.depth import Depth, Lot
 from gateway.sources.exchange.money import exactly, text
 from gateway.sources.exchange.order import PaperOrder
 from gateway.sources.exchange.portfolio import Portfolio
@@ -211,7 +211,7 @@ class PaperExchange:
                 new_id=self._new_id,
                 at=at,
             )
-            self._announced.extend(settlement.settle(Offer(price, offer.quantity)))
+            self._announced.extend(settlement.settle(Lot(price, offer.quantity)))
         depth.take(request.side, found)
         self._touched[portfolio.user_id] = portfolio
         if order.is_done:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from gateway.contract import OrderStatus, Side
-from gateway.sources.exchange.depth import Offer
+from gateway.sources.exchange.depth import Lot
 from gateway.sources.exchange.money import text
 from gateway.sources.exchange.order import PaperOrder
 from gateway.sources.exchange.portfolio import Portfolio
@@ -75,7 +75,7 @@ class Settlement:
     new_id: Callable[[str], str]
     at: str
 
-    def settle(self, offer: Offer) -> Iterator[Announcement]:
+    def settle(self, offer: Lot) -> Iterator[Announcement]:
         """Trade what is offered, and yield the events of it."""
         order, user_id = self.order, self.portfolio.user_id
         fee = offer.value * self.terms.fee_rate
@@ -89,7 +89,7 @@ class Settlement:
             data = {"position": position.payload(self.price)}
             yield Announcement(f"position:{happened}", user_id, data)
 
-    def _pay(self, offer: Offer, fee: Decimal) -> None:
+    def _pay(self, offer: Lot, fee: Decimal) -> None:
         funds = self.portfolio.funds
         base, quote = self.terms.currencies(self.order.request.symbol)
         if self.order.request.side is Side.BUY:
@@ -99,7 +99,7 @@ class Settlement:
             funds.pay(base, offer.quantity)
             funds.receive(quote, offer.value - fee)
 
-    def _trade(self, offer: Offer, fee: Decimal) -> dict[str, Any]:
+    def _trade(self, offer: Lot, fee: Decimal) -> dict[str, Any]:
         request = self.order.request
         return {
             "id": self.new_id("trade"),
@@ -115,7 +115,7 @@ class Settlement:
             "executedAt": self.at,
         }
 
-    def _move_position(self, offer: Offer) -> Iterator[tuple[str, Position]]:
+    def _move_position(self, offer: Lot) -> Iterator[tuple[str, Position]]:
         """Close what the trade closes, open what it opens, and yield what happened to each."""
         symbol, side = self.order.request.symbol, self.order.request.side
         positions, left = self.portfolio.positions, offer.quantity

@@ -20,7 +20,7 @@ BOOK: Final = "book"
 _UNWATCH_S: Final = 5.0
 
 
-class Exchange(Protocol):
+class MarketExchange(Protocol):
     """What the upstream feed needs of an exchange. Every method raises ccxt's ``BaseError``."""
 
     async def watch_ticker(self, symbol: str) -> Mapping[str, Any]:
@@ -151,7 +151,7 @@ _OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 
 
-def open_exchange(name: str, url: str | None, **config: Any) -> Exchange:
+def open_exchange(name: str, url: str | None, **config: Any) -> MarketExchange:
     """Return an exchange. It connects when the first symbol is watched.
 
     Args:

@@ -12,7 +12,7 @@ from ccxt.base.errors import BadSymbol, BaseError
 
 from gateway.server.clock import Clock
 from gateway.server.log import get_logger
-from gateway.sources.feeds.exchanges import BOOK, TICKER, Exchange
+from gateway.sources.feeds.exchanges import BOOK, TICKER, MarketExchange
 from gateway.sources.feeds.failures import log_failure
 from gateway.sources.market.book import Book, LastPrice, Level, MarketRecord, Ticker
 from gateway.sources.market.feed import Deliver, MarkStale
@@ -49,7 +49,7 @@ class UpstreamFeed:
 
     def __init__(
         self,
-        exchange: Exchange,
+        exchange: MarketExchange,
         symbols: Sequence[str],
         clock: Clock,
         *,

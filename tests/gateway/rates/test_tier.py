@@ -60,7 +60,8 @@ def test_slots_are_even_and_none_is_used_twice(
 ) -> None:
     """Each step waits, offers, and takes the slot early (a coarse timer) or late (a busy loop)."""
     tier = tier_of(rate, phase_ns)
-    now_ns, ends_ns = 17, []
+    ends_ns: list[int] = []
+    now_ns = 17
     for number, (wait_ns, late_ns) in enumerate(steps, start=1):
         now_ns += wait_ns
         due_ns = tier.offer(update(number), now_ns)

@@ -13,6 +13,7 @@ from locust.env import Environment
 
 from loadtests.behaviours.run_context import RunContext
 from loadtests.results import Phase
+from loadtests.tokens import SignedTokens
 from scenarios.schema import parse_scenario
 
 SCENARIO = """# Do behaviours behave?
@@ -49,7 +50,10 @@ def make_context(recorder: Kept) -> MakeContext:
         recorder.phases.begin(Phase.WARM_UP, now_ns)
         recorder.phases.begin(Phase.STEADY, now_ns)
         return RunContext(
-            scenario=scenario, secret="x" * 32, recorder=recorder, t0_ns=recorder.t0_ns
+            scenario=scenario,
+            tokens=SignedTokens("x" * 32),
+            recorder=recorder,
+            t0_ns=recorder.t0_ns,
         )
 
     return give

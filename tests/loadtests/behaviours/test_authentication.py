@@ -13,6 +13,7 @@ from loadtests.behaviours.expiring import Expiring
 from loadtests.behaviours.run_context import RunContext
 from loadtests.oracles.auth_cases import CASES
 from loadtests.results import AuthOutcome, Event, Series
+from loadtests.tokens import SignedTokens
 
 StartGateway = Callable[..., GatewayProcess]
 MakeContext = Callable[[str], RunContext]
@@ -45,7 +46,7 @@ def test_a_gateway_with_another_secret_refuses_good_tokens_and_is_accused_of_it(
 ) -> None:
     run_context = make_context('[users.bad_token]\ncount = 1\nevery = "10 ms"\n')
     perform(run_context)(BadToken, shared_gateway())
-    run_context.secret = "another-secret-of-the-laboratory-0123"
+    run_context.tokens = SignedTokens("another-secret-of-the-laboratory-0123")
     wait_until(lambda: len(recorder.outcomes(Event.AUTH)) >= len(CASES))
     outcomes = set(recorder.outcomes(Event.AUTH))
     assert {AuthOutcome.FALSE_REFUSAL, AuthOutcome.WRONG_CODE} <= outcomes

@@ -26,6 +26,7 @@ from loadtests.connection import client
 from loadtests.errors import Exhausted
 from loadtests.health.clock_id import read_clock_id
 from loadtests.results import Event, Series
+from loadtests.tokens import SignedTokens
 from scenarios.schema import parse_scenario
 
 
@@ -35,7 +36,7 @@ def run_context(recorder: Kept, small_scenario: Path) -> RunContext:
         small_scenario.read_text().replace("1500 ms", "250 ms"), path="small.toml"
     )
     run_context = RunContext(
-        scenario=scenario, secret="x" * 32, recorder=recorder, t0_ns=recorder.t0_ns
+        scenario=scenario, tokens=SignedTokens("x" * 32), recorder=recorder, t0_ns=recorder.t0_ns
     )
     for user_class in (Subscriber, Trader, Abuser):
         user_class.run_context = run_context

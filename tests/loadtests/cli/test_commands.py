@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import subprocess
@@ -16,6 +17,7 @@ from loadtests.cli.running import _words_again
 from loadtests.record.finisher import is_finished
 from loadtests.record.manifest import create_run_directory, write_json
 from loadtests.results import FORMAT_VERSION, MANIFEST
+from scenarios.json_schema import scenario_schema
 from scenarios.schema import read_scenario
 
 ROOT = Path(__file__).parents[3]
@@ -135,6 +137,41 @@ def test_the_scenarios_are_listed_with_their_questions(tidegate: Tidegate) -> No
     assert "scenarios/smoke.toml" in done.stdout
 
 
+def test_the_json_schema_is_printed_whole(tidegate: Tidegate) -> None:
+    done = tidegate("scenarios", "--schema")
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == scenario_schema()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("run smok", "no scenario 'smok', and no such file; did you mean smoke?"),
+        ("compare --pairs 6 --scenario smok --base . --head .", "did you mean smoke?"),
+        ("run smoke --set phases.steedy=3s", "did you mean phases.steady?"),
+        ("run smoke --set seed=a", "smoke.toml with --set:7: seed = 'a'; write a whole number"),
+        ("run smoke --set seed", "--set: seed is no change; write NAME=VALUE"),
+        ("run smoke --once --users 3", "--once sets users, duration and budgets itself"),
+        ("run capacity --set capacity.of=x", "capacity.of = 'x'; known: publications, users"),
+    ],
+)
+def test_a_name_or_a_change_that_is_wrong_is_2_with_the_nearest(
+    tidegate: Tidegate, tmp_path: Path, arguments: str, words: str
+) -> None:
+    done = tidegate(*arguments.split(), "--runs", str(tmp_path / "runs"))
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def test_without_a_run_the_latest_is_meant(tidegate: Tidegate, tmp_path: Path) -> None:
+    for command in ("report", "notebook first_look", "history add"):
+        done = tidegate(*command.split(), "--runs", str(tmp_path))
+        assert done.returncode == 2
+        assert "latest is no run" in done.stderr
+
+
 def test_a_token_is_signed_with_the_secret_of_the_environment(tidegate: Tidegate) -> None:
     secret = "s" * 32
     done = tidegate(
@@ -181,7 +218,7 @@ def test_checks_are_those_of_the_gateway(tidegate: Tidegate) -> None:
 def test_a_report_of_no_run_is_2_and_says_what_to_type(tidegate: Tidegate, tmp_path: Path) -> None:
     done = tidegate("report", "latest", "--runs", str(tmp_path))
     assert done.returncode == 2
-    assert "tidegate run scenarios/smoke.toml" in done.stderr
+    assert "tidegate run smoke" in done.stderr
 
 
 def test_a_report_ends_an_aborted_run_first(tidegate: Tidegate, tmp_path: Path) -> None:

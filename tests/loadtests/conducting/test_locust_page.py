@@ -2,122 +2,20 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from http.client import HTTPResponse
+import urllib.error
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from blackbox.process import GatewayProcess
-from deadlines import DEADLINE_S, RUN_S
+from locust_web import LocustPage
 
-from loadtests.endpoints import unused_port
 from loadtests.health.live_file import MEMBERS
 from loadtests.record.finisher import is_finished
 from loadtests.results import REPORT, VERDICT
 
-POLL_S = 0.1
-
-
-class Page:
-    """Locust with its web page, and what it answers."""
-
-    def __init__(self, arguments: list[str], secret: str, folder: Path, base: str = "") -> None:
-        port = unused_port()
-        self.root = f"http://127.0.0.1:{port}{base}"
-        self.log = folder / "page.log"
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("LOCUST_", "JWT_"))}
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [
-                    *(str(Path(sys.executable).with_name("locust")), *arguments),
-                    *("--web-host", "127.0.0.1", "--web-port", str(port)),
-                ],
-                cwd=folder,
-                env={**inherited, "JWT_SECRET": secret},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-
-    def get(self, address: str) -> str:
-        with self._open(address) as answer:
-            return str(answer.read().decode())
-
-    def stop(self) -> None:
-        """Press the page's button that ends the run."""
-        with self._open("/stop", data=b""):
-            pass
-
-    def where(self, address: str) -> str:
-        """Return where an address leads to."""
-        with self._open(address) as answer:
-            return str(answer.url)
-
-    def wait_until(self, is_so: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + RUN_S
-        while not self._holds(is_so):
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, f"no {what}: {self.log.read_text()}"
-            time.sleep(POLL_S)
-
-    def table(self) -> dict[str, str]:
-        stats = json.loads(self.get("/stats/requests"))
-        (found,) = stats["extended_stats"]
-        assert found["key"] == "tidegate"
-        places = [row["name"] for row in found["data"]]
-        assert places == sorted(places)  # what Locust sorts by
-        return {row["figure"]: row["now"] for row in found["data"]}
-
-    def ask(self, users: int) -> None:
-        """Ask for users, as the page's form does."""
-        with self._open("/swarm", f"user_count={users}&spawn_rate=50".encode()) as answer:
-            assert json.loads(answer.read())["success"]
-
-    def live(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.get("/tidegate/live.json"))
-        return found
-
-    def _open(self, address: str, data: bytes | None = None) -> HTTPResponse:
-        answer: HTTPResponse = urllib.request.urlopen(self.root + address, data, DEADLINE_S)  # noqa: S310 - our own loopback address
-        return answer
-
-    def _holds(self, is_so: Callable[[], bool]) -> bool:
-        try:
-            return is_so()
-        except OSError:
-            return False  # nobody listens yet
-
-
-OpenPage = Callable[..., Page]
-
-
-@pytest.fixture
-def open_page(
-    start_gateway: Callable[..., GatewayProcess],
-    locustfile: str,
-    small_scenario: Path,
-    tmp_path: Path,
-) -> Iterator[OpenPage]:
-    pages: list[Page] = []
-
-    def open_page(*more: str, base: str = "", is_judged: bool = False) -> Page:
-        gateway = start_gateway()
-        arguments = ["-f", locustfile, "--scenario", str(small_scenario), "-H", gateway.url, *more]
-        arguments += [] if is_judged else ["--no-report"]
-        page = Page(arguments, gateway.secret, tmp_path, base)
-        pages.append(page)
-        return page
-
-    yield open_page
-    for page in pages:
-        page.process.terminate()
-        page.process.wait(RUN_S)
+OpenPage = Callable[..., LocustPage]
 
 
 def template_of(page: str) -> dict[str, Any]:
@@ -151,10 +49,60 @@ def test_locusts_page_has_a_tab_with_the_newest_second_of_the_run(
     assert live["phase"] in ("steady", "drain")
     assert json.loads((run / "logs" / "live.json").read_text()).keys() == live.keys()
 
+    state = page.state()
+    assert state["run"] == "run"
+    assert [chart["title"] for chart in state["charts"]][:2] == ["Push latency", "Events delivered"]
+    assert {len(point) for point in state["points"]} == {
+        1 + sum(len(c["lines"]) for c in state["charts"])
+    }
+    seconds = [point[0] for point in state["points"]]
+    assert seconds == sorted(seconds)
+    later = json.loads(page.get(f"/tidegate/state.json?run=run&after={seconds[-1]}"))
+    assert all(point[0] > seconds[-1] for point in later["points"])
+    (budget,) = state["budgets"]
+    assert budget == {"text": "errors == 0", "state": "kept so far", "now": "0"}
+    assert state["verdict"] is None
+
     page.stop()  # a run that its page stops is finished and judged like any other
-    page.wait_until((run / VERDICT).exists, "verdict")
+    page.wait_until(lambda: page.state()["verdict"] is not None, "verdict")
     assert is_finished(run)
-    assert (run / REPORT).exists()
+    told = page.state()["verdict"]
+    assert told["verdict"] == json.loads((run / VERDICT).read_text())["verdict"]
+    assert page.get(told["report"].removeprefix(".")) == (run / REPORT).read_text()
+
+
+def test_a_second_run_of_one_process_has_a_directory_and_a_verdict_of_its_own(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page("--autostart", "--run-dir", str(tmp_path / "run"), is_judged=True)
+    names: list[str] = []
+    for _ in range(2):
+        page.wait_until(lambda: page.state()["phase"] == "steady", "steady phase")
+        page.wait_until(lambda: page.live()["received"] > 0, "delivery")
+        page.stop()
+        page.wait_until(lambda: page.state()["verdict"] is not None, "verdict")
+        names.append(page.state()["run"])
+        if len(names) == 1:
+            page.ask(14)
+            page.wait_until(lambda: page.state()["run"] != names[0], "second run")
+    assert names[0] == "run"
+    for folder in (tmp_path / "run", tmp_path / "runs" / names[1]):
+        facts = json.loads((folder / "manifest.json").read_text())
+        assert sum(facts["users"].values()) == 14
+        assert facts["problems"] == []
+        verdict = json.loads((folder / VERDICT).read_text())
+        assert [one["verdict"] for one in verdict["budgets"]] == ["PASS"]
+        report = page.get(f"/tidegate/runs/{folder.name}/report.html")
+        assert report == (folder / REPORT).read_text()
+    assert "Traceback" not in page.log.read_text()
+
+
+def test_a_report_of_no_run_of_this_process_is_not_found(open_page: OpenPage) -> None:
+    page = open_page()
+    page.wait_until(lambda: page.live() == {}, "page")
+    assert page.state()["run"] == ""
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        page.get("/tidegate/runs/other/report.html")
 
 
 def test_the_manifest_has_the_users_that_the_page_asked_for_and_notes_its_edits(
@@ -181,7 +129,9 @@ def test_locusts_own_charts_csv_and_label_stay_beside_the_tab(open_page: OpenPag
     page = open_page("--autostart")
     page.wait_until(lambda: page.live().get("phase") == "steady", "steady phase")
     page.wait_until(lambda: bool(template_of(page.get("/"))["history"]), "chart")
-    assert "not used for the verdict" in page.get("/")
+    assert "not used for the verdict" in page.state()["notice"]
+    assert page.get("/").count("tidegate/tab.js") == 1
+    assert "tidegate" not in page.get("/stats/report")
     assert "CONNECT,connect" in page.get("/stats/requests/csv")
     stats = json.loads(page.get("/stats/requests"))
     assert stats["user_count"] == 14

@@ -20,6 +20,7 @@ from loadtests.record.finisher import finish_run
 from loadtests.record.manifest import create_run_directory, describe_run, read_json
 from loadtests.record.recording import SECOND_NS
 from loadtests.results import MANIFEST, Phase, RunStatus
+from loadtests.tokens import SignedTokens
 from scenarios.schema import Scenario, parse_scenario
 
 SCENARIO = """# Does a run keep its record?
@@ -95,7 +96,8 @@ def run(tmp_path: Path, gateway: Target, scenario: Scenario, lost: list[str]) ->
         scenario,
         directory,
         facts,
-        secret=gateway.secret,
+        tokens=SignedTokens(gateway.secret),
+        metrics_token=None,
         user_ids=lambda: ["vu-1", "vu-2"],
         on_lost=lost.append,
     )

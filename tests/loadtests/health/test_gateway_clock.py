@@ -23,7 +23,7 @@ class Found:
         self.offsets = list(offsets)
         self.asked = 0
 
-    def __call__(self, _url: str, _secret: str) -> Offset | None:
+    def __call__(self, _url: str, _token: str) -> Offset | None:
         found = self.offsets[min(self.asked, len(self.offsets) - 1)]
         self.asked += 1
         if isinstance(found, Exception):
@@ -36,7 +36,7 @@ def offset(offset_ns: int, error_ns: int = 50) -> Offset:
 
 
 def clock_of(*offsets: Offset | Exception | None, is_ours: bool = False) -> GatewayClock:
-    return GatewayClock("http://h:1", "secret", is_ours=is_ours, fetch=Found(*offsets))
+    return GatewayClock("http://h:1", lambda: "token", is_ours=is_ours, fetch=Found(*offsets))
 
 
 def test_one_clock_is_not_asked_for_and_is_exact() -> None:

@@ -40,6 +40,9 @@ def changes(payload: dict[str, Any]) -> list[dict[str, Any]]:
     for key, value in payload.items():
         if isinstance(value, dict):
             found += [{**payload, key: changed} for changed in changes(value)]
+        elif isinstance(value, list):
+            named = {str(place): item for place, item in enumerate(value)}
+            found += [{**payload, key: list(changed.values())} for changed in changes(named)]
         elif isinstance(value, bool) or value is None or key in STAMPS:
             continue
         elif isinstance(value, int | float):

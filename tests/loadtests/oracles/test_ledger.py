@@ -55,6 +55,20 @@ def test_everything_owed_and_received_leaves_nothing_lost() -> None:
     assert counts(row(ledger, last=13)) == {"owed": 3, "received": 3}
 
 
+def test_numbers_after_the_last_told_are_leaked_unless_the_gateway_publishes_by_itself() -> None:
+    for is_sourced, expected in (
+        (False, {"owed": 1, "received": 1, "leaked": 2}),
+        (True, {"owed": 4, "received": 3, "lost": 1}),
+    ):
+        ledger = Ledger(is_sourced=is_sourced)
+        account = ledger.open("vu-1", "subscriber")
+        account.welcome({"userSeq": 0, "epoch": "e"})
+        account.subscribed({"rooms": [ROOM], "at": {STREAM: 10}})
+        for seq in (11, 13, 14):
+            account.received("price:update", price(seq))
+        assert counts(row(ledger, last=11)) == expected
+
+
 @given(st.data())
 def test_the_ledger_finds_exactly_what_was_removed(data: st.DataObject) -> None:
     start = data.draw(st.integers(0, 50))

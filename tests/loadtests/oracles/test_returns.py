@@ -36,12 +36,11 @@ def test_a_user_says_nothing_before_its_first_welcome_and_its_last_number_later(
 
 def test_what_was_missed_comes_in_order_and_then_the_user_is_current() -> None:
     numbers = away_and_back(5)
-    assert not numbers.is_current
-    assert numbers.receive(4) == [ReturnOutcome.REPLAYED]
-    assert not numbers.is_current
-    assert numbers.receive(5) == [ReturnOutcome.REPLAYED]
-    assert numbers.is_current
-    assert numbers.receive(6) == []
+    was_current = [numbers.is_current]
+    for number, outcomes in ((4, [ReturnOutcome.REPLAYED]), (5, [ReturnOutcome.REPLAYED]), (6, [])):
+        assert numbers.receive(number) == outcomes
+        was_current.append(numbers.is_current)
+    assert was_current == [False, False, True, True]
     assert numbers.close() == []
 
 

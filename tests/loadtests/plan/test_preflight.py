@@ -15,6 +15,7 @@ from loadtests.plan.preflight import (
     heartbeat_problem,
     limits_exceeded,
 )
+from loadtests.tokens import SignedTokens
 from scenarios.schema import Scenario, read_scenario
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -94,7 +95,7 @@ def test_the_connection_limit_is_read_in_nanoseconds() -> None:
 
 
 def test_the_offset_of_our_own_clock_is_nothing_within_its_error(gateway: Target) -> None:
-    found = fetch_clock_offset(gateway.url, gateway.secret)
+    found = fetch_clock_offset(gateway.url, SignedTokens(gateway.secret).probe())
     assert found is not None
     assert found.exchanges == 8
     assert abs(found.offset_ns) <= found.error_ns

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from deadlines import until
 
-from loadtests.results import CutBy
+from loadtests.results import PROFILE, CutBy
 from loadtests.supervision.oversight import Cut, Oversight
-from loadtests.supervision.profiling import PROFILE, Profile
+from loadtests.supervision.profiling import Profile
 from scenarios.model import Policy
 from scenarios.schema import Scenario, read_scenario
 
@@ -89,7 +89,7 @@ def test_without_a_profiler_the_run_goes_on_and_its_problems_say_so(
 
 
 def test_a_visible_breach_is_profiled_once(smoke: Scenario, tmp_path: Path) -> None:
-    path = profiler(tmp_path, f'echo "$@" >> {tmp_path}/told; echo "<svg/>" > {tmp_path}/{PROFILE}')
+    path = profiler(tmp_path, f'echo "$@" >> {tmp_path}/told; echo "a 1" > {tmp_path}/{PROFILE}')
     oversight = overseer(smoke, tmp_path, path=path)
     for t_s in range(8):
         oversight.look(slow(t_s))

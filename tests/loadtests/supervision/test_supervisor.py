@@ -19,6 +19,7 @@ from loadtests.results import ExitCode
 from loadtests.supervision.children import Child, ChildFailed
 from loadtests.supervision.request import RunRefused, RunRequest
 from loadtests.supervision.supervisor import Supervisor, run_supervised
+from loadtests.supervision.token_file import TokenFile
 from scenarios.schema import read_scenario
 
 SMOKE = ROOT / "scenarios" / "smoke.toml"
@@ -46,6 +47,7 @@ rate = 20.0
 """
 SMALL += ANY_HEALTH
 SLOW_S = 4
+NO_TOKENS = TokenFile(None, None, 1, {})
 
 
 @pytest.fixture
@@ -216,7 +218,7 @@ def test_more_users_than_the_scenario_has_get_the_time_that_their_ramp_takes(
     scenario = read_scenario(SMOKE)
     users = scenario.users.total + round(100 * scenario.phases.spawn_rate)
     spans_s = [
-        Supervisor(scenario, request, tmp_path, "s", {}, console).progress.load_s
+        Supervisor(scenario, request, tmp_path, "s", NO_TOKENS, {}, console).progress.load_s
         for request in (
             RunRequest(scenario=SMOKE, runs=tmp_path),
             RunRequest(scenario=SMOKE, runs=tmp_path, users=users),
@@ -250,7 +252,7 @@ def test_the_exit_code_is_the_worst_of_what_happened(
     expected: int,
 ) -> None:
     request = RunRequest(scenario=SMOKE, runs=tmp_path)
-    supervisor = Supervisor(read_scenario(SMOKE), request, tmp_path, "s", {}, console)
+    supervisor = Supervisor(read_scenario(SMOKE), request, tmp_path, "s", NO_TOKENS, {}, console)
     supervisor.watch.interrupted = interrupted
     supervisor.watch.gateway_died = gateway_died
     program = (

@@ -55,7 +55,7 @@ class GatewayProcess(Target):
                 stdout=subprocess.PIPE,
                 stderr=stderr,
             )
-        self.line = self._read_line(2 * DEADLINE_S)
+        self.line = self._read_line(4 * DEADLINE_S)  # an SDK is seconds of imports
         super().__init__(self.line.removeprefix(LISTENING_LINE).strip(), given["JWT_SECRET"] or "")
 
     def _read_line(self, timeout_s: float) -> str:

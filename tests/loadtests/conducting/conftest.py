@@ -1,0 +1,36 @@
+"""Fixtures of the conducting tests: Locust with its web page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from blackbox.process import GatewayProcess
+from deadlines import RUN_S
+from locust_web import LocustPage
+
+OpenPage = Callable[..., LocustPage]
+
+
+@pytest.fixture
+def open_page(
+    start_gateway: Callable[..., GatewayProcess],
+    locustfile: str,
+    small_scenario: Path,
+    tmp_path: Path,
+) -> Iterator[OpenPage]:
+    pages: list[LocustPage] = []
+
+    def open_page(*more: str, base: str = "", is_judged: bool = False) -> LocustPage:
+        gateway = start_gateway()
+        arguments = ["-f", locustfile, "--scenario", str(small_scenario), "-H", gateway.url, *more]
+        arguments += [] if is_judged else ["--no-report"]
+        page = LocustPage(arguments, gateway.secret, tmp_path, base)
+        pages.append(page)
+        return page
+
+    yield open_page
+    for page in pages:
+        page.process.terminate()
+        page.process.wait(RUN_S)
