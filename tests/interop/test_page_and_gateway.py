@@ -144,4 +144,4 @@ async def test_an_answer_streams_until_it_is_cancelled(
 
     await asyncio.to_thread(stream_and_cancel)
     ended = 'tidegate_model_streams_ended_total{outcome="cancelled"} 1.0'
-    assert ended in gateway.context.metrics.expose().decode()
+    assert ended in gateway.context.metrics.expose()[0].decode()
