@@ -41,6 +41,7 @@ export default defineConfig({
     outDir: PAGE,
     emptyOutDir: true,
     sourcemap: false,
+    license: { fileName: "licenses.md" }, // of the libraries in the built page
     rollupOptions: {
       output: {
         entryFileNames: "page.js",
