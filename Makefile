@@ -14,6 +14,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 NODE_DIR := tests/interop
 NODE_INSTALLED := $(NODE_DIR)/node_modules/.package-lock.json
+PAGE_DIR := examples/web
+PAGE_INSTALLED := $(PAGE_DIR)/node_modules/.package-lock.json
 PEER_DIR := tests/benchmarks/transport/servers/node
 PEER_INSTALLED := $(PEER_DIR)/node_modules/.package-lock.json
 SCENARIO ?= scenarios/smoke.toml
@@ -79,7 +81,7 @@ lock: ## pin the dependencies anew (needs uv)
 		--generate-hashes --no-emit-index-url --no-header --quiet --output-file docs/deploy/gateway.lock
 
 clean: ## remove what was installed and what tests left (runs/ is kept)
-	@rm -rf $(VENV) $(NODE_DIR)/node_modules $(PEER_DIR)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(NODE_DIR)/node_modules $(PAGE_DIR)/node_modules $(PEER_DIR)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Everything is pinned with hashes; the project itself is installed editable.
 $(INSTALLED): requirements.lock pyproject.toml
@@ -94,12 +96,21 @@ $(INSTALLED): requirements.lock pyproject.toml
 # Only tests need Node: without it, those that do are skipped, and fail in CI.
 .PHONY: node
 node:
-	@if command -v npm >/dev/null 2>&1; then $(MAKE) --no-print-directory $(NODE_INSTALLED); \
-	else echo "npm not found: tests with the real socket.io-client will not run (install Node 18 or newer)" >&2; fi
+	@if command -v npm >/dev/null 2>&1; then $(MAKE) --no-print-directory $(NODE_INSTALLED) $(PAGE_INSTALLED); \
+	else echo "npm not found: tests with the real socket.io-client will not run (install Node 20.19 or newer)" >&2; fi
 
 $(NODE_INSTALLED): $(NODE_DIR)/package.json $(NODE_DIR)/package-lock.json
 	@cd $(NODE_DIR) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
+
+$(PAGE_INSTALLED): $(PAGE_DIR)/package.json $(PAGE_DIR)/package-lock.json
+	@cd $(PAGE_DIR) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# Only a change of the page needs this: the built page is part of the repository.
+.PHONY: page
+page: $(PAGE_INSTALLED) ## build the page of tidegate demo anew (needs Node 20.19 or newer)
+	@cd $(PAGE_DIR) && npm run build
 
 # Without npm the benchmark goes on without Node's peer, and says so; its own test is skipped.
 .PHONY: peers

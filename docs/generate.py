@@ -32,8 +32,8 @@ from gateway.contract import (
 
 DOCS = Path(__file__).resolve().parent
 VERBS = (
-    "serve", "run", "calibrate", "report", "notebook", "gate", "compare", "scenarios", "token",
-    "history", "history add", "history show", "history check",
+    "serve", "demo", "run", "calibrate", "report", "notebook", "gate", "compare", "scenarios",
+    "token", "history", "history add", "history show", "history check",
 )  # fmt: skip
 
 

@@ -39,6 +39,7 @@ Connect = Callable[..., RawClient]
 
 NODE_PARTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "node": ("tests/interop", ("socket.io-client", "playwright-core", "axe-core")),
+    "page build": ("examples/web", ("react", "vite", "vitest")),
     "node peer": ("tests/benchmarks/transport/servers/node", ("socket.io", "ws")),
 }
 """By real part: the folder where npm installs it, and the packages that are needed there."""
@@ -49,7 +50,7 @@ def missing_part(name: str) -> str | None:
     if name not in NODE_PARTS:
         return None if shutil.which(name) else f"{name} is not on the PATH"
     if shutil.which("node") is None:
-        return "node is not on the PATH: install Node.js 18 or newer"
+        return "node is not on the PATH: install Node.js 20.19 or newer"
     folder, packages = NODE_PARTS[name]
     for package in packages:
         if not (ROOT / folder / "node_modules" / package).is_dir():

@@ -48,7 +48,7 @@ LAYERS = (
     ("loadtests.behaviours",),
     ("loadtests.conducting",),
     ("loadtests.locustfile", "loadtests.supervision"),
-    ("loadtests.capacity",),
+    ("loadtests.capacity", "loadtests.demo"),
     ("loadtests.comparing",),
     ("loadtests.calibration",),
     ("loadtests.cli",),

@@ -18,6 +18,7 @@ import typer
 
 from gateway.contract import LEAST_SECRET_BYTES, USER_ID_PATTERN
 from loadtests.cli import history
+from loadtests.cli.demo import demo
 from loadtests.cli.judging import compare, gate, notebook, report
 from loadtests.cli.options import refuse
 from loadtests.cli.running import calibrate, run
@@ -155,7 +156,7 @@ def token(
     print_result(f"{mint(secret, user, lifetime_s=lifetime_s, scopes=scope or ())}\n")
 
 
-for each in (serve, run, calibrate, report, notebook, gate, compare, scenarios, token):
+for each in (serve, demo, run, calibrate, report, notebook, gate, compare, scenarios, token):
     app.command()(_ending(each))
 past = typer.Typer(
     help="Keep the figures of runs in one file, and find the runs at which they changed.",

@@ -19,13 +19,14 @@ class NodeClient:
 
     Args:
         script: the script that speaks this protocol; its head describes it.
+        arguments: of the script.
     """
 
-    def __init__(self, script: Path) -> None:
+    def __init__(self, script: Path, *arguments: str) -> None:
         self.lines: list[Line] = []
         self._rest = b""
         self._process = subprocess.Popen(
-            ["node", str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            ["node", str(script), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
 
     def do(self, command: str, **fields: Any) -> None:

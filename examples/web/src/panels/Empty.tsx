@@ -1,0 +1,3 @@
+export function Empty({ words }: { words: string }) {
+  return <p className="empty">{words}</p>;
+}
