@@ -24,6 +24,8 @@ from prometheus_client.samples import Sample
 
 from gateway.contract import METRICS_PATH, STREAMS_PATH
 
+GATEWAY_START_S: Final = 60.0
+"""A crowded host needs half a minute. A gateway that fails ends, and is not waited for."""
 MAX_ANSWER_BYTES = 16 * 1_048_576
 _BUCKET: Final = "_bucket"
 _LOWEST_PORT: Final = 10_240

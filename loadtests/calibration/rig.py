@@ -20,6 +20,7 @@ import psutil
 
 from gateway.contract import LISTENING_LINE
 from loadtests.calibration.readings import NS_PER_S
+from loadtests.endpoints import GATEWAY_START_S
 from loadtests.faults.control import LISTENING, ProxyControl
 from loadtests.processes import child_environment, own_command
 from loadtests.record.manifest import read_json
@@ -27,7 +28,6 @@ from loadtests.results import LOGS, MANIFEST, ExitCode, Phase
 from loadtests.supervision.children import Child, split_cores
 from scenarios.schema import Scenario, parse_scenario
 
-START_S: Final = 20.0
 STOP_S: Final = 10.0
 _JUDGED: Final = (
     ExitCode.PASS,
@@ -118,10 +118,10 @@ def open_rig(directory: Path, environment: Mapping[str, str]) -> Iterator[Rig]:
             return child
 
         gateway = start("gateway", "gateway", **settings)
-        url = gateway.wait_for_line(LISTENING_LINE, START_S)
+        url = gateway.wait_for_line(LISTENING_LINE, GATEWAY_START_S)
         proxy = start("fault proxy", "loadtests.faults", url.rpartition("/")[2])
         # "faults on URL control PORT"
-        url, _, port = proxy.wait_for_line(LISTENING, START_S).split()
+        url, _, port = proxy.wait_for_line(LISTENING, GATEWAY_START_S).split()
         control = stack.enter_context(ProxyControl(int(port)))
         yield Rig(directory=directory, gateway=gateway, control=control, url=url, environment=ours)
 
@@ -138,7 +138,7 @@ class RigRun:
         self.scenario = scenario
         self._child = child
         self._runs = runs
-        self._deadline_s = time.monotonic() + START_S + scenario.load_s + JUDGED_S
+        self._deadline_s = time.monotonic() + GATEWAY_START_S + scenario.load_s + JUDGED_S
 
     def wait_until_steady(self) -> tuple[int, int]:
         """Wait until the run reports its steady phase, up to ``TOLD_LATE_S`` after its start.

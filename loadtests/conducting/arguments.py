@@ -13,6 +13,7 @@ from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
 from gateway.contract import LISTENING_LINE
+from loadtests.endpoints import GATEWAY_START_S
 from loadtests.given_tokens import GivenTokens, TokensRefused, read_single_token
 from loadtests.plan.turns import PLACES
 from loadtests.results import ExitCode
@@ -21,7 +22,6 @@ from scenarios.finding import UnknownScenarioError, find_scenario
 from scenarios.schema import Scenario, ScenarioError, read_scenario
 
 SECRET_VARIABLE: Final = "JWT_SECRET"  # noqa: S105 - a variable's name
-GATEWAY_START_S: Final = 15.0
 _POLL_S: Final = 0.02
 _ARGUMENTS: Final = (
     ("--scenario", "LOCUST_SCENARIO", str, "scenario, such as smoke, or its file"),

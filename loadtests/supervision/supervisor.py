@@ -14,6 +14,7 @@ from typing import Final
 
 from rich.console import Console
 
+from loadtests.endpoints import GATEWAY_START_S
 from loadtests.processes import child_environment, ending_signals
 from loadtests.record.manifest import create_run_directory, read_json, write_json
 from loadtests.results import BUDGETS, LOGS, MANIFEST, REPORT, ExitCode
@@ -28,7 +29,6 @@ from loadtests.supervision.request import RunRefused, RunRequest
 from loadtests.supervision.token_file import TokenFile, check_metrics_token
 from scenarios.schema import Scenario
 
-GATEWAY_START_S: Final = 15.0
 GATEWAY_STOP_S: Final = 10.0
 OVERTIME_S: Final = 60.0
 _POLL_S: Final = 0.1
