@@ -122,6 +122,12 @@ VERDICT: Final[tuple[tuple[str, str, str, str], ...]] = (
     ("exit_code", "integer", "", "0 pass, 1 broken, 3 inconclusive, 4 invalid, 5 gateway died"),
     ("reasons", "list", "", "text: why the verdict is not PASS"),
     *_BUDGET,
+    (
+        "explanation",
+        "object",
+        "",
+        "where the time of a broken push budget went, by place; null without one",
+    ),
     ("validity[].name", "text", "", "the check of the generator or the machine"),
     ("validity[].value", "number", "ns or %", "measured value; null when there is no number"),
     ("validity[].limit", "number", "ns or %", "null when there is no number"),

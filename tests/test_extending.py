@@ -45,7 +45,7 @@ CHANNEL: Final = {
             "        ChannelRow(name=Channel.TRANSFERS),\n",
         ),
         (
-            '        _of_model(name="llm:stream:start"),\n',
+            "        _of_model(name=LLM_START_EVENT),\n",
             """        EventRow(
             name="transfer:settled",
             family=Family.TRADING,
@@ -144,7 +144,7 @@ from scenarios.budgets import parse_budget
 from scenarios.groups import PingerGroup
 from scenarios.schema import GROUPS, METRICS
 
-assert GROUPS[-2] == "pinger", GROUPS
+assert GROUPS.index("pinger") == GROUPS.index("expiring") - 1, GROUPS
 assert "storm.sample" in METRICS and "storm.sample" in registry.MEASURES
 assert parse_budget("storm.sample == 0", 1).metric == "storm.sample"
 assert reports.charts.sample_chart.__module__ == "reports.charts.sample"

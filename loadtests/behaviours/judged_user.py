@@ -191,9 +191,10 @@ class JudgedUser(SocketIOUser):
             name: of the event.
             payload: its first argument.
         """
-        if payload.get("snapshot") is True:
+        is_snapshot = payload.get("snapshot") is True
+        if is_snapshot:
             self._judge_snapshot(stamp_ns, name, payload)
-        elif is_altered(name, payload) or not self._agrees(name, payload):
+        if is_altered(name, payload) or not (is_snapshot or self._agrees(name, payload)):
             self.note_wrong(WrongOutcome.ALTERED, f"{name}: {payload}", stamp_ns)
 
     def _agrees(self, name: str, payload: dict[str, Any]) -> bool:

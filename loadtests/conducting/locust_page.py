@@ -144,7 +144,8 @@ def _routes(web: WebUI, board: RunBoard) -> Blueprint:
         )
 
     def report(run: str) -> Response:
-        return send_file(board.report(run) or abort(404, f"no report of a run {run}"))
+        found = board.report(run) or abort(404, f"no report of a run {run}")
+        return send_file(found.absolute())  # Flask would look beside Locust's own files
 
     for address, view in (
         (f"/{TAB}", lead),

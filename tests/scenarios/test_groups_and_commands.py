@@ -37,6 +37,11 @@ request_every = "4 s"
 count = 5
 traded_symbols = 1
 order_every = "2 s"
+[users.model_user]
+count = 6
+ask_every = "4 s"
+cancelling = 0.25
+slow = 0.2
 [users.idle]
 count = 50
 [users.churner]
@@ -140,7 +145,7 @@ def test_every_group_and_every_command_is_read() -> None:
     named = [name for name in GROUPS if f"[users.{name}]" in EVERYTHING]
     assert list(scenario.users.named()) == named
     assert {command.do for command in scenario.commands} == set(DEEDS)
-    assert scenario.users.total == 100 + 10 + 5 + 50 + 20 + 20 + 30 + 2 + 3 + 7 + 2 + 4 + 5
+    assert scenario.users.total == 100 + 10 + 5 + 6 + 50 + 20 + 20 + 30 + 2 + 3 + 7 + 2 + 4 + 5
     assert scenario.commands[0] == Command(
         at_s=2.0, do="subscribe", who="idle", within_s=1.0, count=4
     )

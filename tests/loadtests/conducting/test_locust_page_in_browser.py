@@ -52,7 +52,7 @@ def test_each_reader_sees_charts_and_budgets_and_later_the_verdict_and_its_repor
     page = open_page("--autostart", "--run-dir", str(tmp_path / "run"), is_judged=True)
     page.wait_until(lambda: page.live().get("phase") == "steady", "steady phase")
     for each in look(page, ".charts svg path"):
-        assert each["charts"] == CHARTS - 1  # few clients: their memory is not measured
+        assert each["charts"] >= CHARTS - 1  # the memory of few clients is not always measured
         assert each["budgets"] == 1
         assert "errors == 0" in each["text"]
         assert "kept so far" in each["text"]

@@ -141,7 +141,8 @@ def test_closed_metrics_are_absent_and_named(target: str) -> None:
     Answers.table = {"/metrics": (401, "")}
     probe = ServerProbe(target, None, NOWHERE)
     assert probe.read(NOW_NS) == {}
-    assert "gateway metrics: /metrics answers 401" in probe.unmeasured
+    told = "gateway metrics: /metrics answers 401; name its token with --metrics-token"
+    assert told in probe.unmeasured
 
 
 @pytest.mark.parametrize(

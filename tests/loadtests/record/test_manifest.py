@@ -53,7 +53,7 @@ def test_a_directory_that_holds_a_run_is_not_taken_for_another(
 
 
 def test_a_run_that_is_not_there_is_answered_with_what_to_type(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"tidegate run scenarios/smoke\.toml"):
+    with pytest.raises(FileNotFoundError, match=r"tidegate run smoke"):
         find_run("latest", tmp_path)
 
 
