@@ -87,6 +87,10 @@ OWN_METRICS: Final[dict[str, str]] = {
     "tidegate_market_replaced_total": "Records that newer ones replaced before publication.",
     "tidegate_market_symbols": "Symbols that the market feed delivers.",
     "tidegate_market_stale_symbols": "Delivered symbols whose last values are stale.",
+    "tidegate_publications_failed_total": "Publications that the log of the nodes did not take.",
+    "tidegate_log_entries_total": "Entries of the log of the nodes that this node has applied.",
+    "tidegate_nodes": "Nodes that share the log, this one included; 1 without Redis.",
+    "tidegate_log_silence_seconds": "Time since this node heard itself through the log; 0 alone.",
     "tidegate_log_lines_dropped_total": "Log lines that standard error did not take in time.",
     **MODEL_METRICS,
 }
@@ -165,6 +169,11 @@ class GatewayMetrics:
         self._market_replaced = self._counter("tidegate_market_replaced_total")
         self._market_symbols = self._gauge("tidegate_market_symbols")
         self._market_stale_symbols = self._gauge("tidegate_market_stale_symbols")
+        self._publications_failed = self._counter("tidegate_publications_failed_total")
+        self._log_entries = self._counter("tidegate_log_entries_total")
+        self._nodes = self._gauge("tidegate_nodes")
+        self._nodes.set(1)
+        self._log_silence_s = self._gauge("tidegate_log_silence_seconds")
         self._log_lines_dropped = self._counter("tidegate_log_lines_dropped_total")
         self._followed: list[Followed] = []
         self._show_zeros()
@@ -257,6 +266,28 @@ class GatewayMetrics:
         self._market_symbols.set_function(taken)
         self._market_stale_symbols.set_function(stale)
         self._followed.append(Followed(self._market_replaced, replaced))
+
+    def watch_nodes(
+        self,
+        *,
+        nodes: Callable[[], float],
+        entries: Callable[[], float],
+        silence_s: Callable[[], float],
+    ) -> None:
+        """Set the functions that each scrape reads of the log of the nodes.
+
+        Args:
+            nodes: nodes that share the log.
+            entries: entries that this node has applied.
+            silence_s: time since it heard itself, s.
+        """
+        self._nodes.set_function(nodes)
+        self._log_silence_s.set_function(silence_s)
+        self._followed.append(Followed(self._log_entries, entries))
+
+    def publications_failed(self, count: int) -> None:
+        """Count publications that the log did not take."""
+        self._publications_failed.inc(count)
 
     def market_delivered(self, event: str) -> None:
         """Count a record of the market feed.

@@ -15,6 +15,7 @@ from gateway.exchange_variables import exchange_problems
 from gateway.keys import load_public_key, refuse_bad_secret
 from gateway.market_variables import market_problems
 from gateway.model_settings import ModelSettings, provider_problems
+from gateway.node_variables import node_problems
 from gateway.setting_kinds import Setting
 from gateway.values import flag, host, issuer_url, origins
 from gateway.variables import DEFAULT_CLIENT_URL, SETTINGS, settings_table
@@ -26,7 +27,7 @@ _INJECTED_PREFIXES: Final = ("GATEWAY_SERVICE_", "GATEWAY_PORT_")  # by containe
 _INJECTED: Final = "GATEWAY_PORT"
 _SECRETS: Final = ("JWT_SECRET", "GATEWAY_METRICS_TOKEN")  # read as they are, never trimmed
 _KINDS_OF_KEY: Final = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
-_OF_OTHERS: Final = ("NODE_ENV", "REDIS_URL")
+_MAY_BE_EMPTY: Final = ("NODE_ENV", "REDIS_URL")  # templates of other programs leave them so
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +96,11 @@ class Settings(ModelSettings):
     exchange_fee: Decimal
     exchange_max_open_orders: int
     exchange_requests_per_minute: int
+    redis_url: str | None = field(repr=False)
+    redis_prefix: str
+    node: str | None
+    redis_log_entries: int
+    redis_log_seconds: float
 
 
 RELOADED: Final = ("jwt_secret", "jwt_public_key", "metrics_token")
@@ -130,8 +136,7 @@ def read_settings(
         if setting.parse is not None:
             value = given.get(setting.variable, setting.default)
             values[setting.field] = _note(setting.variable, partial(setting.parse, value), problems)
-    if "REDIS_URL" in given:
-        problems.append("REDIS_URL: this gateway runs only as one process; unset the variable")
+    problems += node_problems(values.get("redis_url"), values.get("market"), values.get("exchange"))
     problems += exchange_problems(values.get("exchange"), values.get("market"))
     values["environment"] = _environment(given, problems)
     values["scripted"] = _scripted(given, values["environment"], problems)
@@ -148,13 +153,13 @@ def read_settings(
 def _given(environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:
     """Return the values of the known variables that are not empty, without blanks around them."""
     given = {}
-    for name in (*(setting.variable for setting in SETTINGS), *_OF_OTHERS):
+    for name in dict.fromkeys((*(setting.variable for setting in SETTINGS), *_MAY_BE_EMPTY)):
         value = environ.get(name)
         if value is None:
             continue
         if value.strip():
             given[name] = value if name in _SECRETS else value.strip()
-        elif name not in _OF_OTHERS:
+        elif name not in _MAY_BE_EMPTY:
             problems.append(f"{name}: is empty; set a value, or unset the variable")
     return given
 

@@ -8,6 +8,7 @@ from gateway import contract
 from gateway.exchange_variables import EXCHANGE_SETTINGS
 from gateway.market_variables import MARKET_SETTINGS
 from gateway.model_settings import MODEL_SETTINGS
+from gateway.node_variables import NODE_SETTINGS
 from gateway.setting_kinds import Setting, count, event_limit, seconds, size
 from gateway.values import bearer, decimal, flag, networks, one_of, text, whole
 
@@ -300,6 +301,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     ),
     *MARKET_SETTINGS,
     *EXCHANGE_SETTINGS,
+    *NODE_SETTINGS,
 )
 
 

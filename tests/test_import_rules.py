@@ -73,13 +73,19 @@ ALLOWED_PLACES = {
     "gevent": LOADED_BY_LOCUST,
     "pandas": ("reports/",),
     "matplotlib": ("reports/",),
+    "redis": ("gateway/brokers/redis/",),
     "socketio": ("gateway/transport/dropin/",),
     "engineio": ("gateway/transport/dropin/",),
     "aiohttp.web": SHELLS_OF_AIOHTTP,
     "aiohttp": (*SHELLS_OF_AIOHTTP, "loadtests/publication/publisher.py"),
 }
 CONTRACTS = ("gateway/contract.py", "loadtests/results.py", "scenarios/schema.py")
-SHELLS_OF_THE_GATEWAY = ("gateway/transport/", "gateway/server/", "gateway/sources/")
+SHELLS_OF_THE_GATEWAY = (
+    "gateway/transport/",
+    "gateway/server/",
+    "gateway/sources/",
+    "gateway/brokers/redis/",
+)
 # Rooms within the shells that are pure all the same.
 PURE_ROOMS_OF_THE_GATEWAY = ("gateway/sources/exchange/", "gateway/sources/market/")
 # A pure module of the gateway opens no socket, starts no task, reads no clock.

@@ -14,6 +14,9 @@ from aiohttp import web
 from gateway import strict_json
 from gateway.auth import Authenticator
 from gateway.brokers.memory import MemoryBroker
+from gateway.brokers.port import Broker
+from gateway.brokers.redis.broker import RedisBroker
+from gateway.brokers.redis.terms import log_terms
 from gateway.contract import (
     API_PREFIX,
     CLOSE_TIMEOUT_SECONDS,
@@ -45,13 +48,18 @@ from gateway.server.garbage import GarbageCollection
 from gateway.server.handlers import Handlers
 from gateway.server.http_answers import Guard
 from gateway.server.key_fetcher import KeyFetcher
+from gateway.server.local_broadcast import LocalBroadcaster
 from gateway.server.log import get_logger
+from gateway.server.log_broadcast import LogBroadcaster
 from gateway.server.model_streams import ModelStreams
+from gateway.server.node_host import NodeHost
+from gateway.server.nodes import Nodes
 from gateway.server.order_routes import OrderRoutes
 from gateway.server.process import descriptor_limit
 from gateway.server.rate_slots import RateSlots
 from gateway.server.routes import Routes
 from gateway.server.sources import Sources
+from gateway.server.statistics import statistics
 from gateway.server.ticks import Ticks
 from gateway.server.welcome import enforced_limits
 from gateway.session import Sessions
@@ -70,6 +78,7 @@ from gateway.transport import (
     runner_behind_door,
 )
 
+_JOIN_S: Final = 5.0  # a gateway starts without its log, and is not ready until it hears it
 _CLIENT_JSON: Final = SimpleNamespace(loads=strict_json.read, dumps=strict_json.dumps)
 
 log = get_logger(__name__)
@@ -107,6 +116,7 @@ class Gateway:
         self.connections = Connections(
             self.context, self._authenticator, self._door.address_of, self._fetcher
         )
+        self._nodes = self._make_nodes()
         self.models = ModelStreams(self.context, make_providers(settings))
         self._handlers = Handlers(self.context, self.connections, self.models)
         self._ticks = Ticks(self.context, self.connections)
@@ -134,18 +144,27 @@ class Gateway:
         quotas = EventQuotas.of(settings)
         retention_ns = round(settings.user_retention_seconds * 1e9)
         user_windows = UserWindows(quotas.by_limit[LimitName.USER], retention_ns)
-        broker = MemoryBroker(secrets.token_hex(8), retention_ns, user_windows.__contains__)
         user_connections = UserConnections(settings.max_connections_per_user)
         rates = RateSlots(self.transport, self.clock, metrics)
-        broadcaster = Broadcaster(
-            self.transport,
-            broker,
-            user_connections.of,
-            self.clock,
-            metrics,
-            rates,
-            key=secrets.token_bytes(16),
-        )
+        if settings.redis_url is None:
+            memory = MemoryBroker(secrets.token_hex(8), retention_ns, user_windows.__contains__)
+            broker: Broker = memory
+            broadcaster: Broadcaster = LocalBroadcaster(
+                self.transport,
+                memory,
+                user_connections.of,
+                self.clock,
+                metrics,
+                rates,
+                key=secrets.token_bytes(16),
+            )
+        else:
+            broker = RedisBroker(
+                log_terms(settings, settings.redis_url), lambda: self.clock.monotonic_ns() / 1e9
+            )
+            broadcaster = LogBroadcaster(
+                self.transport, broker, user_connections.of, self.clock, metrics, rates
+            )
         return Context(
             settings=settings,
             clock=self.clock,
@@ -167,6 +186,26 @@ class Gateway:
             limits=enforced_limits(settings, quotas),
             faults=self._faults,
         )
+
+    def _make_nodes(self) -> Nodes | None:
+        context, settings = self.context, self.settings
+        broker, broadcaster = context.broker, context.broadcaster
+        if not isinstance(broker, RedisBroker) or not isinstance(broadcaster, LogBroadcaster):
+            return None
+        host = NodeHost(context, self.connections, broadcaster)
+        context.nodes = nodes = Nodes(
+            broker.link.node,
+            broker,
+            host,
+            retention_s=settings.user_retention_seconds,
+            longest_token_s=settings.max_token_hours * 3_600 + 2 * settings.token_leeway_seconds,
+        )
+        context.metrics.watch_nodes(
+            nodes=lambda: 1 + len(nodes.presence),
+            entries=lambda: broker.applied,
+            silence_s=broker.link.silent_s,
+        )
+        return nodes
 
     def _make_transport(self, metrics: GatewayMetrics) -> AsyncServer:
         settings = self.settings
@@ -225,14 +264,21 @@ class Gateway:
             session.closing_reason = "protocol breach"
 
     def _accepts_clients(self) -> bool:
-        return self.is_ready and (self._fetcher is None or self._fetcher.has_keys)
+        return (
+            self.is_ready
+            and (self._fetcher is None or self._fetcher.has_keys)
+            and (self._nodes is None or self._nodes.is_ready)
+        )
 
     def _is_idle(self) -> bool:
         return not any(self.transport.fanout.waiting)
 
     def get_stats(self, limit: int = 100, cursor: str | None = None) -> dict[str, Any]:
-        """Return a page of ``{connectedClients, totalSubscriptions, clients, next?}``."""
-        return self._routes.statistics(limit, cursor)
+        """Return a page of ``{connectedClients, totalSubscriptions, clients, next?}``.
+
+        It has the clients of this process alone.
+        """
+        return statistics(self.context, limit, cursor)
 
     async def start(self) -> str:
         """Listen, start the timers, and become ready.
@@ -268,6 +314,8 @@ class Gateway:
         self._ticks.start(self._garbage.tick)
         if self._fetcher is not None:
             self._fetcher.start()
+        if self._nodes is not None:
+            await self._nodes.start(_JOIN_S)
         try:
             await self.sources.start()
         except SourceFailed:
@@ -327,6 +375,8 @@ class Gateway:
         await self._ticks.stop()
         await self._drain.finish()
         await self.transport.shutdown()
+        if self._nodes is not None:
+            await self._nodes.stop()
         if self._fetcher is not None:
             await self._fetcher.stop()
         if self._server is not None:

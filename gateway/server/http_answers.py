@@ -17,6 +17,7 @@ from gateway.transport.answers import BadRequest
 from gateway.transport.handover import answer_and_close, answer_nobody
 from gateway.transport.intake import read_body
 
+_LOG_RETRY_S: Final = 1
 _BODY_S: Final = 10.0
 
 
@@ -144,6 +145,17 @@ def rejected(
     if retry_after_s is not None:
         answer["retryAfter"] = 1_000 * retry_after_s
     return json_answer(answer, status=status, headers=headers)
+
+
+def log_away() -> web.Response:
+    """Return the refusal of a request that needs the log of the nodes, while that is away."""
+    return rejected(
+        503,
+        "The log of the nodes is away",
+        ErrorCode.INTERNAL_ERROR,
+        headers={"Retry-After": str(_LOG_RETRY_S)},
+        retry_after_s=_LOG_RETRY_S,
+    )
 
 
 def errors(message: str, code: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from gateway import strict_json
+from gateway.brokers.redis.link import LogAway
 from gateway.contract import (
     API_PREFIX,
     HEALTH_PATH,
@@ -25,8 +26,8 @@ from gateway.contract import (
 from gateway.errors import PublicationRejected
 from gateway.publication import parse_publications
 from gateway.server.context import Context
-from gateway.server.http_answers import Guard, bearer, body_of, json_answer, rejected
-from gateway.session import Session
+from gateway.server.http_answers import Guard, bearer, body_of, json_answer, log_away, rejected
+from gateway.server.statistics import statistics, statistics_of_all
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _PAGE: Final = 100
@@ -81,7 +82,7 @@ class Routes:
         return json_answer(
             {
                 "status": "ok" if self._is_ready() else "draining",
-                "connectedClients": len(self._context.sessions),
+                "connectedClients": self._context.client_count(),
                 "timestamp": self._context.broadcaster.timestamp(),
             }
         )
@@ -97,28 +98,13 @@ class Routes:
             return _error(
                 400, f"limit must be a whole number from 1 to {_LARGEST_PAGE}", "INVALID_PAYLOAD"
             )
-        return json_answer(self.statistics(limit, request.query.get("cursor")))
-
-    def statistics(self, limit: int, cursor: str | None) -> dict[str, Any]:
-        """Return a page of ``{connectedClients, totalSubscriptions, clients, next?}``."""
-        context = self._context
-        page, following = context.sessions.page(limit, cursor)
-        answer: dict[str, Any] = {
-            "connectedClients": len(context.sessions),
-            "totalSubscriptions": context.subscriptions.total(),
-            "clients": [self._client(session) for session in page],
-        }
-        if following is not None:
-            answer["next"] = following
-        return answer
-
-    def _client(self, session: Session) -> dict[str, Any]:
-        return {
-            "id": session.sid,
-            "userId": session.identity.user_id,
-            "email": session.identity.email,
-            "subscriptions": list(self._context.subscriptions.of(session.sid)),
-        }
+        context, cursor = self._context, request.query.get("cursor")
+        if context.nodes is None:
+            return json_answer(statistics(context, limit, cursor))
+        try:
+            return json_answer(await statistics_of_all(context, context.nodes, limit, cursor))
+        except LogAway:
+            return log_away()
 
     async def metrics(self, request: web.Request) -> web.Response:
         """Answer with the metrics, in the format that the scraper asks for."""
@@ -135,6 +121,9 @@ class Routes:
         identity = await self._guard.admit(request, Scope.PUBLISH)
         if isinstance(identity, web.Response):
             return identity
+        nodes = self._context.nodes
+        if nodes is not None and not nodes.is_ready and not self._context.is_draining:
+            return log_away()
         if not self._is_ready():
             return rejected(
                 503,
@@ -148,6 +137,8 @@ class Routes:
             return body
         try:
             receipts = self._context.broadcaster.publish(parse_publications(body))
+            if not isinstance(receipts, list):
+                receipts = await receipts
         except PublicationRejected as error:
             headers = {}
             answer: dict[str, Any] = {"errors": error.errors}
