@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -16,7 +17,7 @@ from gateway.keys import load_public_key, refuse_bad_secret
 from gateway.market_variables import market_problems
 from gateway.model_settings import ModelSettings, provider_problems
 from gateway.setting_kinds import Setting
-from gateway.values import flag, host, issuer_url, origins
+from gateway.values import flag, host, issuer_url, node_name, origins
 from gateway.variables import DEFAULT_CLIENT_URL, SETTINGS, settings_table
 
 __all__ = ["SETTINGS", "Setting", "Settings", "read_settings", "settings_table"]
@@ -26,6 +27,7 @@ _INJECTED_PREFIXES: Final = ("GATEWAY_SERVICE_", "GATEWAY_PORT_")  # by containe
 _INJECTED: Final = "GATEWAY_PORT"
 _SECRETS: Final = ("JWT_SECRET", "GATEWAY_METRICS_TOKEN")  # read as they are, never trimmed
 _KINDS_OF_KEY: Final = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
+_NODE_DIGITS: Final = 6
 _OF_OTHERS: Final = ("NODE_ENV", "REDIS_URL")
 
 
@@ -36,6 +38,7 @@ class Settings(ModelSettings):
     environment: Literal["production", "development", "test"]
     host: str
     port: int
+    node: str
     client_urls: tuple[str, ...]
     jwt_secret: str | None = field(repr=False)
     jwt_public_key: str | None
@@ -109,7 +112,11 @@ def _read_no_file(_path: str) -> str:
 
 
 def read_settings(
-    environ: Mapping[str, str], *, random_secret: str, read_file: ReadFile = _read_no_file
+    environ: Mapping[str, str],
+    *,
+    random_secret: str,
+    read_file: ReadFile = _read_no_file,
+    host_name: str = "",
 ) -> Settings:
     """Return the settings of an environment.
 
@@ -117,6 +124,7 @@ def read_settings(
         environ: the environment.
         random_secret: the secret to use if none is given and none is required.
         read_file: reads the files of ``NAME_FILE`` variables. By default they are refused.
+        host_name: the name of this machine, from which an unnamed node gets its name.
 
     Raises:
         SettingsError: a setting is invalid. It lists every problem, without secrets.
@@ -140,6 +148,7 @@ def read_settings(
     values |= _keys(given, values["environment"], random_secret, problems)
     problems += market_problems(values, given)
     values["host"] = _host(given, values, problems)
+    values["node"] = _node(given, host_name, values["port"], problems)
     if problems:
         raise SettingsError(_name_files(problem, in_files) for problem in problems)
     return Settings(**values)
@@ -299,6 +308,14 @@ def _host(given: Mapping[str, str], values: Mapping[str, Any], problems: list[st
             "HOST: in development no token is needed, so only loopback addresses are allowed; "
             "use 127.0.0.1, or set GATEWAY_DEVELOPMENT_ANYWHERE=1"
         )
+    return name
+
+
+def _node(given: Mapping[str, str], host_name: str, port: int | None, problems: list[str]) -> str:
+    name = given.get("GATEWAY_NODE")
+    if name is None:  # it goes into session ids, and no client learns the machine's name
+        return hashlib.sha256(f"{host_name}:{port}".encode()).hexdigest()[:_NODE_DIGITS]
+    _note("GATEWAY_NODE", partial(node_name, name), problems)
     return name
 
 
