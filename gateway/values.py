@@ -31,7 +31,7 @@ _ORIGIN: Final = re.compile(
     r"(:(?P<port>[0-9]{1,5}))?/?"
 )
 MOST_MARKET_SYMBOLS: Final = 1_000
-MOST_NODE_LENGTH: Final = 24
+MOST_NODE_LENGTH: Final = 32
 _NODE: Final = re.compile(rf"(?=.{{1,{MOST_NODE_LENGTH}}}$)[a-z0-9]+(-[a-z0-9]+)*")
 _WEB_HOST: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 

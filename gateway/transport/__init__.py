@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gateway.transport.refusals import HandshakeRefusal
     from gateway.transport.runner import runner_behind_door
     from gateway.transport.server import Keep, SocketServer
-    from gateway.transport.siblings import Siblings, ask
+    from gateway.transport.siblings import Siblings, ask, socket_of
     from gateway.transport.sockets import (
         BACKLOG,
         bound_accepted,
@@ -51,6 +51,7 @@ __all__ = [
     "is_wildcard",
     "listen",
     "runner_behind_door",
+    "socket_of",
     "url_of",
 ]
 
@@ -77,6 +78,7 @@ _HOMES = {
     "is_wildcard": "sockets",
     "listen": "sockets",
     "runner_behind_door": "runner",
+    "socket_of": "siblings",
     "url_of": "sockets",
 }
 
