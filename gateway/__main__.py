@@ -1,7 +1,8 @@
 """``python -m gateway``: serve, with the settings of the environment.
 
 ``--processes N`` serves with N processes on one port, and ``--node`` is the command of one of
-them, which only their supervisor gives. ``--check`` checks what would stop it, and ``--check-token`` a token on standard input.
+them, which only their supervisor gives. ``--check`` checks what would stop it, and
+``--check-token`` a token on standard input.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from gateway.settings import Settings, read_settings
 from gateway.values import whole
 
 if TYPE_CHECKING:
+    from gateway.server.app import Gateway
     from gateway.transport import Siblings
 
 _MOST_PROCESSES: Final = 64
@@ -175,16 +177,8 @@ async def _serve(
     gateway = Gateway(settings, siblings=siblings)
     if siblings is not None:
         loop.add_signal_handler(signal.SIGUSR1, gateway.refuse)
-
-    def reload() -> None:
-        try:
-            renewed = _read_settings(random_secret)
-        except SettingsError as error:
-            log.error("SIGHUP: nothing changed", problems=list(error.problems))
-        else:
-            log.info("SIGHUP: files read again", changed=gateway.reload(renewed))
-
-    loop.add_signal_handler(signal.SIGHUP, reload)  # by default it ends the process
+    # By default it ends the process.
+    loop.add_signal_handler(signal.SIGHUP, partial(_reload, gateway, random_secret))
     gateway.context.metrics.watch_log(lambda: log_lines.dropped)
     try:
         url = await gateway.start()
@@ -200,6 +194,18 @@ async def _serve(
     # The loop takes its handlers with it: one more signal must not spoil the exit code.
     signal.pthread_sigmask(signal.SIG_BLOCK, (*_STOPPING, signal.SIGHUP))
     return 0
+
+
+def _reload(gateway: Gateway, random_secret: str) -> None:
+    from gateway.server.log import get_logger
+
+    log = get_logger("gateway")
+    try:
+        renewed = _read_settings(random_secret)
+    except SettingsError as error:
+        log.error("SIGHUP: nothing changed", problems=list(error.problems))
+    else:
+        log.info("SIGHUP: files read again", changed=gateway.reload(renewed))
 
 
 def _cannot_listen(settings: Settings, error: OSError) -> int:

@@ -83,6 +83,7 @@ OWN_METRICS: Final[dict[str, str]] = {
     "tidegate_gc_pause_max_seconds": f"Longest garbage collection {_IN_THE_WINDOW}",
     "tidegate_sessions": "Engine.IO sessions, including those before their CONNECT.",
     "tidegate_http_connections": "Plain HTTP connections, including polling.",
+    "tidegate_connections_passed_total": "Connections passed to another process of the same port.",
     "tidegate_tasks": "Unfinished tasks of the event loop.",
     "tidegate_loop_lag_seconds": "Delay of timers in the event loop.",
     "tidegate_loop_lag_max_seconds": f"Longest delay of a timer {_IN_THE_WINDOW}",
@@ -161,6 +162,7 @@ class GatewayMetrics:
         self._gc_pause_max_s = Maximum(self._gauge("tidegate_gc_pause_max_seconds"))
         self._sessions = self._gauge("tidegate_sessions")
         self._http_connections = self._gauge("tidegate_http_connections")
+        self._passed = self._counter("tidegate_connections_passed_total")
         self._tasks = self._gauge("tidegate_tasks")
         self._waiting_bytes = self._gauge("tidegate_queue_bytes")
         self._waiting_sends = self._gauge("tidegate_queue_sends")
@@ -245,6 +247,10 @@ class GatewayMetrics:
     def watch_log(self, dropped: Callable[[], int]) -> None:
         """Set the function that returns the number of dropped log lines so far."""
         self._followed.append(Followed(self._log_lines_dropped, dropped))
+
+    def watch_siblings(self, passed: Callable[[], int]) -> None:
+        """Set the function that returns the number of passed connections so far."""
+        self._followed.append(Followed(self._passed, passed))
 
     def watch_market(
         self,

@@ -69,7 +69,11 @@ def decimal(least: float, most: float, *, can_be_zero: bool = False) -> Callable
 
 
 def node_name(value: str) -> str:
-    """Return a name for a node: it appears in session ids, log lines and metric labels."""
+    """Return a name for a node: it appears in session ids, log lines and metric labels.
+
+    Raises:
+        ValueError: it is not such a name.
+    """
     if not _NODE.fullmatch(value):
         raise ValueError(
             f"must have 1 to {MOST_NODE_LENGTH} letters a–z, digits and inner hyphens, such as eu-1"

@@ -112,7 +112,7 @@ class NodeProcess:
     async def _watch(self) -> None:
         """Set ``is_ready`` once the process accepts clients."""
         path = socket_of(self._membership.folder, self._membership.number)
-        while await ask(path, READY, b"", _ANSWER_S) != YES:
+        while await ask(path, READY, b"", _ANSWER_S) != YES:  # noqa: ASYNC110 - of another process
             await asyncio.sleep(_POLL_S)
         self.is_ready.set()
 

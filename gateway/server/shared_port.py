@@ -53,6 +53,7 @@ class SharedPort:
     ) -> None:
         self._siblings = siblings
         self._metrics = metrics
+        metrics.watch_siblings(lambda: siblings.passed)
         self._drain = drain
         self._accepts_clients = accepts_clients
         self._make_door: MakeDoor | None = None

@@ -228,14 +228,11 @@ def refusals(settings: Settings, environ: Mapping[str, str], names: Sequence[str
         environ: the environment.
         names: the names of the nodes.
     """
-    problems = (
-        []
-        if has_shared_log(environ)
-        else [
-            "--processes: several processes need a log that they share; set REDIS_URL, "
-            "or run one process"
-        ]
-    )
+    problems = []
+    if not has_shared_log(environ):
+        problems.append(
+            "--processes: several processes need a log that they share; set REDIS_URL, or run one"
+        )
     if len(names[-1]) > MOST_NODE_LENGTH:
         problems.append(
             f"GATEWAY_NODE: too long for {len(names)} processes; the name of a node, such as "

@@ -37,10 +37,12 @@ class Siblings:
     Attributes:
         is_leaving: whether this process gives away every request that is for no session of its
             own.
+        passed: connections that other processes took so far.
     """
 
     def __init__(self, folder: Path, names: Sequence[str], own: int) -> None:
         self.is_leaving = False
+        self.passed = 0
         self._folder = folder
         self._names = names
         self._numbers = {name: number for number, name in enumerate(names)}
@@ -134,6 +136,7 @@ class Siblings:
         except OSError:  # it has ended, or its backlog is full
             connection.close()
             return False
+        self.passed += 1
         self._spawn(self._send_rest(connection, message[sent:]))
         return True
 
