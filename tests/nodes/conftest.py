@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from blackbox.node import NodeClient
 from blackbox.process import ROOT, GatewayProcess
 
 PROCESSES = 3
@@ -61,3 +63,19 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedPortGatew
         assert process.stop() == 0, process.log.read_text()
     finally:
         process.kill()
+
+
+@pytest.fixture
+def start_client() -> Iterator[Callable[..., NodeClient]]:
+    """Start a stock client and let it connect; it is stopped after the test."""
+    started: list[NodeClient] = []
+
+    def start(url: str, **options: Any) -> NodeClient:
+        client = NodeClient(ROOT / "tests" / "interop" / "client.mjs")
+        started.append(client)
+        client.do("connect", url=url, options=options)
+        return client
+
+    yield start
+    for client in started:
+        client.end()

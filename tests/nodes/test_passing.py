@@ -9,12 +9,10 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
-from typing import Any
 
 import pytest
 from blackbox.node import NodeClient
-from blackbox.process import ROOT, GatewayProcess
+from blackbox.process import GatewayProcess
 from blackbox.target import Target
 from deadlines import DEADLINE_S, RUN_S
 
@@ -203,19 +201,3 @@ def read_to_end(connection: socket.socket) -> bytes:
     while chunk := connection.recv(65_536):
         data += chunk
     return data
-
-
-@pytest.fixture
-def start_client(request: pytest.FixtureRequest) -> Iterator[Callable[..., NodeClient]]:
-    """Start a stock client and let it connect; it is stopped after the test."""
-    started: list[NodeClient] = []
-
-    def start(url: str, **options: Any) -> NodeClient:
-        client = NodeClient(Path(ROOT) / "tests" / "interop" / "client.mjs")
-        started.append(client)
-        client.do("connect", url=url, options=options)
-        return client
-
-    yield start
-    for client in started:
-        client.end()

@@ -11,5 +11,5 @@ from gateway import __main__
 from gateway.server import supervisor
 
 if __name__ == "__main__":
-    supervisor.has_shared_log = lambda _environ: True
+    supervisor.has_shared_log = lambda environ: environ is not None
     sys.exit(__main__.main(sys.argv[1:]))
