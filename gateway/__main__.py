@@ -1,6 +1,8 @@
 """``python -m gateway``: serve, with the settings of the environment.
 
-``--check`` checks what would stop it, and ``--check-token`` a token on standard input.
+``--processes N`` serves with N processes on one port, and ``--node`` is the command of one of
+them, which only their supervisor gives. ``--check`` checks what would stop it, and
+``--check-token`` a token on standard input.
 """
 
 from __future__ import annotations
@@ -9,17 +11,25 @@ import asyncio
 import os
 import secrets
 import signal
+import socket
 import sys
 from collections.abc import Sequence
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from gateway.contract import LISTENING_LINE
 from gateway.errors import SettingsError, SourceFailed
 from gateway.server.lines import LineWriter
-from gateway.server.process import open_standard_streams, raise_descriptor_limit
+from gateway.server.process import die_with, open_standard_streams, raise_descriptor_limit
 from gateway.server.secret_file import read_secret_file
 from gateway.settings import Settings, read_settings
+from gateway.values import whole
 
+if TYPE_CHECKING:
+    from gateway.server.app import Gateway
+    from gateway.transport import Siblings
+
+_MOST_PROCESSES: Final = 64
 _STANDARD_OUTPUT: Final = 1
 _STANDARD_ERROR: Final = 2
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
@@ -30,17 +40,26 @@ def main(arguments: Sequence[str] = ()) -> int:
     """Read the settings, and serve until SIGTERM or SIGINT; or only check.
 
     Args:
-        arguments: none, ``--check`` or ``--check-token``.
+        arguments: none, ``--processes N``, ``--check`` or ``--check-token``.
 
     Returns:
         The exit code: 0 after a signal or a good check, 2 for invalid settings, an unusable
         address or a refused token.
     """
-    if arguments:
+    processes, membership = 1, None
+    if list(arguments[:1]) == ["--node"]:
+        membership = list(arguments[1:])
+    elif list(arguments[:1]) == ["--processes"]:
+        count = _processes(arguments[1:])
+        if count is None:
+            return _refuse(f"--processes: must be a whole number from 1 to {_MOST_PROCESSES}")
+        processes = count
+    elif arguments:
         return _check(arguments)
     # Until the loop has its handlers: Ctrl-C ends without a traceback, and a hangup not at all.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     open_standard_streams()
     raise_descriptor_limit()
     random_secret = secrets.token_urlsafe(48)
@@ -52,9 +71,17 @@ def main(arguments: Sequence[str] = ()) -> int:
 
     from gateway.server.log import configure_logs
 
-    log_lines = configure_logs(settings.log_level, settings.log_format)
+    log_lines = configure_logs(
+        settings.log_level,
+        settings.log_format,
+        node=settings.node,
+        shares_stream=processes > 1 or membership is not None,
+    )
     try:
-        return uvloop.run(_serve(settings, log_lines, random_secret))
+        if processes > 1:
+            return asyncio.run(_supervise(settings, processes, random_secret))
+        siblings = None if membership is None else _join(settings, membership)
+        return uvloop.run(_serve(settings, log_lines, random_secret, siblings))
     except (SettingsError, SourceFailed) as error:
         return _refuse(str(error))
 
@@ -67,7 +94,9 @@ def _check(arguments: Sequence[str]) -> int:
     elif list(arguments) == ["--check-token"]:
         facts, problems = check_token(os.environ, sys.stdin.readline().strip())
     else:
-        return _refuse(f"unknown: {' '.join(arguments)}; --check and --check-token are known")
+        return _refuse(
+            f"unknown: {' '.join(arguments)}; --processes N, --check and --check-token are known"
+        )
     told = LineWriter(_STANDARD_OUTPUT)
     told.write("".join(f"{fact}\n" for fact in facts).encode())
     told.close()
@@ -75,10 +104,57 @@ def _check(arguments: Sequence[str]) -> int:
 
 
 def _read_settings(random_secret: str) -> Settings:
-    return read_settings(os.environ, random_secret=random_secret, read_file=read_secret_file)
+    return read_settings(
+        os.environ,
+        random_secret=random_secret,
+        read_file=read_secret_file,
+        host_name=socket.gethostname(),
+    )
 
 
-async def _serve(settings: Settings, log_lines: LineWriter, random_secret: str) -> int:
+def _processes(arguments: Sequence[str]) -> int | None:
+    """Return the number of processes, ``None`` if it is no such number."""
+    try:
+        return whole(1, _MOST_PROCESSES)(" ".join(arguments))
+    except ValueError:
+        return None
+
+
+def _join(settings: Settings, arguments: list[str]) -> Siblings:
+    """Return the processes on this one's port."""
+    from gateway.server.node_process import Membership
+    from gateway.transport import Siblings
+
+    membership = Membership.of(arguments)
+    die_with(membership.supervisor)
+    base = settings.node.removesuffix(f"-{membership.number}")
+    names = [f"{base}-{number}" for number in range(membership.count)]
+    return Siblings(membership.folder, names, membership.number)
+
+
+async def _supervise(settings: Settings, processes: int, random_secret: str) -> int:
+    from gateway.server.supervisor import Supervisor
+
+    def tell(url: str) -> None:
+        LineWriter(_STANDARD_OUTPUT).write(f"{LISTENING_LINE}{url}\n".encode())
+
+    try:
+        supervisor = Supervisor(
+            settings,
+            os.environ,
+            processes,
+            random_secret=random_secret,
+            read_again=partial(_read_settings, random_secret),
+            tell=tell,
+        )
+    except OSError as error:
+        return _cannot_listen(settings, error)
+    return await supervisor.run()
+
+
+async def _serve(
+    settings: Settings, log_lines: LineWriter, random_secret: str, siblings: Siblings | None
+) -> int:
     from gateway.server.app import Gateway, stop_when
     from gateway.server.log import get_logger
 
@@ -98,25 +174,16 @@ async def _serve(settings: Settings, log_lines: LineWriter, random_secret: str) 
 
     for signal_number in _STOPPING:
         loop.add_signal_handler(signal_number, stop)
-    gateway = Gateway(settings)
-
-    def reload() -> None:
-        try:
-            renewed = _read_settings(random_secret)
-        except SettingsError as error:
-            log.error("SIGHUP: nothing changed", problems=list(error.problems))
-        else:
-            log.info("SIGHUP: files read again", changed=gateway.reload(renewed))
-
-    loop.add_signal_handler(signal.SIGHUP, reload)  # by default it ends the process
+    gateway = Gateway(settings, siblings=siblings)
+    if siblings is not None:
+        loop.add_signal_handler(signal.SIGUSR1, gateway.refuse)
+    # By default it ends the process.
+    loop.add_signal_handler(signal.SIGHUP, partial(_reload, gateway, random_secret))
     gateway.context.metrics.watch_log(lambda: log_lines.dropped)
     try:
         url = await gateway.start()
     except OSError as error:
-        return _refuse(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; "
-            "set HOST and PORT (0 picks a free port)"
-        )
+        return _cannot_listen(settings, error)
     log.info("listening", url=url)
     # Nobody may read standard output, or it may be closed: the log has the address too.
     LineWriter(_STANDARD_OUTPUT).write(f"{LISTENING_LINE}{url}\n".encode())
@@ -127,6 +194,25 @@ async def _serve(settings: Settings, log_lines: LineWriter, random_secret: str) 
     # The loop takes its handlers with it: one more signal must not spoil the exit code.
     signal.pthread_sigmask(signal.SIG_BLOCK, (*_STOPPING, signal.SIGHUP))
     return 0
+
+
+def _reload(gateway: Gateway, random_secret: str) -> None:
+    from gateway.server.log import get_logger
+
+    log = get_logger("gateway")
+    try:
+        renewed = _read_settings(random_secret)
+    except SettingsError as error:
+        log.error("SIGHUP: nothing changed", problems=list(error.problems))
+    else:
+        log.info("SIGHUP: files read again", changed=gateway.reload(renewed))
+
+
+def _cannot_listen(settings: Settings, error: OSError) -> int:
+    return _refuse(
+        f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; "
+        "set HOST and PORT (0 picks a free port)"
+    )
 
 
 def _refuse(why: str) -> int:

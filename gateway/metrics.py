@@ -14,12 +14,14 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from gateway import __version__
 from gateway.contract import EVENTS, Channel, Direction, ErrorCode, Family, LimitName
+from gateway.exposition import NODE_UP
 from gateway.limits.address_admission import AddressLimit
 from gateway.model_metrics import MODEL_METRICS, ModelMetrics
-from gateway.series import Followed, Maximum, WithoutCreated
+from gateway.series import Followed, Maximum, WithNode, WithoutCreated
 
 _OTHER: Final = "other"
 _NS_PER_S: Final = 1e9
@@ -60,6 +62,7 @@ _CLOSING_REASONS: Final[dict[str, str]] = {
 
 OWN_METRICS: Final[dict[str, str]] = {
     "tidegate_build_info": "1, with the version of the gateway and of Python.",
+    NODE_UP: "1 for a node that answers, 0 for one of the same port that does not, by node.",
     "tidegate_clients": "Connected clients.",
     "tidegate_messages_in_total": "Events from clients, by event.",
     "tidegate_messages_out_total": "Events queued for clients, once per recipient, by kind.",
@@ -80,6 +83,7 @@ OWN_METRICS: Final[dict[str, str]] = {
     "tidegate_gc_pause_max_seconds": f"Longest garbage collection {_IN_THE_WINDOW}",
     "tidegate_sessions": "Engine.IO sessions, including those before their CONNECT.",
     "tidegate_http_connections": "Plain HTTP connections, including polling.",
+    "tidegate_connections_passed_total": "Connections passed to another process of the same port.",
     "tidegate_tasks": "Unfinished tasks of the event loop.",
     "tidegate_loop_lag_seconds": "Delay of timers in the event loop.",
     "tidegate_loop_lag_max_seconds": f"Longest delay of a timer {_IN_THE_WINDOW}",
@@ -123,16 +127,19 @@ class GatewayMetrics:
 
     Args:
         registry: the Prometheus registry, a new one by default.
+        node: the name of this node.
 
     Attributes:
         models: those of model streams.
     """
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+    def __init__(self, registry: CollectorRegistry | None = None, *, node: str = "") -> None:
+        self._node = node
         self.registry = registry or CollectorRegistry()
         ProcessCollector(registry=self.registry)
         build = self._gauge("tidegate_build_info", "version", "python_version")
         build.labels(__version__, platform.python_version()).set(1)
+        self._gauge(NODE_UP, "node").labels(node).set(1)
         self.models = ModelMetrics(self.registry)
         self._clients = self._gauge("tidegate_clients")
         self._messages_in = self._counter("tidegate_messages_in_total", "event")
@@ -159,6 +166,7 @@ class GatewayMetrics:
         self._gc_pause_max_s = Maximum(self._gauge("tidegate_gc_pause_max_seconds"))
         self._sessions = self._gauge("tidegate_sessions")
         self._http_connections = self._gauge("tidegate_http_connections")
+        self._passed = self._counter("tidegate_connections_passed_total")
         self._tasks = self._gauge("tidegate_tasks")
         self._waiting_bytes = self._gauge("tidegate_queue_bytes")
         self._waiting_sends = self._gauge("tidegate_queue_sends")
@@ -249,6 +257,10 @@ class GatewayMetrics:
         """Set the function that returns the number of dropped log lines so far."""
         self._followed.append(Followed(self._log_lines_dropped, dropped))
 
+    def watch_siblings(self, passed: Callable[[], int]) -> None:
+        """Set the function that returns the number of passed connections so far."""
+        self._followed.append(Followed(self._passed, passed))
+
     def watch_market(
         self,
         *,
@@ -332,7 +344,7 @@ class GatewayMetrics:
         for maximum in (self._loop_lag_max_s, self._gc_pause_max_s, self._hold_max_s):
             maximum.turn()
 
-    def expose(self, accept: str = "") -> tuple[bytes, str]:
+    def expose(self, accept: str = "", *, has_node: bool = False) -> tuple[bytes, str]:
         """Return the metrics in the format that a scraper prefers, and its content type.
 
         Reading the metrics changes none of them.
@@ -340,11 +352,15 @@ class GatewayMetrics:
         Args:
             accept: the scraper's header ``Accept``: Prometheus's text format by default, or
                 OpenMetrics.
+            has_node: whether each series has the label ``node``.
         """
         for followed in self._followed:
             followed.catch_up()
         encode, content_type = choose_encoder(accept)
-        return encode(WithoutCreated(self.registry)), content_type
+        shown: Collector = WithoutCreated(self.registry)
+        if has_node:
+            shown = WithNode(shown, self._node)
+        return encode(shown), content_type
 
     def _show_zeros(self) -> None:
         """Create every series, so that an event that has not happened reads 0."""

@@ -48,11 +48,6 @@ def name(value: str) -> str:
     return value
 
 
-def name_or_none(value: str) -> str | None:
-    """Return a name, ``None`` if it is empty."""
-    return name(value) if value else None
-
-
 NODE_SETTINGS: Final = (
     Setting(
         "REDIS_URL",
@@ -71,14 +66,6 @@ NODE_SETTINGS: Final = (
         "name",
         "the gateways that share a log have the same; it begins the names of all keys",
         name,
-    ),
-    Setting(
-        "GATEWAY_NODE",
-        "node",
-        "",
-        "name",
-        "id of this node in logs and statistics, random by default; no two nodes may have the same",
-        name_or_none,
     ),
     count(
         "REDIS_LOG_ENTRIES",

@@ -53,6 +53,25 @@ class Followed:
         self._told = told
 
 
+class WithNode(Collector):
+    """The metrics of a collector, each series with the label ``node``.
+
+    Args:
+        collector: the collector.
+        node: the name of the node.
+    """
+
+    def __init__(self, collector: Collector, node: str) -> None:
+        self._collector = collector
+        self._label = {"node": node}
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families."""
+        for family in self._collector.collect():
+            family.samples = [s._replace(labels=self._label | s.labels) for s in family.samples]
+            yield family
+
+
 class WithoutCreated(Collector):
     """The metrics of a registry without the ``_created`` series that the client adds.
 

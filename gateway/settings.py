@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -17,7 +18,7 @@ from gateway.market_variables import market_problems
 from gateway.model_settings import ModelSettings, provider_problems
 from gateway.node_variables import node_problems
 from gateway.setting_kinds import Setting
-from gateway.values import flag, host, issuer_url, origins
+from gateway.values import flag, host, issuer_url, node_name, origins
 from gateway.variables import DEFAULT_CLIENT_URL, SETTINGS, settings_table
 
 __all__ = ["SETTINGS", "Setting", "Settings", "read_settings", "settings_table"]
@@ -28,6 +29,7 @@ _INJECTED: Final = "GATEWAY_PORT"
 _SECRETS: Final = ("JWT_SECRET", "GATEWAY_METRICS_TOKEN")  # read as they are, never trimmed
 _KINDS_OF_KEY: Final = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
 _MAY_BE_EMPTY: Final = ("NODE_ENV", "REDIS_URL")  # templates of other programs leave them so
+_NODE_DIGITS: Final = 6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +39,7 @@ class Settings(ModelSettings):
     environment: Literal["production", "development", "test"]
     host: str
     port: int
+    node: str
     client_urls: tuple[str, ...]
     jwt_secret: str | None = field(repr=False)
     jwt_public_key: str | None
@@ -98,7 +101,6 @@ class Settings(ModelSettings):
     exchange_requests_per_minute: int
     redis_url: str | None = field(repr=False)
     redis_prefix: str
-    node: str | None
     redis_log_entries: int
     redis_log_seconds: float
 
@@ -115,7 +117,11 @@ def _read_no_file(_path: str) -> str:
 
 
 def read_settings(
-    environ: Mapping[str, str], *, random_secret: str, read_file: ReadFile = _read_no_file
+    environ: Mapping[str, str],
+    *,
+    random_secret: str,
+    read_file: ReadFile = _read_no_file,
+    host_name: str = "",
 ) -> Settings:
     """Return the settings of an environment.
 
@@ -123,6 +129,7 @@ def read_settings(
         environ: the environment.
         random_secret: the secret to use if none is given and none is required.
         read_file: reads the files of ``NAME_FILE`` variables. By default they are refused.
+        host_name: the name of this machine, from which an unnamed node gets its name.
 
     Raises:
         SettingsError: a setting is invalid. It lists every problem, without secrets.
@@ -145,6 +152,8 @@ def read_settings(
     values |= _keys(given, values["environment"], random_secret, problems)
     problems += market_problems(values, given)
     values["host"] = _host(given, values, problems)
+    place = f"{host_name}:{values['port'] or random_secret}"  # a free port is not known yet
+    values["node"] = _node(given, place, problems)
     if problems:
         raise SettingsError(_name_files(problem, in_files) for problem in problems)
     return Settings(**values)
@@ -304,6 +313,14 @@ def _host(given: Mapping[str, str], values: Mapping[str, Any], problems: list[st
             "HOST: in development no token is needed, so only loopback addresses are allowed; "
             "use 127.0.0.1, or set GATEWAY_DEVELOPMENT_ANYWHERE=1"
         )
+    return name
+
+
+def _node(given: Mapping[str, str], place: str, problems: list[str]) -> str:
+    name = given.get("GATEWAY_NODE")
+    if name is None:  # it goes into session ids, and no client learns the machine's name
+        return hashlib.sha256(place.encode()).hexdigest()[:_NODE_DIGITS]
+    _note("GATEWAY_NODE", partial(node_name, name), problems)
     return name
 
 

@@ -31,6 +31,8 @@ _ORIGIN: Final = re.compile(
     r"(:(?P<port>[0-9]{1,5}))?/?"
 )
 MOST_MARKET_SYMBOLS: Final = 1_000
+MOST_NODE_LENGTH: Final = 32
+_NODE: Final = re.compile(rf"(?=.{{1,{MOST_NODE_LENGTH}}}$)[a-z0-9]+(-[a-z0-9]+)*")
 _WEB_HOST: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 
 
@@ -64,6 +66,19 @@ def decimal(least: float, most: float, *, can_be_zero: bool = False) -> Callable
         return number
 
     return read
+
+
+def node_name(value: str) -> str:
+    """Return a name for a node: it appears in session ids, log lines and metric labels.
+
+    Raises:
+        ValueError: it is not such a name.
+    """
+    if not _NODE.fullmatch(value):
+        raise ValueError(
+            f"must have 1 to {MOST_NODE_LENGTH} letters a–z, digits and inner hyphens, such as eu-1"
+        )
+    return value
 
 
 def one_of(*names: str) -> Callable[[str], str]:

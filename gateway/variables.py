@@ -70,6 +70,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         whole(0, 65_535),
     ),
     Setting(
+        "GATEWAY_NODE",
+        "node",
+        "6 hexadecimal digits, from the host's name and the port",
+        "name",
+        "names this node in session ids, log lines and metrics; with --processes N the nodes are "
+        "NAME-0, NAME-1 and so on; must differ between nodes",
+    ),
+    Setting(
         "GATEWAY_JWT_ISSUER", "jwt_issuer", "", "text", "a token's iss must equal this text", text
     ),
     Setting(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -58,6 +59,7 @@ from gateway.server.order_routes import OrderRoutes
 from gateway.server.process import descriptor_limit
 from gateway.server.rate_slots import RateSlots
 from gateway.server.routes import Routes
+from gateway.server.shared_port import SharedPort
 from gateway.server.sources import Sources
 from gateway.server.statistics import statistics
 from gateway.server.ticks import Ticks
@@ -71,11 +73,13 @@ from gateway.transport import (
     AsyncServer,
     DescriptorReserve,
     Door,
+    PassedDoor,
     RequestEnviron,
+    Siblings,
     bound_accepted,
-    is_wildcard,
     listen,
     runner_behind_door,
+    url_of,
 )
 
 _JOIN_S: Final = 5.0  # a gateway starts without its log, and is not ready until it hears it
@@ -90,28 +94,36 @@ class Gateway:
     Args:
         settings: the settings.
         clock: the clock, the system's by default.
+        siblings: the processes that share the port with this one, ``None`` for none.
 
     Raises:
         SettingsError: a configured model provider needs a package that is not installed.
     """
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock | None = None,
+        siblings: Siblings | None = None,
+    ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.is_ready = False
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
         self._authenticator = Authenticator(settings)
         self._fetcher: KeyFetcher | None = None
         if settings.jwt_jwks_url is not None:
             self._fetcher = KeyFetcher(settings.jwt_jwks_url, self._authenticator.replace_keys)
-        metrics = GatewayMetrics()
+        metrics = GatewayMetrics(node=settings.node)
         addresses = AddressAdmission(settings)
         self._faults = FaultLog(self.clock)
         self._door = FrontDoor(
             settings, addresses, self.clock, metrics, self._faults, self._accepts_clients
         )
         self.transport = self._make_transport(metrics)
+        self.transport.engine.siblings = siblings
         self.context = self._make_context(metrics, addresses, self._authenticator.revocations)
         self.connections = Connections(
             self.context, self._authenticator, self._door.address_of, self._fetcher
@@ -124,7 +136,11 @@ class Gateway:
         self._drain = Drain(self.context, self.connections)
         self.sources = Sources(self.context)
         guard = Guard(self.context, self._authenticator, self._fetcher)
-        self._routes = Routes(self.context, guard, self._accepts_clients)
+        self._port: SharedPort | None = None
+        if siblings is not None:
+            self._port = SharedPort(siblings, metrics, self._drain_here, self._accepts_clients)
+        self._is_last = False  # no other process takes what this one leaves
+        self._routes = Routes(self.context, guard, self._accepts_clients, self._expose)
         self._admin_routes = AdminRoutes(self.context, self.connections, guard, self.drain)
         exchange = self.sources.exchange
         self._order_routes = (
@@ -228,6 +244,7 @@ class Gateway:
             max_send_age=settings.max_send_seconds,
             max_waiting_bytes=settings.max_queue_bytes,
             close_timeout=CLOSE_TIMEOUT_SECONDS,
+            sid_prefix=f"{settings.node}.",
         )
         engine, fanout = transport.engine, transport.fanout
         metrics.watch_transport(
@@ -273,6 +290,12 @@ class Gateway:
     def _is_idle(self) -> bool:
         return not any(self.transport.fanout.waiting)
 
+    async def _expose(self, accept: str) -> tuple[bytes, str]:
+        """Return the metrics of every process on this port, and their content type."""
+        if self._port is None:
+            return self.context.metrics.expose(accept)
+        return await self._port.expose(accept)
+
     def get_stats(self, limit: int = 100, cursor: str | None = None) -> dict[str, Any]:
         """Return a page of ``{connectedClients, totalSubscriptions, clients, next?}``.
 
@@ -303,10 +326,12 @@ class Gateway:
         if serve is None:
             raise RuntimeError("aiohttp's runner has no server after its setup")
         host = self.settings.host
-        listener = listen(host, self.settings.port)
+        listener = listen(host, self.settings.port, shares_port=self._port is not None)
         is_bounded, reserve = bound_accepted(listener), self._reserve_descriptors()
+        self._listener = listener
+        engine = self.transport.engine
         self._server = await asyncio.get_running_loop().create_server(
-            partial(Door, self.transport.engine, serve, is_bounded=is_bounded, reserve=reserve),
+            partial(Door, engine, serve, is_bounded=is_bounded, reserve=reserve),
             sock=listener,
             backlog=BACKLOG,
         )
@@ -321,11 +346,12 @@ class Gateway:
         except SourceFailed:
             await self.stop()
             raise
+        if self._port is not None:
+            self._port.open(
+                partial(PassedDoor, engine, serve, is_bounded=is_bounded, reserve=reserve)
+            )
         self.is_ready = True
-        address, port = listener.getsockname()[:2]
-        if not is_wildcard(host):
-            host = address
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return url_of(host, listener)
 
     def _reserve_descriptors(self) -> DescriptorReserve | None:
         limit = descriptor_limit()
@@ -358,9 +384,23 @@ class Gateway:
         return changed
 
     def drain(self) -> None:
-        """Refuse new clients, and begin to tell and close the others. It does not stop."""
+        """Refuse new clients, and begin to tell and close the others. It does not stop.
+
+        All processes on this port do so.
+        """
+        if self._port is not None:
+            self._port.drain_others()
+        self._drain_here()
+
+    def _drain_here(self) -> None:
+        self._is_last = True
         self._refuse_new_clients()
         self._drain.begin()
+
+    def refuse(self) -> None:
+        """Refuse new clients, as every process on this port does before they end."""
+        self._is_last = True
+        self._refuse_new_clients()
 
     def _refuse_new_clients(self) -> None:
         self.is_ready = False
@@ -370,6 +410,9 @@ class Gateway:
     async def stop(self) -> None:
         """Refuse new clients, tell the others, close every transport, and stop listening."""
         self._refuse_new_clients()
+        if self._port is not None and self._listener is not None and not self._is_last:
+            self._port.leave(self._listener)
+            self._stop_listening()
         await self.sources.stop()
         await self.models.stop()
         await self._ticks.stop()
@@ -379,13 +422,18 @@ class Gateway:
             await self._nodes.stop()
         if self._fetcher is not None:
             await self._fetcher.stop()
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        self._stop_listening()
+        if self._port is not None:
+            self._port.close()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
         self._garbage.stop()
+
+    def _stop_listening(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = self._listener = None
 
 
 def _warn_of_descriptors(limit: int, refused: int) -> None:

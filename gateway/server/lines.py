@@ -27,6 +27,7 @@ class LineWriter:
         note: makes the line that tells how many lines were dropped, once writing works again;
             ``None`` for no such line.
         most_bytes: bytes of the queue.
+        most_batch_bytes: bytes of a write of several lines.
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class LineWriter:
         note: Callable[[int], bytes] | None = None,
         *,
         most_bytes: int = _MOST_QUEUED_BYTES,
+        most_batch_bytes: int = _MOST_BATCH_BYTES,
     ) -> None:
         self.dropped = 0
         self._descriptor = descriptor
         self._note = note
         self._noted = 0
         self._most_bytes = most_bytes
+        self._most_batch_bytes = most_batch_bytes
         self._lines: deque[bytes] = deque()
         self._queued_bytes = 0
         self._is_torn = False
@@ -83,7 +86,7 @@ class LineWriter:
         with self._lock:
             batch = [self._lines.popleft()] if self._lines else []
             size = sum(map(len, batch))
-            while self._lines and size + len(self._lines[0]) <= _MOST_BATCH_BYTES:
+            while self._lines and size + len(self._lines[0]) <= self._most_batch_bytes:
                 batch.append(self._lines.popleft())
                 size += len(batch[-1])
         return b"".join(batch)

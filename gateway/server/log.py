@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import re
+import select
 import time
 from collections.abc import Mapping, MutableMapping
 from functools import partial
@@ -51,6 +52,13 @@ def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Ma
     return event
 
 
+def _add_node(
+    node: str, _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> Mapping[str, Any]:
+    event["node"] = node
+    return event
+
+
 def escape(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """Escape characters that a terminal would act on, except in a stack trace.
 
@@ -65,12 +73,20 @@ def escape(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Ma
     return event
 
 
-def configure_logs(level: str, style: Literal["json", "console"]) -> LineWriter:
+def configure_logs(
+    level: str,
+    style: Literal["json", "console"],
+    *,
+    node: str = "",
+    shares_stream: bool = False,
+) -> LineWriter:
     """Write the logs of the gateway and its libraries to standard error, in one form.
 
     Args:
         level: the lowest level that is written, such as ``INFO``.
         style: ``json`` for machines, ``console`` for people.
+        node: the name of the node, which every line tells; "" for none.
+        shares_stream: whether other processes write lines to the same stream.
 
     Returns:
         The writer of the lines, which counts those that it drops.
@@ -82,6 +98,8 @@ def configure_logs(level: str, style: Literal["json", "console"]) -> LineWriter:
         structlog.processors.format_exc_info,
         redact,
     ]
+    if node:
+        shared.insert(0, partial(_add_node, node))
     renderer: Any = (
         structlog.processors.JSONRenderer(separators=(",", ":"))
         if style == "json"
@@ -89,8 +107,9 @@ def configure_logs(level: str, style: Literal["json", "console"]) -> LineWriter:
     )
     if style == "console":
         shared.append(escape)
-    own: list[Any] = [JsonLine()] if style == "json" else [*shared, renderer, _encode]
-    lines = LineWriter(_STANDARD_ERROR, partial(_tell_dropped, own))
+    own: list[Any] = [JsonLine(node)] if style == "json" else [*shared, renderer, _encode]
+    batch = {"most_batch_bytes": select.PIPE_BUF} if shares_stream else {}  # such writes are atomic
+    lines = LineWriter(_STANDARD_ERROR, partial(_tell_dropped, own), **batch)
     atexit.register(lines.close)
     structlog.configure(
         processors=own,
@@ -131,9 +150,13 @@ class JsonLine:
 
     It adds ``level``, ``logger``, ``timestamp`` (ISO 8601 UTC, µs) and the stack trace of an
     exception, and masks secrets.
+
+    Args:
+        node: the name of the node, which each line tells; "" for none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, node: str = "") -> None:
+        self._node = node
         self._second = -1
         self._prefix = ""
 
@@ -143,6 +166,8 @@ class JsonLine:
             structlog.processors.format_exc_info(logger, method, event)
         redact(logger, method, event)
         event["level"] = method
+        if self._node:
+            event["node"] = self._node
         event["logger"] = logger.name
         event["timestamp"] = self._timestamp(time.time_ns())
         line = _encode_json(event)

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import resource
+import signal
+import sys
 from typing import Final
 
+_PR_SET_PDEATHSIG: Final = 1  # <sys/prctl.h>
 _STANDARD: Final = 2  # the highest descriptor of a standard stream
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends (Linux).
+
+    Args:
+        parent: the parent's process id.
+    """
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the call
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def open_standard_streams() -> None:

@@ -29,6 +29,8 @@ from gateway.server.context import Context
 from gateway.server.http_answers import Guard, bearer, body_of, json_answer, log_away, rejected
 from gateway.server.statistics import statistics, statistics_of_all
 
+Expose = Callable[[str], Awaitable[tuple[bytes, str]]]
+"""Returns the metrics for a header ``Accept``, and their content type."""
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _PAGE: Final = 100
 _LARGEST_PAGE: Final = 1_000
@@ -44,9 +46,13 @@ class Routes:
         context: the parts of the gateway.
         guard: admits requests by the scope of their bearer token.
         is_ready: returns whether the gateway accepts new clients.
+        expose: returns the metrics.
     """
 
-    def __init__(self, context: Context, guard: Guard, is_ready: Callable[[], bool]) -> None:
+    def __init__(
+        self, context: Context, guard: Guard, is_ready: Callable[[], bool], expose: Expose
+    ) -> None:
+        self._expose = expose
         self._context = context
         self._guard = guard
         self._is_ready = is_ready
@@ -113,7 +119,7 @@ class Routes:
             given = (bearer(request) or "").encode("utf-8", "surrogateescape")
             if not secrets.compare_digest(given, expected.encode()):
                 return _error(401, "The metrics need their bearer token", ErrorCode.AUTH_FAILED)
-        body, content_type = self._context.metrics.expose(request.headers.get("Accept", ""))
+        body, content_type = await self._expose(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def publish(self, request: web.Request) -> web.StreamResponse:

@@ -14,10 +14,19 @@ if TYPE_CHECKING:
     from gateway.transport.dropin.server import AsyncServer
     from gateway.transport.environ import RequestEnviron
     from gateway.transport.parcels import Flow, Lane, Parcel
+    from gateway.transport.passed_door import PassedDoor
     from gateway.transport.refusals import HandshakeRefusal
     from gateway.transport.runner import runner_behind_door
     from gateway.transport.server import Keep, SocketServer
-    from gateway.transport.sockets import BACKLOG, bound_accepted, is_wildcard, listen
+    from gateway.transport.siblings import Siblings, ask, socket_of
+    from gateway.transport.sockets import (
+        BACKLOG,
+        bound_accepted,
+        hold_port,
+        is_wildcard,
+        listen,
+        url_of,
+    )
 
 __all__ = [
     "BACKLOG",
@@ -31,13 +40,19 @@ __all__ = [
     "Keep",
     "Lane",
     "Parcel",
+    "PassedDoor",
     "RequestEnviron",
     "Rooms",
+    "Siblings",
     "SocketServer",
+    "ask",
     "bound_accepted",
+    "hold_port",
     "is_wildcard",
     "listen",
     "runner_behind_door",
+    "socket_of",
+    "url_of",
 ]
 
 _HOMES = {
@@ -52,13 +67,19 @@ _HOMES = {
     "Keep": "server",
     "Lane": "parcels",
     "Parcel": "parcels",
+    "PassedDoor": "passed_door",
     "RequestEnviron": "environ",
     "Rooms": "dropin.rooms",
+    "Siblings": "siblings",
     "SocketServer": "server",
+    "ask": "siblings",
     "bound_accepted": "sockets",
+    "hold_port": "sockets",
     "is_wildcard": "sockets",
     "listen": "sockets",
     "runner_behind_door": "runner",
+    "socket_of": "siblings",
+    "url_of": "sockets",
 }
 
 

@@ -20,12 +20,14 @@ from gateway.transport.engine import Engine
 from gateway.transport.heads import RequestReader
 from gateway.transport.relay import Relay
 from gateway.transport.requests import RequestHead
+from gateway.transport.siblings import Siblings
 from gateway.transport.upgrades import is_websocket_upgrade
 
 _MOST_AHEAD_BYTES: Final = 65_536  # of requests that follow before an answer
 _LEAST_TAKEN_BYTES: Final = 65_536  # that a client takes of an answer in ``body_timeout``
 _LINGER_NS: Final = 2_000_000_000  # for a client to read the answer that ends its connection
 _GRACE_NS: Final = 1_000_000_000  # for a handler that answers at the deadline of the body
+_FLUSH_S: Final = 0.005  # between two looks at the bytes of an answer that are not yet sent
 _NO_DESCRIPTOR: Final = BadRequest(503, "No connection is free", {"Retry-After": "5"})
 
 MakeProtocol = Callable[[], asyncio.Protocol]
@@ -39,6 +41,7 @@ class Door(Relay):
         serve: makes the protocol that answers: the ``server`` of ``runner_behind_door``.
         is_bounded: whether ``bound_accepted`` bounded the listener's sockets.
         reserve: the descriptors that only some requests may use, ``None`` for no such rule.
+        was_given: whether a leaving process gave the connection to this one.
     """
 
     __slots__ = (
@@ -57,6 +60,7 @@ class Door(Relay):
         "_transport",
         "_unread_bytes",
         "_unread_due_ns",
+        "_was_given",
         "wake_tick",
     )
 
@@ -67,6 +71,7 @@ class Door(Relay):
         *,
         is_bounded: bool = False,
         reserve: DescriptorReserve | None = None,
+        was_given: bool = False,
     ) -> None:
         super().__init__(None)
         self._body: SizedBody | ChunkedBody | None = None
@@ -84,6 +89,7 @@ class Door(Relay):
         self._transport: asyncio.Transport | None = None
         self._unread_bytes = 0
         self._unread_due_ns = 0
+        self._was_given = was_given
         self.wake_tick = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -146,6 +152,13 @@ class Door(Relay):
                 self._reserve.refused()
                 self._refuse(transport, _NO_DESCRIPTOR)
                 return
+        self._route(transport, head)
+
+    def _route(self, transport: asyncio.Transport, head: RequestHead) -> None:
+        """Hand a request to the protocol, or to the process, that answers it."""
+        siblings = self._engine.siblings
+        if siblings is not None and self._pass_on(siblings, transport, head):
+            return
         if is_websocket_upgrade(head) and self._is_ours(head):
             self._give_away(transport, head)
         else:
@@ -154,6 +167,39 @@ class Door(Relay):
     def _is_ours(self, head: RequestHead) -> bool:
         """Return whether a request is for the engine's path, with or without its last slash."""
         return head.path in (self._engine.path, self._engine.path[:-1])
+
+    def _pass_on(self, siblings: Siblings, transport: asyncio.Transport, head: RequestHead) -> bool:
+        """Pass the connection to the process that should answer, and return whether it went."""
+        sid = head.parameter("sid") if self._is_ours(head) else None
+        if not siblings.should_answer(sid, was_given=self._was_given):
+            return False
+        if transport.get_write_buffer_size():  # of the answer before, which this process owes
+            self._is_answering = True
+            asyncio.get_running_loop().call_later(_FLUSH_S, self._route_later, head)
+            return True
+        transport.pause_reading()
+        tail = self._reader.take()
+        descriptor = transport.get_extra_info("socket").fileno()
+        if not siblings.pass_on(sid, head.raw + tail, descriptor):
+            self._reader.feed(tail)
+            transport.resume_reading()
+            return False
+        if self.server is not None:
+            handover.detach(self.server)
+            self.server = None
+        transport.abort()  # closes this process's descriptor: the other has its own
+        self._leave()
+        return True
+
+    def _route_later(self, head: RequestHead) -> None:
+        self._is_answering = False
+        transport = self._transport
+        if transport is None or transport.is_closing() or self._is_finished:
+            return
+        try:
+            self._route(transport, head)
+        except BadRequest as error:
+            self._refuse(transport, error)
 
     def _give_away(self, transport: asyncio.Transport, head: RequestHead) -> None:
         tail = self._reader.take()

@@ -26,6 +26,7 @@ from gateway.transport.engine_session import EngineSession
 from gateway.transport.environ import RequestEnviron
 from gateway.transport.payloads import PacketType
 from gateway.transport.refusals import HandshakeRefusal
+from gateway.transport.siblings import Siblings
 from gateway.transport.wheel import Sleeper, WheelTimer
 
 _CLEANUP_SLICE_NS: Final = 5_000_000
@@ -103,6 +104,8 @@ class Engine:
         self.body_timeout_ns = round(options.body_timeout * _NS_PER_S)
         self.upgrade_timeout_ns = round(options.upgrade_timeout * _NS_PER_S)
         self.path = "/engine.io/"
+        self.sid_prefix = options.sid_prefix
+        self.siblings: Siblings | None = None
         self.counts = Counts()
         self.waiting_bytes = 0
         self._close_timeout_ns = round(options.close_timeout * _NS_PER_S)
@@ -151,10 +154,10 @@ class Engine:
     # Sessions
 
     def generate_id(self) -> str:
-        """Return an id of python-engineio's form: 12 random bytes and a counter of 3 bytes."""
+        """Return an id: the prefix, 12 random bytes and a counter of 3, as python-engineio's."""
         self.sequence_number = (self.sequence_number + 1) & 0xFFFFFF
         raw = os.urandom(12) + self.sequence_number.to_bytes(3)
-        return b2a_base64(raw, newline=False).translate(_URL_SAFE).decode("ascii")
+        return self.sid_prefix + b2a_base64(raw, newline=False).translate(_URL_SAFE).decode("ascii")
 
     def open_session(self, environ: RequestEnviron) -> EngineSession:
         """Return the new session of an admitted request."""

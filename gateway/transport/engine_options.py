@@ -29,6 +29,7 @@ class EngineOptions:
             closed.
         max_fragments: fragments of a WebSocket message above which the session is closed.
         admit: called before a session exists. A ``HandshakeRefusal`` becomes the HTTP answer.
+        sid_prefix: beginning of every id, so that other processes can tell whose session it is.
         on_session_close: called once for each admitted session, with its environ.
         clock: returns monotonic ns.
     """
@@ -44,4 +45,5 @@ class EngineOptions:
     max_fragments: int = 1_024
     admit: Callable[[RequestEnviron], HandshakeRefusal | None] | None = None
     on_session_close: Callable[[RequestEnviron], None] | None = None
+    sid_prefix: str = ""
     clock: Callable[[], int] = time.monotonic_ns

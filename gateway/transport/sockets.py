@@ -15,12 +15,13 @@ _MAPPED: Final = "::ffff:"  # an IPv4 peer of a socket that listens on both fami
 BACKLOG: Final = 4_096
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, shares_port: bool = False) -> socket.socket:
     """Return a listening socket. A wildcard of either family listens on both.
 
     Args:
         host: an address or the name of a host.
         port: the port, 0 for a free one.
+        shares_port: whether other processes of the user may listen on the port too.
 
     Raises:
         OSError: the address is in use, or not one of this machine.
@@ -28,7 +29,11 @@ def listen(host: str, port: int) -> socket.socket:
     if is_wildcard(host) and socket.has_dualstack_ipv6():
         try:
             return socket.create_server(
-                ("::", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True
+                ("::", port),
+                family=socket.AF_INET6,
+                backlog=BACKLOG,
+                reuse_port=shares_port,
+                dualstack_ipv6=True,
             )
         except OSError as error:
             if error.errno not in _NO_IPV6:
@@ -36,7 +41,45 @@ def listen(host: str, port: int) -> socket.socket:
     if is_wildcard(host):  # this machine has no IPv6
         host = "0.0.0.0"  # noqa: S104 - as the caller says
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    return socket.create_server(
+        (host, port), family=family, backlog=BACKLOG, reuse_port=shares_port
+    )
+
+
+def hold_port(host: str, port: int) -> socket.socket:
+    """Return a socket that holds a port for processes that share it, and gets no connection.
+
+    Args:
+        host: an address or the name of a host.
+        port: the port, 0 for a free one.
+
+    Raises:
+        OSError: the address is in use, also by processes that share it, or not one of this
+            machine.
+    """
+    with listen(host, port) as probe:  # alone, so a second supervisor finds the port in use
+        held = socket.socket(probe.family, socket.SOCK_STREAM)
+        if probe.family == socket.AF_INET6:
+            only = probe.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+            held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
+        address = probe.getsockname()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held.bind(address)
+    return held
+
+
+def url_of(host: str, listener: socket.socket) -> str:
+    """Return the URL of a listener, with its real port.
+
+    Args:
+        host: the host that it was told to listen on.
+        listener: the listening socket.
+    """
+    address, port = listener.getsockname()[:2]
+    if not is_wildcard(host):
+        host = address
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def is_wildcard(host: str) -> bool:

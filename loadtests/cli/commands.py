@@ -85,9 +85,19 @@ def serve(
     check: Annotated[
         bool, typer.Option("--check", help="Only check what would stop it, and say everything.")
     ] = False,
+    processes: Annotated[
+        int,
+        typer.Option(
+            "--processes",
+            min=1,
+            max=64,
+            help="Processes on one port, each a node; more than 1 need REDIS_URL.",
+        ),
+    ] = 1,
 ) -> None:
     """Start the gateway. Environment variables configure it."""
-    _become_gateway(*(["--check"] if check else []))
+    arguments = [] if processes == 1 else ["--processes", str(processes)]
+    _become_gateway(*(["--check"] if check else arguments))
 
 
 def _become_gateway(*arguments: str) -> NoReturn:

@@ -13,14 +13,15 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from balancers import nginx
 from blackbox.client import RawClient
 from blackbox.process import GatewayProcess
-from blackbox.target import Target, wait_for
+from blackbox.target import wait_for
 from deadlines import RUN_S
 
 from loadtests.endpoints import unused_port
@@ -141,38 +142,6 @@ def test_the_commands_of_the_image_build_serve_and_find_it_healthy(tmp_path: Pat
         assert serving.wait(RUN_S) == 0
 
 
-@contextmanager
-def nginx(folder: Path, gateway: Target) -> Iterator[Target]:
-    """Run nginx as it is configured, but for its addresses and places, before a gateway."""
-    port = unused_port()
-    text = (DEPLOY / "nginx.conf").read_text()
-    text = text.replace("server gateway:3000;", f"server {gateway.host}:{gateway.port};")
-    text = text.replace("listen 8080;", f"listen 127.0.0.1:{port};")
-    text = text.replace("worker_processes auto;", "worker_processes 1;")
-    text = text.replace("worker_rlimit_nofile 65536;\n", "")
-    text = text.replace("worker_connections 32768;", "worker_connections 256;")
-    (folder / "nginx.conf").write_text(f"daemon off;\npid {folder}/nginx.pid;\n{text}")
-    arguments = ("-p", str(folder), "-c", "nginx.conf", "-e", str(folder / "error.log"))
-    for name in ("body", "proxy", "fastcgi", "uwsgi", "scgi"):
-        (folder / name).mkdir()
-    run("nginx", "-t", *arguments)
-    serving = subprocess.Popen(("nginx", *arguments))
-    try:
-        front = Target(f"http://127.0.0.1:{port}", gateway.secret)
-        wait_for(lambda: is_live(front))
-        yield front
-    finally:
-        serving.terminate()
-        assert serving.wait(RUN_S) == 0
-
-
-def is_live(target: Target) -> bool:
-    try:
-        return target.get("/health/live").status == 200
-    except OSError:
-        return False
-
-
 @pytest.mark.real_part("nginx")
 def test_nginx_passes_websockets_polls_and_addresses(
     start_gateway: Callable[..., GatewayProcess], tmp_path: Path
@@ -182,7 +151,8 @@ def test_nginx_passes_websockets_polls_and_addresses(
         GATEWAY_ADDRESS_LIMIT_EXEMPT="none",
         GATEWAY_MAX_CONNECTIONS_PER_ADDRESS=2,
     )
-    with nginx(tmp_path, gateway) as front:
+    upstreams = {"gateway:3000": gateway}
+    with nginx(tmp_path, "nginx.conf", upstreams, gateway.secret) as front:
         with closing(RawClient(front)) as client:
             client.connect({"token": front.token("alice")})
             client.call("subscribe", {"channel": "trading"})

@@ -165,6 +165,7 @@ class LogLink:
         self.is_heard = False
         self._epoch = ""
         self._last_id = ""
+        self._token = secrets.token_hex(4)  # a node that starts anew numbers its calls anew
         self._batch = 0
         self._heard_s = 0.0
         self._waiting: deque[_Request] = deque()
@@ -464,7 +465,11 @@ class LogLink:
             if all(request.answer.done() for request in self._under_way):
                 self._under_way = []  # nobody waits for a call that failed
                 await self._take()
-            arguments: list[Any] = [self._epoch, f"{self._epoch}:{self._batch}", *fixed]
+            arguments: list[Any] = [
+                self._epoch,
+                f"{self._epoch}:{self._token}:{self._batch}",
+                *fixed,
+            ]
             arguments += [terms.prefix, terms.retention_ms]
             for request in self._under_way:
                 for draft in request.drafts:

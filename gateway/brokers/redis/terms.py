@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Final, NamedTuple
 
 from gateway.settings import Settings
@@ -42,7 +41,7 @@ def log_terms(settings: Settings, url: str) -> LogTerms:
     return LogTerms(
         url=url,
         prefix=f"{{{settings.redis_prefix}}}:",
-        node=settings.node or secrets.token_hex(4),
+        node=settings.node,
         most_entries=settings.redis_log_entries,
         log_ms=round(settings.redis_log_seconds * 1_000),
         most_streams=_MOST_STREAMS,
