@@ -1,6 +1,7 @@
 """``python -m gateway``: serve, with the settings of the environment.
 
-``--check`` checks what would stop it, and ``--check-token`` a token on standard input.
+``--check`` checks what would stop it, ``--check-token`` a token on standard input, and
+``--verify-audit FILE...`` an audit log.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ def main(arguments: Sequence[str] = ()) -> int:
     """Read the settings, and serve until SIGTERM or SIGINT; or only check.
 
     Args:
-        arguments: none, ``--check`` or ``--check-token``.
+        arguments: none, ``--check``, ``--check-token``, or ``--verify-audit`` with its files.
 
     Returns:
-        The exit code: 0 after a signal or a good check, 2 for invalid settings, an unusable
-        address or a refused token.
+        The exit code: 0 after a signal or a good check, 1 for an audit log with problems, 2 for
+        invalid settings, an unusable address or a refused token.
     """
     if arguments:
         return _check(arguments)
@@ -60,18 +61,28 @@ def main(arguments: Sequence[str] = ()) -> int:
 
 
 def _check(arguments: Sequence[str]) -> int:
+    from gateway.server.audit_verify import verify_audit
     from gateway.server.checking import check_start, check_token
 
+    bad = 2
     if list(arguments) == ["--check"]:
         facts, problems = check_start(os.environ)
     elif list(arguments) == ["--check-token"]:
         facts, problems = check_token(os.environ, sys.stdin.readline().strip())
+    elif arguments[0] == "--verify-audit":
+        bad = 1
+        try:
+            facts, problems = verify_audit(os.environ, arguments[1:])
+        except SettingsError as error:
+            return _refuse(str(error))
     else:
-        return _refuse(f"unknown: {' '.join(arguments)}; --check and --check-token are known")
+        return _refuse(
+            f"unknown: {' '.join(arguments)}; --check, --check-token and --verify-audit are known"
+        )
     told = LineWriter(_STANDARD_OUTPUT)
     told.write("".join(f"{fact}\n" for fact in facts).encode())
     told.close()
-    return _refuse("\n".join(problems)) if problems else 0
+    return _refuse("\n".join(problems), bad) if problems else 0
 
 
 def _read_settings(random_secret: str) -> Settings:
@@ -98,7 +109,7 @@ async def _serve(settings: Settings, log_lines: LineWriter, random_secret: str) 
 
     for signal_number in _STOPPING:
         loop.add_signal_handler(signal_number, stop)
-    gateway = Gateway(settings)
+    gateway = Gateway(settings, standard_error=log_lines)
 
     def reload() -> None:
         try:
@@ -122,6 +133,7 @@ async def _serve(settings: Settings, log_lines: LineWriter, random_secret: str) 
     LineWriter(_STANDARD_OUTPUT).write(f"{LISTENING_LINE}{url}\n".encode())
     if not await stop_when(gateway, stopping, hurrying):
         # To end thousands of clients would take seconds more. The kernel closes their sockets.
+        gateway.close_audit()
         log_lines.close()
         os._exit(0)
     # The loop takes its handlers with it: one more signal must not spoil the exit code.
@@ -129,12 +141,12 @@ async def _serve(settings: Settings, log_lines: LineWriter, random_secret: str) 
     return 0
 
 
-def _refuse(why: str) -> int:
-    """Say why the gateway does not start, and return the exit code."""
+def _refuse(why: str, code: int = 2) -> int:
+    """Say why the gateway does not start, or what a check found, and return the exit code."""
     errors = LineWriter(_STANDARD_ERROR)
     errors.write(f"{why}\n".encode(errors="backslashreplace"))
     errors.close()
-    return 2
+    return code
 
 
 if __name__ == "__main__":

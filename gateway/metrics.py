@@ -19,6 +19,7 @@ from gateway import __version__
 from gateway.contract import EVENTS, Channel, Direction, ErrorCode, Family, LimitName
 from gateway.limits.address_admission import AddressLimit
 from gateway.model_metrics import MODEL_METRICS, ModelMetrics
+from gateway.security_metrics import SECURITY_METRICS, SecurityMetrics
 from gateway.series import Followed, Maximum, WithoutCreated
 
 _OTHER: Final = "other"
@@ -55,6 +56,7 @@ _CLOSING_REASONS: Final[dict[str, str]] = {
     "protocol breach": "protocol_breach",
     "slow consumer": "slow_consumer",
     "draining": "draining",
+    "anomaly": "anomaly",
 }
 """The label of each reason in the log."""
 
@@ -88,6 +90,7 @@ OWN_METRICS: Final[dict[str, str]] = {
     "tidegate_market_symbols": "Symbols that the market feed delivers.",
     "tidegate_market_stale_symbols": "Delivered symbols whose last values are stale.",
     "tidegate_log_lines_dropped_total": "Log lines that standard error did not take in time.",
+    **SECURITY_METRICS,
     **MODEL_METRICS,
 }
 """Each metric of the gateway and its description."""
@@ -122,6 +125,7 @@ class GatewayMetrics:
 
     Attributes:
         models: those of model streams.
+        security: those of the audit log and of anomalies.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
@@ -167,6 +171,7 @@ class GatewayMetrics:
         self._market_stale_symbols = self._gauge("tidegate_market_stale_symbols")
         self._log_lines_dropped = self._counter("tidegate_log_lines_dropped_total")
         self._followed: list[Followed] = []
+        self.security = SecurityMetrics(self.registry, self._followed)
         self._show_zeros()
 
     def client_connected(self) -> None:

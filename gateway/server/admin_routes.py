@@ -8,6 +8,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from gateway.administration import parse_disconnection, parse_revocation, require_empty
+from gateway.audit import AuditEvent
 from gateway.contract import DISCONNECT_PATH, DRAIN_PATH, REVOKE_PATH, Scope
 from gateway.errors import InvalidPayload
 from gateway.server.connections import Connections
@@ -80,6 +81,14 @@ class AdminRoutes:
             "administered",
             path=request.path,
             administrator=identity.user_id,
+            **asked,
+            **answer,
+        )
+        self._context.security.note(
+            AuditEvent.ADMINISTERED,
+            address=self._guard.address_of(request),
+            administrator=identity.user_id,
+            path=request.path,
             **asked,
             **answer,
         )

@@ -12,6 +12,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from gateway import strict_json
+from gateway.audit import AuditEvent
 from gateway.auth import Authenticator
 from gateway.brokers.memory import MemoryBroker
 from gateway.contract import (
@@ -45,14 +46,17 @@ from gateway.server.garbage import GarbageCollection
 from gateway.server.handlers import Handlers
 from gateway.server.http_answers import Guard
 from gateway.server.key_fetcher import KeyFetcher
+from gateway.server.lines import LineWriter
 from gateway.server.log import get_logger
 from gateway.server.model_streams import ModelStreams
 from gateway.server.order_routes import OrderRoutes
 from gateway.server.process import descriptor_limit
 from gateway.server.rate_slots import RateSlots
 from gateway.server.routes import Routes
+from gateway.server.security import make_security
 from gateway.server.sources import Sources
 from gateway.server.ticks import Ticks
+from gateway.server.tls import TlsCertificate
 from gateway.server.welcome import enforced_limits
 from gateway.session import Sessions
 from gateway.settings import RELOADED, Settings
@@ -81,17 +85,24 @@ class Gateway:
     Args:
         settings: the settings.
         clock: the clock, the system's by default.
+        standard_error: takes the audit log if it goes to standard error.
 
     Raises:
         SettingsError: a configured model provider needs a package that is not installed.
     """
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock | None = None,
+        standard_error: LineWriter | None = None,
+    ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.is_ready = False
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
+        self._tls: TlsCertificate | None = None
         self._authenticator = Authenticator(settings)
         self._fetcher: KeyFetcher | None = None
         if settings.jwt_jwks_url is not None:
@@ -99,14 +110,25 @@ class Gateway:
         metrics = GatewayMetrics()
         addresses = AddressAdmission(settings)
         self._faults = FaultLog(self.clock)
+        self._security = make_security(
+            settings, self.clock, metrics, self._faults, addresses, standard_error
+        )
         self._door = FrontDoor(
-            settings, addresses, self.clock, metrics, self._faults, self._accepts_clients
+            settings,
+            addresses,
+            self.clock,
+            metrics,
+            self._faults,
+            self._security,
+            self._accepts_clients,
         )
         self.transport = self._make_transport(metrics)
         self.context = self._make_context(metrics, addresses, self._authenticator.revocations)
         self.connections = Connections(
             self.context, self._authenticator, self._door.address_of, self._fetcher
         )
+        if settings.anomaly == "close":
+            self._security.close_user = self._close_user
         self.models = ModelStreams(self.context, make_providers(settings))
         self._handlers = Handlers(self.context, self.connections, self.models)
         self._ticks = Ticks(self.context, self.connections)
@@ -166,6 +188,7 @@ class Gateway:
             revocations=revocations,
             limits=enforced_limits(settings, quotas),
             faults=self._faults,
+            security=self._security,
         )
 
     def _make_transport(self, metrics: GatewayMetrics) -> AsyncServer:
@@ -221,8 +244,20 @@ class Gateway:
             "protocol breach", client=sid, address=self._door.address_of(environ), what=what
         )
         session = None if sid is None else self.context.sessions.get(sid)
+        self._security.note(
+            AuditEvent.PROTOCOL_BREACH,
+            user=None if session is None else session.identity.user_id,
+            address=self._door.address_of(environ),
+            client=sid,
+            what=what,
+        )
         if session is not None:
             session.closing_reason = "protocol breach"
+
+    def _close_user(self, user_id: str) -> None:
+        # In the next turn: what has been read is answered before.
+        drop = partial(self.connections.drop_user, user_id, reason="anomaly")
+        asyncio.get_running_loop().call_soon(drop)
 
     def _accepts_clients(self) -> bool:
         return self.is_ready and (self._fetcher is None or self._fetcher.has_keys)
@@ -242,9 +277,13 @@ class Gateway:
 
         Raises:
             OSError: the address is in use, or not one of this machine.
+            SettingsError: the audit log, the certificate or its key cannot be used.
             SourceFailed: a source of events cannot begin.
             RuntimeError: aiohttp did not set up its server.
         """
+        self._tls = TlsCertificate.of(self.settings)
+        if self._security.audit is not None:
+            self._security.audit.start()
         app = web.Application(client_max_size=MAX_PUBLISH_BYTES)
         self._routes.add_to(app)
         self._admin_routes.add_to(app)
@@ -263,6 +302,7 @@ class Gateway:
             partial(Door, self.transport.engine, serve, is_bounded=is_bounded, reserve=reserve),
             sock=listener,
             backlog=BACKLOG,
+            **({} if self._tls is None else self._tls.listening),
         )
         self._garbage.start()
         self._ticks.start(self._garbage.tick)
@@ -277,7 +317,8 @@ class Gateway:
         address, port = listener.getsockname()[:2]
         if not is_wildcard(host):
             host = address
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     def _reserve_descriptors(self) -> DescriptorReserve | None:
         limit = descriptor_limit()
@@ -289,7 +330,9 @@ class Gateway:
         )
 
     def reload(self, settings: Settings) -> list[str]:
-        """Take new keys and a new metrics token; fetch the key set of the issuer again.
+        """Take new keys, a new metrics token and a new certificate, and reopen the audit log.
+
+        The key set of the issuer is fetched again.
 
         Connected clients keep their connections until their tokens expire.
 
@@ -307,6 +350,10 @@ class Gateway:
             self._authenticator.reload(self.context.settings)
         if self._fetcher is not None:
             self._fetcher.ask()
+        if self._tls is not None:
+            self._tls.reload()
+        if self._security.audit is not None:
+            self._security.audit.reopen()
         return changed
 
     def drain(self) -> None:
@@ -336,6 +383,12 @@ class Gateway:
             await self._runner.cleanup()
             self._runner = None
         self._garbage.stop()
+        self.close_audit()
+
+    def close_audit(self) -> None:
+        """Write what the audit log still has to write, and close it."""
+        if self._security.audit is not None:
+            self._security.audit.close()
 
 
 def _warn_of_descriptors(limit: int, refused: int) -> None:

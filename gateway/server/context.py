@@ -19,6 +19,7 @@ from gateway.server.clock import Clock
 from gateway.server.faults import FaultLog
 from gateway.server.log import get_logger
 from gateway.server.rate_slots import RateSlots
+from gateway.server.security import Security
 from gateway.session import Sessions
 from gateway.settings import Settings
 from gateway.streams import Streams
@@ -55,6 +56,7 @@ class Context:
     revocations: Revocations
     limits: dict[str, Any]
     faults: FaultLog
+    security: Security
     count_changed: bool = False
     is_draining: bool = False
 
@@ -83,6 +85,8 @@ class Context:
         if early:
             log.warning("too many streams: silent ones were forgotten early", count=early)
         self.addresses.sweep(now_ns)
+        if self.security.watch is not None:
+            self.security.watch.sweep()
         self.revocations.sweep(self.clock.unix_s(), now_ns)
 
     def connection_entries(self) -> dict[str, int]:
@@ -102,5 +106,6 @@ class Context:
             "user_windows": len(self.user_windows),
             "addresses": len(self.addresses),
             "revocations": len(self.revocations),
+            "anomalies": 0 if self.security.watch is None else len(self.security.watch),
             **self.broker.entries(),
         }

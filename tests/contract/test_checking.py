@@ -106,4 +106,4 @@ def test_a_refused_token_is_explained_and_not_quoted(
 def test_an_unknown_argument_is_refused() -> None:
     code, facts, problems = check("--chekc", **GOOD)
     assert (code, facts) == (2, [])
-    assert problems == ["unknown: --chekc; --check and --check-token are known"]
+    assert problems == ["unknown: --chekc; --check, --check-token and --verify-audit are known"]
