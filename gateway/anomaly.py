@@ -3,8 +3,9 @@
 Each subject has a row. A row counts signals in windows of 10 s, and knows the mean of each signal
 in its past windows. Two rules tell an anomaly. *Burst:* a signal of this window exceeds
 ``floor + 3 mean + 6 √mean``. *Drift:* the excess of ended windows over ``slack + 2 mean``, summed
-while it is positive (a one-sided CUSUM, Page 1954), exceeds five floors. Neither teaches the row
-that the excess is normal.
+while it is positive (a one-sided CUSUM, Page 1954), exceeds two floors. A burst teaches the row no
+more than what was allowed, and refusals and errors never become normal. A subject without a past
+may do twice as much of the rest.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ _MEMORY: Final = 0.02  # weight of the newest window: the past is about the last
 _MEANS: Final = 3.0
 _DEVIATIONS: Final = 6.0
 _DRIFT_MEANS: Final = 2.0
-_DRIFT_FLOORS: Final = 5.0
+_DRIFT_FLOORS: Final = 2.0
 _SLACK: Final = 0.2  # of a floor, a window
+_NEW: Final = 2.0  # floors that a subject without a past is allowed
 MOST_ROWS: Final = 20_000
 
 
@@ -51,6 +53,7 @@ _FLOORS: Final = {
     SubjectKind.ADDRESS: (40.0, 250.0, 120.0, 50.0, 60.0, 12.0, 30.0),
 }
 _SIGNALS: Final = len(Signal)
+_SUSPICIOUS: Final = (Signal.TOKEN, Signal.REFUSAL, Signal.ERROR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,9 @@ class _Row:
         self.counts = [0] * _SIGNALS
         self.means = [0.0] * _SIGNALS
         self.excess = [0.0] * _SIGNALS
-        self.allowed = list(floors)
+        self.allowed = [
+            floor if signal in _SUSPICIOUS else _NEW * floor for signal, floor in enumerate(floors)
+        ]
         self.quiet_until = [0] * _SIGNALS
 
     def turn(self, window: int, floors: tuple[float, ...]) -> int | None:
@@ -100,18 +105,21 @@ class _Row:
         elapsed = window - self.window
         self.window = window
         self.windows += 1
+        if self.windows == 1:
+            self.allowed = list(floors)
         weight = max(_MEMORY, 1.0 / self.windows)
         fading = (1.0 - _MEMORY) ** (elapsed - 1)
-        worst, most = None, 1.0
+        worst, worst_ratio = None, 1.0
         for signal in range(_SIGNALS):
             count, mean, floor = self.counts[signal], self.means[signal], floors[signal]
             if not count and not mean:
                 continue
             over = count - (_SLACK * floor + _DRIFT_MEANS * mean)
             excess = self.excess[signal] = max(0.0, self.excess[signal] + over)
-            if excess > most * _DRIFT_FLOORS * floor:
-                worst, most = signal, excess / (_DRIFT_FLOORS * floor)
-            mean += weight * (min(count, self.allowed[signal]) - mean)
+            if excess > worst_ratio * _DRIFT_FLOORS * floor:
+                worst, worst_ratio = signal, excess / (_DRIFT_FLOORS * floor)
+            most = _SLACK * floor if signal in _SUSPICIOUS else self.allowed[signal]
+            mean += weight * (min(count, most) - mean)
             mean *= fading
             self.excess[signal] *= fading
             self.means[signal] = mean if mean > 1e-3 else 0.0

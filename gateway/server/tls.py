@@ -87,10 +87,10 @@ def _load(context: ssl.SSLContext, certificate: str, key: str) -> None:
             raise SettingsError([f"{variable}: must be the path of a file"]) from None
     try:
         context.load_cert_chain(certificate, key, password=_refuse_passphrase)
-    except ValueError as error:
-        if not isinstance(error, ssl.SSLError):
-            raise SettingsError([f"{_KEY}: has a passphrase; use a key without one"]) from None
+    except ssl.SSLError as error:
         raise SettingsError([_describe(error)]) from None
+    except ValueError:
+        raise SettingsError([f"{_KEY}: has a passphrase; use a key without one"]) from None
     except OSError as error:
         raise SettingsError([f"{_BOTH}: cannot be read: {error.strerror}"]) from None
 

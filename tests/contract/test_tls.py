@@ -17,8 +17,10 @@ from blackbox.process import GatewayProcess
 from blackbox.target import Target
 from certificates import Chain, make_chain
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from deadlines import DEADLINE_S, until
-from peers import Address, RawPeer
+from peers import RawPeer
+from serving import Address
 
 from gateway.contract import SOCKETIO_PATH
 from gateway.server.checking import check_start
@@ -81,7 +83,9 @@ async def test_a_websocket_over_tls_gets_its_welcome_and_events(
     start_gateway: StartGateway, chain: Chain
 ) -> None:
     gateway = start_tls(start_gateway, chain)
-    async with RawPeer.websocket(Address(gateway.host, gateway.port), tls=chain.client) as peer:
+    async with RawPeer.websocket(
+        Address(gateway.host, gateway.port, SOCKETIO_PATH), tls=chain.client
+    ) as peer:
         await peer.read_message()
         await peer.send_packets("40" + json.dumps({"token": gateway.token("alice")}))
         assert (await peer.read_message()).startswith("40{")
@@ -138,13 +142,23 @@ def test_what_keeps_the_certificate_from_use_is_told_before_a_start(
     empty = tmp_path / "empty.pem"
     empty.touch()
     both = "GATEWAY_TLS_CERTIFICATE, GATEWAY_TLS_KEY: "
+    locked = tmp_path / "locked.pem"
+    key = serialization.load_pem_private_key(chain.key.read_bytes(), password=None)
+    locked.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"passphrase"),
+        )
+    )
     told = {
+        str(locked): "GATEWAY_TLS_KEY: has a passphrase; use a key without one",
         str(another.key): f"{both}the key is not the certificate's",
         str(empty): f"{both}must be a certificate and its private key in PEM",
         "/no/such": "GATEWAY_TLS_KEY: the file cannot be read: No such file or directory",
     }
-    for key, problem in told.items():
-        assert problem in check_start(given | {"GATEWAY_TLS_KEY": key})[1]
+    for path, problem in told.items():
+        assert problem in check_start(given | {"GATEWAY_TLS_KEY": path})[1]
     assert check_start(given)[1] == [
         "GATEWAY_TLS_KEY: is missing; GATEWAY_TLS_CERTIFICATE needs it"
     ]
