@@ -54,7 +54,7 @@ _BEGINNINGS: Final = (AuditEvent.LOG_OPENED, AuditEvent.LOG_CONTINUED)
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ChainEnd:
     """The end of a chain, to which the next line is tied.
 
     Attributes:
@@ -76,7 +76,7 @@ class AuditLine:
         fields: all fields but ``mac``.
     """
 
-    link: Link
+    link: ChainEnd
     signed: bytes
     fields: Mapping[str, Any]
 
@@ -107,9 +107,9 @@ class AuditChain:
         last: the number and ``mac`` of the last line. Setting it undoes later lines.
     """
 
-    def __init__(self, key: bytes, last: Link | None = None) -> None:
+    def __init__(self, key: bytes, last: ChainEnd | None = None) -> None:
         self._key = key
-        self.last = last or Link()
+        self.last = last or ChainEnd()
 
     def seal(self, unix_ns: int, event: AuditEvent, fields: Mapping[str, object]) -> bytes:
         """Return the next line, with its line end.
@@ -126,7 +126,7 @@ class AuditChain:
         line |= {name: value for name, value in fields.items() if value is not None}
         signed = json.dumps(line, separators=(",", ":"), default=repr).encode()[:-1]
         mac = _sign(self._key, self.last.mac, signed)
-        self.last = Link(number, mac)
+        self.last = ChainEnd(number, mac)
         return b"".join((signed, _BEFORE_MAC, mac.encode(), _END, b"\n"))
 
 
@@ -152,7 +152,7 @@ def read_line(line: bytes) -> AuditLine | None:
     number = fields.get("n")
     if type(number) is not int or number < 1:
         return None
-    return AuditLine(Link(number, mac.decode()), signed, fields)
+    return AuditLine(ChainEnd(number, mac.decode()), signed, fields)
 
 
 def _sign(key: bytes, previous: str, signed: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.audit import LINE_BEGINS, AuditEvent, AuditLine, Link, read_line
+from gateway.audit import LINE_BEGINS, AuditEvent, AuditLine, ChainEnd, read_line
 
 MOST_PROBLEMS: Final = 20
 """Problems that are told one by one; the others are counted."""
@@ -33,7 +33,7 @@ class AuditCheck:
     def __init__(self, key: bytes, *, is_stream: bool = False) -> None:
         self._key = key
         self._is_stream = is_stream
-        self._expected: Link | None = None
+        self._expected: ChainEnd | None = None
         self.lines = 0
         self.lost = 0
         self.problems: list[str] = []

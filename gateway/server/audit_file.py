@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gateway.audit import LINE_BEGINS, AuditEvent, Link, read_line
+from gateway.audit import LINE_BEGINS, AuditEvent, ChainEnd, read_line
 
 _TAIL_BYTES: Final = 65_536
 _OPEN: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
@@ -27,7 +27,7 @@ class FileEnd:
         unverified: whether another key made the last line, or somebody changed it.
     """
 
-    last: Link | None = None
+    last: ChainEnd | None = None
     crashed: bool = False
     torn_bytes: int = 0
     unverified: bool = False

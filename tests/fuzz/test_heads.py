@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import h11
 import pytest
@@ -108,7 +108,8 @@ def theirs(data: bytes) -> Read | str:
         return str(error)
     if not isinstance(event, h11.Request):
         return "incomplete"
-    kind, sizes = _body_framing(event.method, event)
+    framing: tuple[str, Any] = _body_framing(event.method, event)
+    kind, sizes = framing
     return Read(
         event.method,
         event.target,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from deadlines import until
 
-from gateway.audit import AuditChain, AuditEvent, Link
+from gateway.audit import AuditChain, AuditEvent, ChainEnd
 from gateway.audit_check import AuditCheck
 from gateway.errors import SettingsError
 from gateway.server import audit_log
@@ -200,4 +200,4 @@ def test_the_stream_gets_whole_lines_from_number_one() -> None:
         found.take(line, "stderr")
     assert (found.lines, found.problems) == (3, [])
     assert found.last is not None
-    assert found.last.link == Link(3, log._chain.last.mac)
+    assert found.last.link == ChainEnd(3, log._chain.last.mac)

@@ -57,11 +57,12 @@ def test_a_gateway_that_serves_more_than_the_laboratory_signed_is_accused(
     recorder: Kept,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run_context = make_context(ENTITLED)
-    everything = mint(run_context.secret, "vu-0", lifetime_s=600)
-    monkeypatch.setattr(Entitled, "_mint", lambda self: everything)
+    def mint_for_everything(user: Entitled) -> str:
+        return mint(user.run_context.secret, user.user_id, lifetime_s=600)
+
+    monkeypatch.setattr(Entitled, "_mint", mint_for_everything)
     gateway = shared_gateway()
-    perform(run_context)(Entitled, gateway)
+    perform(make_context(ENTITLED))(Entitled, gateway)
 
     def has_leaked() -> bool:
         gateway.publish(*PRICES)
