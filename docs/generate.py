@@ -33,7 +33,7 @@ from gateway.contract import (
 DOCS = Path(__file__).resolve().parent
 VERBS = (
     "serve", "demo", "run", "calibrate", "report", "notebook", "gate", "compare", "scenarios",
-    "token", "history", "history add", "history show", "history check",
+    "token", "history", "history add", "history show", "history check", "audit verify",
 )  # fmt: skip
 
 
