@@ -112,6 +112,7 @@ async def _serve(settings: Settings, log_lines: LineWriter, random_secret: str) 
     gateway = Gateway(settings, standard_error=log_lines)
 
     def reload() -> None:
+        gateway.reopen_audit()  # a rotation does not depend on good files
         try:
             renewed = _read_settings(random_secret)
         except SettingsError as error:

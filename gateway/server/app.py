@@ -330,7 +330,7 @@ class Gateway:
         )
 
     def reload(self, settings: Settings) -> list[str]:
-        """Take new keys, a new metrics token and a new certificate, and reopen the audit log.
+        """Take new keys, a new metrics token and a new certificate.
 
         The key set of the issuer is fetched again.
 
@@ -352,9 +352,12 @@ class Gateway:
             self._fetcher.ask()
         if self._tls is not None:
             self._tls.reload()
+        return changed
+
+    def reopen_audit(self) -> None:
+        """Go on in a new file if the audit log was rotated."""
         if self._security.audit is not None:
             self._security.audit.reopen()
-        return changed
 
     def drain(self) -> None:
         """Refuse new clients, and begin to tell and close the others. It does not stop."""

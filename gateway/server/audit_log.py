@@ -135,8 +135,9 @@ class AuditLog:
         if self._write_queued():
             self._pending.append(_record(AuditEvent.LOG_CLOSED))
             self._write_queued()
-        if self.queued:
-            log.error("audit log: events were lost at the end", count=self.queued)
+        missing = self.queued + self.lost - self._told_lost
+        if missing:
+            log.error("audit log: events were lost at the end", count=missing)
         self._drop_file()
 
     def _has_unseen_loss(self) -> bool:

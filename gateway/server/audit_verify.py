@@ -29,10 +29,10 @@ def verify_audit(
         Facts and problems, a line each.
 
     Raises:
-        SettingsError: the key is missing, or a file cannot be read.
+        SettingsError: the key is missing, a file cannot be read, or the number is none.
     """
     paths = [one for one in arguments if one != _STREAM and not one.startswith(_LAST)]
-    least = [int(one.removeprefix(_LAST)) for one in arguments if one.startswith(_LAST)]
+    least = [_number(one) for one in arguments if one.startswith(_LAST)]
     check = AuditCheck(_read_key(environ).encode(), is_stream=_STREAM in arguments)
     for path in paths:
         try:
@@ -44,6 +44,13 @@ def verify_audit(
     for number in least:
         check.reaches(number)
     return _facts(check), _problems(check)
+
+
+def _number(argument: str) -> int:
+    digits = argument.removeprefix(_LAST)
+    if not digits.isascii() or not digits.isdecimal():
+        raise SettingsError([f"{argument}: must be {_LAST}NUMBER, such as {_LAST}120"])
+    return int(digits)
 
 
 def _read_key(environ: Mapping[str, str]) -> str:

@@ -215,7 +215,14 @@ def report(users: int, span_s: float) -> str:
         if found is not None:
             told = (f"{found[0]:.1f} s", found[1].signal.name.lower(), f"{found[1].score:.2f}")
         lines.append(f"| {attack.name} | {' | '.join(told)} |")
-    lines += ["", f"One signal costs {nanoseconds_a_signal():.0f} ns."]
+    lines += [
+        "",
+        f"One signal costs {nanoseconds_a_signal():.0f} ns.",
+        "",
+        "A gateway under load can be watched too. With `tidegate run scenarios/smoke.toml --set",
+        "gateway.GATEWAY_ANOMALY=log` its log told one anomaly in one minute, that of the abuser,",
+        "which sends 70 requests at once; the 299 other users had none. `isolation` had none.",
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -83,6 +83,7 @@ def test_every_kind_of_security_event_has_its_line_and_no_token(
     gateway.request("POST", REVOKE_PATH, token=admin, body=body)
     gateway.request("POST", DISCONNECT_PATH, token=gateway.token("eve"), body={})
     gateway.request("POST", DISCONNECT_PATH, body={})
+    gateway.request("POST", DISCONNECT_PATH, token=admin, body={"everybody": True})
     open_socket(gateway).send_frame(b"9nonsense")
     open_socket(gateway)
     assert open_socket(gateway).upgrade.status == 429
@@ -107,7 +108,7 @@ def test_every_kind_of_security_event_has_its_line_and_no_token(
         "administered",
         "log closed",
     }
-    assert told.count("administered") == 2
+    assert told.count("administered") == 3
     text = path.read_text()
     assert not any(secret in text for secret in (*secrets, admin, gateway.secret, KEY))
     (withdrawn,) = [one for one in lines_of(path) if one["event"] == "entitlement withdrawn"]
