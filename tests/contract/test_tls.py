@@ -112,6 +112,19 @@ def test_plain_http_and_an_old_tls_get_no_answer(start_gateway: StartGateway, ch
     assert gateway.log_events()[-1]["level"] == "info"
 
 
+def test_a_client_without_a_handshake_is_closed_in_time(
+    start_gateway: StartGateway, chain: Chain
+) -> None:
+    gateway = start_gateway(
+        GATEWAY_TLS_CERTIFICATE=chain.certificate,
+        GATEWAY_TLS_KEY=chain.key,
+        GATEWAY_HEAD_TIMEOUT_SECONDS=0.2,
+    )
+    with socket.create_connection((gateway.host, gateway.port), DEADLINE_S) as silent:
+        assert silent.recv(1) == b""
+    assert {line["level"] for line in gateway.log_events()} == {"info"}
+
+
 def test_sighup_takes_a_new_certificate_and_a_bad_one_changes_nothing(
     start_gateway: StartGateway, chain: Chain, another: Chain, tmp_path: Path
 ) -> None:
