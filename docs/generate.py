@@ -33,7 +33,7 @@ from gateway.contract import (
 DOCS = Path(__file__).resolve().parent
 VERBS = (
     "serve", "demo", "run", "calibrate", "report", "notebook", "gate", "compare", "scenarios",
-    "token", "history", "history add", "history show", "history check",
+    "token", "history", "history add", "history show", "history check", "audit verify",
 )  # fmt: skip
 
 
@@ -300,7 +300,7 @@ def _tokens() -> str:
         "`{users}` in the command becomes the number of users. The command runs without a shell,\n"
         "in the caller's folder and environment. Each time, it must print the same users in the\n"
         "same order. Keep secrets out of its arguments, which others on the machine can see.\n"
-        "Groups that sign tokens (`bad_token`, `expiring`) need `JWT_SECRET` instead.\n"
+        "Groups that sign tokens (`bad_token`, `expiring`, `entitled`) need `JWT_SECRET` instead.\n"
         "A Locust file takes `--tokens` and `--metrics-token` too; each worker on another machine\n"
         "needs its own copy of the file.\n"
     )

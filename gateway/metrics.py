@@ -21,6 +21,7 @@ from gateway.contract import EVENTS, Channel, Direction, ErrorCode, Family, Limi
 from gateway.exposition import NODE_UP
 from gateway.limits.address_admission import AddressLimit
 from gateway.model_metrics import MODEL_METRICS, ModelMetrics
+from gateway.security_metrics import SECURITY_METRICS, SecurityMetrics
 from gateway.series import Followed, Maximum, WithNode, WithoutCreated
 
 _OTHER: Final = "other"
@@ -57,6 +58,7 @@ _CLOSING_REASONS: Final[dict[str, str]] = {
     "protocol breach": "protocol_breach",
     "slow consumer": "slow_consumer",
     "draining": "draining",
+    "anomaly": "anomaly",
 }
 """The label of each reason in the log."""
 
@@ -96,6 +98,7 @@ OWN_METRICS: Final[dict[str, str]] = {
     "tidegate_nodes": "Nodes that share the log, this one included; 1 without Redis.",
     "tidegate_log_silence_seconds": "Time since this node heard itself through the log; 0 alone.",
     "tidegate_log_lines_dropped_total": "Log lines that standard error did not take in time.",
+    **SECURITY_METRICS,
     **MODEL_METRICS,
 }
 """Each metric of the gateway and its description."""
@@ -131,6 +134,7 @@ class GatewayMetrics:
 
     Attributes:
         models: those of model streams.
+        security: those of the audit log and of anomalies.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None, *, node: str = "") -> None:
@@ -184,6 +188,7 @@ class GatewayMetrics:
         self._log_silence_s = self._gauge("tidegate_log_silence_seconds")
         self._log_lines_dropped = self._counter("tidegate_log_lines_dropped_total")
         self._followed: list[Followed] = []
+        self.security = SecurityMetrics(self.registry, self._followed)
         self._show_zeros()
 
     def client_connected(self) -> None:

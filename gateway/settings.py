@@ -17,6 +17,7 @@ from gateway.keys import load_public_key, refuse_bad_secret
 from gateway.market_variables import market_problems
 from gateway.model_settings import ModelSettings, provider_problems
 from gateway.node_variables import node_problems
+from gateway.security_variables import security_problems
 from gateway.setting_kinds import Setting
 from gateway.values import flag, host, issuer_url, node_name, origins
 from gateway.variables import DEFAULT_CLIENT_URL, SETTINGS, settings_table
@@ -26,7 +27,11 @@ __all__ = ["SETTINGS", "Setting", "Settings", "read_settings", "settings_table"]
 ENVIRONMENTS: Final = ("production", "development", "test")
 _INJECTED_PREFIXES: Final = ("GATEWAY_SERVICE_", "GATEWAY_PORT_")  # by container platforms
 _INJECTED: Final = "GATEWAY_PORT"
-_SECRETS: Final = ("JWT_SECRET", "GATEWAY_METRICS_TOKEN")  # read as they are, never trimmed
+_SECRETS: Final = (
+    "JWT_SECRET",
+    "GATEWAY_METRICS_TOKEN",
+    "GATEWAY_AUDIT_KEY",
+)  # read as they are, never trimmed
 _KINDS_OF_KEY: Final = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
 _MAY_BE_EMPTY: Final = ("NODE_ENV", "REDIS_URL")  # templates of other programs leave them so
 _NODE_DIGITS: Final = 6
@@ -80,6 +85,11 @@ class Settings(ModelSettings):
     max_send_bytes: int
     max_send_seconds: float
     max_queue_bytes: int
+    tls_certificate: str | None
+    tls_key: str | None
+    audit_log: str | None
+    audit_key: str | None = field(repr=False)
+    anomaly: Literal["off", "log", "close"]
     log_level: str
     log_format: Literal["json", "console"]
     shutdown_seconds: float
@@ -151,6 +161,7 @@ def read_settings(
     values["client_urls"] = _client_urls(given, values["environment"], problems)
     values |= _keys(given, values["environment"], random_secret, problems)
     problems += market_problems(values, given)
+    problems += security_problems(given.keys() | _files_named(environ))
     values["host"] = _host(given, values, problems)
     place = f"{host_name}:{values['port'] or random_secret}"  # a free port is not known yet
     values["node"] = _node(given, place, problems)
@@ -193,6 +204,11 @@ def _given_in_files(
             elif value is not None:
                 found[setting.variable] = value if setting.variable in _SECRETS else value.strip()
     return found
+
+
+def _files_named(environ: Mapping[str, str]) -> set[str]:
+    """Return the variables whose value a file should hold, whether or not it could be read."""
+    return {one.variable for one in SETTINGS if one.has_file and one.file_variable in environ}
 
 
 def _name_files(problem: str, in_files: Mapping[str, str]) -> str:

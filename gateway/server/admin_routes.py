@@ -8,6 +8,8 @@ from typing import Any, Final
 from aiohttp import web
 
 from gateway.administration import parse_disconnection, parse_revocation, require_empty
+from gateway.audit import AuditEvent
+from gateway.auth import Identity
 from gateway.brokers.redis.link import LogAway
 from gateway.contract import DISCONNECT_PATH, DRAIN_PATH, REVOKE_PATH, Scope
 from gateway.errors import InvalidPayload
@@ -76,6 +78,7 @@ class AdminRoutes:
         try:
             answer, asked = await action(body)
         except InvalidPayload as error:
+            self._note(request, identity, {"refused": error.code.value})
             return rejected(400, error.message, error.code)
         except LogAway:
             return log_away()
@@ -86,8 +89,18 @@ class AdminRoutes:
             **asked,
             **answer,
         )
+        self._note(request, identity, asked | answer)
         answer["timestamp"] = self._context.broadcaster.timestamp()
         return json_answer(answer, status=status)
+
+    def _note(self, request: web.Request, identity: Identity, facts: _Facts) -> None:
+        self._context.security.note(
+            AuditEvent.ADMINISTERED,
+            address=self._guard.address_of(request),
+            administrator=identity.user_id,
+            path=request.path,
+            **facts,
+        )
 
     async def _disconnect(self, body: bytes) -> tuple[_Facts, _Facts]:
         asked = parse_disconnection(body)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from gateway import strict_json
+from gateway.audit import AuditEvent
 from gateway.auth import Authenticator
 from gateway.brokers.memory import MemoryBroker
 from gateway.brokers.port import Broker
@@ -49,6 +50,7 @@ from gateway.server.garbage import GarbageCollection
 from gateway.server.handlers import Handlers
 from gateway.server.http_answers import Guard
 from gateway.server.key_fetcher import KeyFetcher
+from gateway.server.lines import LineWriter
 from gateway.server.local_broadcast import LocalBroadcaster
 from gateway.server.log import get_logger
 from gateway.server.log_broadcast import LogBroadcaster
@@ -59,10 +61,12 @@ from gateway.server.order_routes import OrderRoutes
 from gateway.server.process import descriptor_limit
 from gateway.server.rate_slots import RateSlots
 from gateway.server.routes import Routes
+from gateway.server.security import make_security
 from gateway.server.shared_port import SharedPort
 from gateway.server.sources import Sources
 from gateway.server.statistics import statistics
 from gateway.server.ticks import Ticks
+from gateway.server.tls import TlsCertificate
 from gateway.server.welcome import enforced_limits
 from gateway.session import Sessions
 from gateway.settings import RELOADED, Settings
@@ -95,6 +99,7 @@ class Gateway:
         settings: the settings.
         clock: the clock, the system's by default.
         siblings: the processes that share the port with this one, ``None`` for none.
+        standard_error: takes the audit log if it goes to standard error.
 
     Raises:
         SettingsError: a configured model provider needs a package that is not installed.
@@ -105,6 +110,7 @@ class Gateway:
         settings: Settings,
         clock: Clock | None = None,
         siblings: Siblings | None = None,
+        standard_error: LineWriter | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
@@ -112,6 +118,7 @@ class Gateway:
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
         self._listener: socket.socket | None = None
+        self._tls: TlsCertificate | None = None
         self._authenticator = Authenticator(settings)
         self._fetcher: KeyFetcher | None = None
         if settings.jwt_jwks_url is not None:
@@ -119,8 +126,17 @@ class Gateway:
         metrics = GatewayMetrics(node=settings.node)
         addresses = AddressAdmission(settings)
         self._faults = FaultLog(self.clock)
+        self._security = make_security(
+            settings, self.clock, metrics, self._faults, addresses, standard_error
+        )
         self._door = FrontDoor(
-            settings, addresses, self.clock, metrics, self._faults, self._accepts_clients
+            settings,
+            addresses,
+            self.clock,
+            metrics,
+            self._faults,
+            self._security,
+            self._accepts_clients,
         )
         self.transport = self._make_transport(metrics)
         self.transport.engine.siblings = siblings
@@ -129,6 +145,8 @@ class Gateway:
             self.context, self._authenticator, self._door.address_of, self._fetcher
         )
         self._nodes = self._make_nodes()
+        if settings.anomaly == "close":
+            self._security.close_user = self._close_user
         self.models = ModelStreams(self.context, make_providers(settings))
         self._handlers = Handlers(self.context, self.connections, self.models)
         self._ticks = Ticks(self.context, self.connections)
@@ -201,6 +219,7 @@ class Gateway:
             revocations=revocations,
             limits=enforced_limits(settings, quotas),
             faults=self._faults,
+            security=self._security,
         )
 
     def _make_nodes(self) -> Nodes | None:
@@ -277,8 +296,20 @@ class Gateway:
             "protocol breach", client=sid, address=self._door.address_of(environ), what=what
         )
         session = None if sid is None else self.context.sessions.get(sid)
+        self._security.note(
+            AuditEvent.PROTOCOL_BREACH,
+            user=None if session is None else session.identity.user_id,
+            address=self._door.address_of(environ),
+            client=sid,
+            what=what,
+        )
         if session is not None:
             session.closing_reason = "protocol breach"
+
+    def _close_user(self, user_id: str) -> None:
+        # In the next turn: what has been read is answered before.
+        drop = partial(self.connections.drop_user, user_id, reason="anomaly")
+        asyncio.get_running_loop().call_soon(drop)
 
     def _accepts_clients(self) -> bool:
         return (
@@ -311,9 +342,13 @@ class Gateway:
 
         Raises:
             OSError: the address is in use, or not one of this machine.
+            SettingsError: the audit log, the certificate or its key cannot be used.
             SourceFailed: a source of events cannot begin.
             RuntimeError: aiohttp did not set up its server.
         """
+        self._tls = TlsCertificate.of(self.settings)
+        if self._security.audit is not None:
+            self._security.audit.start()
         app = web.Application(client_max_size=MAX_PUBLISH_BYTES)
         self._routes.add_to(app)
         self._admin_routes.add_to(app)
@@ -334,6 +369,7 @@ class Gateway:
             partial(Door, engine, serve, is_bounded=is_bounded, reserve=reserve),
             sock=listener,
             backlog=BACKLOG,
+            **({} if self._tls is None else self._tls.listening),
         )
         self._garbage.start()
         self._ticks.start(self._garbage.tick)
@@ -351,7 +387,7 @@ class Gateway:
                 partial(PassedDoor, engine, serve, is_bounded=is_bounded, reserve=reserve)
             )
         self.is_ready = True
-        return url_of(host, listener)
+        return url_of(host, listener, is_secure=self._tls is not None)
 
     def _reserve_descriptors(self) -> DescriptorReserve | None:
         limit = descriptor_limit()
@@ -363,7 +399,9 @@ class Gateway:
         )
 
     def reload(self, settings: Settings) -> list[str]:
-        """Take new keys and a new metrics token; fetch the key set of the issuer again.
+        """Take new keys, a new metrics token and a new certificate.
+
+        The key set of the issuer is fetched again.
 
         Connected clients keep their connections until their tokens expire.
 
@@ -381,7 +419,14 @@ class Gateway:
             self._authenticator.reload(self.context.settings)
         if self._fetcher is not None:
             self._fetcher.ask()
+        if self._tls is not None:
+            self._tls.reload()
         return changed
+
+    def reopen_audit(self) -> None:
+        """Go on in a new file if the audit log was rotated."""
+        if self._security.audit is not None:
+            self._security.audit.reopen()
 
     def drain(self) -> None:
         """Refuse new clients, and begin to tell and close the others. It does not stop.
@@ -429,6 +474,12 @@ class Gateway:
             await self._runner.cleanup()
             self._runner = None
         self._garbage.stop()
+        self.close_audit()
+
+    def close_audit(self) -> None:
+        """Write what the audit log still has to write, and close it."""
+        if self._security.audit is not None:
+            self._security.audit.close()
 
     def _stop_listening(self) -> None:
         if self._server is not None:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Final, NoReturn
 
+from gateway.audit import AuditEvent
 from gateway.auth import Authenticator, Identity, authenticate
 from gateway.contract import ServerEvent, iso_timestamp, user_room
 from gateway.errors import AuthenticationError, TooManyConnections, UnknownKey, WireError
@@ -20,6 +21,10 @@ from gateway.transport.counts import EndReason
 
 _RECONNECT_AFTER_MS: Final = (1_000, 5_000)  # jitter: clients must not reconnect all at once
 _LIMITER: Final = "tidegate.limiter"
+_CLOSINGS: Final = {
+    "token expired": AuditEvent.TOKEN_EXPIRED,
+    "token revoked": AuditEvent.TOKEN_REVOKED,
+}
 
 log = get_logger(__name__)
 
@@ -99,6 +104,12 @@ class Connections:
             code=error.code,
             reason=error.reason,
         )
+        self._context.security.note(
+            AuditEvent.AUTHENTICATION_REFUSED,
+            address=self._address_of(environ),
+            code=error.code.value,
+            reason=error.reason,
+        )
         raise ConnectRejected(error.message, {"code": error.code}) from None
 
     def _admit(self, sid: str, environ: RequestEnviron, auth: object) -> None:
@@ -136,6 +147,9 @@ class Connections:
             )
         )
         context.streams.hold_user(identity.user_id, now_ns)
+        context.security.note(
+            AuditEvent.AUTHENTICATED, user=identity.user_id, address=address, client=sid
+        )
 
     def welcome(self, sid: str) -> None:
         """Send the welcome event to a connected client, and add it to its user's room."""
@@ -313,6 +327,7 @@ class Connections:
         if session is None:
             return False
         session.closing_reason = reason
+        self._note_closing(session, reason)
         self._context.transport.kick(sid)
         return True
 
@@ -341,7 +356,27 @@ class Connections:
             self._context.faults.note(
                 "client dropped", client=sid, address=session.address, reason=reason
             )
+            self._note_closing(session, reason)
             self._context.transport.close_transport(sid, reason)
+
+    def drop_user(self, user_id: str, *, reason: str) -> None:
+        """Close a user's clients as ``drop`` does.
+
+        Args:
+            user_id: the user.
+            reason: the reason for the log and the metrics.
+        """
+        for sid in self._context.user_connections.of(user_id):
+            self.drop(sid, reason=reason)
+
+    def _note_closing(self, session: Session, reason: str) -> None:
+        self._context.security.note(
+            _CLOSINGS.get(reason, AuditEvent.CLIENT_CLOSED),
+            user=session.identity.user_id,
+            address=session.address,
+            client=session.sid,
+            reason=reason,
+        )
 
     def _watch(self, session: Session) -> None:
         expires_at = session.identity.expires_at

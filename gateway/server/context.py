@@ -20,6 +20,7 @@ from gateway.server.faults import FaultLog
 from gateway.server.log import get_logger
 from gateway.server.nodes import Nodes
 from gateway.server.rate_slots import RateSlots
+from gateway.server.security import Security
 from gateway.session import Sessions
 from gateway.settings import Settings
 from gateway.subscriptions import Subscriptions
@@ -56,6 +57,7 @@ class Context:
     revocations: Revocations
     limits: dict[str, Any]
     faults: FaultLog
+    security: Security
     nodes: Nodes | None = None
     count_changed: bool = False
     is_draining: bool = False
@@ -90,6 +92,8 @@ class Context:
         if early:
             log.warning("too many streams: silent ones were forgotten early", count=early)
         self.addresses.sweep(now_ns)
+        if self.security.watch is not None:
+            self.security.watch.sweep()
         self.revocations.sweep(self.clock.unix_s(), now_ns)
 
     def connection_entries(self) -> dict[str, int]:
@@ -109,5 +113,6 @@ class Context:
             "user_windows": len(self.user_windows),
             "addresses": len(self.addresses),
             "revocations": len(self.revocations),
+            "anomalies": 0 if self.security.watch is None else len(self.security.watch),
             **self.broker.entries(),
         }

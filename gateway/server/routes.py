@@ -118,6 +118,7 @@ class Routes:
         if expected is not None:
             given = (bearer(request) or "").encode("utf-8", "surrogateescape")
             if not secrets.compare_digest(given, expected.encode()):
+                self._guard.note_refused(request, ErrorCode.AUTH_FAILED)
                 return _error(401, "The metrics need their bearer token", ErrorCode.AUTH_FAILED)
         body, content_type = await self._expose(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})

@@ -69,7 +69,9 @@ class Supervisor:
         self._shutdown_s = settings.shutdown_seconds
         self._share_s = max(_LEAST_SHARE_S, _SHARE * settings.shutdown_seconds / count)
         self._held = hold_port(settings.host, settings.port)
-        self._url = url_of(settings.host, self._held)
+        self._url = url_of(
+            settings.host, self._held, is_secure=settings.tls_certificate is not None
+        )
         self._folder = Path(tempfile.mkdtemp(prefix="tidegate-"))  # mode 0700
         own = {
             "PORT": str(self._held.getsockname()[1]),

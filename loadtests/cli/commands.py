@@ -166,6 +166,31 @@ def token(
     print_result(f"{mint(secret, user, lifetime_s=lifetime_s, scopes=scope or ())}\n")
 
 
+def verify(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="The files of the log, the oldest first."),
+    ],
+    last: Annotated[
+        int | None,
+        typer.Option(
+            "--last",
+            min=0,
+            help="The number that the log must reach, from tidegate_audit_last_number.",
+        ),
+    ] = None,
+    stream: Annotated[
+        bool,
+        typer.Option(
+            "--stream", help="The log was on standard error: other lines stand between its own."
+        ),
+    ] = False,
+) -> None:
+    """Check an audit log with GATEWAY_AUDIT_KEY: 1 if a line is missing, changed, moved or torn."""
+    options = [*(["--stream"] if stream else []), *([] if last is None else [f"--last={last}"])]
+    _become_gateway("--verify-audit", *options, *map(str, files))
+
+
 for each in (serve, demo, run, calibrate, report, notebook, gate, compare, scenarios, token):
     app.command()(_ending(each))
 past = typer.Typer(
@@ -176,6 +201,11 @@ app.add_typer(past, name="history")
 past.command()(_ending(history.add, "history "))
 past.command()(_ending(history.show, "history "))
 past.command()(_ending(history.check, "history "))
+
+
+audit = typer.Typer(help="Check an audit log of the gateway.", no_args_is_help=True)
+app.add_typer(audit, name="audit")
+audit.command()(_ending(verify, "audit "))
 
 
 def _short(path: Path) -> str:
