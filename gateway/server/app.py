@@ -110,6 +110,7 @@ class Gateway:
         self.models = ModelStreams(self.context, make_providers(settings))
         self._handlers = Handlers(self.context, self.connections, self.models)
         self._ticks = Ticks(self.context, self.connections)
+        metrics.watch_ready(self._accepts_clients)
         self._garbage = GarbageCollection(metrics, self._is_idle)
         self._drain = Drain(self.context, self.connections)
         self.sources = Sources(self.context)

@@ -21,6 +21,7 @@ from loadtests.cli import history
 from loadtests.cli.demo import demo
 from loadtests.cli.judging import compare, gate, notebook, report
 from loadtests.cli.options import refuse
+from loadtests.cli.rules import rules
 from loadtests.cli.running import calibrate, run
 from loadtests.ending import guard_streams, print_result, run_command
 from loadtests.outputs import OutputRefused
@@ -156,7 +157,9 @@ def token(
     print_result(f"{mint(secret, user, lifetime_s=lifetime_s, scopes=scope or ())}\n")
 
 
-for each in (serve, demo, run, calibrate, report, notebook, gate, compare, scenarios, token):
+for each in (
+    serve, demo, run, calibrate, report, notebook, gate, compare, scenarios, token, rules,
+):  # fmt: skip
     app.command()(_ending(each))
 past = typer.Typer(
     help="Keep the figures of runs in one file, and find the runs at which they changed.",
