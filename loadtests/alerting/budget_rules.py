@@ -136,19 +136,12 @@ def _expression(series: Times | Counted | Computed, budget: Budget) -> tuple[str
     if budget.statistic == "max" and series.maximum:
         return f"max by (instance) ({series.maximum})", "s"
     if budget.statistic == "max":
-        name, window = series.name, QUANTILE_WINDOW
-        bound = _bound_s(series, budget)
-        return (
-            f"sum by (instance) (increase({name}_count[{window}])) "
-            f'- sum by (instance) (increase({name}_bucket{{le="{bound}"}}[{window}]))',
-            "short",
-        )
+        total = f"sum by (instance) (increase({series.name}_count[{QUANTILE_WINDOW}]))"
+        within = f'{series.name}_bucket{{le="{_bound_s(series, budget)}"}}[{QUANTILE_WINDOW}]'
+        return f"{total} - sum by (instance) (increase({within}))", "short"
     rank = float((budget.statistic or "p50").removeprefix("p")) / 100
-    return (
-        f"histogram_quantile({rank:.6g}, "
-        f"sum by (instance, le) (rate({series.name}_bucket[{QUANTILE_WINDOW}])))",
-        "s",
-    )
+    buckets = f"sum by (instance, le) (rate({series.name}_bucket[{QUANTILE_WINDOW}]))"
+    return f"histogram_quantile({rank:.6g}, {buckets})", "s"
 
 
 def _bound_s(series: Times, budget: Budget) -> float | None:

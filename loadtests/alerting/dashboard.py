@@ -84,7 +84,12 @@ def dashboard(scenario: str, rules: Sequence[BudgetRule]) -> str:
         _Panel(
             rule.budget.text,
             rule.unit,
-            [(f'{rule.record.name}{{scenario="{scenario}",instance=~"$instance"}}', "{{instance}}")],
+            [
+                (
+                    f'{rule.record.name}{{scenario="{scenario}",instance=~"$instance"}}',
+                    "{{instance}}",
+                )
+            ],
             rule.limit,
             is_floor=rule.budget.operator in (">", ">="),
         )

@@ -19,13 +19,13 @@ def rule_files(scenario: Scenario) -> Mapping[str, str]:
     found = rules_of(scenario)
     made = f"Written by tidegate rules {name}."
     comments = [made, *_listed(found.absent)]
-    budgets = rules_file(groups_of(name, found.rules), comments) if found.rules else None
-    files = {
-        STANDING_FILE: rules_file(STANDING, ["Alerts of every gateway. Written by tidegate rules."]),
-        f"budgets-{name}.yml": budgets or rules_file([], comments).replace("groups:", "groups: []"),
+    return {
+        STANDING_FILE: rules_file(
+            STANDING, ["Alerts of every gateway. Written by tidegate rules."]
+        ),
+        f"budgets-{name}.yml": rules_file(groups_of(name, found.rules), comments),
         f"dashboard-{name}.json": dashboard(name, found.rules),
     }
-    return files
 
 
 def _listed(absent: Sequence[AbsentRule]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -65,7 +64,8 @@ def rules_file(groups: Iterable[Group], comments: Sequence[str] = ()) -> str:
         comments: lines at its head, without ``#``.
     """
     lines = [f"# {comment}".rstrip() for comment in comments]
-    lines.append("groups:")
+    groups = [group for group in groups if group.rules]
+    lines.append("groups:" if groups else "groups: []")
     for group in groups:
         lines += [f"  - name: {_text(group.name)}", "    rules:"]
         for rule in group.rules:
@@ -98,9 +98,12 @@ def _alert(rule: Alert) -> list[str]:
 def _mapping(name: str, values: Mapping[str, str]) -> list[str]:
     if not values:
         return []
-    return [f"        {name}:", *(f"          {key}: {_text(text)}" for key, text in values.items())]
+    return [
+        f"        {name}:",
+        *(f"          {key}: {_text(text)}" for key, text in values.items()),
+    ]
 
 
 def _text(text: str) -> str:
-    """Return a text as YAML, which takes JSON's strings (YAML 1.2 §10.2)."""
-    return json.dumps(text, ensure_ascii=False)
+    """Return a text of one line in YAML's single quotes, which need no escape for ``"``."""
+    return "'" + text.replace("'", "''") + "'"

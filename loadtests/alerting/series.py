@@ -149,6 +149,8 @@ def why_absent(metric: str) -> str:
     """
     if metric in METRICS and metric not in SERIES:
         for reason, names in _REASONS.items():
-            if any(metric == name or (name[-1] == "." and metric.startswith(name)) for name in names):
+            if any(
+                metric == name or (name[-1] == "." and metric.startswith(name)) for name in names
+            ):
                 return reason
     raise KeyError(metric)

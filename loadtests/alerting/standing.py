@@ -45,9 +45,7 @@ GATEWAY_ALERTS: Final = (
     ),
     Alert(
         name="TidegateLimitViolations",
-        expression=(
-            "sum by (instance, limit) (rate(tidegate_limit_violations_total[5m])) > 1"
-        ),
+        expression=("sum by (instance, limit) (rate(tidegate_limit_violations_total[5m])) > 1"),
         lasts="5m",
         severity="ticket",
         summary=f"{_WHO} refuses events over the limit {{{{ $labels.limit }}}}",

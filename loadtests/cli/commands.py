@@ -23,6 +23,7 @@ from loadtests.cli.judging import compare, gate, notebook, report
 from loadtests.cli.options import refuse
 from loadtests.cli.rules import rules
 from loadtests.cli.running import calibrate, run
+from loadtests.cli.watch import watch
 from loadtests.ending import guard_streams, print_result, run_command
 from loadtests.outputs import OutputRefused
 from loadtests.results import ExitCode
@@ -158,7 +159,7 @@ def token(
 
 
 for each in (
-    serve, demo, run, calibrate, report, notebook, gate, compare, scenarios, token, rules,
+    serve, demo, run, calibrate, report, notebook, gate, compare, scenarios, token, rules, watch,
 ):  # fmt: skip
     app.command()(_ending(each))
 past = typer.Typer(
