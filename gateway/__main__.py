@@ -81,6 +81,7 @@ def _read_settings(random_secret: str) -> Settings:
 async def _serve(settings: Settings, log_lines: LineWriter, random_secret: str) -> int:
     from gateway.server.app import Gateway, stop_when
     from gateway.server.log import get_logger
+    from gateway.server.tracing import make_tracing
 
     log = get_logger("gateway")
     stopping, hurrying = asyncio.Event(), asyncio.Event()
@@ -98,7 +99,7 @@ async def _serve(settings: Settings, log_lines: LineWriter, random_secret: str) 
 
     for signal_number in _STOPPING:
         loop.add_signal_handler(signal_number, stop)
-    gateway = Gateway(settings)
+    gateway = Gateway(settings, None, make_tracing(os.environ))
 
     def reload() -> None:
         try:

@@ -53,6 +53,7 @@ from gateway.server.rate_slots import RateSlots
 from gateway.server.routes import Routes
 from gateway.server.sources import Sources
 from gateway.server.ticks import Ticks
+from gateway.server.tracing import Tracing
 from gateway.server.welcome import enforced_limits
 from gateway.session import Sessions
 from gateway.settings import RELOADED, Settings
@@ -81,13 +82,17 @@ class Gateway:
     Args:
         settings: the settings.
         clock: the clock, the system's by default.
+        tracing: traces publish requests; None traces none.
 
     Raises:
         SettingsError: a configured model provider needs a package that is not installed.
     """
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock | None = None, tracing: Tracing | None = None
+    ) -> None:
         self.settings = settings
+        self._tracing = tracing
         self.clock = clock or SystemClock()
         self.is_ready = False
         self._runner: web.AppRunner | None = None
@@ -115,7 +120,7 @@ class Gateway:
         self._drain = Drain(self.context, self.connections)
         self.sources = Sources(self.context)
         guard = Guard(self.context, self._authenticator, self._fetcher)
-        self._routes = Routes(self.context, guard, self._accepts_clients)
+        self._routes = Routes(self.context, guard, self._accepts_clients, tracing)
         self._admin_routes = AdminRoutes(self.context, self.connections, guard, self.drain)
         exchange = self.sources.exchange
         self._order_routes = (
@@ -337,6 +342,8 @@ class Gateway:
             await self._runner.cleanup()
             self._runner = None
         self._garbage.stop()
+        if self._tracing is not None:
+            await self._tracing.close()
 
 
 def _warn_of_descriptors(limit: int, refused: int) -> None:

@@ -13,6 +13,7 @@ import os
 import re
 import time
 from collections.abc import Mapping, MutableMapping
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, Final, Literal, Protocol
 
@@ -31,6 +32,8 @@ _MASK: Final = "[redacted]"
 _DELETE: Final = b"\x7f"  # the one control character that JSON does not escape
 # A dataclass is logged as its repr, which may leave out a secret.
 _JSON: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATACLASS
+TRACE_ID: Final[ContextVar[str | None]] = ContextVar("trace_id", default=None)
+"""The trace that log lines belong to; see ``gateway.server.tracing``."""
 _NS_PER_S: Final = 1_000_000_000
 _NS_PER_US: Final = 1_000
 
@@ -65,6 +68,20 @@ def escape(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Ma
     return event
 
 
+def add_trace(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Add ``trace_id`` to a line that belongs to a trace.
+
+    Args:
+        _logger: ignored, as ``_method``: structlog's processor interface.
+        _method: ignored.
+        event: the fields of the line, which are changed in place.
+    """
+    trace_id = TRACE_ID.get()
+    if trace_id is not None:
+        event["trace_id"] = trace_id
+    return event
+
+
 def configure_logs(level: str, style: Literal["json", "console"]) -> LineWriter:
     """Write the logs of the gateway and its libraries to standard error, in one form.
 
@@ -81,6 +98,7 @@ def configure_logs(level: str, style: Literal["json", "console"]) -> LineWriter:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         redact,
+        add_trace,
     ]
     renderer: Any = (
         structlog.processors.JSONRenderer(separators=(",", ":"))
@@ -142,6 +160,7 @@ class JsonLine:
         if "exc_info" in event:
             structlog.processors.format_exc_info(logger, method, event)
         redact(logger, method, event)
+        add_trace(logger, method, event)
         event["level"] = method
         event["logger"] = logger.name
         event["timestamp"] = self._timestamp(time.time_ns())

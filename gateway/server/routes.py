@@ -26,6 +26,7 @@ from gateway.errors import PublicationRejected
 from gateway.publication import parse_publications
 from gateway.server.context import Context
 from gateway.server.http_answers import Guard, bearer, body_of, json_answer, rejected
+from gateway.server.tracing import Tracing
 from gateway.session import Session
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -43,12 +44,24 @@ class Routes:
         context: the parts of the gateway.
         guard: admits requests by the scope of their bearer token.
         is_ready: returns whether the gateway accepts new clients.
+        tracing: traces publish requests; None traces none.
     """
 
-    def __init__(self, context: Context, guard: Guard, is_ready: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        guard: Guard,
+        is_ready: Callable[[], bool],
+        tracing: Tracing | None = None,
+    ) -> None:
         self._context = context
         self._guard = guard
         self._is_ready = is_ready
+        self._publish_handler = (
+            self.publish
+            if tracing is None
+            else tracing.traced(self.publish, context.transport.fanout.when_sent)
+        )
 
     def add_to(self, app: web.Application) -> None:
         """Add all routes. The health routes answer under ``/api/v1`` too."""
@@ -58,7 +71,7 @@ class Routes:
             app.router.add_get(f"{prefix}{HEALTH_PATH}/websocket", self.websocket)
             app.router.add_get(f"{prefix}{HEALTH_PATH}/websocket/stats", self.stats)
         app.router.add_get(METRICS_PATH, self.metrics)
-        app.router.add_post(PUBLISH_PATH, self.publish)
+        app.router.add_post(PUBLISH_PATH, self._publish_handler)
         app.router.add_get(STREAMS_PATH, self.streams)
 
     async def live(self, _request: web.Request) -> web.Response:
