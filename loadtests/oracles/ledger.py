@@ -175,7 +175,7 @@ class Account:
     def settle(self, last_numbers: Mapping[str, int]) -> StreamCounts:
         """Count what is missing up to the last numbers as lost, and let every stay go on.
 
-        Nothing late is accepted for those numbers any more.
+        Until the next call, one of them that comes is late. After it, it is leaked.
 
         Args:
             last_numbers: the last numbers that are known; a stay may be beyond them.
@@ -185,11 +185,11 @@ class Account:
         """
         total = StreamCounts()
         for stream, membership in self._streams.items():
+            membership.forgo()
             if membership.is_open:
                 known = last_numbers.get(self._listed(stream), 0)
                 membership.leave(max(known, membership.last))
                 membership.join(membership.last)
-            membership.forgo()
             total.add(membership.counts)
         return total
 

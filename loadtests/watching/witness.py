@@ -33,7 +33,10 @@ RATE: Final = 2
 """The ``maxRate`` of the first client."""
 _BEGIN_S: Final = 5.0
 """The first round waits so long for all clients."""
-_SETTLE_S: Final = 2.0
+_SETTLE_S: Final = 4.0
+"""How long a round waits for what is owed before it is lost."""
+_TAIL_S: Final = 1.0
+"""A round publishes until so long before its end: the rest of it takes about that."""
 _POLL_S: Final = 0.02
 _QUIET_S: Final = 0.3
 """How long a round listens for what nobody may get."""
@@ -138,12 +141,12 @@ class Witness:
         return self._canaries is not None
 
     def watch(self, duration_s: float | None) -> None:
-        """Watch for some seconds; None watches until the greenlet is killed."""
-        start_ns = time.monotonic_ns()
+        """Watch for some seconds, one round at least; None watches until the greenlet is killed."""
         try:
             for client in self._clients:
                 self._lives.spawn(client.live)
             self._wait_for(lambda: self.connected == len(self._clients), _BEGIN_S)
+            start_ns = time.monotonic_ns()
             while duration_s is None or time.monotonic_ns() - start_ns < duration_s * 1e9:
                 self._round()
         finally:
@@ -162,7 +165,7 @@ class Witness:
             checks = self._lives.spawn(self._checks.check)
         present = [client for client in self._clients if client.is_on]
         self._all(present, lambda one: one.subscribe(self._symbols, trading=self._plan.trading))
-        self._publish_until(end_ns - round((_QUIET_S + _SETTLE_S / 2) * 1e9))
+        self._publish_until(end_ns - round((_QUIET_S + _TAIL_S) * 1e9))
         self._wait_for_all()
         self._all(present, lambda one: one.unsubscribe(self._symbols))
         if self._canaries is not None:
@@ -179,7 +182,6 @@ class Witness:
         step_s = 1 / self._plan.batches_per_s
         due_ns, turn = time.monotonic_ns(), 0
         while due_ns < end_ns:
-            self._follow_epoch()
             if self._canaries is not None and self.connected:
                 self._canaries.market(self._offset_ns)
                 owner = self._clients[turn % len(self._clients)].user_id
@@ -198,7 +200,7 @@ class Witness:
 
     def _wait_for_all(self) -> None:
         self._wait_for(
-            lambda: all(client.has_all(self._numbers) for client in self._clients), _SETTLE_S
+            lambda: all(client.has_all(self._numbers()) for client in self._clients), _SETTLE_S
         )
 
     def _wait_for(self, condition: Callable[[], bool], longest_s: float) -> None:
@@ -206,14 +208,15 @@ class Witness:
         while not condition() and time.monotonic_ns() < until_ns:
             gevent.sleep(_POLL_S)
 
-    @property
     def _numbers(self) -> dict[str, int]:
+        """Return the last numbers of the canaries in the epoch that the clients are in."""
+        self._follow_epoch()
         return {} if self._canaries is None else self._canaries.numbers
 
     def _close_books(self) -> None:
         now_ns, total = time.monotonic_ns(), StreamCounts()
         for client in self._clients:
-            total.add(client.settle(self._numbers, now_ns))
+            total.add(client.settle(self._numbers(), now_ns))
         self._metrics.delivered(total)
         self.rounds += 1
         self.has_seen = self.has_seen or self.connected > 0

@@ -100,6 +100,7 @@ class WitnessClient:
         self._ended = Event()
         self._error_code: object = None
         self._is_draining = False
+        self._is_entering = False
         self._rated_since_ns = 0
         self._rated: dict[str, int] = {}
 
@@ -117,8 +118,17 @@ class WitnessClient:
 
     def enter(self) -> bool:
         """Connect once, and return whether that succeeded. A failure is counted."""
-        if self.is_on:
-            return True
+        if self.is_on or self._is_entering:
+            return self.is_on
+        self._is_entering = True
+        try:
+            return self._enter()
+        finally:
+            self._is_entering = False
+            if not self.is_on:
+                self._ended.set()  # so that live() goes on, whoever tried
+
+    def _enter(self) -> bool:
         self._welcomed = AsyncResult()
         self._ended.clear()
         try:

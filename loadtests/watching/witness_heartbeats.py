@@ -12,7 +12,8 @@ from loadtests.watching.witness_metrics import WitnessMetrics
 
 _NS_PER_US: Final = 1_000
 _LATE_SHARE: Final = 0.1
-"""A gap may differ from the interval by this share of it."""
+_LATE_NS: Final = 250_000_000
+"""A gap may differ from the interval by the larger of this share and this time."""
 _SILENT: Final = 1.5
 """Intervals without a heartbeat after which one is missed."""
 
@@ -55,7 +56,10 @@ class Heartbeats:
             error_ns = abs(gap_ns - oracle.interval_ns)
             self._metrics.time(figures.HEARTBEAT_GAP, gap_ns)
             self._metrics.time(figures.HEARTBEAT_ERROR, error_ns)
-            if error_ns > _LATE_SHARE * oracle.interval_ns and oracle.missed == missed:
+            if (
+                error_ns > max(_LATE_SHARE * oracle.interval_ns, _LATE_NS)
+                and oracle.missed == missed
+            ):
                 words = f"a gap of {gap_ns / 1e9:.3f} s, not {oracle.interval_ns / 1e9:g} s"
                 self._found(Finding.HEARTBEAT_LATE, words, 1)
         self._note(oracle.missed - missed, oracle.extra - extra)

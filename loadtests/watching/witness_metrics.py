@@ -78,9 +78,9 @@ class WitnessMetrics:
             held.append(span_ns)
 
     def delivered(self, counts: StreamCounts) -> None:
-        """Count deliveries by their outcome."""
+        """Count deliveries by their outcome. One that was lost and comes late stays lost too."""
         for outcome in Outcome:
-            self._deliveries.labels(outcome.value).inc(getattr(counts, outcome.value))
+            self._deliveries.labels(outcome.value).inc(max(0, getattr(counts, outcome.value)))
 
     def found(self, finding: Finding, count: int = 1) -> None:
         """Count a broken promise."""

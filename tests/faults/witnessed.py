@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from gateway.contract import LISTENING_LINE
 from loadtests.processes import bound_to_us, child_environment, own_command
@@ -30,7 +30,7 @@ LIMIT_S: Final = 60.0
 CLEAN: Final = "none"
 HEARTBEAT_S: Final = 5
 _END_S: Final = 20.0
-_MARKET: Final = {
+_MARKET: Final[dict[str, str]] = {
     "GATEWAY_MARKET": "simulated",
     "GATEWAY_MARKET_SYMBOLS": "BTC/USDT,ETH/USDT",
     "GATEWAY_MARKET_SEED": "1",
@@ -59,7 +59,7 @@ class Watched:
 
     findings: tuple[Finding, ...]
     options: tuple[str, ...] = ()
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
     note: str = ""
 
 
@@ -138,13 +138,16 @@ class Sighting:
     others: tuple[str, ...] = ()
 
 
-def watch_fault(name: str, folder: Path, limit_s: float = LIMIT_S) -> Sighting:
+def watch_fault(
+    name: str, folder: Path, limit_s: float = LIMIT_S, more: tuple[str, ...] = ()
+) -> Sighting:
     """Start a gateway with a fault and the witness, and wait for the finding.
 
     Args:
         name: of the fault, or ``none``.
         folder: takes the logs.
         limit_s: how long to wait after the witness's first line.
+        more: options of ``tidegate watch``.
     """
     watched = WATCHED.get(name, Watched(()))
     secret = secrets.token_urlsafe(48)
@@ -159,21 +162,15 @@ def watch_fault(name: str, folder: Path, limit_s: float = LIMIT_S) -> Sighting:
         gateway = _start([*own_command("tests.faults.gateway"), name], environment, log)
         try:
             url = _first_line(gateway).removeprefix(LISTENING_LINE).strip()
-            return _wait_for(name, url, watched, environment, log, limit_s)
+            words = own_command("tidegate", "watch", url, "--port", "0", *watched.options, *more)
+            return _wait_for(name, watched, _start(words, environment, log), limit_s)
         finally:
             _end(gateway)
 
 
 def _wait_for(
-    name: str,
-    url: str,
-    watched: Watched,
-    environment: Mapping[str, str],
-    log: object,
-    limit_s: float,
+    name: str, watched: Watched, witness: subprocess.Popen[str], limit_s: float
 ) -> Sighting:
-    words = own_command("tidegate", "watch", url, "--port", "0", *watched.options)
-    witness = _start(words, environment, log)
     told: list[str] = []
     try:
         _first_line(witness)
@@ -195,11 +192,13 @@ def _wait_for(
         _end(witness)
 
 
-def _start(words: list[str], environment: Mapping[str, str], log: object) -> subprocess.Popen[str]:
+def _start(
+    words: list[str], environment: Mapping[str, str], log: IO[bytes]
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
         words,
         stdout=subprocess.PIPE,
-        stderr=log,  # type: ignore[arg-type]  # an open file
+        stderr=log,
         env=dict(environment),
         text=True,
         preexec_fn=bound_to_us(),  # noqa: PLW1509 - the alarm's thread starts later, and ends first
@@ -228,7 +227,7 @@ def document(sightings: Mapping[str, Sighting]) -> str:
     lines = [
         "# Faults that the witness finds",
         "",
-        "`tidegate watch` beside a gateway that has no other clients, and heartbeats each",
+        "`tidegate watch` beside a gateway that has no other clients, with heartbeats each",
         f"{HEARTBEAT_S} s. Time: from the witness's first line to the finding. `python -m",
         "tests.faults.witnessed` makes this table.",
         "",

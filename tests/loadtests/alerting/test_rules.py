@@ -58,7 +58,7 @@ def one(series: str, values: str) -> Inputs:
     return [{"series": series, "values": values}]
 
 
-STANDING_CASES: Mapping[str, tuple[Inputs, Inputs]] = {
+STANDING_CASES: Mapping[str, tuple[Inputs, ...]] = {
     "TidegateDown": (one(named("up"), flat(0)), one(named("up"), flat(1))),
     "TidegateNotReady": (
         one(named("tidegate_ready"), flat(0)),
@@ -105,7 +105,7 @@ STANDING_CASES: Mapping[str, tuple[Inputs, Inputs]] = {
     "TidegateBrokenPromise": tuple(
         one(named(figures.FINDINGS, 'finding="lost"'), values) for values in (stepped(1), flat(3))
     ),
-}  # type: ignore[assignment]  # tuples of two
+}
 """By standing alert: series with its fault, and clean ones."""
 
 
