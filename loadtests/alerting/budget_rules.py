@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from loadtests.alerting.rules import Alert, Group, Record
+from loadtests.alerting.rules import Alert, Record, RuleGroup
 from loadtests.alerting.series import SERIES, Computed, Counted, Times, why_absent
 from scenarios.budgets import Budget
 from scenarios.schema import Scenario
@@ -68,12 +68,12 @@ def rules_of(scenario: Scenario) -> BudgetRules:
     return BudgetRules(rules, absent)
 
 
-def groups_of(scenario: str, rules: Sequence[BudgetRule]) -> list[Group]:
+def groups_of(scenario: str, rules: Sequence[BudgetRule]) -> list[RuleGroup]:
     """Return the groups of a scenario's rules: first what is recorded, then the alerts."""
     records = {rule.record.name: rule.record for rule in rules}
     return [
-        Group(f"tidegate-{scenario}-records", [*records.values()]),
-        Group(f"tidegate-{scenario}-budgets", [rule.alert for rule in rules]),
+        RuleGroup(f"tidegate-{scenario}-records", [*records.values()]),
+        RuleGroup(f"tidegate-{scenario}-budgets", [rule.alert for rule in rules]),
     ]
 
 

@@ -49,14 +49,14 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class RuleGroup:
     """Rules that Prometheus evaluates one after the other."""
 
     name: str
     rules: Sequence[Record | Alert]
 
 
-def rules_file(groups: Iterable[Group], comments: Sequence[str] = ()) -> str:
+def rules_file(groups: Iterable[RuleGroup], comments: Sequence[str] = ()) -> str:
     """Return a rule file of Prometheus.
 
     Args:

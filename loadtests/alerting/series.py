@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from loadtests.watching import figures
-from loadtests.watching.figures import Finding, Outcome
+from loadtests.watching.figures import DeliveryOutcome, Finding
 from scenarios.catalogue import METRICS
 
 GATEWAY_LAG_BOUNDS_S: Final = (
@@ -67,7 +67,7 @@ def _found(finding: Finding) -> Counted:
     return Counted(figures.FINDINGS, f'finding="{finding}"')
 
 
-def _delivered(outcome: Outcome) -> Counted:
+def _delivered(outcome: DeliveryOutcome) -> Counted:
     return Counted(figures.DELIVERIES, f'outcome="{outcome}"')
 
 
@@ -88,12 +88,12 @@ SERIES: Final[Mapping[str, Series]] = {
         "tidegate_loop_lag_seconds", GATEWAY_LAG_BOUNDS_S, "tidegate_loop_lag_max_seconds"
     ),
     "llm.first_token": Times("tidegate_model_first_token_seconds", FIRST_TOKEN_BOUNDS_S),
-    "delivery.lost": _delivered(Outcome.LOST),
-    "delivery.duplicate": _delivered(Outcome.DUPLICATE),
-    "delivery.reordered": _delivered(Outcome.REORDERED),
-    "delivery.late": _delivered(Outcome.LATE),
-    "delivery.leaked": _delivered(Outcome.LEAKED),
-    "delivery.conflated": _delivered(Outcome.CONFLATED),
+    "delivery.lost": _delivered(DeliveryOutcome.LOST),
+    "delivery.duplicate": _delivered(DeliveryOutcome.DUPLICATE),
+    "delivery.reordered": _delivered(DeliveryOutcome.REORDERED),
+    "delivery.late": _delivered(DeliveryOutcome.LATE),
+    "delivery.leaked": _delivered(DeliveryOutcome.LEAKED),
+    "delivery.conflated": _delivered(DeliveryOutcome.CONFLATED),
     "delivery.false_conflations": _found(Finding.FALSE_CONFLATION),
     "delivery.altered": _found(Finding.ALTERED),
     "delivery.over_rate": _found(Finding.OVER_RATE),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from loadtests.alerting.rules import Alert, Group
+from loadtests.alerting.rules import Alert, RuleGroup
 from loadtests.alerting.series import GATEWAY_JOB, WITNESS_JOB
 from loadtests.watching import figures
 
@@ -116,7 +116,7 @@ WITNESS_ALERTS: Final = (
     ),
 )
 STANDING: Final = (
-    Group("tidegate", GATEWAY_ALERTS),
-    Group("tidegate-witness", WITNESS_ALERTS),
+    RuleGroup("tidegate", GATEWAY_ALERTS),
+    RuleGroup("tidegate-witness", WITNESS_ALERTS),
 )
 """The groups of the standing alerts."""

@@ -13,7 +13,7 @@ BOUNDS_S: Final = (
 """Upper bounds of the buckets of every histogram of the witness, s."""
 
 
-class Outcome(StrEnum):
+class DeliveryOutcome(StrEnum):
     """What became of a delivery; the columns of the ledger."""
 
     RECEIVED = "received"

@@ -11,7 +11,7 @@ from prometheus_client.exposition import choose_encoder
 
 from loadtests.oracles.membership import StreamCounts
 from loadtests.watching import figures
-from loadtests.watching.figures import WITNESS_METRICS, Finding, Outcome
+from loadtests.watching.figures import WITNESS_METRICS, DeliveryOutcome, Finding
 
 _NS_PER_S: Final = 1_000_000_000
 _NS_PER_MS: Final = 1_000_000
@@ -55,7 +55,7 @@ class WitnessMetrics:
             )
             for name in _TIMES
         }
-        for outcome in Outcome:
+        for outcome in DeliveryOutcome:
             self._deliveries.labels(outcome.value)
         for finding in Finding:
             self._findings.labels(finding.value)
@@ -79,7 +79,7 @@ class WitnessMetrics:
 
     def delivered(self, counts: StreamCounts) -> None:
         """Count deliveries by their outcome. One that was lost and comes late stays lost too."""
-        for outcome in Outcome:
+        for outcome in DeliveryOutcome:
             self._deliveries.labels(outcome.value).inc(max(0, getattr(counts, outcome.value)))
 
     def found(self, finding: Finding, count: int = 1) -> None:

@@ -15,10 +15,10 @@ from blackbox.target import Target
 from deadlines import RUN_S
 from typer.testing import CliRunner
 
-from loadtests.alerting.budget_rules import BudgetRule, rules_of
+from loadtests.alerting.budget_rules import SECTION, BudgetRule, rules_of
 from loadtests.alerting.dashboard import dashboard
 from loadtests.alerting.files import rule_files
-from loadtests.alerting.rules import Alert
+from loadtests.alerting.rules import Alert, anchor
 from loadtests.alerting.series import SERIES, Computed, Counted, Times, why_absent
 from loadtests.alerting.standing import STANDING
 from loadtests.cli.commands import app
@@ -328,3 +328,23 @@ def test_an_unknown_scenario_is_refused(tmp_path: Path) -> None:
     assert told.exit_code == 2
     assert "smoke" in told.output
     assert not list(tmp_path.iterdir())
+
+
+def test_each_alert_has_its_section_in_the_operations_page_and_no_other() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+    alerts = {rule.name for group in STANDING for rule in group.rules if isinstance(rule, Alert)}
+    chapter = page.partition("\n## Alerts\n")[2].partition("\n## ")[0]
+    sections = re.findall(r"^### (.+)$", chapter, re.MULTILINE)
+    assert sorted(sections) == sorted([*alerts, SECTION])
+    assert all(finding.value in page for finding in figures.Finding)
+
+
+def test_each_runbook_of_an_alert_is_a_heading_of_the_operations_page() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+    anchors = {anchor(heading) for heading in re.findall(r"^#+ (.+)$", page, re.MULTILINE)}
+    named = re.findall(
+        r"runbook: '[^#]+#([^']+)'", "".join(rule_files(SCENARIOS["smoke"]).values())
+    )
+    assert named
+    assert set(named) <= anchors
+    assert set(re.findall(r"\]\(#([^)]+)\)", page)) <= anchors
