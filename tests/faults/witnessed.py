@@ -228,8 +228,11 @@ def document(sightings: Mapping[str, Sighting]) -> str:
         "# Faults that the witness finds",
         "",
         "`tidegate watch` beside a gateway that has no other clients, with heartbeats each",
-        f"{HEARTBEAT_S} s. Time: from the witness's first line to the finding. `python -m",
-        "tests.faults.witnessed` makes this table.",
+        (
+            f"{HEARTBEAT_S} s (default: 30 s), one trial a fault. "
+            "Time: from the witness's first line to the finding."
+        ),
+        "`python -m tests.faults.witnessed` makes this table.",
         "",
         "| fault | | found as | after | beyond the defaults |",
         "|---|---|---|---|---|",
