@@ -167,6 +167,7 @@ async def _serve(
 ) -> int:
     from gateway.server.app import Gateway, stop_when
     from gateway.server.log import get_logger
+    from gateway.server.tracing import make_tracing
 
     log = get_logger("gateway")
     stopping, hurrying = asyncio.Event(), asyncio.Event()
@@ -184,7 +185,12 @@ async def _serve(
 
     for signal_number in _STOPPING:
         loop.add_signal_handler(signal_number, stop)
-    gateway = Gateway(settings, siblings=siblings, standard_error=log_lines)
+    gateway = Gateway(
+        settings,
+        tracing=make_tracing(os.environ),
+        siblings=siblings,
+        standard_error=log_lines,
+    )
     if siblings is not None:
         loop.add_signal_handler(signal.SIGUSR1, gateway.refuse)
     # By default it ends the process.

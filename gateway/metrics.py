@@ -65,6 +65,7 @@ _CLOSING_REASONS: Final[dict[str, str]] = {
 OWN_METRICS: Final[dict[str, str]] = {
     "tidegate_build_info": "1, with the version of the gateway and of Python.",
     NODE_UP: "1 for a node that answers, 0 for one of the same port that does not, by node.",
+    "tidegate_ready": "1 while the gateway accepts new clients, as /health/ready says; else 0.",
     "tidegate_clients": "Connected clients.",
     "tidegate_messages_in_total": "Events from clients, by event.",
     "tidegate_messages_out_total": "Events queued for clients, once per recipient, by kind.",
@@ -145,6 +146,7 @@ class GatewayMetrics:
         build.labels(__version__, platform.python_version()).set(1)
         self._gauge(NODE_UP, "node").labels(node).set(1)
         self.models = ModelMetrics(self.registry)
+        self._ready = self._gauge("tidegate_ready")
         self._clients = self._gauge("tidegate_clients")
         self._messages_in = self._counter("tidegate_messages_in_total", "event")
         self._messages_out = self._counter("tidegate_messages_out_total", "kind")
@@ -257,6 +259,10 @@ class GatewayMetrics:
         self._waiting_sends.set_function(waiting_sends)
         self._followed.append(Followed(self._conflated_events, conflated))
         self._followed.append(Followed(self._sent_bytes, sent_bytes))
+
+    def watch_ready(self, is_ready: Callable[[], bool]) -> None:
+        """Set the function that returns whether the gateway accepts new clients."""
+        self._ready.set_function(is_ready)
 
     def watch_log(self, dropped: Callable[[], int]) -> None:
         """Set the function that returns the number of dropped log lines so far."""

@@ -67,6 +67,7 @@ from gateway.server.sources import Sources
 from gateway.server.statistics import statistics
 from gateway.server.ticks import Ticks
 from gateway.server.tls import TlsCertificate
+from gateway.server.tracing import Tracing
 from gateway.server.welcome import enforced_limits
 from gateway.session import Sessions
 from gateway.settings import RELOADED, Settings
@@ -100,6 +101,7 @@ class Gateway:
         clock: the clock, the system's by default.
         siblings: the processes that share the port with this one, ``None`` for none.
         standard_error: takes the audit log if it goes to standard error.
+        tracing: traces publish requests; None traces none.
 
     Raises:
         SettingsError: a configured model provider needs a package that is not installed.
@@ -109,10 +111,13 @@ class Gateway:
         self,
         settings: Settings,
         clock: Clock | None = None,
+        tracing: Tracing | None = None,
+        *,
         siblings: Siblings | None = None,
         standard_error: LineWriter | None = None,
     ) -> None:
         self.settings = settings
+        self._tracing = tracing
         self.clock = clock or SystemClock()
         self.is_ready = False
         self._runner: web.AppRunner | None = None
@@ -150,6 +155,7 @@ class Gateway:
         self.models = ModelStreams(self.context, make_providers(settings))
         self._handlers = Handlers(self.context, self.connections, self.models)
         self._ticks = Ticks(self.context, self.connections)
+        metrics.watch_ready(self._accepts_clients)
         self._garbage = GarbageCollection(metrics, self._is_idle)
         self._drain = Drain(self.context, self.connections)
         self.sources = Sources(self.context)
@@ -158,7 +164,7 @@ class Gateway:
         if siblings is not None:
             self._port = SharedPort(siblings, metrics, self._drain_here, self._accepts_clients)
         self._is_last = False  # no other process takes what this one leaves
-        self._routes = Routes(self.context, guard, self._accepts_clients, self._expose)
+        self._routes = Routes(self.context, guard, self._accepts_clients, self._expose, tracing)
         self._admin_routes = AdminRoutes(self.context, self.connections, guard, self.drain)
         exchange = self.sources.exchange
         self._order_routes = (
@@ -474,6 +480,8 @@ class Gateway:
             await self._runner.cleanup()
             self._runner = None
         self._garbage.stop()
+        if self._tracing is not None:
+            await self._tracing.close()
         self.close_audit()
 
     def close_audit(self) -> None:

@@ -28,6 +28,7 @@ from gateway.publication import parse_publications
 from gateway.server.context import Context
 from gateway.server.http_answers import Guard, bearer, body_of, json_answer, log_away, rejected
 from gateway.server.statistics import statistics, statistics_of_all
+from gateway.server.tracing import Tracing
 
 Expose = Callable[[str], Awaitable[tuple[bytes, str]]]
 """Returns the metrics for a header ``Accept``, and their content type."""
@@ -47,15 +48,26 @@ class Routes:
         guard: admits requests by the scope of their bearer token.
         is_ready: returns whether the gateway accepts new clients.
         expose: returns the metrics.
+        tracing: traces publish requests; None traces none.
     """
 
     def __init__(
-        self, context: Context, guard: Guard, is_ready: Callable[[], bool], expose: Expose
+        self,
+        context: Context,
+        guard: Guard,
+        is_ready: Callable[[], bool],
+        expose: Expose,
+        tracing: Tracing | None = None,
     ) -> None:
         self._expose = expose
         self._context = context
         self._guard = guard
         self._is_ready = is_ready
+        self._publish_handler = (
+            self.publish
+            if tracing is None
+            else tracing.traced(self.publish, context.transport.fanout.when_sent)
+        )
 
     def add_to(self, app: web.Application) -> None:
         """Add all routes. The health routes answer under ``/api/v1`` too."""
@@ -65,7 +77,7 @@ class Routes:
             app.router.add_get(f"{prefix}{HEALTH_PATH}/websocket", self.websocket)
             app.router.add_get(f"{prefix}{HEALTH_PATH}/websocket/stats", self.stats)
         app.router.add_get(METRICS_PATH, self.metrics)
-        app.router.add_post(PUBLISH_PATH, self.publish)
+        app.router.add_post(PUBLISH_PATH, self._publish_handler)
         app.router.add_get(STREAMS_PATH, self.streams)
 
     async def live(self, _request: web.Request) -> web.Response:

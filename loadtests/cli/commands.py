@@ -21,7 +21,9 @@ from loadtests.cli import history
 from loadtests.cli.demo import demo
 from loadtests.cli.judging import compare, gate, notebook, report
 from loadtests.cli.options import refuse
+from loadtests.cli.rules import rules
 from loadtests.cli.running import calibrate, run
+from loadtests.cli.watch import watch
 from loadtests.ending import guard_streams, print_result, run_command
 from loadtests.outputs import OutputRefused
 from loadtests.results import ExitCode
@@ -191,7 +193,9 @@ def verify(
     _become_gateway("--verify-audit", *options, *map(str, files))
 
 
-for each in (serve, demo, run, calibrate, report, notebook, gate, compare, scenarios, token):
+for each in (
+    serve, demo, run, calibrate, report, notebook, gate, compare, scenarios, token, rules, watch,
+):  # fmt: skip
     app.command()(_ending(each))
 past = typer.Typer(
     help="Keep the figures of runs in one file, and find the runs at which they changed.",
