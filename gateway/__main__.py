@@ -132,10 +132,10 @@ def _processes(arguments: Sequence[str]) -> int | None:
 
 def _join(settings: Settings, arguments: list[str]) -> Siblings:
     """Return the processes on this one's port."""
-    from gateway.server.node_process import Membership
+    from gateway.server.node_process import NodePlace
     from gateway.transport import Siblings
 
-    membership = Membership.of(arguments)
+    membership = NodePlace.of(arguments)
     die_with(membership.supervisor)
     base = settings.node.removesuffix(f"-{membership.number}")
     names = [f"{base}-{number}" for number in range(membership.count)]

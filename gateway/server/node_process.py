@@ -22,7 +22,7 @@ _ANSWER_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
+class NodePlace:
     """What a node is told of the processes on its port, as arguments of its command.
 
     Attributes:
@@ -42,7 +42,7 @@ class Membership:
         return ["--node", str(self.number), str(self.count), str(self.folder), str(self.supervisor)]
 
     @classmethod
-    def of(cls, arguments: list[str]) -> Membership:
+    def of(cls, arguments: list[str]) -> NodePlace:
         """Return the membership of arguments.
 
         Raises:
@@ -65,7 +65,7 @@ class NodeProcess:
         is_replaced: whether the supervisor ended it to start it again.
     """
 
-    def __init__(self, name: str, membership: Membership, environment: Mapping[str, str]) -> None:
+    def __init__(self, name: str, membership: NodePlace, environment: Mapping[str, str]) -> None:
         self.name = name
         self.is_ready = asyncio.Event()
         self.is_replaced = False

@@ -14,7 +14,7 @@ from typing import Final
 from gateway.errors import SettingsError
 from gateway.server.log import get_logger
 from gateway.server.node_process import (
-    Membership,
+    NodePlace,
     NodeProcess,
     describe_exit,
     node_environment,
@@ -82,7 +82,7 @@ class Supervisor:
         self._nodes = [
             NodeProcess(
                 name,
-                Membership(number, count, self._folder, os.getpid()),
+                NodePlace(number, count, self._folder, os.getpid()),
                 node_environment(environ, {**own, "GATEWAY_NODE": name}),
             )
             for number, name in enumerate(names)
