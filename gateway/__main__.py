@@ -143,13 +143,13 @@ def _join(settings: Settings, arguments: list[str]) -> Siblings:
 
 
 async def _supervise(settings: Settings, processes: int, random_secret: str) -> int:
-    from gateway.server.supervisor import Supervisor
+    from gateway.server.supervisor import NodeSupervisor
 
     def tell(url: str) -> None:
         LineWriter(_STANDARD_OUTPUT).write(f"{LISTENING_LINE}{url}\n".encode())
 
     try:
-        supervisor = Supervisor(
+        supervisor = NodeSupervisor(
             settings,
             os.environ,
             processes,

@@ -1,4 +1,4 @@
-"""``Supervisor``: several nodes on one port, each a process, and none of their clients here."""
+"""``NodeSupervisor``: several nodes on one port, each a process, and none of their clients here."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _QUICK_S: Final = 3.0
 log = get_logger(__name__)
 
 
-class Supervisor:
+class NodeSupervisor:
     """Starts nodes, starts those again that end, and ends them in turn.
 
     Args:
