@@ -6,8 +6,9 @@ import itertools
 import time
 from typing import Any, Final
 
-from blackbox.client import RawClient
 from deadlines import DEADLINE_S
+
+from blackbox.client import RawClient
 
 _STAMP_US: Final = 1_000
 """How far a time in a heartbeat may lie from the moment that the gateway beat."""
