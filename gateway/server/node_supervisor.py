@@ -1,4 +1,4 @@
-"""``Supervisor``: several nodes on one port, each a process, and none of their clients here."""
+"""``NodeSupervisor``: several nodes on one port, each a process. It holds no clients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Final
 from gateway.errors import SettingsError
 from gateway.server.log import get_logger
 from gateway.server.node_process import (
-    Membership,
+    NodePlace,
     NodeProcess,
     describe_exit,
     node_environment,
@@ -34,7 +34,7 @@ _QUICK_S: Final = 3.0
 log = get_logger(__name__)
 
 
-class Supervisor:
+class NodeSupervisor:
     """Starts nodes, starts those again that end, and ends them in turn.
 
     Args:
@@ -80,7 +80,7 @@ class Supervisor:
         self._nodes = [
             NodeProcess(
                 name,
-                Membership(number, count, self._folder, os.getpid()),
+                NodePlace(number, count, self._folder, os.getpid()),
                 node_environment(environ, {**own, "GATEWAY_NODE": name}),
             )
             for number, name in enumerate(names)
