@@ -123,7 +123,12 @@ class NodeSupervisor:
     async def _keep(self, node: NodeProcess) -> None:
         """Start a node, and start it again whenever it ends."""
         while not self._is_ending.is_set():
-            code = await node.run()
+            try:
+                code = await node.run()
+            except OSError as error:  # no process, memory or descriptor is free
+                log.error("node not started", refused=node.name, reason=error.strerror)
+                await _wait(self._is_ending, node.next_delay_s())
+                continue
             if self._is_ending.is_set():
                 return
             if node.is_replaced:

@@ -33,7 +33,10 @@ class SharedPortGateway(GatewayProcess):
         """Return the processes of the nodes by name."""
         found = {}
         for child in psutil.Process(self.process.pid).children():
-            arguments = child.cmdline()
+            try:
+                arguments = child.cmdline()
+            except psutil.Error:  # it has just ended
+                continue
             if "--node" in arguments:
                 found[f"n-{arguments[arguments.index('--node') + 1]}"] = child
         return found
