@@ -33,7 +33,8 @@ from gateway.contract import (
 DOCS = Path(__file__).resolve().parent
 VERBS = (
     "serve", "demo", "run", "calibrate", "report", "notebook", "gate", "compare", "scenarios",
-    "token", "history", "history add", "history show", "history check",
+    "token", "rules", "watch", "history", "history add", "history show", "history check",
+    "audit verify",
 )  # fmt: skip
 
 
@@ -51,14 +52,18 @@ def settings() -> str:
 
 
 def metrics() -> str:
-    """Return the list of the gateway's metrics."""
+    """Return the lists of the metrics of the gateway and of the witness."""
     from gateway.metrics import metrics_table
+    from loadtests.watching.figures import witness_table
 
     return (
         "# Metrics of the gateway\n\n"
         "`GET /metrics` returns these in Prometheus' text format. The list is complete: at run\n"
         "time, the gateway adds no name and no label with a user, symbol, client or address.\n\n"
         + metrics_table()
+        + "\n## Metrics of the witness\n\n"
+        "`tidegate watch` serves these. [operations.md](operations.md#watch-a-running-gateway)\n"
+        "explains the command.\n\n" + witness_table()
     )
 
 
@@ -300,7 +305,7 @@ def _tokens() -> str:
         "`{users}` in the command becomes the number of users. The command runs without a shell,\n"
         "in the caller's folder and environment. Each time, it must print the same users in the\n"
         "same order. Keep secrets out of its arguments, which others on the machine can see.\n"
-        "Groups that sign tokens (`bad_token`, `expiring`) need `JWT_SECRET` instead.\n"
+        "Groups that sign tokens (`bad_token`, `expiring`, `entitled`) need `JWT_SECRET` instead.\n"
         "A Locust file takes `--tokens` and `--metrics-token` too; each worker on another machine\n"
         "needs its own copy of the file.\n"
     )

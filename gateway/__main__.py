@@ -1,8 +1,8 @@
 """``python -m gateway``: serve, with the settings of the environment.
 
 ``--processes N`` serves with N processes on one port, and ``--node`` is the command of one of
-them, which only their supervisor gives. ``--check`` checks what would stop it, and
-``--check-token`` a token on standard input.
+them, which only their supervisor gives. ``--check`` checks what would stop it, ``--check-token`` a
+token on standard input, and ``--verify-audit FILE...`` an audit log.
 """
 
 from __future__ import annotations
@@ -40,11 +40,12 @@ def main(arguments: Sequence[str] = ()) -> int:
     """Read the settings, and serve until SIGTERM or SIGINT; or only check.
 
     Args:
-        arguments: none, ``--processes N``, ``--check`` or ``--check-token``.
+        arguments: none, ``--processes N``, ``--check``, ``--check-token``, or ``--verify-audit``
+            with its files.
 
     Returns:
-        The exit code: 0 after a signal or a good check, 2 for invalid settings, an unusable
-        address or a refused token.
+        The exit code: 0 after a signal or a good check, 1 for an audit log with problems, 2 for
+        invalid settings, an unusable address or a refused token.
     """
     processes, place = 1, None
     if list(arguments[:1]) == ["--node"]:
@@ -87,20 +88,29 @@ def main(arguments: Sequence[str] = ()) -> int:
 
 
 def _check(arguments: Sequence[str]) -> int:
+    from gateway.server.audit_verify import verify_audit
     from gateway.server.checking import check_start, check_token
 
+    bad = 2
     if list(arguments) == ["--check"]:
         facts, problems = check_start(os.environ)
     elif list(arguments) == ["--check-token"]:
         facts, problems = check_token(os.environ, sys.stdin.readline().strip())
+    elif arguments[0] == "--verify-audit":
+        bad = 1
+        try:
+            facts, problems = verify_audit(os.environ, arguments[1:])
+        except SettingsError as error:
+            return _refuse(str(error))
     else:
         return _refuse(
-            f"unknown: {' '.join(arguments)}; --processes N, --check and --check-token are known"
+            f"unknown: {' '.join(arguments)}; --processes N, --check, --check-token and "
+            "--verify-audit are known"
         )
     told = LineWriter(_STANDARD_OUTPUT)
     told.write("".join(f"{fact}\n" for fact in facts).encode())
     told.close()
-    return _refuse("\n".join(problems)) if problems else 0
+    return _refuse("\n".join(problems), bad) if problems else 0
 
 
 def _read_settings(random_secret: str) -> Settings:
@@ -157,6 +167,7 @@ async def _serve(
 ) -> int:
     from gateway.server.app import Gateway, stop_when
     from gateway.server.log import get_logger
+    from gateway.server.tracing import make_tracing
 
     log = get_logger("gateway")
     stopping, hurrying = asyncio.Event(), asyncio.Event()
@@ -174,7 +185,12 @@ async def _serve(
 
     for signal_number in _STOPPING:
         loop.add_signal_handler(signal_number, stop)
-    gateway = Gateway(settings, siblings=siblings)
+    gateway = Gateway(
+        settings,
+        tracing=make_tracing(os.environ),
+        siblings=siblings,
+        standard_error=log_lines,
+    )
     if siblings is not None:
         loop.add_signal_handler(signal.SIGUSR1, gateway.refuse)
     # By default it ends the process.
@@ -189,6 +205,7 @@ async def _serve(
     LineWriter(_STANDARD_OUTPUT).write(f"{LISTENING_LINE}{url}\n".encode())
     if not await stop_when(gateway, stopping, hurrying):
         # To end thousands of clients would take seconds more. The kernel closes their sockets.
+        gateway.close_audit()
         log_lines.close()
         os._exit(0)
     # The loop takes its handlers with it: one more signal must not spoil the exit code.
@@ -200,6 +217,7 @@ def _reload(gateway: Gateway, random_secret: str) -> None:
     from gateway.server.log import get_logger
 
     log = get_logger("gateway")
+    gateway.reopen_audit()  # a rotation does not depend on good files
     try:
         renewed = _read_settings(random_secret)
     except SettingsError as error:
@@ -215,12 +233,12 @@ def _cannot_listen(settings: Settings, error: OSError) -> int:
     )
 
 
-def _refuse(why: str) -> int:
-    """Say why the gateway does not start, and return the exit code."""
+def _refuse(why: str, code: int = 2) -> int:
+    """Say why the gateway does not start, or what a check found, and return the exit code."""
     errors = LineWriter(_STANDARD_ERROR)
     errors.write(f"{why}\n".encode(errors="backslashreplace"))
     errors.close()
-    return 2
+    return code
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from gateway.contract import EVENTS, Channel, Direction, ErrorCode, Family, Limi
 from gateway.exposition import NODE_UP
 from gateway.limits.address_admission import AddressLimit
 from gateway.model_metrics import MODEL_METRICS, ModelMetrics
+from gateway.security_metrics import SECURITY_METRICS, SecurityMetrics
 from gateway.series import Followed, Maximum, WithNode, WithoutCreated
 
 _OTHER: Final = "other"
@@ -57,12 +58,14 @@ _CLOSING_REASONS: Final[dict[str, str]] = {
     "protocol breach": "protocol_breach",
     "slow consumer": "slow_consumer",
     "draining": "draining",
+    "anomaly": "anomaly",
 }
 """The label of each reason in the log."""
 
 OWN_METRICS: Final[dict[str, str]] = {
     "tidegate_build_info": "1, with the version of the gateway and of Python.",
     NODE_UP: "1 for a node that answers, 0 for one of the same port that does not, by node.",
+    "tidegate_ready": "1 while the gateway accepts new clients, as /health/ready says; else 0.",
     "tidegate_clients": "Connected clients.",
     "tidegate_messages_in_total": "Events from clients, by event.",
     "tidegate_messages_out_total": "Events queued for clients, once per recipient, by kind.",
@@ -91,7 +94,12 @@ OWN_METRICS: Final[dict[str, str]] = {
     "tidegate_market_replaced_total": "Records that newer ones replaced before publication.",
     "tidegate_market_symbols": "Symbols that the market feed delivers.",
     "tidegate_market_stale_symbols": "Delivered symbols whose last values are stale.",
+    "tidegate_publications_failed_total": "Publications that the log of the nodes did not take.",
+    "tidegate_log_entries_total": "Entries of the log of the nodes that this node has applied.",
+    "tidegate_nodes": "Nodes that share the log, this one included; 1 without Redis.",
+    "tidegate_log_silence_seconds": "Time since this node heard itself through the log; 0 alone.",
     "tidegate_log_lines_dropped_total": "Log lines that standard error did not take in time.",
+    **SECURITY_METRICS,
     **MODEL_METRICS,
 }
 """Each metric of the gateway and its description."""
@@ -127,6 +135,7 @@ class GatewayMetrics:
 
     Attributes:
         models: those of model streams.
+        security: those of the audit log and of anomalies.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None, *, node: str = "") -> None:
@@ -137,6 +146,7 @@ class GatewayMetrics:
         build.labels(__version__, platform.python_version()).set(1)
         self._gauge(NODE_UP, "node").labels(node).set(1)
         self.models = ModelMetrics(self.registry)
+        self._ready = self._gauge("tidegate_ready")
         self._clients = self._gauge("tidegate_clients")
         self._messages_in = self._counter("tidegate_messages_in_total", "event")
         self._messages_out = self._counter("tidegate_messages_out_total", "kind")
@@ -173,8 +183,14 @@ class GatewayMetrics:
         self._market_replaced = self._counter("tidegate_market_replaced_total")
         self._market_symbols = self._gauge("tidegate_market_symbols")
         self._market_stale_symbols = self._gauge("tidegate_market_stale_symbols")
+        self._publications_failed = self._counter("tidegate_publications_failed_total")
+        self._log_entries = self._counter("tidegate_log_entries_total")
+        self._nodes = self._gauge("tidegate_nodes")
+        self._nodes.set(1)
+        self._log_silence_s = self._gauge("tidegate_log_silence_seconds")
         self._log_lines_dropped = self._counter("tidegate_log_lines_dropped_total")
         self._followed: list[Followed] = []
+        self.security = SecurityMetrics(self.registry, self._followed)
         self._show_zeros()
 
     def client_connected(self) -> None:
@@ -244,6 +260,10 @@ class GatewayMetrics:
         self._followed.append(Followed(self._conflated_events, conflated))
         self._followed.append(Followed(self._sent_bytes, sent_bytes))
 
+    def watch_ready(self, is_ready: Callable[[], bool]) -> None:
+        """Set the function that returns whether the gateway accepts new clients."""
+        self._ready.set_function(is_ready)
+
     def watch_log(self, dropped: Callable[[], int]) -> None:
         """Set the function that returns the number of dropped log lines so far."""
         self._followed.append(Followed(self._log_lines_dropped, dropped))
@@ -269,6 +289,28 @@ class GatewayMetrics:
         self._market_symbols.set_function(taken)
         self._market_stale_symbols.set_function(stale)
         self._followed.append(Followed(self._market_replaced, replaced))
+
+    def watch_nodes(
+        self,
+        *,
+        nodes: Callable[[], float],
+        entries: Callable[[], float],
+        silence_s: Callable[[], float],
+    ) -> None:
+        """Set the functions that each scrape reads of the log of the nodes.
+
+        Args:
+            nodes: nodes that share the log.
+            entries: entries that this node has applied.
+            silence_s: time since it heard itself, s.
+        """
+        self._nodes.set_function(nodes)
+        self._log_silence_s.set_function(silence_s)
+        self._followed.append(Followed(self._log_entries, entries))
+
+    def publications_failed(self, count: int) -> None:
+        """Count publications that the log did not take."""
+        self._publications_failed.inc(count)
 
     def market_delivered(self, event: str) -> None:
         """Count a record of the market feed.

@@ -1,6 +1,7 @@
 """Routing: turns a publication into frames, each with its recipients, form and numbers.
 
-The owner of an order, position or trade gets the whole event, the room its public form.
+The owner of an order, position or trade gets the whole event, the room its public form. What a
+publication becomes is known before its numbers are: the broker may give them elsewhere.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gateway.contract import Audience, Subject, room_stream, symbol_room, user_stream
 from gateway.publication import Publication
@@ -21,31 +22,66 @@ _OWN_FIELDS: Final = frozenset(
 _ID_BYTES: Final = 12
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Delivery:
     """One frame and its recipients: one client, or the members of the rooms and the user's clients.
 
     Attributes:
         event: its name.
-        payload: complete, as it goes on the wire.
+        payload: the publisher's fields; complete, as it goes on the wire, once it is numbered.
+        shows: the numbers that its payload has: of ``seq``, ``prevSeq`` and ``userSeq``.
         rooms: their members get it, one copy a client.
         user_id: the user whose clients get it.
         client_id: the client that gets it.
         except_user: the user whose clients do not get it, because they get another form.
-        stream: id of the stream that numbers it; ``None`` when it has no number.
-        seq: its number there, where the stream is not a user's.
-        user_seq: its number in the user's stream.
     """
 
     event: str
     payload: dict[str, Any]
+    shows: tuple[str, ...] = ()
     rooms: tuple[str, ...] = ()
     user_id: str | None = None
     client_id: str | None = None
     except_user: str | None = None
+
+
+class Outline(NamedTuple):
+    """What a publication becomes, before it is numbered.
+
+    Attributes:
+        deliveries: its frames, in the order in which they are sent.
+        stream: id of the stream of a room that gives ``seq``, ``None`` for none.
+        user_id: the user whose stream gives ``userSeq``, ``None`` for none.
+    """
+
+    deliveries: tuple[Delivery, ...]
     stream: str | None = None
-    seq: int | None = None
-    user_seq: int | None = None
+    user_id: str | None = None
+
+    @property
+    def first_stream(self) -> str | None:
+        """The stream that the receipt names."""
+        if self.stream is None and self.user_id is not None:
+            return user_stream(self.user_id)
+        return self.stream
+
+
+class Numbers(NamedTuple):
+    """The numbers of a publication, ``None`` where it has none."""
+
+    seq: int | None
+    user_seq: int | None
+
+    def shown(self, shows: tuple[str, ...]) -> dict[str, int]:
+        """Return the fields of a payload that shows some of them.
+
+        Args:
+            shows: the names of the fields.
+        """
+        values = {"seq": self.seq, "userSeq": self.user_seq}
+        if self.seq is not None:
+            values["prevSeq"] = self.seq - 1
+        return {name: value for name in shows if (value := values[name]) is not None}
 
 
 def plan(
@@ -55,7 +91,7 @@ def plan(
     now_ns: int,
     timestamp: str,
     key: bytes,
-) -> list[Delivery]:
+) -> tuple[Outline, Numbers]:
     """Number a publication once, and return the frames that it becomes, in order.
 
     Args:
@@ -65,117 +101,104 @@ def plan(
         timestamp: now, on the wall clock.
         key: for the public form's ids.
     """
-    stamps: dict[str, Any] = {"ts": now_ns // 1_000, "timestamp": timestamp}
-    if publication.src_ts is not None:
-        stamps["srcTs"] = publication.src_ts
+    outline = outline_of(publication, key=key)
+    stream, user_id = outline.stream, outline.user_id
+    numbers = Numbers(
+        None if stream is None else streams.next(stream, now_ns),
+        None if user_id is None else streams.next(user_stream(user_id), now_ns),
+    )
+    stamps = {"ts": now_ns // 1_000, **stamps_of(publication, timestamp)}
+    for delivery in outline.deliveries:
+        delivery.payload |= numbers.shown(delivery.shows)
+        delivery.payload |= stamps
+    return outline, numbers
+
+
+def stamps_of(publication: Publication, timestamp: str) -> dict[str, Any]:
+    """Return the fields that follow ``ts`` in each payload of a publication.
+
+    Args:
+        publication: the publication.
+        timestamp: now, on the wall clock.
+    """
+    if publication.src_ts is None:
+        return {"timestamp": timestamp}
+    return {"timestamp": timestamp, "srcTs": publication.src_ts}
+
+
+def outline_of(publication: Publication, *, key: bytes) -> Outline:
+    """Return what a valid publication becomes.
+
+    Args:
+        publication: the publication.
+        key: for the public form's ids.
+    """
     if publication.client_id is not None:
-        payload = _stamped(publication.data, {}, stamps)
-        return [Delivery(publication.event, payload, client_id=publication.client_id)]
+        whole = Delivery(publication.event, _own(publication.data), client_id=publication.client_id)
+        return Outline((whole,))
     audience, rule = publication.row.audience, publication.row.stream
     if audience is _SYMBOL_ROOMS:
-        return [_to_symbol_rooms(publication, streams, stamps, now_ns)]
+        symbol, channel = publication.data["symbol"], publication.row.channel
+        rooms = (channel, symbol_room(symbol, channel))
+        return _in_stream(publication, f"{rule.kind}:{symbol}", rooms, _SEQ_AND_PREVIOUS)
     if audience is _OWNER_AND_PUBLIC and publication.rooms:
-        return _to_owner_and_public(publication, streams, stamps, key, now_ns)
+        return _to_owner_and_public(publication, key)
     if rule.by:
-        stream = f"{rule.kind}:{publication.data[rule.by]}"
-        return [_in_stream(publication, stream, streams, stamps, now_ns)]
+        return _in_stream(publication, f"{rule.kind}:{publication.data[rule.by]}")
     if publication.user_id is not None:
-        return [_to_user(publication, publication.user_id, streams, stamps, now_ns)]
+        delivery = Delivery(
+            publication.event, _own(publication.data), _USER_SEQ, user_id=publication.user_id
+        )
+        return Outline((delivery,), user_id=publication.user_id)
     (room,) = publication.rooms
-    return [_in_stream(publication, rule.kind or room_stream(room), streams, stamps, now_ns)]
+    return _in_stream(publication, rule.kind or room_stream(room))
 
 
 _SYMBOL_ROOMS: Final = Audience.SYMBOL_ROOMS
 _OWNER_AND_PUBLIC: Final = Audience.OWNER_AND_PUBLIC
-
-
-def _to_symbol_rooms(
-    publication: Publication, streams: Streams, stamps: dict[str, Any], now_ns: int
-) -> Delivery:
-    symbol, channel = publication.data["symbol"], publication.row.channel
-    stream = f"{publication.row.stream.kind}:{symbol}"
-    seq = streams.next(stream, now_ns)
-    return Delivery(
-        publication.event,
-        _stamped(publication.data, {"seq": seq, "prevSeq": seq - 1}, stamps),
-        rooms=(channel, symbol_room(symbol, channel)),
-        stream=stream,
-        seq=seq,
-    )
-
-
-def _to_owner_and_public(
-    publication: Publication, streams: Streams, stamps: dict[str, Any], key: bytes, now_ns: int
-) -> list[Delivery]:
-    """Return the public form, and before it the owner's where an owner is named."""
-    event, row, user_id = publication.event, publication.row, publication.user_id
-    if row.subject is None:
-        raise ValueError(f"{event} has no subject, so it has no public form")
-    stream = row.stream.kind
-    seq = streams.next(stream, now_ns)
-    public = Delivery(
-        event,
-        _stamped(public_form(row.subject, publication.data, key=key), {"seq": seq}, stamps),
-        rooms=(row.channel,),
-        except_user=user_id,
-        stream=stream,
-        seq=seq,
-    )
-    if user_id is None:
-        return [public]
-    user_seq = streams.next(user_stream(user_id), now_ns)
-    owner = Delivery(
-        event,
-        _stamped(publication.data, {"seq": seq, "userSeq": user_seq}, stamps),
-        user_id=user_id,
-        stream=stream,
-        seq=seq,
-        user_seq=user_seq,
-    )
-    return [owner, public]
+_SEQ: Final = ("seq",)
+_SEQ_AND_PREVIOUS: Final = ("seq", "prevSeq")
+_SEQ_AND_USER_SEQ: Final = ("seq", "userSeq")
+_USER_SEQ: Final = ("userSeq",)
 
 
 def _in_stream(
     publication: Publication,
     stream: str,
-    streams: Streams,
-    stamps: dict[str, Any],
-    now_ns: int,
-) -> Delivery:
-    seq = streams.next(stream, now_ns)
-    return Delivery(
+    rooms: tuple[str, ...] | None = None,
+    shows: tuple[str, ...] = _SEQ,
+) -> Outline:
+    delivery = Delivery(
         publication.event,
-        _stamped(publication.data, {"seq": seq}, stamps),
-        rooms=publication.rooms,
+        _own(publication.data),
+        shows,
+        rooms=publication.rooms if rooms is None else rooms,
         user_id=publication.user_id,
-        stream=stream,
-        seq=seq,
     )
+    return Outline((delivery,), stream)
 
 
-def _to_user(
-    publication: Publication,
-    user_id: str,
-    streams: Streams,
-    stamps: dict[str, Any],
-    now_ns: int,
-) -> Delivery:
-    stream = user_stream(user_id)
-    user_seq = streams.next(stream, now_ns)
-    return Delivery(
-        publication.event,
-        _stamped(publication.data, {"userSeq": user_seq}, stamps),
-        user_id=user_id,
-        stream=stream,
-        user_seq=user_seq,
+def _to_owner_and_public(publication: Publication, key: bytes) -> Outline:
+    """Return the public form, and before it the owner's where an owner is named."""
+    event, row, user_id = publication.event, publication.row, publication.user_id
+    if row.subject is None:
+        raise ValueError(f"{event} has no subject, so it has no public form")
+    stream = row.stream.kind
+    public = Delivery(
+        event,
+        _own(public_form(row.subject, publication.data, key=key)),
+        _SEQ,
+        rooms=(row.channel,),
+        except_user=user_id,
     )
+    if user_id is None:
+        return Outline((public,), stream)
+    owner = Delivery(event, _own(publication.data), _SEQ_AND_USER_SEQ, user_id=user_id)
+    return Outline((owner, public), stream, user_id)
 
 
-def _stamped(
-    data: Mapping[str, Any], numbers: dict[str, int], stamps: dict[str, Any]
-) -> dict[str, Any]:
-    own = {field: value for field, value in data.items() if field not in _OWN_FIELDS}
-    return own | numbers | stamps
+def _own(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {field: value for field, value in data.items() if field not in _OWN_FIELDS}
 
 
 def public_form(subject: Subject, data: Mapping[str, Any], *, key: bytes) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from gateway.exchange_variables import exchange_problems
 from gateway.keys import load_public_key, refuse_bad_secret
 from gateway.market_variables import market_problems
 from gateway.model_settings import ModelSettings, provider_problems
+from gateway.node_variables import node_problems
+from gateway.security_variables import security_problems
 from gateway.setting_kinds import Setting
 from gateway.values import flag, host, issuer_url, node_name, origins
 from gateway.variables import DEFAULT_CLIENT_URL, SETTINGS, settings_table
@@ -25,10 +27,14 @@ __all__ = ["SETTINGS", "Setting", "Settings", "read_settings", "settings_table"]
 ENVIRONMENTS: Final = ("production", "development", "test")
 _INJECTED_PREFIXES: Final = ("GATEWAY_SERVICE_", "GATEWAY_PORT_")  # by container platforms
 _INJECTED: Final = "GATEWAY_PORT"
-_SECRETS: Final = ("JWT_SECRET", "GATEWAY_METRICS_TOKEN")  # read as they are, never trimmed
+_SECRETS: Final = (
+    "JWT_SECRET",
+    "GATEWAY_METRICS_TOKEN",
+    "GATEWAY_AUDIT_KEY",
+)  # read as they are, never trimmed
 _KINDS_OF_KEY: Final = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
+_MAY_BE_EMPTY: Final = ("NODE_ENV", "REDIS_URL")  # templates of other programs leave them so
 _NODE_DIGITS: Final = 6
-_OF_OTHERS: Final = ("NODE_ENV", "REDIS_URL")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +85,11 @@ class Settings(ModelSettings):
     max_send_bytes: int
     max_send_seconds: float
     max_queue_bytes: int
+    tls_certificate: str | None
+    tls_key: str | None
+    audit_log: str | None
+    audit_key: str | None = field(repr=False)
+    anomaly: Literal["off", "log", "close"]
     log_level: str
     log_format: Literal["json", "console"]
     shutdown_seconds: float
@@ -98,6 +109,10 @@ class Settings(ModelSettings):
     exchange_fee: Decimal
     exchange_max_open_orders: int
     exchange_requests_per_minute: int
+    redis_url: str | None = field(repr=False)
+    redis_prefix: str
+    redis_log_entries: int
+    redis_log_seconds: float
 
 
 RELOADED: Final = ("jwt_secret", "jwt_public_key", "metrics_token")
@@ -138,8 +153,7 @@ def read_settings(
         if setting.parse is not None:
             value = given.get(setting.variable, setting.default)
             values[setting.field] = _note(setting.variable, partial(setting.parse, value), problems)
-    if "REDIS_URL" in given:
-        problems.append("REDIS_URL: this gateway runs only as one process; unset the variable")
+    problems += node_problems(values.get("redis_url"), values.get("market"), values.get("exchange"))
     problems += exchange_problems(values.get("exchange"), values.get("market"))
     values["environment"] = _environment(given, problems)
     values["scripted"] = _scripted(given, values["environment"], problems)
@@ -147,8 +161,10 @@ def read_settings(
     values["client_urls"] = _client_urls(given, values["environment"], problems)
     values |= _keys(given, values["environment"], random_secret, problems)
     problems += market_problems(values, given)
+    problems += security_problems(given.keys() | _files_named(environ))
     values["host"] = _host(given, values, problems)
-    values["node"] = _node(given, host_name, values["port"], problems)
+    place = f"{host_name}:{values['port'] or random_secret}"  # a free port is not known yet
+    values["node"] = _node(given, place, problems)
     if problems:
         raise SettingsError(_name_files(problem, in_files) for problem in problems)
     return Settings(**values)
@@ -157,13 +173,13 @@ def read_settings(
 def _given(environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:
     """Return the values of the known variables that are not empty, without blanks around them."""
     given = {}
-    for name in (*(setting.variable for setting in SETTINGS), *_OF_OTHERS):
+    for name in dict.fromkeys((*(setting.variable for setting in SETTINGS), *_MAY_BE_EMPTY)):
         value = environ.get(name)
         if value is None:
             continue
         if value.strip():
             given[name] = value if name in _SECRETS else value.strip()
-        elif name not in _OF_OTHERS:
+        elif name not in _MAY_BE_EMPTY:
             problems.append(f"{name}: is empty; set a value, or unset the variable")
     return given
 
@@ -188,6 +204,11 @@ def _given_in_files(
             elif value is not None:
                 found[setting.variable] = value if setting.variable in _SECRETS else value.strip()
     return found
+
+
+def _files_named(environ: Mapping[str, str]) -> set[str]:
+    """Return the variables whose value a file should hold, whether or not it could be read."""
+    return {one.variable for one in SETTINGS if one.has_file and one.file_variable in environ}
 
 
 def _name_files(problem: str, in_files: Mapping[str, str]) -> str:
@@ -311,10 +332,10 @@ def _host(given: Mapping[str, str], values: Mapping[str, Any], problems: list[st
     return name
 
 
-def _node(given: Mapping[str, str], host_name: str, port: int | None, problems: list[str]) -> str:
+def _node(given: Mapping[str, str], place: str, problems: list[str]) -> str:
     name = given.get("GATEWAY_NODE")
     if name is None:  # it goes into session ids, and no client learns the machine's name
-        return hashlib.sha256(f"{host_name}:{port}".encode()).hexdigest()[:_NODE_DIGITS]
+        return hashlib.sha256(place.encode()).hexdigest()[:_NODE_DIGITS]
     _note("GATEWAY_NODE", partial(node_name, name), problems)
     return name
 

@@ -131,7 +131,9 @@ def _parse_int(digits: str) -> int:
 
 
 def _read_int(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _LONGEST else float(digits[:_LONGEST_FLOAT])
+    if len(digits) <= _LONGEST and _LEAST <= (number := int(digits)) <= _MOST:
+        return number
+    return float(digits[:_LONGEST_FLOAT])
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -8,6 +8,8 @@ from gateway import contract
 from gateway.exchange_variables import EXCHANGE_SETTINGS
 from gateway.market_variables import MARKET_SETTINGS
 from gateway.model_settings import MODEL_SETTINGS
+from gateway.node_variables import NODE_SETTINGS
+from gateway.security_variables import SECURITY_SETTINGS
 from gateway.setting_kinds import Setting, count, event_limit, seconds, size
 from gateway.values import bearer, decimal, flag, networks, one_of, text, whole
 
@@ -283,6 +285,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "bytes queued for all clients; more close the clients with the longest queues",
         most=1_000_000_000_000,
     ),
+    *SECURITY_SETTINGS,
     *MODEL_SETTINGS,
     Setting(
         "GATEWAY_LOG_LEVEL",
@@ -308,6 +311,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     ),
     *MARKET_SETTINGS,
     *EXCHANGE_SETTINGS,
+    *NODE_SETTINGS,
 )
 
 

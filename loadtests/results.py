@@ -256,6 +256,7 @@ class LeakOutcome(StrEnum):
     FOREIGN = "foreign"  # it names another owner
     PRIVATE_FIELD = "private-field"  # a public form with a field that only the owner may see
     UNSUBSCRIBED = "unsubscribed"  # of a room or symbol that the user is not subscribed to
+    UNENTITLED = "unentitled"  # of a symbol that the user's token does not allow
 
 
 class WrongOutcome(StrEnum):

@@ -88,6 +88,7 @@ def mint(
     lifetime_s: int,
     scopes: Iterable[str] = (),
     unix_s: float | None = None,
+    entitlements: Mapping[str, object] | None = None,
 ) -> str:
     """Return a user's signed token (JWT, HS256).
 
@@ -97,12 +98,15 @@ def mint(
         lifetime_s: seconds from now to ``exp``.
         scopes: the claim ``scope``, joined by spaces; without any the claim is absent.
         unix_s: the current time in wall-clock seconds; None reads the clock.
+        entitlements: the claim of that name; None leaves it out.
     """
     issued_s = int(time.time() if unix_s is None else unix_s)
     claims: dict[str, object] = {"sub": user_id, "iat": issued_s, "exp": issued_s + lifetime_s}
     granted = " ".join(scopes)
     if granted:
         claims["scope"] = granted
+    if entitlements is not None:
+        claims["entitlements"] = entitlements
     return jwt.encode(claims, secret, algorithm="HS256")
 
 

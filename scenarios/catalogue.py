@@ -69,6 +69,9 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
         "delivery.altered": ("count", "deliveries whose payload is not the published one"),
         "isolation.unsubscribed": ("count", "events of a room or symbol without a subscription"),
     },
+    "entitled users": {
+        "isolation.unentitled": ("count", "events of a symbol that the user's token did not allow"),
+    },
     "trading events": {
         "isolation.foreign": ("count", "private events that reached a user who does not own them"),
         "isolation.private_fields": ("count", "public events that carry a private field"),

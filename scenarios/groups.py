@@ -274,6 +274,21 @@ class ExpiringGroup(Group):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class EntitledGroup(Group):
+    """Users whose tokens allow one half of their symbols, and the other after each refresh.
+
+    Attributes:
+        symbols: symbols of a half, drawn by popularity without replacement.
+        every_s: time between two changes of the token. Every third change is a revocation.
+    """
+
+    takes_commands: ClassVar[bool] = False
+    count: int = key(lambda table: _count(table, 10, 10_000))
+    symbols: int = key(lambda table: table.integer("symbols", 1, MAX_SYMBOLS_HELD // 2, 2))
+    every_s: float = key(lambda table: table.duration_s("every", 1.0, 3_600.0, "8 s"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ModelUserGroup(Group):
     """Users that ask the provider ``scripted``, one answer after the other.
 
@@ -307,6 +322,7 @@ class Users:
     abuser: AbuserGroup | None = None
     bad_token: BadTokenGroup | None = None
     expiring: ExpiringGroup | None = None
+    entitled: EntitledGroup | None = None
     model_user: ModelUserGroup | None = None
 
     def of(self, kind: type[_Group]) -> _Group:

@@ -219,6 +219,10 @@ NEEDS: Final[Mapping[str, _Need]] = {
     "expired tokens": _Need(
         _has_expiry, "no token expires; add [users.expiring] with refreshing below 1"
     ),
+    "entitled users": _Need(
+        lambda scenario: _has("entitled")(scenario) and _publishes(*MARKET_EVENTS)(scenario),
+        "no user's token names symbols; add [users.entitled], and [[publish]] with price:update",
+    ),
     "drains": _Need(
         _orders("terminate", "restart"),
         'the gateway never drains; add [[commands]] with do = "terminate"',

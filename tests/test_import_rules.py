@@ -45,6 +45,8 @@ LAYERS = (
     ("loadtests.connection",),
     ("loadtests.health",),
     ("loadtests.publication", "loadtests.faults", "loadtests.user"),
+    ("loadtests.watching",),
+    ("loadtests.alerting",),
     ("loadtests.behaviours",),
     ("loadtests.conducting",),
     ("loadtests.locustfile", "loadtests.supervision"),
@@ -64,22 +66,35 @@ LOADED_BY_LOCUST = (
     "loadtests/conducting/",
     "loadtests/locustfile.py",
 )
+# What may load gevent without Locust: the witness's process.
+LOADED_BY_GEVENT = (*LOADED_BY_LOCUST, "loadtests/watching/")
 # Rooms of the laboratory that open no socket, start no task and read no clock.
-PURE_ROOMS = ("loadtests/plan/", "loadtests/oracles/", "loadtests/connection/protocol/")
+PURE_ROOMS = (
+    "loadtests/plan/",
+    "loadtests/oracles/",
+    "loadtests/connection/protocol/",
+    "loadtests/alerting/",
+)
 SHELLS_OF_AIOHTTP = ("gateway/transport/", "gateway/server/")
 # Which files may import a library: path prefixes.
 ALLOWED_PLACES = {
     "locust": LOADED_BY_LOCUST,
-    "gevent": LOADED_BY_LOCUST,
+    "gevent": LOADED_BY_GEVENT,
     "pandas": ("reports/",),
     "matplotlib": ("reports/",),
+    "redis": ("gateway/brokers/redis/",),
     "socketio": ("gateway/transport/dropin/",),
     "engineio": ("gateway/transport/dropin/",),
     "aiohttp.web": SHELLS_OF_AIOHTTP,
     "aiohttp": (*SHELLS_OF_AIOHTTP, "loadtests/publication/publisher.py"),
 }
 CONTRACTS = ("gateway/contract.py", "loadtests/results.py", "scenarios/schema.py")
-SHELLS_OF_THE_GATEWAY = ("gateway/transport/", "gateway/server/", "gateway/sources/")
+SHELLS_OF_THE_GATEWAY = (
+    "gateway/transport/",
+    "gateway/server/",
+    "gateway/sources/",
+    "gateway/brokers/redis/",
+)
 # Rooms within the shells that are pure all the same.
 PURE_ROOMS_OF_THE_GATEWAY = ("gateway/sources/exchange/", "gateway/sources/market/")
 # A pure module of the gateway opens no socket, starts no task, reads no clock.
@@ -329,6 +344,8 @@ FORBIDDEN_ONCE_LOADED = {
         "reports",
     ),
     "loadtests.calibration.calibrate": ("locust", "gevent", "pandas", "aiohttp", "reports"),
+    "loadtests.alerting.files": ("locust", "gevent", "pandas", "numpy", "prometheus_client"),
+    "loadtests.watching.program": ("locust", "pandas", "socketio", "aiohttp", "reports"),
     "loadtests.faults.proxy": ("locust", "gevent", "pandas", "numpy", "aiohttp", "pyarrow"),
     "loadtests.publication.publisher": (
         "locust",

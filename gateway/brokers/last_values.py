@@ -49,6 +49,10 @@ class LastValues:
         while self._memory > self._most_bytes:
             self.forget(next(iter(packets)))
 
+    def streams(self) -> list[str]:
+        """Return the streams whose last event is kept."""
+        return list(self._packets)
+
     def of(self, stream: str) -> bytes | None:
         """Return a stream's last event, ``None`` if none is kept."""
         return self._packets.get(stream)

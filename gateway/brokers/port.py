@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
-from gateway.streams import Streams
+from gateway.channels import SubscriptionRequest
+
+
+class AppliedNumbers(Protocol):
+    """The last number of every stream, and the rooms that clients of this process hold.
+
+    Attributes:
+        epoch: numbers compare only within an epoch.
+    """
+
+    epoch: str
+
+    def last(self, stream: str) -> int:
+        """Return a stream's last number, 0 when it has none."""
+
+    def last_user(self, user_id: str) -> int:
+        """Return the last number of a user's stream."""
+
+    def hold_user(self, user_id: str, now_ns: int) -> None:
+        """Note that a client has entered its user's room, which it must ``release``."""
+
+    def hold(self, rooms: Iterable[str]) -> None:
+        """Note that a client has entered rooms; it must ``release`` them."""
+
+    def release(self, rooms: Iterable[str], now_ns: int) -> None:
+        """Note that a client has left rooms that it held."""
+
+    def held_rooms(self) -> int:
+        """Return how many rooms clients hold."""
+
+    def marks(self, request: SubscriptionRequest) -> dict[str, int]:
+        """Return ``at`` of a subscription: the last number of each of its streams."""
+
+    def pages(self, size: int) -> Iterator[dict[str, int]]:
+        """Yield the last number of every stream, so many a page."""
 
 
 class Broker(Protocol):
     """Numbers publications, and remembers what returning clients need.
 
-    Numbering and remembering a publication is one step that never awaits.
-
-    Attributes:
-        streams: the last number of every stream, as this process has applied them.
+    Applying and remembering a publication is one step that never awaits.
     """
 
-    streams: Streams
+    @property
+    def streams(self) -> AppliedNumbers:
+        """The last number of every stream, as this process has applied them."""
 
     def may_return(self, user_id: str) -> bool:
         """Return whether a user has a client, or had one within the retention."""
@@ -51,31 +84,6 @@ class Broker(Protocol):
 
     def last_value(self, stream: str) -> bytes | None:
         """Return the last event of a symbol's stream, encoded; ``None`` if none is kept."""
-
-    def receipt(self, publication_id: str, now_ns: int) -> dict[str, Any] | None:
-        """Return the receipt of a publication of the last minute, ``None`` if there is none.
-
-        Args:
-            publication_id: the ``id`` that its publisher gave it.
-            now_ns: the time, monotonic ns.
-        """
-
-    def can_keep_receipts(self, publication_ids: Collection[str], now_ns: int) -> bool:
-        """Return whether the receipts of all these publications can be kept.
-
-        Args:
-            publication_ids: their ids.
-            now_ns: the time, monotonic ns.
-        """
-
-    def keep_receipt(self, publication_id: str, receipt: dict[str, Any], now_ns: int) -> None:
-        """Keep the receipt of a publication for a minute.
-
-        Args:
-            publication_id: its id.
-            receipt: its receipt.
-            now_ns: the time, monotonic ns.
-        """
 
     def sweep(self, now_ns: int) -> int:
         """Forget streams and receipts whose retention has passed.

@@ -47,6 +47,9 @@ class AddressAdmission:
 
     Args:
         settings: the limits, and the exempt networks.
+
+    Attributes:
+        key: returns the key that an address is counted by, ``None`` if it is exempt.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -56,7 +59,7 @@ class AddressAdmission:
         self._windows: dict[str, RollingWindow] = {}
         self._retention = Retention(self._quota.window_ns)
         self._open: dict[str, int] = {}
-        self._key = lru_cache(maxsize=_ADDRESSES_READ)(self._find_key)
+        self.key = lru_cache(maxsize=_ADDRESSES_READ)(self._find_key)
 
     def __len__(self) -> int:
         return len(self._windows.keys() | self._open.keys())
@@ -67,7 +70,7 @@ class AddressAdmission:
         Returns:
             ``None`` if it is admitted. A refused session is not counted.
         """
-        key = self._key(address)
+        key = self.key(address)
         if key is None:
             return None
         if self._open.get(key, 0) >= self._at_once:
@@ -88,7 +91,7 @@ class AddressAdmission:
         Raises:
             KeyError: the address has no session.
         """
-        key = self._key(address)
+        key = self.key(address)
         if key is None:
             return
         self._open[key] -= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 _LEAVING: Final = -1
@@ -22,27 +23,40 @@ class UserConnections:
     def __len__(self) -> int:
         return len(self._user_of)
 
-    def add(self, user_id: str, sid: str, now_ns: int) -> str | None:
+    def add(self, user_id: str, sid: str, now_ns: int, elsewhere: int = 0) -> str | None:
         """Add a connection.
 
         Args:
             user_id: the user.
             sid: the connection.
             now_ns: the time, monotonic ns.
+            elsewhere: the user's connections to other nodes.
 
         Returns:
-            The connection to close instead, the longest-silent one of the user; ``None`` if
-            there is room. It stays in the table until it is removed, but is not returned again.
+            The connection to close instead, the longest-silent one of the user here; ``None`` if
+            there is room, or no other one here. It stays in the table until it is removed, but
+            is not returned again.
         """
         heard_ns = self._heard_ns.setdefault(user_id, {})
-        staying = {other: at_ns for other, at_ns in heard_ns.items() if at_ns != _LEAVING}
+        staying = sum(at_ns != _LEAVING for at_ns in heard_ns.values())
+        surplus = None if staying + elsewhere < self._most else self.give_way(user_id)
         heard_ns[sid] = now_ns
         self._user_of[sid] = user_id
-        if len(staying) < self._most:
+        return surplus
+
+    def give_way(self, user_id: str) -> str | None:
+        """Return a user's longest-silent connection, to be closed; ``None`` if there is none."""
+        heard_ns = self._heard_ns.get(user_id, {})
+        staying = {sid: at_ns for sid, at_ns in heard_ns.items() if at_ns != _LEAVING}
+        if not staying:
             return None
         surplus = min(staying, key=staying.__getitem__)
         heard_ns[surplus] = _LEAVING
         return surplus
+
+    def by_user(self) -> Mapping[str, Mapping[str, int]]:
+        """Return the connections of each user, each with its last event, monotonic ns."""
+        return self._heard_ns
 
     def touch(self, sid: str, now_ns: int) -> None:
         """Note an event of a connection, unless it is closing or removed."""

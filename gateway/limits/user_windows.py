@@ -56,6 +56,28 @@ class UserWindows:
             del self._holders[user_id]
             self._idle_since_ns[user_id] = now_ns
 
+    def charged(self, user_id: str, since_ns: int) -> int:
+        """Return how many events of a user were counted after a time.
+
+        Args:
+            user_id: the user.
+            since_ns: the time, monotonic ns.
+        """
+        window = self._windows.get(user_id)
+        return 0 if window is None else window.charged(since_ns)
+
+    def charge(self, user_id: str, events: int, now_ns: int) -> None:
+        """Count events that a user sent to other nodes, if the user is known here.
+
+        Args:
+            user_id: the user.
+            events: how many.
+            now_ns: the time, monotonic ns.
+        """
+        window = self._windows.get(user_id)
+        if window is not None:
+            window.charge_many(events, now_ns)
+
     def sweep(self, now_ns: int) -> list[str]:
         """Forget users after the retention, if their window is empty, and return them."""
         forgotten = []

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from aiohttp import web
 
 from gateway.administration import parse_disconnection, parse_revocation, require_empty
+from gateway.audit import AuditEvent
+from gateway.auth import Identity
+from gateway.brokers.redis.link import LogAway
 from gateway.contract import DISCONNECT_PATH, DRAIN_PATH, REVOKE_PATH, Scope
 from gateway.errors import InvalidPayload
 from gateway.server.connections import Connections
 from gateway.server.context import Context
-from gateway.server.http_answers import Guard, body_of, json_answer, rejected
+from gateway.server.http_answers import Guard, body_of, json_answer, log_away, rejected
 from gateway.server.log import get_logger
 
 _MOST_BODY_BYTES: Final = 4_096
 _Facts = dict[str, Any]
-_Action = Callable[[bytes], tuple[_Facts, _Facts]]
+_Action = Callable[[bytes], Awaitable[tuple[_Facts, _Facts]]]
 """Acts on a body, and returns the answer and what else the log tells."""
 
 log = get_logger(__name__)
@@ -73,9 +76,12 @@ class AdminRoutes:
         if not isinstance(body, bytes):
             return body
         try:
-            answer, asked = action(body)
+            answer, asked = await action(body)
         except InvalidPayload as error:
+            self._note(request, identity, {"refused": error.code.value})
             return rejected(400, error.message, error.code)
+        except LogAway:
+            return log_away()
         log.info(
             "administered",
             path=request.path,
@@ -83,30 +89,41 @@ class AdminRoutes:
             **asked,
             **answer,
         )
+        self._note(request, identity, asked | answer)
         answer["timestamp"] = self._context.broadcaster.timestamp()
         return json_answer(answer, status=status)
 
-    def _disconnect(self, body: bytes) -> tuple[_Facts, _Facts]:
-        asked = parse_disconnection(body)
-        if asked.user_id is None:
-            sids: tuple[str, ...] = (asked.client_id or "",)
-        else:
-            sids = self._context.user_connections.of(asked.user_id)
-        closed = [self._connections.kick(sid, reason="kicked") for sid in sids]
-        return {"disconnected": sum(closed)}, {"user": asked.user_id, "client": asked.client_id}
+    def _note(self, request: web.Request, identity: Identity, facts: _Facts) -> None:
+        self._context.security.note(
+            AuditEvent.ADMINISTERED,
+            address=self._guard.address_of(request),
+            administrator=identity.user_id,
+            path=request.path,
+            **facts,
+        )
 
-    def _revoke(self, body: bytes) -> tuple[_Facts, _Facts]:
+    async def _disconnect(self, body: bytes) -> tuple[_Facts, _Facts]:
+        asked = parse_disconnection(body)
+        nodes = self._context.nodes
+        if nodes is not None:
+            facts = {"userId": asked.user_id, "clientId": asked.client_id}
+            closed = sum((await nodes.ask("disconnect", facts)).values())
+        else:
+            closed = self._connections.kick_all(asked.user_id, asked.client_id)
+        return {"disconnected": closed}, {"user": asked.user_id, "client": asked.client_id}
+
+    async def _revoke(self, body: bytes) -> tuple[_Facts, _Facts]:
         context = self._context
         unix_s = context.clock.unix_s()
         asked = parse_revocation(body, unix_s + context.settings.token_leeway_seconds)
-        context.revocations.revoke(
-            asked.user_id, asked.issued_before, unix_s, context.clock.monotonic_ns()
-        )
-        closed = self._connections.close_revoked(asked.user_id)
+        if context.nodes is not None:
+            closed = await context.nodes.revoke(asked.user_id, asked.issued_before)
+        else:
+            closed = self._connections.revoke(asked.user_id, asked.issued_before)
         asked_for = {"user": asked.user_id, "issued_before": asked.issued_before}
         return {"disconnected": closed}, asked_for
 
-    def _begin_drain(self, body: bytes) -> tuple[_Facts, _Facts]:
+    async def _begin_drain(self, body: bytes) -> tuple[_Facts, _Facts]:
         require_empty(body)
         self._drain()
         return {"clients": len(self._context.sessions)}, {}

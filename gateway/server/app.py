@@ -13,8 +13,12 @@ from typing import Any, Final
 from aiohttp import web
 
 from gateway import strict_json
+from gateway.audit import AuditEvent
 from gateway.auth import Authenticator
 from gateway.brokers.memory import MemoryBroker
+from gateway.brokers.port import Broker
+from gateway.brokers.redis.broker import RedisBroker
+from gateway.brokers.redis.terms import log_terms
 from gateway.contract import (
     API_PREFIX,
     CLOSE_TIMEOUT_SECONDS,
@@ -46,15 +50,24 @@ from gateway.server.garbage import GarbageCollection
 from gateway.server.handlers import Handlers
 from gateway.server.http_answers import Guard
 from gateway.server.key_fetcher import KeyFetcher
+from gateway.server.lines import LineWriter
+from gateway.server.local_broadcast import LocalBroadcaster
 from gateway.server.log import get_logger
+from gateway.server.log_broadcast import LogBroadcaster
 from gateway.server.model_streams import ModelStreams
+from gateway.server.node_host import NodeHost
+from gateway.server.nodes import Nodes
 from gateway.server.order_routes import OrderRoutes
 from gateway.server.process import descriptor_limit
 from gateway.server.rate_slots import RateSlots
 from gateway.server.routes import Routes
+from gateway.server.security import make_security
 from gateway.server.shared_port import SharedPort
 from gateway.server.sources import Sources
+from gateway.server.statistics import statistics
 from gateway.server.ticks import Ticks
+from gateway.server.tls import TlsCertificate
+from gateway.server.tracing import Tracing
 from gateway.server.welcome import enforced_limits
 from gateway.session import Sessions
 from gateway.settings import RELOADED, Settings
@@ -74,6 +87,7 @@ from gateway.transport import (
     url_of,
 )
 
+_JOIN_S: Final = 5.0  # a gateway starts without its log, and is not ready until it hears it
 _CLIENT_JSON: Final = SimpleNamespace(loads=strict_json.read, dumps=strict_json.dumps)
 
 log = get_logger(__name__)
@@ -86,6 +100,8 @@ class Gateway:
         settings: the settings.
         clock: the clock, the system's by default.
         siblings: the processes that share the port with this one, ``None`` for none.
+        standard_error: takes the audit log if it goes to standard error.
+        tracing: traces publish requests; None traces none.
 
     Raises:
         SettingsError: a configured model provider needs a package that is not installed.
@@ -95,14 +111,19 @@ class Gateway:
         self,
         settings: Settings,
         clock: Clock | None = None,
+        tracing: Tracing | None = None,
+        *,
         siblings: Siblings | None = None,
+        standard_error: LineWriter | None = None,
     ) -> None:
         self.settings = settings
+        self._tracing = tracing
         self.clock = clock or SystemClock()
         self.is_ready = False
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
         self._listener: socket.socket | None = None
+        self._tls: TlsCertificate | None = None
         self._authenticator = Authenticator(settings)
         self._fetcher: KeyFetcher | None = None
         if settings.jwt_jwks_url is not None:
@@ -110,8 +131,17 @@ class Gateway:
         metrics = GatewayMetrics(node=settings.node)
         addresses = AddressAdmission(settings)
         self._faults = FaultLog(self.clock)
+        self._security = make_security(
+            settings, self.clock, metrics, self._faults, addresses, standard_error
+        )
         self._door = FrontDoor(
-            settings, addresses, self.clock, metrics, self._faults, self._accepts_clients
+            settings,
+            addresses,
+            self.clock,
+            metrics,
+            self._faults,
+            self._security,
+            self._accepts_clients,
         )
         self.transport = self._make_transport(metrics)
         self.transport.engine.siblings = siblings
@@ -119,9 +149,13 @@ class Gateway:
         self.connections = Connections(
             self.context, self._authenticator, self._door.address_of, self._fetcher
         )
+        self._nodes = self._make_nodes()
+        if settings.anomaly == "close":
+            self._security.close_user = self._close_user
         self.models = ModelStreams(self.context, make_providers(settings))
         self._handlers = Handlers(self.context, self.connections, self.models)
         self._ticks = Ticks(self.context, self.connections)
+        metrics.watch_ready(self._accepts_clients)
         self._garbage = GarbageCollection(metrics, self._is_idle)
         self._drain = Drain(self.context, self.connections)
         self.sources = Sources(self.context)
@@ -130,7 +164,7 @@ class Gateway:
         if siblings is not None:
             self._port = SharedPort(siblings, metrics, self._drain_here, self._accepts_clients)
         self._is_last = False  # no other process takes what this one leaves
-        self._routes = Routes(self.context, guard, self._accepts_clients, self._expose)
+        self._routes = Routes(self.context, guard, self._accepts_clients, self._expose, tracing)
         self._admin_routes = AdminRoutes(self.context, self.connections, guard, self.drain)
         exchange = self.sources.exchange
         self._order_routes = (
@@ -150,18 +184,27 @@ class Gateway:
         quotas = EventQuotas.of(settings)
         retention_ns = round(settings.user_retention_seconds * 1e9)
         user_windows = UserWindows(quotas.by_limit[LimitName.USER], retention_ns)
-        broker = MemoryBroker(secrets.token_hex(8), retention_ns, user_windows.__contains__)
         user_connections = UserConnections(settings.max_connections_per_user)
         rates = RateSlots(self.transport, self.clock, metrics)
-        broadcaster = Broadcaster(
-            self.transport,
-            broker,
-            user_connections.of,
-            self.clock,
-            metrics,
-            rates,
-            key=secrets.token_bytes(16),
-        )
+        if settings.redis_url is None:
+            memory = MemoryBroker(secrets.token_hex(8), retention_ns, user_windows.__contains__)
+            broker: Broker = memory
+            broadcaster: Broadcaster = LocalBroadcaster(
+                self.transport,
+                memory,
+                user_connections.of,
+                self.clock,
+                metrics,
+                rates,
+                key=secrets.token_bytes(16),
+            )
+        else:
+            broker = RedisBroker(
+                log_terms(settings, settings.redis_url), lambda: self.clock.monotonic_ns() / 1e9
+            )
+            broadcaster = LogBroadcaster(
+                self.transport, broker, user_connections.of, self.clock, metrics, rates
+            )
         return Context(
             settings=settings,
             clock=self.clock,
@@ -182,7 +225,28 @@ class Gateway:
             revocations=revocations,
             limits=enforced_limits(settings, quotas),
             faults=self._faults,
+            security=self._security,
         )
+
+    def _make_nodes(self) -> Nodes | None:
+        context, settings = self.context, self.settings
+        broker, broadcaster = context.broker, context.broadcaster
+        if not isinstance(broker, RedisBroker) or not isinstance(broadcaster, LogBroadcaster):
+            return None
+        host = NodeHost(context, self.connections, broadcaster)
+        context.nodes = nodes = Nodes(
+            broker.link.node,
+            broker,
+            host,
+            retention_s=settings.user_retention_seconds,
+            longest_token_s=settings.max_token_hours * 3_600 + 2 * settings.token_leeway_seconds,
+        )
+        context.metrics.watch_nodes(
+            nodes=lambda: 1 + len(nodes.presence),
+            entries=lambda: broker.applied,
+            silence_s=broker.link.silent_s,
+        )
+        return nodes
 
     def _make_transport(self, metrics: GatewayMetrics) -> AsyncServer:
         settings = self.settings
@@ -238,11 +302,27 @@ class Gateway:
             "protocol breach", client=sid, address=self._door.address_of(environ), what=what
         )
         session = None if sid is None else self.context.sessions.get(sid)
+        self._security.note(
+            AuditEvent.PROTOCOL_BREACH,
+            user=None if session is None else session.identity.user_id,
+            address=self._door.address_of(environ),
+            client=sid,
+            what=what,
+        )
         if session is not None:
             session.closing_reason = "protocol breach"
 
+    def _close_user(self, user_id: str) -> None:
+        # In the next turn: what has been read is answered before.
+        drop = partial(self.connections.drop_user, user_id, reason="anomaly")
+        asyncio.get_running_loop().call_soon(drop)
+
     def _accepts_clients(self) -> bool:
-        return self.is_ready and (self._fetcher is None or self._fetcher.has_keys)
+        return (
+            self.is_ready
+            and (self._fetcher is None or self._fetcher.has_keys)
+            and (self._nodes is None or self._nodes.is_ready)
+        )
 
     def _is_idle(self) -> bool:
         return not any(self.transport.fanout.waiting)
@@ -254,8 +334,11 @@ class Gateway:
         return await self._port.expose(accept)
 
     def get_stats(self, limit: int = 100, cursor: str | None = None) -> dict[str, Any]:
-        """Return a page of ``{connectedClients, totalSubscriptions, clients, next?}``."""
-        return self._routes.statistics(limit, cursor)
+        """Return a page of ``{connectedClients, totalSubscriptions, clients, next?}``.
+
+        It has the clients of this process alone.
+        """
+        return statistics(self.context, limit, cursor)
 
     async def start(self) -> str:
         """Listen, start the timers, and become ready.
@@ -265,9 +348,13 @@ class Gateway:
 
         Raises:
             OSError: the address is in use, or not one of this machine.
+            SettingsError: the audit log, the certificate or its key cannot be used.
             SourceFailed: a source of events cannot begin.
             RuntimeError: aiohttp did not set up its server.
         """
+        self._tls = TlsCertificate.of(self.settings)
+        if self._security.audit is not None:
+            self._security.audit.start()
         app = web.Application(client_max_size=MAX_PUBLISH_BYTES)
         self._routes.add_to(app)
         self._admin_routes.add_to(app)
@@ -288,11 +375,14 @@ class Gateway:
             partial(Door, engine, serve, is_bounded=is_bounded, reserve=reserve),
             sock=listener,
             backlog=BACKLOG,
+            **({} if self._tls is None else self._tls.listening),
         )
         self._garbage.start()
         self._ticks.start(self._garbage.tick)
         if self._fetcher is not None:
             self._fetcher.start()
+        if self._nodes is not None:
+            await self._nodes.start(_JOIN_S)
         try:
             await self.sources.start()
         except SourceFailed:
@@ -303,7 +393,7 @@ class Gateway:
                 partial(PassedDoor, engine, serve, is_bounded=is_bounded, reserve=reserve)
             )
         self.is_ready = True
-        return url_of(host, listener)
+        return url_of(host, listener, is_secure=self._tls is not None)
 
     def _reserve_descriptors(self) -> DescriptorReserve | None:
         limit = descriptor_limit()
@@ -315,7 +405,9 @@ class Gateway:
         )
 
     def reload(self, settings: Settings) -> list[str]:
-        """Take new keys and a new metrics token; fetch the key set of the issuer again.
+        """Take new keys, a new metrics token and a new certificate.
+
+        The key set of the issuer is fetched again.
 
         Connected clients keep their connections until their tokens expire.
 
@@ -333,7 +425,14 @@ class Gateway:
             self._authenticator.reload(self.context.settings)
         if self._fetcher is not None:
             self._fetcher.ask()
+        if self._tls is not None:
+            self._tls.reload()
         return changed
+
+    def reopen_audit(self) -> None:
+        """Go on in a new file if the audit log was rotated."""
+        if self._security.audit is not None:
+            self._security.audit.reopen()
 
     def drain(self) -> None:
         """Refuse new clients, and begin to tell and close the others. It does not stop.
@@ -370,6 +469,8 @@ class Gateway:
         await self._ticks.stop()
         await self._drain.finish()
         await self.transport.shutdown()
+        if self._nodes is not None:
+            await self._nodes.stop()
         if self._fetcher is not None:
             await self._fetcher.stop()
         self._stop_listening()
@@ -379,6 +480,14 @@ class Gateway:
             await self._runner.cleanup()
             self._runner = None
         self._garbage.stop()
+        if self._tracing is not None:
+            await self._tracing.close()
+        self.close_audit()
+
+    def close_audit(self) -> None:
+        """Write what the audit log still has to write, and close it."""
+        if self._security.audit is not None:
+            self._security.audit.close()
 
     def _stop_listening(self) -> None:
         if self._server is not None:

@@ -14,10 +14,13 @@ import aiohttp
 from gateway.auth import Authenticator
 from gateway.contract import iso_timestamp
 from gateway.errors import AuthenticationError, SettingsError, SourceFailed
+from gateway.server.audit_file import peek
+from gateway.server.audit_log import describe
 from gateway.server.clock import SystemClock
 from gateway.server.key_fetcher import describe_failure, fetch_keys
 from gateway.server.process import descriptor_limit
 from gateway.server.secret_file import read_secret_file
+from gateway.server.tls import TlsCertificate
 from gateway.settings import Settings, read_settings
 from gateway.sources.feeds.choice import make_feed
 from gateway.sources.models.choice import make_providers
@@ -43,7 +46,15 @@ def check_start(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
         return [], list(error.problems)
     facts = [f"settings: {settings.environment}, tokens by {', '.join(settings.jwt_algorithms)}"]
     problems: list[str] = []
-    checks = (_check_address, _check_issuer, _check_market, _check_models, _check_descriptors)
+    checks = (
+        _check_address,
+        _check_certificate,
+        _check_audit_log,
+        _check_issuer,
+        _check_market,
+        _check_models,
+        _check_descriptors,
+    )
     for check in checks:
         fact, problem = check(settings)
         facts += [fact] if fact else []
@@ -108,6 +119,24 @@ def _check_address(settings: Settings) -> tuple[str, str]:
     except OSError as error:
         return "", f"HOST, PORT: cannot listen on {place}: {error.strerror or error}"
     return f"address: {place} is free", ""
+
+
+def _check_certificate(settings: Settings) -> tuple[str, str]:
+    try:
+        certificate = TlsCertificate.of(settings)
+    except SettingsError as error:
+        return "", "\n".join(error.problems)
+    return ("", "") if certificate is None else ("tls: certificate and key belong together", "")
+
+
+def _check_audit_log(settings: Settings) -> tuple[str, str]:
+    if settings.audit_log is None or settings.audit_log == "-" or settings.audit_key is None:
+        return "", ""
+    try:
+        last = peek(settings.audit_log, settings.audit_key.encode())
+    except (OSError, ValueError) as error:
+        return "", f"GATEWAY_AUDIT_LOG: {describe(error)}"
+    return f"audit log: goes on after line {last}", ""
 
 
 def _check_issuer(settings: Settings) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Final, NoReturn
 
+from gateway.audit import AuditEvent
 from gateway.auth import Authenticator, Identity, authenticate
 from gateway.contract import ServerEvent, iso_timestamp, user_room
 from gateway.errors import AuthenticationError, TooManyConnections, UnknownKey, WireError
@@ -20,6 +21,10 @@ from gateway.transport.counts import EndReason
 
 _RECONNECT_AFTER_MS: Final = (1_000, 5_000)  # jitter: clients must not reconnect all at once
 _LIMITER: Final = "tidegate.limiter"
+_CLOSINGS: Final = {
+    "token expired": AuditEvent.TOKEN_EXPIRED,
+    "token revoked": AuditEvent.TOKEN_REVOKED,
+}
 
 log = get_logger(__name__)
 
@@ -68,7 +73,14 @@ class Connections:
             if self._fetcher is not None:
                 return self._connect_later(self._fetcher, sid, environ, auth)
             self._reject(environ, error)
-        return None
+        return self._fetched(sid)
+
+    def _fetched(self, sid: str) -> Coroutine[None, None, None] | None:
+        """Return a coroutine that fetches what a client missed, ``None`` if that is here."""
+        nodes, session = self._context.nodes, self._context.sessions.get(sid)
+        if nodes is None or session is None or session.returning is None:
+            return None
+        return nodes.fetch(session.identity.user_id)
 
     async def _connect_later(
         self, fetcher: KeyFetcher, sid: str, environ: RequestEnviron, auth: object
@@ -80,6 +92,9 @@ class Connections:
             self._admit(sid, environ, auth)
         except UnknownKey as error:
             self._reject(environ, error)
+        fetched = self._fetched(sid)
+        if fetched is not None:
+            await fetched
 
     def _reject(self, environ: RequestEnviron, error: AuthenticationError) -> NoReturn:
         self._context.metrics.authentication_failed(error.code)
@@ -87,6 +102,12 @@ class Connections:
             "authentication refused",
             address=self._address_of(environ),
             code=error.code,
+            reason=error.reason,
+        )
+        self._context.security.note(
+            AuditEvent.AUTHENTICATION_REFUSED,
+            address=self._address_of(environ),
+            code=error.code.value,
             reason=error.reason,
         )
         raise ConnectRejected(error.message, {"code": error.code}) from None
@@ -126,6 +147,9 @@ class Connections:
             )
         )
         context.streams.hold_user(identity.user_id, now_ns)
+        context.security.note(
+            AuditEvent.AUTHENTICATED, user=identity.user_id, address=address, client=sid
+        )
 
     def welcome(self, sid: str) -> None:
         """Send the welcome event to a connected client, and add it to its user's room."""
@@ -135,11 +159,15 @@ class Connections:
             return
         user_id = session.identity.user_id
         now_ns = context.clock.monotonic_ns()
-        surplus = context.user_connections.add(user_id, sid, now_ns)
+        nodes = context.nodes
+        elsewhere = 0 if nodes is None else nodes.presence.elsewhere(user_id)
+        surplus = context.user_connections.add(user_id, sid, now_ns, elsewhere)
         context.transport.reply(sid, ServerEvent.CONNECTED, welcome_payload(context, session))
         if session.returning is not None:
             replay(context, session, session.returning)
             session.returning = None
+            if nodes is not None:
+                nodes.returned(user_id)
         context.transport.enter_rooms(sid, (user_room(user_id),))
         context.metrics.client_connected()
         context.count_changed = True
@@ -147,12 +175,17 @@ class Connections:
         log.info("client connected", client=sid, user=user_id)
         if context.is_draining:
             self.tell_draining(session)
+        if nodes is not None:
+            nodes.user_came(user_id)
         if surplus is not None:
-            self.close(
-                surplus,
-                TooManyConnections(context.settings.max_connections_per_user),
-                reason="too many connections",
-            )
+            self.close_surplus(surplus)
+        elif nodes is not None and 1 + elsewhere > context.settings.max_connections_per_user:
+            nodes.surplus(user_id)
+
+    def close_surplus(self, sid: str) -> None:
+        """Close a connection in favour of a newer one of its user."""
+        error = TooManyConnections(self._context.settings.max_connections_per_user)
+        self.close(sid, error, reason="too many connections")
 
     def disconnect(self, sid: str, reason: str) -> None:
         """Remove a client from every table; the transport's disconnect handler."""
@@ -171,6 +204,10 @@ class Connections:
         left = context.subscriptions.drop(sid)
         context.rates.tiers.drop(sid)
         context.user_connections.remove(sid)
+        if context.nodes is not None:
+            if session.returning is not None:
+                context.nodes.returned(user_id)
+            context.nodes.user_left(user_id)
         context.user_windows.release(user_id, now_ns)
         context.streams.release((user_room(user_id), *left), now_ns)
         context.metrics.client_closed(
@@ -235,6 +272,19 @@ class Connections:
             },
         )
 
+    def revoke(self, user_id: str, issued_before: float) -> int:
+        """Refuse a user's earlier tokens, close their connections, and return their number.
+
+        Args:
+            user_id: the user.
+            issued_before: tokens with an earlier ``iat`` are refused, Unix s.
+        """
+        clock = self._context.clock
+        self._context.revocations.revoke(
+            user_id, issued_before, clock.unix_s(), clock.monotonic_ns()
+        )
+        return self.close_revoked(user_id)
+
     def close_revoked(self, user_id: str) -> int:
         """Close the connections of a user whose token is revoked, and return their number."""
         context = self._context
@@ -277,8 +327,21 @@ class Connections:
         if session is None:
             return False
         session.closing_reason = reason
+        self._note_closing(session, reason)
         self._context.transport.kick(sid)
         return True
+
+    def kick_all(self, user_id: str | None, client_id: str | None) -> int:
+        """Kick the clients of a user, or one client, and return how many were connected.
+
+        Args:
+            user_id: the user, ``None`` where a client is named.
+            client_id: the client.
+        """
+        sids: tuple[str, ...] = (client_id or "",)
+        if user_id is not None:
+            sids = self._context.user_connections.of(user_id)
+        return sum([self.kick(sid, reason="kicked") for sid in sids])
 
     def drop(self, sid: str, *, reason: str) -> None:
         """Close a client's transport without DISCONNECT. A stock client comes back by itself.
@@ -293,7 +356,27 @@ class Connections:
             self._context.faults.note(
                 "client dropped", client=sid, address=session.address, reason=reason
             )
+            self._note_closing(session, reason)
             self._context.transport.close_transport(sid, reason)
+
+    def drop_user(self, user_id: str, *, reason: str) -> None:
+        """Close a user's clients as ``drop`` does.
+
+        Args:
+            user_id: the user.
+            reason: the reason for the log and the metrics.
+        """
+        for sid in self._context.user_connections.of(user_id):
+            self.drop(sid, reason=reason)
+
+    def _note_closing(self, session: Session, reason: str) -> None:
+        self._context.security.note(
+            _CLOSINGS.get(reason, AuditEvent.CLIENT_CLOSED),
+            user=session.identity.user_id,
+            address=session.address,
+            client=session.sid,
+            reason=reason,
+        )
 
     def _watch(self, session: Session) -> None:
         expires_at = session.identity.expires_at

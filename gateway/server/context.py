@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.brokers.port import Broker
+from gateway.brokers.port import AppliedNumbers, Broker
 from gateway.expiry import ExpiryWheel
 from gateway.limits.address_admission import AddressAdmission
 from gateway.limits.event_limiter import EventLimiter
@@ -18,10 +18,11 @@ from gateway.server.broadcast import Broadcaster
 from gateway.server.clock import Clock
 from gateway.server.faults import FaultLog
 from gateway.server.log import get_logger
+from gateway.server.nodes import Nodes
 from gateway.server.rate_slots import RateSlots
+from gateway.server.security import Security
 from gateway.session import Sessions
 from gateway.settings import Settings
-from gateway.streams import Streams
 from gateway.subscriptions import Subscriptions
 from gateway.transport import SocketServer
 
@@ -35,6 +36,7 @@ class Context:
     Attributes:
         limits: the enforced limits, as the welcome event lists them.
         count_changed: whether the number of clients has changed since it was last told.
+        nodes: this node among others, ``None`` where the gateway is one process.
         is_draining: whether the gateway is about to stop.
     """
 
@@ -55,13 +57,20 @@ class Context:
     revocations: Revocations
     limits: dict[str, Any]
     faults: FaultLog
+    security: Security
+    nodes: Nodes | None = None
     count_changed: bool = False
     is_draining: bool = False
 
     @property
-    def streams(self) -> Streams:
+    def streams(self) -> AppliedNumbers:
         """The broker's."""
         return self.broker.streams
+
+    def client_count(self) -> int:
+        """Return the number of clients, of all nodes."""
+        elsewhere = 0 if self.nodes is None else self.nodes.presence.clients
+        return len(self.sessions) + elsewhere
 
     def limiter_for(self, user_id: str, former: EventLimiter | None = None) -> EventLimiter:
         """Return the limiter of a new connection, with its user's window.
@@ -83,6 +92,8 @@ class Context:
         if early:
             log.warning("too many streams: silent ones were forgotten early", count=early)
         self.addresses.sweep(now_ns)
+        if self.security.watch is not None:
+            self.security.watch.sweep()
         self.revocations.sweep(self.clock.unix_s(), now_ns)
 
     def connection_entries(self) -> dict[str, int]:
@@ -102,5 +113,6 @@ class Context:
             "user_windows": len(self.user_windows),
             "addresses": len(self.addresses),
             "revocations": len(self.revocations),
+            "anomalies": 0 if self.security.watch is None else len(self.security.watch),
             **self.broker.entries(),
         }

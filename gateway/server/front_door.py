@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from gateway.audit import AuditEvent
 from gateway.client_address import client_address
 from gateway.limits.address_admission import AddressAdmission
 from gateway.metrics import GatewayMetrics
 from gateway.server.clock import Clock
 from gateway.server.faults import FaultLog
+from gateway.server.security import Security
 from gateway.settings import Settings
 from gateway.transport import HandshakeRefusal, RequestEnviron
 
@@ -30,6 +32,7 @@ class FrontDoor:
         clock: the clock.
         metrics: counts refusals.
         faults: logs refusals.
+        security: notes refusals.
         is_ready: returns whether the gateway accepts new clients.
     """
 
@@ -40,6 +43,7 @@ class FrontDoor:
         clock: Clock,
         metrics: GatewayMetrics,
         faults: FaultLog,
+        security: Security,
         is_ready: Callable[[], bool],
     ) -> None:
         self._settings = settings
@@ -47,6 +51,7 @@ class FrontDoor:
         self._clock = clock
         self._metrics = metrics
         self._faults = faults
+        self._security = security
         self._is_ready = is_ready
 
     def admit(self, environ: RequestEnviron) -> HandshakeRefusal | None:
@@ -61,6 +66,7 @@ class FrontDoor:
         self._faults.note(
             "session refused", address=address, reason=refusal.limit, status=_TOO_MANY_REQUESTS
         )
+        self._security.note(AuditEvent.SESSION_REFUSED, address=address, reason=refusal.limit.value)
         return HandshakeRefusal(_TOO_MANY_REQUESTS, refusal.limit, refusal.retry_after_s)
 
     def session_closed(self, environ: RequestEnviron) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from gateway.audit import AuditEvent
 from gateway.channels import SubscriptionRequest, parse_subscription, subscriptions_of
 from gateway.contract import MAX_LLM_EVENT_BYTES, ClientEvent, ServerEvent, iso_timestamp
 from gateway.entitlements import refused_rooms, require_rooms
@@ -47,6 +48,7 @@ class _Reply:
 _Handler = Callable[[Session, Any], _Reply]
 _Answer = dict[str, Any] | None
 
+_ROOMS_NOTED: Final = 10
 _LARGE_EVENTS: Final = frozenset({ClientEvent.LLM_CHAT_STREAM, ClientEvent.LLM_STREAM_REQUEST})
 
 
@@ -99,6 +101,9 @@ class Handlers:
         known = name if isinstance(name, str) and name in self._handlers else None
         context.metrics.message_in(known or "unknown")
         refusal = session.limiter.admit(known or "", now_ns)
+        watch = context.security.watch
+        if watch is not None:
+            watch.received(session.identity.user_id, known, now_ns)
         if refusal is not None:
             return self._refuse(session, refusal)
         try:
@@ -162,6 +167,7 @@ class Handlers:
                 address=session.address,
                 limit=refusal.limit,
             )
+            self._note(AuditEvent.LIMIT_EXCEEDED, session, limit=refusal.limit.value)
         if refusal.close:
             # In the next turn: what has been read is answered before.
             asyncio.get_running_loop().call_soon(
@@ -172,6 +178,7 @@ class Handlers:
     def _answer_error(self, session: Session, error: WireError) -> dict[str, Any]:
         payload = error.payload(self._context.broadcaster.timestamp())
         self._context.transport.reply(session.sid, ServerEvent.ERROR, payload)
+        self._context.security.failed(session.identity.user_id, session.address)
         self._context.faults.note(
             "event refused",
             level="info",
@@ -184,7 +191,10 @@ class Handlers:
     def _subscribe(self, session: Session, payload: object) -> _Reply:
         request = parse_subscription(payload)
         context = self._context
-        require_rooms(session.identity.entitlements, request.rooms)
+        refused = refused_rooms(session.identity.entitlements, request.rooms)
+        if refused:
+            self._note_rooms(AuditEvent.ENTITLEMENT_REFUSED, session, refused)
+        require_rooms(session.identity.entitlements, refused)
         held = context.subscriptions.of(session.sid)
         joined = context.subscriptions.join(session.sid, request.rooms)
         context.streams.hold(joined)
@@ -252,7 +262,12 @@ class Handlers:
         token = payload.get("token") if isinstance(payload, dict) else None
         if not isinstance(token, str) or not token:
             raise InvalidPayload("token is required")
-        identity = self._connections.refresh(session, token)
+        try:
+            identity = self._connections.refresh(session, token)
+        except WireError as error:
+            self._note(AuditEvent.TOKEN_REFUSED, session, code=error.code.value)
+            raise
+        self._note(AuditEvent.TOKEN_REFRESHED, session)
         self._leave_refused_rooms(session)
         return _Reply(
             ServerEvent.TOKEN_REFRESHED,
@@ -266,7 +281,10 @@ class Handlers:
         """Remove a client from the rooms that its new token does not allow, and tell it."""
         context = self._context
         held = context.subscriptions.of(session.sid)
-        for request in subscriptions_of(refused_rooms(session.identity.entitlements, held)):
+        refused = refused_rooms(session.identity.entitlements, held)
+        if refused:
+            self._note_rooms(AuditEvent.ENTITLEMENT_WITHDRAWN, session, refused)
+        for request in subscriptions_of(refused):
             reply = self._leave(session, request)
             context.transport.reply_behind(
                 session.sid,
@@ -275,6 +293,18 @@ class Handlers:
                 LANES[request.channel],
                 _ignore,
             )
+
+    def _note_rooms(self, event: AuditEvent, session: Session, rooms: tuple[str, ...]) -> None:
+        self._note(event, session, rooms=list(rooms[:_ROOMS_NOTED]), count=len(rooms))
+
+    def _note(self, event: AuditEvent, session: Session, **facts: object) -> None:
+        self._context.security.note(
+            event,
+            user=session.identity.user_id,
+            address=session.address,
+            client=session.sid,
+            **facts,
+        )
 
     def _llm_chat(self, session: Session, payload: object) -> _Reply:
         return _Reply(*self._models.chat(session, payload))

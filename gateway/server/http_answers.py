@@ -7,7 +7,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from gateway import strict_json
+from gateway.audit import AuditEvent
 from gateway.auth import Authenticator, Identity
+from gateway.client_address import client_address
 from gateway.contract import ErrorCode, Scope
 from gateway.entitlements import require_scope
 from gateway.errors import AuthenticationError, UnknownKey, WireError
@@ -16,7 +18,9 @@ from gateway.server.key_fetcher import KeyFetcher
 from gateway.transport.answers import BadRequest
 from gateway.transport.handover import answer_and_close, answer_nobody
 from gateway.transport.intake import read_body
+from gateway.transport.sockets import unmapped
 
+_LOG_RETRY_S: Final = 1
 _BODY_S: Final = 10.0
 
 
@@ -53,6 +57,7 @@ class Guard:
     async def _admit(self, request: web.Request, scope: Scope | None) -> Identity | web.Response:
         token = bearer(request)
         if token is None:
+            self.note_refused(request, ErrorCode.AUTH_MISSING)
             which = "" if scope is None else f" with the scope {scope}"
             return rejected(
                 401,
@@ -66,10 +71,41 @@ class Guard:
                 require_scope(identity.scopes, scope)
         except AuthenticationError as error:
             self._context.metrics.authentication_failed(error.code)
+            self.note_refused(request, error.code, reason=error.reason)
             return rejected(401, error.message, error.code, headers={"WWW-Authenticate": "Bearer"})
         except WireError as error:
+            self._context.security.note(
+                AuditEvent.SCOPE_REFUSED,
+                user=identity.user_id,
+                address=self.address_of(request),
+                path=request.path,
+            )
             return rejected(403, error.message, error.code)
         return identity
+
+    def note_refused(
+        self, request: web.Request, code: ErrorCode, *, reason: str | None = None
+    ) -> None:
+        """Note a request with a missing or refused token.
+
+        Args:
+            request: the request.
+            code: the code of its answer.
+            reason: why the token is refused.
+        """
+        self._context.security.note(
+            AuditEvent.AUTHENTICATION_REFUSED,
+            address=self.address_of(request),
+            code=code.value,
+            reason=reason,
+            path=request.path,
+        )
+
+    def address_of(self, request: web.Request) -> str:
+        """Return the address of a request's client."""
+        proxies = self._context.settings.trusted_proxies
+        forwarded = ", ".join(request.headers.getall("X-Forwarded-For", ())) or None
+        return client_address(unmapped(request.remote or ""), forwarded, proxies)
 
     async def _verify(self, token: str) -> Identity:
         try:
@@ -144,6 +180,17 @@ def rejected(
     if retry_after_s is not None:
         answer["retryAfter"] = 1_000 * retry_after_s
     return json_answer(answer, status=status, headers=headers)
+
+
+def log_away() -> web.Response:
+    """Return the refusal of a request that needs the log of the nodes, while that is away."""
+    return rejected(
+        503,
+        "The log of the nodes is away",
+        ErrorCode.INTERNAL_ERROR,
+        headers={"Retry-After": str(_LOG_RETRY_S)},
+        retry_after_s=_LOG_RETRY_S,
+    )
 
 
 def errors(message: str, code: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import re
 import select
 import time
 from collections.abc import Mapping, MutableMapping
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, Final, Literal, Protocol
 
@@ -32,6 +33,8 @@ _MASK: Final = "[redacted]"
 _DELETE: Final = b"\x7f"  # the one control character that JSON does not escape
 # A dataclass is logged as its repr, which may leave out a secret.
 _JSON: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATACLASS
+TRACE_ID: Final[ContextVar[str | None]] = ContextVar("trace_id", default=None)
+"""The trace that log lines belong to; see ``gateway.server.tracing``."""
 _NS_PER_S: Final = 1_000_000_000
 _NS_PER_US: Final = 1_000
 
@@ -73,6 +76,20 @@ def escape(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Ma
     return event
 
 
+def add_trace(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Add ``trace_id`` to a line that belongs to a trace.
+
+    Args:
+        _logger: ignored, as ``_method``: structlog's processor interface.
+        _method: ignored.
+        event: the fields of the line, which are changed in place.
+    """
+    trace_id = TRACE_ID.get()
+    if trace_id is not None:
+        event["trace_id"] = trace_id
+    return event
+
+
 def configure_logs(
     level: str,
     style: Literal["json", "console"],
@@ -97,6 +114,7 @@ def configure_logs(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         redact,
+        add_trace,
     ]
     if node:
         shared.insert(0, partial(_add_node, node))
@@ -165,6 +183,7 @@ class JsonLine:
         if "exc_info" in event:
             structlog.processors.format_exc_info(logger, method, event)
         redact(logger, method, event)
+        add_trace(logger, method, event)
         event["level"] = method
         if self._node:
             event["node"] = self._node

@@ -61,7 +61,7 @@ class NodeSupervisor:
         tell: Callable[[str], None],
     ) -> None:
         names = [f"{settings.node}-{number}" for number in range(count)]
-        problems = refusals(settings, environ, names)
+        problems = refusals(settings, names)
         if problems:
             raise SettingsError(problems)
         self._read_again = read_again
@@ -69,7 +69,7 @@ class NodeSupervisor:
         self._shutdown_s = settings.shutdown_seconds
         self._share_s = max(_LEAST_SHARE_S, _SHARE * settings.shutdown_seconds / count)
         self._held = hold_port(settings.host, settings.port)
-        self._url = url_of(settings.host, self._held)
+        self._url = url_of(settings.host, self._held, is_secure=False)
         self._folder = Path(tempfile.mkdtemp(prefix="tidegate-"))  # mode 0700
         own = {
             "PORT": str(self._held.getsockname()[1]),
@@ -81,7 +81,7 @@ class NodeSupervisor:
             NodeProcess(
                 name,
                 NodePlace(number, count, self._folder, os.getpid()),
-                node_environment(environ, {**own, "GATEWAY_NODE": name}),
+                node_environment(environ, own | own_settings(settings, name)),
             )
             for number, name in enumerate(names)
         ]
@@ -225,16 +225,15 @@ class NodeSupervisor:
         await asyncio.gather(*(node.wait_ended(_QUICK_S) for node in self._nodes))
 
 
-def refusals(settings: Settings, environ: Mapping[str, str], names: Sequence[str]) -> list[str]:
+def refusals(settings: Settings, names: Sequence[str]) -> list[str]:
     """Return why these settings are not for several processes.
 
     Args:
         settings: the settings.
-        environ: the environment.
         names: the names of the nodes.
     """
     problems = []
-    if not has_shared_log(environ):
+    if not has_shared_log(settings):
         problems.append(
             "--processes: several processes need a log that they share; set REDIS_URL, or run one"
         )
@@ -242,6 +241,11 @@ def refusals(settings: Settings, environ: Mapping[str, str], names: Sequence[str
         problems.append(
             f"GATEWAY_NODE: too long for {len(names)} processes; the name of a node, such as "
             f"{names[-1]}, has {MOST_NODE_LENGTH} characters at most"
+        )
+    if settings.tls_certificate is not None:
+        problems.append(
+            "GATEWAY_TLS_CERTIFICATE: a connection with TLS cannot be passed between processes; "
+            "let a balancer terminate TLS, or run one process"
         )
     if settings.market != "off":
         problems.append(
@@ -255,9 +259,22 @@ def refusals(settings: Settings, environ: Mapping[str, str], names: Sequence[str
     return problems
 
 
-def has_shared_log(environ: Mapping[str, str]) -> bool:
-    """Return whether the processes share a log, so that one numbers what all deliver."""
-    return bool(environ.get("REDIS_URL", "").strip())
+def own_settings(settings: Settings, name: str) -> dict[str, str]:
+    """Return the variables whose values differ between nodes.
+
+    Args:
+        settings: the settings.
+        name: the name of the node.
+    """
+    own = {"GATEWAY_NODE": name}
+    if settings.audit_log not in (None, "-"):  # a file has one writer and one chain
+        own["GATEWAY_AUDIT_LOG"] = f"{settings.audit_log}.{name}"
+    return own
+
+
+def has_shared_log(settings: Settings) -> bool:
+    """Return whether the settings name a log that several nodes can share."""
+    return settings.redis_url is not None
 
 
 async def _wait(event: asyncio.Event, timeout_s: float) -> bool:

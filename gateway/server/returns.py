@@ -31,16 +31,27 @@ def replay(context: Context, session: Session, returning: Returning) -> None:
     """
     missed = _missed(context, session.identity.user_id, returning)
     if isinstance(missed, ResyncReason):
-        payload = {
-            "reason": missed,
-            "userSeq": context.streams.last_user(session.identity.user_id),
-            "epoch": context.streams.epoch,
-            "timestamp": context.broadcaster.timestamp(),
-        }
-        context.transport.reply(session.sid, ServerEvent.RESYNC, payload)
+        tell_resync(context, session, missed)
         return
     for packet in missed:
         context.transport.reply_encoded(session.sid, packet.removesuffix(_END) + _REPLAYED_END)
+
+
+def tell_resync(context: Context, session: Session, reason: ResyncReason) -> None:
+    """Tell a client that it may lack events, so that it fetches its state anew.
+
+    Args:
+        context: the parts of the gateway.
+        session: the client.
+        reason: why.
+    """
+    payload = {
+        "reason": reason,
+        "userSeq": context.streams.last_user(session.identity.user_id),
+        "epoch": context.streams.epoch,
+        "timestamp": context.broadcaster.timestamp(),
+    }
+    context.transport.reply(session.sid, ServerEvent.RESYNC, payload)
 
 
 def _missed(context: Context, user_id: str, returning: Returning) -> list[bytes] | ResyncReason:

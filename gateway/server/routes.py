@@ -12,6 +12,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from gateway import strict_json
+from gateway.brokers.redis.link import LogAway
 from gateway.contract import (
     API_PREFIX,
     HEALTH_PATH,
@@ -25,8 +26,9 @@ from gateway.contract import (
 from gateway.errors import PublicationRejected
 from gateway.publication import parse_publications
 from gateway.server.context import Context
-from gateway.server.http_answers import Guard, bearer, body_of, json_answer, rejected
-from gateway.session import Session
+from gateway.server.http_answers import Guard, bearer, body_of, json_answer, log_away, rejected
+from gateway.server.statistics import statistics, statistics_of_all
+from gateway.server.tracing import Tracing
 
 Expose = Callable[[str], Awaitable[tuple[bytes, str]]]
 """Returns the metrics for a header ``Accept``, and their content type."""
@@ -46,15 +48,26 @@ class Routes:
         guard: admits requests by the scope of their bearer token.
         is_ready: returns whether the gateway accepts new clients.
         expose: returns the metrics.
+        tracing: traces publish requests; None traces none.
     """
 
     def __init__(
-        self, context: Context, guard: Guard, is_ready: Callable[[], bool], expose: Expose
+        self,
+        context: Context,
+        guard: Guard,
+        is_ready: Callable[[], bool],
+        expose: Expose,
+        tracing: Tracing | None = None,
     ) -> None:
         self._expose = expose
         self._context = context
         self._guard = guard
         self._is_ready = is_ready
+        self._publish_handler = (
+            self.publish
+            if tracing is None
+            else tracing.traced(self.publish, context.transport.fanout.when_sent)
+        )
 
     def add_to(self, app: web.Application) -> None:
         """Add all routes. The health routes answer under ``/api/v1`` too."""
@@ -64,7 +77,7 @@ class Routes:
             app.router.add_get(f"{prefix}{HEALTH_PATH}/websocket", self.websocket)
             app.router.add_get(f"{prefix}{HEALTH_PATH}/websocket/stats", self.stats)
         app.router.add_get(METRICS_PATH, self.metrics)
-        app.router.add_post(PUBLISH_PATH, self.publish)
+        app.router.add_post(PUBLISH_PATH, self._publish_handler)
         app.router.add_get(STREAMS_PATH, self.streams)
 
     async def live(self, _request: web.Request) -> web.Response:
@@ -87,7 +100,7 @@ class Routes:
         return json_answer(
             {
                 "status": "ok" if self._is_ready() else "draining",
-                "connectedClients": len(self._context.sessions),
+                "connectedClients": self._context.client_count(),
                 "timestamp": self._context.broadcaster.timestamp(),
             }
         )
@@ -103,28 +116,13 @@ class Routes:
             return _error(
                 400, f"limit must be a whole number from 1 to {_LARGEST_PAGE}", "INVALID_PAYLOAD"
             )
-        return json_answer(self.statistics(limit, request.query.get("cursor")))
-
-    def statistics(self, limit: int, cursor: str | None) -> dict[str, Any]:
-        """Return a page of ``{connectedClients, totalSubscriptions, clients, next?}``."""
-        context = self._context
-        page, following = context.sessions.page(limit, cursor)
-        answer: dict[str, Any] = {
-            "connectedClients": len(context.sessions),
-            "totalSubscriptions": context.subscriptions.total(),
-            "clients": [self._client(session) for session in page],
-        }
-        if following is not None:
-            answer["next"] = following
-        return answer
-
-    def _client(self, session: Session) -> dict[str, Any]:
-        return {
-            "id": session.sid,
-            "userId": session.identity.user_id,
-            "email": session.identity.email,
-            "subscriptions": list(self._context.subscriptions.of(session.sid)),
-        }
+        context, cursor = self._context, request.query.get("cursor")
+        if context.nodes is None:
+            return json_answer(statistics(context, limit, cursor))
+        try:
+            return json_answer(await statistics_of_all(context, context.nodes, limit, cursor))
+        except LogAway:
+            return log_away()
 
     async def metrics(self, request: web.Request) -> web.Response:
         """Answer with the metrics, in the format that the scraper asks for."""
@@ -132,6 +130,7 @@ class Routes:
         if expected is not None:
             given = (bearer(request) or "").encode("utf-8", "surrogateescape")
             if not secrets.compare_digest(given, expected.encode()):
+                self._guard.note_refused(request, ErrorCode.AUTH_FAILED)
                 return _error(401, "The metrics need their bearer token", ErrorCode.AUTH_FAILED)
         body, content_type = await self._expose(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
@@ -141,6 +140,9 @@ class Routes:
         identity = await self._guard.admit(request, Scope.PUBLISH)
         if isinstance(identity, web.Response):
             return identity
+        nodes = self._context.nodes
+        if nodes is not None and not nodes.is_ready and not self._context.is_draining:
+            return log_away()
         if not self._is_ready():
             return rejected(
                 503,
@@ -154,6 +156,8 @@ class Routes:
             return body
         try:
             receipts = self._context.broadcaster.publish(parse_publications(body))
+            if not isinstance(receipts, list):
+                receipts = await receipts
         except PublicationRejected as error:
             headers = {}
             answer: dict[str, Any] = {"errors": error.errors}

@@ -79,7 +79,7 @@ class Ticks:
         context.count_changed = False
         context.broadcaster.to_everyone(
             ServerEvent.CONNECTION_COUNT,
-            {"count": len(context.sessions), "timestamp": context.broadcaster.timestamp()},
+            {"count": context.client_count(), "timestamp": context.broadcaster.timestamp()},
         )
 
     def _sweep(self) -> None:

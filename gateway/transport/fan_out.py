@@ -108,6 +108,22 @@ class FanOut:
         if markers:
             await asyncio.wait(markers)
 
+    def when_sent(self, call: Callable[[], None]) -> None:
+        """Call a function once all publications that are queued now have been sent."""
+        busy = [lane for lane in Lane if not self.is_idle(lane)]
+        left = len(busy)
+
+        def finish(_elapsed_ns: int) -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                call()
+
+        for lane in busy:
+            self.submit(lane, _NOTHING, (), finish, is_passable=True)
+        if not busy:
+            call()
+
     def _turn(self) -> None:
         began_ns = time.monotonic_ns()
         self._slice_ends_ns = began_ns + SLICE_NS

@@ -168,6 +168,11 @@ class Participants:
             return tables[0]
         return {sid: session for table in tables for sid, session in table.items()}
 
+    def has_any(self, rooms: Iterable[Hashable]) -> bool:
+        """Return whether a room of the default namespace, or a participant's id, has anybody."""
+        tables = self._rooms.get("/", {})
+        return any(room in tables or self.find(room) is not None for room in rooms)
+
     def _room(self, namespace: str, room: Any) -> dict[str, EngineSession]:
         sessions = self._rooms.get(namespace, {}).get(room)
         if sessions is not None:

@@ -166,14 +166,20 @@ class SocketServer:
             The number of recipients.
         """
         sessions = self.participants.sessions("/", rooms, skip)
-        if sessions:
-            flow = self._flow(event)
-            parcel = Parcel(packet.decode())
+        early = self.participants.waiting("/", rooms)
+        if not sessions and not early:
+            return 0
+        flow = self._flow(event)
+        parcel = Parcel(packet.decode())
+        if flow.conflate_by is not None:
             parcel.conflatable(
                 ("/", event), fields, flow, lambda payload: self._parcel(event, payload, "/")
             )
+        for participant in early:
+            _send_early(participant, parcel)
+        if sessions:
             self.fanout.submit(flow.lane, parcel, sessions, on_done)
-        return len(sessions)
+        return len(sessions) + len(early)
 
     def send_to(
         self, participant: Participant, event: str, data: Any, ack_id: int | None = None

@@ -69,17 +69,19 @@ def hold_port(host: str, port: int) -> socket.socket:
     return held
 
 
-def url_of(host: str, listener: socket.socket) -> str:
+def url_of(host: str, listener: socket.socket, *, is_secure: bool) -> str:
     """Return the URL of a listener, with its real port.
 
     Args:
         host: the host that it was told to listen on.
         listener: the listening socket.
+        is_secure: whether it speaks TLS.
     """
     address, port = listener.getsockname()[:2]
     if not is_wildcard(host):
         host = address
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if is_secure else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def is_wildcard(host: str) -> bool:

@@ -21,7 +21,9 @@ from loadtests.cli import history
 from loadtests.cli.demo import demo
 from loadtests.cli.judging import compare, gate, notebook, report
 from loadtests.cli.options import refuse
+from loadtests.cli.rules import rules
 from loadtests.cli.running import calibrate, run
+from loadtests.cli.watch import watch
 from loadtests.ending import guard_streams, print_result, run_command
 from loadtests.outputs import OutputRefused
 from loadtests.results import ExitCode
@@ -166,7 +168,34 @@ def token(
     print_result(f"{mint(secret, user, lifetime_s=lifetime_s, scopes=scope or ())}\n")
 
 
-for each in (serve, demo, run, calibrate, report, notebook, gate, compare, scenarios, token):
+def verify(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="The files of the log, the oldest first."),
+    ],
+    last: Annotated[
+        int | None,
+        typer.Option(
+            "--last",
+            min=0,
+            help="The number that the log must reach, from tidegate_audit_last_number.",
+        ),
+    ] = None,
+    stream: Annotated[
+        bool,
+        typer.Option(
+            "--stream", help="The log was on standard error: other lines stand between its own."
+        ),
+    ] = False,
+) -> None:
+    """Check an audit log with GATEWAY_AUDIT_KEY: 1 if a line is missing, changed, moved or torn."""
+    options = [*(["--stream"] if stream else []), *([] if last is None else [f"--last={last}"])]
+    _become_gateway("--verify-audit", *options, *map(str, files))
+
+
+for each in (
+    serve, demo, run, calibrate, report, notebook, gate, compare, scenarios, token, rules, watch,
+):  # fmt: skip
     app.command()(_ending(each))
 past = typer.Typer(
     help="Keep the figures of runs in one file, and find the runs at which they changed.",
@@ -176,6 +205,11 @@ app.add_typer(past, name="history")
 past.command()(_ending(history.add, "history "))
 past.command()(_ending(history.show, "history "))
 past.command()(_ending(history.check, "history "))
+
+
+audit = typer.Typer(help="Check an audit log of the gateway.", no_args_is_help=True)
+app.add_typer(audit, name="audit")
+audit.command()(_ending(verify, "audit "))
 
 
 def _short(path: Path) -> str:

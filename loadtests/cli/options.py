@@ -54,6 +54,7 @@ _NOTEBOOK: Final = (
 # The libraries that a command needs beyond the base install.
 _NEEDED: Final = {
     "run": _LOAD,
+    "watch": ("gevent", "numpy"),
     "calibrate": _LOAD,
     "report": _REPORTS,
     "gate": _JUDGE,

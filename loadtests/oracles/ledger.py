@@ -167,6 +167,32 @@ class Account:
             for stream, membership in self._streams.items()
         )
 
+    def last_of(self, stream: str) -> int:
+        """Return the last number of a stream that is accounted for, 0 when there is none."""
+        membership = self._streams.get(stream)
+        return 0 if membership is None else membership.last
+
+    def settle(self, last_numbers: Mapping[str, int]) -> StreamCounts:
+        """Count what is missing up to the last numbers as lost, and let every stay go on.
+
+        Until the next call, one of them that comes is late. After it, it is leaked.
+
+        Args:
+            last_numbers: the last numbers that are known; a stay may be beyond them.
+
+        Returns:
+            The counts since the account was opened, over all streams.
+        """
+        total = StreamCounts()
+        for stream, membership in self._streams.items():
+            membership.forgo()
+            if membership.is_open:
+                known = last_numbers.get(self._listed(stream), 0)
+                membership.leave(max(known, membership.last))
+                membership.join(membership.last)
+            total.add(membership.counts)
+        return total
+
     def close(
         self, last_numbers: Mapping[str, int], *, is_sourced: bool = False
     ) -> Iterator[tuple[str, StreamCounts]]:

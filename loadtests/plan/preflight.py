@@ -13,7 +13,7 @@ GENERATOR_DESCRIPTORS: Final = 64
 """Open files and sockets of a load generator besides one for each client; it needs 40."""
 GATEWAY_DESCRIPTORS: Final = 128
 """The same of a gateway, which keeps 64 for health checks and metrics."""
-_SIGNING: Final = ("bad_token", "expiring")  # groups that make tokens of their own
+_SIGNING: Final = ("bad_token", "expiring", "entitled")  # groups that make tokens of their own
 _TRADER_JOINS: Final = 2  # requests of a trader when it connects
 
 

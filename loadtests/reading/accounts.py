@@ -70,10 +70,7 @@ class FastPathAccount(Account):
     def last_of(self, stream: str) -> int:
         """Return the last number of a stream that is accounted for, 0 when there is none."""
         number = self._fast_path.last_of(stream)
-        if number is not None:
-            return number
-        membership = self._streams.get(stream)
-        return 0 if membership is None else membership.last
+        return super().last_of(stream) if number is None else number
 
     def open_slots(self, kind: str) -> Iterator[int]:
         """Return the slots of the streams of a kind (``price``) that the user is owed now."""

@@ -37,6 +37,7 @@ ORACLES: Final = (
     "isolation.unsubscribed",
     "isolation.foreign",
     "isolation.private_fields",
+    "isolation.unentitled",
     "heartbeat.missed",
     "heartbeat.extra",
     "heartbeat.false_evictions",

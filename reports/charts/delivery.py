@@ -30,6 +30,7 @@ _LEAKS: Final = {
     "isolation.foreign": "private to another user",
     "isolation.private_fields": "public with a private field",
     "isolation.unsubscribed": "without a subscription",
+    "isolation.unentitled": "without an entitlement",
 }
 
 

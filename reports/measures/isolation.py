@@ -16,11 +16,19 @@ from reports.run_frames import RunFrames
 
 @dataclass(frozen=True, kw_only=True)
 class _Kind:
-    """A kind of leak: its outcome, the streams that are checked (all when empty), their noun."""
+    """A kind of leak.
+
+    Attributes:
+        outcome: its outcome.
+        streams: the streams that are checked, all when empty.
+        group: the group that is checked, every one when empty.
+        noun: what is checked, for messages.
+    """
 
     outcome: LeakOutcome
     streams: tuple[str, ...]
     noun: str
+    group: str = ""
 
 
 _KINDS: Final = {
@@ -31,6 +39,9 @@ _KINDS: Final = {
         outcome=LeakOutcome.PRIVATE_FIELD, streams=("trading",), noun="public trading event"
     ),
     "isolation.unsubscribed": _Kind(outcome=LeakOutcome.UNSUBSCRIBED, streams=(), noun="event"),
+    "isolation.unentitled": _Kind(
+        outcome=LeakOutcome.UNENTITLED, streams=(), noun="event of a named symbol", group="entitled"
+    ),
 }
 
 
@@ -42,6 +53,8 @@ def _count_leaks(metric: str) -> Measure:
             return absent(run.why_absent("events"))
         ledger, events = run["ledger"], run["events"]
         looked_at = ledger[ledger["stream"].isin(kind.streams)] if kind.streams else ledger
+        if kind.group:
+            looked_at = looked_at[looked_at["group"] == kind.group]
         checked = int(looked_at["received"].sum())
         found = (events["event"] == str(Event.LEAK)) & (events["outcome"] == str(kind.outcome))
         leaks = int(found.sum())

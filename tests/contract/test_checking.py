@@ -103,7 +103,25 @@ def test_a_refused_token_is_explained_and_not_quoted(
     assert (code, facts, problems) == (2, [], [why])
 
 
+def test_an_audit_log_is_checked_and_not_made(tmp_path: Path) -> None:
+    given = {**GOOD, "PORT": str(unused_port()), "GATEWAY_AUDIT_KEY": secrets.token_hex(32)}
+    path = tmp_path / "audit.log"
+    code, facts, _ = check("--check", **given, GATEWAY_AUDIT_LOG=str(path))
+    assert code == 0
+    assert "audit log: goes on after line 0" in facts
+    assert not path.exists()
+    path.write_text("another file\n")
+    for unusable, why in ((path, "is not an audit log"), (tmp_path / "no" / "log", "No such file")):
+        code, _, problems = check("--check", **given, GATEWAY_AUDIT_LOG=str(unusable))
+        assert code == 2
+        assert any(one.startswith("GATEWAY_AUDIT_LOG: ") and why in one for one in problems)
+    code, _, problems = check("--check", **GOOD, GATEWAY_AUDIT_LOG=str(path))
+    assert "GATEWAY_AUDIT_KEY: is missing; GATEWAY_AUDIT_LOG needs it" in problems
+
+
 def test_an_unknown_argument_is_refused() -> None:
     code, facts, problems = check("--chekc", **GOOD)
     assert (code, facts) == (2, [])
-    assert problems == ["unknown: --chekc; --processes N, --check and --check-token are known"]
+    assert problems == [
+        "unknown: --chekc; --processes N, --check, --check-token and --verify-audit are known"
+    ]

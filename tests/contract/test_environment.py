@@ -62,7 +62,7 @@ REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
         "JWT_PUBLIC_KEY",
     ),
     "no CLIENT_URL in production": ({"CLIENT_URL": None}, "CLIENT_URL"),
-    "REDIS_URL": ({"REDIS_URL": "redis://localhost"}, "REDIS_URL"),
+    "REDIS_URL": ({"REDIS_URL": "http://localhost"}, "REDIS_URL"),
     "a port that is none": ({"PORT": "http"}, "PORT"),
     "a port too large": ({"PORT": "65536"}, "PORT"),
     "an unknown environment": ({"GATEWAY_ENV": "prod"}, "GATEWAY_ENV"),

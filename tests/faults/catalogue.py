@@ -89,6 +89,16 @@ FAULTS: Final[dict[str, Fault]] = {
         "a connection is served for 60 s after its token expired", connections.overstay
     ),
     "token-unchecked": Fault("an expired token is accepted", connections.let_in),
+    "entitlement-kept": Fault(
+        "a refreshed token without a symbol leaves the client in the symbol's room",
+        connections.keep_entitlements,
+    ),
+    "entitlement-ignored": Fault(
+        "a token's entitlements are not enforced", connections.ignore_entitlements
+    ),
+    "revoked-served": Fault(
+        "a revoked token's connection is not closed", connections.serve_revoked
+    ),
     "slow-blocks": Fault("a slow client delays its rooms", deliveries.wait_for_slow),
     "peer-unnoticed": Fault("a peer without pongs is not closed", connections.trust_silence),
     "drain-silent": Fault("a drain is not announced", connections.drain_silently),

@@ -105,3 +105,18 @@ def leave_open(gateway: Gateway) -> None:
 
     wrap(engine, "close", around_close)
     wrap(gateway.transport, "kick", around_kick)
+
+
+def keep_entitlements(gateway: Gateway) -> None:
+    """Leave a client in its rooms when its refreshed token lacks their symbols."""
+    wrap(gateway._handlers, "_leave_refused_rooms", lambda _leave: lambda _session: None)
+
+
+def ignore_entitlements(gateway: Gateway) -> None:
+    """Let every token subscribe to everything."""
+    wrap(gateway._authenticator, "_entitlements", lambda _read: lambda _claims: None)
+
+
+def serve_revoked(gateway: Gateway) -> None:
+    """Refuse revoked tokens, and go on serving the connections that they opened."""
+    wrap(gateway.connections, "close_revoked", lambda _close: lambda _user_id: 0)

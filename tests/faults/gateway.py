@@ -22,8 +22,8 @@ _SEEDS = {**{name: fault.seed for name, fault in FAULTS.items()}, **SLOWDOWNS}
 def build(name: str) -> Callable[..., Gateway]:
     """Return a function that makes a gateway with the fault of that name."""
 
-    def make(*arguments: object) -> Gateway:
-        gateway = Gateway(*arguments)  # type: ignore[arg-type]  # handed on as they came
+    def make(*arguments: object, **named: object) -> Gateway:
+        gateway = Gateway(*arguments, **named)  # type: ignore[arg-type]  # handed on as they came
         _SEEDS[name](gateway)
         return gateway
 

@@ -4,7 +4,7 @@ from collections import ChainMap
 from typing import Any
 
 from gateway.publication import parse_publication
-from gateway.routing import Delivery, plan
+from gateway.routing import Delivery, Numbers, Outline, plan
 from gateway.streams import Streams
 
 KEY = b"k" * 16
@@ -16,9 +16,13 @@ def numbers(streams: Streams) -> dict[str, int]:
     return dict(ChainMap(*streams.pages(100)))
 
 
-def publish(streams: Streams, **item: Any) -> list[Delivery]:
+def planned(streams: Streams, **item: Any) -> tuple[Outline, Numbers]:
     publication = parse_publication(item)
     return plan(publication, streams, now_ns=7_000, timestamp="T", key=KEY)
+
+
+def publish(streams: Streams, **item: Any) -> tuple[Delivery, ...]:
+    return planned(streams, **item)[0].deliveries
 
 
 def test_a_market_event_has_one_number_and_goes_to_both_rooms_whichever_was_named() -> None:
@@ -29,9 +33,10 @@ def test_a_market_event_has_one_number_and_goes_to_both_rooms_whichever_was_name
         {"rooms": ["market-data:A", "market-data"]},
     ]
     for number, target in enumerate(targets, start=1):
-        (delivery,) = publish(streams, event="price:update", data={"symbol": "A"}, **target)
+        outline, given = planned(streams, event="price:update", data={"symbol": "A"}, **target)
+        (delivery,) = outline.deliveries
         assert delivery.rooms == ("market-data", "market-data:A")
-        assert (delivery.stream, delivery.seq) == ("price:A", number)
+        assert (outline.first_stream, given.seq) == ("price:A", number)
         expected = {"symbol": "A", "seq": number, "prevSeq": number - 1, **STAMPS}
         assert delivery.payload == expected
 
@@ -48,10 +53,11 @@ def test_each_symbol_and_market_event_is_a_stream_of_its_own() -> None:
 
 def test_an_order_for_its_owner_alone_carries_user_seq_only() -> None:
     streams = Streams("e")
-    (delivery,) = publish(streams, event="order:filled", data=ORDER, userId="al")
+    outline, given = planned(streams, event="order:filled", data=ORDER, userId="al")
+    (delivery,) = outline.deliveries
     assert (delivery.user_id, delivery.rooms) == ("al", ())
     assert delivery.payload == {**ORDER, "userSeq": 1, **STAMPS}
-    assert (delivery.stream, delivery.seq, delivery.user_seq) == ("user:al", None, 1)
+    assert (outline.first_stream, given) == ("user:al", (None, 1))
     assert streams.last("trading") == 0
 
 
@@ -77,30 +83,33 @@ def test_an_order_for_both_gives_the_owner_both_numbers_and_nobody_two_copies() 
 
 def test_a_balance_goes_to_its_owner() -> None:
     (delivery,) = publish(Streams("e"), event="balance:updated", data={"balance": "1"}, userId="al")
-    assert (delivery.user_id, delivery.rooms, delivery.user_seq) == ("al", (), 1)
+    assert (delivery.user_id, delivery.rooms, delivery.payload["userSeq"]) == ("al", (), 1)
 
 
 def test_another_event_is_numbered_in_its_room() -> None:
     streams = Streams("e")
-    (delivery,) = publish(streams, event="headline", room="news", data={})
-    assert (delivery.stream, delivery.seq, delivery.rooms) == ("room:news", 1, ("news",))
+    outline, given = planned(streams, event="headline", room="news", data={})
+    (delivery,) = outline.deliveries
+    assert (outline.stream, given.seq, delivery.rooms) == ("room:news", 1, ("news",))
     assert "prevSeq" not in delivery.payload
 
 
 def test_a_message_to_one_client_is_unnumbered() -> None:
     streams = Streams("e")
-    (delivery,) = publish(streams, event="hello", clientId="x", data={"seq": 3, "a": 1})
+    outline, given = planned(streams, event="hello", clientId="x", data={"seq": 3, "a": 1})
+    (delivery,) = outline.deliveries
     assert delivery.client_id == "x"
     assert delivery.payload == {"a": 1, **STAMPS}
-    assert (delivery.stream, numbers(streams)) == (None, {})
+    assert (outline.first_stream, given, numbers(streams)) == (None, (None, None), {})
 
 
 def test_model_events_are_numbered_by_session_and_family() -> None:
     streams = Streams("e")
     for event in ("llm:stream:start", "llm:stream:token", "llm:stream"):
         publish(streams, event=event, room="llm", data={"sessionId": "s"})
-    (delivery,) = publish(streams, event="llm:stream:done", userId="al", data={"sessionId": "s"})
-    assert (delivery.stream, delivery.seq) == ("llm:s", 3)
+    item: dict[str, Any] = {"event": "llm:stream:done", "userId": "al", "data": {"sessionId": "s"}}
+    outline, given = planned(streams, **item)
+    assert (outline.stream, given.seq) == ("llm:s", 3)
     assert streams.last("llm-chunk:s") == 1
 
 

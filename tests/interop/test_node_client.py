@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from blackbox.node import NodeClient
 from blackbox.process import GatewayProcess
 from blackbox.target import Target
+from certificates import make_chain
 
 pytestmark = pytest.mark.real_part("node")
 
@@ -134,3 +136,23 @@ def test_a_client_returns_by_itself_after_a_restart_with_nothing_of_the_old_conn
     assert after["clientId"] != before["clientId"]
     assert after["epoch"] != before["epoch"]
     assert client.call("get-subscriptions")["subscriptions"] == []
+
+
+def test_a_client_connects_over_tls_by_each_transport(
+    start_client: StartClient,
+    start_gateway: StartGateway,
+    mode: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chain = make_chain(tmp_path / "tls")
+    monkeypatch.setenv("NODE_EXTRA_CA_CERTS", str(chain.root))
+    gateway = start_gateway(GATEWAY_TLS_CERTIFICATE=chain.certificate, GATEWAY_TLS_KEY=chain.key)
+    client = start_client(gateway.url, auth={"token": gateway.token("alice")}, **mode)
+    opened = client.expect("connect")
+    if len(mode["transports"]) > 1:
+        assert client.expect("upgrade")["transport"] == "websocket"
+    else:
+        assert opened["transport"] == mode["transports"][0]
+    assert client.expect_event("connected")["userId"] == "alice"
+    assert client.call("get-subscriptions")["count"] == 0

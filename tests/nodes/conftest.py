@@ -23,11 +23,13 @@ UNLIMITED = {
 class SharedPortGateway(GatewayProcess):
     """A supervisor and its nodes."""
 
-    def __init__(self, log: Path, count: int, **settings: object) -> None:
+    def __init__(
+        self, log: Path, count: int, command: tuple[str, ...] = COMMAND, **settings: object
+    ) -> None:
         self.count = count
         given = {k: None if v is None else str(v) for k, v in settings.items()}
         own = {**UNLIMITED, "GATEWAY_NODE": "n"}
-        super().__init__(log, own | given, (*COMMAND, "--processes", str(count)))
+        super().__init__(log, own | given, (*command, "--processes", str(count)))
 
     def nodes(self) -> dict[str, psutil.Process]:
         """Return the processes of the nodes by name."""
@@ -35,7 +37,7 @@ class SharedPortGateway(GatewayProcess):
         for child in psutil.Process(self.process.pid).children():
             try:
                 arguments = child.cmdline()
-            except psutil.Error:  # it has just ended
+            except psutil.NoSuchProcess:  # it has just ended; a zombie is one too
                 continue
             if "--node" in arguments:
                 found[f"n-{arguments[arguments.index('--node') + 1]}"] = child

@@ -82,6 +82,10 @@ every = "1 s"
 count = 5
 lifetime = "5 s"
 refreshing = 0.5
+[users.entitled]
+count = 3
+symbols = 2
+every = "8 s"
 [[commands]]
 at = "2 s"
 do = "subscribe"
@@ -145,7 +149,7 @@ def test_every_group_and_every_command_is_read() -> None:
     named = [name for name in GROUPS if f"[users.{name}]" in EVERYTHING]
     assert list(scenario.users.named()) == named
     assert {command.do for command in scenario.commands} == set(DEEDS)
-    assert scenario.users.total == 100 + 10 + 5 + 6 + 50 + 20 + 20 + 30 + 2 + 3 + 7 + 2 + 4 + 5
+    assert scenario.users.total == 100 + 10 + 5 + 6 + 50 + 20 + 20 + 30 + 2 + 3 + 7 + 2 + 4 + 5 + 3
     assert scenario.commands[0] == Command(
         at_s=2.0, do="subscribe", who="idle", within_s=1.0, count=4
     )
@@ -208,6 +212,7 @@ def test_sizes_and_durations_keep_their_units_in_their_names() -> None:
         "storm": 1,
         "slow_reader": 5,
         "never_reader": 5,
+        "entitled": 2,
     }
 
 

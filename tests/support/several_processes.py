@@ -11,5 +11,5 @@ from gateway import __main__
 from gateway.server import node_supervisor
 
 if __name__ == "__main__":
-    node_supervisor.has_shared_log = lambda environ: environ is not None
+    node_supervisor.has_shared_log = lambda settings: settings is not None
     sys.exit(__main__.main(sys.argv[1:]))

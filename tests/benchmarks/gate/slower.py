@@ -13,7 +13,7 @@ from typing import Final
 
 from gateway.__main__ import main
 from gateway.routing import Delivery
-from gateway.server.broadcast import Broadcaster
+from gateway.server.local_broadcast import LocalBroadcaster
 from gateway.transport import Keep
 
 VARIABLE: Final = "SLOWER_US"
@@ -21,15 +21,15 @@ VARIABLE: Final = "SLOWER_US"
 
 def burden(extra_ns: int) -> None:
     """Make every delivery of this process cost so much more."""
-    deliver = Broadcaster._deliver
+    deliver = LocalBroadcaster._deliver
 
-    def deliver_later(self: Broadcaster, delivery: Delivery, keep: Keep | None) -> None:
+    def deliver_later(self: LocalBroadcaster, delivery: Delivery, keep: Keep | None) -> None:
         end_ns = time.perf_counter_ns() + extra_ns
         while time.perf_counter_ns() < end_ns:
             pass
         deliver(self, delivery, keep)
 
-    Broadcaster._deliver = deliver_later  # type: ignore[method-assign]  # on purpose: a fault
+    LocalBroadcaster._deliver = deliver_later  # type: ignore[method-assign]  # on purpose: a fault
 
 
 if __name__ == "__main__":

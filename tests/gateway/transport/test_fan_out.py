@@ -127,3 +127,16 @@ async def test_the_end_of_a_job_is_told_with_its_time() -> None:
     await finish(fanout)
     (elapsed_ns,) = told
     assert elapsed_ns >= 2_000_000
+
+
+async def test_the_end_of_all_that_is_queued_is_told_once_whatever_the_lanes() -> None:
+    fanout, log = FanOut(), Recipient()
+    told: list[list[bytes]] = []
+    for lane in Lane:
+        submit(fanout, lane, A, [log])
+    fanout.when_sent(lambda: told.append(list(log.written)))
+    assert told == []
+    await finish(fanout)
+    assert told == [[A.frame] * len(Lane)]
+    fanout.when_sent(lambda: told.append([]))
+    assert told[1:] == [[]]

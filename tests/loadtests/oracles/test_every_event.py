@@ -11,7 +11,7 @@ import pytest
 
 from gateway.contract import CHANNELS, EVENTS, Audience, EventRow, named_streams, symbol_room
 from gateway.publication import parse_publication
-from gateway.routing import Delivery, plan
+from gateway.routing import Delivery, Outline, plan
 from gateway.streams import Streams
 from loadtests.oracles.canaries import owner_of, private_field_of
 from loadtests.oracles.ledger import ACCOUNTED, Account, Ledger, LedgerRow
@@ -43,9 +43,14 @@ class Run:
             account.subscribed({"rooms": [room], "at": at})
         return account
 
-    def publish(self, event: str) -> list[Delivery]:
+    def publish(self, event: str) -> tuple[Delivery, ...]:
+        return self.outline(event).deliveries
+
+    def outline(self, event: str) -> Outline:
         item = self.maker.make(event, source_us=5, unix_s=0.0)
-        return plan(parse_publication(item), self.streams, now_ns=7_000, timestamp="T", key=KEY)
+        publication = parse_publication(item)
+        outline, _ = plan(publication, self.streams, now_ns=7_000, timestamp="T", key=KEY)
+        return outline
 
     def receive(self, deliveries: Iterable[Delivery]) -> None:
         for delivery in deliveries:
@@ -97,10 +102,11 @@ def test_the_ledger_finds_what_is_lost_of_every_event(row: EventRow) -> None:
 def test_the_fast_path_takes_what_many_users_are_sent_of_every_event(row: EventRow) -> None:
     run, intake = Run(), Intake()
     fast_path = FastPath(intake, owner=0)
-    for delivery in run.publish(row.name):
+    outline = run.outline(row.name)
+    for delivery in outline.deliveries:
         place = place_of(delivery.event, delivery.payload)
         assert place is not None
-        assert place.stream == (delivery.stream if delivery.user_id is None else "user")
+        assert place.stream == (outline.stream if delivery.user_id is None else "user")
         frame = frame_of(delivery)
         fast_path.follow(place.stream, 0)
         is_shared = delivery.user_id is None

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import secrets
 import select
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from deadlines import DEADLINE_S
+from redis_server import RedisServer
 
 from blackbox.target import Target
 from gateway.contract import LISTENING_LINE
@@ -21,6 +26,30 @@ from gateway.contract import LISTENING_LINE
 HEARTBEAT_S: Final = 0.2
 ROOT: Final = Path(__file__).resolve().parents[3]
 _OURS: Final = ("GATEWAY_", "JWT_", "NODE_ENV", "CLIENT_URL", "PORT", "HOST", "REDIS_URL")
+
+
+BROKER: Final = "TIDEGATE_CONTRACT_BROKER"
+"""``redis`` starts every gateway of the suite as the only node of a log in a real Redis."""
+
+
+def is_on_redis() -> bool:
+    """Return whether the gateways of this session have a log in Redis."""
+    return os.environ.get(BROKER, "memory") == "redis"
+
+
+@cache
+def _redis() -> RedisServer:
+    folder = Path(tempfile.mkdtemp(prefix="tidegate-redis-"))
+    server = RedisServer(folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(server.stop)
+    return server
+
+
+def _broker_settings(given: Mapping[str, str | None]) -> dict[str, str | None]:
+    if not is_on_redis() or given.get("GATEWAY_MARKET") or "REDIS_URL" in given:
+        return {}
+    return {"REDIS_URL": _redis().url, "GATEWAY_REDIS_PREFIX": f"t{secrets.token_hex(4)}"}
 
 
 class GatewayProcess(Target):
@@ -45,6 +74,7 @@ class GatewayProcess(Target):
             "GATEWAY_SCRIPTED_TOKENS_PER_SECOND": "10",  # so that an answer takes two seconds
             **settings,
         }
+        given = {**_broker_settings(given), **given}
         environ |= {name: value for name, value in given.items() if value is not None}
         self.log = log
         with log.open("wb") as stderr:

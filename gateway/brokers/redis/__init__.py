@@ -1,0 +1,1 @@
+"""The broker ``redis``: one Redis Stream is the log that numbers, and that all nodes read."""

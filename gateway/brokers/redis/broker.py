@@ -1,0 +1,231 @@
+"""``RedisBroker``: the broker of several nodes. Redis numbers and remembers; this node applies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, Protocol
+
+from gateway import strict_json
+from gateway.brokers.last_values import LastValues
+from gateway.brokers.redis.link import LogLink, LogState
+from gateway.brokers.redis.terms import LogTerms
+from gateway.nodes.applied import AppliedStreams
+from gateway.nodes.entries import (
+    Entry,
+    Malformed,
+    arrival_of,
+    entry_of,
+    entry_of_record,
+    packet_of,
+    streams_of,
+)
+
+_DEAF_S: Final = 1.5  # without a message of its own through the log
+_STREAMS_A_CALL: Final = 1_000
+
+
+class Node(Protocol):
+    """What the broker tells the gateway of its node."""
+
+    def publication(self, entry: Entry, missing: Sequence[str]) -> None:
+        """Send a publication to the clients of this node that get it.
+
+        Args:
+            entry: the publication.
+            missing: its streams whose number does not follow the last one here.
+        """
+
+    def message(self, name: str, body: bytes) -> None:
+        """Take a message of a node, which may be this one."""
+
+    def joined(self, joined: LogState, *, has_lost: bool, is_new_epoch: bool) -> None:
+        """Take over the state of the log.
+
+        Args:
+            joined: the state.
+            has_lost: whether clients of this node may lack events.
+            is_new_epoch: whether the epoch is another one.
+        """
+
+    def is_congested(self) -> bool:
+        """Return whether the clients of this node have enough to send."""
+
+
+class _Replay:
+    """The private events of a user with clients that return just now, by their number."""
+
+    __slots__ = ("clients", "events")
+
+    def __init__(self) -> None:
+        self.clients = 0
+        self.events: dict[int, bytes] = {}
+
+
+class RedisBroker:
+    """Applies the log of all nodes on this one.
+
+    Args:
+        terms: where the log is, and how much it keeps.
+        now_s: returns the monotonic clock, s.
+
+    Attributes:
+        link: the connections to Redis.
+        streams: the last number of every stream, as this node has applied them.
+        number: the number of the last entry that was applied.
+        key: the hash key of the public form's ids, the same on all nodes.
+        applied: how many entries were applied.
+        node: the gateway; set before ``link.start``.
+    """
+
+    node: Node
+
+    def __init__(self, terms: LogTerms, now_s: Callable[[], float]) -> None:
+        self.link = LogLink(terms, self, now_s)
+        self._values = LastValues()
+        self.streams = AppliedStreams(self._values.forget)
+        self.remember_value = self._values.keep
+        self.last_value = self._values.of
+        self.number = 0
+        self.key = b""
+        self.applied = 0
+        self._replays: dict[str, _Replay] = {}
+
+    @property
+    def hears(self) -> bool:
+        """Whether this node has heard itself through the log just now."""
+        return self.link.is_heard and self.link.silent_s() < _DEAF_S
+
+    def is_congested(self) -> bool:
+        """Return whether the clients of this node have enough to send."""
+        return self.node.is_congested()
+
+    def joined(self, joined: LogState) -> None:
+        """Take over the state of the log; see ``link.Reader``."""
+        is_new_epoch = joined.epoch != self.streams.epoch
+        self.key = joined.key
+        has_lost = bool(self.streams.epoch) and not joined.goes_on
+        if not joined.goes_on:
+            self.number = joined.number
+            self.streams.load(joined.epoch, joined.floor, joined.young, joined.old)
+            for stream in list(self._values.streams()):
+                self._values.forget(stream)
+            for stream, record in joined.values.items():
+                entry = entry_of_record(record)
+                self._values.keep(stream, packet_of(entry, 0, entry.ts_us))
+        self.node.joined(joined, has_lost=has_lost, is_new_epoch=is_new_epoch)
+
+    def apply(self, fields: Sequence[bytes]) -> None:
+        """Apply an entry; see ``link.Reader``.
+
+        Raises:
+            Malformed: another version wrote it, or entries before it are missing.
+        """
+        entry = entry_of(fields)
+        if entry.number != self.number + 1:
+            raise Malformed(f"entry {entry.number} of the log follows {self.number}")
+        self.number = entry.number
+        self.applied += 1
+        if entry.route.name is not None:
+            self._message(entry.route.name, entry.bodies[0])
+            return
+        applied = self.streams.apply
+        missing = [stream for stream, number in streams_of(entry) if not applied(stream, number)]
+        self.node.publication(entry, missing)
+
+    def _message(self, name: str, body: bytes) -> None:
+        if name == "turn":
+            self.streams.turn(int(body))
+        elif name == "keep":
+            for stream, number in strict_json.loads(body):
+                self.streams.keep(stream, number)
+        else:
+            self.node.message(name, body)
+
+    def may_return(self, user_id: str) -> bool:
+        """Return whether a client of the user is returning here just now."""
+        return user_id in self._replays
+
+    def remember_private(self, user_id: str, number: int, packet: bytes) -> None:
+        """Keep a private event for the user's clients that return just now.
+
+        Args:
+            user_id: the user.
+            number: the event's number in the user's stream.
+            packet: the event, encoded.
+        """
+        self._replays[user_id].events[number] = packet
+
+    def users_came(self, users: Collection[str]) -> None:
+        """Let the private events of users be kept from now on, for clients that return.
+
+        Args:
+            users: their ids. They are told again later if the log is away.
+        """
+        if users and self.link.is_joined:
+            self.link.note([arrival_of(user_id) for user_id in users])
+
+    async def keep(self) -> None:
+        """Keep the streams alive that clients of this node receive.
+
+        Raises:
+            LogAway: the log cannot be reached. They are tried again with the next call.
+        """
+        streams = self.streams.in_danger()
+        while streams:
+            await self.link.keep(streams[:_STREAMS_A_CALL])
+            del streams[:_STREAMS_A_CALL]
+
+    def gather(self, user_id: str) -> None:
+        """Gather a user's private events for a client that returns. ``release`` must follow."""
+        self._replays.setdefault(user_id, _Replay()).clients += 1
+
+    async def fetch(self, user_id: str) -> None:
+        """Add those of a user's private events that Redis keeps to those that are gathered.
+
+        Args:
+            user_id: the user.
+
+        Raises:
+            LogAway: the log cannot be reached.
+        """
+        replay = self._replays[user_id]
+        number, records = await self.link.missed(user_id)
+        for record in records:
+            entry = entry_of_record(record)
+            if entry.numbers.user_seq is not None:
+                packet = packet_of(entry, 0, entry.ts_us)
+                replay.events[entry.numbers.user_seq] = packet
+        await self.link.applied(number)
+
+    def release(self, user_id: str) -> None:
+        """Note that a client has returned, or has left before."""
+        replay = self._replays[user_id]
+        replay.clients -= 1
+        if not replay.clients:
+            del self._replays[user_id]
+
+    def missed(self, user_id: str, number: int) -> list[bytes] | None:
+        """Return a user's private events after a number, ``None`` if not all are kept.
+
+        Args:
+            user_id: the user, whose events were fetched.
+            number: the last number that the client has.
+        """
+        replay = self._replays.get(user_id)
+        wanted = range(number + 1, self.streams.last_user(user_id) + 1)
+        if not wanted:
+            return []
+        if replay is None or any(each not in replay.events for each in reversed(wanted)):
+            return None
+        return [replay.events[each] for each in wanted]
+
+    def forget_user(self, user_id: str) -> None:
+        """Do nothing: Redis forgets a user by itself."""
+
+    def sweep(self, _now_ns: int) -> int:
+        """Return 0: streams are forgotten by turns."""
+        return 0
+
+    def entries(self) -> dict[str, int]:
+        """Return the number of entries of each table."""
+        return {"streams": len(self.streams), "last_values": len(self._values)}

@@ -1,0 +1,578 @@
+"""``LogLink``: this node's connections to the log in Redis: joins, reads, appends, and comes back.
+
+One task reads the log in order. Another appends what waits in one call of a Lua script; what
+waits meanwhile goes with the next call. After a cut the node joins again, and goes on after the
+last entry that it has applied. A call whose answer was lost is made again under the same number,
+which the script knows: nothing is appended twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Final, NamedTuple, Protocol
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from gateway.brokers.redis.terms import LogTerms
+from gateway.contract import MAX_REPLAY_BYTES, MAX_REPLAY_EVENTS, PUBLISH_ID_SECONDS
+from gateway.nodes.entries import Draft, Malformed, message_of
+from gateway.server.log import get_logger
+
+_ENTRIES_A_READ: Final = 256
+_BLOCK_MS: Final = 500
+_DRAFTS_A_CALL: Final = 500
+_MOST_WAITING_BYTES: Final = 67_108_864
+_CALL_S: Final = 5.0  # longest wait for an answer; a slower link counts as cut
+_ANSWER_S: Final = 6.0  # longest time that a publisher waits
+_CONNECT_S: Final = 1.0
+_FIRST_PAUSE_S: Final = 0.05  # before joining again
+_LONGEST_PAUSE_S: Final = 0.8
+_WATCH_S: Final = 0.1
+_SILENCE_S: Final = 4.0  # without a message of its own, the connections are made anew
+_POLL_S: Final = 0.002
+_CANCELLATIONS: Final = 5
+_TOLD_S: Final = 30.0  # until the same trouble is logged again
+
+log = get_logger(__name__)
+
+
+async def poll(condition: Callable[[], object], within_s: float) -> bool:
+    """Wait until a condition holds, and return whether it does.
+
+    Args:
+        condition: is looked at each 2 ms.
+        within_s: the longest wait, s.
+    """
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + within_s
+    while not condition():
+        if loop.time() > until_s:
+            return False
+        await asyncio.sleep(_POLL_S)
+    return True
+
+
+async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they end: a library between may swallow a cancellation.
+
+    Args:
+        tasks: the tasks. Their exceptions are left in them.
+    """
+    pending = set(tasks)
+    for _ in range(_CANCELLATIONS):
+        for task in pending:
+            task.cancel()
+        if not pending:
+            return
+        _, pending = await asyncio.wait(pending, timeout=_CONNECT_S)
+    log.error("tasks of the log did not end", tasks=[task.get_name() for task in pending])
+
+
+class LogAway(Exception):  # noqa: N818 - the name says what happened
+    """The log cannot be reached, or it refuses to append.
+
+    Args:
+        reason: what happened, without the address.
+        is_unsure: whether the publication may have been appended all the same.
+    """
+
+    def __init__(self, reason: str, *, is_unsure: bool = False) -> None:
+        super().__init__(reason)
+        self.is_unsure = is_unsure
+
+
+class LogState(NamedTuple):
+    """What the log says to a node that joins.
+
+    Attributes:
+        epoch: the log's epoch.
+        floor: the number before a new user's first.
+        number: the number of the last entry.
+        key: the key of public ids.
+        goes_on: whether the node goes on after the last entry that it applied.
+        young, old: the last numbers of streams, empty if it goes on.
+        values: the newest event of each stream of a symbol, as a record.
+        revoked: the revocations, by user.
+    """
+
+    epoch: str
+    floor: int
+    number: int
+    key: bytes
+    goes_on: bool
+    young: dict[str, int]
+    old: dict[str, int]
+    values: dict[str, bytes]
+    revoked: dict[str, str]
+
+
+class Reader(Protocol):
+    """What applies the log on this node."""
+
+    number: int
+    """The number of the last entry that was applied."""
+
+    def joined(self, joined: LogState) -> None:
+        """Take over the state of the log, before its next entry is read."""
+
+    def apply(self, fields: Sequence[bytes]) -> None:
+        """Apply an entry.
+
+        Raises:
+            Malformed: it is none of this version's, or entries before it are missing.
+        """
+
+    def is_congested(self) -> bool:
+        """Return whether no more entries should be applied now."""
+
+
+@dataclass(slots=True)
+class _Request:
+    drafts: Sequence[Draft]
+    answer: asyncio.Future[list[bytes]]
+    due_s: float
+
+
+class LogLink:
+    """The connections of one node.
+
+    Args:
+        terms: where the log is, and how much it keeps.
+        reader: applies the entries.
+        now_s: returns the monotonic clock, s.
+
+    Attributes:
+        node: the id of this node.
+        is_joined: whether the node reads and may append.
+        is_heard: whether a message of this node has come through the log since it joined.
+    """
+
+    def __init__(self, terms: LogTerms, reader: Reader, now_s: Callable[[], float]) -> None:
+        self._terms = terms
+        self._reader = reader
+        self._now_s = now_s
+        self.node = terms.node
+        self.is_joined = False
+        self.is_heard = False
+        self._epoch = ""
+        self._last_id = ""
+        self._token = secrets.token_hex(4)  # a node that starts anew numbers its calls anew
+        self._batch = 0
+        self._heard_s = 0.0
+        self._waiting: deque[_Request] = deque()
+        self._waiting_bytes = 0
+        self._under_way: list[_Request] = []
+        self._appended: deque[tuple[int, list[_Request], list[bytes]]] = deque()  # not applied yet
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._told = ""
+        self._told_s = 0.0
+        self._scripts = {
+            name: files(__package__).joinpath(f"{name}.lua").read_text("utf-8")
+            for name in ("append", "join", "keep", "turn", "missed")
+        }
+        self._hashes: dict[str, str] = {}
+        self._redis: Redis | None = None
+
+    def _key(self, name: str) -> str:
+        return f"{self._terms.prefix}{name}"
+
+    def _keys(self, *names: str) -> list[str]:
+        return [self._key(name) for name in names]
+
+    async def start(self, within_s: float) -> None:
+        """Begin to join, and wait until the node has joined, or for so long.
+
+        Args:
+            within_s: the longest wait. The link goes on trying afterwards.
+        """
+        joined = asyncio.Event()
+        self._task = asyncio.create_task(self._run(joined), name="log")
+        try:
+            async with asyncio.timeout(within_s):
+                await joined.wait()
+        except TimeoutError:
+            log.warning("started without the log; not ready until it answers", reason=self._told)
+
+    async def stop(self) -> None:
+        """Let what waits be appended for a moment, and close the connections."""
+        await poll(lambda: not (self.is_joined and (self._waiting or self._under_way)), _CONNECT_S)
+        if self._task is not None:
+            await end_tasks([self._task])
+        self._fail_all("the gateway stops")
+
+    def heard(self) -> None:
+        """Note that a message of this node has come through the log."""
+        self._heard_s = self._now_s()
+        if not self.is_heard:
+            self.is_heard, self._told = True, ""
+            log.info("hears the log", epoch=self._epoch, number=self._reader.number)
+
+    def silent_s(self) -> float:
+        """Return for how long nothing of this node has come through the log, s."""
+        return self._now_s() - self._heard_s
+
+    def append(self, drafts: Sequence[Draft]) -> asyncio.Future[list[bytes]]:
+        """Append publications, all or none, and return the future of their answers.
+
+        Args:
+            drafts: the publications.
+
+        Returns:
+            ``b"seq userSeq ts stream"`` for each. It fails with ``LogAway``.
+
+        Raises:
+            LogAway: the log cannot be reached, or too much waits for it.
+        """
+        if not self.is_joined:
+            raise LogAway(self._told or "not joined yet")
+        size = sum(draft.size for draft in drafts)
+        if self._waiting_bytes + size > _MOST_WAITING_BYTES:
+            raise LogAway("too much waits for the log")
+        loop = asyncio.get_running_loop()
+        request = _Request(drafts, loop.create_future(), self._now_s() + _ANSWER_S)
+        self._waiting.append(request)
+        self._waiting_bytes += size
+        self._wake.set()
+        return request.answer
+
+    def post(self, name: str, facts: Any) -> None:
+        """Send a message to all nodes, this one included, if the log can be reached.
+
+        Args:
+            name: its name.
+            facts: its body, a JSON value.
+        """
+        if self.is_joined:
+            self.note([message_of(name, facts)])
+
+    def note(self, drafts: Sequence[Draft]) -> None:
+        """Append without waiting for the answer: what is lost is told again later.
+
+        Args:
+            drafts: messages and arrivals of users.
+
+        Raises:
+            LogAway: the log cannot be reached.
+        """
+        self.append(drafts).add_done_callback(_retrieve)
+
+    async def missed(self, user_id: str) -> tuple[int, list[bytes]]:
+        """Return the number of the last entry, and a user's private events that are kept.
+
+        Args:
+            user_id: the user.
+
+        Raises:
+            LogAway: the log cannot be reached.
+        """
+        answer = await self._ask("missed", self._keys("meta", f"private:{user_id}"), [])
+        return int(answer[0]), answer[1]
+
+    async def applied(self, number: int) -> None:
+        """Wait until this node has applied an entry.
+
+        Args:
+            number: the number of the entry.
+
+        Raises:
+            LogAway: it does not come.
+        """
+        if not await poll(lambda: self._reader.number >= number, _CALL_S):
+            raise LogAway("the node is behind the log")
+
+    async def keep(self, streams: Sequence[str]) -> None:
+        """Keep streams alive, and tell all nodes.
+
+        Args:
+            streams: their ids.
+
+        Raises:
+            LogAway: the log cannot be reached.
+        """
+        arguments = [self._epoch, self._terms.most_entries, message_of("keep", None).header]
+        keys = self._keys("log", "young", "old", "meta")
+        await self._ask("keep", keys, [*arguments, *streams])
+
+    async def turn(self) -> None:
+        """Forget silent streams once a retention, and trim the log by age.
+
+        Raises:
+            LogAway: the log cannot be reached.
+        """
+        terms = self._terms
+        arguments = [self._epoch, max(1, terms.retention_ms // 1_000), terms.most_streams]
+        arguments += [terms.log_ms, message_of("turn", None).header]
+        keys = self._keys("log", "young", "old", "meta", "values", "revoked")
+        await self._ask("turn", keys, arguments)
+
+    async def revoke(self, user_id: str, text: str) -> None:
+        """Keep a revocation for nodes that join later.
+
+        Args:
+            user_id: the user.
+            text: the moment, and when to forget it, Unix s.
+
+        Raises:
+            LogAway: the log cannot be reached.
+        """
+        redis = self._redis
+        if redis is None:
+            raise LogAway(self._told)
+        try:
+            async with asyncio.timeout(_CALL_S):
+                await redis.hset(self._key("revoked"), user_id, text)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise LogAway(_described(error)) from None
+
+    async def _ask(self, script: str, keys: list[str], arguments: list[Any]) -> Any:
+        try:
+            return await self._call(script, keys, arguments)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise LogAway(_described(error)) from None
+
+    async def _call(self, script: str, keys: list[str], arguments: list[Any]) -> Any:
+        redis = self._redis
+        if redis is None:
+            raise LogAway(self._told)
+        async with asyncio.timeout(_CALL_S):
+            known = self._hashes.get(script)
+            if known is not None:
+                try:
+                    return await redis.evalsha(known, len(keys), *keys, *arguments)
+                except NoScriptError:
+                    pass  # Redis was started anew
+            self._hashes[script] = known = str(await redis.script_load(self._scripts[script]))
+            return await redis.evalsha(known, len(keys), *keys, *arguments)
+
+    async def _run(self, joined: asyncio.Event) -> None:
+        pause_s = _FIRST_PAUSE_S
+        self._redis = redis = Redis.from_url(
+            self._terms.url,
+            protocol=2,
+            retry=Retry(NoBackoff(), 0),
+            socket_connect_timeout=_CONNECT_S,
+            socket_keepalive=True,
+            client_name=f"tidegate-{self._terms.node}",
+        )
+        redis.response_callbacks["XREAD"] = _AS_IT_IS
+        try:
+            while True:
+                try:
+                    await self._join()
+                    joined.set()
+                    pause_s = _FIRST_PAUSE_S
+                    await self._serve(redis)
+                except (RedisError, OSError, TimeoutError, Malformed) as error:
+                    self._leave(_described(error))
+                await redis.connection_pool.disconnect()
+                self._fail_expired()
+                await asyncio.sleep(pause_s)
+                pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
+        finally:
+            self.is_joined = False
+            await redis.aclose()
+
+    def _leave(self, reason: str) -> None:
+        now_s = self._now_s()
+        if reason != self._told or now_s > self._told_s + _TOLD_S:
+            log.warning("the log is away", reason=reason)
+            self._told, self._told_s = reason, now_s
+        self.is_joined = self.is_heard = False
+
+    async def _join(self) -> None:
+        keys = self._keys("log", "young", "old", "meta", "values", "revoked")
+        is_known = bool(self._last_id)
+        arguments = [
+            secrets.token_hex(8),
+            secrets.token_hex(16),
+            self._epoch,
+            self._last_id,
+            self._reader.number if is_known else "",
+            "whole",
+        ]
+        answer = await self._call("join", keys, arguments)
+        epoch, floor, number, last_id, key, goes_on = answer[:6]
+        young, old, values, revoked = map(_pairs, answer[6:] if not goes_on else [[]] * 4)
+        self._epoch = epoch.decode()
+        if not goes_on:
+            self._last_id = last_id.decode()
+            self._answer_applied(math.inf)  # it was appended, and numbers begin anew
+        self._reader.joined(
+            LogState(
+                self._epoch,
+                int(floor),
+                int(number),
+                key,
+                bool(goes_on),
+                {stream.decode(): int(last) for stream, last in young.items()},
+                {stream.decode(): int(last) for stream, last in old.items()},
+                {stream.decode(): record for stream, record in values.items()},
+                {user.decode(): text.decode() for user, text in revoked.items()},
+            )
+        )
+        self.is_joined = True
+        self._heard_s = self._now_s()
+
+    async def _serve(self, redis: Redis) -> None:
+        """Read and append until one of the two fails."""
+        tasks = [
+            asyncio.create_task(work, name=name)
+            for name, work in (
+                ("log reader", self._read(redis)),
+                ("log writer", self._write()),
+                ("log watch", self._watch()),
+            )
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await end_tasks(tasks)
+        for task in done:
+            task.result()
+
+    async def _read(self, redis: Redis) -> None:
+        key, reader = self._key("log"), self._reader
+        while True:
+            await poll(lambda: not reader.is_congested(), math.inf)
+            async with asyncio.timeout(_CALL_S + _BLOCK_MS / 1_000):
+                answer = await redis.execute_command(  # type: ignore[no-untyped-call]  # as it is
+                    *("XREAD", "COUNT", _ENTRIES_A_READ, "BLOCK", _BLOCK_MS),
+                    *("STREAMS", key, self._last_id),
+                )
+            if not answer:
+                continue
+            for entry_id, fields in answer[0][1]:
+                reader.apply(fields)
+                self._last_id = entry_id
+            self._answer_applied(reader.number)
+            await asyncio.sleep(0)
+
+    async def _write(self) -> None:
+        keys = self._keys("log", "young", "old", "meta", "values", f"batch:{self._terms.node}")
+        terms = self._terms
+        fixed = [terms.most_entries, round(PUBLISH_ID_SECONDS), MAX_REPLAY_EVENTS, MAX_REPLAY_BYTES]
+        while True:
+            if all(request.answer.done() for request in self._under_way):
+                self._under_way = []  # nobody waits for a call that failed
+                await self._take()
+            arguments: list[Any] = [
+                self._epoch,
+                f"{self._epoch}:{self._token}:{self._batch}",
+                *fixed,
+            ]
+            arguments += [terms.prefix, terms.retention_ms]
+            for request in self._under_way:
+                for draft in request.drafts:
+                    arguments += _arguments(draft)
+            try:
+                answers = await self._call("append", keys, arguments)
+            except ResponseError as error:
+                if str(error).startswith("EPOCH"):
+                    raise  # the node joins again, and appends to the new log
+                self._fail(self._under_way, _described(error), is_unsure=False)
+                self._under_way = []
+                raise
+            self._appended.append((int(answers.pop()), self._under_way, answers))
+            self._under_way = []
+            self._answer_applied(self._reader.number)
+
+    def _answer_applied(self, number: float) -> None:
+        """Answer the requests that this node has applied: who publishes then finds it here."""
+        while self._appended and self._appended[0][0] <= number:
+            _, requests, answers = self._appended.popleft()
+            at = 0
+            for request in requests:
+                if not request.answer.done():
+                    request.answer.set_result(answers[at : at + len(request.drafts)])
+                at += len(request.drafts)
+
+    async def _take(self) -> None:
+        """Wait for requests, and take as many as fit into a call."""
+        while not self._waiting:
+            self._wake.clear()
+            await self._wake.wait()
+        self._batch += 1
+        count = 0
+        while self._waiting and count < _DRAFTS_A_CALL:
+            request = self._waiting.popleft()
+            self._waiting_bytes -= sum(draft.size for draft in request.drafts)
+            self._under_way.append(request)
+            count += len(request.drafts)
+
+    async def _watch(self) -> None:
+        while self.silent_s() < _SILENCE_S:
+            await asyncio.sleep(_WATCH_S)
+            self._fail_expired()
+        raise TimeoutError("nothing comes through the log")
+
+    def _fail_expired(self) -> None:
+        """Answer the publishers that have waited long enough."""
+        now_s = self._now_s()
+        while self._appended and self._appended[0][1][0].due_s < now_s:
+            self._answer_applied(self._appended[0][0])
+        late = [request for request in self._under_way if request.due_s < now_s]
+        self._fail(late, self._told or "the log does not answer", is_unsure=True)
+        while self._waiting and self._waiting[0].due_s < now_s:
+            request = self._waiting.popleft()
+            self._waiting_bytes -= sum(draft.size for draft in request.drafts)
+            self._fail([request], self._told or "the log does not answer", is_unsure=False)
+
+    def _fail_all(self, reason: str) -> None:
+        self._answer_applied(math.inf)
+        self._fail(self._under_way, reason, is_unsure=True)
+        self._fail(self._waiting, reason, is_unsure=False)
+        self._under_way, self._waiting_bytes = [], 0
+        self._waiting.clear()
+
+    @staticmethod
+    def _fail(requests: Any, reason: str, *, is_unsure: bool) -> None:
+        for request in requests:
+            if not request.answer.done():
+                request.answer.set_exception(LogAway(reason, is_unsure=is_unsure))
+
+
+def _arguments(draft: Draft) -> list[Any]:
+    return [
+        draft.stream,
+        draft.user_id,
+        draft.id,
+        "v" if draft.is_value else "",
+        draft.ts_us,
+        draft.header,
+        draft.tail,
+        len(draft.bodies),
+        *draft.bodies,
+    ]
+
+
+def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _as_it_is(answer: Any, **_options: Any) -> Any:
+    return answer
+
+
+_AS_IT_IS: Final[Any] = _as_it_is
+
+
+def _retrieve(answer: asyncio.Future[list[bytes]]) -> None:
+    if not answer.cancelled():
+        answer.exception()  # a message may be lost: the next one follows
+
+
+def _described(error: Exception) -> str:
+    """Return what happened, without the address and the password of Redis."""
+    if isinstance(error, ResponseError | Malformed):
+        return f"{type(error).__name__}: {str(error)[:200]}"
+    return type(error).__name__

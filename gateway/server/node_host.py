@@ -1,0 +1,112 @@
+"""``NodeHost``: what this node's gateway does when the other nodes ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gateway.contract import ResyncReason
+from gateway.server.connections import Connections
+from gateway.server.context import Context
+from gateway.server.log_broadcast import LogBroadcaster
+from gateway.server.returns import tell_resync
+from gateway.server.statistics import page_of
+
+
+class NodeHost:
+    """The gateway of a node; see ``nodes.Host``.
+
+    Args:
+        context: the parts of the gateway.
+        connections: closes clients.
+        broadcaster: sends what the log numbers.
+    """
+
+    def __init__(
+        self, context: Context, connections: Connections, broadcaster: LogBroadcaster
+    ) -> None:
+        self.clock = context.clock
+        self.apply = broadcaster.apply
+        self.is_full = broadcaster.is_full
+        self._context = context
+        self._connections = connections
+
+    def counts(self) -> tuple[int, int]:
+        """Return the numbers of clients and of subscriptions."""
+        return len(self._context.sessions), self._context.subscriptions.total()
+
+    def connections(self) -> Mapping[str, Mapping[str, int]]:
+        """Return the connections of each user."""
+        return self._context.user_connections.by_user()
+
+    def charged(self, user_id: str, since_ns: int) -> int:
+        """Return how many events of a user counted since a time.
+
+        Args:
+            user_id: the user.
+            since_ns: the time, monotonic ns.
+        """
+        return self._context.user_windows.charged(user_id, since_ns)
+
+    def charge(self, user_id: str, events: int) -> None:
+        """Count events that a user sent elsewhere.
+
+        Args:
+            user_id: the user.
+            events: how many.
+        """
+        now_ns = self.clock.monotonic_ns()
+        self._context.user_windows.charge(user_id, events, now_ns)
+
+    def close_silent(self, user_id: str) -> None:
+        """Close the longest-silent connection of a user."""
+        sid = self._context.user_connections.give_way(user_id)
+        if sid is not None:
+            self._connections.close_surplus(sid)
+
+    def sids(self) -> list[str]:
+        """Return all clients."""
+        return [session.sid for session in self._context.sessions]
+
+    def resync(self, sids: Sequence[str], reason: ResyncReason) -> None:
+        """Tell clients that they may lack events.
+
+        Args:
+            sids: the clients.
+            reason: why.
+        """
+        for sid in sids:
+            session = self._context.sessions.get(sid)
+            if session is not None:
+                tell_resync(self._context, session, reason)
+
+    def count_changed(self) -> None:
+        """Tell the clients, with the next count, that it has changed."""
+        self._context.count_changed = True
+
+    def revoked(self, user_id: str, text: str) -> None:
+        """Take a revocation of before this node joined.
+
+        Args:
+            user_id: the user.
+            text: the moment and the time to forget it, as the log keeps them.
+        """
+        self._connections.revoke(user_id, float(text.split(maxsplit=1)[0]))
+
+    def answer(self, what: str, facts: Mapping[str, Any]) -> Any:
+        """Do what another node asks, and return the answer.
+
+        Args:
+            what: the question's name.
+            facts: its facts.
+        """
+        connections = self._connections
+        match what:
+            case "disconnect":
+                return connections.kick_all(facts["userId"], facts["clientId"])
+            case "revoke":
+                return connections.revoke(facts["userId"], facts["issuedBefore"])
+            case "page":
+                return page_of(self._context, facts["limit"], facts["cursor"])
+            case _:
+                return None  # of a newer version

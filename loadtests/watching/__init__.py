@@ -1,0 +1,1 @@
+"""``tidegate watch``: a few real clients on a running gateway, judged all the time."""

@@ -1,0 +1,317 @@
+"""Two nodes and a real Redis: one order, one copy, replay, limits, and what happens without it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blackbox.client import RawClient, Refused
+from blackbox.process import GatewayProcess
+from blackbox.target import Target, wait_for
+from deadlines import DEADLINE_S
+from redis_server import RedisServer
+
+from gateway.contract import ErrorCode
+
+pytestmark = pytest.mark.real_part("redis-server")
+
+SECRET = "a secret of all nodes that no test prints 0123456789"
+PAUSE_S = 2.0  # longer than a node waits for its own message
+StartNode = Callable[..., GatewayProcess]
+StartNodes = Callable[..., list[GatewayProcess]]
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis that keeps its data."""
+    server = RedisServer(tmp_path, is_kept=True)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def start_node(redis: RedisServer, start_gateway: Callable[..., GatewayProcess]) -> StartNode:
+    """Start a node of the log, and wait until it is ready."""
+
+    def start(name: str, **settings: object) -> GatewayProcess:
+        own: dict[str, object] = {"REDIS_URL": redis.url, "JWT_SECRET": SECRET}
+        node = start_gateway(**(own | settings), GATEWAY_NODE=name)
+        wait_for(lambda: is_ready(node))
+        return node
+
+    return start
+
+
+@pytest.fixture
+def start_nodes(start_node: StartNode) -> StartNodes:
+    """Start two nodes of one log, ``a`` and ``b``, that know each other."""
+
+    def start(**settings: object) -> list[GatewayProcess]:
+        nodes = [start_node(name, **settings) for name in "ab"]
+        wait_for(lambda: all(metric(node, "tidegate_nodes") == 2 for node in nodes))
+        return nodes
+
+    return start
+
+
+def is_ready(node: Target) -> bool:
+    return node.get("/health/ready").status == 200
+
+
+def metric(node: Target, name: str) -> float:
+    for line in node.get("/metrics").text.splitlines():
+        if line.split("{")[0].split(" ")[0] == name:
+            return float(line.rpartition(" ")[2])
+    raise AssertionError(f"no {name}")
+
+
+def ask(node: Target, path: str, scope: str, body: object = None) -> Any:
+    method = "GET" if body is None else "POST"
+    return node.request(method, path, token=node.token("operator", scope=scope), body=body)
+
+
+def test_publications_of_both_nodes_are_one_stream_for_the_clients_of_both(
+    start_nodes: StartNodes, connect: Callable[..., RawClient]
+) -> None:
+    nodes = start_nodes()
+    clients = [connect(target=node) for node in nodes]
+    for client in clients:
+        answer = client.call("subscribe", {"channel": "market-data", "symbols": ["A"]})
+        assert answer["at"]["price:A"] == 0
+    for number in range(20):
+        item = {"room": "market-data", "event": "price:update"}
+        nodes[number % 2].publish(item | {"data": {"symbol": "A", "price": number}})
+    for client in clients:
+        updates = [client.expect("price:update") for _ in range(20)]
+        assert [update["price"] for update in updates] == list(range(20))
+        assert [update["seq"] for update in updates] == list(range(1, 21))
+    late = connect(target=nodes[1])
+    late.call("subscribe", {"channel": "market-data", "symbols": ["A"]})
+    assert late.expect("price:update")["snapshot"] is True
+
+
+def test_an_order_is_whole_for_its_owner_and_public_for_others_on_whichever_node(
+    start_nodes: StartNodes, connect: Callable[..., RawClient]
+) -> None:
+    nodes = start_nodes()
+    owner, watcher = connect("al", target=nodes[0]), connect("bo", target=nodes[1])
+    for client in (owner, watcher):
+        client.call("subscribe", {"channel": "trading"})
+    order = {"order": {"id": "o1", "clientOrderId": "mine", "symbol": "A"}}
+    nodes[1].publish({"room": "trading", "userId": "al", "event": "order:filled", "data": order})
+    whole, public = owner.expect("order:filled"), watcher.expect("order:filled")
+    assert (whole["seq"], whole["userSeq"], whole["order"]["clientOrderId"]) == (1, 1, "mine")
+    assert (public["seq"], "mine" in json.dumps(public)) == (1, False)
+    assert owner.received("order:filled") == []
+
+
+def test_a_client_returns_to_another_node_and_gets_what_it_missed(
+    start_nodes: StartNodes,
+    connect: Callable[..., RawClient],
+    open_socket: Callable[..., RawClient],
+) -> None:
+    nodes = start_nodes()
+    first = connect("al", target=nodes[0])
+    nodes[0].publish({"userId": "al", "event": "note", "data": {"n": 0}})
+    seen = first.expect("note")
+    nodes[0].kill()
+    for number in (1, 2, 3):
+        nodes[1].publish({"userId": "al", "event": "note", "data": {"n": number}})
+    second = open_socket(nodes[1])
+    auth = {"token": nodes[1].token("al"), "lastUserSeq": seen["userSeq"]}
+    welcome = second.connect(auth | {"epoch": first.welcome["epoch"]})
+    assert welcome["userSeq"] == 4
+    missed = [second.expect("note") for _ in range(3)]
+    assert [(note["n"], note["userSeq"], note["replayed"]) for note in missed] == [
+        (number, number + 1, True) for number in (1, 2, 3)
+    ]
+    assert second.received("note", "resync") == []
+
+
+def test_the_same_id_through_two_nodes_is_published_once(
+    start_nodes: StartNodes, connect: Callable[..., RawClient]
+) -> None:
+    nodes = start_nodes()
+    client = connect("al", target=nodes[0])
+    item = {"userId": "al", "event": "note", "data": {}, "id": "once"}
+    assert nodes[0].publish(item) == nodes[1].publish(item)
+    assert len(client.received("note")) == 1
+
+
+def test_counts_statistics_kicks_and_revocations_reach_all_nodes(
+    start_nodes: StartNodes,
+    start_node: StartNode,
+    connect: Callable[..., RawClient],
+    open_socket: Callable[..., RawClient],
+) -> None:
+    nodes = start_nodes()
+    clients = [connect("al", target=node) for node in nodes for _ in range(2)]
+    wait_for(lambda: ask(nodes[0], "/health/websocket", "").json["connectedClients"] == 4)
+    listed, cursor = [], ""
+    for _ in range(5):
+        page = ask(nodes[0], f"/health/websocket/stats?limit=1{cursor}", "stats").json
+        assert page["connectedClients"] == 4
+        listed += page["clients"]
+        if "next" not in page:
+            break
+        cursor = f"&cursor={page['next']}"
+    assert {one["id"] for one in listed} == {client.sid for client in clients}
+    assert [one["node"] for one in listed] == ["a", "a", "b", "b"]
+    assert clients[0].expect("connection-count")["count"] in range(1, 5)
+    kicked = ask(nodes[0], "/api/v1/disconnect", "admin", {"clientId": clients[3].sid})
+    assert kicked.json["disconnected"] == 1
+    clients[3].wait_until_closed()
+    before = nodes[1].token("al", iat=1)
+    revoked = ask(nodes[1], "/api/v1/revoke", "admin", {"userId": "al", "issuedBefore": 2})
+    assert revoked.status == 200
+    late = start_node("c")  # it joins after the revocation
+    for node in (*nodes, late):
+        client = open_socket(node)
+        with pytest.raises(Refused) as refusal:
+            client.connect({"token": before})
+        assert refusal.value.code == ErrorCode.AUTH_FAILED
+
+
+def test_the_limits_of_a_user_count_on_all_nodes(
+    start_nodes: StartNodes, connect: Callable[..., RawClient]
+) -> None:
+    nodes = start_nodes(
+        GATEWAY_USER_RATE_LIMIT=10,
+        GATEWAY_RATE_WINDOW_SECONDS=600,
+        GATEWAY_MAX_CONNECTIONS_PER_USER=2,
+    )
+    first, second = connect("al", target=nodes[0]), connect("al", target=nodes[1])
+    for _ in range(2):
+        wait_for(lambda: ask(nodes[0], "/health/websocket", "").json["connectedClients"] == 2)
+    for _ in range(8):
+        first.call("subscribe", {"channel": "trading"})
+
+    def is_refused() -> bool:
+        second.emit("subscribe", {"channel": "trading"})
+        return any(
+            payload["code"] == ErrorCode.RATE_LIMIT_EXCEEDED
+            for _, payload in second.received("error")
+        )
+
+    wait_for(is_refused)
+    third = connect("al", target=nodes[1])
+    closed = [client.expect("error")["code"] for client in (second,)]
+    assert closed[0] in (ErrorCode.TOO_MANY_CONNECTIONS, ErrorCode.RATE_LIMIT_EXCEEDED)
+    assert third.received("error") == []
+
+
+def publish_until_accepted(node: GatewayProcess, number: int) -> int:
+    """Publish with an id until it is accepted, and return how often it was refused."""
+    refused = 0
+    item = {"userId": "al", "event": "note", "data": {"n": number}, "id": f"n{number}"}
+    token = node.token("feed", scope="publish")
+
+    def accepted() -> bool:
+        nonlocal refused
+        answer = node.request("POST", "/api/v1/publish", token=token, body=item)
+        assert answer.status in (202, 503), answer.text
+        refused += answer.status == 503
+        return answer.status == 202
+
+    wait_for(accepted, 2 * DEADLINE_S)
+    return refused
+
+
+def cut_by_kill(redis: RedisServer) -> None:
+    redis.stop()
+    redis.start()
+
+
+def cut_by_clients(redis: RedisServer) -> None:
+    redis.command("CLIENT", "KILL", "TYPE", "normal")
+
+
+def cut_by_pause(redis: RedisServer) -> None:
+    redis.pause()
+    try:
+        time.sleep(PAUSE_S)  # the fault is its length
+    finally:
+        redis.resume()
+
+
+@pytest.mark.parametrize("cut", [cut_by_kill, cut_by_clients, cut_by_pause])
+def test_a_cut_from_the_log_loses_nothing_and_doubles_nothing(
+    cut: Callable[[RedisServer], None],
+    redis: RedisServer,
+    start_nodes: StartNodes,
+    connect: Callable[..., RawClient],
+) -> None:
+    nodes = start_nodes()
+    clients = [connect("al", target=node) for node in nodes]
+    for number in range(5):
+        publish_until_accepted(nodes[number % 2], number)
+    fault = threading.Thread(target=cut, args=(redis,))
+    fault.start()
+    for number in range(5, 25):
+        publish_until_accepted(nodes[number % 2], number)
+    fault.join()
+    for client in clients:
+        notes = [client.expect("note") for _ in range(25)]
+        assert [note["n"] for note in notes] == list(range(25))
+        assert [note["userSeq"] for note in notes] == list(range(1, 26))
+        assert client.received("note", "resync") == []
+    for node in nodes:
+        wait_for(lambda node=node: is_ready(node))  # type: ignore[misc]
+        assert [line for line in node.log_events() if line["level"] == "error"] == []
+
+
+def test_without_redis_nodes_are_not_ready_publish_answers_503_and_clients_stay(
+    redis: RedisServer, start_nodes: StartNodes, connect: Callable[..., RawClient]
+) -> None:
+    nodes = start_nodes()
+    client = connect("al", target=nodes[0])
+    redis.stop()
+    wait_for(lambda: not is_ready(nodes[0]))
+    item = {"userId": "al", "event": "note", "data": {}}
+    token = nodes[0].token("feed", scope="publish")
+    answer = nodes[0].request("POST", "/api/v1/publish", token=token, body=item)
+    assert (answer.status, answer.json["retryAfter"]) == (503, 1_000)
+    assert client.expect("heartbeat")
+    assert client.call("ping") is not None
+    redis.start()
+    wait_for(lambda: is_ready(nodes[0]))
+    nodes[0].publish(item)
+    assert client.expect("note")["userSeq"] == 1
+
+
+def test_a_log_that_lost_its_data_is_a_new_epoch_and_every_client_is_told(
+    redis: RedisServer, start_nodes: StartNodes, connect: Callable[..., RawClient]
+) -> None:
+    nodes = start_nodes()
+    clients = [connect("al", target=node) for node in nodes]
+    publish_until_accepted(nodes[0], 0)
+    for client in clients:
+        client.expect("note")
+    redis.command("FLUSHALL")
+    for client in clients:
+        told = client.expect("resync")
+        assert (told["reason"], told["userSeq"]) == ("epoch", 0)
+        assert told["epoch"] != client.welcome["epoch"]
+    publish_until_accepted(nodes[1], 1)
+    for client in clients:
+        note = client.expect("note")
+        assert (note["n"], note["userSeq"]) == (1, 1)
+
+
+def test_a_password_is_needed_and_is_never_printed(
+    redis: RedisServer, start_gateway: Callable[..., GatewayProcess]
+) -> None:
+    redis.command("CONFIG", "SET", "requirepass", "hunter2-of-redis")
+    url = redis.url.replace("127.0.0.1", ":hunter2-of-redis@127.0.0.1")
+    node = start_gateway(REDIS_URL=url, JWT_SECRET=SECRET)
+    wait_for(lambda: is_ready(node))
+    wrong = start_gateway(REDIS_URL=url.replace("hunter2", "hunter3"), JWT_SECRET=SECRET)
+    assert not is_ready(wrong)
+    assert wrong.get("/health/live").status == 200
+    for each in (node, wrong):
+        assert "hunter" not in each.log.read_text() + each.line

@@ -1,0 +1,94 @@
+"""A real ``redis-server`` on a free port of loopback, which the test starts and stops."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Final
+
+from deadlines import DEADLINE_S
+
+_POLL_S: Final = 0.01
+
+
+class RedisServer:
+    """One Redis: ``stop`` and ``start`` keep its data if it ``is_kept``, as on a real host.
+
+    Args:
+        folder: holds its data and its log.
+        is_kept: whether data survive a restart.
+        *more: more arguments, such as ``--requirepass``.
+    """
+
+    def __init__(self, folder: Path, *more: str, is_kept: bool = False) -> None:
+        self.port = _free_port()
+        self._folder = folder
+        self._log = folder / "redis.log"
+        self._more = (*more, "--appendonly", "yes" if is_kept else "no")
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """Its address, without a password."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        program = shutil.which("redis-server")
+        assert program is not None, "redis-server is not on the PATH"
+        arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        arguments += ["--dir", str(self._folder), "--logfile", str(self._log)]
+        self._process = subprocess.Popen(
+            [program, *arguments, "--appendfsync", "always", *self._more]
+        )
+        until_s = time.monotonic() + DEADLINE_S
+        while not self._listens():
+            assert time.monotonic() < until_s, self._log.read_text()
+            time.sleep(_POLL_S)
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def stop(self, how: signal.Signals = signal.SIGKILL) -> None:
+        """End it, if it runs."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(DEADLINE_S)
+            self._process = None
+
+    def pause(self) -> None:
+        """Stop it without ending its connections."""
+        self.signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self.signal(signal.SIGCONT)
+
+    def signal(self, which: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        os.kill(self._process.pid, which)
+
+    def command(self, *words: str) -> str:
+        """Return what ``redis-cli`` prints for a command."""
+        done = subprocess.run(
+            ["redis-cli", "-p", str(self.port), *words],
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=True,
+        )
+        return done.stdout.strip()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
