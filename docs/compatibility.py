@@ -129,6 +129,8 @@ def _arguments(server: type[Any]) -> list[str]:
 
 
 def _default(value: object) -> object:
+    if isinstance(value, str):
+        return f"`{value}`" if value else "none"
     return value if isinstance(value, int | float | None) else "the monotonic clock"
 
 

@@ -47,9 +47,9 @@ def main(arguments: Sequence[str] = ()) -> int:
         The exit code: 0 after a signal or a good check, 1 for an audit log with problems, 2 for
         invalid settings, an unusable address or a refused token.
     """
-    processes, membership = 1, None
+    processes, place = 1, None
     if list(arguments[:1]) == ["--node"]:
-        membership = list(arguments[1:])
+        place = list(arguments[1:])
     elif list(arguments[:1]) == ["--processes"]:
         count = _processes(arguments[1:])
         if count is None:
@@ -76,12 +76,12 @@ def main(arguments: Sequence[str] = ()) -> int:
         settings.log_level,
         settings.log_format,
         node=settings.node,
-        shares_stream=processes > 1 or membership is not None,
+        shares_stream=processes > 1 or place is not None,
     )
     try:
         if processes > 1:
             return asyncio.run(_supervise(settings, processes, random_secret))
-        siblings = None if membership is None else _join(settings, membership)
+        siblings = None if place is None else _join(settings, place)
         return uvloop.run(_serve(settings, log_lines, random_secret, siblings))
     except (SettingsError, SourceFailed) as error:
         return _refuse(str(error))
@@ -135,15 +135,15 @@ def _join(settings: Settings, arguments: list[str]) -> Siblings:
     from gateway.server.node_process import NodePlace
     from gateway.transport import Siblings
 
-    membership = NodePlace.of(arguments)
-    die_with(membership.supervisor)
-    base = settings.node.removesuffix(f"-{membership.number}")
-    names = [f"{base}-{number}" for number in range(membership.count)]
-    return Siblings(membership.folder, names, membership.number)
+    place = NodePlace.of(arguments)
+    die_with(place.supervisor)
+    base = settings.node.removesuffix(f"-{place.number}")
+    names = [f"{base}-{number}" for number in range(place.count)]
+    return Siblings(place.folder, names, place.number)
 
 
 async def _supervise(settings: Settings, processes: int, random_secret: str) -> int:
-    from gateway.server.supervisor import NodeSupervisor
+    from gateway.server.node_supervisor import NodeSupervisor
 
     def tell(url: str) -> None:
         LineWriter(_STANDARD_OUTPUT).write(f"{LISTENING_LINE}{url}\n".encode())

@@ -43,7 +43,7 @@ class NodePlace:
 
     @classmethod
     def of(cls, arguments: list[str]) -> NodePlace:
-        """Return the membership of arguments.
+        """Return the place of arguments.
 
         Raises:
             ValueError: they are not those of a supervisor.
@@ -57,7 +57,7 @@ class NodeProcess:
 
     Args:
         name: the name of the node.
-        membership: what it is told.
+        place: what it is told.
         environment: the environment of its process.
 
     Attributes:
@@ -65,11 +65,11 @@ class NodeProcess:
         is_replaced: whether the supervisor ended it to start it again.
     """
 
-    def __init__(self, name: str, membership: NodePlace, environment: Mapping[str, str]) -> None:
+    def __init__(self, name: str, place: NodePlace, environment: Mapping[str, str]) -> None:
         self.name = name
         self.is_ready = asyncio.Event()
         self.is_replaced = False
-        self._membership = membership
+        self._place = place
         self._environment = environment
         self._failures = 0
         self._process: asyncio.subprocess.Process | None = None
@@ -91,7 +91,7 @@ class NodeProcess:
         self._ended.clear()
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "gateway", *self._membership.arguments()),
+                *(sys.executable, "-P", "-m", "gateway", *self._place.arguments()),
                 env=self._environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
@@ -111,7 +111,7 @@ class NodeProcess:
 
     async def _watch(self) -> None:
         """Set ``is_ready`` once the process accepts clients."""
-        path = socket_of(self._membership.folder, self._membership.number)
+        path = socket_of(self._place.folder, self._place.number)
         while await ask(path, READY, b"", _ANSWER_S) != YES:  # noqa: ASYNC110 - of another process
             await asyncio.sleep(_POLL_S)
         self.is_ready.set()

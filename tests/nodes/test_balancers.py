@@ -50,6 +50,7 @@ def balanced(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Balance
                     "GATEWAY_ADDRESS_LIMIT_EXEMPT": "127.0.0.0/8",
                     "GATEWAY_MAX_CONNECTIONS_PER_ADDRESS": "2",
                     "GATEWAY_PING_LIMIT": "1000",
+                    "GATEWAY_CONNECT_TIMEOUT_SECONDS": "2",  # of sessions that keep a drain
                 },
             )
             stack.callback(nodes[node].kill)

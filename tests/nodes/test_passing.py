@@ -49,7 +49,7 @@ def connections_by_node(target: Target) -> dict[str, tuple[http.client.HTTPConne
         if found.setdefault(sid.partition(".")[0], (connection, sid))[0] is not connection:
             connection.close()
         if len(found) == 3:
-            return found
+            return dict(sorted(found.items()))
     raise AssertionError(f"only {sorted(found)} in 200 connections")
 
 

@@ -26,6 +26,7 @@ from tests.nodes.conftest import COMMAND, SharedPortGateway
 POLLING = "/socket.io/?EIO=4&transport=polling"
 SECRET = "kS9vT2xQ7mL4pR8wZ1cN6bH3jF5dG0aY"
 SOURCES = {"GATEWAY_MARKET": "simulated", "GATEWAY_EXCHANGE": "paper"}
+TLS = {"GATEWAY_TLS_CERTIFICATE": "/certificate", "GATEWAY_TLS_KEY": "/key"}
 ENDED = "node ended; it starts again"
 StartShared = Callable[..., SharedPortGateway]
 
@@ -63,9 +64,16 @@ def wait_until_listening(gateway: SharedPortGateway) -> None:
     until(lambda: set(nodes_up(gateway).values()) == {"1.0"}, "every node answers", 4 * DEADLINE_S)
 
 
+@pytest.fixture
+def pair(pair_of_module: Pair) -> Pair:
+    """Return the two nodes of the module, both of them ready."""
+    wait_until_listening(pair_of_module.gateway)
+    return pair_of_module
+
+
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    """Two nodes that read their secret from a file; a test leaves both of them ready."""
+def pair_of_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Two nodes that read their secret from a file."""
     folder = tmp_path_factory.mktemp("pair")
     secret = folder / "secret"
     secret.write_text(SECRET)
@@ -84,8 +92,10 @@ def test_a_killed_node_starts_again_later_each_time_and_its_clients_go_elsewhere
     gateway, _ = pair
     before = len(events_of(gateway, ENDED))
     with closing(client_of(gateway, "n-0")) as client:
-        gateway.nodes()["n-0"].kill()
+        killed = gateway.nodes()["n-0"]
+        killed.kill()
         client.wait_until_closed()
+        until(lambda: not killed.is_running(), "the kernel has closed its listener")
         with closing(RawClient(gateway)) as again:
             assert again.connect({"token": gateway.token()})["clientId"].startswith("n-1.")
         assert nodes_up(gateway) == {"n-0": "0.0", "n-1": "1.0"}
@@ -101,7 +111,8 @@ def test_a_killed_node_starts_again_later_each_time_and_its_clients_go_elsewhere
 def test_a_leaving_node_gives_its_kept_connections_to_another(pair: Pair) -> None:
     gateway, _ = pair
     with closing(client_of(gateway, "n-0")) as client, closing(kept_by(gateway, "n-0")) as kept:
-        gateway.nodes()["n-0"].send_signal(signal.SIGTERM)
+        leaving = gateway.nodes()["n-0"]
+        leaving.send_signal(signal.SIGTERM)
         client.expect("server:draining")
         kept.request("GET", POLLING)
         answer = kept.getresponse()
@@ -109,8 +120,7 @@ def test_a_leaving_node_gives_its_kept_connections_to_another(pair: Pair) -> Non
         assert json.loads(answer.read()[1:])["sid"].startswith("n-1.")
         kept.request("GET", "/health/ready")
         assert kept.getresponse().status == 200
-    until(lambda: nodes_up(gateway)["n-0"] == "0.0", "it has ended")
-    wait_until_listening(gateway)
+    until(lambda: not leaving.is_running(), "it has ended")
 
 
 def kept_by(gateway: Target, node: str) -> http.client.HTTPConnection:
@@ -210,6 +220,7 @@ def test_no_node_outlives_a_killed_supervisor(start_shared: StartShared) -> None
     [
         ("0", {}, "--processes: must be a whole number from 1 to 64"),
         ("2x", {}, "--processes: must be a whole number from 1 to 64"),
+        ("2", TLS, "GATEWAY_TLS_CERTIFICATE: a connection with TLS cannot be passed"),
         ("2", SOURCES, "GATEWAY_MARKET: each process would publish"),
         ("2", SOURCES, "GATEWAY_EXCHANGE: each process would have"),
         ("2", {"GATEWAY_NODE": "a" * 32}, "GATEWAY_NODE: too long for 2 processes"),

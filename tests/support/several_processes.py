@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 
 from gateway import __main__
-from gateway.server import supervisor
+from gateway.server import node_supervisor
 
 if __name__ == "__main__":
-    supervisor.has_shared_log = lambda settings: settings is not None
+    node_supervisor.has_shared_log = lambda settings: settings is not None
     sys.exit(__main__.main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""``NodeSupervisor``: several nodes on one port, each a process, and none of their clients here."""
+"""``NodeSupervisor``: several nodes on one port, each a process. It holds no clients."""
 
 from __future__ import annotations
 
@@ -69,9 +69,7 @@ class NodeSupervisor:
         self._shutdown_s = settings.shutdown_seconds
         self._share_s = max(_LEAST_SHARE_S, _SHARE * settings.shutdown_seconds / count)
         self._held = hold_port(settings.host, settings.port)
-        self._url = url_of(
-            settings.host, self._held, is_secure=settings.tls_certificate is not None
-        )
+        self._url = url_of(settings.host, self._held, is_secure=False)
         self._folder = Path(tempfile.mkdtemp(prefix="tidegate-"))  # mode 0700
         own = {
             "PORT": str(self._held.getsockname()[1]),
@@ -83,7 +81,7 @@ class NodeSupervisor:
             NodeProcess(
                 name,
                 NodePlace(number, count, self._folder, os.getpid()),
-                node_environment(environ, {**own, "GATEWAY_NODE": name}),
+                node_environment(environ, own | own_settings(settings, name)),
             )
             for number, name in enumerate(names)
         ]
@@ -125,7 +123,12 @@ class NodeSupervisor:
     async def _keep(self, node: NodeProcess) -> None:
         """Start a node, and start it again whenever it ends."""
         while not self._is_ending.is_set():
-            code = await node.run()
+            try:
+                code = await node.run()
+            except OSError as error:  # no process, memory or descriptor is free
+                log.error("node not started", refused=node.name, reason=error.strerror)
+                await _wait(self._is_ending, node.next_delay_s())
+                continue
             if self._is_ending.is_set():
                 return
             if node.is_replaced:
@@ -239,6 +242,11 @@ def refusals(settings: Settings, names: Sequence[str]) -> list[str]:
             f"GATEWAY_NODE: too long for {len(names)} processes; the name of a node, such as "
             f"{names[-1]}, has {MOST_NODE_LENGTH} characters at most"
         )
+    if settings.tls_certificate is not None:
+        problems.append(
+            "GATEWAY_TLS_CERTIFICATE: a connection with TLS cannot be passed between processes; "
+            "let a balancer terminate TLS, or run one process"
+        )
     if settings.market != "off":
         problems.append(
             "GATEWAY_MARKET: each process would publish the feed; run it in a gateway of one "
@@ -249,6 +257,19 @@ def refusals(settings: Settings, names: Sequence[str]) -> list[str]:
             "GATEWAY_EXCHANGE: each process would have an exchange of its own; run one process"
         )
     return problems
+
+
+def own_settings(settings: Settings, name: str) -> dict[str, str]:
+    """Return the variables whose values differ between nodes.
+
+    Args:
+        settings: the settings.
+        name: the name of the node.
+    """
+    own = {"GATEWAY_NODE": name}
+    if settings.audit_log not in (None, "-"):  # a file has one writer and one chain
+        own["GATEWAY_AUDIT_LOG"] = f"{settings.audit_log}.{name}"
+    return own
 
 
 def has_shared_log(settings: Settings) -> bool:
