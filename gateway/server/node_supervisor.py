@@ -249,8 +249,8 @@ def refusals(settings: Settings, names: Sequence[str]) -> list[str]:
         )
     if settings.market != "off":
         problems.append(
-            "GATEWAY_MARKET: each process would publish the feed; run it in a gateway of one "
-            "process with the same REDIS_URL, and unset it here"
+            "GATEWAY_MARKET: each process would publish the feed; publish it from a program of "
+            "your own by POST /api/v1/publish, or run one process"
         )
     if settings.exchange != "off":
         problems.append(
