@@ -24,7 +24,7 @@ class SharedPortGateway(GatewayProcess):
     """A supervisor and its nodes."""
 
     def __init__(
-        self, log: Path, count: int, command: tuple[str, ...] = COMMAND, **settings: object
+        self, log: Path, count: int, *, command: tuple[str, ...] = COMMAND, **settings: Any
     ) -> None:
         self.count = count
         given = {k: None if v is None else str(v) for k, v in settings.items()}
@@ -51,7 +51,7 @@ StartShared = Callable[..., SharedPortGateway]
 def start_shared(processes: list[GatewayProcess], tmp_path: Path) -> StartShared:
     """Start a gateway of several processes with settings of the test's own."""
 
-    def start(count: int = PROCESSES, **settings: object) -> SharedPortGateway:
+    def start(count: int = PROCESSES, **settings: Any) -> SharedPortGateway:
         started = SharedPortGateway(tmp_path / f"shared-{len(processes)}.log", count, **settings)
         processes.append(started)
         return started
