@@ -39,6 +39,10 @@ run: $(INSTALLED) ## run SCENARIO (scenarios/smoke.toml) against an embedded gat
 
 test: $(INSTALLED) node peers ## run all tests but those marked proof
 	@$(BIN)/python -m pytest -n auto --dist worksteal --durations 20
+	@if command -v redis-server >/dev/null || [ "$$CI" = true ]; then \
+		echo "the contract suite, with the log in Redis"; \
+		TIDEGATE_CONTRACT_BROKER=redis $(BIN)/python -m pytest tests/contract -n auto --dist worksteal; \
+	else echo "redis-server is not on the PATH: the contract suite did not run with it"; fi
 
 bench: $(INSTALLED) peers ## measure the gateway beside its peers (20 minutes; quick version: PAIRS=1 QUICK=1)
 	@$(BIN)/python -m tests.benchmarks.transport --pairs $(PAIRS) $(if $(QUICK),--quick) \

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-import statistics
 import time
 from collections.abc import Callable
 
 from blackbox.client import RawClient
-from blackbox.process import HEARTBEAT_S, GatewayProcess
+from blackbox.heartbeats import regular_heartbeats
+from blackbox.process import GatewayProcess
 from blackbox.target import Target
-from deadlines import DEADLINE_S
 
 from gateway import contract
 from gateway.contract import ErrorCode
@@ -69,25 +67,20 @@ def test_the_epoch_is_new_for_each_process(connect: Connect, start_gateway: Star
 
 def test_heartbeats_are_one_global_tick_and_one_encoding(connect: Connect) -> None:
     one, other = connect(), connect()
-    for client in (one, other):
-        for _ in range(4):
-            client.expect("heartbeat")
-    seen = [
-        [p for p in client.packets if p.startswith('42["heartbeat"')] for client in (one, other)
-    ]
-    shared = set(seen[0]) & set(seen[1])
-    assert len(shared) >= 3, seen
+    last = [other.expect("heartbeat") for _ in range(4)][-1]
+    while one.expect("heartbeat")["seq"] < last["seq"]:
+        pass
+    of_one, of_other = (
+        {p for p in client.packets if p.startswith('42["heartbeat"')} for client in (one, other)
+    )
+    assert of_other <= of_one
 
 
 def test_heartbeats_are_numbered_without_a_gap_and_come_at_the_interval(connect: Connect) -> None:
     client = connect()
-    interval_us = client.welcome["heartbeatInterval"] * 1_000
-    beats = [client.expect("heartbeat", 3 * interval_us / 1e6 + DEADLINE_S) for _ in range(10)]
+    beats = regular_heartbeats(client, least=10)
     assert all(beat.keys() == {"timestamp", "ts", "seq"} for beat in beats)
-    assert [b["seq"] - beats[0]["seq"] for b in beats] == list(range(10))
-    gaps_us = [after["ts"] - before["ts"] for before, after in itertools.pairwise(beats)]
-    # The median is the gateway's: a busy host holds some beats back, and not most of them.
-    assert abs(statistics.median(gaps_us) - interval_us) < interval_us / 4, gaps_us
+    assert [b["seq"] - beats[0]["seq"] for b in beats] == list(range(len(beats)))
 
 
 def test_a_client_stays_connected_over_many_heartbeats(connect: Connect) -> None:
@@ -223,14 +216,12 @@ def test_a_client_that_connects_during_a_drain_is_told_and_publishers_are_refuse
 def test_a_drain_closes_clients_one_after_the_other(
     connect: Connect, start_gateway: StartGateway
 ) -> None:
-    gateway = start_gateway(GATEWAY_SHUTDOWN_SECONDS=5)
-    clients = [connect(target=gateway) for _ in range(4)]
+    gateway = start_gateway(GATEWAY_SHUTDOWN_SECONDS=30)
+    clients = [connect(target=gateway) for _ in range(30)]  # a tenth of a second each
     gateway.process.terminate()
-    closed: list[float] = []
-    for client in clients:
-        client.wait_until_closed()
-        closed.append(time.monotonic())
-    assert max(closed) - min(closed) > HEARTBEAT_S
+    clients[0].wait_until_closed()
+    assert clients[-1].call("ping"), "the last is served while the first is gone"
+    clients[-1].wait_until_closed()
 
 
 def test_events_missed_by_a_returning_client_follow_the_welcome(

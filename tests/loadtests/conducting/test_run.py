@@ -128,7 +128,7 @@ def test_a_run_publishes_drains_and_leaves_a_record_that_reads(run: Run) -> None
     begun_s = (time.monotonic_ns() - run.t0_ns) // SECOND_NS
     assert run.phases.at(time.monotonic_ns()) is Phase.RAMP
     run.spawning_complete()
-    wait_for(lambda: run.phases.at(time.monotonic_ns()) is Phase.WARM_UP)
+    assert run.phases.phases == [Phase.RAMP, Phase.WARM_UP, Phase.STEADY]
     wait_for(lambda: run.phases.at(time.monotonic_ns()) is Phase.STEADY and published(run) > 100)
     asked: list[Mapping[str, int]] = []
 

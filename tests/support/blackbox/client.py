@@ -190,8 +190,19 @@ class RawClient:
 
     def call(self, event: object, *arguments: object) -> Any:
         """Send an event and return its acknowledgement."""
+        return self._acknowledgement(self._ask(event, *arguments))
+
+    def call_at_once(self, times: int, event: object, *arguments: object) -> list[Any]:
+        """Send an event several times without waiting between; return the acknowledgements."""
+        numbers = [self._ask(event, *arguments) for _ in range(times)]
+        return [self._acknowledgement(number) for number in numbers]
+
+    def _ask(self, event: object, *arguments: object) -> int:
         number = next(self._ids)
         self.send_packet(f"42{number}" + json.dumps([event, *arguments]))
+        return number
+
+    def _acknowledgement(self, number: int) -> Any:
         deadline = time.monotonic() + DEADLINE_S
         while number not in self._acks:
             self._read_message(deadline - time.monotonic())

@@ -73,10 +73,10 @@ async def _time_disconnects(transport: Transport, clients: int) -> float:
     sids = [await server.manager.connect(f"eio-{number}", "/") for number in range(clients)]
     best = float("inf")
     for start in range(0, 200, 40):
-        began = time.perf_counter()
+        began = time.process_time()
         for sid in sids[start : start + 40]:
             await server.manager.disconnect(sid, "/")
-        best = min(best, time.perf_counter() - began)
+        best = min(best, time.process_time() - began)
     return best
 
 
