@@ -212,6 +212,7 @@ class NodeSupervisor:
             ending.cancel()
         if self._hurries.is_set():
             await self._end_at_once()
+            ends_s = loop.time()
         for node in self._nodes:
             if not await node.wait_ended(max(0.0, ends_s - loop.time())):
                 log.warning("node killed: it did not end in time", ended=node.name)

@@ -24,7 +24,7 @@ class SharedPortGateway(GatewayProcess):
     """A supervisor and its nodes."""
 
     def __init__(
-        self, log: Path, count: int, command: tuple[str, ...] = COMMAND, **settings: object
+        self, log: Path, count: int, *, command: tuple[str, ...] = COMMAND, **settings: Any
     ) -> None:
         self.count = count
         given = {k: None if v is None else str(v) for k, v in settings.items()}
