@@ -52,6 +52,9 @@ class SharedPort:
         accepts_clients: Callable[[], bool],
     ) -> None:
         self._siblings = siblings
+        siblings.is_open = self._is_open
+        self._was_ready = False
+        self._is_leaving = False
         self._metrics = metrics
         metrics.watch_siblings(lambda: siblings.passed)
         self._drain = drain
@@ -81,7 +84,7 @@ class SharedPort:
         Args:
             listener: the listening socket. The caller closes it at once after this.
         """
-        self._siblings.is_leaving = True
+        self._is_leaving = True
         while True:
             try:
                 accepted, _ = listener.accept()
@@ -113,6 +116,11 @@ class SharedPort:
         """Have the other processes drain, without their end."""
         for name, path in self._siblings.others.items():
             self._spawn(_ask_to_drain(name, path))
+
+    def _is_open(self) -> bool:
+        """Return whether this process has been ready, and does not leave."""
+        self._was_ready = self._was_ready or self._accepts_clients()
+        return self._was_ready and not self._is_leaving
 
     def _own_metrics(self, accept: bytes) -> bytes:
         return self._metrics.expose(accept.decode(), has_node=True)[0]

@@ -41,7 +41,7 @@ class Door(Relay):
         serve: makes the protocol that answers: the ``server`` of ``runner_behind_door``.
         is_bounded: whether ``bound_accepted`` bounded the listener's sockets.
         reserve: the descriptors that only some requests may use, ``None`` for no such rule.
-        was_given: whether a leaving process gave the connection to this one.
+        was_given: whether another process gave the connection to this one.
     """
 
     __slots__ = (

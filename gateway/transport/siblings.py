@@ -18,7 +18,7 @@ from gateway.transport.sockets import BACKLOG
 OWNED: Final = b"o"
 """Kind of a message with a connection whose next request is for a session of the receiver."""
 GIVEN: Final = b"g"
-"""Kind of a message with a connection that a leaving process gives away."""
+"""Kind of a message with a connection that a process gives away."""
 
 Receive = Callable[[socket.socket, bytes, bool], None]
 """Takes a passed connection, the bytes that were read of it, and whether it was given away."""
@@ -35,13 +35,13 @@ class Siblings:
         own: the number of this one.
 
     Attributes:
-        is_leaving: whether this process gives away every request that is for no session of its
-            own.
+        is_open: returns whether this process answers requests that are for no session; it gives
+            them away while it starts and while it leaves.
         passed: connections that other processes took so far.
     """
 
     def __init__(self, folder: Path, names: Sequence[str], own: int) -> None:
-        self.is_leaving = False
+        self.is_open: Callable[[], bool] = lambda: False
         self.passed = 0
         self._folder = folder
         self._names = names
@@ -98,11 +98,11 @@ class Siblings:
 
         Args:
             sid: the session that the request is for, ``None`` for none.
-            was_given: whether a leaving process gave the connection to this one.
+            was_given: whether another process gave the connection to this one.
         """
         owner = self._owner_of(sid)
         if owner is None:
-            return self.is_leaving and not was_given
+            return not was_given and not self.is_open()
         return owner != self._own
 
     def pass_on(self, sid: str | None, data: bytes, descriptor: int) -> bool:
