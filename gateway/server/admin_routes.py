@@ -10,7 +10,7 @@ from aiohttp import web
 from gateway.administration import parse_disconnection, parse_revocation, require_empty
 from gateway.audit import AuditEvent
 from gateway.auth import Identity
-from gateway.brokers.redis.link import LogAway
+from gateway.brokers.redis.log_state import LogAway
 from gateway.contract import DISCONNECT_PATH, DRAIN_PATH, REVOKE_PATH, Scope
 from gateway.errors import InvalidPayload
 from gateway.server.connections import Connections

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from gateway.brokers.redis.broker import RedisBroker
-from gateway.brokers.redis.link import LogAway
+from gateway.brokers.redis.log_state import LogAway
 from gateway.contract import user_room
 from gateway.nodes.entries import Entry, FrameRoute, draft_of, packet_of
 from gateway.publication import Publication

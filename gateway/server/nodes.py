@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from gateway import strict_json
 from gateway.brokers.redis.broker import RedisBroker
-from gateway.brokers.redis.link import LogAway, LogState, end_tasks, poll
+from gateway.brokers.redis.log_state import LogAway, LogState, end_tasks, poll
 from gateway.contract import ResyncReason, user_stream
 from gateway.nodes.entries import Entry
 from gateway.nodes.presence import Presence

@@ -12,7 +12,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from gateway import strict_json
-from gateway.brokers.redis.link import LogAway
+from gateway.brokers.redis.log_state import LogAway
 from gateway.contract import (
     API_PREFIX,
     HEALTH_PATH,

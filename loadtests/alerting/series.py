@@ -135,6 +135,7 @@ _REASONS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "it needs a command to the gateway": ("drain.",),
     "it is the slope over several numbers of clients": ("memory.",),
+    "it needs clients whose tokens name entitlements": ("isolation.unentitled",),
     "it needs the paper exchange": ("orders.",),
     "it needs requests to a model": ("llm.",),
     "it needs a returning user with a known number of missed events": ("return.",),

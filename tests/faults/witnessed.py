@@ -121,6 +121,9 @@ UNWATCHED: Final[Mapping[str, tuple[str, ...]]] = {
     "it needs requests to a model, which cost money": (
         "token-lost", "token-doubled", "token-foreign", "token-altered",
     ),
+    "it needs clients whose tokens name entitlements, and a token of an administrator": (
+        "entitlement-kept", "entitlement-ignored", "revoked-served",
+    ),
     "it needs the paper exchange": (
         "fill-early", "profit-wrong", "fee-forgotten", "public-price",
     ),

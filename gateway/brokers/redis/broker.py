@@ -7,8 +7,9 @@ from typing import Final, Protocol
 
 from gateway import strict_json
 from gateway.brokers.last_values import LastValues
-from gateway.brokers.redis.link import LogLink, LogState
+from gateway.brokers.redis.log_state import LogState
 from gateway.brokers.redis.terms import LogTerms
+from gateway.errors import SettingsError
 from gateway.nodes.applied import AppliedStreams
 from gateway.nodes.entries import (
     Entry,
@@ -68,6 +69,9 @@ class RedisBroker:
         terms: where the log is, and how much it keeps.
         now_s: returns the monotonic clock, s.
 
+    Raises:
+        SettingsError: the extra ``redis`` is not installed.
+
     Attributes:
         link: the connections to Redis.
         streams: the last number of every stream, as this node has applied them.
@@ -80,7 +84,12 @@ class RedisBroker:
     node: Node
 
     def __init__(self, terms: LogTerms, now_s: Callable[[], float]) -> None:
-        self.link = LogLink(terms, self, now_s)
+        try:
+            from gateway.brokers.redis.link import LogLink
+        except ModuleNotFoundError:  # of the extra
+            missing = "REDIS_URL: needs the client of Redis: pip install 'tidegate[redis]'"
+            raise SettingsError([missing]) from None
+        self.link: LogLink = LogLink(terms, self, now_s)
         self._values = LastValues()
         self.streams = AppliedStreams(self._values.forget)
         self.remember_value = self._values.keep

@@ -12,16 +12,17 @@ import asyncio
 import math
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from gateway.brokers.redis.log_state import LogAway, LogState, Reader, end_tasks, poll
 from gateway.brokers.redis.terms import LogTerms
 from gateway.contract import MAX_REPLAY_BYTES, MAX_REPLAY_EVENTS, PUBLISH_ID_SECONDS
 from gateway.nodes.entries import Draft, Malformed, message_of
@@ -38,101 +39,9 @@ _FIRST_PAUSE_S: Final = 0.05  # before joining again
 _LONGEST_PAUSE_S: Final = 0.8
 _WATCH_S: Final = 0.1
 _SILENCE_S: Final = 4.0  # without a message of its own, the connections are made anew
-_POLL_S: Final = 0.002
-_CANCELLATIONS: Final = 5
 _TOLD_S: Final = 30.0  # until the same trouble is logged again
 
 log = get_logger(__name__)
-
-
-async def poll(condition: Callable[[], object], within_s: float) -> bool:
-    """Wait until a condition holds, and return whether it does.
-
-    Args:
-        condition: is looked at each 2 ms.
-        within_s: the longest wait, s.
-    """
-    loop = asyncio.get_running_loop()
-    until_s = loop.time() + within_s
-    while not condition():
-        if loop.time() > until_s:
-            return False
-        await asyncio.sleep(_POLL_S)
-    return True
-
-
-async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel tasks until they end: a library between may swallow a cancellation.
-
-    Args:
-        tasks: the tasks. Their exceptions are left in them.
-    """
-    pending = set(tasks)
-    for _ in range(_CANCELLATIONS):
-        for task in pending:
-            task.cancel()
-        if not pending:
-            return
-        _, pending = await asyncio.wait(pending, timeout=_CONNECT_S)
-    log.error("tasks of the log did not end", tasks=[task.get_name() for task in pending])
-
-
-class LogAway(Exception):  # noqa: N818 - the name says what happened
-    """The log cannot be reached, or it refuses to append.
-
-    Args:
-        reason: what happened, without the address.
-        is_unsure: whether the publication may have been appended all the same.
-    """
-
-    def __init__(self, reason: str, *, is_unsure: bool = False) -> None:
-        super().__init__(reason)
-        self.is_unsure = is_unsure
-
-
-class LogState(NamedTuple):
-    """What the log says to a node that joins.
-
-    Attributes:
-        epoch: the log's epoch.
-        floor: the number before a new user's first.
-        number: the number of the last entry.
-        key: the key of public ids.
-        goes_on: whether the node goes on after the last entry that it applied.
-        young, old: the last numbers of streams, empty if it goes on.
-        values: the newest event of each stream of a symbol, as a record.
-        revoked: the revocations, by user.
-    """
-
-    epoch: str
-    floor: int
-    number: int
-    key: bytes
-    goes_on: bool
-    young: dict[str, int]
-    old: dict[str, int]
-    values: dict[str, bytes]
-    revoked: dict[str, str]
-
-
-class Reader(Protocol):
-    """What applies the log on this node."""
-
-    number: int
-    """The number of the last entry that was applied."""
-
-    def joined(self, joined: LogState) -> None:
-        """Take over the state of the log, before its next entry is read."""
-
-    def apply(self, fields: Sequence[bytes]) -> None:
-        """Apply an entry.
-
-        Raises:
-            Malformed: it is none of this version's, or entries before it are missing.
-        """
-
-    def is_congested(self) -> bool:
-        """Return whether no more entries should be applied now."""
 
 
 @dataclass(slots=True)
