@@ -4,7 +4,7 @@ Each subject has a row. A row counts signals in windows of 10 s, and knows the m
 in its past windows. Two rules tell an anomaly. *Burst:* a signal of this window exceeds
 ``floor + 3 mean + 6 √mean``. *Drift:* the excess of ended windows over ``slack + 2 mean``, summed
 while it is positive (a one-sided CUSUM, Page 1954), exceeds two floors. A burst teaches the row no
-more than what was allowed, and refusals and errors never become normal. A subject without a past
+more than the allowed number, and refusals and errors never become normal. A subject without a past
 may do twice as much of the rest.
 """
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from gateway.channels import SubscriptionRequest, rooms_of, streams_of_room, symbol_channel_of
-from gateway.contract import CHANNELS, USER_RETENTION_SECONDS, user_room, user_stream
+from gateway.channels import rooms_of, streams_of_room, symbol_channel_of
+from gateway.contract import USER_RETENTION_SECONDS, user_room, user_stream
 from gateway.retention import Retention
+from gateway.stream_table import StreamTable
 
 _RETENTION_NS: Final = round(USER_RETENTION_SECONDS * 1e9)
 _MOST_STREAMS: Final = 200_000  # about 60 MB
@@ -26,7 +27,7 @@ class _Numbered:
         self.used_ns = 0
 
 
-class Streams:
+class Streams(StreamTable[_Numbered]):
     """The last number of every stream, of rooms and of users.
 
     A stream is kept while a client is in a room that delivers it. Afterwards it is kept for the
@@ -55,22 +56,14 @@ class Streams:
         *,
         on_symbol_forgotten: Callable[[str], None] | None = None,
     ) -> None:
-        self.epoch = epoch
+        super().__init__(epoch)
         self._on_symbol_forgotten = on_symbol_forgotten
         self._forgotten_early = 0
         self._most = most
-        self._streams: dict[str, _Numbered] = {}
-        self._of_symbols: dict[str, dict[str, _Numbered]] = {
-            row.name.value: {} for row in CHANNELS.values() if row.takes_symbols
-        }
         self._retention_ns = retention_ns
         self._retention = Retention(retention_ns)
-        self._members: dict[str, int] = {}
         self._forgotten_users = 0  # the highest number of a user's forgotten stream
         self._left_ns: dict[str, int] = {}  # when the last client left, by channel with symbols
-
-    def __len__(self) -> int:
-        return len(self._streams)
 
     def next(self, stream: str, now_ns: int) -> int:
         """Return a stream's next number, which is given from then on.
@@ -85,11 +78,6 @@ class Streams:
         numbered.last = number = numbered.last + 1
         numbered.used_ns = now_ns
         return number
-
-    def last(self, stream: str) -> int:
-        """Return a stream's last number, 0 when it has none."""
-        numbered = self._streams.get(stream)
-        return 0 if numbered is None else numbered.last
 
     def last_user(self, user_id: str) -> int:
         """Return the last number of a user's stream."""
@@ -108,11 +96,6 @@ class Streams:
             self._begin(stream, now_ns)  # its first number must not rise once it is told
         self.hold((user_room(user_id),))
 
-    def hold(self, rooms: Iterable[str]) -> None:
-        """Note that a client has entered rooms; it must ``release`` them."""
-        for room in rooms:
-            self._members[room] = self._members.get(room, 0) + 1
-
     def _before_first(self, room: str) -> int:
         """Return the number before the first one of a user's stream, which does not exist yet."""
         return 0 if room in self._members else self._forgotten_users
@@ -124,14 +107,8 @@ class Streams:
             KeyError: no client holds one of them.
         """
         for room in rooms:
-            self._members[room] -= 1
-            if not self._members[room]:
-                del self._members[room]
+            if self._leave(room):
                 self._emptied(room, now_ns)
-
-    def held_rooms(self) -> int:
-        """Return how many rooms clients hold."""
-        return len(self._members)
 
     def sweep(self, now_ns: int) -> int:
         """Forget streams whose retention has passed.
@@ -148,40 +125,13 @@ class Streams:
         early, self._forgotten_early = self._forgotten_early, 0
         return early
 
-    def marks(self, request: SubscriptionRequest) -> dict[str, int]:
-        """Return ``at`` of a subscription: the last number of each of its streams."""
-        marks: dict[str, int] = {}
-        for room in request.rooms:
-            of_symbols = self._of_symbols.get(room, {})
-            marks |= {stream: numbered.last for stream, numbered in of_symbols.items()}
-            marks |= {stream: self.last(stream) for stream in streams_of_room(room)}
-        return marks
-
-    def pages(self, size: int) -> Iterator[dict[str, int]]:
-        """Yield the last number of every stream; a user's stream is named ``user:ID``.
-
-        A stream that begins meanwhile is on no page, nor is one that is forgotten meanwhile.
-
-        Args:
-            size: streams a page.
-        """
-        names = list(self._streams)
-        for start in range(0, len(names), size):
-            yield {
-                name: numbered.last
-                for name in names[start : start + size]
-                if (numbered := self._streams.get(name)) is not None
-            }
-
     def _begin(self, stream: str, now_ns: int) -> _Numbered:
         if len(self._streams) >= self._most:
             self._make_room(now_ns)
-        numbered = self._streams[stream] = _Numbered()
+        numbered = _Numbered()
+        self._add(stream, numbered)
         self._retention.add(stream, now_ns + self._retention_ns)
-        channel = symbol_channel_of(stream)
-        if channel is not None:
-            self._of_symbols[channel][stream] = numbered
-        elif stream.startswith(_USER_STREAM_PREFIX):
+        if stream.startswith(_USER_STREAM_PREFIX):
             numbered.last = self._before_first(rooms_of(stream)[-1])
         return numbered
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 
 from gateway.brokers.last_values import LastValues
@@ -20,10 +21,12 @@ class MemoryBroker:
 
     Attributes:
         streams: gives the numbers.
+        key: the hash key of the public form's ids, new for each process.
         may_return: the same. Nobody can return to the events of other users.
     """
 
     def __init__(self, epoch: str, retention_ns: int, may_return: Callable[[str], bool]) -> None:
+        self.key = secrets.token_bytes(16)
         self.may_return = may_return
         self._private = PrivateEvents()
         self._values = LastValues()

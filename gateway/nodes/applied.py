@@ -7,10 +7,11 @@ that is kept alive is an entry of the log, so all nodes know the same streams at
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from gateway.channels import SubscriptionRequest, rooms_of, streams_of_room, symbol_channel_of
-from gateway.contract import CHANNELS, user_room, user_stream
+from gateway.channels import rooms_of, streams_of_room, symbol_channel_of
+from gateway.contract import user_room, user_stream
+from gateway.stream_table import StreamTable
 
 
 class _Applied:
@@ -23,30 +24,19 @@ class _Applied:
         self.generation = generation
 
 
-class AppliedStreams:
+class AppliedStreams(StreamTable[_Applied]):
     """The last number of every stream, of rooms and of users.
 
     Args:
         on_symbol_forgotten: called with the id of each stream of a symbol that is forgotten.
-
-    Attributes:
-        epoch: the log's. Numbers compare only within an epoch.
     """
 
     def __init__(self, on_symbol_forgotten: Callable[[str], None]) -> None:
-        self.epoch = ""
+        super().__init__("")
         self._on_symbol_forgotten = on_symbol_forgotten
-        self._streams: dict[str, _Applied] = {}
-        self._of_symbols: dict[str, dict[str, _Applied]] = {
-            row.name.value: {} for row in CHANNELS.values() if row.takes_symbols
-        }
-        self._members: dict[str, int] = {}
         self._generation = 0
         self._floor = 0
         self._unnumbered: dict[str, None] = {}  # held user streams that Redis does not keep yet
-
-    def __len__(self) -> int:
-        return len(self._streams)
 
     def load(
         self, epoch: str, floor: int, young: Mapping[str, int], old: Mapping[str, int]
@@ -123,18 +113,16 @@ class AppliedStreams:
 
     def in_danger(self) -> list[str]:
         """Return the streams that somebody here receives and that the next turn would forget."""
-        held = [
+        return [
             stream
             for stream, applied in self._streams.items()
             if applied.generation < self._generation
             and any(room in self._members for room in rooms_of(stream))
         ]
-        return [*held, *self._unnumbered]
 
-    def last(self, stream: str) -> int:
-        """Return a stream's last number, 0 when it has none."""
-        applied = self._streams.get(stream)
-        return 0 if applied is None else applied.last
+    def unnumbered(self) -> list[str]:
+        """Return the streams of users here that Redis does not keep yet."""
+        return list(self._unnumbered)
 
     def last_user(self, user_id: str) -> int:
         """Return the last number of a user's stream."""
@@ -152,11 +140,6 @@ class AppliedStreams:
             self._unnumbered[stream] = None
         self.hold((user_room(user_id),))
 
-    def hold(self, rooms: Iterable[str]) -> None:
-        """Note that a client has entered rooms; it must ``release`` them."""
-        for room in rooms:
-            self._members[room] = self._members.get(room, 0) + 1
-
     def release(self, rooms: Iterable[str], _now_ns: int) -> None:
         """Note that a client has left rooms that it held.
 
@@ -167,48 +150,16 @@ class AppliedStreams:
             KeyError: no client holds one of them.
         """
         for room in rooms:
-            self._members[room] -= 1
-            if not self._members[room]:
-                del self._members[room]
+            if self._leave(room):
                 for stream in streams_of_room(room):
                     self._unnumbered.pop(stream, None)
-
-    def held_rooms(self) -> int:
-        """Return how many rooms clients hold."""
-        return len(self._members)
-
-    def marks(self, request: SubscriptionRequest) -> dict[str, int]:
-        """Return ``at`` of a subscription: the last number of each of its streams."""
-        marks: dict[str, int] = {}
-        for room in request.rooms:
-            of_symbols = self._of_symbols.get(room, {})
-            marks |= {stream: applied.last for stream, applied in of_symbols.items()}
-            marks |= {stream: self.last(stream) for stream in streams_of_room(room)}
-        return marks
-
-    def pages(self, size: int) -> Iterator[dict[str, int]]:
-        """Yield the last number of every stream; a user's stream is named ``user:ID``.
-
-        Args:
-            size: streams a page.
-        """
-        names = list(self._streams)
-        for start in range(0, len(names), size):
-            yield {
-                name: applied.last
-                for name in names[start : start + size]
-                if (applied := self._streams.get(name)) is not None
-            }
 
     @staticmethod
     def _is_user(stream: str) -> bool:
         return stream.startswith(user_stream(""))
 
     def _begin(self, stream: str, number: int, generation: int) -> None:
-        applied = self._streams[stream] = _Applied(number, generation)
-        channel = symbol_channel_of(stream)
-        if channel is not None:
-            self._of_symbols[channel][stream] = applied
+        self._add(stream, _Applied(number, generation))
 
     def _forget(self, stream: str) -> None:
         del self._streams[stream]

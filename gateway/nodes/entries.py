@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from gateway import strict_json
-from gateway.contract import EVENTS, UNLISTED, user_stream
+from gateway.contract import EVENTS, UNLISTED
 from gateway.routing import Numbers, Outline
 
 _MOST_ROUTES: Final = 65_536  # headers that are kept decoded
@@ -150,7 +150,7 @@ def draft_of(
         is_value,
         ts_us,
         header.encode(),
-        _opened(stamps, ",") if stamps else b"}",
+        f",{strict_json.dumps(stamps)[1:]}".encode(),
         tuple(_body(delivery.payload) for delivery in outline.deliveries),
     )
 
@@ -174,10 +174,6 @@ def arrival_of(user_id: str) -> Draft:
 def _body(own: dict[str, Any]) -> bytes:
     text = strict_json.dumps(own)
     return b"{" if text == "{}" else f"{text[:-1]},".encode()
-
-
-def _opened(stamps: dict[str, Any], comma: str) -> bytes:
-    return f"{comma}{strict_json.dumps(stamps)[1:]}".encode()
 
 
 def entry_of(fields: Sequence[bytes]) -> Entry:
@@ -253,17 +249,6 @@ def packet_of(entry: Entry, index: int, ts_us: int) -> bytes:
         for name, number in entry.numbers.shown(frame.shows).items()
     )
     return b'%b%b%b"ts":%d%b]' % (frame.prefix, entry.bodies[index], shown, ts_us, entry.tail)
-
-
-def streams_of(entry: Entry) -> list[tuple[str, int]]:
-    """Return the streams that numbered a publication, each with the number."""
-    route, numbers = entry.route, entry.numbers
-    found = []
-    if route.stream is not None and numbers.seq is not None:
-        found.append((route.stream, numbers.seq))
-    if route.user_id is not None and numbers.user_seq is not None:
-        found.append((user_stream(route.user_id), numbers.user_seq))
-    return found
 
 
 def entry_of_record(record: bytes) -> Entry:

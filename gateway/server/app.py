@@ -55,8 +55,7 @@ from gateway.server.local_broadcast import LocalBroadcaster
 from gateway.server.log import get_logger
 from gateway.server.log_broadcast import LogBroadcaster
 from gateway.server.model_streams import ModelStreams
-from gateway.server.node_host import NodeHost
-from gateway.server.nodes import Nodes
+from gateway.server.node_host import make_nodes
 from gateway.server.order_routes import OrderRoutes
 from gateway.server.process import descriptor_limit
 from gateway.server.rate_slots import RateSlots
@@ -149,7 +148,7 @@ class Gateway:
         self.connections = Connections(
             self.context, self._authenticator, self._door.address_of, self._fetcher
         )
-        self._nodes = self._make_nodes()
+        self._nodes = make_nodes(self.context, self.connections)
         if settings.anomaly == "close":
             self._security.close_user = self._close_user
         self.models = ModelStreams(self.context, make_providers(settings))
@@ -186,25 +185,17 @@ class Gateway:
         user_windows = UserWindows(quotas.by_limit[LimitName.USER], retention_ns)
         user_connections = UserConnections(settings.max_connections_per_user)
         rates = RateSlots(self.transport, self.clock, metrics)
+        make: type[Broadcaster]
+        broker: Broker
         if settings.redis_url is None:
-            memory = MemoryBroker(secrets.token_hex(8), retention_ns, user_windows.__contains__)
-            broker: Broker = memory
-            broadcaster: Broadcaster = LocalBroadcaster(
-                self.transport,
-                memory,
-                user_connections.of,
-                self.clock,
-                metrics,
-                rates,
-                key=secrets.token_bytes(16),
-            )
+            epoch = secrets.token_hex(8)
+            broker = MemoryBroker(epoch, retention_ns, user_windows.__contains__)
+            make = LocalBroadcaster
         else:
-            broker = RedisBroker(
-                log_terms(settings, settings.redis_url), lambda: self.clock.monotonic_ns() / 1e9
-            )
-            broadcaster = LogBroadcaster(
-                self.transport, broker, user_connections.of, self.clock, metrics, rates
-            )
+            terms = log_terms(settings, settings.redis_url)
+            broker = RedisBroker(terms, lambda: self.clock.monotonic_ns() / 1e9)
+            make = LogBroadcaster
+        broadcaster = make(self.transport, broker, user_connections.of, self.clock, metrics, rates)
         return Context(
             settings=settings,
             clock=self.clock,
@@ -227,26 +218,6 @@ class Gateway:
             faults=self._faults,
             security=self._security,
         )
-
-    def _make_nodes(self) -> Nodes | None:
-        context, settings = self.context, self.settings
-        broker, broadcaster = context.broker, context.broadcaster
-        if not isinstance(broker, RedisBroker) or not isinstance(broadcaster, LogBroadcaster):
-            return None
-        host = NodeHost(context, self.connections, broadcaster)
-        context.nodes = nodes = Nodes(
-            broker.link.node,
-            broker,
-            host,
-            retention_s=settings.user_retention_seconds,
-            longest_token_s=settings.max_token_hours * 3_600 + 2 * settings.token_leeway_seconds,
-        )
-        context.metrics.watch_nodes(
-            nodes=lambda: 1 + len(nodes.presence),
-            entries=lambda: broker.applied,
-            silence_s=broker.link.silent_s,
-        )
-        return nodes
 
     def _make_transport(self, metrics: GatewayMetrics) -> AsyncServer:
         settings = self.settings

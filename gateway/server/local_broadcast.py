@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from gateway.brokers.memory import MemoryBroker
-from gateway.metrics import GatewayMetrics
 from gateway.publication import Publication
 from gateway.rates.tier import Update
 from gateway.routing import Delivery, Numbers, Outline, plan
 from gateway.server.broadcast import BY_SYMBOL, Broadcaster, Receipt, busy, receipt_of
-from gateway.server.clock import Clock
-from gateway.server.rate_slots import RateSlots
-from gateway.transport import Keep, SocketServer
+from gateway.transport import Keep
 
 
 class LocalBroadcaster(Broadcaster):
-    """Sends events to rooms, users and clients of this process.
-
-    Args:
-        transport: sends the events.
-        broker: gives the numbers, and remembers what is sent.
-        user_sids: returns the ids of a user's connections.
-        clock: the clock of ``ts`` and ``timestamp``.
-        metrics: counts messages, and times the fan-out.
-        rates: sends market data to clients with a rate of their own.
-        key: the hash key of the public form's ids, new for each process.
-    """
+    """Sends events to rooms, users and clients of this process."""
 
     _broker: MemoryBroker
-
-    def __init__(
-        self,
-        transport: SocketServer,
-        broker: MemoryBroker,
-        user_sids: Callable[[str], Collection[str]],
-        clock: Clock,
-        metrics: GatewayMetrics,
-        rates: RateSlots,
-        *,
-        key: bytes,
-    ) -> None:
-        super().__init__(transport, broker, user_sids, clock, metrics, rates)
-        self._key = key
 
     def publish(self, publications: Sequence[Publication]) -> list[Receipt]:
         """Number and queue publications, in order. One whose ``id`` is known is not sent again.
@@ -82,7 +55,7 @@ class LocalBroadcaster(Broadcaster):
             self._broker.streams,
             now_ns=now_ns,
             timestamp=self.timestamp(),
-            key=self._key,
+            key=self._broker.key,
         )
         for delivery in outline.deliveries:
             self._deliver(delivery, self._keeper(outline, delivery, numbers))

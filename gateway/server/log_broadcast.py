@@ -6,12 +6,12 @@ What this node publishes comes back like what the others publish: the log alone 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from gateway.brokers.redis.broker import RedisBroker
 from gateway.brokers.redis.log_state import LogAway
-from gateway.contract import user_room
 from gateway.nodes.entries import Entry, FrameRoute, draft_of, packet_of
 from gateway.publication import Publication
 from gateway.rates.tier import Update
@@ -63,18 +63,17 @@ class LogBroadcaster(Broadcaster):
         receipts: asyncio.Future[list[Receipt]] = asyncio.get_running_loop().create_future()
 
         def answered(answers: asyncio.Future[list[bytes]]) -> None:
-            error = None if answers.cancelled() else answers.exception()
+            error = answers.exception()
             if error is not None:
                 self._metrics.publications_failed(len(drafts))
-            if receipts.done():
+            if receipts.done():  # its publisher has hung up
                 return
-            if isinstance(error, LogAway):
-                receipts.set_exception(busy(_UNSURE if error.is_unsure else _AWAY))
-                receipts.exception()  # a source does not wait for it; the metric counts it
-            elif error is not None or answers.cancelled():
-                receipts.cancel()
-            else:
+            if error is None:
                 receipts.set_result([_receipt(answer) for answer in answers.result()])
+            else:
+                is_unsure = isinstance(error, LogAway) and error.is_unsure
+                receipts.set_exception(busy(_UNSURE if is_unsure else _AWAY))
+                receipts.exception()  # who does not wait for it needs no warning of asyncio
 
         answers.add_done_callback(answered)
         return receipts
@@ -91,50 +90,46 @@ class LogBroadcaster(Broadcaster):
         for index, frame in enumerate(route.frames):
             if frame.names_rooms and any(map(self._transport.participants.find, frame.rooms)):
                 continue  # here the room's name is a client's id
-            if route.symbol is not None and route.stream is not None:
-                packet = packet_of(entry, index, ts_us)
-                self._keep_value(frame, route.stream, route.symbol, entry.numbers, packet)
-                self._send(frame, packet, route.symbol, entry.numbers)
-                continue
-            user_id, number = frame.user_id, entry.numbers.user_seq
-            if user_id is not None and number is not None and self._broker.may_return(user_id):
-                packet = packet_of(entry, index, entry.ts_us)
-                self._broker.remember_private(user_id, number, packet)
-            if self._has_recipients(frame):
-                self._send(frame, packet_of(entry, index, ts_us), None, entry.numbers)
+            self._apply_frame(entry, frame, partial(packet_of, entry, index, ts_us))
 
-    def _has_recipients(self, frame: FrameRoute) -> bool:
-        rooms: list[Any] = [*frame.rooms, *self._tiers.tier_rooms(frame.rooms)]
-        if frame.user_id is not None:
-            rooms.append(user_room(frame.user_id))
-        if frame.client_id is not None:
-            rooms.append(frame.client_id)
-        return self._transport.participants.has_any(rooms)
-
-    def _keep_value(
-        self, frame: FrameRoute, stream: str, symbol: str, numbers: Numbers, packet: bytes
-    ) -> None:
-        if self._tiers.carriers and numbers.seq is not None:
-            channel, symbol_room = frame.rooms
-            rooms = (channel, symbol_room)
-            self.remember_and_offer(Update(frame.event, symbol, rooms, stream, numbers.seq, packet))
-        else:
-            self._broker.remember_value(stream, packet)
-
-    def _send(self, frame: FrameRoute, packet: bytes, symbol: str | None, numbers: Numbers) -> None:
-        recipients = self._recipients(frame)
-        if recipients is None:
-            return
-        rooms: Any
-        skip: Collection[str]
-        rooms, skip = recipients
+    def _apply_frame(self, entry: Entry, frame: FrameRoute, encode: Callable[[], bytes]) -> None:
+        route, numbers = entry.route, entry.numbers
         fields: dict[str, Any] = {}
-        if symbol is not None and numbers.seq is not None:
-            fields = {"symbol": symbol, "prevSeq": numbers.seq - 1}
+        packet = None
+        if route.symbol is not None and route.stream is not None and numbers.seq is not None:
+            fields = {"symbol": route.symbol, "prevSeq": numbers.seq - 1}
+            packet = encode()
+            self._keep_value(frame, route.stream, route.symbol, numbers.seq, packet)
+        elif (
+            frame.user_id is not None
+            and numbers.user_seq is not None
+            and self._broker.may_return(frame.user_id)
+        ):
+            packet = encode()
+            self._broker.remember_private(frame.user_id, numbers.user_seq, packet)
+        recipients = self._recipients(frame)
+        if recipients is None or not self._transport.participants.has_any(recipients[0]):
+            return
+        rooms, skip = recipients
         sent = self._transport.broadcast_encoded(
-            frame.event, packet, fields, rooms=rooms, skip=skip, on_done=self._metrics.fanned_out
+            frame.event,
+            packet or encode(),
+            fields,
+            rooms=rooms,
+            skip=skip,
+            on_done=self._metrics.fanned_out,
         )
         self._metrics.messages_out(frame.event, sent)
+
+    def _keep_value(
+        self, frame: FrameRoute, stream: str, symbol: str, number: int, packet: bytes
+    ) -> None:
+        if self._tiers.carriers:
+            channel, symbol_room = frame.rooms
+            rooms = (channel, symbol_room)
+            self.remember_and_offer(Update(frame.event, symbol, rooms, stream, number, packet))
+        else:
+            self._broker.remember_value(stream, packet)
 
 
 def _receipt(answer: bytes) -> Receipt:

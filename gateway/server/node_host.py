@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gateway.brokers.redis.broker import RedisBroker
 from gateway.contract import ResyncReason
 from gateway.server.connections import Connections
 from gateway.server.context import Context
 from gateway.server.log_broadcast import LogBroadcaster
+from gateway.server.nodes import Nodes
 from gateway.server.returns import tell_resync
 from gateway.server.statistics import page_of
 
@@ -110,3 +112,29 @@ class NodeHost:
                 return page_of(self._context, facts["limit"], facts["cursor"])
             case _:
                 return None  # of a newer version
+
+
+def make_nodes(context: Context, connections: Connections) -> Nodes | None:
+    """Return this node among others, ``None`` where the gateway is one process.
+
+    Args:
+        context: the parts of the gateway. It gets the result too.
+        connections: closes clients.
+    """
+    broker, broadcaster = context.broker, context.broadcaster
+    if not isinstance(broker, RedisBroker) or not isinstance(broadcaster, LogBroadcaster):
+        return None
+    settings = context.settings
+    context.nodes = nodes = Nodes(
+        settings.node,
+        broker,
+        NodeHost(context, connections, broadcaster),
+        retention_s=settings.user_retention_seconds,
+        longest_token_s=settings.max_token_hours * 3_600 + 2 * settings.token_leeway_seconds,
+    )
+    context.metrics.watch_nodes(
+        nodes=lambda: 1 + len(nodes.presence),
+        entries=lambda: broker.applied,
+        silence_s=broker.link.silent_s,
+    )
+    return nodes

@@ -248,15 +248,6 @@ def refusals(settings: Settings, names: Sequence[str]) -> list[str]:
             "GATEWAY_TLS_CERTIFICATE: a connection with TLS cannot be passed between processes; "
             "let a balancer terminate TLS, or run one process"
         )
-    if settings.market != "off":
-        problems.append(
-            "GATEWAY_MARKET: each process would publish the feed; publish it from a program of "
-            "your own by POST /api/v1/publish, or run one process"
-        )
-    if settings.exchange != "off":
-        problems.append(
-            "GATEWAY_EXCHANGE: each process would have an exchange of its own; run one process"
-        )
     return problems
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 from gateway import strict_json
 from gateway.brokers.redis.broker import RedisBroker
 from gateway.brokers.redis.log_state import LogAway, LogState, end_tasks, poll
-from gateway.contract import ResyncReason, user_stream
+from gateway.contract import ResyncReason
 from gateway.nodes.entries import Entry
 from gateway.nodes.presence import Presence
 from gateway.server.clock import Clock
@@ -24,6 +24,7 @@ _BEAT_S: Final = 0.5
 _KEEP_S: Final = 0.25
 _TURN_S: Final = 5.0
 _TOLD_A_RETENTION: Final = 3
+_KEPT_A_RETENTION: Final = 4
 _USERS_A_CALL: Final = 500
 _ANSWER_S: Final = 1.0
 _RESYNCS_A_TURN: Final = 200
@@ -123,12 +124,14 @@ class Nodes:
         await self._broker.link.start(within_s)
         for seconds, work in (
             (_BEAT_S, self._beat),
-            (_KEEP_S, self._broker.keep),
+            (_KEEP_S, self._broker.keep_new),
+            (self._retention_s / _KEPT_A_RETENTION, self._broker.keep),
             (self._retention_s / _TOLD_A_RETENTION, self._tell_users),
-            (_TURN_S, self._broker.link.turn),
+            (min(_TURN_S, self._retention_s), self._broker.link.turn),
         ):
             self._tasks.append(asyncio.create_task(self._repeat(max(_KEEP_S, seconds), work)))
-        await poll(lambda: self.is_ready, within_s)
+        if self._broker.link.is_joined:
+            await poll(lambda: self.is_ready, within_s)
 
     async def stop(self) -> None:
         """Tell the others that this node leaves, and leave."""
@@ -169,13 +172,11 @@ class Nodes:
             self._broker.users_came(users[first : first + _USERS_A_CALL])
             await asyncio.sleep(_KEEP_S)
 
-    def publication(self, entry: Entry, missing: Sequence[str]) -> None:
+    def publication(self, entry: Entry, *, follows: bool) -> None:
         """Send a publication to the clients of this node; see ``broker.Node``."""
-        for stream in missing:
-            kind, _, user_id = stream.partition(":")
-            if stream == user_stream(user_id) and kind:
-                sids = list(self._host.connections().get(user_id, ()))
-                self._host.resync(sids, ResyncReason.NOT_HELD)
+        if not follows and entry.route.user_id is not None:
+            sids = list(self._host.connections().get(entry.route.user_id, ()))
+            self._host.resync(sids, ResyncReason.NOT_HELD)
         self._host.apply(entry)
 
     def is_congested(self) -> bool:

@@ -168,10 +168,11 @@ class Participants:
             return tables[0]
         return {sid: session for table in tables for sid, session in table.items()}
 
-    def has_any(self, rooms: Iterable[Hashable]) -> bool:
-        """Return whether a room of the default namespace, or a participant's id, has anybody."""
+    def has_any(self, rooms: Any) -> bool:
+        """Return whether rooms of the default namespace, or participants' ids, have anybody."""
         tables = self._rooms.get("/", {})
-        return any(room in tables or self.find(room) is not None for room in rooms)
+        named = rooms if isinstance(rooms, _SEVERAL) else (rooms,)
+        return any(room in tables or self.find(room) is not None for room in named)
 
     def _room(self, namespace: str, room: Any) -> dict[str, EngineSession]:
         sessions = self._rooms.get(namespace, {}).get(room)

@@ -208,6 +208,7 @@ def test_without_descriptors_clients_are_refused_and_health_answers(
                 silent.enter_context(socket.create_connection(address, DEADLINE_S))
             for path in (LIVE, "/api/v1/health/live", "/metrics"):
                 assert gateway.get(path).status == 200
+        until(lambda: "out of file descriptors" in gateway.log.read_text(), "the warning")
         warnings = [e for e in gateway.log_events() if e["event"] == "out of file descriptors"]
         assert [warning["limit"] for warning in warnings] == [128], "once a minute"
 

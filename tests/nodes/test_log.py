@@ -284,6 +284,30 @@ def test_without_redis_nodes_are_not_ready_publish_answers_503_and_clients_stay(
     assert client.expect("note")["userSeq"] == 1
 
 
+def test_forgotten_numbers_never_repeat_and_those_of_a_connected_user_go_on(
+    redis: RedisServer, start_node: StartNode, connect: Callable[..., RawClient]
+) -> None:
+    node = start_node("a", GATEWAY_USER_RETENTION_SECONDS=1)
+    token = node.token("feed", scope="publish")
+
+    def streams() -> dict[str, int]:
+        numbers: dict[str, int] = node.get("/api/v1/streams", token=token).json["streams"]
+        return numbers
+
+    held = connect("held", target=node)  # before any number was forgotten
+    assert held.welcome["userSeq"] == 0
+    for _ in range(5):
+        node.publish({"userId": "gone", "event": "note", "data": {}})
+    wait_for(lambda: "user:gone" not in streams())
+    later = connect("later", target=node)
+    assert later.welcome["userSeq"] == 5
+    wait_for(lambda: redis.command("HGET", "{tidegate}:young", "user:held") == "0")
+    for client, user, number in ((held, "held", 1), (later, "later", 6)):
+        node.publish({"userId": user, "event": "note", "data": {}})
+        assert client.expect("note")["userSeq"] == number
+        assert client.received("resync") == []
+
+
 def test_a_log_that_lost_its_data_is_a_new_epoch_and_every_client_is_told(
     redis: RedisServer, start_nodes: StartNodes, connect: Callable[..., RawClient]
 ) -> None:

@@ -25,7 +25,11 @@ from tests.nodes.conftest import COMMAND, SharedPortGateway
 
 POLLING = "/socket.io/?EIO=4&transport=polling"
 SECRET = "kS9vT2xQ7mL4pR8wZ1cN6bH3jF5dG0aY"
-SOURCES = {"GATEWAY_MARKET": "simulated", "GATEWAY_EXCHANGE": "paper"}
+SOURCES = {
+    "GATEWAY_MARKET": "simulated",
+    "GATEWAY_EXCHANGE": "paper",
+    "REDIS_URL": "redis://127.0.0.1",
+}
 TLS = {"GATEWAY_TLS_CERTIFICATE": "/certificate", "GATEWAY_TLS_KEY": "/key"}
 ENDED = "node ended; it starts again"
 StartShared = Callable[..., SharedPortGateway]
@@ -223,8 +227,8 @@ def test_no_node_outlives_a_killed_supervisor(start_shared: StartShared) -> None
         ("0", {}, "--processes: must be a whole number from 1 to 64"),
         ("2x", {}, "--processes: must be a whole number from 1 to 64"),
         ("2", TLS, "GATEWAY_TLS_CERTIFICATE: a connection with TLS cannot be passed"),
-        ("2", SOURCES, "GATEWAY_MARKET: each process would publish"),
-        ("2", SOURCES, "GATEWAY_EXCHANGE: each process would have"),
+        ("2", SOURCES, "GATEWAY_MARKET: a source on each of several nodes"),
+        ("2", SOURCES, "GATEWAY_EXCHANGE: the paper exchange keeps"),
         ("2", {"GATEWAY_NODE": "a" * 32}, "GATEWAY_NODE: too long for 2 processes"),
         ("2", {"GATEWAY_NODE": "A.b"}, "GATEWAY_NODE: must have 1 to 32 letters a–z"),
     ],

@@ -20,15 +20,17 @@ local most, receipt_s, prefix = ARGV[3], ARGV[4], ARGV[7]
 local most_events, most_bytes = tonumber(ARGV[5]), tonumber(ARGV[6])
 
 local function following(stream, before)
-  local found = redis.call('HINCRBY', KEYS[2], stream, 1)
-  if found == 1 then
-    local last = tonumber(redis.call('HGET', KEYS[3], stream) or before)
-    if last > 0 then
-      found = last + 1
-      redis.call('HSET', KEYS[2], stream, found)
+  local last = redis.call('HGET', KEYS[2], stream)
+  if not last then
+    last = redis.call('HGET', KEYS[3], stream)
+    if last then
       redis.call('HDEL', KEYS[3], stream)
+    else
+      last = before
     end
   end
+  local found = tonumber(last) + 1
+  redis.call('HSET', KEYS[2], stream, string.format('%.0f', found))
   return found
 end
 

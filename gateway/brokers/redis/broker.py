@@ -9,6 +9,7 @@ from gateway import strict_json
 from gateway.brokers.last_values import LastValues
 from gateway.brokers.redis.log_state import LogState
 from gateway.brokers.redis.terms import LogTerms
+from gateway.contract import user_stream
 from gateway.errors import SettingsError
 from gateway.nodes.applied import AppliedStreams
 from gateway.nodes.entries import (
@@ -18,22 +19,24 @@ from gateway.nodes.entries import (
     entry_of,
     entry_of_record,
     packet_of,
-    streams_of,
 )
+from gateway.server.log import get_logger
 
 _DEAF_S: Final = 1.5  # without a message of its own through the log
 _STREAMS_A_CALL: Final = 1_000
+
+log = get_logger(__name__)
 
 
 class Node(Protocol):
     """What the broker tells the gateway of its node."""
 
-    def publication(self, entry: Entry, missing: Sequence[str]) -> None:
+    def publication(self, entry: Entry, *, follows: bool) -> None:
         """Send a publication to the clients of this node that get it.
 
         Args:
             entry: the publication.
-            missing: its streams whose number does not follow the last one here.
+            follows: whether its number in its user's stream follows the last one here.
         """
 
     def message(self, name: str, body: bytes) -> None:
@@ -137,9 +140,19 @@ class RedisBroker:
         if entry.route.name is not None:
             self._message(entry.route.name, entry.bodies[0])
             return
-        applied = self.streams.apply
-        missing = [stream for stream, number in streams_of(entry) if not applied(stream, number)]
-        self.node.publication(entry, missing)
+        self._publication(entry)
+
+    def _publication(self, entry: Entry) -> None:
+        route, numbers = entry.route, entry.numbers
+        if route.stream is not None and numbers.seq is not None:
+            self.streams.apply(route.stream, numbers.seq)
+        follows = True
+        if route.user_id is not None and numbers.user_seq is not None:
+            follows = self.streams.apply(user_stream(route.user_id), numbers.user_seq)
+        try:
+            self.node.publication(entry, follows=follows)
+        except Exception:  # a bug with one publication must not keep back those behind it
+            log.exception("publication not delivered", number=entry.number)
 
     def _message(self, name: str, body: bytes) -> None:
         if name == "turn":
@@ -148,7 +161,10 @@ class RedisBroker:
             for stream, number in strict_json.loads(body):
                 self.streams.keep(stream, number)
         else:
-            self.node.message(name, body)
+            try:
+                self.node.message(name, body)
+            except Exception:  # as above
+                log.exception("message of a node not taken", message=name)
 
     def may_return(self, user_id: str) -> bool:
         """Return whether a client of the user is returning here just now."""
@@ -170,8 +186,12 @@ class RedisBroker:
         Args:
             users: their ids. They are told again later if the log is away.
         """
-        if users and self.link.is_joined:
+        if users:
             self.link.note([arrival_of(user_id) for user_id in users])
+
+    async def keep_new(self) -> None:
+        """Begin the streams of users that have come; see ``keep``."""
+        await self._keep(self.streams.unnumbered())
 
     async def keep(self) -> None:
         """Keep the streams alive that clients of this node receive.
@@ -179,7 +199,9 @@ class RedisBroker:
         Raises:
             LogAway: the log cannot be reached. They are tried again with the next call.
         """
-        streams = self.streams.in_danger()
+        await self._keep(self.streams.in_danger())
+
+    async def _keep(self, streams: list[str]) -> None:
         while streams:
             await self.link.keep(streams[:_STREAMS_A_CALL])
             del streams[:_STREAMS_A_CALL]

@@ -2,15 +2,14 @@
 --
 -- KEYS  log, young, old, meta, values, revoked
 -- ARGV  an epoch and a key of public ids for a new log, and what the node has applied: epoch, id of
---       the last entry, its number ("" for nothing), "whole" to get all tables
--- Returns epoch, floor, number, id of the last entry, key of public ids, whether the node can go on,
--- and with "whole" young, old, values, revoked.
+--       the last entry, its number ("" for nothing)
+-- Returns epoch, floor, number, id of the last entry, key of public ids, whether the node can go on;
+-- if it cannot, also young, old, values, revoked.
 local function last_id()
   if redis.call('EXISTS', KEYS[1]) == 0 then return '0-0' end
-  for index, value in ipairs(redis.call('XINFO', 'STREAM', KEYS[1])) do
-    if value == 'last-generated-id' then
-      return redis.call('XINFO', 'STREAM', KEYS[1])[index + 1]
-    end
+  local facts = redis.call('XINFO', 'STREAM', KEYS[1])
+  for index = 1, #facts, 2 do
+    if facts[index] == 'last-generated-id' then return facts[index + 1] end
   end
 end
 
@@ -38,7 +37,7 @@ elseif epoch == ARGV[3] and ARGV[4] ~= '' then
 end
 local meta = redis.call('HMGET', KEYS[4], 'epoch', 'floor', 'number', 'key')
 local answer = {meta[1], meta[2], meta[3], last_id(), meta[4], goes_on}
-if ARGV[6] == 'whole' and goes_on == 0 then
+if goes_on == 0 then
   for index, key in ipairs({KEYS[2], KEYS[3], KEYS[5], KEYS[6]}) do
     answer[6 + index] = redis.call('HGETALL', key)
   end

@@ -9,6 +9,7 @@ which the script knows: nothing is appended twice.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import secrets
 from collections import deque
@@ -60,7 +61,6 @@ class LogLink:
         now_s: returns the monotonic clock, s.
 
     Attributes:
-        node: the id of this node.
         is_joined: whether the node reads and may append.
         is_heard: whether a message of this node has come through the log since it joined.
     """
@@ -69,14 +69,13 @@ class LogLink:
         self._terms = terms
         self._reader = reader
         self._now_s = now_s
-        self.node = terms.node
         self.is_joined = False
         self.is_heard = False
         self._epoch = ""
         self._last_id = ""
         self._token = secrets.token_hex(4)  # a node that starts anew numbers its calls anew
         self._batch = 0
-        self._heard_s = 0.0
+        self._heard_s = now_s()
         self._waiting: deque[_Request] = deque()
         self._waiting_bytes = 0
         self._under_way: list[_Request] = []
@@ -161,19 +160,16 @@ class LogLink:
             name: its name.
             facts: its body, a JSON value.
         """
-        if self.is_joined:
-            self.note([message_of(name, facts)])
+        self.note([message_of(name, facts)])
 
     def note(self, drafts: Sequence[Draft]) -> None:
         """Append without waiting for the answer: what is lost is told again later.
 
         Args:
             drafts: messages and arrivals of users.
-
-        Raises:
-            LogAway: the log cannot be reached.
         """
-        self.append(drafts).add_done_callback(_retrieve)
+        with contextlib.suppress(LogAway):
+            self.append(drafts).add_done_callback(_retrieve)
 
     async def missed(self, user_id: str) -> tuple[int, list[bytes]]:
         """Return the number of the last entry, and a user's private events that are kept.
@@ -307,7 +303,6 @@ class LogLink:
             self._epoch,
             self._last_id,
             self._reader.number if is_known else "",
-            "whole",
         ]
         answer = await self._call("join", keys, arguments)
         epoch, floor, number, last_id, key, goes_on = answer[:6]

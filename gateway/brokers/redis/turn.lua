@@ -2,7 +2,6 @@
 --
 -- KEYS  log, young, old, meta, values, revoked
 -- ARGV  epoch, retention in s, most streams, age of the log in ms, header of the entry
--- Returns whether a generation was forgotten.
 local meta = redis.call('HMGET', KEYS[4], 'epoch', 'turned', 'highest')
 if meta[1] ~= ARGV[1] then
   return redis.error_reply('EPOCH the log has another epoch')
@@ -10,16 +9,14 @@ end
 local now = redis.call('TIME')
 redis.call('XTRIM', KEYS[1], 'MINID', '~',
   string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000) - ARGV[4]))
-for user, text in pairs((function()
-  local found, all = {}, redis.call('HGETALL', KEYS[6])
-  for index = 1, #all, 2 do found[all[index]] = all[index + 1] end
-  return found
-end)()) do
-  if tonumber(text:match('%S+$')) < tonumber(now[1]) then redis.call('HDEL', KEYS[6], user) end
+local revoked = redis.call('HGETALL', KEYS[6])
+for index = 1, #revoked, 2 do
+  local forget_at = tonumber(revoked[index + 1]:match('%S+$'))
+  if forget_at < tonumber(now[1]) then redis.call('HDEL', KEYS[6], revoked[index]) end
 end
 local is_due = now[1] - meta[2] >= tonumber(ARGV[2])
 local is_full = redis.call('HLEN', KEYS[2]) > tonumber(ARGV[3])
-if not is_due and not is_full then return 0 end
+if not is_due and not is_full then return end
 local floor = redis.call('HGET', KEYS[4], 'floor')
 local forgotten = redis.call('HKEYS', KEYS[3])
 if #forgotten > 0 then
@@ -33,4 +30,3 @@ if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('RENAME', KEYS[2], KEYS[3]
 redis.call('HSET', KEYS[4], 'turned', now[1], 'floor', floor)
 local number = redis.call('HINCRBY', KEYS[4], 'number', 1)
 redis.call('XADD', KEYS[1], '*', 'n', number .. ' 0 0 0', 'h', ARGV[5], 't', '', 'b', floor)
-return 1
