@@ -34,7 +34,7 @@ from gateway.contract import (
 DOCS = Path(__file__).resolve().parent
 VERBS = (
     "serve", "demo", "run", "calibrate", "report", "notebook", "gate", "compare", "scenarios",
-    "token", "rules", "watch", "history", "history add", "history show", "history check",
+    "token", "rules", "watch", "record", "history", "history add", "history show", "history check",
     "audit verify",
 )  # fmt: skip
 

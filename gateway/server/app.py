@@ -50,7 +50,7 @@ from gateway.server.handlers import Handlers
 from gateway.server.http_answers import Guard
 from gateway.server.key_fetcher import KeyFetcher
 from gateway.server.lines import LineWriter
-from gateway.server.listener import Listener
+from gateway.server.listening_socket import ListeningSocket
 from gateway.server.local_broadcast import LocalBroadcaster
 from gateway.server.log import get_logger
 from gateway.server.log_broadcast import LogBroadcaster
@@ -119,7 +119,7 @@ class Gateway:
         self.clock = clock or SystemClock()
         self.is_ready = False
         self._runner: web.AppRunner | None = None
-        self._listener: Listener | None = None
+        self._listener: ListeningSocket | None = None
         self._tls: TlsCertificate | None = None
         self._authenticator = Authenticator(settings)
         self._fetcher: KeyFetcher | None = None
@@ -339,7 +339,7 @@ class Gateway:
         listening = listen(host, self.settings.port, shares_port=self._port is not None)
         is_bounded, reserve = bound_accepted(listening), self._reserve_descriptors()
         engine = self.transport.engine
-        self._listener = Listener(
+        self._listener = ListeningSocket(
             listening,
             partial(Door, engine, serve, is_bounded=is_bounded, reserve=reserve),
             {} if self._tls is None else self._tls.listening,

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from gateway.exposition import merge_expositions
 from gateway.metrics import GatewayMetrics
-from gateway.server.listener import connect_accepted
+from gateway.server.listening_socket import connect_accepted
 from gateway.server.log import get_logger
 from gateway.transport import Door, Siblings, accept_waiting, ask
 

@@ -1,4 +1,4 @@
-"""``Listener``: the listening socket of a gateway, and how it ends without a failed request."""
+"""``ListeningSocket``: accepts the connections of a gateway, and ends without a failed request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _POLL_S: Final = 0.005
 MakeDoor = Callable[[], Door]
 
 
-class Listener:
+class ListeningSocket:
     """Accepts connections.
 
     Args:
