@@ -75,8 +75,19 @@ def unit() -> dict[str, list[str]]:
     return found
 
 
+def read_only_but(folder: Path) -> list[str]:
+    """Return what runs a command on a disk that is read-only but for a folder, if we may."""
+    script = 'mount --bind "$0" "$0"; mount -o remount,bind,ro /; exec "$@"'
+    prefix = ["unshare", "--mount", "sh", "-ec", script, str(folder)]
+    tried = subprocess.run([*prefix, "true"], capture_output=True, check=False, timeout=RUN_S)
+    return prefix if tried.returncode == 0 else []
+
+
 def test_the_unit_checks_serves_and_keeps_an_audit_log_where_it_may_write(tmp_path: Path) -> None:
-    """Its commands run as they stand, but for the folders that systemd makes."""
+    """Its commands run as they stand, but for the folders that systemd makes.
+
+    Where the tests may mount, they run on a read-only disk, as with ``ProtectSystem=strict``.
+    """
     values = unit()
     folders = {"%d": tmp_path / "credentials", "%L": tmp_path / "logs"}
     folders["%d"].mkdir()
@@ -89,8 +100,9 @@ def test_the_unit_checks_serves_and_keeps_an_audit_log_where_it_may_write(tmp_pa
         given = {name: value.replace(specifier, str(folder)) for name, value in given.items()}
     environment = {"PATH": os.environ["PATH"], "HOST": "127.0.0.1", "PORT": str(unused_port())}
     environment |= given
+    sandbox = read_only_but(folders["%L"])
     check, start = (
-        values[name][0].replace("/opt/tidegate/bin", str(BIN)).split()
+        [*sandbox, *values[name][0].replace("/opt/tidegate/bin", str(BIN)).split()]
         for name in ("ExecStartPre", "ExecStart")
     )
     checked = subprocess.run(check, cwd=tmp_path, env=environment, check=False, timeout=RUN_S)
