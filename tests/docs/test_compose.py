@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # it publishes no types
 from blackbox.client import RawClient
-from compose_services import COMPOSE, Stack, mounts, stack
+from compose_services import Stack, mounts, stack
 from deadlines import RUN_S, until
 from prometheus_server import ask, query
 
@@ -84,18 +80,3 @@ def test_every_chart_of_the_dashboard_shows_a_series(running: Stack) -> None:
         until(ask_again, "", RUN_S)
     except AssertionError:
         pytest.fail(f"charts without data: {missing}")
-
-
-def test_grafana_finds_the_dashboard_and_its_data_source_at_the_first_start() -> None:
-    mounted = mounts("grafana")
-    provisioning = "/etc/grafana/provisioning"
-    (source,) = read(mounted[f"{provisioning}/datasources/tidegate.yml"])["datasources"]
-    (provider,) = read(mounted[f"{provisioning}/dashboards/tidegate.yml"])["providers"]
-    assert list(mounted[provider["options"]["path"]].glob("dashboard-*.json"))
-    assert (source["type"], source["isDefault"]) == ("prometheus", True)
-    place = urlsplit(source["url"])
-    assert (place.hostname in COMPOSE["services"], place.port) == (True, 9_090)
-
-
-def read(path: Path) -> Any:
-    return yaml.safe_load(path.read_text("utf-8"))

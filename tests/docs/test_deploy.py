@@ -16,12 +16,16 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import yaml  # type: ignore[import-untyped]  # it publishes no types
 from balancers import is_live, nginx
 from blackbox.client import RawClient
 from blackbox.process import GatewayProcess
 from blackbox.target import Target, wait_for
+from compose_services import COMPOSE, mounts
 from deadlines import RUN_S
 
 from loadtests.endpoints import unused_port
@@ -53,6 +57,21 @@ def test_linters_accept_the_container_files() -> None:
         BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose.yaml"
     )
     run(BIN / "kubernetes-validate", "--strict", DEPLOY / "kubernetes.yaml")
+
+
+def test_grafana_finds_the_dashboard_and_its_data_source_at_the_first_start() -> None:
+    mounted = mounts("grafana")
+    provisioning = "/etc/grafana/provisioning"
+    (source,) = read(mounted[f"{provisioning}/datasources/tidegate.yml"])["datasources"]
+    (provider,) = read(mounted[f"{provisioning}/dashboards/tidegate.yml"])["providers"]
+    assert list(mounted[provider["options"]["path"]].glob("dashboard-*.json"))
+    assert (source["type"], source["isDefault"]) == ("prometheus", True)
+    place = urlsplit(source["url"])
+    assert (place.hostname in COMPOSE["services"], place.port) == (True, 9_090)
+
+
+def read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text("utf-8"))
 
 
 @pytest.mark.real_part("systemd-analyze")
