@@ -42,6 +42,10 @@ class _Promise:
     events: int
     window_ms: int
 
+    def __str__(self) -> str:
+        """Return it in words."""
+        return f"{self.events} in {self.window_ms / 1_000:g} s"
+
 
 class LimitChecks:
     """Sends events up to the limits of a connection and of its user, and one more each.
@@ -106,7 +110,7 @@ class LimitChecks:
             first = first or reply
             error = _error(reply)
             if error is not None:
-                self._found(f"event {sent + number} is refused: {error}; {own} and {user}")
+                self._found(f"event {sent + number} is refused: {error}; {_said(own, user)}")
                 return first, _END
         if (is_first or is_last) and first is not None:
             mistake = _mistake_in_refusal(_ask(visit), first, own, user, has_times=is_first)
@@ -125,6 +129,10 @@ class LimitChecks:
 def _promise(welcome: dict[str, Any], name: LimitName) -> _Promise:
     told = welcome["limits"]["events"][name.value]
     return _Promise(int(told["limit"]), int(told["windowMs"]))
+
+
+def _said(own: _Promise, user: _Promise) -> str:
+    return f"the welcome says {own} a connection, {user} a user"
 
 
 def _ask(visit: Visit) -> Reply:
@@ -156,7 +164,7 @@ def _mistake_in_refusal(
     if (reply.done_ns - first.sent_ns) / _NS_PER_MS >= window_ms:
         return None  # the host was slow: the window has moved on
     if error is None:
-        return f"it passes; {own} and {user}"
+        return f"it passes; {_said(own, user)}"
     if not has_times:
         return None
     limit = own if error.get("limit") == LimitName.CONNECTION else user
