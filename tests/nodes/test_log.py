@@ -205,11 +205,6 @@ def test_the_limits_of_a_user_count_on_all_nodes(
     assert third.received("error") == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=KeyError,
-    reason="nodes tell only what a user sends while it is on both: the answer has no error",
-)
 def test_a_user_that_moves_to_another_node_takes_what_it_sent_along(
     start_nodes: StartNodes, connect: Callable[..., RawClient]
 ) -> None:
