@@ -13,8 +13,8 @@ from rich.console import Console
 from synthetic_run import ledger_row, write_table
 
 from loadtests.results import COMPARISON_FIELDS, MANIFEST, SCENARIO, ExitCode, Verdict
-from reports.compare.blocks import find_runs, pair_up, read_blocks
 from reports.comment import MARK
+from reports.compare.blocks import find_runs, pair_up, read_blocks
 from reports.compare.comparing import main
 from reports.compare.outcome import Comparison, compare_blocks
 from reports.compare.screen import print_comparison, render_comparison
