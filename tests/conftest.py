@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from blackbox.client import RawClient
 from blackbox.process import ROOT, GatewayProcess
+from blackbox.shared import gateways_by_settings, one_gateway
 from blackbox.target import Target
 from deadlines import TEST_S
 from hypothesis import HealthCheck, settings
@@ -84,16 +85,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """One gateway in production mode for the whole session, or the one that we are aimed at."""
-    url = os.environ.get("TIDEGATE_CONTRACT_URL")
-    if url:
-        yield Target(url, os.environ["TIDEGATE_CONTRACT_SECRET"])
-        return
-    process = GatewayProcess(tmp_path_factory.mktemp("gateway") / "gateway.log", {})
-    try:
-        yield process
-        assert process.stop() == 0, process.log.read_text()
-    finally:
-        process.kill()
+    with one_gateway(tmp_path_factory) as target:
+        yield target
 
 
 @pytest.fixture
@@ -128,24 +121,8 @@ def start_gateway(processes: list[GatewayProcess], tmp_path: Path) -> StartGatew
 @pytest.fixture(scope="session")
 def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartGateway]:
     """Give the gateway with those settings, started once for all tests that ask for them."""
-    if os.environ.get("TIDEGATE_CONTRACT_URL"):
-        pytest.skip("needs a gateway with settings of its own")
-    started: dict[tuple[tuple[str, str], ...], GatewayProcess] = {}
-
-    def give(**settings: object) -> GatewayProcess:
-        given = {name: str(value) for name, value in settings.items()}
-        key = tuple(sorted(given.items()))
-        if key not in started:
-            started[key] = GatewayProcess(tmp_path_factory.mktemp("shared") / "gateway.log", given)
-        return started[key]
-
-    try:
+    with gateways_by_settings(tmp_path_factory) as give:
         yield give
-        for process in started.values():
-            assert process.stop() == 0, process.log.read_text()
-    finally:
-        for process in started.values():
-            process.kill()
 
 
 @pytest.fixture

@@ -133,7 +133,7 @@ def test_a_chain_goes_on_over_rotation_and_crash_and_every_tampering_is_found(
     with path.open("ab") as file:
         file.write(b'{"n":9,"time"')
     again = start_audited(start_gateway, path)
-    assert "a torn last line was removed" in again.log.read_text()
+    until(lambda: "a torn last line was removed" in again.log.read_text(), "the line about it")
     assert again.stop() == 0
     code, facts, problems = verify(old, path)
     assert (code, problems) == (0, [])
