@@ -8,6 +8,7 @@ Tests that need settings of their own are skipped then.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -46,6 +47,28 @@ NODE_PARTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 """By real part: the folder where npm installs it, and the packages that are needed there."""
 
 
+LONG = [
+    ROOT / "tests" / name
+    for name in (
+        "loadtests/test_workers.py",
+        "loadtests/test_cut_runs.py",
+        "loadtests/supervision/test_supervisor.py",
+        "docs/test_pipelines.py",
+        "tidegate/test_wheel.py",
+        "loadtests/conducting/test_locust_page_in_browser.py",
+        "loadtests/test_ordered_ends.py",
+        "loadtests/test_pytest_plugin.py",
+        "reports/compare/test_slices.py",
+        "loadtests/watching/test_witness.py",
+        "reports/test_page_in_browser.py",
+        "loadtests/conducting/test_locust_page.py",
+        "interop/test_demo_page.py",
+        "reports/test_outputs.py",
+    )
+]
+"""Modules with tests of ten seconds and more, the longest first."""
+
+
 def missing_part(name: str) -> str | None:
     """Say what is missing of a real part, and how to get it; None when it is all there."""
     if name not in NODE_PARTS:
@@ -70,6 +93,23 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """Return two workers a core: tests wait for processes and protocols more than they compute."""
     return 2 * (os.cpu_count() or 1)
+
+
+@pytest.hookimpl(trylast=True)  # after pytest's own order
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin each worker's share with long tests, so that the run does not end with them."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    by_module = {path: [one for one in items if one.path == path] for path in LONG}
+    hands: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for number, tests in enumerate(by_module.values()):  # a module's tests share fixtures
+        hands[number % workers].extend(tests)
+    rest = iter([one for one in items if one.path not in by_module])
+    left = len(items)
+    for number, hand in enumerate(hands):  # --dist worksteal begins with equal shares in order
+        share = left // (workers - number)
+        left -= share
+        hand.extend(itertools.islice(rest, max(0, share - len(hand))))
+    items[:] = [*itertools.chain.from_iterable(hands), *rest]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
