@@ -79,7 +79,7 @@ lock: ## pin the dependencies anew (needs uv)
 	@command -v uv >/dev/null 2>&1 || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
 	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
-	@uv pip compile pyproject.toml --constraints requirements.lock --universal --python-version 3.11 \
+	@uv pip compile pyproject.toml --extra redis --constraints requirements.lock --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --quiet --output-file docs/deploy/gateway.lock
 
 clean: ## remove what was installed and what tests left (runs/ is kept)

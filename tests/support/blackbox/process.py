@@ -44,7 +44,10 @@ def _settings_of_redis(given: Mapping[str, str | None]) -> dict[str, str | None]
 
 
 class GatewayProcess(Target):
-    """A process of ``python -m gateway`` and its log; ``command`` may start it differently."""
+    """A process of ``python -m gateway`` and its log; ``command`` may start it differently.
+
+    It starts in ``folder``.
+    """
 
     is_on_redis: ClassVar = False
     """Whether each one is the only node of a log in a real Redis."""
@@ -54,6 +57,7 @@ class GatewayProcess(Target):
         log: Path,
         settings: Mapping[str, str | None],
         command: Sequence[str] = (sys.executable, "-m", "gateway"),
+        folder: Path = ROOT,
     ) -> None:
         secret = secrets.token_hex(32)
         environ = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
@@ -75,7 +79,7 @@ class GatewayProcess(Target):
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(
                 command,
-                cwd=ROOT,
+                cwd=folder,
                 env=environ,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
