@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 
 from gateway import strict_json
 from gateway.contract import EVENTS, UNLISTED
-from gateway.routing import Numbers, Outline
+from gateway.routing import Outline
 
 _MOST_ROUTES: Final = 65_536  # headers that are kept decoded
 _NUMBERS: Final = 4
@@ -65,12 +65,12 @@ class FrameRoute:
     """Who gets a frame; see ``routing.Delivery``."""
 
     event: str
-    shows: tuple[str, ...]
     rooms: tuple[str, ...]
     user_id: str | None
     client_id: str | None
     except_user: str | None
-    prefix: bytes
+    form: bytes
+    """Its packet, where body, numbers, ``ts`` and tail are filled in by their names."""
     names_rooms: bool
     """Whether the publisher chose the rooms' names, which might be a client's id."""
 
@@ -101,7 +101,8 @@ class Entry(NamedTuple):
 
     Attributes:
         number: its number in the log.
-        numbers: the numbers of the publication.
+        seq: the number of the publication in its room's stream, 0 for none.
+        user_seq: its number in its user's stream, 0 for none.
         ts_us: its time, µs.
         route: who gets it.
         tail: what follows ``ts`` in each payload.
@@ -109,7 +110,8 @@ class Entry(NamedTuple):
     """
 
     number: int
-    numbers: Numbers
+    seq: int
+    user_seq: int
     ts_us: int
     route: Route
     tail: bytes
@@ -188,14 +190,7 @@ def entry_of(fields: Sequence[bytes]) -> Entry:
         number, seq, user_seq, ts_us = map(int, fields[1].split())
     except ValueError:
         raise Malformed("field n of an entry has no four numbers") from None
-    return Entry(
-        number,
-        Numbers(seq or None, user_seq or None),
-        ts_us,
-        route_of(fields[3]),
-        fields[5],
-        fields[7::2],
-    )
+    return Entry(number, seq, user_seq, ts_us, route_of(fields[3]), fields[5], fields[7::2])
 
 
 @lru_cache(maxsize=_MOST_ROUTES)
@@ -217,14 +212,15 @@ def route_of(header: bytes) -> Route:
 
 def _frame(fields: list[Any]) -> FrameRoute:
     event, shows, rooms, user_id, client_id, except_user = fields
+    quoted = strict_json.dumps(event).replace("%", "%%")
+    numbers = "".join(f'"{name}":%({name})d,' for name in shows)
     return FrameRoute(
         event,
-        tuple(shows),
         tuple(rooms),
         user_id,
         client_id,
         except_user,
-        prefix=f"2[{strict_json.dumps(event)},".encode(),
+        form=f'2[{quoted},%(body)b{numbers}"ts":%(ts)d%(tail)b]'.encode(),
         names_rooms=EVENTS.get(event, UNLISTED) is UNLISTED,
     )
 
@@ -243,12 +239,14 @@ def packet_of(entry: Entry, index: int, ts_us: int) -> bytes:
         index: the number of the frame, from 0.
         ts_us: ``ts`` for this node's clients, µs.
     """
-    frame = entry.route.frames[index]
-    shown = b"".join(
-        b'"%b":%d,' % (name.encode(), number)
-        for name, number in entry.numbers.shown(frame.shows).items()
-    )
-    return b'%b%b%b"ts":%d%b]' % (frame.prefix, entry.bodies[index], shown, ts_us, entry.tail)
+    return entry.route.frames[index].form % {
+        b"body": entry.bodies[index],
+        b"seq": entry.seq,
+        b"prevSeq": entry.seq - 1,
+        b"userSeq": entry.user_seq,
+        b"ts": ts_us,
+        b"tail": entry.tail,
+    }
 
 
 def entry_of_record(record: bytes) -> Entry:

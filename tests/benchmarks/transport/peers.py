@@ -228,7 +228,7 @@ def start(peer: Peer, core: int, heartbeat_s: float, log: Path) -> Iterator[Runn
     Raises:
         PeerFailed: it did not say where it listens within 20 s.
     """
-    secret = secrets.token_hex(32)
+    secret = dict(peer.environ).get("JWT_SECRET") or secrets.token_hex(32)
     environ = {k: v for k, v in os.environ.items() if not k.startswith(_SETTINGS)}
     environ |= {
         "JWT_SECRET": secret,
