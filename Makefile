@@ -27,7 +27,7 @@ BENCH := $(if $(QUICK),runs,docs)/bench
 # Tests start hundreds of interpreters: without bytecode each would compile the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test proof bench bench-generator check format docs lock clean
+.PHONY: help setup run test proof bench bench-nodes bench-generator check format docs lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ test: $(INSTALLED) node peers ## run all tests but those marked proof
 bench: $(INSTALLED) peers ## measure the gateway beside its peers (20 minutes; quick version: PAIRS=1 QUICK=1)
 	@$(BIN)/python -m tests.benchmarks.transport --pairs $(PAIRS) $(if $(QUICK),--quick) \
 		--json $(BENCH).json --markdown $(BENCH).md --chart $(BENCH).svg
+
+bench-nodes: $(INSTALLED) ## measure several nodes on one Redis beside one process (10 minutes; quick version: QUICK=1)
+	@$(BIN)/python -m tests.benchmarks.nodes $(if $(QUICK),--quick) \
+		--json $(BENCH)-nodes.json --markdown $(BENCH)-nodes.md
 
 proof: $(INSTALLED) peers ## prove everything at real times: scenarios, faults, calibration, hostile clients (hours; goes on where it stopped)
 	@$(BIN)/python -m tests.proof

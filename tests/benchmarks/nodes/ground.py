@@ -110,7 +110,8 @@ class Ground:
             prefix: of its keys in Redis, shared by the nodes of a group; its own by default.
             node: its name.
         """
-        environ = [("JWT_SECRET", _UNPRINTED)]
+        # A count that is told to everybody would fall into a cell of the other gateway.
+        environ = [("JWT_SECRET", _UNPRINTED), ("GATEWAY_CONNECTION_COUNT_SECONDS", "0")]
         if key != MEMORY:
             prefix = prefix or secrets.token_hex(4)
             environ += [("REDIS_URL", self.redis.url), ("GATEWAY_REDIS_PREFIX", prefix)]

@@ -1,4 +1,4 @@
-"""What the log carries to two nodes, whole, and what a node pays for what none of its clients get."""
+"""What the log carries to two nodes, and what a node pays for events that no client of it gets."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import secrets
 import time
 from collections.abc import Sequence
 from typing import Any, Final
+
+import uvloop
 
 from gateway.contract import Scope
 from loadtests.tokens import mint
@@ -100,7 +102,7 @@ def measure(ground: Ground) -> None:
     with ground.group(2, prefix) as group, contextlib.closing(_crowd(group)) as crowd:
         cells.populate(crowd, group, 2)
         cells.rest(crowd, 1.0)
-        values = asyncio.run(_measure(ground, group, crowd, prefix))
+        values = uvloop.run(_measure(ground, group, crowd, prefix))
     ground.keep(OURS, values)
 
 
@@ -124,9 +126,9 @@ async def _measure(
 
 
 async def _fill(writer: LogWriter, followers: Sequence[Follower], count: int) -> float:
-    """Return the publications a second that both nodes read, from the first append to the last read."""
+    """Return the publications a second, from the first append to the last read of both nodes."""
     drafts = [draft(tick(symbol, 0), is_value=True) for symbol in _SYMBOLS]
-    batches = list(_batches(drafts, count))
+    batches = _batches(drafts, count)
     last = followers[0].last + count // len(_SYMBOLS)
     began_ns = time.monotonic_ns()
     reading = [asyncio.create_task(follower.reach(last)) for follower in followers]

@@ -2,28 +2,36 @@
 
 ``N`` nodes read the log. ``P`` publications a second arrive in calls of ``b``. Each node adds its
 own message ``B`` times a second, so the log gets ``E = P + B·N`` entries in ``C = P/b + B·N``
-calls. Every call wakes every reader once, and every reader gets every entry::
+calls. A node that is busy for ``τ`` with a reply gets the calls of that time in its next one::
 
-    busy share  U = C·a + E·e + N·(C·r + E·d)     of the one thread of Redis
-    bytes out   O = N·(C·h + E·s)
+    replies     R = N·C / (1 + C·τ)               a second, to all nodes
+    busy share  U = C·a + E·e + R·r + N·E·d       of the one thread of Redis
+    bytes out   O = R·h + N·(P·s + B·N·m)
     one call    S = a + b·e + N·(r + b·d)         until the last reader has its reply
     latency     L = L₀ + S·(1 + U / (2·(1 − U)))  M/D/1: calls arrive at random, S is constant
 
-``a``, ``e``, ``r`` and ``d`` are seconds a call and an entry of appending, and a reply and an entry
-of reading; ``h`` and ``s`` are bytes of a reply and an entry; ``L₀`` is the rest of the way. All are
-fitted to measurements. The model has no batching of late readers, so near ``U = 1`` it is pessimistic.
+``a`` and ``e`` are seconds of appending, for a call and for an entry; ``r`` and ``d`` those of
+reading, for a reply and for its entry; ``h``, ``s`` and ``m`` are bytes of a reply, a publication
+and a node's own message; ``L₀`` is the rest of the way. All but ``m`` are fitted to measurements.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from math import ceil
+from statistics import median
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import nnls
+
+FloatArray = NDArray[np.float64]
 
 BEATS_PER_S: Final = 2.0
 """Messages that each node appends by itself."""
+BEAT_BYTES: Final = 260
+"""Of such a message, as Redis sends it, while no user comes or goes."""
 FULL: Final = 0.7
 """Busy share above which the queue before Redis grows quickly."""
 LINK_BYTES_PER_S: Final = 125_000_000
@@ -61,11 +69,13 @@ class Observed(NamedTuple):
     Attributes:
         load: the load.
         busy_share: of the thread of Redis.
+        replies_per_s: that Redis sent to readers.
         bytes_per_s: that Redis sent.
     """
 
     load: Load
     busy_share: float
+    replies_per_s: float
     bytes_per_s: float
 
 
@@ -75,7 +85,8 @@ class Costs(NamedTuple):
     Attributes:
         append_call_s, append_entry_s: CPU of Redis for a call and for each of its entries.
         reply_s, reply_entry_s: CPU of Redis for a reply to a reader and for each of its entries.
-        reply_bytes, entry_bytes: of a reply, and of each of its entries.
+        reply_bytes, entry_bytes: of a reply, and of each of its publications.
+        reader_s: for which a node is busy with a reply.
         base_s: latency that is not Redis.
     """
 
@@ -85,6 +96,7 @@ class Costs(NamedTuple):
     reply_entry_s: float
     reply_bytes: float
     entry_bytes: float
+    reader_s: float
     base_s: float = 0.0
 
 
@@ -111,17 +123,41 @@ class Growth(NamedTuple):
     shards: int
 
 
-def busy_share(costs: Costs, load: Load) -> float:
-    """Return the share of the thread of Redis that a load takes."""
-    calls, entries = load.calls_per_s, load.entries_per_s
-    appended = calls * costs.append_call_s + entries * costs.append_entry_s
-    return appended + load.nodes * (calls * costs.reply_s + entries * costs.reply_entry_s)
+def replies_per_s(costs: Costs, load: Load) -> float:
+    """Return the replies a second that all nodes get."""
+    calls = load.calls_per_s
+    return load.nodes * calls / (1 + calls * costs.reader_s)
 
 
-def bytes_per_s(costs: Costs, load: Load) -> float:
-    """Return the bytes a second that Redis sends."""
-    sent = load.calls_per_s * costs.reply_bytes + load.entries_per_s * costs.entry_bytes
-    return load.nodes * sent
+def busy_share(costs: Costs, load: Load, replies: float | None = None) -> float:
+    """Return the share of the thread of Redis that a load takes.
+
+    Args:
+        costs: the constants.
+        load: the load.
+        replies: that all readers get, a second; those of the model by default.
+    """
+    replies = replies_per_s(costs, load) if replies is None else replies
+    entries = load.entries_per_s
+    appended = load.calls_per_s * costs.append_call_s + entries * costs.append_entry_s
+    return appended + replies * costs.reply_s + load.nodes * entries * costs.reply_entry_s
+
+
+def bytes_per_s(costs: Costs, load: Load, replies: float | None = None) -> float:
+    """Return the bytes a second that Redis sends; see ``busy_share``.
+
+    Args:
+        costs: the constants.
+        load: the load.
+        replies: that all readers get, a second; those of the model by default.
+    """
+    replies = replies_per_s(costs, load) if replies is None else replies
+    sent = replies * costs.reply_bytes
+    return sent + load.nodes * load.per_s * costs.entry_bytes + _beat_bytes_per_s(load)
+
+
+def _beat_bytes_per_s(load: Load) -> float:
+    return BEATS_PER_S * load.nodes**2 * BEAT_BYTES
 
 
 def latency_s(costs: Costs, load: Load) -> float | None:
@@ -141,10 +177,27 @@ def most_per_s(costs: Costs, nodes: int, batch: float) -> float:
         costs: the constants.
         nodes: that read the log.
         batch: publications a call.
+
+    Returns:
+        0 where the nodes' own messages take more.
     """
-    idle = busy_share(costs, Load(nodes, 0, batch))
-    each = busy_share(costs, Load(nodes, 1, batch)) - idle
-    return max(0.0, (FULL - idle) / each)
+    return _highest(lambda per_s: busy_share(costs, Load(nodes, per_s, batch)))
+
+
+def most_nodes(costs: Costs) -> int:
+    """Return how many nodes keep Redis busy for ``FULL`` of the time by their own messages."""
+    return int(_highest(lambda nodes: busy_share(costs, Load(round(nodes), 0, 1))))
+
+
+def _highest(busy: Callable[[float], float]) -> float:
+    """Return the largest argument of an increasing function that keeps it within ``FULL``."""
+    low, high = 0.0, 1e9
+    if busy(low) > FULL:
+        return 0.0
+    while high - low > max(0.5, low * 1e-6):
+        middle = (low + high) / 2
+        low, high = (middle, high) if busy(middle) <= FULL else (low, middle)
+    return low
 
 
 def grow(costs: Costs, load: Load) -> Growth:
@@ -154,8 +207,7 @@ def grow(costs: Costs, load: Load) -> Growth:
     """
     busy, sent = busy_share(costs, load), bytes_per_s(costs, load)
     most = most_per_s(costs, load.nodes, load.batch)
-    links = bytes_per_s(costs, load) / LINK_BYTES_PER_S
-    shards = int(np.ceil(max(1.0, links, load.per_s / most))) if most else 0
+    shards = ceil(max(sent / LINK_BYTES_PER_S, load.per_s / most)) if most else 0
     return Growth(
         load=load,
         busy_share=busy,
@@ -167,28 +219,46 @@ def grow(costs: Costs, load: Load) -> Growth:
     )
 
 
-def fit(observed: Sequence[Observed]) -> Costs:
+def fit(observed: Sequence[Observed], reader_s: float) -> Costs:
     """Return the constants with the least squared relative errors, none of them negative.
 
     Args:
         observed: at least four loads that differ in nodes, batches and rates.
+        reader_s: for which a node is busy with a reply; see ``fit_reader``.
 
     Raises:
         ValueError: there are fewer.
     """
     if len(observed) < _CONSTANTS:
         raise ValueError(f"{_CONSTANTS} loads are needed to fit as many constants")
-    facts = np.array(
-        [
-            (load.calls_per_s, load.entries_per_s, load.nodes * load.calls_per_s, load.nodes * load.entries_per_s)
-            for load, _, _ in observed
-        ]
-    )
+    loads = [each.load for each in observed]
+    replies = np.array([each.replies_per_s for each in observed])
+    calls = np.array([load.calls_per_s for load in loads])
+    nodes = np.array([load.nodes for load in loads])
+    entries = np.array([load.entries_per_s for load in loads])
+    published = nodes * np.array([load.per_s for load in loads])
     busy = np.array([each.busy_share for each in observed])
-    sent = np.array([each.bytes_per_s for each in observed])
-    cpu, _ = nnls(facts / busy[:, None], np.ones(len(observed)))
-    size, _ = nnls(facts[:, 2:] / sent[:, None], np.ones(len(observed)))
-    return Costs(*map(float, cpu), *map(float, size))
+    beats = np.array([_beat_bytes_per_s(load) for load in loads])
+    sent = np.maximum(np.array([each.bytes_per_s for each in observed]) - beats, 1.0)
+    cpu = _solve(busy, calls, entries, replies, nodes * entries)
+    size = _solve(sent, replies, published)
+    return Costs(cpu[0], cpu[1], cpu[2], cpu[3], size[0], size[1], reader_s)
+
+
+def fit_reader(observed: Sequence[Observed]) -> float:
+    """Return for how many seconds a node is busy with a reply: the median of what loads show.
+
+    Args:
+        observed: at least one load.
+    """
+    spans = [each.load.nodes / each.replies_per_s - 1 / each.load.calls_per_s for each in observed]
+    return max(0.0, median(spans))
+
+
+def _solve(wanted: FloatArray, *facts: FloatArray) -> list[float]:
+    relative = np.stack(facts, axis=1) / wanted[:, None]
+    constants, _ = nnls(relative, np.ones(len(wanted)))
+    return [float(each) for each in constants]
 
 
 _CONSTANTS: Final = 4

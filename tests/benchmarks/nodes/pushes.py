@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Sequence
 from statistics import fmean
 from typing import Final
 
-from gateway.contract import CONNECTION_COUNT_SECONDS
 from tests.benchmarks.nodes.ground import HEARTBEAT_S, Cell, Ground
 from tests.benchmarks.nodes.rows import MEMORY, PUSHES
 from tests.benchmarks.transport import cells
@@ -54,7 +53,6 @@ def measure(ground: Ground, population: str, wanted: Collection[str]) -> None:
             grown = cells.populate(crowd, gateway, count)
             if "arrive" in names:
                 ground.keep(key, {"kb_a_client": sum(grown.kb_by_step.values())})
-            cells.rest(crowd, CONNECTION_COUNT_SECONDS)
             sides[key] = Cell(crowd, gateway)
         for name in names:
             if name in _TICKS_PER_S:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Final, NamedTuple, cast
 
+import uvloop
 from redis import Redis
 
 from gateway.contract import MAX_REPLAY_EVENTS
@@ -60,7 +60,7 @@ def measure(ground: Ground) -> Stored:
     server = RedisServer(folder)
     try:
         ground.report(f"memory of Redis: {users:,} users, {SYMBOLS:,} symbols")
-        stored = asyncio.run(_fill(server, users))
+        stored = uvloop.run(_fill(server, users))
     finally:
         server.stop()
     ground.keep(
@@ -86,10 +86,7 @@ async def _fill(server: RedisServer, users: int) -> Stored:
             batches = [drafts[at : at + _BATCH] for at in range(0, len(drafts), _BATCH)]
             await writer.append(batches, _AT_ONCE)
     log = f"{{{_PREFIX}}}:log"
-    entries, log_bytes = (
-        cast("int", redis.xlen(log)),
-        cast("int", redis.memory_usage(log, samples=0)),
-    )
+    log_bytes = cast("int", redis.memory_usage(log, samples=0))
     value_bytes = cast("int", redis.memory_usage(f"{{{_PREFIX}}}:values", samples=0))
     count = _copy_to_all(redis, names)
     kept_bytes = _used(redis) - empty - log_bytes
@@ -99,7 +96,7 @@ async def _fill(server: RedisServer, users: int) -> Stored:
         event_bytes=len(cast("list[bytes]", redis.lrange(first, 0, 0))[0]),
         user_bytes=(kept_bytes - value_bytes) / users,
         users_and_symbols_bytes=kept_bytes,
-        log_bytes=log_bytes / entries * LOG_ENTRIES,
+        log_bytes=log_bytes / redis.xlen(log) * LOG_ENTRIES,
     )
 
 
@@ -118,7 +115,7 @@ def _copy_to_all(redis: Redis, names: list[str]) -> int:
         if number % _BATCH == 0:
             pipe.execute()
     pipe.execute()
-    return cast("int", redis.llen(first))
+    return redis.llen(first)
 
 
 def _used(redis: Redis) -> int:

@@ -1,4 +1,4 @@
-"""Calibrates the model with one and two real nodes, and checks it with more."""
+"""Calibrates the model with one and two nodes and some plain readers, and checks it with more."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import os
 import secrets
 import time
 from statistics import median
-from typing import Any, Final, NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 import hiredis
+import uvloop
 from redis import Redis
 
 from tests.benchmarks.nodes.ground import Ground, NodeGroup
@@ -24,8 +25,10 @@ from tests.benchmarks.nodes.model import (
     busy_share,
     bytes_per_s,
     fit,
+    fit_reader,
     grow,
     latency_s,
+    most_nodes,
 )
 from tests.benchmarks.transport import cells, wire
 from tests.benchmarks.transport.crowd import Crowd
@@ -35,6 +38,8 @@ _RATES: Final = ((100, 1), (400, 1), (1_000, 10), (4_000, 20), (8_000, 100))
 _PREDICTED: Final = ((1_000, 10), (10_000, 100))
 _CALIBRATED: Final = 2
 _REAL: Final = 4
+_PLAIN: Final = "plain readers"
+_FITTED: Final = ("1 nodes", "2 nodes", "10 plain readers", "30 plain readers")
 _READERS: Final = (10, 30, 100)
 _READERS_RATE: Final = (200, 10)
 _LATENCY_RATE: Final = 50.0
@@ -68,12 +73,14 @@ class Simulation(NamedTuple):
         checks: measurements beside predictions.
         latencies_ms: by number of nodes, measured and predicted, until the last one has it.
         growth: of 10, 100 and 1,000 nodes.
+        most_nodes: whose own messages one Redis carries.
     """
 
     costs: Costs
     checks: list[Check]
     latencies_ms: dict[int, tuple[float, float | None]]
     growth: list[Growth]
+    most_nodes: int
 
 
 def measure(ground: Ground) -> Simulation:
@@ -90,33 +97,35 @@ def measure(ground: Ground) -> Simulation:
         prefix = secrets.token_hex(4)
         with ground.group(count, prefix) as group, contextlib.closing(_crowd(group)) as crowd:
             cells.populate(crowd, group, count)
-            seen, latencies_ms[count] = asyncio.run(_nodes(ground, redis, crowd, prefix, count))
+            seen, latencies_ms[count] = uvloop.run(_nodes(ground, redis, crowd, prefix, count))
         observed += [(f"{count} nodes", each) for each in seen]
     for count in _READERS:
-        ground.report(f"simulate: {count} plain readers")
-        seen = [asyncio.run(_plain_readers(ground, redis, count))]
-        observed += [(f"{count} plain readers", each) for each in seen]
-    calibration = [each for _, each in observed if each.load.nodes <= _CALIBRATED + 1]
-    costs = fit(calibration)
+        ground.report(f"simulate: {count} {_PLAIN}")
+        seen = [uvloop.run(plain_readers(ground, redis, count))]
+        observed += [(f"{count} {_PLAIN}", each) for each in seen]
+    real = [each for what, each in observed if what in _FITTED and not what.endswith(_PLAIN)]
+    costs = fit([each for what, each in observed if what in _FITTED], fit_reader(real))
     costs = costs._replace(base_s=_base_s(costs, latencies_ms))
     return Simulation(
         costs,
-        [
-            Check(
-                what,
-                each,
-                busy_share(costs, each.load),
-                bytes_per_s(costs, each.load),
-                each in calibration,
-            )
-            for what, each in observed
-        ],
+        [_check(costs, what, each) for what, each in observed],
         {
             count: (ms, _ms(latency_s(costs, Load(count + 1, _LATENCY_RATE, 1))))
             for count, ms in latencies_ms.items()
         },
         [grow(costs, Load(nodes, *rate)) for nodes in SIZES for rate in _PREDICTED],
+        most_nodes(costs),
     )
+
+
+def _check(costs: Costs, what: str, observed: Observed) -> Check:
+    """Return a measurement beside what the model says of it.
+
+    Plain readers share a process and are late together, so their replies are those measured.
+    """
+    load, replies = observed.load, observed.replies_per_s if what.endswith(_PLAIN) else None
+    busy, sent = busy_share(costs, load, replies), bytes_per_s(costs, load, replies)
+    return Check(what, observed, busy, sent, what in _FITTED)
 
 
 def _base_s(costs: Costs, latencies_ms: dict[int, float]) -> float:
@@ -184,7 +193,7 @@ class PlainReader(asyncio.Protocol):
         self._transport.write(b"*%d\r\n" % len(words) + b"".join(parts))
 
 
-async def _plain_readers(ground: Ground, redis: Redis, count: int) -> Observed:
+async def plain_readers(ground: Ground, redis: Redis, count: int) -> Observed:
     """Return what Redis used while so many plain readers read; their own messages come too."""
     prefix = secrets.token_hex(4)
     async with contextlib.AsyncExitStack() as stack:
@@ -214,14 +223,17 @@ async def _observe(ground: Ground, redis: Redis, writer: LogWriter, load: Load) 
     await asyncio.gather(*answers)
     after, took_s = _read(redis), time.monotonic() - began_s
     real = load._replace(per_s=calls * load.batch / took_s)
-    return Observed(real, (after[0] - before[0]) / took_s, (after[1] - before[1]) / took_s)
+    busy, replies, sent = (
+        (late - early) / took_s for late, early in zip(after, before, strict=True)
+    )
+    return Observed(real, busy, replies, sent)
 
 
-def _read(redis: Redis) -> tuple[float, int]:
-    """Return the CPU s of the thread that serves, and the bytes sent."""
-    facts = cast("dict[str, Any]", redis.info("everything"))
+def _read(redis: Redis) -> tuple[float, float, float]:
+    """Return the CPU s of the thread that serves, the replies to readers and the bytes sent."""
+    facts = redis.info("everything")
     cpu_s = facts["used_cpu_user_main_thread"] + facts["used_cpu_sys_main_thread"]
-    return float(cpu_s), int(facts["total_net_output_bytes"])
+    return cpu_s, facts["cmdstat_xread"]["calls"], facts["total_net_output_bytes"]
 
 
 async def _latency_ms(ground: Ground, writer: LogWriter, crowd: Crowd) -> float:

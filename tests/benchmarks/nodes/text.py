@@ -10,7 +10,6 @@ from typing import Any, Final, NamedTuple
 from rich.table import Table
 
 from tests.benchmarks.nodes.ground import Ground
-from tests.benchmarks.nodes.model import Costs
 from tests.benchmarks.nodes.redis_memory import Stored
 from tests.benchmarks.nodes.rows import MEMORY, ROWS, sized
 from tests.benchmarks.nodes.simulate import Simulation
@@ -65,7 +64,7 @@ class _Column(NamedTuple):
     title: str
 
 
-_COLUMNS: Final[Any] = (_Column(OURS, "log in Redis"), _Column(MEMORY, "memory broker"))
+COLUMNS: Final[Any] = (_Column(OURS, "log in Redis"), _Column(MEMORY, "memory broker"))
 
 
 def of_rows(ground: Ground, keys: Collection[str], pairs: int, stored: Stored | None) -> Shown:
@@ -100,10 +99,10 @@ def of_rows(ground: Ground, keys: Collection[str], pairs: int, stored: Stored | 
         "notes": ground.notes,
     }
     words, notes = document.in_words(kept), document.limits_reached(ground.notes)
-    parts = [table.for_terminal(answers, _COLUMNS, "Several nodes"), words]
+    parts = [table.for_terminal(answers, COLUMNS, "Several nodes"), words]
     lines = ["# Several nodes beside one process", ""]
     lines += ["Written by `make bench-nodes`; medians, in brackets the exact interval over pairs."]
-    lines += [words, "", *table.lines_of(answers, _COLUMNS), "", *(f"- {note}" for note in notes)]
+    lines += [words, "", *table.lines_of(answers, COLUMNS), "", *(f"- {note}" for note in notes)]
     return Shown([*parts, *(f"· {note}" for note in notes)], kept, "\n".join([*lines, "", METHOD]))
 
 
@@ -120,6 +119,7 @@ def of_simulation(ground: Ground, simulation: Simulation) -> Shown:
             each._asdict() | {"observed": each.observed._asdict()} for each in simulation.checks
         ],
         "latencies_ms": simulation.latencies_ms,
+        "most_nodes": simulation.most_nodes,
         "growth": [each._asdict() | {"load": each.load._asdict()} for each in simulation.growth],
     }
     tables = {
@@ -129,7 +129,7 @@ def of_simulation(ground: Ground, simulation: Simulation) -> Shown:
         ),
         "Predicted": _growth(simulation),
     }
-    words = document.in_words(kept) + " " + _constants(simulation.costs)
+    words = document.in_words(kept) + " " + _constants(simulation)
     parts: list[Any] = [words]
     lines = ["# One Redis and many nodes", "", words]
     for title, (heads, rows) in tables.items():
@@ -150,7 +150,7 @@ def _checks(simulation: Simulation) -> _Cells:
     heads += ["MB/s out", "predicted", "error"]
     rows = []
     for check in simulation.checks:
-        load, busy, sent = check.observed
+        load, busy, _, sent = check.observed
         rows.append(
             [
                 check.what + (" (fitted)" if check.is_calibration else ""),
@@ -195,12 +195,15 @@ def _growth(simulation: Simulation) -> _Cells:
     return heads, rows
 
 
-def _constants(costs: Costs) -> str:
+def _constants(simulation: Simulation) -> str:
+    costs = simulation.costs
     return (
         f"Fitted: a call {costs.append_call_s * 1e6:.1f} µs, an entry "
         f"{costs.append_entry_s * 1e6:.1f} µs, a reply {costs.reply_s * 1e6:.1f} µs, an entry of "
         f"a reply {costs.reply_entry_s * 1e6:.2f} µs, {costs.reply_bytes:.0f} B a reply, "
-        f"{costs.entry_bytes:.0f} B an entry, {costs.base_s * 1e3:.2f} ms beside Redis."
+        f"{costs.entry_bytes:.0f} B an entry, {costs.base_s * 1e3:.2f} ms beside Redis, "
+        f"{costs.reader_s * 1e3:.2f} ms of a node for a reply. The own messages of "
+        f"{simulation.most_nodes:,} nodes fill one Redis."
     )
 
 

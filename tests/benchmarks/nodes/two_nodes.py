@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from typing import Final
 
-from gateway.contract import CONNECTION_COUNT_SECONDS
 from tests.benchmarks.nodes.ground import Cell, Ground
 from tests.benchmarks.transport import cells
 from tests.benchmarks.transport.crowd import Crowd
@@ -39,7 +38,6 @@ def measure(ground: Ground) -> None:
             crowd = Crowd(group.port, group.tokens(nodes * count), more_ports)
             stack.callback(crowd.close)
             cells.populate(crowd, group, nodes * count)
-            cells.rest(crowd, CONNECTION_COUNT_SECONDS)
             sides[nodes] = Cell(crowd, group)
         costs_us = {}
         for nodes in order:
