@@ -13,9 +13,10 @@ The header of a message between nodes is ``["name"]``, and its only body is JSON
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from gateway import strict_json
@@ -24,6 +25,7 @@ from gateway.routing import Outline
 
 _MOST_ROUTES: Final = 65_536  # headers that are kept decoded
 _NUMBERS: Final = 4
+_PLACES: Final = {"seq": 1, "prevSeq": 2, "userSeq": 3}
 _FIELDS: Final = 8  # names and values of an entry with one body
 
 
@@ -70,7 +72,9 @@ class FrameRoute:
     client_id: str | None
     except_user: str | None
     form: bytes
-    """Its packet, where body, numbers, ``ts`` and tail are filled in by their names."""
+    """Its packet, without body, numbers, ``ts`` and tail."""
+    fill: Callable[[tuple[object, ...]], tuple[object, ...]]
+    """Picks what the form takes of body, ``seq``, ``prevSeq``, ``userSeq``, ``ts`` and tail."""
     names_rooms: bool
     """Whether the publisher chose the rooms' names, which might be a client's id."""
 
@@ -213,14 +217,15 @@ def route_of(header: bytes) -> Route:
 def _frame(fields: list[Any]) -> FrameRoute:
     event, shows, rooms, user_id, client_id, except_user = fields
     quoted = strict_json.dumps(event).replace("%", "%%")
-    numbers = "".join(f'"{name}":%({name})d,' for name in shows)
+    numbers = "".join(f'"{name}":%d,' for name in shows)
     return FrameRoute(
         event,
         tuple(rooms),
         user_id,
         client_id,
         except_user,
-        form=f'2[{quoted},%(body)b{numbers}"ts":%(ts)d%(tail)b]'.encode(),
+        form=f'2[{quoted},%b{numbers}"ts":%d%b]'.encode(),
+        fill=itemgetter(0, *(_PLACES[name] for name in shows), 4, 5),
         names_rooms=EVENTS.get(event, UNLISTED) is UNLISTED,
     )
 
@@ -239,14 +244,9 @@ def packet_of(entry: Entry, index: int, ts_us: int) -> bytes:
         index: the number of the frame, from 0.
         ts_us: ``ts`` for this node's clients, µs.
     """
-    return entry.route.frames[index].form % {
-        b"body": entry.bodies[index],
-        b"seq": entry.seq,
-        b"prevSeq": entry.seq - 1,
-        b"userSeq": entry.user_seq,
-        b"ts": ts_us,
-        b"tail": entry.tail,
-    }
+    frame = entry.route.frames[index]
+    body, seq = entry.bodies[index], entry.seq
+    return frame.form % frame.fill((body, seq, seq - 1, entry.user_seq, ts_us, entry.tail))
 
 
 def entry_of_record(record: bytes) -> Entry:
