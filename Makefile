@@ -48,9 +48,11 @@ bench: $(INSTALLED) peers ## measure the gateway beside its peers (20 minutes; q
 	@$(BIN)/python -m tests.benchmarks.transport --pairs $(PAIRS) $(if $(QUICK),--quick) \
 		--json $(BENCH).json --markdown $(BENCH).md --chart $(BENCH).svg
 
-bench-nodes: $(INSTALLED) ## measure several nodes on one Redis beside one process (10 minutes; quick version: QUICK=1)
+bench-nodes: $(INSTALLED) ## measure several nodes on one Redis beside one process (12 minutes; quick version: QUICK=1)
 	@$(BIN)/python -m tests.benchmarks.nodes $(if $(QUICK),--quick) \
 		--json $(BENCH)-nodes.json --markdown $(BENCH)-nodes.md
+	@$(BIN)/python -m tests.benchmarks.nodes --simulate $(if $(QUICK),--quick) \
+		--json $(BENCH)-nodes-growth.json --markdown $(BENCH)-nodes-growth.md
 
 proof: $(INSTALLED) peers ## prove everything at real times: scenarios, faults, calibration, hostile clients (hours; goes on where it stopped)
 	@$(BIN)/python -m tests.proof

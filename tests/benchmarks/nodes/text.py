@@ -21,8 +21,8 @@ FORMAT: Final = 1
 METHOD: Final = """\
 ## How
 
-Both gateways of a pair of columns run at once on one core and take the load in turn, there and
-back, in each pair; the measuring client (one process, epoll) runs on the other cores, and Redis
+Gateways with either broker run at once on one core and take the load in turn, there and back, in
+each pair; the measuring client (one process, epoll) runs on the other cores, and Redis
 7 where the kernel puts it (`appendonly yes`, `appendfsync everysec`). Ticks, latency, CPU and
 memory are those of [bench.md](bench.md): a tick of 331 bytes is one broadcast to all clients,
 due at a fixed time, and published by `POST /api/v1/publish`.
@@ -46,7 +46,7 @@ the CPU of both over the messages of both. The measuring client is not in it.
 private events that Redis keeps of one (256 events, at most 64 KiB), here order events; each symbol
 its newest tick. The log is what its entries take each, times its default length.
 
-`make bench-nodes` repeats it (about 10 minutes), `make bench-nodes QUICK=1` runs a quick version,
+`make bench-nodes` repeats it (about 12 minutes), `make bench-nodes QUICK=1` runs a quick version,
 and `python -m tests.benchmarks.nodes --help` lists the other options.
 """
 
