@@ -152,7 +152,7 @@ async def _skip(writer: LogWriter, group: NodeGroup, count: int) -> float:
     usage = cells.Usage(group)
     await asyncio.sleep(1.0)
     idle = usage.since()
-    batches = _batches(drafts, count // 2)
+    batches = _batches(drafts, count)
     usage, began_s = cells.Usage(group), time.monotonic()
     answers = []
     for number, batch in enumerate(batches):
