@@ -29,7 +29,7 @@ BENCH := $(if $(QUICK),runs,docs)/bench
 # Tests start hundreds of interpreters: without bytecode each would compile the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test proof bench bench-generator check format docs lock clean
+.PHONY: help setup run test proof bench bench-nodes bench-generator check format docs lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,12 @@ test: $(INSTALLED) node peers ## run all tests but those marked proof and those 
 bench: $(INSTALLED) peers ## measure the gateway beside its peers (20 minutes; quick version: PAIRS=1 QUICK=1)
 	@$(BIN)/python -m tests.benchmarks.transport --pairs $(PAIRS) $(if $(QUICK),--quick) \
 		--json $(BENCH).json --markdown $(BENCH).md --chart $(BENCH).svg
+
+bench-nodes: $(INSTALLED) ## measure several nodes on one Redis beside one process (12 minutes; quick version: QUICK=1)
+	@$(BIN)/python -m tests.benchmarks.nodes $(if $(QUICK),--quick) \
+		--json $(BENCH)-nodes.json --markdown $(BENCH)-nodes.md
+	@$(BIN)/python -m tests.benchmarks.nodes --simulate $(if $(QUICK),--quick) \
+		--json $(BENCH)-nodes-growth.json --markdown $(BENCH)-nodes-growth.md
 
 proof: $(INSTALLED) peers ## prove everything at real times: scenarios, faults, calibration, hostile clients (hours; goes on where it stopped)
 	@$(BIN)/python -m tests.proof

@@ -13,17 +13,19 @@ The header of a message between nodes is ``["name"]``, and its only body is JSON
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from gateway import strict_json
 from gateway.contract import EVENTS, UNLISTED
-from gateway.routing import Numbers, Outline
+from gateway.routing import Outline
 
 _MOST_ROUTES: Final = 65_536  # headers that are kept decoded
 _NUMBERS: Final = 4
+_PLACES: Final = {"seq": 1, "prevSeq": 2, "userSeq": 3}
 _FIELDS: Final = 8  # names and values of an entry with one body
 
 
@@ -65,12 +67,14 @@ class FrameRoute:
     """Who gets a frame; see ``routing.Delivery``."""
 
     event: str
-    shows: tuple[str, ...]
     rooms: tuple[str, ...]
     user_id: str | None
     client_id: str | None
     except_user: str | None
-    prefix: bytes
+    form: bytes
+    """Its packet, without body, numbers, ``ts`` and tail."""
+    fill: Callable[[tuple[object, ...]], tuple[object, ...]]
+    """Picks what the form takes of body, ``seq``, ``prevSeq``, ``userSeq``, ``ts`` and tail."""
     names_rooms: bool
     """Whether the publisher chose the rooms' names, which might be a client's id."""
 
@@ -101,7 +105,8 @@ class Entry(NamedTuple):
 
     Attributes:
         number: its number in the log.
-        numbers: the numbers of the publication.
+        seq: the number of the publication in its room's stream, 0 for none.
+        user_seq: its number in its user's stream, 0 for none.
         ts_us: its time, µs.
         route: who gets it.
         tail: what follows ``ts`` in each payload.
@@ -109,7 +114,8 @@ class Entry(NamedTuple):
     """
 
     number: int
-    numbers: Numbers
+    seq: int
+    user_seq: int
     ts_us: int
     route: Route
     tail: bytes
@@ -188,14 +194,7 @@ def entry_of(fields: Sequence[bytes]) -> Entry:
         number, seq, user_seq, ts_us = map(int, fields[1].split())
     except ValueError:
         raise Malformed("field n of an entry has no four numbers") from None
-    return Entry(
-        number,
-        Numbers(seq or None, user_seq or None),
-        ts_us,
-        route_of(fields[3]),
-        fields[5],
-        fields[7::2],
-    )
+    return Entry(number, seq, user_seq, ts_us, route_of(fields[3]), fields[5], fields[7::2])
 
 
 @lru_cache(maxsize=_MOST_ROUTES)
@@ -217,14 +216,16 @@ def route_of(header: bytes) -> Route:
 
 def _frame(fields: list[Any]) -> FrameRoute:
     event, shows, rooms, user_id, client_id, except_user = fields
+    quoted = strict_json.dumps(event).replace("%", "%%")
+    numbers = "".join(f'"{name}":%d,' for name in shows)
     return FrameRoute(
         event,
-        tuple(shows),
         tuple(rooms),
         user_id,
         client_id,
         except_user,
-        prefix=f"2[{strict_json.dumps(event)},".encode(),
+        form=f'2[{quoted},%b{numbers}"ts":%d%b]'.encode(),
+        fill=itemgetter(0, *(_PLACES[name] for name in shows), 4, 5),
         names_rooms=EVENTS.get(event, UNLISTED) is UNLISTED,
     )
 
@@ -244,11 +245,8 @@ def packet_of(entry: Entry, index: int, ts_us: int) -> bytes:
         ts_us: ``ts`` for this node's clients, µs.
     """
     frame = entry.route.frames[index]
-    shown = b"".join(
-        b'"%b":%d,' % (name.encode(), number)
-        for name, number in entry.numbers.shown(frame.shows).items()
-    )
-    return b'%b%b%b"ts":%d%b]' % (frame.prefix, entry.bodies[index], shown, ts_us, entry.tail)
+    body, seq = entry.bodies[index], entry.seq
+    return frame.form % frame.fill((body, seq, seq - 1, entry.user_seq, ts_us, entry.tail))
 
 
 def entry_of_record(record: bytes) -> Entry:

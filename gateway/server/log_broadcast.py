@@ -6,8 +6,7 @@ What this node publishes comes back like what the others publish: the log alone 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any, Final
 
 from gateway.brokers.redis.broker import RedisBroker
@@ -90,30 +89,28 @@ class LogBroadcaster(Broadcaster):
         for index, frame in enumerate(route.frames):
             if frame.names_rooms and any(map(self._transport.participants.find, frame.rooms)):
                 continue  # here the room's name is a client's id
-            self._apply_frame(entry, frame, partial(packet_of, entry, index, ts_us))
+            self._apply_frame(entry, index, ts_us)
 
-    def _apply_frame(self, entry: Entry, frame: FrameRoute, encode: Callable[[], bytes]) -> None:
-        route, numbers = entry.route, entry.numbers
+    def _apply_frame(self, entry: Entry, index: int, ts_us: int) -> None:
+        route, frame = entry.route, entry.route.frames[index]
         fields: dict[str, Any] = {}
         packet = None
-        if route.symbol is not None and route.stream is not None and numbers.seq is not None:
-            fields = {"symbol": route.symbol, "prevSeq": numbers.seq - 1}
-            packet = encode()
-            self._keep_value(frame, route.stream, route.symbol, numbers.seq, packet)
+        if route.symbol is not None and route.stream is not None and entry.seq:
+            packet = packet_of(entry, index, ts_us)
+            fields = {"symbol": route.symbol, "prevSeq": entry.seq - 1}
+            self._keep_value(frame, route.stream, route.symbol, entry.seq, packet)
         elif (
-            frame.user_id is not None
-            and numbers.user_seq is not None
-            and self._broker.may_return(frame.user_id)
+            frame.user_id is not None and entry.user_seq and self._broker.may_return(frame.user_id)
         ):
-            packet = encode()
-            self._broker.remember_private(frame.user_id, numbers.user_seq, packet)
+            packet = packet_of(entry, index, ts_us)
+            self._broker.remember_private(frame.user_id, entry.user_seq, packet)
         recipients = self._recipients(frame)
         if recipients is None or not self._transport.participants.has_any(recipients[0]):
             return
         rooms, skip = recipients
         sent = self._transport.broadcast_encoded(
             frame.event,
-            packet or encode(),
+            packet or packet_of(entry, index, ts_us),
             fields,
             rooms=rooms,
             skip=skip,

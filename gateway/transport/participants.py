@@ -170,9 +170,11 @@ class Participants:
 
     def has_any(self, rooms: Any) -> bool:
         """Return whether rooms of the default namespace, or participants' ids, have anybody."""
-        tables = self._rooms.get("/", {})
-        named = rooms if isinstance(rooms, _SEVERAL) else (rooms,)
-        return any(room in tables or self.find(room) is not None for room in named)
+        tables, participants = self._rooms.get("/", {}), self._participants.get("/", {})
+        for room in rooms if isinstance(rooms, _SEVERAL) else (rooms,):
+            if room in tables or room in participants:
+                return True
+        return False
 
     def _room(self, namespace: str, room: Any) -> dict[str, EngineSession]:
         sessions = self._rooms.get(namespace, {}).get(room)

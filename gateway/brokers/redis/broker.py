@@ -143,12 +143,12 @@ class RedisBroker:
         self._publication(entry)
 
     def _publication(self, entry: Entry) -> None:
-        route, numbers = entry.route, entry.numbers
-        if route.stream is not None and numbers.seq is not None:
-            self.streams.apply(route.stream, numbers.seq)
+        route = entry.route
+        if route.stream is not None and entry.seq:
+            self.streams.apply(route.stream, entry.seq)
         follows = True
-        if route.user_id is not None and numbers.user_seq is not None:
-            follows = self.streams.apply(user_stream(route.user_id), numbers.user_seq)
+        if route.user_id is not None and entry.user_seq:
+            follows = self.streams.apply(user_stream(route.user_id), entry.user_seq)
         try:
             self.node.publication(entry, follows=follows)
         except Exception:  # a bug with one publication must not keep back those behind it
@@ -223,9 +223,8 @@ class RedisBroker:
         number, records = await self.link.missed(user_id)
         for record in records:
             entry = entry_of_record(record)
-            if entry.numbers.user_seq is not None:
-                packet = packet_of(entry, 0, entry.ts_us)
-                replay.events[entry.numbers.user_seq] = packet
+            if entry.user_seq:
+                replay.events[entry.user_seq] = packet_of(entry, 0, entry.ts_us)
         await self.link.applied(number)
 
     def release(self, user_id: str) -> None:

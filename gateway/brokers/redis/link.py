@@ -265,11 +265,11 @@ class LogLink:
             self._terms.url,
             protocol=2,
             retry=Retry(NoBackoff(), 0),
+            socket_timeout=None,  # every call has its own; this one would start a task for each
             socket_connect_timeout=_CONNECT_S,
             socket_keepalive=True,
             client_name=f"tidegate-{self._terms.node}",
         )
-        redis.response_callbacks["XREAD"] = _AS_IT_IS
         try:
             while True:
                 try:
@@ -345,21 +345,31 @@ class LogLink:
             task.result()
 
     async def _read(self, redis: Redis) -> None:
-        key, reader = self._key("log"), self._reader
-        while True:
-            await poll(lambda: not reader.is_congested(), math.inf)
-            async with asyncio.timeout(_CALL_S + _BLOCK_MS / 1_000):
-                answer = await redis.execute_command(  # type: ignore[no-untyped-call]  # as it is
-                    *("XREAD", "COUNT", _ENTRIES_A_READ, "BLOCK", _BLOCK_MS),
-                    *("STREAMS", key, self._last_id),
-                )
-            if not answer:
-                continue
-            for entry_id, fields in answer[0][1]:
-                reader.apply(fields)
-                self._last_id = entry_id
-            self._answer_applied(reader.number)
-            await asyncio.sleep(0)
+        """Read on a connection of its own: the client around it would double the cost of a call."""
+        pool = redis.connection_pool
+        async with asyncio.timeout(_CALL_S):
+            connection = await pool.get_connection()  # type: ignore[no-untyped-call]  # as it is
+        try:
+            while True:
+                await poll(lambda: not self._reader.is_congested(), math.inf)
+                async with asyncio.timeout(_CALL_S + _BLOCK_MS / 1_000):
+                    await connection.send_command(
+                        *("XREAD", "COUNT", _ENTRIES_A_READ, "BLOCK", _BLOCK_MS),
+                        *("STREAMS", self._key("log"), self._last_id),
+                    )
+                    answer = await connection.read_response()
+                if answer:
+                    self._apply(answer[0][1])
+                    await asyncio.sleep(0)
+        finally:
+            await pool.release(connection)
+
+    def _apply(self, entries: Sequence[tuple[str, Sequence[bytes]]]) -> None:
+        reader = self._reader
+        for entry_id, fields in entries:
+            reader.apply(fields)
+            self._last_id = entry_id
+        self._answer_applied(reader.number)
 
     async def _write(self) -> None:
         keys = self._keys("log", "young", "old", "meta", "values", f"batch:{self._terms.node}")
@@ -461,13 +471,6 @@ def _arguments(draft: Draft) -> list[Any]:
 
 def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _as_it_is(answer: Any, **_options: Any) -> Any:
-    return answer
-
-
-_AS_IT_IS: Final[Any] = _as_it_is
 
 
 def _retrieve(answer: asyncio.Future[list[bytes]]) -> None:

@@ -41,6 +41,7 @@ class Crowd:
     Args:
         port: where the peer listens, on 127.0.0.1.
         tokens: one for each client that may come.
+        more_ports: where its other nodes listen; clients go to one after the other.
 
     Attributes:
         reading: where ticks and pongs are noted; a cell puts a fresh one here.
@@ -48,12 +49,12 @@ class Crowd:
         foreign: callbacks for sockets in the same poll that are no clients: ``(bytes, stamp)``.
     """
 
-    def __init__(self, port: int, tokens: Sequence[str]) -> None:
+    def __init__(self, port: int, tokens: Sequence[str], more_ports: Sequence[int] = ()) -> None:
         self.reading = Reading()
         self.answers: Counter[str] = Counter()
         self.foreign: dict[int, Callable[[bytes, int], None]] = {}
         self.poller = select.epoll()
-        self._port = port
+        self._ports = (port, *more_ports)
         self._tokens = tokens
         self._request = wire.upgrade_request(port)
         self._sockets: dict[int, socket.socket] = {}
@@ -183,7 +184,7 @@ class Crowd:
         source = number // _CLIENTS_AN_ADDRESS
         client.bind((f"127.1.{source // 200}.{source % 200 + 1}", 0))
         try:
-            client.connect(("127.0.0.1", self._port))
+            client.connect(("127.0.0.1", self._ports[number % len(self._ports)]))
         except OSError as error:
             client.close()
             raise PeerFailed(f"client {number} could not connect: {error}") from error

@@ -228,7 +228,7 @@ def start(peer: Peer, core: int, heartbeat_s: float, log: Path) -> Iterator[Runn
     Raises:
         PeerFailed: it did not say where it listens within 20 s.
     """
-    secret = secrets.token_hex(32)
+    secret = dict(peer.environ).get("JWT_SECRET") or secrets.token_hex(32)
     environ = {k: v for k, v in os.environ.items() if not k.startswith(_SETTINGS)}
     environ |= {
         "JWT_SECRET": secret,
@@ -262,8 +262,9 @@ def start(peer: Peer, core: int, heartbeat_s: float, log: Path) -> Iterator[Runn
 
 def _read_port(peer: Peer, process: subprocess.Popen[bytes], log: Path) -> int:
     assert process.stdout is not None
-    ready, _, _ = select.select([process.stdout], [], [], _START_S)
-    line = process.stdout.readline().decode() if ready else ""
+    ready = select.poll()  # select refuses descriptors of a process with 1,024 clients
+    ready.register(process.stdout, select.POLLIN | select.POLLHUP)
+    line = process.stdout.readline().decode() if ready.poll(_START_S * 1_000) else ""
     if not line.startswith(LISTENING_LINE):
         said = log.read_text(errors="replace").strip()[-500:]
         raise PeerFailed(f"{peer.title} did not start: {line!r} {said}")

@@ -6,7 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from tests.benchmarks.transport.intervals import Estimate, estimate_median, estimate_ratio
+from tests.benchmarks.transport.intervals import (
+    Estimate,
+    estimate_difference,
+    estimate_median,
+    estimate_ratio,
+)
 
 OURS: Final = "tidegate"
 BASE: Final = "base"
@@ -27,7 +32,8 @@ class Row:
         cell: which cell answers it.
         digits: behind the point.
         against: the peer that ours is divided by; empty for a figure that stands by itself.
-        goal: what the ratio, or the figure, should be; None for a row without goal.
+        is_difference: whether the other peer's figure is subtracted instead.
+        goal: what the ratio, the difference or the figure should be; None for a row without goal.
         higher_is_better: which side of the goal is good.
         in_chart: whether it is drawn.
     """
@@ -38,6 +44,7 @@ class Row:
     cell: str
     digits: int = 1
     against: str = ""
+    is_difference: bool = False
     goal: float | None = None
     higher_is_better: bool = False
     in_chart: bool = False
@@ -214,7 +221,8 @@ def _compare(row: Row, values: dict[str, list[float | None]]) -> Estimate | None
     ]
     if not both:
         return None
-    return estimate_ratio([ours for ours, _ in both], [theirs for _, theirs in both])
+    compare = estimate_difference if row.is_difference else estimate_ratio
+    return compare([ours for ours, _ in both], [theirs for _, theirs in both])
 
 
 def _judge(row: Row, compared: Estimate | None) -> str:

@@ -50,9 +50,17 @@ the gateway of another checkout in turn with this one and prints the ratios.
 """
 
 
-def for_terminal(answers: Sequence[Answer], peers: Sequence[Peer]) -> Table:
-    """Return the table with medians, the comparison with its interval, and the goal."""
-    table = Table(title="Tidegate beside its peers: medians over pairs", title_justify="left")
+def for_terminal(
+    answers: Sequence[Answer], peers: Sequence[Peer], title: str = "Tidegate beside its peers"
+) -> Table:
+    """Return the table with medians, the comparison with its interval, and the goal.
+
+    Args:
+        answers: the rows.
+        peers: the columns.
+        title: of the table.
+    """
+    table = Table(title=f"{title}: medians over pairs", title_justify="left")
     table.add_column("")
     for peer in peers:
         table.add_column(peer.title, justify="right", style="bold" if peer.key == OURS else "")
@@ -69,20 +77,27 @@ def for_documents(
     answers: Sequence[Answer], peers: Sequence[Peer], words: str, notes: Sequence[str]
 ) -> str:
     """Return the table in Markdown, with what was measured where."""
-    titles = ["", *(peer.title for peer in peers), "compared", "goal"]
     lines = [
         "# Tidegate beside its peers",
         "",
         "Written by `make bench`; medians, in brackets the exact interval over the pairs.",
         words,
         "",
-        f"| {' | '.join(titles)} |",
-        "|" + "---|" + "---:|" * (len(titles) - 1),
+        *lines_of(answers, peers),
     ]
-    lines += [f"| {' | '.join(_cells(answer, peers))} |" for answer in answers]
     lines += ["", "Peers: " + "; ".join(f"{peer.title} ({peer.version})" for peer in peers) + "."]
     lines += ["", *(f"- {note}" for note in notes)] if notes else []
     return "\n".join([*lines, "", METHOD])
+
+
+def lines_of(answers: Sequence[Answer], peers: Sequence[Peer]) -> list[str]:
+    """Return the lines of the table in Markdown."""
+    titles = ["", *(peer.title for peer in peers), "compared", "goal"]
+    return [
+        f"| {' | '.join(titles)} |",
+        "|" + "---|" + "---:|" * (len(titles) - 1),
+        *(f"| {' | '.join(_cells(answer, peers))} |" for answer in answers),
+    ]
 
 
 def _cells(answer: Answer, peers: Sequence[Peer]) -> list[str]:
@@ -102,8 +117,11 @@ def _compared(answer: Answer, peers: Sequence[Peer]) -> str:
     if not row.against:
         return "" if estimate.low is None else _interval(estimate, row.digits)
     titles: dict[str, Any] = {peer.key: peer.title for peer in peers}
-    ratio = f"{estimate.value:.2f} × {titles.get(row.against, row.against)}"
-    return ratio if estimate.low is None else f"{ratio} {_interval(estimate, 2)}"
+    theirs = titles.get(row.against, row.against)
+    words = f"{estimate.value:.2f} × {theirs}"
+    if row.is_difference:
+        words = f"{estimate.value:+.2f} {row.unit} over {theirs}"
+    return words if estimate.low is None else f"{words} {_interval(estimate, 2)}"
 
 
 def _interval(estimate: Estimate, digits: int) -> str:

@@ -1,0 +1,78 @@
+"""A publication out of the log has the same packets as one that this process numbered."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from gateway.nodes.entries import Entry, Malformed, draft_of, entry_of, packet_of, route_of
+from gateway.publication import parse_publication
+from gateway.routing import outline_of, plan, stamps_of
+from gateway.streams import Streams
+
+NOW_NS = 5_000_000_000
+TIMESTAMP = "2026-11-30T12:00:00.000Z"
+ORDER = {"order": {"id": "o1", "symbol": "BTC/USDT", "side": "buy", "price": 1.5, "stopPrice": 2}}
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        pytest.param(
+            {"room": "market-data:A", "event": "price:update", "data": {"symbol": "A", "price": 1}},
+            id="seq and prevSeq",
+        ),
+        pytest.param(
+            {"room": "trading", "userId": "u", "event": "order:filled", "data": ORDER},
+            id="owner and public form",
+        ),
+        pytest.param(
+            {"userId": "u", "event": "balance:updated", "data": {"balance": {"free": 1}}},
+            id="userSeq",
+        ),
+        pytest.param({"clientId": "c", "event": "note", "data": {}}, id="no number"),
+        pytest.param(
+            {"room": "r", "event": '100 % "sure" %d', "data": {"%s": "%(body)b"}, "srcTs": 7},
+            id="percent signs",
+        ),
+    ],
+)
+def test_a_packet_of_the_log_is_that_of_the_memory_broker(item: dict[str, Any]) -> None:
+    publication = parse_publication(item)
+    outline, numbers = plan(
+        publication, Streams("e", 1), now_ns=NOW_NS, timestamp=TIMESTAMP, key=b"k"
+    )
+    entry = through_the_log(item, numbers.seq or 0, numbers.user_seq or 0)
+    for index, delivery in enumerate(outline.deliveries):
+        packet = packet_of(entry, index, NOW_NS // 1_000).decode()
+        assert packet[0] == "2"
+        assert json.loads(packet[1:]) == [delivery.event, delivery.payload]
+
+
+def through_the_log(item: dict[str, Any], seq: int, user_seq: int) -> Entry:
+    publication = parse_publication(item)
+    draft = draft_of(
+        outline_of(publication, key=b"k"),
+        publication_id=None,
+        is_value=False,
+        ts_us=NOW_NS // 1_000,
+        stamps=stamps_of(publication, TIMESTAMP),
+        clock="c",
+    )
+    fields = [b"n", b"1 %d %d %d" % (seq, user_seq, draft.ts_us)]
+    fields += [b"h", draft.header, b"t", draft.tail]
+    for body in draft.bodies:
+        fields += [b"b", body]
+    return entry_of(fields)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [b"", b"{}", b'[null,"c",null,null,[["e",["other"],[],null,null,null]]]'],
+    ids=["nothing", "no list", "a number of a newer version"],
+)
+def test_a_header_of_another_version_is_malformed(header: bytes) -> None:
+    with pytest.raises(Malformed):
+        route_of(header)
