@@ -9,7 +9,15 @@ from collections.abc import Mapping
 from typing import Final, cast
 
 from scenarios.groups import GROUP_CLASSES, GROUPS
-from scenarios.model import COUNTED_DEEDS, DEEDS, GATEWAY_DEEDS, Command, Deed, Scenario
+from scenarios.model import (
+    COUNTED_DEEDS,
+    DEEDS,
+    GATEWAY_DEEDS,
+    MOST_NODES,
+    Command,
+    Deed,
+    Scenario,
+)
 from scenarios.reading import Source, Table
 
 MAX_EACH: Final = 1_000
@@ -33,6 +41,7 @@ def read_command(table: Table) -> Command:
         if is_for_users
         else 0.0,
         count=table.integer("count", 1, MAX_EACH, 10) if deed in COUNTED_DEEDS else 0,
+        node=0 if is_for_users else table.integer("node", 1, MOST_NODES, 2, default=0),
     )
     table.finish()
     return command
@@ -52,6 +61,9 @@ def check_commands(scenario: Scenario, source: Source) -> None:
             words = f"this command lasts until {end_s:g} s, after the steady phase: {end}"
             source.report(("commands", index, "at"), words)
         _check_group(command, index, scenario, source)
+        if command.node > scenario.nodes:
+            words = f"commands.node = {command.node}, but nodes = {scenario.nodes}"
+            source.report(("commands", index, "node"), f"{words}; write at most that")
         _check_order(command, index, scenario, source)
 
 
@@ -74,7 +86,7 @@ def _check_group(command: Command, index: int, scenario: Scenario, source: Sourc
 def _check_order(command: Command, index: int, scenario: Scenario, source: Source) -> None:
     path = ("commands", index, "do")
     earlier = scenario.commands[:index]
-    if any(other.do == "terminate" for other in earlier):
+    if any(other.do == "terminate" and other.node in (0, command.node) for other in earlier):
         source.report(path, f"{command.do} comes after terminate, when the gateway is gone")
     own = [other.do for other in earlier if other.who == command.who]
     needed = _NEEDS_BEFORE.get(command.do)

@@ -26,10 +26,19 @@ from gateway.contract import ClientEvent, ServerEvent
 from loadtests.behaviours.commanded_user import CommandedUser
 from loadtests.behaviours.user_greenlet import UserGreenlet
 from loadtests.connection.protocol.backoff import reconnect_delay_s
-from loadtests.errors import ClientError, ConnectionClosed, ConnectRefused, Refused
+from loadtests.errors import (
+    ClientError,
+    ConnectionClosed,
+    ConnectRefused,
+    Refused,
+    TimedOut,
+    Unreachable,
+)
+from loadtests.record.gateway_orders import RESTARTED_WITHIN_S
 from loadtests.results import Event, Series
 
 _NS_PER_S: Final = 1_000_000_000
+_NOT_ACCEPTED: Final = (Refused, Unreachable, TimedOut)
 _ASK_AGAIN_S: Final = 1.0
 _LATER_S: Final = 1.0
 """A newer token expires at least this much later: tokens tell whole seconds."""
@@ -230,8 +239,20 @@ class VirtualUser(CommandedUser):
             raise StopUser from error
         wait_s = self._note_failure(error)
         self.close()
-        if not self.absence.is_ordered:
+        if not self.absence.is_ordered and not self._may_try_next(error):
             gevent.sleep(max(wait_s, self._back_off_s(attempt)))
+
+    def _may_try_next(self, error: ClientError) -> bool:
+        """Go to the next node when this one does not accept it.
+
+        Returns:
+            Whether it may connect there at once. After a refusal of every node it waits.
+        """
+        if not self.run_context.has_nodes or not isinstance(error, _NOT_ACCEPTED):
+            return False
+        self._refusals += 1
+        self._go_to(self.node + 1)
+        return self._refusals % len(self.run_context.urls) > 0
 
     def _back_off_s(self, attempt: int) -> float:
         # One seed a draw: a generator kept by each user would take 2.5 KB.
@@ -251,6 +272,8 @@ class VirtualUser(CommandedUser):
     def _note_failure(self, error: ClientError) -> float:
         """Count what disconnected this user. Returns how long the gateway asks to wait, in s."""
         wait_s = error.retry_after_s or 0.0 if isinstance(error, Refused) else 0.0
+        if isinstance(error, _NOT_ACCEPTED) and self._is_node_away():
+            self.absence.begin(time.monotonic_ns())
         if self.absence.since_ns is not None:
             return wait_s
         if isinstance(error, Refused):
@@ -259,6 +282,13 @@ class VirtualUser(CommandedUser):
         elif not isinstance(error, ConnectionClosed) and self.is_measured:
             self.note_failure(error, str(error))
         return wait_s
+
+    def _is_node_away(self) -> bool:
+        """Return whether a command ended this node, of several, a short time ago."""
+        now_ns = time.monotonic_ns()
+        after_ns = now_ns - round(RESTARTED_WITHIN_S * _NS_PER_S)
+        ordered_ns = self.run_context.gateway_ordered_ns(after_ns, now_ns, self.node)
+        return self.run_context.has_nodes and ordered_ns is not None
 
     def _note_refusal(self, error: ClientError, outcome: str) -> None:
         self._recorder.count("errors")

@@ -21,6 +21,7 @@ from loadtests.behaviours.run_context import RunContext
 from loadtests.conducting.run import Run
 from loadtests.errors import ClientError
 from loadtests.health.pulse import sleep_until
+from loadtests.plan.nodes import node_name
 from loadtests.plan.schedule import SECOND_NS
 from loadtests.results import Event, Phase
 from scenarios.schema import GATEWAY_DEEDS, Command, Deed
@@ -76,10 +77,10 @@ class LoadClock:
                 group=command.who,
                 outcome=command.do,
                 value_ns=round(command.within_s * SECOND_NS),
-                detail=f"{command.count} each" if command.count else "",
+                detail=_detail_of(command),
             )
             if command.do in GATEWAY_DEEDS:
-                self._run.order_gateway(command.do, at_ns)
+                self._run.order_gateway(command.do, at_ns, command.node)
 
     def _walk_stages(self) -> None:
         steady_ns = self._run.phases.start_ns(Phase.STEADY)
@@ -89,6 +90,13 @@ class LoadClock:
         for stage in self._run.scenario.stages:
             sleep_until(steady_ns + round(stage.at_s * SECOND_NS))
             runner.start(stage.users, stage.spawn_rate)
+
+
+def _detail_of(command: Command) -> str:
+    """Return which node a command ends, or what each user does."""
+    if command.node:
+        return node_name(command.node - 1)
+    return f"{command.count} each" if command.count else ""
 
 
 class CommandClock:

@@ -23,12 +23,13 @@ from loadtests.health.generator_probe import GeneratorProbe, freeze_objects, unf
 from loadtests.health.live_file import LiveFile
 from loadtests.health.pulse import Pulse
 from loadtests.health.server_watch import ServerWatch
+from loadtests.plan.nodes import folder_of, nodes_of
 from loadtests.plan.turns import Turns
 from loadtests.record.gateway_orders import RESTARTED_WITHIN_S, OrderedGateway
 from loadtests.record.live_figures import LiveFigures
 from loadtests.record.recording import SECOND_NS, PhaseTimes, Recorder
 from loadtests.record.second_seen import SecondSeen
-from loadtests.results import LOGS, TABLES, Event, Phase, RunStatus
+from loadtests.results import LOGS, NODE_COLUMNS, TABLES, Event, Phase, RunStatus
 from loadtests.tokens import Tokens
 from scenarios.schema import Scenario
 
@@ -88,15 +89,20 @@ class Run:
         self.workers = workers
         self.worker_lost = False
         self._on_lost: Callable[[str], None] | None = on_lost
-        self._url, pid = str(facts["target"]["url"]).rstrip("/"), facts["target"]["pid"]
+        self._url = str(facts["target"]["url"]).rstrip("/")
+        self._nodes = nodes_of(facts)
         self._facts = facts
         self._tokens = tokens
         self._user_ids = user_ids
         self._recorded_phases = 0
         self.live = LiveFile(directory / LOGS / LIVE, scenario.health)
         self.clock = GatewayClock(self._url, tokens.probe, is_ours=facts["clock"]["same"])
-        self._gateway = OrderedGateway(directory / LOGS, pid)
-        self._server = ServerWatch(self._url, pid, directory / LOGS, metrics_token)
+        logs, count = directory / LOGS, len(self._nodes)
+        self._gateways = [
+            OrderedGateway(folder_of(logs, place, count), node.pid)
+            for place, node in enumerate(self._nodes)
+        ]
+        self._server = ServerWatch(self._nodes, logs, metrics_token)
         generator = None if workers else GeneratorProbe()
         self.recorder = Recorder(
             directory,
@@ -106,7 +112,7 @@ class Run:
         )
         self._pulse = Pulse(
             self.recorder,
-            self._server.read,
+            self._read_server,
             generator,
             on_second=self._each_second,
             on_lost=self._lose,
@@ -129,7 +135,6 @@ class Run:
             phases=self.phases,
             clock=self.clock,
             publisher=self.publisher,
-            gateway=self._gateway,
             probes=[self._server, self.clock, *probes],
             workers=self.workers,
         )
@@ -191,16 +196,24 @@ class Run:
         self._send_phases()
         self._manifest.write()
 
-    def order_gateway(self, do: str, at_ns: int) -> None:
-        """Terminate or restart the gateway. Its supervisor starts the next one.
+    def order_gateway(self, do: str, at_ns: int, number: int = 0) -> None:
+        """Terminate or restart a gateway. Its supervisor starts the next one.
+
+        Args:
+            do: the command.
+            at_ns: when it is given, monotonic.
+            number: of the node, from 1; 0 for all that have not been terminated.
 
         Raises:
             RuntimeError: the gateway is not ours.
         """
         patience_s = RESTARTED_WITHIN_S if do == "restart" else _NEVER_S
-        self._server.expect_gap(time.monotonic_ns() + round(patience_s * SECOND_NS))
-        if not self._gateway.order(do, at_ns):
-            self.note(f"the gateway had ended before the command to {do} it")
+        for place, gateway in enumerate(self._gateways):
+            if number not in (0, place + 1) or (gateway.is_gone and len(self._gateways) > 1):
+                continue
+            self._server.expect_gap(time.monotonic_ns() + round(patience_s * SECOND_NS), place)
+            if not gateway.order(do, at_ns):
+                self.note(f"{self._nodes[place].name} had ended before the command to {do} it")
 
     def drain(self, all_delivered: Callable[[Mapping[str, int]], bool]) -> Mapping[str, int]:
         """Stop the publisher and wait until all is delivered, at most the scenario's drain.
@@ -217,7 +230,7 @@ class Run:
         self._send_phases()
         self._stop_publisher()
         last_numbers: dict[str, int] = {}  # a terminated gateway owes nothing more
-        if not self._gateway.is_gone:
+        if not all(gateway.is_gone for gateway in self._gateways):
             last_numbers, problem = self.publisher.last_numbers()
             if problem is not None:
                 self.note(problem)
@@ -268,9 +281,10 @@ class Run:
         self._record_phases(seen.at_ns)
         self._watch_publisher()
         self.publisher.renew_token()
-        pid = self._gateway.follow()
-        if pid is not None:
-            self._server.follow(pid)
+        for place, gateway in enumerate(self._gateways):
+            pid = gateway.follow()
+            if pid is not None:
+                self._server.follow(pid, place)
         figures = LiveFigures.of(seen, self.recorder)
         if self.workers is not None:
             for name in self.workers.find_lost():
@@ -284,7 +298,25 @@ class Run:
             figures=figures,
             server=seen.server,
             publisher=self.publisher.ledger(),
+            nodes=self._node_figures(),
         )
+
+    def _read_server(self) -> tuple[int, dict[str, object]]:
+        """Wait for the gateway's next figures, and record each of several nodes by itself."""
+        at_ns, figures = self._server.read()
+        if not self._server.is_single:
+            for node, own in zip(self._nodes, self._server.of_nodes, strict=True):
+                columns = {name: own[name] for name in NODE_COLUMNS if name in own}
+                if columns:
+                    self.recorder.row("nodes", at_ns, {"node": node.name, **columns})
+        return at_ns, figures
+
+    def _node_figures(self) -> dict[str, dict[str, object]]:
+        """Return the newest figures of each of several nodes."""
+        if self._server.is_single or not self._server.of_nodes:
+            return {}
+        names = (node.name for node in self._nodes)
+        return dict(zip(names, self._server.of_nodes, strict=True))
 
     def _send_phases(self) -> None:
         if self.workers is not None:
