@@ -66,6 +66,11 @@ class GatewayClock:
         self._listeners: list[Callable[[int], None]] = []
         self._greenlet: gevent.Greenlet | None = None
 
+    @property
+    def has_one_clock(self) -> bool:
+        """Whether all nodes are known to read one clock."""
+        return self._is_ours or len(self._urls) == 1
+
     def start(self) -> None:
         """Measure now and regularly from then on. With one clock, do nothing."""
         if not self._is_ours:
@@ -156,6 +161,7 @@ def time_pushes_by(environment: Environment, clock: GatewayClock) -> None:
     """Time an environment's pushes by the gateway's clock, once its offset is known."""
     intake = PushTable.of(environment).intake
     intake.offset_ns = None  # the offset of the last run may be another gateway's
+    intake.contents.has_one_clock = clock.has_one_clock
 
     def take(offset_ns: int) -> None:
         intake.offset_ns = offset_ns

@@ -57,8 +57,10 @@ MEMBERS: Final[Mapping[str, tuple[str, str]]] = {
     "strained_s": ("s", "strained seconds of the steady phase so far"),
     "nodes": (
         "",
-        ("list, empty with one gateway: `name`, `clients`, `cpu_percent`, `memory_bytes` and "
-         "`push_p50_ns` of each node in this second; null where unknown"),
+        (
+            "list, empty with one gateway: `name`, `clients`, `cpu_percent`, `memory_bytes` and "
+            "`push_p50_ns` of each node in this second; null where unknown"
+        ),
     ),
 }
 """Every member of the file: unit and meaning."""

@@ -29,10 +29,15 @@ ONE = LiveFigures(
     limits_undecided=2,
     push=Histogram.of([MS, 2 * MS]),
     share=Histogram.of([MS]),
+    nodes={"node-1": Histogram.of([MS])},
     generator={"cpu_ns": 400 * MS, "steal_ns": 20 * MS},
 )
 TWO = LiveFigures(
-    clients=2, received=30, push=Histogram.of([9 * MS]), generator={"cpu_ns": 700 * MS}
+    clients=2,
+    received=30,
+    push=Histogram.of([9 * MS]),
+    nodes={"node-1": Histogram.of([3 * MS]), "node-2": Histogram.of([9 * MS])},
+    generator={"cpu_ns": 700 * MS},
 )
 
 
@@ -42,6 +47,7 @@ def test_figures_of_two_processes_add_up_and_the_generator_is_the_busier_one() -
     assert both.push.total == 3
     assert both.push.quantile_ns(1.0) == pytest.approx(9 * MS, rel=1e-3)
     assert both.generator == {"cpu_ns": 700 * MS, "steal_ns": 20 * MS}
+    assert {name: push.total for name, push in both.nodes.items()} == {"node-1": 2, "node-2": 1}
 
 
 def test_figures_come_back_as_they_were_sent() -> None:
