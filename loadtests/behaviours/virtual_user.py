@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
 import gevent
@@ -277,7 +278,7 @@ class VirtualUser(CommandedUser):
         if self.absence.since_ns is not None:
             return wait_s
         if isinstance(error, Refused):
-            self._note_refusal(error, f"HTTP {error.status}")
+            self._note_refusal(error, f"HTTP {error.status}", is_error=not self._is_sent_on(error))
         # The loss of a connection is counted once, where it is noticed: in lost().
         elif not isinstance(error, ConnectionClosed) and self.is_measured:
             self.note_failure(error, str(error))
@@ -290,6 +291,13 @@ class VirtualUser(CommandedUser):
         ordered_ns = self.run_context.gateway_ordered_ns(after_ns, now_ns, self.node)
         return self.run_context.has_nodes and ordered_ns is not None
 
-    def _note_refusal(self, error: ClientError, outcome: str) -> None:
-        self._recorder.count("errors")
+    def _is_sent_on(self, error: Refused) -> bool:
+        """Return whether a node that takes no clients leaves another to try, as with a balancer."""
+        nodes = len(self.run_context.urls)
+        is_busy = error.status == HTTPStatus.SERVICE_UNAVAILABLE
+        return is_busy and nodes > 1 and (self._refusals + 1) % nodes > 0
+
+    def _note_refusal(self, error: ClientError, outcome: str, *, is_error: bool = True) -> None:
+        if is_error:
+            self._recorder.count("errors")
         self.note(Event.REFUSE, time.monotonic_ns(), outcome, detail=str(error))

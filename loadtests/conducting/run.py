@@ -213,7 +213,7 @@ class Run:
                 continue
             self._server.expect_gap(time.monotonic_ns() + round(patience_s * SECOND_NS), place)
             if not gateway.order(do, at_ns):
-                self.note(f"{self._nodes[place].name} had ended before the command to {do} it")
+                self.note(f"the {self._nodes[place].name} had ended before the command to {do} it")
 
     def drain(self, all_delivered: Callable[[Mapping[str, int]], bool]) -> Mapping[str, int]:
         """Stop the publisher and wait until all is delivered, at most the scenario's drain.

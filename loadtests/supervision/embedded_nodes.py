@@ -43,8 +43,8 @@ class EmbeddedNodes:
             for place in range(count):
                 own, folder, name = dict(environment), folder_of(logs, place, count), "gateway"
                 if self._redis is not None:
-                    name = node_name(place)
-                    own |= {"REDIS_URL": self._redis.url, "GATEWAY_NODE": name}
+                    name = f"gateway {node_name(place)}"
+                    own |= {"REDIS_URL": self._redis.url, "GATEWAY_NODE": node_name(place)}
                     folder.mkdir()
                 self.gateways.append(EmbeddedGateway(command, own, folder, cores, name=name))
         except BaseException:
@@ -83,8 +83,10 @@ class EmbeddedNodes:
         dead = self._dead()
         if dead is None:
             return None, "no process died"
-        what = "the gateway" if len(self.gateways) == 1 else dead.name
-        return dead.exit_code, f"{what} died with exit code {dead.exit_code}:\n{dead.last_lines()}"
+        return (
+            dead.exit_code,
+            f"the {dead.name} died with exit code {dead.exit_code}:\n{dead.last_lines()}",
+        )
 
     def tend(self) -> None:
         """Follow each gateway through an ordered end."""
