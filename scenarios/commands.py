@@ -41,7 +41,7 @@ def read_command(table: Table) -> Command:
         if is_for_users
         else 0.0,
         count=table.integer("count", 1, MAX_EACH, 10) if deed in COUNTED_DEEDS else 0,
-        node=0 if is_for_users else table.integer("node", 1, MOST_NODES, 2, default=0),
+        node=table.integer("node", 1, MOST_NODES, 2, default=0),
     )
     table.finish()
     return command
@@ -61,9 +61,7 @@ def check_commands(scenario: Scenario, source: Source) -> None:
             words = f"this command lasts until {end_s:g} s, after the steady phase: {end}"
             source.report(("commands", index, "at"), words)
         _check_group(command, index, scenario, source)
-        if command.node > scenario.nodes:
-            words = f"commands.node = {command.node}, but nodes = {scenario.nodes}"
-            source.report(("commands", index, "node"), f"{words}; write at most that")
+        _check_node(command, index, scenario, source)
         _check_order(command, index, scenario, source)
 
 
@@ -81,6 +79,16 @@ def _check_group(command: Command, index: int, scenario: Scenario, source: Sourc
         held = scenario.market.symbols
         words = f"commands.count = {command.count}, but market.symbols is {held}"
         source.report(("commands", index, "count"), f"{words}; write at most {held}")
+
+
+def _check_node(command: Command, index: int, scenario: Scenario, source: Source) -> None:
+    path = ("commands", index, "node")
+    if command.node and command.do not in GATEWAY_DEEDS:
+        words = f"{command.do} is for users; only {' and '.join(GATEWAY_DEEDS)} name a node"
+        source.report(path, f"{words}; leave out node")
+    elif command.node > scenario.nodes:
+        words = f"commands.node = {command.node}, but nodes = {scenario.nodes}"
+        source.report(path, f"{words}; write at most that")
 
 
 def _check_order(command: Command, index: int, scenario: Scenario, source: Source) -> None:

@@ -13,7 +13,7 @@ from locust.env import Environment
 from gateway.contract import PRICE_EVENT, ErrorCode, ServerEvent
 from loadtests.behaviours.judged_user import JudgedUser, refusal_of
 from loadtests.connection.protocol.handshake import parse_target
-from loadtests.errors import ClientError, ConnectionClosed
+from loadtests.errors import ClientError, ConnectionClosed, NotConnected
 from loadtests.oracles.heartbeats import HeartbeatOracle
 from loadtests.oracles.ledger import ACCOUNTED, BY_SYMBOL, market_stream_of
 from loadtests.plan.addresses import source_address
@@ -65,6 +65,11 @@ class MeasuredUser(JudgedUser):
         if self.client is not None:
             self.client.url = self.host
 
+    def _go_on(self) -> None:
+        """Go to the next node. Half of a node's users count downwards: one would get them all."""
+        is_even = self.index // len(self.run_context.urls) % 2 == 0
+        self._go_to(self.node + (1 if is_even else -1))
+
     def source_address(self) -> str | None:
         """Return the address to connect from: one for each 50 users on loopback."""
         return source_address(parse_target(str(self.host)).host, self.index)
@@ -95,7 +100,7 @@ class MeasuredUser(JudgedUser):
         self._recorder.count("offered")
         try:
             reply = self.call(event, payload, intended_ns=intended_ns)
-        except ConnectionClosed:
+        except (ConnectionClosed, NotConnected):
             raise
         except ClientError as error:
             if self.is_measured:

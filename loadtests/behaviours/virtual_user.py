@@ -31,15 +31,13 @@ from loadtests.errors import (
     ClientError,
     ConnectionClosed,
     ConnectRefused,
+    NotConnected,
     Refused,
-    TimedOut,
-    Unreachable,
 )
 from loadtests.record.gateway_orders import RESTARTED_WITHIN_S
 from loadtests.results import Event, Series
 
 _NS_PER_S: Final = 1_000_000_000
-_NOT_ACCEPTED: Final = (Refused, Unreachable, TimedOut)
 _ASK_AGAIN_S: Final = 1.0
 _LATER_S: Final = 1.0
 """A newer token expires at least this much later: tokens tell whole seconds."""
@@ -99,6 +97,8 @@ class VirtualUser(CommandedUser):
             self.connect({"token": self.token(), **self.said()})
         except ClientError as error:
             self._note_attempt(error)
+            if self.run_context.has_nodes:
+                self._refusals += 1
             raise
         if self.client is not None:
             span_ns = self.welcome_ns - self.client.started_ns
@@ -240,20 +240,15 @@ class VirtualUser(CommandedUser):
             raise StopUser from error
         wait_s = self._note_failure(error)
         self.close()
-        if not self.absence.is_ordered and not self._may_try_next(error):
+        has_another = self._has_another_node()
+        if self._refusals:
+            self._go_on()
+        if not self.absence.is_ordered and not has_another:
             gevent.sleep(max(wait_s, self._back_off_s(attempt)))
 
-    def _may_try_next(self, error: ClientError) -> bool:
-        """Go to the next node when this one does not accept it.
-
-        Returns:
-            Whether it may connect there at once. After a refusal of every node it waits.
-        """
-        if not self.run_context.has_nodes or not isinstance(error, _NOT_ACCEPTED):
-            return False
-        self._refusals += 1
-        self._go_to(self.node + 1)
-        return self._refusals % len(self.run_context.urls) > 0
+    def _has_another_node(self) -> bool:
+        """Return whether this node refused it and not every node has, since it last waited."""
+        return self._refusals > 0 and self._refusals % len(self.run_context.urls) > 0
 
     def _back_off_s(self, attempt: int) -> float:
         # One seed a draw: a generator kept by each user would take 2.5 KB.
@@ -273,7 +268,7 @@ class VirtualUser(CommandedUser):
     def _note_failure(self, error: ClientError) -> float:
         """Count what disconnected this user. Returns how long the gateway asks to wait, in s."""
         wait_s = error.retry_after_s or 0.0 if isinstance(error, Refused) else 0.0
-        if isinstance(error, _NOT_ACCEPTED) and self._is_node_away():
+        if (self._refusals or isinstance(error, NotConnected)) and self._is_node_away():
             self.absence.begin(time.monotonic_ns())
         if self.absence.since_ns is not None:
             return wait_s
@@ -293,9 +288,7 @@ class VirtualUser(CommandedUser):
 
     def _is_sent_on(self, error: Refused) -> bool:
         """Return whether a node that takes no clients leaves another to try, as with a balancer."""
-        nodes = len(self.run_context.urls)
-        is_busy = error.status == HTTPStatus.SERVICE_UNAVAILABLE
-        return is_busy and nodes > 1 and (self._refusals + 1) % nodes > 0
+        return error.status == HTTPStatus.SERVICE_UNAVAILABLE and self._has_another_node()
 
     def _note_refusal(self, error: ClientError, outcome: str, *, is_error: bool = True) -> None:
         if is_error:

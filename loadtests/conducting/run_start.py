@@ -28,7 +28,7 @@ from loadtests.health.clock_id import read_clock_id
 from loadtests.health.descriptors import highest_limit, raise_limit
 from loadtests.health.target import fetch_welcome
 from loadtests.plan.messages import RUN_OPTION, Assignment
-from loadtests.plan.nodes import Node, name_nodes, split_urls
+from loadtests.plan.nodes import RunNode, name_nodes, split_urls
 from loadtests.plan.preflight import (
     GATEWAY_DESCRIPTORS,
     GENERATOR_DESCRIPTORS,
@@ -133,12 +133,12 @@ class RunStart:
     def _options(self) -> Any:
         return self.environment.parsed_options
 
-    def _nodes(self) -> tuple[Node, ...]:
+    def _nodes(self) -> tuple[RunNode, ...]:
         """Return the nodes that Locust's host names, ``URL`` or ``URL,URL``."""
         return name_nodes(split_urls(self.environment.host or ""), self._options().gateway_pid)
 
     def _make_directory(
-        self, nodes: Sequence[Node], welcome: Mapping[str, Any], counts: Mapping[str, list[int]]
+        self, nodes: Sequence[RunNode], welcome: Mapping[str, Any], counts: Mapping[str, list[int]]
     ) -> tuple[Path, dict[str, Any]]:
         """Make the run directory. Returns it with the manifest's unchanging members."""
         unix_s = time.time()
@@ -205,7 +205,7 @@ class RunStart:
         if problems:
             raise CannotBegin("; ".join(problems))
 
-    def _check_targets(self, nodes: Sequence[Node]) -> dict[str, Any]:
+    def _check_targets(self, nodes: Sequence[RunNode]) -> dict[str, Any]:
         """Return the welcome of the first node; without a clock where the nodes have several."""
         welcomes = [self._check_target(node.url) for node in nodes]
         if any(each.get("clock") != welcomes[0].get("clock") for each in welcomes):

@@ -58,7 +58,7 @@ MEMBERS: Final[Mapping[str, tuple[str, str]]] = {
     "nodes": (
         "",
         (
-            "list, empty with one gateway: `name`, `clients`, `cpu_percent`, `memory_bytes` and "
+            "empty with one gateway; else `name`, `clients`, `cpu_percent`, `memory_bytes` and "
             "`push_p50_ns` of each node in this second; null where unknown"
         ),
     ),

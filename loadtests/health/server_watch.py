@@ -13,7 +13,7 @@ from gevent import subprocess
 
 from loadtests.health.node_totals import NodeTotals
 from loadtests.health.server_watch_process import WatchLost
-from loadtests.plan.nodes import Node
+from loadtests.plan.nodes import RunNode
 from loadtests.processes import child_environment, own_command
 
 WATCH_LOG: Final = "serverwatch.log"
@@ -33,7 +33,9 @@ class ServerWatch:
         of_nodes: the columns of ``server`` of each node in the newest reading.
     """
 
-    def __init__(self, nodes: Sequence[Node], logs: Path, metrics_token: str | None = None) -> None:
+    def __init__(
+        self, nodes: Sequence[RunNode], logs: Path, metrics_token: str | None = None
+    ) -> None:
         self.unmeasured: set[str] = set()
         self.of_nodes: list[dict[str, Any]] = []
         self._nodes = nodes

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 
-class Node(NamedTuple):
+class RunNode(NamedTuple):
     """A gateway of a run.
 
     Attributes:
@@ -31,7 +31,7 @@ def split_urls(text: str) -> tuple[str, ...]:
     return tuple(url.strip().rstrip("/") for url in text.split(","))
 
 
-def name_nodes(urls: Sequence[str], pids: Sequence[int] | None) -> tuple[Node, ...]:
+def name_nodes(urls: Sequence[str], pids: Sequence[int] | None) -> tuple[RunNode, ...]:
     """Return the nodes of a run.
 
     Args:
@@ -40,18 +40,18 @@ def name_nodes(urls: Sequence[str], pids: Sequence[int] | None) -> tuple[Node, .
     """
     own: Sequence[int | None] = pids or [None] * len(urls)
     return tuple(
-        Node(node_name(place), url, pid)
+        RunNode(node_name(place), url, pid)
         for place, (url, pid) in enumerate(zip(urls, own, strict=True))
     )
 
 
-def nodes_of(manifest: Mapping[str, Any]) -> tuple[Node, ...]:
+def nodes_of(manifest: Mapping[str, Any]) -> tuple[RunNode, ...]:
     """Return the nodes that a manifest names: its target, where it has no ``nodes``."""
     told = manifest.get("nodes")
     if told:
-        return tuple(Node(**node) for node in told)
+        return tuple(RunNode(**node) for node in told)
     target = manifest["target"]
-    return (Node("gateway", str(target["url"]).rstrip("/"), target["pid"]),)
+    return (RunNode("gateway", str(target["url"]).rstrip("/"), target["pid"]),)
 
 
 def folder_of(logs: Path, place: int, count: int) -> Path:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from gateway.contract import iso_timestamp
-from loadtests.plan.nodes import Node
+from loadtests.plan.nodes import RunNode
 from loadtests.results import FORMAT_VERSION, LOGS, MANIFEST, SCENARIO, SEGMENTS
 from scenarios.schema import Scenario
 
@@ -119,7 +119,7 @@ def describe_run(
     embedded_pid: int | None,
     clock_id: str | None,
     unix_s: float,
-    nodes: Sequence[Node] = (),
+    nodes: Sequence[RunNode] = (),
 ) -> dict[str, object]:
     """Return the members of the manifest that do not change during a run.
 
@@ -155,7 +155,7 @@ def describe_run(
             "embedded": embedded_pid is not None,
             "pid": embedded_pid,
         },
-        **({"nodes": [node._asdict() for node in nodes]} if nodes else {}),
+        "nodes": [node._asdict() for node in nodes],
         "limits": welcome.get("limits"),
         "heartbeat_interval_ms": welcome.get("heartbeatInterval"),
         "clock": {

@@ -362,3 +362,9 @@ def test_a_command_to_one_of_several_nodes_leaves_the_others() -> None:
 def test_a_command_to_a_node_that_there_is_not_is_refused() -> None:
     with pytest.raises(ScenarioError, match=r"commands\.node = 4, but nodes = 3; write at most"):
         with_restart_of(4, "1 s")
+
+
+def test_a_command_to_users_names_no_node() -> None:
+    text = EVERYTHING.replace('do = "drop"', 'do = "drop"\nnode = 1', 1)
+    with pytest.raises(ScenarioError, match="drop is for users; only terminate and restart name"):
+        parse_scenario(text, path="x.toml")

@@ -18,7 +18,7 @@ from deadlines import DEADLINE_S
 
 from loadtests.health.server_watch import ServerWatch
 from loadtests.health.server_watch_process import NICENESS, WatchLost
-from loadtests.plan.nodes import Node
+from loadtests.plan.nodes import RunNode
 
 SECOND_NS = 1_000_000_000
 
@@ -68,7 +68,7 @@ def read_on(watch: ServerWatch) -> None:
 def test_the_gateway_is_read_each_second_by_a_process_that_gives_way(
     target: str, tmp_path: Path
 ) -> None:
-    watch = ServerWatch([Node("gateway", target, os.getpid())], tmp_path)
+    watch = ServerWatch([RunNode("gateway", target, os.getpid())], tmp_path)
     try:
         (first_ns, figures), (second_ns, _) = watch.read(), watch.read()
         child = the_only_child()
@@ -84,7 +84,7 @@ def test_the_gateway_is_read_each_second_by_a_process_that_gives_way(
 
 
 def test_a_gateway_that_nobody_answers_for_is_an_error_each_second(tmp_path: Path) -> None:
-    watch = ServerWatch([Node("gateway", "http://127.0.0.1:1", None)], tmp_path)
+    watch = ServerWatch([RunNode("gateway", "http://127.0.0.1:1", None)], tmp_path)
     try:
         for _ in range(2):
             with pytest.raises(OSError, match="refused"):
@@ -94,7 +94,7 @@ def test_a_gateway_that_nobody_answers_for_is_an_error_each_second(tmp_path: Pat
 
 
 def test_a_gap_that_was_ordered_is_no_error_and_ends(tmp_path: Path) -> None:
-    watch = ServerWatch([Node("gateway", "http://127.0.0.1:1", None)], tmp_path)
+    watch = ServerWatch([RunNode("gateway", "http://127.0.0.1:1", None)], tmp_path)
     try:
         end_ns = time.monotonic_ns() + 2 * SECOND_NS
         watch.expect_gap(end_ns)
@@ -110,7 +110,7 @@ def test_a_gap_that_was_ordered_is_no_error_and_ends(tmp_path: Path) -> None:
 
 def test_the_watch_follows_a_gateway_that_is_started_anew(target: str, tmp_path: Path) -> None:
     gone = the_pid_of_nobody()
-    watch = ServerWatch([Node("gateway", target, gone)], tmp_path)
+    watch = ServerWatch([RunNode("gateway", target, gone)], tmp_path)
     try:
         assert "cpu_ns" not in watch.read()[1]
         watch.follow(os.getpid())
@@ -123,7 +123,7 @@ def test_the_watch_follows_a_gateway_that_is_started_anew(target: str, tmp_path:
 
 
 def test_a_watch_that_dies_is_lost_and_not_a_silent_gateway(target: str, tmp_path: Path) -> None:
-    watch = ServerWatch([Node("gateway", target, None)], tmp_path)
+    watch = ServerWatch([RunNode("gateway", target, None)], tmp_path)
     try:
         watch.read()
         the_only_child().kill()
@@ -135,7 +135,7 @@ def test_a_watch_that_dies_is_lost_and_not_a_silent_gateway(target: str, tmp_pat
 
 
 def test_the_process_ends_with_whoever_started_it(target: str, tmp_path: Path) -> None:
-    watch = ServerWatch([Node("gateway", target, None)], tmp_path)
+    watch = ServerWatch([RunNode("gateway", target, None)], tmp_path)
     child = the_only_child()
     watch._process.stdin.close()
     with suppress(WatchLost):  # its end is read, and nobody else must take its exit code
