@@ -23,8 +23,11 @@ from loadtests.errors import ClientError
 from loadtests.health.pulse import sleep_until
 from loadtests.plan.nodes import node_name
 from loadtests.plan.schedule import SECOND_NS
+from loadtests.record.gateway_orders import RESTARTED_WITHIN_S
 from loadtests.results import Event, Phase
 from scenarios.schema import GATEWAY_DEEDS, Command, Deed
+
+_POLL_S: Final = 0.05
 
 
 class LoadClock:
@@ -80,7 +83,23 @@ class LoadClock:
                 detail=_detail_of(command),
             )
             if command.do in GATEWAY_DEEDS:
-                self._run.order_gateway(command.do, at_ns, command.node)
+                now_ns = self._await_others(command, at_ns)
+                self._run.order_gateway(command.do, now_ns, command.node)
+
+    def _await_others(self, command: Command, at_ns: int) -> int:
+        """Wait until all nodes but the one to end answer: one after the other restarts.
+
+        Returns:
+            The time of the command, monotonic ns: the planned one where there was no wait.
+        """
+        now_ns, until_ns = at_ns, at_ns + round(RESTARTED_WITHIN_S * SECOND_NS)
+        while command.node and not self._run.nodes.others_answer(command.node):
+            if now_ns > until_ns:
+                self._run.note(f"{command.do} of {_detail_of(command)}: another node is away")
+                break
+            gevent.sleep(_POLL_S)
+            now_ns = time.monotonic_ns()
+        return now_ns
 
     def _walk_stages(self) -> None:
         steady_ns = self._run.phases.start_ns(Phase.STEADY)

@@ -16,20 +16,19 @@ import gevent
 
 from loadtests.conducting.meeting import whole_second
 from loadtests.conducting.run_manifest import RunManifest
+from loadtests.conducting.run_nodes import RunNodes
 from loadtests.conducting.run_publisher import RunPublisher
 from loadtests.conducting.workers import Workers
 from loadtests.health.gateway_clock import GatewayClock
 from loadtests.health.generator_probe import GeneratorProbe, freeze_objects, unfreeze_objects
 from loadtests.health.live_file import LiveFile
 from loadtests.health.pulse import Pulse
-from loadtests.health.server_watch import ServerWatch
-from loadtests.plan.nodes import folder_of, nodes_of
+from loadtests.plan.nodes import nodes_of
 from loadtests.plan.turns import Turns
-from loadtests.record.gateway_orders import RESTARTED_WITHIN_S, OrderedGateway
 from loadtests.record.live_figures import LiveFigures
 from loadtests.record.recording import SECOND_NS, PhaseTimes, Recorder
 from loadtests.record.second_seen import SecondSeen
-from loadtests.results import LOGS, NODE_COLUMNS, TABLES, Event, Phase, RunStatus
+from loadtests.results import LOGS, TABLES, Event, Phase, RunStatus
 from loadtests.tokens import Tokens
 from scenarios.schema import Scenario
 
@@ -37,7 +36,6 @@ WORKER: Final = "locust"
 MASTER: Final = "master"
 LIVE: Final = "live.json"
 _POLL_S: Final = 0.05
-_NEVER_S: Final = 86_400.0
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +63,7 @@ class Run:
         worker_lost: whether a worker exited early or went silent.
         live: writes the newest second, for the terminal and the web page.
         clock: the gateway's clock, as this process sees it.
+        nodes: the gateways.
     """
 
     def __init__(
@@ -90,19 +89,12 @@ class Run:
         self.worker_lost = False
         self._on_lost: Callable[[str], None] | None = on_lost
         self._url = str(facts["target"]["url"]).rstrip("/")
-        self._nodes = nodes_of(facts)
         self._facts = facts
         self._tokens = tokens
         self._user_ids = user_ids
         self._recorded_phases = 0
         self.live = LiveFile(directory / LOGS / LIVE, scenario.health)
         self.clock = GatewayClock(self._url, tokens.probe, is_ours=facts["clock"]["same"])
-        logs, count = directory / LOGS, len(self._nodes)
-        self._gateways = [
-            OrderedGateway(folder_of(logs, place, count), node.pid)
-            for place, node in enumerate(self._nodes)
-        ]
-        self._server = ServerWatch(self._nodes, logs, metrics_token)
         generator = None if workers else GeneratorProbe()
         self.recorder = Recorder(
             directory,
@@ -110,9 +102,10 @@ class Run:
             t0_ns=self.t0_ns,
             phases=self.phases,
         )
+        self.nodes = RunNodes(nodes_of(facts), directory / LOGS, metrics_token, self.recorder)
         self._pulse = Pulse(
             self.recorder,
-            self._read_server,
+            self.nodes.read,
             generator,
             on_second=self._each_second,
             on_lost=self._lose,
@@ -135,7 +128,7 @@ class Run:
             phases=self.phases,
             clock=self.clock,
             publisher=self.publisher,
-            probes=[self._server, self.clock, *probes],
+            probes=[self.nodes.watch, self.clock, *probes],
             workers=self.workers,
         )
 
@@ -207,13 +200,8 @@ class Run:
         Raises:
             RuntimeError: the gateway is not ours.
         """
-        patience_s = RESTARTED_WITHIN_S if do == "restart" else _NEVER_S
-        for place, gateway in enumerate(self._gateways):
-            if number not in (0, place + 1) or (gateway.is_gone and len(self._gateways) > 1):
-                continue
-            self._server.expect_gap(time.monotonic_ns() + round(patience_s * SECOND_NS), place)
-            if not gateway.order(do, at_ns):
-                self.note(f"the {self._nodes[place].name} had ended before the command to {do} it")
+        for problem in self.nodes.order(do, at_ns, number):
+            self.note(problem)
 
     def drain(self, all_delivered: Callable[[Mapping[str, int]], bool]) -> Mapping[str, int]:
         """Stop the publisher and wait until all is delivered, at most the scenario's drain.
@@ -230,7 +218,7 @@ class Run:
         self._send_phases()
         self._stop_publisher()
         last_numbers: dict[str, int] = {}  # a terminated gateway owes nothing more
-        if not all(gateway.is_gone for gateway in self._gateways):
+        if not self.nodes.are_gone:
             last_numbers, problem = self.publisher.last_numbers()
             if problem is not None:
                 self.note(problem)
@@ -259,7 +247,7 @@ class Run:
             return
         self._stop_publisher()
         self._pulse.stop()
-        self._server.close()
+        self.nodes.watch.close()
         self.clock.stop()
         unfreeze_objects()
         end_ns = time.monotonic_ns()
@@ -281,10 +269,7 @@ class Run:
         self._record_phases(seen.at_ns)
         self._watch_publisher()
         self.publisher.renew_token()
-        for place, gateway in enumerate(self._gateways):
-            pid = gateway.follow()
-            if pid is not None:
-                self._server.follow(pid, place)
+        self.nodes.follow()
         figures = LiveFigures.of(seen, self.recorder)
         if self.workers is not None:
             for name in self.workers.find_lost():
@@ -298,25 +283,8 @@ class Run:
             figures=figures,
             server=seen.server,
             publisher=self.publisher.ledger(),
-            nodes=self._node_figures(),
+            nodes=self.nodes.figures(),
         )
-
-    def _read_server(self) -> tuple[int, dict[str, object]]:
-        """Wait for the gateway's next figures, and record each of several nodes by itself."""
-        at_ns, figures = self._server.read()
-        if not self._server.is_single:
-            for node, own in zip(self._nodes, self._server.of_nodes, strict=True):
-                columns = {name: own[name] for name in NODE_COLUMNS if name in own}
-                if columns:
-                    self.recorder.row("nodes", at_ns, {"node": node.name, **columns})
-        return at_ns, figures
-
-    def _node_figures(self) -> dict[str, dict[str, object]]:
-        """Return the newest figures of each of several nodes."""
-        if self._server.is_single or not self._server.of_nodes:
-            return {}
-        names = (node.name for node in self._nodes)
-        return dict(zip(names, self._server.of_nodes, strict=True))
 
     def _send_phases(self) -> None:
         if self.workers is not None:
