@@ -26,24 +26,21 @@ _POLL_S: Final = 0.02
 _ARGUMENTS: Final = (
     ("--scenario", "LOCUST_SCENARIO", str, "scenario, such as smoke, or its file"),
     ("--run-dir", "LOCUST_RUN_DIR", str, "run directory; by default a new one under runs/"),
+    ("--gateway-pid", "LOCUST_GATEWAY_PID", int, "process id of each embedded gateway"),
+    ("--gateway-log", "LOCUST_GATEWAY_LOG", str, "its log, which names its address"),
     ("--turn", "LOCUST_TURN", str, "FOLDER/first or FOLDER/second: take turns with the other"),
     ("--tokens", "LOCUST_TOKENS", str, "file of the users' tokens, in place of JWT_SECRET"),
     ("--metrics-token", "LOCUST_METRICS_TOKEN", str, "file that holds the token of /metrics"),
 )
-
-
-_OF_EACH_NODE: Final = (
-    ("--gateway-pid", "LOCUST_GATEWAY_PID", int, "process id of each embedded gateway"),
-    ("--gateway-log", "LOCUST_GATEWAY_LOG", str, "its log, which names its address"),
-)
+_OF_EACH_NODE: Final = ("--gateway-pid", "--gateway-log")
 
 
 def add_arguments(parser: LocustArgumentParser, **_facts: object) -> None:
     """Add our arguments. The secret is not one of them: command lines are public."""
-    for name, variable, kind, words in (*_ARGUMENTS, *_OF_EACH_NODE):
+    for name, variable, kind, words in _ARGUMENTS:
         parser.add_argument(
             name,
-            action="store" if (name, variable, kind, words) in _ARGUMENTS else "append",
+            action="append" if name in _OF_EACH_NODE else "store",
             env_var=variable,
             include_in_web_ui=False,
             metavar="<int>" if kind is int else "<path>",

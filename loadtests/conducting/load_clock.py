@@ -74,6 +74,8 @@ class LoadClock:
         for command in self._run.scenario.commands:
             at_ns = steady_ns + round(command.at_s * SECOND_NS)
             sleep_until(at_ns)
+            if command.node:
+                at_ns = self._await_others(command, at_ns)
             self._run.recorder.event(
                 Event.COMMAND,
                 at_ns=at_ns,
@@ -83,8 +85,7 @@ class LoadClock:
                 detail=_detail_of(command),
             )
             if command.do in GATEWAY_DEEDS:
-                now_ns = self._await_others(command, at_ns)
-                self._run.order_gateway(command.do, now_ns, command.node)
+                self._run.order_gateway(command.do, at_ns, command.node)
 
     def _await_others(self, command: Command, at_ns: int) -> int:
         """Wait until all nodes but the one to end answer: one after the other restarts.
@@ -93,7 +94,7 @@ class LoadClock:
             The time of the command, monotonic ns: the planned one where there was no wait.
         """
         now_ns, until_ns = at_ns, at_ns + round(RESTARTED_WITHIN_S * SECOND_NS)
-        while command.node and not self._run.nodes.others_answer(command.node):
+        while not self._run.nodes.others_answer(command.node):
             if now_ns > until_ns:
                 self._run.note(f"{command.do} of {_detail_of(command)}: another node is away")
                 break
