@@ -23,7 +23,8 @@ _POLL_S: Final = 0.01
 class EmbeddedRedis:
     """A ``redis-server`` on a free loopback port, which keeps nothing on disk.
 
-    Its folder is temporary. Its password is in a file of that folder, not in the list of processes.
+    It reads its password from a file, which is not in the list of processes. The file's folder is
+    removed once it listens, so that nothing is left of a run that is killed.
 
     Args:
         logs: takes ``redis.log``.
@@ -39,31 +40,30 @@ class EmbeddedRedis:
     def __init__(self, logs: Path, cores: frozenset[int] | None) -> None:
         self._port, password = unused_port(), secrets.token_hex(16)
         self.url = f"redis://:{password}@127.0.0.1:{self._port}/0"
-        self._folder = Path(tempfile.mkdtemp(prefix="tidegate-redis-"))
-        settings = self._folder / "redis.conf"
-        settings.touch(mode=0o600)
-        settings.write_text(
-            f"port {self._port}\nbind 127.0.0.1\nrequirepass {password}\n"
-            f'save ""\nappendonly no\ndir {self._folder}\n',
-            encoding="utf-8",
-        )
-        self.child = Child(
-            PROGRAM,
-            [PROGRAM, str(settings)],
-            log=logs / "redis.log",
-            environment={"PATH": os.environ.get("PATH", os.defpath)},
-            cores=cores,
-        )
-        try:
-            self._await_port()
-        except ChildFailed:
-            self.stop()
-            raise
+        with tempfile.TemporaryDirectory(prefix="tidegate-run-") as folder:
+            settings = Path(folder) / "redis.conf"  # of a folder that nobody else may read
+            settings.write_text(
+                f"port {self._port}\nbind 127.0.0.1\nrequirepass {password}\n"
+                'save ""\nappendonly no\n',
+                encoding="utf-8",
+            )
+            self.child = Child(
+                PROGRAM,
+                [PROGRAM, str(settings)],
+                log=logs / "redis.log",
+                environment={"PATH": os.environ.get("PATH", os.defpath)},
+                cores=cores,
+                cwd=Path(folder),
+            )
+            try:
+                self._await_port()
+            except BaseException:
+                self.stop()
+                raise
 
     def stop(self) -> None:
-        """End it, and remove its folder. Idempotent."""
+        """End it. Idempotent."""
         self.child.stop(_STOP_S)
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _await_port(self) -> None:
         until_s = time.monotonic() + _START_S

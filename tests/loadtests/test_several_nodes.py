@@ -25,7 +25,7 @@ from loadtests.supervision.request import RunRefused, RunRequest
 from loadtests.supervision.supervisor import run_supervised
 
 SECRET = secrets.token_urlsafe(48)
-FOLDERS = "tidegate-redis-*"
+FOLDERS = "tidegate-run-*"
 COUNTS = ("lost", "duplicate", "reordered", "leaked", "late")
 SCENARIO = """# Do two nodes serve as one gateway?
 name = "two"
@@ -148,13 +148,16 @@ def test_nodes_that_restart_one_after_the_other_lose_nothing_private(
 def test_redis_and_nodes_end_with_a_run_that_is_killed(
     tmp_path: Path, start: list[SupervisedRun]
 ) -> None:
-    start.append(run := SupervisedRun(tmp_path, scenario("60 s")))
+    start.append(
+        run := SupervisedRun(tmp_path, scenario("60 s"), environment={"TMPDIR": str(tmp_path)})
+    )
     run.wait_until_steady()
     left = psutil.Process(run.process.pid).children(recursive=True)
     assert any("redis-server" in " ".join(child.cmdline()) for child in left)
     run.process.kill()
     _, alive = psutil.wait_procs(left, timeout=RUN_S)
     assert alive == []
+    assert list(tmp_path.glob(FOLDERS)) == []
 
 
 @NEEDS_REDIS
