@@ -47,6 +47,7 @@ FILES: Final[tuple[tuple[str, str, str], ...]] = (
         "text",
         "py-spy's stacks of the gateway with their samples, made in a breach or by `--profile`",
     ),
+    (f"{results.LOGS}/node-*/*", "", "with several nodes: these files of each gateway"),
     (f"{results.LOGS}/*.log", "text", "output of gateway, load, publisher, watch and profiler"),
 )
 """Path in the run directory, format, meaning."""
@@ -64,7 +65,13 @@ MANIFEST: Final[tuple[tuple[str, str, str, str], ...]] = (
     ("git_dirty", "boolean", "", "whether files differed from the commit"),
     ("host", "object", "", "kernel, machine, cpu, cores, memory_bytes (B)"),
     ("placement", "object", "", "gateway, load: lists of cores; null where unknown"),
-    ("target", "object", "", "url, embedded (boolean), pid (null for an external gateway)"),
+    (
+        "target",
+        "object",
+        "",
+        "url (URL,URL of several nodes), embedded (boolean), pid (null for an external gateway)",
+    ),
+    ("nodes", "list", "", "name, url, pid of each of several nodes; empty with one gateway"),
     ("limits", "object", "", "limits that the gateway announces in its welcome"),
     ("heartbeat_interval_ms", "integer", "ms", "as announced in the welcome"),
     ("clock", "object", "", "gateway and generator: ids of their clocks; same; offset and error"),
@@ -196,7 +203,9 @@ DOCUMENTS: Final[Mapping[str, tuple[tuple[str, str, str, str], ...]]] = {
     f"{results.LOGS}/live.json": tuple(
         (name, _type, unit, meaning)
         for name, (unit, meaning) in live_file.MEMBERS.items()
-        for _type in ("text" if name == "phase" else "list" if name == "strains" else "number",)
+        for _type in (
+            "text" if name == "phase" else "list" if name in ("strains", "nodes") else "number",
+        )
     ),
     f"{results.LOGS}/publisher.json": PUBLISHER,
     f"{results.LOGS}/supervisor.json": SUPERVISOR,

@@ -115,6 +115,8 @@ class Series(StrEnum):
     """Push one-way, response: read stamp − ``srcTs`` (the publisher's intended time)."""
     PUSH_SERVICE = "push_service"
     """Push one-way, service: read stamp − ``ts`` (when the gateway assigned the number)."""
+    NODE_PUSH = "node_push"
+    """Push one-way by node: response, or service without ``srcTs``; with several nodes."""
     ACK = "ack"
     """Acknowledgement round trip, response: done − intended."""
     ACK_SERVICE = "ack_service"
@@ -332,6 +334,53 @@ _T_S = Column("t_s", "int64", "s", "second of the run, from its start, monotonic
 _PHASE = Column("phase", "string", "", "ramp, warm-up, steady or drain")
 _WORKER = Column("worker", "string", "", "the process that wrote the row")
 
+_OF_A_GATEWAY: Final = (
+    Column(
+        "clients",
+        "int64",
+        "",
+        "connections as the gateway counts them",
+        "without /metrics",
+    ),
+    Column("cpu_ns", "int64", "ns", "CPU time so far", "for an external gateway"),
+    Column(
+        "core_wait_ns",
+        "int64",
+        "ns",
+        "time that the process waited for a core in this second",
+        "when unknown",
+    ),
+    Column("rss_bytes", "int64", "B", "resident memory", "without /metrics"),
+    Column("pss_anon_bytes", "int64", "B", "anonymous PSS", "for an external gateway"),
+    Column(
+        "fds",
+        "int64",
+        "",
+        "open file descriptors, less the plain HTTP connections that the gateway reports",
+        "when unknown",
+    ),
+    Column("messages_out", "int64", "", "messages sent so far", "without /metrics"),
+    Column(
+        "loop_lag_ns",
+        "int64",
+        "ns",
+        "worst loop lag of the second, or the end of its bucket",
+        "without /metrics",
+    ),
+    Column("sessions", "int64", "", "Engine.IO sessions", "without /metrics"),
+    Column("queue_bytes", "int64", "B", "bytes queued for clients", "without /metrics"),
+    Column("tasks", "int64", "", "asyncio tasks alive", "without /metrics"),
+    Column(
+        "gc_pause_max_ns",
+        "int64",
+        "ns",
+        "longest garbage collection of the second, or the end of its bucket",
+        "without /metrics",
+    ),
+)
+NODE_COLUMNS: Final = tuple(column.name for column in _OF_A_GATEWAY)
+"""The columns of ``nodes`` beside the second, its phase and the node."""
+
 TABLES: Final[dict[str, tuple[Column, ...]]] = {
     "hist": (
         _T_S,
@@ -342,7 +391,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
             "family",
             "string",
             "",
-            "push series: how the stream's id begins, as `price`; else empty",
+            "push series: how the stream's id begins, as `price`; node_push: the node; else empty",
         ),
         Column("bucket", "int32", "", "index in the HDR layout; see bucket_range"),
         Column("count", "int64", "", "values in the bucket in this second"),
@@ -362,48 +411,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
     "server": (
         _T_S,
         _PHASE,
-        Column(
-            "clients",
-            "int64",
-            "",
-            "connections as the gateway counts them",
-            "without /metrics",
-        ),
-        Column("cpu_ns", "int64", "ns", "CPU time so far", "for an external gateway"),
-        Column(
-            "core_wait_ns",
-            "int64",
-            "ns",
-            "time that the process waited for a core in this second",
-            "when unknown",
-        ),
-        Column("rss_bytes", "int64", "B", "resident memory", "without /metrics"),
-        Column("pss_anon_bytes", "int64", "B", "anonymous PSS", "for an external gateway"),
-        Column(
-            "fds",
-            "int64",
-            "",
-            "open file descriptors, less the plain HTTP connections that the gateway reports",
-            "when unknown",
-        ),
-        Column("messages_out", "int64", "", "messages sent so far", "without /metrics"),
-        Column(
-            "loop_lag_ns",
-            "int64",
-            "ns",
-            "worst loop lag of the second, or the end of its bucket",
-            "without /metrics",
-        ),
-        Column("sessions", "int64", "", "Engine.IO sessions", "without /metrics"),
-        Column("queue_bytes", "int64", "B", "bytes queued for clients", "without /metrics"),
-        Column("tasks", "int64", "", "asyncio tasks alive", "without /metrics"),
-        Column(
-            "gc_pause_max_ns",
-            "int64",
-            "ns",
-            "longest garbage collection of the second, or the end of its bucket",
-            "without /metrics",
-        ),
+        *_OF_A_GATEWAY,
         Column(
             "kernel_bytes",
             "int64",
@@ -411,6 +419,12 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
             "TCP memory of the network namespace, sockets of both sides",
             "when unknown",
         ),
+    ),
+    "nodes": (
+        _T_S,
+        _PHASE,
+        Column("node", "string", "", "a gateway of several; one gateway has no rows here"),
+        *_OF_A_GATEWAY,
     ),
     "generator": (
         _T_S,

@@ -38,7 +38,8 @@ def facts_of(run: RunFrames) -> list[tuple[str, str]]:
 def _target_words(target: Mapping[str, Any]) -> str:
     if not target.get("url"):
         return ""
-    return f"{target['url']}, {'embedded' if target.get('embedded') else 'external'}"
+    urls = str(target["url"]).replace(",", ", ")
+    return f"{urls}, {'embedded' if target.get('embedded') else 'external'}"
 
 
 def _clock_words(clock: Mapping[str, Any]) -> str:

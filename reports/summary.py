@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from loadtests.results import Verdict
 from reports import quantities
 from reports.capacity_answer import explain_capacity, read_capacity
+from reports.cells import cells_of
 from reports.console import MARKS, interval, measured, reasons_of
 from reports.forest import render_forest
+from reports.node_table import node_table
 from reports.report_errors import DamagedCapacityError
 from reports.run_frames import RunFrames
 from reports.verdict import RunVerdict
@@ -34,6 +36,7 @@ def render_summary(run: RunFrames, outcome: RunVerdict, trend: Sequence[str] = (
     if forest:
         lines += ["", "## Distance to the limits", "", "```text", *forest, "```"]
     lines += _capacity_lines(run)
+    lines += _node_lines(run)
     lines += trend
     lines += ["", "## Can the times be believed?", ""]
     lines += [f"- {_check_word(check.ok)} {check.name}: {check.why}" for check in outcome.checks]
@@ -46,6 +49,17 @@ def render_summary(run: RunFrames, outcome: RunVerdict, trend: Sequence[str] = (
         f"Run `{outcome.run_id}`, seed {run.scenario.seed}, status {run.manifest.status}.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _node_lines(run: RunFrames) -> list[str]:
+    """Return the table of several nodes; none for one gateway."""
+    table = node_table(run)
+    if table.empty:
+        return []
+    cells = cells_of(table)
+    marks = ("--:" if is_number else "---" for is_number in cells.is_number)
+    lines = [cells.heads, tuple(marks), *cells.rows]
+    return ["", "## Nodes", "", *(f"| {' | '.join(map(cell, line))} |" for line in lines)]
 
 
 def _capacity_lines(run: RunFrames) -> list[str]:

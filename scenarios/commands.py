@@ -9,7 +9,15 @@ from collections.abc import Mapping
 from typing import Final, cast
 
 from scenarios.groups import GROUP_CLASSES, GROUPS
-from scenarios.model import COUNTED_DEEDS, DEEDS, GATEWAY_DEEDS, Command, Deed, Scenario
+from scenarios.model import (
+    COUNTED_DEEDS,
+    DEEDS,
+    GATEWAY_DEEDS,
+    MOST_NODES,
+    Command,
+    Deed,
+    Scenario,
+)
 from scenarios.reading import Source, Table
 
 MAX_EACH: Final = 1_000
@@ -33,6 +41,7 @@ def read_command(table: Table) -> Command:
         if is_for_users
         else 0.0,
         count=table.integer("count", 1, MAX_EACH, 10) if deed in COUNTED_DEEDS else 0,
+        node=table.integer("node", 1, MOST_NODES, 2, default=0),
     )
     table.finish()
     return command
@@ -52,6 +61,7 @@ def check_commands(scenario: Scenario, source: Source) -> None:
             words = f"this command lasts until {end_s:g} s, after the steady phase: {end}"
             source.report(("commands", index, "at"), words)
         _check_group(command, index, scenario, source)
+        _check_node(command, index, scenario, source)
         _check_order(command, index, scenario, source)
 
 
@@ -71,10 +81,20 @@ def _check_group(command: Command, index: int, scenario: Scenario, source: Sourc
         source.report(("commands", index, "count"), f"{words}; write at most {held}")
 
 
+def _check_node(command: Command, index: int, scenario: Scenario, source: Source) -> None:
+    path = ("commands", index, "node")
+    if command.node and command.do not in GATEWAY_DEEDS:
+        words = f"{command.do} is for users; only {' and '.join(GATEWAY_DEEDS)} name a node"
+        source.report(path, f"{words}; leave out node")
+    elif command.node > scenario.nodes:
+        words = f"commands.node = {command.node}, but nodes = {scenario.nodes}"
+        source.report(path, f"{words}; write at most that")
+
+
 def _check_order(command: Command, index: int, scenario: Scenario, source: Source) -> None:
     path = ("commands", index, "do")
     earlier = scenario.commands[:index]
-    if any(other.do == "terminate" for other in earlier):
+    if any(other.do == "terminate" and other.node in (0, command.node) for other in earlier):
         source.report(path, f"{command.do} comes after terminate, when the gateway is gone")
     own = [other.do for other in earlier if other.who == command.who]
     needed = _NEEDS_BEFORE.get(command.do)

@@ -36,6 +36,8 @@ RECORDS: Final[Mapping[str, type]] = {
 _TOP: Final = {
     "name": "name in run directories and reports",
     "seed": "seed of every random choice: the same file makes the same load",
+    "nodes": "how many gateways a run starts; several share a `redis-server`, which it starts too: "
+    "[nodes.md](nodes.md)",
     "budgets": "limits that decide the verdict: [budgets.md](budgets.md)",
 }
 _NOTHING: Final[Mapping[tuple[str, str], str]] = MappingProxyType({})

@@ -92,6 +92,8 @@ Deed = Literal[
 DEEDS: Final[tuple[Deed, ...]] = get_args(Deed)
 GATEWAY_DEEDS: Final[tuple[Deed, ...]] = ("terminate", "restart")
 """Commands to the gateway, not to a group of users."""
+MOST_NODES: Final = 64
+"""The most gateways of a run."""
 COUNTED_DEEDS: Final[tuple[Deed, ...]] = ("subscribe", "send")
 """Commands with a count: symbols or requests per user."""
 
@@ -109,6 +111,7 @@ class Command:
         who: the group that carries it out; a command to the gateway has none.
         within_s: the users of the group are spread evenly over this time.
         count: how many symbols or requests per user; other commands have none.
+        node: with several nodes, the number of the one to end, from 1; without it, all of them.
     """
 
     at_s: float
@@ -116,6 +119,7 @@ class Command:
     who: str
     within_s: float
     count: int
+    node: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -193,6 +197,7 @@ class Scenario:
 
     name: str
     seed: int
+    nodes: int
     question: str
     budgets: tuple[Budget, ...]
     phases: Phases
@@ -217,9 +222,15 @@ class Scenario:
         """Whether a command ends the gateway, which the run must then have started itself."""
         return any(command.do in GATEWAY_DEEDS for command in self.commands)
 
-    def ordered_ns(self, do: Deed, steady_ns: int) -> tuple[int, ...]:
-        """Return the times (ns) of a command, given the start of the steady phase."""
-        orders = (command.at_s for command in self.commands if command.do == do)
+    def ordered_ns(self, do: Deed, steady_ns: int, node: int = 1) -> tuple[int, ...]:
+        """Return the times (ns) at which a command ends a node.
+
+        Args:
+            do: the command.
+            steady_ns: the start of the steady phase.
+            node: number of the node, from 1; 0 leaves out commands to a single node.
+        """
+        orders = (one.at_s for one in self.commands if one.do == do and one.node in (0, node))
         return tuple(steady_ns + round(at_s * 1e9) for at_s in orders)
 
     @property

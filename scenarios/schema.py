@@ -24,6 +24,7 @@ from scenarios.model import (
     GATEWAY_DEEDS,
     GENERATOR_CPU_PERCENT,
     MARKET_EVENTS,
+    MOST_NODES,
     PUBLISHABLE_EVENTS,
     TRADING_EVENTS,
     Command,
@@ -47,6 +48,7 @@ __all__ = [
     "GROUPS",
     "MARKET_EVENTS",
     "METRICS",
+    "MOST_NODES",
     "PUBLISHABLE_EVENTS",
     "STATISTICS",
     "TRADING_EVENTS",
@@ -112,6 +114,7 @@ def read_tables(top: Table, text: str) -> Scenario:
     scenario = Scenario(
         name=_name(top),
         seed=top.integer("seed", 0, 2**32 - 1, 20),
+        nodes=top.integer("nodes", 1, MOST_NODES, 3, default=1),
         question=_question(text),
         budgets=_budgets(top),
         phases=_phases(top),

@@ -166,7 +166,7 @@ class CommandedUser(MeasuredUser):
 
     def lost(self, stamp_ns: int, error: Exception) -> None:
         """Record the end of a connection. An end that no command asked for is an error."""
-        ordered_ns = self.run_context.gateway_ordered_ns(self.welcome_ns, stamp_ns)
+        ordered_ns = self.run_context.gateway_ordered_ns(self.welcome_ns, stamp_ns, self.node)
         outcome = str(EndOutcome.DRAINED) if ordered_ns is not None else type(error).__name__
         if ordered_ns is not None:
             self.absence.begin(stamp_ns)

@@ -11,14 +11,14 @@ from typing import Any, ClassVar, Final
 
 from locust.env import Environment
 
-from gateway.contract import ClientEvent, ErrorCode, ServerEvent
+from gateway.contract import USER_STREAM, ClientEvent, ErrorCode, ServerEvent
 from loadtests.behaviours.run_context import RunContext
 from loadtests.connection.calls import Reply
 from loadtests.errors import ClientError, Disconnected, Exhausted
 from loadtests.oracles.answers import mistake_in_answer, mistake_in_welcome
 from loadtests.oracles.checksums import is_altered
-from loadtests.oracles.ledger import BY_SYMBOL, market_stream_of
-from loadtests.oracles.snapshots import ExpectedSnapshots, MarketContents
+from loadtests.oracles.ledger import ACCOUNTED, BY_SYMBOL, market_stream_of
+from loadtests.oracles.snapshots import ExpectedSnapshots, SharedContents
 from loadtests.reading.accounts import FastPathAccount
 from loadtests.record.recording import Recorder
 from loadtests.results import Event, LeakOutcome, WrongOutcome
@@ -198,10 +198,13 @@ class JudgedUser(SocketIOUser):
             self.note_wrong(WrongOutcome.ALTERED, f"{name}: {payload}", stamp_ns)
 
     def _agrees(self, name: str, payload: dict[str, Any]) -> bool:
-        """Return whether a market event says what the first copy of its number said."""
-        if name not in BY_SYMBOL:
+        """Return whether a shared event says what the first copy of its number said."""
+        if name in BY_SYMBOL:
+            stream = market_stream_of(name, payload["symbol"])
+        else:
+            stream = ACCOUNTED[name].stream.kind
+        if stream == USER_STREAM or "userSeq" in payload:
             return True
-        stream = market_stream_of(name, payload["symbol"])
         return self._contents.agrees(stream, payload["seq"], payload)
 
     def _judge_snapshot(self, stamp_ns: int, name: str, payload: dict[str, Any]) -> None:
@@ -237,7 +240,7 @@ class JudgedUser(SocketIOUser):
         return [] if expected is None else expected.missing(self.account.last_of)
 
     @property
-    def _contents(self) -> MarketContents:
+    def _contents(self) -> SharedContents:
         return self._pushes.intake.contents
 
     @property

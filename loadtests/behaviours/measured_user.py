@@ -13,7 +13,7 @@ from locust.env import Environment
 from gateway.contract import PRICE_EVENT, ErrorCode, ServerEvent
 from loadtests.behaviours.judged_user import JudgedUser, refusal_of
 from loadtests.connection.protocol.handshake import parse_target
-from loadtests.errors import ClientError, ConnectionClosed
+from loadtests.errors import ClientError, ConnectionClosed, NotConnected
 from loadtests.oracles.heartbeats import HeartbeatOracle
 from loadtests.oracles.ledger import ACCOUNTED, BY_SYMBOL, market_stream_of
 from loadtests.plan.addresses import source_address
@@ -32,22 +32,43 @@ class MeasuredUser(JudgedUser):
         is_measured: whether its latencies, acknowledgements and heartbeats are recorded. Users
             that are not well-behaved or were ever paused are not measured.
         due_ns: intended start of its session, monotonic; None when it was not planned.
+        node: place of its node, from 0.
     """
 
     abstract = True
-    _fresh_since_ns: int | None = None  # as in JudgedUser
+    # As in JudgedUser.
+    node: int = 0
+    _refusals: int = 0
+    _fresh_since_ns: int | None = None
 
     def __init__(self, environment: Environment, index: int, due_ns: int | None) -> None:
         super().__init__(environment, index)
         self.due_ns = due_ns
         self.heartbeat: HeartbeatOracle | None = None
         self.is_measured = self.is_well_behaved
+        if self.run_context.has_nodes:
+            self.run_context.nodes_of_users.append(0)
+            self._go_to(index)
         self._pushes.intake.is_sampled = is_sampled
         self._pushes.record(self.run_context.pushes)
         self._recorder.draw_from(self._pushes.flush)
         if self._is_watched():
             self.run_context.pushes.prices.watch(self._fast_path.owner, self.account)
             self._recorder.draw_from(self.run_context.pushes.ask_staleness)
+
+    def _go_to(self, place: int) -> None:
+        """Connect to the node at a place from now on, counted round."""
+        context = self.run_context
+        self.node = place % len(context.urls)
+        self.host = context.urls[self.node]
+        context.nodes_of_users[self._fast_path.owner] = self.node
+        if self.client is not None:
+            self.client.url = self.host
+
+    def _go_on(self) -> None:
+        """Go to the next node. Half of a node's users count downwards: one would get them all."""
+        is_even = self.index // len(self.run_context.urls) % 2 == 0
+        self._go_to(self.node + (1 if is_even else -1))
 
     def source_address(self) -> str | None:
         """Return the address to connect from: one for each 50 users on loopback."""
@@ -79,7 +100,7 @@ class MeasuredUser(JudgedUser):
         self._recorder.count("offered")
         try:
             reply = self.call(event, payload, intended_ns=intended_ns)
-        except ConnectionClosed:
+        except (ConnectionClosed, NotConnected):
             raise
         except ClientError as error:
             if self.is_measured:
@@ -101,6 +122,8 @@ class MeasuredUser(JudgedUser):
     def welcomed(self, stamp_ns: int, payload: dict[str, Any]) -> None:
         """Open the connection's accounts."""
         super().welcomed(stamp_ns, payload)
+        if self._refusals:
+            self._refusals = 0
         self.account.welcome(payload, self.said_number())
         interval_ns = int(payload["heartbeatInterval"]) * _NS_PER_MS
         is_judged = interval_ns and self.is_measured
@@ -182,7 +205,7 @@ class MeasuredUser(JudgedUser):
         self.note(Event.DRAINING, stamp_ns, value_ns=value_ns)
         self.close_heartbeat(stamp_ns)
         self.heartbeat = None  # a draining gateway owes no more heartbeats
-        ordered_ns = self.run_context.gateway_ordered_ns(self.welcome_ns, stamp_ns)
+        ordered_ns = self.run_context.gateway_ordered_ns(self.welcome_ns, stamp_ns, self.node)
         if ordered_ns is not None and self.is_measured:
             self._recorder.span(Series.DRAIN_NOTICE, stamp_ns - ordered_ns, stamp_ns)
 

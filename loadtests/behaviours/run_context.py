@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
@@ -73,6 +74,9 @@ class RunContext:
         session_count: how many places ``sessions`` plans.
         turns: the only slices in which requests are due; None for all the time.
         users: every user that was ever spawned in this process, in order.
+        urls: of the gateway's nodes.
+        nodes_of_users: the place of each user's node, in the order of ``users``; empty where there
+            is one node.
         end_ns: when requests ended, monotonic; None while they continue.
         public_forms: compares the public form of events with what their owners were told.
         pushes: records the pushes that the users receive.
@@ -88,6 +92,8 @@ class RunContext:
     session_count: int = 0
     turns: Turns | None = None
     users: list[RunUser] = field(default_factory=list)
+    urls: Sequence[str] = ()
+    nodes_of_users: array[int] = field(default_factory=lambda: array("B"))
     end_ns: int | None = None
     public_forms: PublicForms = field(default_factory=PublicForms)
     pushes: PushRecord = field(init=False)
@@ -130,12 +136,15 @@ class RunContext:
             sessions=sessions,
             session_count=assignment.session_count,
             turns=None if assignment.turn is None else Turns(assignment.turn),
+            urls=tuple(assignment.urls),
         )
 
     def __post_init__(self) -> None:
         """Make the ledger and the record of pushes, whose owners are indices into ``users``."""
         self.ledger = Ledger(is_sourced=self.scenario.has_market_source)
-        self.pushes = PushRecord(self.recorder, lambda owner: self.users[owner].user_id)
+        self.pushes = PushRecord(
+            self.recorder, lambda owner: self.users[owner].user_id, nodes=self.nodes_of_users
+        )
 
     def last_session_ns(self) -> int:
         """Return when the last planned session is due, monotonic; 0 when none is planned."""
@@ -151,12 +160,24 @@ class RunContext:
         """Return when the steady phase begins; None before that is known."""
         return self.recorder.phases.start_ns(Phase.STEADY)
 
-    def gateway_ordered_ns(self, after_ns: int, until_ns: int) -> int | None:
-        """Return when a command last ended the gateway between two moments; None when none did."""
+    @property
+    def has_nodes(self) -> bool:
+        """Whether there are several nodes."""
+        return len(self.urls) > 1
+
+    def gateway_ordered_ns(self, after_ns: int, until_ns: int, node: int = 0) -> int | None:
+        """Return when a command last ended a node between two moments; None when none did.
+
+        Args:
+            after_ns: the first moment, monotonic.
+            until_ns: the second.
+            node: place of the node, from 0.
+        """
         steady_ns = self.steady_ns()
         if steady_ns is None or not self.scenario.ends_gateway:
             return None
-        ordered = [at for do in GATEWAY_DEEDS for at in self.scenario.ordered_ns(do, steady_ns)]
+        find = self.scenario.ordered_ns
+        ordered = [at for do in GATEWAY_DEEDS for at in find(do, steady_ns, node + 1)]
         return max((at_ns for at_ns in ordered if after_ns < at_ns <= until_ns), default=None)
 
     def enter(self, user: RunUser) -> tuple[int, int | None]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
 import gevent
@@ -26,7 +27,14 @@ from gateway.contract import ClientEvent, ServerEvent
 from loadtests.behaviours.commanded_user import CommandedUser
 from loadtests.behaviours.user_greenlet import UserGreenlet
 from loadtests.connection.protocol.backoff import reconnect_delay_s
-from loadtests.errors import ClientError, ConnectionClosed, ConnectRefused, Refused
+from loadtests.errors import (
+    ClientError,
+    ConnectionClosed,
+    ConnectRefused,
+    NotConnected,
+    Refused,
+)
+from loadtests.record.gateway_orders import RESTARTED_WITHIN_S
 from loadtests.results import Event, Series
 
 _NS_PER_S: Final = 1_000_000_000
@@ -89,6 +97,8 @@ class VirtualUser(CommandedUser):
             self.connect({"token": self.token(), **self.said()})
         except ClientError as error:
             self._note_attempt(error)
+            if self.run_context.has_nodes:
+                self._refusals += 1
             raise
         if self.client is not None:
             span_ns = self.welcome_ns - self.client.started_ns
@@ -230,8 +240,15 @@ class VirtualUser(CommandedUser):
             raise StopUser from error
         wait_s = self._note_failure(error)
         self.close()
-        if not self.absence.is_ordered:
+        has_another = self._has_another_node()
+        if self._refusals:
+            self._go_on()
+        if not self.absence.is_ordered and not has_another:
             gevent.sleep(max(wait_s, self._back_off_s(attempt)))
+
+    def _has_another_node(self) -> bool:
+        """Return whether this node refused it and not every node has, since it last waited."""
+        return self._refusals > 0 and self._refusals % len(self.run_context.urls) > 0
 
     def _back_off_s(self, attempt: int) -> float:
         # One seed a draw: a generator kept by each user would take 2.5 KB.
@@ -251,15 +268,29 @@ class VirtualUser(CommandedUser):
     def _note_failure(self, error: ClientError) -> float:
         """Count what disconnected this user. Returns how long the gateway asks to wait, in s."""
         wait_s = error.retry_after_s or 0.0 if isinstance(error, Refused) else 0.0
+        if (self._refusals or isinstance(error, NotConnected)) and self._is_node_away():
+            self.absence.begin(time.monotonic_ns())
         if self.absence.since_ns is not None:
             return wait_s
         if isinstance(error, Refused):
-            self._note_refusal(error, f"HTTP {error.status}")
+            self._note_refusal(error, f"HTTP {error.status}", is_error=not self._is_sent_on(error))
         # The loss of a connection is counted once, where it is noticed: in lost().
         elif not isinstance(error, ConnectionClosed) and self.is_measured:
             self.note_failure(error, str(error))
         return wait_s
 
-    def _note_refusal(self, error: ClientError, outcome: str) -> None:
-        self._recorder.count("errors")
+    def _is_node_away(self) -> bool:
+        """Return whether a command ended this node, of several, a short time ago."""
+        now_ns = time.monotonic_ns()
+        after_ns = now_ns - round(RESTARTED_WITHIN_S * _NS_PER_S)
+        ordered_ns = self.run_context.gateway_ordered_ns(after_ns, now_ns, self.node)
+        return self.run_context.has_nodes and ordered_ns is not None
+
+    def _is_sent_on(self, error: Refused) -> bool:
+        """Return whether a node that takes no clients leaves another to try, as with a balancer."""
+        return error.status == HTTPStatus.SERVICE_UNAVAILABLE and self._has_another_node()
+
+    def _note_refusal(self, error: ClientError, outcome: str, *, is_error: bool = True) -> None:
+        if is_error:
+            self._recorder.count("errors")
         self.note(Event.REFUSE, time.monotonic_ns(), outcome, detail=str(error))

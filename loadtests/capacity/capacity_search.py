@@ -57,6 +57,7 @@ def search_capacity(
         console,
         options=(
             *(() if request.gateway == GatewayCommand() else ("--gateway", request.gateway.name)),
+            *(() if request.nodes is None else ("--nodes", str(request.nodes))),
             *(() if request.processes is None else ("--processes", str(request.processes))),
         ),
     )

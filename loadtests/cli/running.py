@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from loadtests.supervision.gateway_command import GatewayCommand
 
 _MOST_USERS: Final = 1_000_000
+_MOST_NODES: Final = 64
 
 
 def run(
@@ -34,7 +35,16 @@ def run(
     target: Annotated[
         str | None,
         typer.Option(
-            help="Test a running gateway at http://HOST:PORT; needs JWT_SECRET or --tokens."
+            help="Test a running gateway at http://HOST:PORT, or nodes at URL,URL; needs "
+            "JWT_SECRET or --tokens."
+        ),
+    ] = None,
+    nodes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=_MOST_NODES,
+            help="Number of gateways to start, with a redis-server. Default: the scenario's.",
         ),
     ] = None,
     users: Annotated[
@@ -120,6 +130,7 @@ def run(
         scenario=find_file(scenario),
         runs=runs,
         target=target,
+        nodes=nodes,
         users=users,
         processes=processes,
         budgets=budgets,

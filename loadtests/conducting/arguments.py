@@ -26,12 +26,13 @@ _POLL_S: Final = 0.02
 _ARGUMENTS: Final = (
     ("--scenario", "LOCUST_SCENARIO", str, "scenario, such as smoke, or its file"),
     ("--run-dir", "LOCUST_RUN_DIR", str, "run directory; by default a new one under runs/"),
-    ("--gateway-pid", "LOCUST_GATEWAY_PID", int, "process id of an embedded gateway"),
+    ("--gateway-pid", "LOCUST_GATEWAY_PID", int, "process id of each embedded gateway"),
     ("--gateway-log", "LOCUST_GATEWAY_LOG", str, "its log, which names its address"),
     ("--turn", "LOCUST_TURN", str, "FOLDER/first or FOLDER/second: take turns with the other"),
     ("--tokens", "LOCUST_TOKENS", str, "file of the users' tokens, in place of JWT_SECRET"),
     ("--metrics-token", "LOCUST_METRICS_TOKEN", str, "file that holds the token of /metrics"),
 )
+_OF_EACH_NODE: Final = ("--gateway-pid", "--gateway-log")
 
 
 def add_arguments(parser: LocustArgumentParser, **_facts: object) -> None:
@@ -39,6 +40,7 @@ def add_arguments(parser: LocustArgumentParser, **_facts: object) -> None:
     for name, variable, kind, words in _ARGUMENTS:
         parser.add_argument(
             name,
+            action="append" if name in _OF_EACH_NODE else "store",
             env_var=variable,
             include_in_web_ui=False,
             metavar="<int>" if kind is int else "<path>",
@@ -56,6 +58,8 @@ def add_arguments(parser: LocustArgumentParser, **_facts: object) -> None:
 def read_arguments(environment: Environment) -> Scenario:
     """Return the scenario of ``--scenario``, and set the host that ``--gateway-log`` names.
 
+    The host of several nodes is ``URL,URL``.
+
     Raises:
         SystemExit: an argument is missing or wrong; see ``refuse``.
     """
@@ -71,7 +75,8 @@ def read_arguments(environment: Environment) -> Scenario:
     if options.turn and Path(options.turn).name not in PLACES:
         refuse(f"--turn {options.turn}: name FOLDER/{PLACES[0]} or FOLDER/{PLACES[1]}")
     if options.gateway_log:
-        environment.host = await_host(Path(options.gateway_log), GATEWAY_START_S)
+        logs = map(Path, options.gateway_log)
+        environment.host = ",".join(await_host(log, GATEWAY_START_S) for log in logs)
     return scenario
 
 

@@ -21,9 +21,13 @@ from loadtests.behaviours.run_context import RunContext
 from loadtests.conducting.run import Run
 from loadtests.errors import ClientError
 from loadtests.health.pulse import sleep_until
+from loadtests.plan.nodes import node_name
 from loadtests.plan.schedule import SECOND_NS
+from loadtests.record.gateway_orders import RESTARTED_WITHIN_S
 from loadtests.results import Event, Phase
 from scenarios.schema import GATEWAY_DEEDS, Command, Deed
+
+_POLL_S: Final = 0.05
 
 
 class LoadClock:
@@ -70,16 +74,33 @@ class LoadClock:
         for command in self._run.scenario.commands:
             at_ns = steady_ns + round(command.at_s * SECOND_NS)
             sleep_until(at_ns)
+            if command.node:
+                at_ns = self._await_others(command, at_ns)
             self._run.recorder.event(
                 Event.COMMAND,
                 at_ns=at_ns,
                 group=command.who,
                 outcome=command.do,
                 value_ns=round(command.within_s * SECOND_NS),
-                detail=f"{command.count} each" if command.count else "",
+                detail=_detail_of(command),
             )
             if command.do in GATEWAY_DEEDS:
-                self._run.order_gateway(command.do, at_ns)
+                self._run.order_gateway(command.do, at_ns, command.node)
+
+    def _await_others(self, command: Command, at_ns: int) -> int:
+        """Wait until all nodes but the one to end answer: one after the other restarts.
+
+        Returns:
+            The time of the command, monotonic ns: the planned one where there was no wait.
+        """
+        now_ns, until_ns = at_ns, at_ns + round(RESTARTED_WITHIN_S * SECOND_NS)
+        while not self._run.nodes.others_answer(command.node):
+            if now_ns > until_ns:
+                self._run.note(f"{command.do} of {_detail_of(command)}: another node is away")
+                break
+            gevent.sleep(_POLL_S)
+            now_ns = time.monotonic_ns()
+        return now_ns
 
     def _walk_stages(self) -> None:
         steady_ns = self._run.phases.start_ns(Phase.STEADY)
@@ -89,6 +110,13 @@ class LoadClock:
         for stage in self._run.scenario.stages:
             sleep_until(steady_ns + round(stage.at_s * SECOND_NS))
             runner.start(stage.users, stage.spawn_rate)
+
+
+def _detail_of(command: Command) -> str:
+    """Return which node a command ends, or what each user does."""
+    if command.node:
+        return node_name(command.node - 1)
+    return f"{command.count} each" if command.count else ""
 
 
 class CommandClock:

@@ -16,15 +16,15 @@ import gevent
 
 from loadtests.conducting.meeting import whole_second
 from loadtests.conducting.run_manifest import RunManifest
+from loadtests.conducting.run_nodes import RunNodes
 from loadtests.conducting.run_publisher import RunPublisher
 from loadtests.conducting.workers import Workers
 from loadtests.health.gateway_clock import GatewayClock
 from loadtests.health.generator_probe import GeneratorProbe, freeze_objects, unfreeze_objects
 from loadtests.health.live_file import LiveFile
 from loadtests.health.pulse import Pulse
-from loadtests.health.server_watch import ServerWatch
+from loadtests.plan.nodes import nodes_of
 from loadtests.plan.turns import Turns
-from loadtests.record.gateway_orders import RESTARTED_WITHIN_S, OrderedGateway
 from loadtests.record.live_figures import LiveFigures
 from loadtests.record.recording import SECOND_NS, PhaseTimes, Recorder
 from loadtests.record.second_seen import SecondSeen
@@ -36,7 +36,6 @@ WORKER: Final = "locust"
 MASTER: Final = "master"
 LIVE: Final = "live.json"
 _POLL_S: Final = 0.05
-_NEVER_S: Final = 86_400.0
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +63,7 @@ class Run:
         worker_lost: whether a worker exited early or went silent.
         live: writes the newest second, for the terminal and the web page.
         clock: the gateway's clock, as this process sees it.
+        nodes: the gateways.
     """
 
     def __init__(
@@ -88,15 +88,13 @@ class Run:
         self.workers = workers
         self.worker_lost = False
         self._on_lost: Callable[[str], None] | None = on_lost
-        self._url, pid = str(facts["target"]["url"]).rstrip("/"), facts["target"]["pid"]
+        self._url = str(facts["target"]["url"]).rstrip("/")
         self._facts = facts
         self._tokens = tokens
         self._user_ids = user_ids
         self._recorded_phases = 0
         self.live = LiveFile(directory / LOGS / LIVE, scenario.health)
         self.clock = GatewayClock(self._url, tokens.probe, is_ours=facts["clock"]["same"])
-        self._gateway = OrderedGateway(directory / LOGS, pid)
-        self._server = ServerWatch(self._url, pid, directory / LOGS, metrics_token)
         generator = None if workers else GeneratorProbe()
         self.recorder = Recorder(
             directory,
@@ -104,9 +102,10 @@ class Run:
             t0_ns=self.t0_ns,
             phases=self.phases,
         )
+        self.nodes = RunNodes(nodes_of(facts), directory / LOGS, metrics_token, self.recorder)
         self._pulse = Pulse(
             self.recorder,
-            self._server.read,
+            self.nodes.read,
             generator,
             on_second=self._each_second,
             on_lost=self._lose,
@@ -129,8 +128,7 @@ class Run:
             phases=self.phases,
             clock=self.clock,
             publisher=self.publisher,
-            gateway=self._gateway,
-            probes=[self._server, self.clock, *probes],
+            probes=[self.nodes.watch, self.clock, *probes],
             workers=self.workers,
         )
 
@@ -191,16 +189,19 @@ class Run:
         self._send_phases()
         self._manifest.write()
 
-    def order_gateway(self, do: str, at_ns: int) -> None:
-        """Terminate or restart the gateway. Its supervisor starts the next one.
+    def order_gateway(self, do: str, at_ns: int, number: int = 0) -> None:
+        """Terminate or restart a gateway. Its supervisor starts the next one.
+
+        Args:
+            do: the command.
+            at_ns: when it is given, monotonic.
+            number: of the node, from 1; 0 for all that have not been terminated.
 
         Raises:
             RuntimeError: the gateway is not ours.
         """
-        patience_s = RESTARTED_WITHIN_S if do == "restart" else _NEVER_S
-        self._server.expect_gap(time.monotonic_ns() + round(patience_s * SECOND_NS))
-        if not self._gateway.order(do, at_ns):
-            self.note(f"the gateway had ended before the command to {do} it")
+        for problem in self.nodes.order(do, at_ns, number):
+            self.note(problem)
 
     def drain(self, all_delivered: Callable[[Mapping[str, int]], bool]) -> Mapping[str, int]:
         """Stop the publisher and wait until all is delivered, at most the scenario's drain.
@@ -217,7 +218,7 @@ class Run:
         self._send_phases()
         self._stop_publisher()
         last_numbers: dict[str, int] = {}  # a terminated gateway owes nothing more
-        if not self._gateway.is_gone:
+        if not self.nodes.are_gone:
             last_numbers, problem = self.publisher.last_numbers()
             if problem is not None:
                 self.note(problem)
@@ -246,7 +247,7 @@ class Run:
             return
         self._stop_publisher()
         self._pulse.stop()
-        self._server.close()
+        self.nodes.watch.close()
         self.clock.stop()
         unfreeze_objects()
         end_ns = time.monotonic_ns()
@@ -268,9 +269,7 @@ class Run:
         self._record_phases(seen.at_ns)
         self._watch_publisher()
         self.publisher.renew_token()
-        pid = self._gateway.follow()
-        if pid is not None:
-            self._server.follow(pid)
+        self.nodes.follow()
         figures = LiveFigures.of(seen, self.recorder)
         if self.workers is not None:
             for name in self.workers.find_lost():
@@ -284,6 +283,7 @@ class Run:
             figures=figures,
             server=seen.server,
             publisher=self.publisher.ledger(),
+            nodes=self.nodes.figures(),
         )
 
     def _send_phases(self) -> None:

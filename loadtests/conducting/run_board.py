@@ -13,13 +13,14 @@ from typing import Any, Final
 
 from loadtests.health.live_budgets import describe_budgets
 from loadtests.health.live_file import LiveFile
-from loadtests.health.live_table import describe
+from loadtests.health.live_table import describe, describe_nodes
 from loadtests.record.histogram import Histogram
 from loadtests.record.manifest import read_json
 from loadtests.results import REPORT, VERDICT
 from scenarios.schema import Budget
 
 JUDGING: Final = "The run has ended. Its tables and its report are being made."
+_OF_A_NODE: Final = "clients, CPU of one core, memory and median push latency of a node"
 UNJUDGED: Final = "The run has ended without a verdict: --no-report leaves it to another process."
 
 
@@ -137,6 +138,10 @@ class RunBoard:
                     "meaning": one.meaning,
                 }
                 for one in describe(live)
+            ),
+            *(
+                {"whose": "node", "figure": name, "now": now, "meaning": _OF_A_NODE}
+                for name, _, now in (line.partition("  ") for line in describe_nodes(live))
             ),
         ]
 

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 from loadtests.conducting.run_publisher import RunPublisher
 from loadtests.conducting.workers import Workers
 from loadtests.health.gateway_clock import GatewayClock, widest_error_ns
-from loadtests.record.gateway_orders import OrderedGateway
+from loadtests.record.gateway_orders import describe_exits
 from loadtests.record.manifest import write_json
 from loadtests.record.phases import PhaseTimes
-from loadtests.results import MANIFEST, RunStatus
+from loadtests.results import LOGS, MANIFEST, RunStatus
 
 
 class Probe(Protocol):
@@ -33,7 +33,6 @@ class RunManifest:
         phases: the run's phases.
         clock: the gateway's clock.
         publisher: the run's publisher.
-        gateway: the gateway, as far as commands end it.
         probes: what measures in this process.
         workers: the run's workers; None where one process generates the load.
         status: how far the run has come.
@@ -46,7 +45,6 @@ class RunManifest:
     phases: PhaseTimes
     clock: GatewayClock
     publisher: RunPublisher
-    gateway: OrderedGateway
     probes: Sequence[Probe]
     workers: Workers | None = None
     status: RunStatus = RunStatus.RUNNING
@@ -66,10 +64,14 @@ class RunManifest:
             "unmeasured": self._unmeasured(),
             "workers": workers.describe() if workers is not None else None,
             "publisher": self.publisher.describe(),
-            "gateway": self.gateway.describe(t0_ns) if is_embedded else None,
+            "gateway": self._describe_gateway(t0_ns) if is_embedded else None,
             "problems": self.problems,
         }
         write_json(self.directory / MANIFEST, manifest)
+
+    def _describe_gateway(self, t0_ns: int) -> dict[str, object]:
+        exits = describe_exits(self.directory / LOGS, t0_ns)
+        return {"status": "ok", "exit_code": None, "exits": exits}
 
     def _describe_clock(self, now_ns: int) -> dict[str, object]:
         """Return what the manifest says of the clocks. The error bound holds for all processes."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from loadtests.endpoints import fetch_streams
 from loadtests.health.gateway_clock import GatewayClock
+from loadtests.plan.nodes import split_urls
 from loadtests.plan.publish_plan import describe_plan
 from loadtests.plan.turns import Turns
 from loadtests.publication.publishing import PublisherProcess
@@ -28,7 +29,7 @@ class RunPublisher:
     Attributes:
         scenario: the scenario of the run.
         directory: the run directory.
-        url: ``http://HOST:PORT`` of the gateway.
+        url: ``http://HOST:PORT`` of the gateway, or ``URL,URL`` of its nodes.
         tokens: gives each client its token.
         phases: the run's phases.
         clock: the gateway's clock.
@@ -75,8 +76,10 @@ class RunPublisher:
         if self.process is None or steady_ns is None:
             return
         scenario = self.scenario
+        every = 0 if len(split_urls(self.url)) > 1 else 1  # while one of several lives, publish
         # Nothing is published to a gateway that a command terminates.
-        ends_ns = [*scenario.ordered_ns("terminate", steady_ns), *([end_ns] if end_ns else [])]
+        ended_ns = scenario.ordered_ns("terminate", steady_ns, every)
+        ends_ns = [*ended_ns, *([end_ns] if end_ns else [])]
         self._told = self.tokens.publisher(int(load_s) + 3_600) or ""
         self.process.begin(
             describe_plan(
@@ -89,7 +92,9 @@ class RunPublisher:
                 first_ns=self.phases.start_ns(Phase.WARM_UP),
                 steady_ns=steady_ns,
                 end_ns=min(ends_ns, default=None),
-                orders_ns=[at for do in GATEWAY_DEEDS for at in scenario.ordered_ns(do, steady_ns)],
+                orders_ns=[
+                    at for do in GATEWAY_DEEDS for at in scenario.ordered_ns(do, steady_ns, every)
+                ],
                 clock_offset_ns=self.clock.offset_ns,
                 turns=None if self.turns is None else asdict(self.turns),
             )
@@ -134,13 +139,20 @@ class RunPublisher:
         token = self.tokens.publisher(_ONE_REQUEST_S)
         if token is None:
             return {}, "the last numbers of streams are unknown: no token with the scope to publish"
-        try:
-            return dict(fetch_streams(self.url, token, timeout_s=_STREAMS_TIMEOUT_S)), None
-        except (OSError, ValueError) as error:
-            problem = (
-                f"the gateway does not tell its last numbers ({error}); "
-                "the publisher's numbers are used instead"
-            )
+        told: list[dict[str, int]] = []
+        problem = ""
+        for url in split_urls(self.url):
+            try:
+                told.append(fetch_streams(url, token, timeout_s=_STREAMS_TIMEOUT_S))
+            except (OSError, ValueError) as error:
+                problem = (
+                    f"the gateway does not tell its last numbers ({error}); "
+                    "the publisher's numbers are used instead"
+                )
+        if told:
+            # A node tells what it has applied, and one may be behind another.
+            names = dict.fromkeys(name for each in told for name in each)
+            return {name: max(each.get(name, 0) for each in told) for name in names}, None
         streams = (self.ledger() or {}).get("streams", {})
         return {str(name): int(number) for name, number in streams.items()}, problem
 

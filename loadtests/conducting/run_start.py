@@ -28,6 +28,7 @@ from loadtests.health.clock_id import read_clock_id
 from loadtests.health.descriptors import highest_limit, raise_limit
 from loadtests.health.target import fetch_welcome
 from loadtests.plan.messages import RUN_OPTION, Assignment
+from loadtests.plan.nodes import RunNode, name_nodes, split_urls
 from loadtests.plan.preflight import (
     GATEWAY_DESCRIPTORS,
     GENERATOR_DESCRIPTORS,
@@ -83,7 +84,7 @@ class RunStart:
         Raises:
             CannotBegin: nothing was started: the target sends no welcome, or a limit is too low.
         """
-        url = (self.environment.host or "").rstrip("/")
+        nodes = self._nodes()
         if self.scenario.ends_gateway and self._options().gateway_pid is None:
             words = "the scenario terminates its gateway, which must be an embedded one"
             raise CannotBegin(f"{words}: use tidegate run, without --target")
@@ -96,7 +97,7 @@ class RunStart:
             )
             if problems:
                 raise CannotBegin(f"--tokens does not fit the scenario: {'; '.join(problems)}")
-        welcome = self._check_target(url)
+        welcome = self._check_targets(nodes)
         runner = self.environment.runner
         counts, ranks = divide_users(self.environment, self.behaviours, self.users)
         self._check_descriptors(counts)
@@ -104,7 +105,7 @@ class RunStart:
         if fixed:
             words = f"{self.users:,} users are fewer than the groups of a fixed number have"
             raise CannotBegin(f"{words}: {', '.join(fixed)}")
-        directory, facts = self._make_directory(url, welcome, counts)
+        directory, facts = self._make_directory(nodes, welcome, counts)
         workers = Workers(runner, directory, ranks) if isinstance(runner, MasterRunner) else None
         run = Run(
             self.scenario,
@@ -132,8 +133,12 @@ class RunStart:
     def _options(self) -> Any:
         return self.environment.parsed_options
 
+    def _nodes(self) -> tuple[RunNode, ...]:
+        """Return the nodes that Locust's host names, ``URL`` or ``URL,URL``."""
+        return name_nodes(split_urls(self.environment.host or ""), self._options().gateway_pid)
+
     def _make_directory(
-        self, url: str, welcome: Mapping[str, Any], counts: Mapping[str, list[int]]
+        self, nodes: Sequence[RunNode], welcome: Mapping[str, Any], counts: Mapping[str, list[int]]
     ) -> tuple[Path, dict[str, Any]]:
         """Make the run directory. Returns it with the manifest's unchanging members."""
         unix_s = time.time()
@@ -145,15 +150,16 @@ class RunStart:
         return directory, describe_run(
             self.scenario,
             directory=directory,
-            target_url=url,
+            target_url=",".join(node.url for node in nodes),
             welcome=welcome,
             users={group: sum(each) for group, each in counts.items()},
             spawn_rate=self.session_rate,
             load_s=self._options().run_time,
             command=sys.argv,
-            embedded_pid=self._options().gateway_pid,
+            embedded_pid=nodes[0].pid,
             clock_id=read_clock_id(),
             unix_s=unix_s,
+            nodes=nodes if len(nodes) > 1 else (),
         ) | {"turns": None if meeting is None else meeting.describe()}
 
     def _assign(
@@ -175,6 +181,7 @@ class RunStart:
             session_rate=self.session_rate,
             session_first_ns=time.monotonic_ns() + LEAD_NS,
             turn=None if self.meeting is None else self.meeting.turns.place,
+            urls=[node.url for node in self._nodes()],
         )
 
     def _check_descriptors(self, counts: Mapping[str, list[int]]) -> None:
@@ -189,12 +196,21 @@ class RunStart:
         if options.processes or not isinstance(self.environment.runner, MasterRunner):
             most, limit = max(of_workers), raise_limit()
             found += [descriptors_problem("load generator", most, GENERATOR_DESCRIPTORS, limit)]
-        if options.gateway_pid is not None:
-            users, limit = sum(of_workers), highest_limit(options.gateway_pid)
+        pids = options.gateway_pid or []
+        for pid in pids:
+            # One node may be away, and its users at another.
+            users, limit = -(-sum(of_workers) // max(1, len(pids) - 1)), highest_limit(pid)
             found += [descriptors_problem("gateway", users, GATEWAY_DESCRIPTORS, limit)]
         problems = [words for words in found if words]
         if problems:
             raise CannotBegin("; ".join(problems))
+
+    def _check_targets(self, nodes: Sequence[RunNode]) -> dict[str, Any]:
+        """Return the welcome of the first node; without a clock where the nodes have several."""
+        welcomes = [self._check_target(node.url) for node in nodes]
+        if any(each.get("clock") != welcomes[0].get("clock") for each in welcomes):
+            return {**welcomes[0], "clock": None}
+        return welcomes[0]
 
     def _check_target(self, url: str) -> dict[str, Any]:
         """Return the target's welcome, once its limits allow the scenario."""

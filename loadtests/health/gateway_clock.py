@@ -3,7 +3,8 @@
 A one-way time is a stamp of one clock minus a stamp of another. With one clock no offset is
 needed. With two, the offset is measured when a run begins, every ``ASK_EACH_S`` and when it
 ends, over a connection of its own. When the gateway does not stamp its pongs, the offset is
-unknown and one-way times stay unmeasured.
+unknown and one-way times stay unmeasured. So they do with nodes whose clocks differ from each
+other: one offset does not fit all.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from locust.env import Environment
 from loadtests.errors import ClientError
 from loadtests.health.clock_offset import DRIFT_PPM, Offset
 from loadtests.health.target import fetch_clock_offset
+from loadtests.plan.nodes import split_urls
 from loadtests.reading.pushes import PushTable
 
 ASK_EACH_S: Final = 10.0
 """A gateway allows ten pings in ten seconds; each measurement sends eight."""
 NO_STAMPS: Final = "one-way times: the gateway has another clock, and its pong has no stamps"
+SEVERAL_CLOCKS: Final = "one-way times: the nodes have several clocks"
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +38,7 @@ class GatewayClock:
     """Measures the offset of a gateway's clock until it is stopped.
 
     Args:
-        url: ``http://HOST:PORT`` of the gateway.
+        url: ``http://HOST:PORT`` of the gateway, or ``URL,URL`` of its nodes.
         token: returns a token for one connection.
         is_ours: whether it reads the same clock as this process.
         fetch: measures an offset; tests replace it.
@@ -55,13 +58,18 @@ class GatewayClock:
     ) -> None:
         self.offset_ns: int | None = 0 if is_ours else None
         self.unmeasured: set[str] = set()
-        self._url = url
+        self._urls = split_urls(url)
         self._token = token
         self._is_ours = is_ours
         self._fetch = fetch
         self._found: list[tuple[int, Offset]] = []
         self._listeners: list[Callable[[int], None]] = []
         self._greenlet: gevent.Greenlet | None = None
+
+    @property
+    def has_one_clock(self) -> bool:
+        """Whether all nodes are known to read one clock."""
+        return self._is_ours or len(self._urls) == 1
 
     def start(self) -> None:
         """Measure now and regularly from then on. With one clock, do nothing."""
@@ -90,14 +98,21 @@ class GatewayClock:
     def ask(self) -> None:
         """Measure the offset. After a failure the last offset stays valid."""
         try:
-            found = self._fetch(self._url, self._token())
+            each = [self._fetch(url, self._token()) for url in self._urls]
         except (ClientError, ValueError) as error:
             _log.warning("the gateway's clock could not be read: %s", error)
             if not self._found:
                 self.unmeasured.add(f"one-way times: the gateway has another clock: {error}")
             return
-        if found is None:
+        told = [found for found in each if found is not None]
+        if len(told) < len(each):
             self.unmeasured.add(NO_STAMPS)
+            return
+        found = told[0]
+        if any(
+            abs(one.offset_ns - found.offset_ns) > one.error_ns + found.error_ns for one in told
+        ):
+            self.unmeasured.add(SEVERAL_CLOCKS)
             return
         self._found.append((time.monotonic_ns(), found))
         self.offset_ns = found.offset_ns
@@ -146,6 +161,7 @@ def time_pushes_by(environment: Environment, clock: GatewayClock) -> None:
     """Time an environment's pushes by the gateway's clock, once its offset is known."""
     intake = PushTable.of(environment).intake
     intake.offset_ns = None  # the offset of the last run may be another gateway's
+    intake.contents.has_one_clock = clock.has_one_clock
 
     def take(offset_ns: int) -> None:
         intake.offset_ns = offset_ns

@@ -9,6 +9,7 @@ import os
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from loadtests.record.histogram import Histogram
@@ -54,6 +55,13 @@ MEMBERS: Final[Mapping[str, tuple[str, str]]] = {
     "gc_pause_max_ns": ("ns", "the generator's longest garbage collection of this second"),
     "strains": ("", "list: which limits the generator broke in this second, see Strain"),
     "strained_s": ("s", "strained seconds of the steady phase so far"),
+    "nodes": (
+        "",
+        (
+            "empty with one gateway; else `name`, `clients`, `cpu_percent`, `memory_bytes` and "
+            "`push_p50_ns` of each node in this second; null where unknown"
+        ),
+    ),
 }
 """Every member of the file: unit and meaning."""
 
@@ -81,6 +89,7 @@ class LiveFile:
         self._published: deque[tuple[float, int]] = deque()
         self._idle: dict[str, tuple[int, int]] = {}
         self._gateway_cpu_ns: int | None = None
+        self._node_cpu_ns: dict[str, int | None] = {}
         self._strained_s = 0
 
     def write(
@@ -92,6 +101,7 @@ class LiveFile:
         figures: LiveFigures,
         server: Mapping[str, object],
         publisher: Mapping[str, Any] | None,
+        nodes: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> None:
         """Write one second.
 
@@ -102,6 +112,7 @@ class LiveFile:
             figures: of all processes together.
             server: the newest columns of ``server``.
             publisher: its ledger so far; None where a scenario publishes nothing.
+            nodes: the newest columns of ``nodes``, by node; none where there is one gateway.
         """
         published = None if publisher is None else int(publisher.get("published", 0))
         never = 0 if publisher is None else int(publisher.get("missed", 0))
@@ -126,6 +137,10 @@ class LiveFile:
             "limits_undecided": figures.limits_undecided,
             "memory_per_client_bytes": self._memory_per_client(server),
             **self._describe_generator(figures, phase, self._gateway_cpu(server)),
+            "nodes": [
+                self._describe_node(name, columns, figures.nodes.get(name))
+                for name, columns in nodes.items()
+            ],
         }
         self.history.append(self.newest)
         if phase is Phase.STEADY:
@@ -152,6 +167,22 @@ class LiveFile:
         idle_clients, idle_memory = self._idle.setdefault(column, (clients, memory))
         more = clients - idle_clients
         return None if more < FEWEST_CLIENTS else round((memory - idle_memory) / more)
+
+    def _describe_node(
+        self, name: str, columns: Mapping[str, Any], push: Histogram | None
+    ) -> dict[str, object]:
+        """Return one node's figures of this second."""
+        now, before = columns.get("cpu_ns"), self._node_cpu_ns.get(name)
+        self._node_cpu_ns[name] = now
+        # A node that has restarted counts from 0.
+        ran_ns = None if now is None or before is None or now < before else now - before
+        return {
+            "name": name,
+            "clients": columns.get("clients"),
+            "cpu_percent": _percent(ran_ns),
+            "memory_bytes": next((columns[one] for one in _MEMORY if columns.get(one)), None),
+            "push_p50_ns": None if push is None else push.quantile_ns(0.5),
+        }
 
     def _gateway_cpu(self, server: Mapping[str, object]) -> int | None:
         """Return the gateway's CPU time since the second before; None while it is unknown."""

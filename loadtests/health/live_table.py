@@ -63,6 +63,20 @@ def describe(live: Live) -> tuple[LiveReading, ...]:
     return tuple(readings)
 
 
+def describe_nodes(live: Live) -> tuple[str, ...]:
+    """Return a line for each node: clients, CPU, memory and push p50; none for one gateway."""
+    nodes = live.get("nodes") or ()
+    width = max((len(node["name"]) for node in nodes), default=0)
+    return tuple(
+        f"{node['name']:<{width}}  "
+        + "  ".join(
+            f"{name} {ABSENT if node.get(member) is None else show(node[member])}"
+            for name, member, show in _OF_A_NODE
+        )
+        for node in nodes
+    )
+
+
 def describe_strains(live: Live) -> tuple[str, ...]:
     """Return each limit that the generator broke in a second, with its figure."""
     broken = live.get("strains") or ()
@@ -94,6 +108,18 @@ _percent: Final = "{:.0f} %".format
 def kilobytes(size_bytes: float) -> str:
     """Return a size as ``5.3 KB``."""
     return f"{size_bytes / _BYTES_PER_KB:,.1f} KB"
+
+
+def _megabytes(size_bytes: float) -> str:
+    return f"{size_bytes / _BYTES_PER_KB / _BYTES_PER_KB:,.0f} MB"
+
+
+_OF_A_NODE: Final = (
+    ("clients", "clients", _count),
+    ("CPU", "cpu_percent", _percent),
+    ("memory", "memory_bytes", _megabytes),
+    ("push p50", "push_p50_ns", span),
+)
 
 
 def _shown(member: str, show: Callable[[Any], str]) -> Callable[[Live], str]:

@@ -1,9 +1,9 @@
 """The process that watches the gateway: it reads the figures once a second, apart from the load.
 
 ``python -m loadtests.health.server_watch_process`` takes a line of JSON on standard input
-(``url``, ``pid``, ``metrics_token``), writes a line for each reading, and ends when its input
-ends. Later lines are ``{"gap_until_ns": …}`` before the gateway restarts and ``{"pid": …}`` after
-it.
+(``nodes``, each with ``url`` and ``pid``; ``metrics_token``), writes a line for each reading, and
+ends when its input ends. Later lines have the place of a ``node``, with ``gap_until_ns`` before it
+restarts and ``pid`` after it.
 
 Reading metrics and a process's memory takes ten milliseconds. In the process that reads pushes,
 that would delay pushes. This process has a low priority, so it yields its core.
@@ -19,6 +19,9 @@ import os
 import select
 import sys
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 
 from loadtests.health.server_probe import ServerProbe
@@ -51,9 +54,9 @@ class Orders:
         return [json.loads(line) for line in lines]
 
 
-def read_second(probe: ServerProbe, at_ns: int) -> dict[str, Any]:
-    """Return one reading: its time, the figures or the error, and what is unmeasured."""
-    line: dict[str, Any] = {"at_ns": at_ns, "figures": {}, "error": None}
+def read_second(at_ns: int, probe: ServerProbe) -> dict[str, Any]:
+    """Return one node's reading: the figures or the error, and what is unmeasured."""
+    line: dict[str, Any] = {"figures": {}, "error": None}
     try:
         line["figures"] = probe.read(at_ns)
     except OSError as error:
@@ -71,34 +74,40 @@ def main() -> int:
             return 0
     os.nice(NICENESS)
     ask_for_slices(USUAL_SLICE)
-    probe = ServerProbe(**said[0])
-    _obey(probe, said[1:])
+    token = said[0]["metrics_token"]
+    probes = [ServerProbe(**node, metrics_token=token) for node in said[0]["nodes"]]
+    _obey(probes, said[1:])
     try:
-        _read_on(probe, orders)
+        with ThreadPoolExecutor(len(probes)) as readers:
+            _read_on(probes, orders, readers)
     except BrokenPipeError:
         # The reader has ended. The interpreter must not flush to the pipe when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
-def _read_on(probe: ServerProbe, orders: Orders) -> None:
-    """Read each second until the input ends."""
+def _read_on(probes: Sequence[ServerProbe], orders: Orders, readers: ThreadPoolExecutor) -> None:
+    """Read all nodes at once each second, until the input ends."""
+    read_all = map if len(probes) == 1 else readers.map
     due_ns = time.monotonic_ns()
     while True:
         while (wait_ns := due_ns - time.monotonic_ns()) > 0:
-            _obey(probe, orders.wait(wait_ns / SECOND_NS))
+            _obey(probes, orders.wait(wait_ns / SECOND_NS))
             if orders.has_ended:
                 return
-        _obey(probe, orders.wait(0))
+        _obey(probes, orders.wait(0))
         if orders.has_ended:
             return
-        print(json.dumps(read_second(probe, time.monotonic_ns())), flush=True)  # noqa: T201 - to the parent process
+        at_ns = time.monotonic_ns()
+        line = {"at_ns": at_ns, "nodes": list(read_all(partial(read_second, at_ns), probes))}
+        print(json.dumps(line), flush=True)  # noqa: T201 - to the parent process
         # A missed reading is not made up for: two in one second would count as two seconds.
         due_ns = max(due_ns + SECOND_NS, time.monotonic_ns())
 
 
-def _obey(probe: ServerProbe, orders: list[dict[str, Any]]) -> None:
+def _obey(probes: Sequence[ServerProbe], orders: list[dict[str, Any]]) -> None:
     for order in orders:
+        probe = probes[order["node"]]
         if "pid" in order:
             probe.follow(int(order["pid"]))
         if "gap_until_ns" in order:

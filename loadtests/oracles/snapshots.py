@@ -1,8 +1,11 @@
-"""Whether snapshots and all copies of a market event say what its first copy said. Pure.
+"""Whether snapshots and all copies of a shared event say what its first copy said. Pure.
+
+Shared are market events, and the public form of trading events.
 
 Nobody needs to know what a publisher sent: the first copy of a number that reaches a process is
 what all later ones are compared with. So a snapshot that is a value too old, or that has another
-content than the event of its number, is found, and so is a changed copy of a live event.
+content than the event of its number, is found, and so is a changed copy of a live event. Nodes
+that number two events the other way round than each other are found as well.
 """
 
 from __future__ import annotations
@@ -18,16 +21,21 @@ from loadtests.oracles.ledger import BY_SYMBOL, market_stream_of
 
 _MOST: Final = 65_536  # numbers in one of two generations: about 10 MB
 _OF_THE_COPY: Final = frozenset(["prevSeq", "snapshot", "epoch"])
+_OF_THE_NODE: Final = _OF_THE_COPY | {"ts"}
 
 
-class MarketContents:
-    """What each number of each market stream says, for all users of a process.
+class SharedContents:
+    """What each number of each shared stream says, for all users of a process.
 
     Args:
         most: how many numbers are kept at least, and half of how many at most.
+
+    Attributes:
+        has_one_clock: whether ``ts`` of all copies is of one clock, and so equal.
     """
 
     def __init__(self, most: int = _MOST) -> None:
+        self.has_one_clock = True
         self._most = most
         self._epoch: object = None
         self._young: dict[tuple[str, int], int] = {}
@@ -48,7 +56,8 @@ class MarketContents:
             payload: the event.
         """
         key = stream, number
-        own = {name: value for name, value in payload.items() if name not in _OF_THE_COPY}
+        left_out = _OF_THE_COPY if self.has_one_clock else _OF_THE_NODE
+        own = {name: value for name, value in payload.items() if name not in left_out}
         checksum = zlib.crc32(orjson.dumps(own, option=orjson.OPT_SORT_KEYS))
         known = self._young.get(key)
         if known is None:

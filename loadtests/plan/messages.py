@@ -19,7 +19,7 @@ reads it from its own environment.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,6 +50,7 @@ class Assignment:
         session_rate: how many of them begin in a second.
         session_first_ns: when the first is due, by the master's clock.
         turn: the place of the run among two that take turns; None for a run on its own.
+        urls: of the gateway's nodes.
     """
 
     run_id: str
@@ -63,3 +64,4 @@ class Assignment:
     session_rate: float
     session_first_ns: int
     turn: int | None = None
+    urls: Sequence[str] = ()

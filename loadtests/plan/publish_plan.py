@@ -18,6 +18,7 @@ class PublishPlan:
     """What to publish, and when. Times are monotonic.
 
     Attributes:
+        url: ``http://HOST:PORT`` of the gateway, or ``URL,URL`` of its nodes.
         token: with the scope to publish.
         symbols: the symbols, most popular first.
         weights: share of each symbol, summing to 1.

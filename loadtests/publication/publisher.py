@@ -9,6 +9,9 @@ Items due together go in one request of at most ``MAX_PUBLISH_ITEMS``. A few req
 flight; the gateway numbers them as they arrive. A late item goes out late, with its intended
 time in ``srcTs``; an item that never goes out counts as ``missed``.
 
+With several nodes each request goes to the next one. An item then has an ``id``, so that a request
+without an answer can go to another node, and is published once.
+
 ConnectionError
 └── GatewayLost      the gateway has not answered for ``GIVE_UP_S``
 """
@@ -17,9 +20,11 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 import json
 import logging
 import os
+import secrets
 import signal
 import sys
 import time
@@ -34,6 +39,7 @@ from gateway.contract import MAX_PUBLISH_ITEMS, PUBLISH_PATH
 from loadtests.health.fine_selector import make_fine_loop
 from loadtests.health.gaps import Gaps
 from loadtests.health.time_slice import USUAL_SLICE, ask_for_slices
+from loadtests.plan.nodes import split_urls
 from loadtests.plan.publish_plan import PublishPlan, plan_arrivals, read_plan
 from loadtests.publication.payloads import PayloadMaker
 from loadtests.publication.publication_ledger import PublicationLedger
@@ -75,9 +81,13 @@ class Publisher:
         self.clock_offset_ns = plan.clock_offset_ns
         self.token = plan.token
         self.stopping = asyncio.Event()
+        self._urls = split_urls(plan.url)
+        self._turns = itertools.count()
+        self._run_id = secrets.token_hex(6) if len(self._urls) > 1 else ""
         self._arrivals = plan_arrivals(plan)
         self._payloads = PayloadMaker(plan.seed, plan.symbols, plan.weights, plan.user_ids)
         self._pending: set[asyncio.Task[None]] = set()
+        self._items = 0
         self._fault: BaseException | None = None
         self._silent_since_ns: int | None = None
         self._gaps = Gaps(plan.orders_ns, round(RESTARTED_WITHIN_S * SECOND_NS))
@@ -161,7 +171,7 @@ class Publisher:
         accepted = False
         try:
             while not accepted:
-                status, content = await self._post(session, body)
+                status, content = await self._post_in_turn(session, body)
                 accepted = status == HTTPStatus.ACCEPTED
                 if accepted:
                     self._take_answer(items, batch, content)
@@ -183,16 +193,44 @@ class Publisher:
     def _item(self, due_ns: int, what: Publish) -> dict[str, object]:
         offset_ns = self.clock_offset_ns
         source_us = None if offset_ns is None else (due_ns + offset_ns) // _NS_PER_US
-        return self._payloads.make(
+        item = self._payloads.make(
             what.event, source_us=source_us, unix_s=time.time(), least_bytes=what.payload_bytes
         )
+        if self._run_id:
+            self._items += 1
+            item["id"] = f"{self._run_id}-{self._items}"
+        return item
 
-    async def _post(
+    async def _post_in_turn(
         self, session: aiohttp.ClientSession, body: bytes
     ) -> tuple[int, dict[str, Any]]:
+        """Publish through the next node; through another one where it does not accept.
+
+        Returns:
+            Status and content of the last node's answer.
+
+        Raises:
+            aiohttp.ClientError: the last node gave no answer.
+            TimeoutError: as before.
+        """
+        first = next(self._turns)
+        for more in reversed(range(len(self._urls))):
+            url = self._urls[(first - more) % len(self._urls)]
+            try:
+                status, content = await self._post(session, body, url)
+            except (aiohttp.ClientError, TimeoutError):
+                if not more:
+                    raise
+                continue
+            if not more or status != HTTPStatus.SERVICE_UNAVAILABLE:
+                break
+        return status, content
+
+    async def _post(
+        self, session: aiohttp.ClientSession, body: bytes, url: str
+    ) -> tuple[int, dict[str, Any]]:
         headers = {"Authorization": f"Bearer {self.token}"}
-        url = self.plan.url + PUBLISH_PATH
-        async with session.post(url, data=body, headers=headers) as answer:
+        async with session.post(url + PUBLISH_PATH, data=body, headers=headers) as answer:
             text = await answer.read()
             self._silent_since_ns = None
             return answer.status, orjson.loads(text)
@@ -204,7 +242,7 @@ class Publisher:
         content: dict[str, Any],
     ) -> None:
         now_ns = time.monotonic_ns()
-        if self._gaps.take_answer(now_ns):
+        if self._gaps.take_answer(now_ns) and not self._run_id:
             self.ledger.streams.clear()  # a restarted gateway numbers from 1
         self.ledger.accept(
             items,

@@ -17,7 +17,7 @@ from gateway.contract import EVENTS, USER_STREAM, Audience
 from loadtests.oracles.canaries import private_field_of
 from loadtests.oracles.checksums import is_altered
 from loadtests.oracles.ledger import ACCOUNTED, BY_SYMBOL, market_stream_of
-from loadtests.oracles.snapshots import MarketContents
+from loadtests.oracles.snapshots import SharedContents
 from loadtests.reading.batches import UNSHARED, Batch, Place, Push, Share, family_of
 from loadtests.reading.memo import Memo
 
@@ -55,7 +55,7 @@ class Intake:
         bytes_read: bytes that all clients read.
         others: number of events that came and are in no column.
         is_sampled: whether (stream, number) goes into the sample.
-        contents: what each number of a market stream says.
+        contents: what each number of a shared stream says.
         offset_ns: the gateway's clock minus ours, ns; 0 where they are one, None when unknown.
     """
 
@@ -72,7 +72,7 @@ class Intake:
         self._numbers: dict[tuple[str, str], int] = {}  # by name and stream
         self._slots: dict[str, int] = {}
         self._streams: list[str] = []
-        self.contents = MarketContents()
+        self.contents = SharedContents()
         self.offset_ns: int | None = None
         self._shares: list[Share] = []
 
@@ -191,7 +191,7 @@ class Intake:
         place = place_of(name, data)
         if place is None:
             return None
-        if name in BY_SYMBOL and not self.contents.agrees(place.stream, place.number, data):
+        if not self.contents.agrees(place.stream, place.number, data):
             return None  # reported by the user's own way too
         return Push(self.slot_of(place.stream), place, name, self._kind(name, place), data)
 

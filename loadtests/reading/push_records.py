@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 import zlib
+from array import array
 from collections.abc import Callable
 
 import numpy as np
 
+from loadtests.plan.nodes import node_name
 from loadtests.reading.batches import Batch, Integers
 from loadtests.reading.fanout_skew import FanoutSkew
 from loadtests.reading.staleness import HeldPrices
@@ -28,6 +30,7 @@ class PushRecord:
         recorder: writes the records.
         name_of: returns the name of an owner in a batch.
         clock: returns monotonic nanoseconds; tests pass their own.
+        nodes: the place of each owner's node; empty where there is one node.
 
     Attributes:
         users: the pushes to each user in the steady phase.
@@ -39,7 +42,9 @@ class PushRecord:
         recorder: Recorder,
         name_of: Callable[[int], str] = "vu-{}".format,
         clock: Callable[[], int] = time.monotonic_ns,
+        nodes: array[int] | None = None,
     ) -> None:
+        self._nodes = array("B") if nodes is None else nodes
         self.users = UserPushes(recorder.phases)
         self.prices = HeldPrices()
         self._recorder = recorder
@@ -59,6 +64,8 @@ class PushRecord:
         self._record_one_way(Series.KERNEL, *batch.kernel_spans(), batch.offset_ns)
         latencies_ns = batch.latencies_ns()
         self._record_spans(batch)
+        if self._nodes:
+            self._record_nodes(batch, latencies_ns)
         self.users.take(batch, latencies_ns)
         self.prices.take(batch)
         self._skew.take(batch)
@@ -101,6 +108,15 @@ class PushRecord:
         if not is_intended.all():
             response_ns, stamps_ns = response_ns[is_intended], stamps_ns[is_intended]
         self._record_one_way(Series.PUSH, response_ns, stamps_ns, offset_ns, family)
+
+    def _record_nodes(self, batch: Batch, latencies_ns: Integers) -> None:
+        """Record the pushes of each node. A user that has just moved counts for its new node."""
+        places = np.array(self._nodes)[batch.owners]
+        for place in np.unique(places).tolist():
+            is_its = places == place
+            spans_ns, at_ns = latencies_ns[is_its], batch.stamps_ns[is_its]
+            kept = spans_ns >= 0
+            self._recorder.spans(Series.NODE_PUSH, spans_ns[kept], at_ns[kept], node_name(place))
 
     def _record_one_way(
         self,

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from loadtests.ending import describe_failure, launch, run_command
-from loadtests.record.gateway_orders import EXITS, describe_exits
+from loadtests.record.gateway_orders import describe_exits
 from loadtests.record.manifest import read_json, write_json
 from loadtests.record.segments import is_being_written, read_batches, table_schema
 from loadtests.results import (
@@ -84,9 +84,9 @@ def finish_run(directory: Path) -> list[str]:
         for draft in drafts:
             draft.unlink(missing_ok=True)
     repaired = repair_manifest(manifest, told, problems)
-    if (directory / LOGS / EXITS).exists() and isinstance(repaired.get("gateway"), dict):
-        # A commanded exit may have taken longer than the load.
-        exits = describe_exits(directory / LOGS, int(manifest["t0_monotonic_ns"]))
+    # A commanded exit may have taken longer than the load.
+    exits = describe_exits(directory / LOGS, int(manifest.get("t0_monotonic_ns", 0)))
+    if exits and isinstance(repaired.get("gateway"), dict):
         repaired["gateway"] = {**repaired["gateway"], "exits": exits}
     if repaired != manifest:
         write_json(directory / MANIFEST, repaired)

@@ -1,6 +1,6 @@
 """Files in which a run tells its supervisor that it stopped or restarted the gateway.
 
-Two files in the run's ``logs/``, each with one writer::
+Two files in the run's ``logs/``, or in that of each of several nodes, each with one writer::
 
     run        ─► gateway-orders.json  {"orders": [{do, pid, asked_ns}, …]}
     supervisor ─► gateway-exits.json   {"pid", "exits": [{asked_ns, exited_ns, exit_code}, …]}
@@ -89,11 +89,6 @@ class OrderedGateway:
         self._pid = pid
         return pid
 
-    def describe(self, t0_ns: int) -> dict[str, object]:
-        """Return what the manifest says of it, with commanded exits in seconds of the run."""
-        exits = describe_exits(self._logs, t0_ns)
-        return {"status": "ok", "exit_code": None, "exits": exits}
-
 
 def read_orders(logs: Path) -> list[GatewayOrder]:
     """Return all commands so far."""
@@ -120,8 +115,15 @@ def read_exits(logs: Path) -> tuple[int | None, list[GatewayExit]]:
 
 
 def describe_exits(logs: Path, t0_ns: int) -> list[dict[str, object]]:
-    """Return all commanded exits as the manifest has them, in seconds of the run."""
-    _, exits = read_exits(logs)
+    """Return all commanded exits as the manifest has them, in seconds of the run.
+
+    Args:
+        logs: the run's folder of logs.
+        t0_ns: the run's start, monotonic.
+    """
+    files = sorted(logs.glob(f"**/{EXITS}"))
+    exits = [each for file in files for each in read_exits(file.parent)[1]]
+    exits.sort(key=lambda each: each.asked_ns)
     return [
         {
             "asked_s": (each.asked_ns - t0_ns) / _NS_PER_S,

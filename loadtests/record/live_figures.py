@@ -41,6 +41,7 @@ class LiveFigures:
         limits_undecided: decisions that cannot be judged, so far.
         push: push latencies of this second.
         share: the generator's own share of them, on a sample.
+        nodes: push latencies of this second by node; empty where there is one gateway.
         generator: ``GENERATOR_COLUMNS`` of this second, without those not measured.
     """
 
@@ -57,6 +58,7 @@ class LiveFigures:
     limits_undecided: int = 0
     push: Histogram = field(default_factory=Histogram)
     share: Histogram = field(default_factory=Histogram)
+    nodes: Mapping[str, Histogram] = field(default_factory=dict)
     generator: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -77,6 +79,7 @@ class LiveFigures:
             limits_undecided=limits[LimitOutcome.UNDECIDABLE],
             push=seen.histogram(Series.PUSH),
             share=seen.histogram(Series.GENERATOR_SHARE),
+            nodes=seen.by_family(Series.NODE_PUSH),
             generator={
                 name: value
                 for name in GENERATOR_COLUMNS
@@ -94,6 +97,10 @@ class LiveFigures:
             **sums,
             push=Histogram.merged(part.push for part in parts),
             share=Histogram.merged(part.share for part in parts),
+            nodes={
+                name: Histogram.merged(p.nodes[name] for p in parts if name in p.nodes)
+                for name in dict.fromkeys(name for part in parts for name in part.nodes)
+            },
             generator={
                 name: max(p.generator[name] for p in parts if name in p.generator)
                 for name in sorted(measured)
@@ -105,6 +112,7 @@ class LiveFigures:
         return {
             **{name: getattr(self, name) for name in _COUNTS},
             **{name: _sparse(getattr(self, name)) for name in _HISTOGRAMS},
+            "nodes": {name: _sparse(push) for name, push in self.nodes.items()},
             "generator": dict(self.generator),
         }
 
@@ -112,12 +120,13 @@ class LiveFigures:
     def unpacked(cls, content: Mapping[str, Any]) -> Self:
         """Return the figures of a message."""
         whole = {name: _whole(content[name]) for name in _HISTOGRAMS}
-        return cls(**{**content, **whole})
+        nodes = {name: _whole(sparse) for name, sparse in content["nodes"].items()}
+        return cls(**{**content, **whole, "nodes": nodes})
 
 
 _HISTOGRAMS: Final = ("push", "share")
 _COUNTS: Final = tuple(
-    one.name for one in fields(LiveFigures) if one.name not in (*_HISTOGRAMS, "generator")
+    one.name for one in fields(LiveFigures) if one.name not in (*_HISTOGRAMS, "nodes", "generator")
 )
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from gateway.contract import iso_timestamp
+from loadtests.plan.nodes import RunNode
 from loadtests.results import FORMAT_VERSION, LOGS, MANIFEST, SCENARIO, SEGMENTS
 from scenarios.schema import Scenario
 
@@ -118,21 +119,23 @@ def describe_run(
     embedded_pid: int | None,
     clock_id: str | None,
     unix_s: float,
+    nodes: Sequence[RunNode] = (),
 ) -> dict[str, object]:
     """Return the members of the manifest that do not change during a run.
 
     Args:
         scenario: the scenario of the run.
         directory: the run directory.
-        target_url: ``http://HOST:PORT`` of the gateway.
+        target_url: ``http://HOST:PORT`` of the gateway, or ``URL,URL`` of its nodes.
         welcome: a welcome event, for ``limits``, ``clock`` and ``heartbeatInterval``.
         users: virtual users by group.
         spawn_rate: users a second.
         load_s: seconds until the load ends; None when the scenario or a person ends it.
         command: the command line.
-        embedded_pid: the process id of an embedded gateway, else None.
+        embedded_pid: the process id of an embedded gateway, or of its first node, else None.
         clock_id: the id of this process's clock; None when unknown.
         unix_s: wall-clock seconds of the run's start.
+        nodes: the nodes, where there are several.
     """
     commit, is_dirty = describe_commit()
     gateway_clock = welcome.get("clock")
@@ -152,6 +155,7 @@ def describe_run(
             "embedded": embedded_pid is not None,
             "pid": embedded_pid,
         },
+        "nodes": [node._asdict() for node in nodes],
         "limits": welcome.get("limits"),
         "heartbeat_interval_ms": welcome.get("heartbeatInterval"),
         "clock": {

@@ -239,8 +239,8 @@ class Recorder:
             for (series, family), (moments, values) in spans.items()
             if moments
         ]
-        for series, _, _, values_ns in taken:
-            seen.add(series, values_ns)
+        for series, family, _, values_ns in taken:
+            seen.add(series, values_ns, family)
         self._write_counts(now_ns)
         if self._slowest is not None:
             self.writer.row("sample", {**self._slowest[1], "why": "slow"})

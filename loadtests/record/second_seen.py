@@ -33,14 +33,27 @@ class SecondSeen:
         self.generator: Mapping[str, object] = {}
         self._values: dict[Series, list[Integers]] = {}
         self._tallies: dict[Series, list[Tally]] = {}
+        self._families: dict[Series, list[str]] = {}
 
-    def add(self, series: Series, values_ns: Integers) -> None:
-        """Add a part of a series: its spans in this second."""
+    def add(self, series: Series, values_ns: Integers, family: str = "") -> None:
+        """Add a part of a series: its spans in this second.
+
+        Args:
+            series: what was measured.
+            values_ns: the spans.
+            family: of the part, as in ``hist``.
+        """
         self._values.setdefault(series, []).append(values_ns)
+        self._families.setdefault(series, []).append(family)
 
     def keep(self, series: Series, tally: Tally) -> None:
         """Add the counts of such a part."""
         self._tallies.setdefault(series, []).append(tally)
+
+    def by_family(self, series: Series) -> dict[str, Histogram]:
+        """Return the parts of a series as histograms, by family."""
+        parts = zip(self._families.get(series, ()), self._values.get(series, ()), strict=True)
+        return {family: Histogram.of(values_ns) for family, values_ns in parts}
 
     def worst_ns(self, series: Series) -> int | None:
         """Return the longest span of a series, None when it had none."""

@@ -122,6 +122,10 @@ class Child:
     def stop(self, timeout_s: float) -> bool:
         """Stop the child: SIGTERM, then SIGKILL after the timeout; return whether SIGTERM did."""
         self.ask_to_stop()
+        return self.finish(timeout_s)
+
+    def finish(self, timeout_s: float) -> bool:
+        """Wait for the end, with SIGKILL after the timeout; return whether it came before."""
         if self.wait(timeout_s):
             return True
         self._process.kill()
@@ -139,10 +143,16 @@ class Child:
             return
 
 
-def split_cores() -> tuple[frozenset[int] | None, frozenset[int] | None]:
-    """Return the cores of the gateway (one) and those of the load (the others).
+def split_cores(
+    nodes: int = 1, workers: int = 1
+) -> tuple[frozenset[int] | None, frozenset[int] | None]:
+    """Return the cores of the gateway and those of the load (the others).
 
     On a shared core each waits for the other, and that wait would count as gateway latency.
+
+    Args:
+        nodes: gateways. Each has a core, as long as each worker has one too.
+        workers: processes that generate load.
 
     Returns:
         Twice None with a single core, and on systems other than Linux.
@@ -152,4 +162,5 @@ def split_cores() -> tuple[frozenset[int] | None, frozenset[int] | None]:
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         return None, None
-    return frozenset(cores[:1]), frozenset(cores[1:])
+    own = max(1, min(nodes, len(cores) - workers))
+    return frozenset(cores[:own]), frozenset(cores[own:])

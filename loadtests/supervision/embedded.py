@@ -19,6 +19,7 @@ class EmbeddedGateway:
         environment: of the process; the first one picks its port (``PORT=0``).
         logs: the run's folder of logs.
         cores: the cores it may use; None allows all.
+        name: of the gateway, for messages.
     """
 
     def __init__(
@@ -27,7 +28,10 @@ class EmbeddedGateway:
         environment: Mapping[str, str],
         logs: Path,
         cores: frozenset[int] | None,
+        *,
+        name: str = "gateway",
     ) -> None:
+        self.name = name
         self._command = command
         self._environment = environment
         self._logs = logs
@@ -96,9 +100,18 @@ class EmbeddedGateway:
             self._is_gone = True
         write_exits(self._logs, None if self._is_gone else self.pid, self._exits)
 
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM, and do not wait."""
+        self._child.ask_to_stop()
+
     def stop(self, timeout_s: float) -> bool:
         """Stop the gateway; return whether SIGTERM did."""
-        was_in_order = self._child.stop(timeout_s)
+        self.ask_to_stop()
+        return self.finish(timeout_s)
+
+    def finish(self, timeout_s: float) -> bool:
+        """Wait for the end, with SIGKILL after the timeout; return whether it came before."""
+        was_in_order = self._child.finish(timeout_s)
         self.tend(is_over=True)
         return was_in_order
 
@@ -116,7 +129,7 @@ class EmbeddedGateway:
         log = self._logs / ("gateway.log" if number == 1 else f"gateway-{number}.log")
         environment = {**self._environment, "PORT": self._port}
         self._children.append(
-            Child("gateway", self._command, log=log, environment=environment, cores=self._cores)
+            Child(self.name, self._command, log=log, environment=environment, cores=self._cores)
         )
 
     def _order(self) -> GatewayOrder | None:

@@ -12,7 +12,7 @@ from loadtests.endpoints import unused_port
 from loadtests.processes import child_environment, own_command
 from loadtests.results import LOGS, SCENARIO
 from loadtests.supervision.children import Child
-from loadtests.supervision.embedded import EmbeddedGateway
+from loadtests.supervision.embedded_nodes import EmbeddedNodes
 from loadtests.supervision.request import RunRequest
 from scenarios.schema import Scenario
 
@@ -25,7 +25,7 @@ def start_load_generator(
     request: RunRequest,
     directory: Path,
     *,
-    gateway: EmbeddedGateway | None,
+    gateway: EmbeddedNodes | None,
     secret: str,
     tokens: Path | None,
     environment: Mapping[str, str],
@@ -40,7 +40,7 @@ def start_load_generator(
         scenario: the scenario of the run.
         request: the options of the run.
         directory: the run directory.
-        gateway: the embedded gateway; None when the request names a target.
+        gateway: the embedded nodes; None when the request names a target.
         secret: the gateway's ``JWT_SECRET``; empty when others issue the tokens.
         tokens: the file of the users' tokens; None without one.
         environment: the caller's.
@@ -53,8 +53,8 @@ def start_load_generator(
     if gateway is None:
         command += ["-H", str(request.target)]
     else:
-        command += ["--gateway-pid", str(gateway.pid)]
-        command += ["--gateway-log", str(gateway.log.resolve())]
+        for node in gateway.gateways:
+            command += ["--gateway-pid", str(node.pid), "--gateway-log", str(node.log.resolve())]
     if request.turn is not None:
         command += ["--turn", str(request.turn.resolve())]
     if request.users is not None:

@@ -22,6 +22,7 @@ from loadtests.health.live_table import (
     LiveReading,
     Part,
     describe,
+    describe_nodes,
     describe_strains,
     offered_per_s,
     span,
@@ -34,6 +35,7 @@ WIDEST_PANEL: Final = 100
 """A wider panel would move figures too far from their names."""
 _LEVELS: Final = "▁▂▃▄▅▆▇█"
 _FRAME: Final = 4  # of a panel: two borders, two spaces
+_MOST_NODES: Final = 8  # lines of the panel
 _BAD: Final = "bold red"
 _CURVE: Final = "cyan"
 
@@ -86,6 +88,8 @@ class Progress:
         if live.get("phase") != self._said_phase or now_s - self._said_s >= PLAIN_EVERY_S:
             self._said_s, self._said_phase = now_s, live.get("phase")
             self.say(describe_second(live, self.load_s))
+            for line in describe_nodes(live):
+                self.say(f"        {line}")
 
     def _picture(self, live: Mapping[str, Any]) -> RenderableType:
         if self.console.width < PANEL_COLUMNS:
@@ -145,6 +149,11 @@ def draw_panel(
         cells.append(_draw_part(part, [one for one in readings if one.part is part]))
     columns.add_row(*cells)
     rows: list[RenderableType] = [_draw_way(live, load_s), "", columns]
+    nodes = describe_nodes(live)
+    if nodes:
+        rows += ["", *(Text(line, no_wrap=True) for line in nodes[:_MOST_NODES])]
+    if nodes[_MOST_NODES:]:
+        rows += [Text(f"and {len(nodes) - _MOST_NODES} more nodes", style="dim")]
     if any(p99s_ns):
         rows += ["", _draw_curve(p99s_ns, inside)]
     if live.get("strains"):

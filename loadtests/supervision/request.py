@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -18,12 +18,13 @@ from gateway.contract import HEALTH_PATH
 from loadtests.connection.protocol.handshake import parse_target
 from loadtests.endpoints import fetch
 from loadtests.errors import InvalidTarget
+from loadtests.plan.nodes import split_urls
 from loadtests.results import LOGS, PROFILE
 from loadtests.supervision.gateway_command import GatewayCommand
 from loadtests.supervision.once import shrink
 from scenarios.changes import UnknownKeyError, change_scenario
 from scenarios.overlay import lay_over, read_overlay
-from scenarios.schema import Scenario, ScenarioError, read_scenario
+from scenarios.schema import MOST_NODES, Scenario, ScenarioError, read_scenario
 
 TARGET_ANSWER_S: Final = 5.0
 
@@ -55,7 +56,8 @@ class RunRequest:
     Attributes:
         scenario: the scenario file.
         runs: the folder that takes the run directory.
-        target: URL of a running gateway; None embeds one.
+        target: URL of a running gateway, or ``URL,URL`` of several nodes; None embeds one.
+        nodes: how many gateways to embed; None leaves the scenario's number.
         users: total number of users; None leaves the scenario's.
         processes: number of Locust workers; None uses a single process.
         budgets: a file that overrides the scenario's budgets.
@@ -79,6 +81,7 @@ class RunRequest:
     scenario: Path
     runs: Path
     target: str | None = None
+    nodes: int | None = None
     users: int | None = None
     processes: int | None = None
     budgets: Path | None = None
@@ -123,6 +126,7 @@ class RunRequest:
                 scenario = change_scenario(scenario, [steady], path=path)
             if self.is_once:
                 scenario = shrink(scenario, is_embedded=self.target is None)
+            scenario = self._with_nodes(scenario)
             if self.budgets is not None:
                 scenario = lay_over(scenario, read_overlay(self.budgets))
         except UnknownKeyError as error:
@@ -131,7 +135,19 @@ class RunRequest:
             raise RunRefused(str(error)) from None
         return scenario
 
+    def _with_nodes(self, scenario: Scenario) -> Scenario:
+        if self.nodes is None:
+            return scenario
+        last = max((command.node for command in scenario.commands), default=0)
+        if last > self.nodes:
+            words = f"--nodes {self.nodes}: a command of {scenario.name} ends node {last}"
+            raise RunRefused(f"{words}; write at least --nodes {last}")
+        return replace(scenario, nodes=self.nodes)
+
     def _refuse_contradictions(self) -> None:
+        if self.target is not None and self.nodes is not None:
+            words = "--nodes starts gateways, and --target names some that run"
+            raise RunRefused(f"{words}; leave out one of them")
         if not self.is_once:
             return
         own = {
@@ -168,16 +184,12 @@ class RunRequest:
                 "--target needs the gateway's JWT_SECRET in the environment, or users' tokens "
                 "by --tokens FILE or --tokens-command COMMAND"
             )
-        try:
-            parse_target(self.target)
-            fetch(self.target.rstrip("/") + HEALTH_PATH + "/live", timeout_s=TARGET_ANSWER_S)
-        except InvalidTarget as error:
-            raise RunRefused(f"--target: {error}") from None
-        except HTTPError:
-            return secret  # a server answers; the handshake shows whether it is a gateway
-        except (OSError, ValueError) as error:
-            words = f"the target {self.target} is unreachable: {error}"
-            raise RunRefused(f"{words}; start it, or leave out --target") from None
+        urls = split_urls(self.target)
+        if len(set(urls)) < len(urls) or len(urls) > MOST_NODES:
+            words = f"--target names {len(urls)} URLs; name at most {MOST_NODES}, each once"
+            raise RunRefused(words)
+        for url in urls:
+            _check_answer(url)
         return secret
 
     def _of_others(self) -> dict[str, object]:
@@ -195,3 +207,17 @@ class RunRequest:
         if self.baseline is not None:
             found["baseline"] = str(self.baseline.resolve())
         return found
+
+
+def _check_answer(url: str) -> None:
+    """Raise RunRefused where no server answers at a URL."""
+    try:
+        parse_target(url)
+        fetch(url + HEALTH_PATH + "/live", timeout_s=TARGET_ANSWER_S)
+    except InvalidTarget as error:
+        raise RunRefused(f"--target: {error}") from None
+    except HTTPError:
+        return  # a server answers; the handshake shows whether it is a gateway
+    except (OSError, ValueError) as error:
+        words = f"the target {url} is unreachable: {error}"
+        raise RunRefused(f"{words}; start it, or leave out --target") from None

@@ -19,7 +19,8 @@ from loadtests.processes import child_environment, ending_signals
 from loadtests.record.manifest import create_run_directory, read_json, write_json
 from loadtests.results import BUDGETS, LOGS, MANIFEST, REPORT, ExitCode
 from loadtests.supervision.children import Child, ChildFailed, split_cores
-from loadtests.supervision.embedded import EmbeddedGateway
+from loadtests.supervision.embedded_nodes import EmbeddedNodes
+from loadtests.supervision.embedded_redis import is_installed
 from loadtests.supervision.forecast import warn_of_budgets
 from loadtests.supervision.judging import judge_run
 from loadtests.supervision.load_generator import start_load_generator, stop_in_order
@@ -66,6 +67,12 @@ def run_supervised(request: RunRequest, environment: Mapping[str, str], console:
     if request.target is not None and scenario.ends_gateway:
         raise RunRefused(
             f"{scenario.name} terminates its gateway, which must be embedded; leave out --target"
+        )
+    if request.target is None and scenario.nodes > 1 and not is_installed():
+        words = f"{scenario.nodes} nodes share a Redis, and redis-server is not installed"
+        raise RunRefused(
+            f"{words}; install the package redis-server, name nodes that run with --target "
+            "URL,URL, or use --nodes 1"
         )
     secret = request.secret(environment)
     check_metrics_token(request.metrics_token)
@@ -122,8 +129,8 @@ class Supervisor:
         self.progress = Progress(console, self._span_s)
         self._secret = secret
         self._tokens = tokens
-        self._cores = split_cores()
-        self._gateway: EmbeddedGateway | None = None
+        self._cores = split_cores(scenario.nodes, request.processes or 1)
+        self._gateway: EmbeddedNodes | None = None
         self._oversight: Oversight | None = None
         self._locust: Child | None = None
 
@@ -143,10 +150,10 @@ class Supervisor:
                 signal.signal(by, handler)
 
     def _run(self) -> int:
-        if self.request.target is None:
-            self._gateway = self._start_gateway()
-        self._locust = self._start_locust()  # it starts while the gateway does
         try:
+            if self.request.target is None:
+                self._gateway = self._start_gateway()
+            self._locust = self._start_locust()  # it starts while the gateway does
             url = self._await_gateway()
         except ChildFailed as error:
             self.progress.say(str(error))
@@ -177,12 +184,12 @@ class Supervisor:
         """Return the gateway's URL once it listens. Raises ChildFailed."""
         if self._gateway is None:
             return str(self.request.target)
-        url = self._gateway.await_address(GATEWAY_START_S)
+        url = self._gateway.await_addresses(GATEWAY_START_S)
         for name, value in self.scenario.gateway.items():
             self.progress.say(f"gateway setting from the scenario: {name}={value}")
         return url
 
-    def _start_gateway(self) -> EmbeddedGateway:
+    def _start_gateway(self) -> EmbeddedNodes:
         command = self.request.gateway
         inherited = command.environment_in(self._callers_environment)
         environment = {
@@ -194,7 +201,8 @@ class Supervisor:
             "CLIENT_URL": "http://localhost",
             "HOST": "127.0.0.1",
         }
-        return EmbeddedGateway(command.words, environment, self.directory / LOGS, self._cores[0])
+        logs, count = self.directory / LOGS, self.scenario.nodes
+        return EmbeddedNodes(command.words, environment, logs, self._cores[0], count)
 
     def _start_locust(self) -> Child:
         return start_load_generator(
@@ -250,7 +258,7 @@ class Supervisor:
             self.scenario,
             self.directory / LOGS,
             self.environment,
-            gateway_pid=None if self._gateway is None else self._gateway.pid,
+            gateway_pid=None if self._gateway is None else self._gateway.gateways[0].pid,
             max_duration_s=self.request.max_duration_s,
             is_profiled=self.request.is_profiled,
         )
@@ -266,13 +274,12 @@ class Supervisor:
             words = f"the load generator ended with exit code {locust.exit_code}"
             self.watch.problems.append(f"{words}:\n{locust.last_lines()}")
 
-    def _notice_dead_gateway(self, gateway: EmbeddedGateway) -> None:
+    def _notice_dead_gateway(self, gateway: EmbeddedNodes) -> None:
         if self.watch.gateway_died:
             return
         self.watch.gateway_died = True
-        self.watch.gateway_exit_code = gateway.exit_code
-        words = f"the gateway died with exit code {gateway.exit_code}"
-        self.watch.problems.append(f"{words}:\n{gateway.last_lines()}")
+        self.watch.gateway_exit_code, words = gateway.describe_death()
+        self.watch.problems.append(words)
 
     def _stop_locust(self, words: str) -> None:
         self.progress.say(words)
@@ -285,7 +292,8 @@ class Supervisor:
             return
         if not gateway.stop(GATEWAY_STOP_S):
             self.watch.problems.append(f"the gateway did not stop within {GATEWAY_STOP_S:g} s")
-        self.watch.gateway_exit_code = gateway.exit_code
+        if not self.watch.gateway_died:
+            self.watch.gateway_exit_code = gateway.exit_code
 
     def _running_locust(self) -> Child:
         if self._locust is None:

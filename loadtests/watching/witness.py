@@ -20,7 +20,7 @@ from gevent.pool import Group
 from loadtests.errors import ClientError
 from loadtests.health.target import fetch_clock_offset
 from loadtests.oracles.membership import StreamCounts
-from loadtests.oracles.snapshots import MarketContents
+from loadtests.oracles.snapshots import SharedContents
 from loadtests.tokens import Tokens
 from loadtests.watching.canaries import Canaries
 from loadtests.watching.figures import Finding
@@ -104,7 +104,7 @@ class Witness:
         self._offset_ns: int | None = None
         self._asked_ns = 0
         self._epoch: object = None
-        contents = MarketContents()
+        contents = SharedContents()
         self._clients = [
             WitnessClient(
                 plan.url,

@@ -23,7 +23,7 @@ from loadtests.oracles.checksums import is_altered
 from loadtests.oracles.ledger import ACCOUNTED, BY_SYMBOL, Account, market_stream_of
 from loadtests.oracles.membership import StreamCounts
 from loadtests.oracles.returns import PrivateNumbers
-from loadtests.oracles.snapshots import ExpectedSnapshots, MarketContents
+from loadtests.oracles.snapshots import ExpectedSnapshots, SharedContents
 from loadtests.results import LeakOutcome, ReturnOutcome
 from loadtests.watching import figures
 from loadtests.watching.figures import Finding
@@ -76,7 +76,7 @@ class WitnessClient:
         token: Callable[[], str],
         *,
         metrics: WitnessMetrics,
-        contents: MarketContents,
+        contents: SharedContents,
         report: Report,
         rate: int | None = None,
     ) -> None:

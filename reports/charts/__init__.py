@@ -13,6 +13,7 @@ from typing import Any, Final
 SECTIONS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     ("carried", "Capacity", ("capacity.capacity_search",)),
     ("course", "The run over time", ("timeline.run_timeline",)),
+    ("nodes", "Nodes", ("nodes.nodes_apart",)),
     (
         "latency",
         "Latency",

@@ -46,7 +46,7 @@ class Comparable(NamedTuple):
         scenario: its name.
         load: hash of the load: the scenario's contents, and the options that change it.
         machine: processor, cores and architecture.
-        target: ``embedded``, or the address of an external gateway.
+        target: ``embedded``, with how many nodes, or the address of an external gateway.
     """
 
     scenario: str
@@ -174,11 +174,13 @@ def group_of(run: RunFrames) -> Comparable:
     text = json.dumps([load, ordered], sort_keys=True, default=str)
     target = run.manifest.part("target")
     is_external = target.get("url") and not target.get("embedded")
+    nodes = len(run.manifest.facts.get("nodes") or ())
+    own = f"embedded, {nodes} nodes" if nodes else "embedded"
     return Comparable(
         scenario=run.scenario.name,
         load=hashlib.sha256(text.encode("utf-8")).hexdigest()[:16],
         machine=machine_of(run),
-        target=str(target["url"]) if is_external else "embedded",
+        target=str(target["url"]) if is_external else own,
     )
 
 

@@ -19,6 +19,7 @@ from tests.faults import (
     limits,
     members,
     models,
+    nodes,
     orders,
     rates,
     replays,
@@ -125,6 +126,15 @@ FAULTS: Final[dict[str, Fault]] = {
     "public-price": Fault(
         "one trade in ten has another price for others than for its owner",
         orders.change_public_price,
+    ),
+    "node-swapped": Fault(
+        "one node of three delivers one publication in 50 after the next of its stream", nodes.swap
+    ),
+    "node-renumbered": Fault(
+        "one node of three gives two neighbours of a stream each other's numbers", nodes.renumber
+    ),
+    "node-skipped": Fault(
+        "one node of three loses what came in while it was reconnecting to Redis", nodes.skip
     ),
     "loop-held": Fault("the event loop is held for 50 ms each 5 s", deliveries.hold_loop),
 }

@@ -1,7 +1,8 @@
 """``python -m tests.faults.gateway FAULT``: the gateway with one fault.
 
-FAULT may also be a slowdown of ``tests.faults.slowdowns``. The gateway takes the same environment
-as without it and prints the same line when it listens.
+FAULT may also be a slowdown of ``tests.faults.slowdowns``, or what ``tests.faults.nodes`` calls
+harmless. The gateway takes the same environment as without it, and prints the same line when it
+listens.
 ``python -m tests.faults.gateway none`` is the gateway without a fault, started the same way.
 """
 
@@ -14,9 +15,10 @@ from gateway import __main__ as program
 from gateway.server import app
 from gateway.server.app import Gateway
 from tests.faults.catalogue import FAULTS
+from tests.faults.nodes import HARMLESS
 from tests.faults.slowdowns import SLOWDOWNS
 
-_SEEDS = {**{name: fault.seed for name, fault in FAULTS.items()}, **SLOWDOWNS}
+_SEEDS = {**{name: fault.seed for name, fault in FAULTS.items()}, **SLOWDOWNS, **HARMLESS}
 
 
 def build(name: str) -> Callable[..., Gateway]:

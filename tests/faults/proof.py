@@ -46,6 +46,7 @@ TRIALS: Final[Mapping[str, tuple[str, ...]]] = {
     "loop": ("loop-held",),
     "models": ("token-lost", "token-doubled", "token-foreign", "token-altered"),
     "orders": ("fill-early", "profit-wrong", "fee-forgotten", "public-price"),
+    "nodes": ("node-swapped", "node-renumbered", "node-skipped"),
 }
 """The faults that each scenario must find. Every scenario also has a clean run."""
 
@@ -102,6 +103,9 @@ EXPECTED: Final[Mapping[str, tuple[str, ...]]] = {
     "profit-wrong": ("orders.money",),
     "fee-forgotten": ("orders.money",),
     "public-price": ("orders.forms",),
+    "node-swapped": ("delivery.reordered",),
+    "node-renumbered": ("delivery.altered",),
+    "node-skipped": ("delivery.lost",),
 }
 """The metrics that show a fault. A fault is killed when a budget on one of them is broken."""
 

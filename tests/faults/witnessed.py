@@ -125,6 +125,9 @@ UNWATCHED: Final[Mapping[str, tuple[str, ...]]] = {
     "it needs clients whose tokens name entitlements, and a token of an administrator": (
         "entitlement-kept", "entitlement-ignored", "revoked-served",
     ),
+    "it is one of a node among others; `delivery.*` of `tidegate run` finds it": (
+        "node-swapped", "node-renumbered", "node-skipped",
+    ),
     "it needs the paper exchange": (
         "fill-early", "profit-wrong", "fee-forgotten", "public-price",
     ),

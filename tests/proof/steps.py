@@ -27,6 +27,8 @@ ON_NODE: Final = (
 )
 """Scenarios whose features Socket.IO for Node has by itself, or with a page of code."""
 _LONG: Final = ("capacity", "soak")
+_AT_SIZE: Final[Mapping[str, tuple[str, ...]]] = {"rolling_restart": ("--users", "2000")}
+"""Options of scenarios that the proof runs at another size."""
 _TIDEGATE: Final = (sys.executable, "-m", "loadtests")
 
 
@@ -51,7 +53,7 @@ class Step:
 def steps() -> list[Step]:
     """Return all steps, in the order in which they are run."""
     shipped = sorted(path.stem for path in (PROJECT / "scenarios").glob("*.toml"))
-    found = [_scenario(name) for name in shipped if name not in _LONG]
+    found = [_scenario(name, *_AT_SIZE.get(name, ())) for name in shipped if name not in _LONG]
     found += [
         _scenario("soak", "--duration", "240s"),
         Step(

@@ -78,7 +78,7 @@ def test_without_a_change_it_is_the_same(smoke: Scenario) -> None:
         ("phases.steedy=3", "unknown key phases.steedy; did you mean phases.steady?"),
         ("phase.steady=3", "unknown key phase.steady; did you mean phases.steady?"),
         ("users.subscrber.count=3", "did you mean users.subscriber.count?"),
-        ("xyz=1", "unknown key xyz; known: name, seed, budgets"),
+        ("xyz=1", "unknown key xyz; known: name, seed, nodes, budgets"),
         ("x.y.z=1", "unknown key x.y.z; known: phases, stages, commands"),
         ("market.0.symbols=4", "market is no list; write market.symbols"),
         ("publish.rate=4", "publish is a list; write publish.0.rate for its first"),

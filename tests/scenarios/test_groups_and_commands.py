@@ -10,6 +10,7 @@ from scenarios.schema import (
     DEEDS,
     GROUPS,
     Command,
+    Scenario,
     ScenarioError,
     parse_scenario,
 )
@@ -339,3 +340,31 @@ def test_a_rate_that_the_contract_does_not_have_is_refused(rate: str) -> None:
 
 def test_the_rates_are_those_of_the_wire_contract() -> None:
     assert contract.MAX_RATES == MAX_RATES
+
+
+RESTART = '[[commands]]\nat = "WHEN"\ndo = "restart"\nnode = NODE\n'
+
+
+def with_restart_of(node: int, when: str) -> Scenario:
+    """Return a scenario of three nodes in which one restarts, before any other command."""
+    text = EVERYTHING.replace("seed = ", "nodes = 3\nseed = ", 1)
+    told = RESTART.replace("NODE", str(node)).replace("WHEN", when)
+    return parse_scenario(text.replace("[[commands]]", f"{told}\n[[commands]]", 1), path="x.toml")
+
+
+def test_a_command_to_one_of_several_nodes_leaves_the_others() -> None:
+    scenario = with_restart_of(2, "1 s")
+    assert (scenario.nodes, scenario.commands[0].node) == (3, 2)
+    times = [scenario.ordered_ns("restart", 0, node) for node in (0, 1, 2)]
+    assert [10**9 in each for each in times] == [False, False, True]
+
+
+def test_a_command_to_a_node_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ScenarioError, match=r"commands\.node = 4, but nodes = 3; write at most"):
+        with_restart_of(4, "1 s")
+
+
+def test_a_command_to_users_names_no_node() -> None:
+    text = EVERYTHING.replace('do = "drop"', 'do = "drop"\nnode = 1', 1)
+    with pytest.raises(ScenarioError, match="drop is for users; only terminate and restart name"):
+        parse_scenario(text, path="x.toml")

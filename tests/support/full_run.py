@@ -254,7 +254,7 @@ def rows_of(
 
 def _tables(noise: np.random.Generator, slower: float) -> Tables:
     tables: Tables = {
-        "hist": [], "timeline": [], "server": [], "generator": [], "sample": [],
+        "hist": [], "timeline": [], "server": [], "nodes": [], "generator": [], "sample": [],
         "ledger": _ledger(), "clients": _clients(noise), "events": _events(noise),
     }  # fmt: skip
     cpu_ns = 0

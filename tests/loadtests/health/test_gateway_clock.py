@@ -11,7 +11,12 @@ from deadlines import DEADLINE_S
 from loadtests.errors import Unreachable
 from loadtests.health import gateway_clock as gatewayclock
 from loadtests.health.clock_offset import DRIFT_PPM, Offset
-from loadtests.health.gateway_clock import NO_STAMPS, GatewayClock, widest_error_ns
+from loadtests.health.gateway_clock import (
+    NO_STAMPS,
+    SEVERAL_CLOCKS,
+    GatewayClock,
+    widest_error_ns,
+)
 
 S = 1_000_000_000
 
@@ -118,3 +123,18 @@ def test_the_bound_of_a_run_is_that_of_its_worst_process(
     errors_ns: list[int | None], widest_ns: int | None
 ) -> None:
     assert widest_error_ns(errors_ns) == widest_ns
+
+
+def test_nodes_with_several_clocks_leave_one_way_times_unmeasured() -> None:
+    found = Found(offset(700), offset(900_000))
+    clock = GatewayClock("http://a:1,http://b:1", lambda: "token", is_ours=False, fetch=found)
+    clock.ask()
+    assert (clock.offset_ns, clock.unmeasured) == (None, {SEVERAL_CLOCKS})
+    assert not clock.has_one_clock
+
+
+def test_nodes_on_one_other_host_have_one_offset() -> None:
+    found = Found(offset(700), offset(720))
+    clock = GatewayClock("http://a:1,http://a:2", lambda: "token", is_ours=False, fetch=found)
+    clock.ask()
+    assert (clock.offset_ns, clock.unmeasured) == (700, set())

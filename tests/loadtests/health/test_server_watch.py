@@ -18,6 +18,7 @@ from deadlines import DEADLINE_S, RUN_S
 
 from loadtests.health.server_watch import ServerWatch
 from loadtests.health.server_watch_process import NICENESS, WatchLost
+from loadtests.plan.nodes import RunNode
 
 SECOND_NS = 1_000_000_000
 
@@ -67,7 +68,7 @@ def read_on(watch: ServerWatch) -> None:
 def test_the_gateway_is_read_each_second_by_a_process_that_gives_way(
     target: str, tmp_path: Path
 ) -> None:
-    watch = ServerWatch(target, os.getpid(), tmp_path)
+    watch = ServerWatch([RunNode("gateway", target, os.getpid())], tmp_path)
     try:
         (first_ns, figures), (second_ns, _) = watch.read(), watch.read()
         child = the_only_child()
@@ -83,7 +84,7 @@ def test_the_gateway_is_read_each_second_by_a_process_that_gives_way(
 
 
 def test_a_gateway_that_nobody_answers_for_is_an_error_each_second(tmp_path: Path) -> None:
-    watch = ServerWatch("http://127.0.0.1:1", None, tmp_path)
+    watch = ServerWatch([RunNode("gateway", "http://127.0.0.1:1", None)], tmp_path)
     try:
         for _ in range(2):
             with pytest.raises(OSError, match="refused"):
@@ -93,7 +94,7 @@ def test_a_gateway_that_nobody_answers_for_is_an_error_each_second(tmp_path: Pat
 
 
 def test_a_gap_that_was_ordered_is_no_error_and_ends(tmp_path: Path) -> None:
-    watch = ServerWatch("http://127.0.0.1:1", None, tmp_path)
+    watch = ServerWatch([RunNode("gateway", "http://127.0.0.1:1", None)], tmp_path)
     try:
         watch.expect_gap(time.monotonic_ns() + round(RUN_S * SECOND_NS))
         assert "clients" not in watch.read()[1]
@@ -108,7 +109,7 @@ def test_a_gap_that_was_ordered_is_no_error_and_ends(tmp_path: Path) -> None:
 
 def test_the_watch_follows_a_gateway_that_is_started_anew(target: str, tmp_path: Path) -> None:
     gone = the_pid_of_nobody()
-    watch = ServerWatch(target, gone, tmp_path)
+    watch = ServerWatch([RunNode("gateway", target, gone)], tmp_path)
     try:
         assert "cpu_ns" not in watch.read()[1]
         watch.follow(os.getpid())
@@ -121,7 +122,7 @@ def test_the_watch_follows_a_gateway_that_is_started_anew(target: str, tmp_path:
 
 
 def test_a_watch_that_dies_is_lost_and_not_a_silent_gateway(target: str, tmp_path: Path) -> None:
-    watch = ServerWatch(target, None, tmp_path)
+    watch = ServerWatch([RunNode("gateway", target, None)], tmp_path)
     try:
         watch.read()
         the_only_child().kill()
@@ -133,7 +134,7 @@ def test_a_watch_that_dies_is_lost_and_not_a_silent_gateway(target: str, tmp_pat
 
 
 def test_the_process_ends_with_whoever_started_it(target: str, tmp_path: Path) -> None:
-    watch = ServerWatch(target, None, tmp_path)
+    watch = ServerWatch([RunNode("gateway", target, None)], tmp_path)
     child = the_only_child()
     watch._process.stdin.close()
     with suppress(WatchLost):  # its end is read, and nobody else must take its exit code

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from loadtests.oracles.snapshots import ExpectedSnapshots, MarketContents
+from loadtests.oracles.snapshots import ExpectedSnapshots, SharedContents
 
 STREAM = "price:A"
 MARKS = {"price:A": 7, "ticker:A": 3, "book:A": 0, "price:B": 2}
@@ -27,7 +27,7 @@ def expecting(*symbols: str, held: frozenset[str] | None = frozenset(), **fields
 
 
 def test_copies_agree_whatever_the_gateway_adds_to_each() -> None:
-    contents = MarketContents()
+    contents = SharedContents()
     assert contents.agrees(STREAM, 7, event())
     assert contents.agrees(STREAM, 7, event(prevSeq=3))
     snapshot = event(snapshot=True)
@@ -41,14 +41,22 @@ def test_copies_agree_whatever_the_gateway_adds_to_each() -> None:
     ids=lambda one: next(iter(one)),
 )
 def test_another_content_of_the_same_number_is_found(other: dict[str, Any]) -> None:
-    contents = MarketContents()
+    contents = SharedContents()
     contents.agrees(STREAM, 7, event())
     assert not contents.agrees(STREAM, 7, event(**other))
     assert contents.agrees("ticker:A", 7, event(**other)), "another stream has its own numbers"
 
 
+def test_nodes_with_clocks_of_their_own_may_differ_in_the_stamp_alone() -> None:
+    contents = SharedContents()
+    contents.has_one_clock = False
+    contents.agrees(STREAM, 7, event())
+    assert contents.agrees(STREAM, 7, event(ts=6))
+    assert not contents.agrees(STREAM, 7, event(price=1.6, ts=6))
+
+
 def test_another_epoch_uses_the_numbers_again() -> None:
-    contents = MarketContents()
+    contents = SharedContents()
     contents.begin("one")
     contents.agrees(STREAM, 7, event())
     contents.begin("one")
@@ -58,7 +66,7 @@ def test_another_epoch_uses_the_numbers_again() -> None:
 
 
 def test_the_newest_numbers_are_kept_and_the_memory_is_bounded() -> None:
-    contents = MarketContents(most=10)
+    contents = SharedContents(most=10)
     for number in range(100):
         contents.agrees(STREAM, number, event())
     assert len(contents._young) + len(contents._old) <= 20

@@ -415,3 +415,51 @@ async def wait_until(is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < deadline_s
         await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def nodes(route: tuple[FakeRoute, str]) -> AsyncIterator[tuple[FakeRoute, FakeRoute, str]]:
+    """Two nodes and ``URL,URL`` of them."""
+    first, url = route
+    second = FakeRoute()
+    app = web.Application()
+    app.router.add_post("/api/v1/publish", second.publish)
+    async with TestServer(app) as server:
+        yield first, second, f"{url},{str(server.make_url('')).rstrip('/')}"
+
+
+def ids_of(*routes: FakeRoute) -> list[str]:
+    return [str(item["id"]) for fake in routes for item in fake.items]
+
+
+async def test_several_nodes_are_published_through_in_turn_and_each_item_has_a_name(
+    plan: PublishPlan, nodes: tuple[FakeRoute, FakeRoute, str]
+) -> None:
+    first, second, url = nodes
+    publisher = Publisher(replace(plan, url=url))
+    await publish_until(publisher, lambda: publisher.ledger.published >= 150)
+    assert min(len(first.items), len(second.items)) > 30
+    assert len(set(ids_of(first, second))) == publisher.ledger.published
+    assert publisher.ledger.failed == publisher.ledger.missed == 0
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["draining", "gone"])
+async def test_what_a_node_does_not_take_goes_to_the_next_at_once(
+    plan: PublishPlan, nodes: tuple[FakeRoute, FakeRoute, str], *, is_there: bool
+) -> None:
+    first, second, url = nodes
+    first.answer = lambda: web.json_response({"errors": [], "retryAfter": 60_000}, status=503)
+    away = url.split(",")[0] if is_there else "http://127.0.0.1:1"
+    publisher = Publisher(replace(plan, url=f"{away},{url.split(',')[1]}"))
+    await publish_until(publisher, lambda: publisher.ledger.published >= 150)
+    assert len(set(ids_of(second))) == publisher.ledger.published
+    assert publisher.ledger.failed == publisher.ledger.throttled == 0
+
+
+async def test_a_single_gateway_gets_items_without_names(
+    plan: PublishPlan, route: tuple[FakeRoute, str]
+) -> None:
+    fake, url = route
+    publisher = Publisher(replace(plan, url=url))
+    await publish_until(publisher, lambda: publisher.ledger.published >= 10)
+    assert all("id" not in item for item in fake.items)

@@ -29,10 +29,15 @@ ONE = LiveFigures(
     limits_undecided=2,
     push=Histogram.of([MS, 2 * MS]),
     share=Histogram.of([MS]),
+    nodes={"node-1": Histogram.of([MS])},
     generator={"cpu_ns": 400 * MS, "steal_ns": 20 * MS},
 )
 TWO = LiveFigures(
-    clients=2, received=30, push=Histogram.of([9 * MS]), generator={"cpu_ns": 700 * MS}
+    clients=2,
+    received=30,
+    push=Histogram.of([9 * MS]),
+    nodes={"node-1": Histogram.of([3 * MS]), "node-2": Histogram.of([9 * MS])},
+    generator={"cpu_ns": 700 * MS},
 )
 
 
@@ -42,6 +47,7 @@ def test_figures_of_two_processes_add_up_and_the_generator_is_the_busier_one() -
     assert both.push.total == 3
     assert both.push.quantile_ns(1.0) == pytest.approx(9 * MS, rel=1e-3)
     assert both.generator == {"cpu_ns": 700 * MS, "steal_ns": 20 * MS}
+    assert {name: push.total for name, push in both.nodes.items()} == {"node-1": 2, "node-2": 1}
 
 
 def test_figures_come_back_as_they_were_sent() -> None:
@@ -87,6 +93,7 @@ class Watched:
         phase: Phase = Phase.STEADY,
         server: dict[str, object] | None = None,
         publisher: dict[str, object] | None = None,
+        nodes: dict[str, dict[str, object]] | None = None,
     ) -> dict[str, object]:
         self.second += 1
         self.file.write(
@@ -96,6 +103,7 @@ class Watched:
             figures=figures,
             server=server or {},
             publisher=publisher,
+            nodes=nodes or {},
         )
         found: dict[str, object] = json.loads(self.file.path.read_text())
         assert found == self.file.newest
@@ -164,3 +172,22 @@ def test_a_limit_that_is_broken_in_a_second_is_named(
     measured: Counter[str], strains: tuple[Strain, ...]
 ) -> None:
     assert find_strains(HEALTH, cores=2, **measured) == strains
+
+
+def test_each_node_is_shown_by_itself_and_one_that_restarts_has_no_cpu_use(
+    watched: Watched,
+) -> None:
+    assert watched.tell()["nodes"] == []
+    watched.tell(nodes={"node-1": {"cpu_ns": 0}, "node-2": {"cpu_ns": 900 * MS}})
+    told = watched.tell(
+        nodes={
+            "node-1": {"cpu_ns": 250 * MS, "clients": 7, "rss_bytes": 5},
+            "node-2": {"cpu_ns": 3 * MS},
+        }
+    )
+    found = told["nodes"]
+    assert isinstance(found, list)
+    first, second = found
+    assert (first["clients"], first["cpu_percent"], first["memory_bytes"]) == (7, 25.0, 5)
+    assert first["push_p50_ns"] == pytest.approx(MS, rel=1e-3)
+    assert second == {**dict.fromkeys(second), "name": "node-2"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from loadtests.health.live_table import Part, describe
+from loadtests.health.live_table import Part, describe, describe_nodes
 from loadtests.supervision.progress import PANEL_COLUMNS, Progress, describe_second, draw_panel
 
 LOAD_S = 38.0
@@ -157,3 +157,40 @@ def test_the_curve_is_as_high_as_each_second_and_says_how_high() -> None:
     curve = next(line for line in lines if "up to" in line)
     assert " ▂ ▅█  up to 8.0 ms" in curve
     assert not any("up to" in line for line in drawn(LIVE, 80, p99s_ns=(None, None)))
+
+
+NODES = [
+    {
+        "name": "node-1",
+        "clients": 1_100,
+        "cpu_percent": 12.4,
+        "memory_bytes": 60 << 20,
+        "push_p50_ns": 2_500_000,
+    },
+    {
+        "name": "node-2",
+        "clients": 0,
+        "cpu_percent": None,
+        "memory_bytes": None,
+        "push_p50_ns": None,
+    },
+]
+LINES = (
+    "node-1  clients 1,100  CPU 12 %  memory 60 MB  push p50 2.5 ms",
+    "node-2  clients 0  CPU –  memory –  push p50 –",
+)
+
+
+def test_several_nodes_are_shown_apart_and_a_single_gateway_is_not() -> None:
+    assert describe_nodes({**LIVE, "nodes": NODES}) == LINES
+    assert describe_nodes(LIVE) == describe_nodes({**LIVE, "nodes": []}) == ()
+    panel = "\n".join(drawn({**LIVE, "nodes": NODES}, PANEL_COLUMNS))
+    assert all(line in panel for line in LINES)
+
+
+def test_the_panel_has_room_for_the_first_of_many_nodes() -> None:
+    many = [{**NODES[1], "name": f"node-{number}"} for number in range(1, 65)]
+    panel = "\n".join(drawn({**LIVE, "nodes": many}, PANEL_COLUMNS))
+    assert "node-8 " in panel
+    assert "node-9 " not in panel
+    assert "and 56 more nodes" in panel

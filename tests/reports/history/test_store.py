@@ -106,6 +106,8 @@ def test_loads_are_told_apart_by_contents_and_options_but_not_by_budgets(run_wit
     assert group_of(run_with(scenario=other)).load != usual.load
     assert group_of(run_with(manifest={"users": {"subscriber": 5}})).load != usual.load
     outer = {"url": "http://10.0.0.1:3000", "embedded": False}
+    nodes = [{"name": f"node-{number}", "url": "http://h:1", "pid": 1} for number in (1, 2)]
+    assert group_of(run_with(manifest={"nodes": nodes})).target == "embedded, 2 nodes"
     assert group_of(run_with(manifest={"target": outer})).target == "http://10.0.0.1:3000"
     host = {"cpu": "another", "cores": 64, "machine": "x86_64"}
     assert group_of(run_with(manifest={"host": host})).machine == "another, 64 cores, x86_64"
