@@ -13,6 +13,7 @@ The header of a message between nodes is ``["name"]``, and its only body is JSON
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,7 +24,8 @@ from gateway.contract import EVENTS, UNLISTED
 from gateway.routing import Numbers, Outline
 
 _MOST_ROUTES: Final = 65_536  # headers that are kept decoded
-_NUMBERS: Final = 4
+_NUMBERS: Final = re.compile(rb"\d+( \d+){3}")
+_SPACES: Final = 6  # of a record, before its header
 _FIELDS: Final = 8  # names and values of an entry with one body
 
 
@@ -176,18 +178,26 @@ def _body(own: dict[str, Any]) -> bytes:
     return b"{" if text == "{}" else f"{text[:-1]},".encode()
 
 
+def number_of(fields: Sequence[bytes]) -> int | None:
+    """Return the number of an entry in the log, ``None`` if another program wrote it.
+
+    Args:
+        fields: its names and values, as Redis returns them.
+    """
+    if len(fields) < _FIELDS or fields[0] != b"n" or not _NUMBERS.fullmatch(fields[1]):
+        return None
+    return int(fields[1].partition(b" ")[0])
+
+
 def entry_of(fields: Sequence[bytes]) -> Entry:
     """Return an entry from its names and values, as Redis returns them.
 
     Raises:
         Malformed: another program, or another version, wrote it.
     """
-    if len(fields) < _FIELDS or fields[0] != b"n":
+    if number_of(fields) is None:
         raise Malformed("an entry of the log has other fields than n, h, t, b")
-    try:
-        number, seq, user_seq, ts_us = map(int, fields[1].split())
-    except ValueError:
-        raise Malformed("field n of an entry has no four numbers") from None
+    number, seq, user_seq, ts_us = map(int, fields[1].split())
     return Entry(
         number,
         Numbers(seq or None, user_seq or None),
@@ -261,7 +271,7 @@ def entry_of_record(record: bytes) -> Entry:
         Malformed: another program, or another version, wrote it.
     """
     try:
-        *numbers, header_size, tail_size, rest = record.split(b" ", _NUMBERS + 2)
+        *numbers, header_size, tail_size, rest = record.split(b" ", _SPACES)
         header, tail = int(header_size), int(header_size) + int(tail_size)
     except ValueError:
         raise Malformed("a kept event has no six numbers before it") from None

@@ -19,14 +19,20 @@ from importlib.resources import files
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from gateway.brokers.redis.log_state import LogAway, LogState, Reader, end_tasks, poll
+from gateway.brokers.redis.connecting import CONNECT_S, connect, describe_failure
+from gateway.brokers.redis.log_state import (
+    EntriesMissing,
+    LogAway,
+    LogState,
+    Reader,
+    end_tasks,
+    poll,
+)
 from gateway.brokers.redis.terms import LogTerms
 from gateway.contract import MAX_REPLAY_BYTES, MAX_REPLAY_EVENTS, PUBLISH_ID_SECONDS
-from gateway.nodes.entries import Draft, Malformed, message_of
+from gateway.nodes.entries import Draft, message_of
 from gateway.server.log import get_logger
 
 _ENTRIES_A_READ: Final = 256
@@ -35,7 +41,6 @@ _DRAFTS_A_CALL: Final = 500
 _MOST_WAITING_BYTES: Final = 67_108_864
 _CALL_S: Final = 5.0  # longest wait for an answer; a slower link counts as cut
 _ANSWER_S: Final = 6.0  # longest time that a publisher waits
-_CONNECT_S: Final = 1.0
 _FIRST_PAUSE_S: Final = 0.05  # before joining again
 _LONGEST_PAUSE_S: Final = 0.8
 _WATCH_S: Final = 0.1
@@ -72,7 +77,7 @@ class LogLink:
         self.is_joined = False
         self.is_heard = False
         self._epoch = ""
-        self._last_id = ""
+        self._last_id = b""
         self._token = secrets.token_hex(4)  # a node that starts anew numbers its calls anew
         self._batch = 0
         self._heard_s = now_s()
@@ -84,12 +89,13 @@ class LogLink:
         self._task: asyncio.Task[None] | None = None
         self._told = ""
         self._told_s = 0.0
+        self._pause_s = _FIRST_PAUSE_S
         self._scripts = {
             name: files(__package__).joinpath(f"{name}.lua").read_text("utf-8")
             for name in ("append", "join", "keep", "turn", "missed")
         }
         self._hashes: dict[str, str] = {}
-        self._redis: Redis | None = None
+        self._redis = connect(terms)
 
     def _key(self, name: str) -> str:
         return f"{self._terms.prefix}{name}"
@@ -113,7 +119,7 @@ class LogLink:
 
     async def stop(self) -> None:
         """Let what waits be appended for a moment, and close the connections."""
-        await poll(lambda: not (self.is_joined and (self._waiting or self._under_way)), _CONNECT_S)
+        await poll(lambda: not (self.is_joined and (self._waiting or self._under_way)), CONNECT_S)
         if self._task is not None:
             await end_tasks([self._task])
         self._fail_all("the gateway stops")
@@ -122,7 +128,7 @@ class LogLink:
         """Note that a message of this node has come through the log."""
         self._heard_s = self._now_s()
         if not self.is_heard:
-            self.is_heard, self._told = True, ""
+            self.is_heard, self._told, self._pause_s = True, "", _FIRST_PAUSE_S
             log.info("hears the log", epoch=self._epoch, number=self._reader.number)
 
     def silent_s(self) -> float:
@@ -230,25 +236,20 @@ class LogLink:
         Raises:
             LogAway: the log cannot be reached.
         """
-        redis = self._redis
-        if redis is None:
-            raise LogAway(self._told)
         try:
             async with asyncio.timeout(_CALL_S):
-                await redis.hset(self._key("revoked"), user_id, text)
+                await self._redis.hset(self._key("revoked"), user_id, text)
         except (RedisError, OSError, TimeoutError) as error:
-            raise LogAway(_described(error)) from None
+            raise LogAway(describe_failure(error)) from None
 
     async def _ask(self, script: str, keys: list[str], arguments: list[Any]) -> Any:
         try:
             return await self._call(script, keys, arguments)
         except (RedisError, OSError, TimeoutError) as error:
-            raise LogAway(_described(error)) from None
+            raise LogAway(describe_failure(error)) from None
 
     async def _call(self, script: str, keys: list[str], arguments: list[Any]) -> Any:
         redis = self._redis
-        if redis is None:
-            raise LogAway(self._told)
         async with asyncio.timeout(_CALL_S):
             known = self._hashes.get(script)
             if known is not None:
@@ -260,29 +261,24 @@ class LogLink:
             return await redis.evalsha(known, len(keys), *keys, *arguments)
 
     async def _run(self, joined: asyncio.Event) -> None:
-        pause_s = _FIRST_PAUSE_S
-        self._redis = redis = Redis.from_url(
-            self._terms.url,
-            protocol=2,
-            retry=Retry(NoBackoff(), 0),
-            socket_connect_timeout=_CONNECT_S,
-            socket_keepalive=True,
-            client_name=f"tidegate-{self._terms.node}",
-        )
+        redis = self._redis
         redis.response_callbacks["XREAD"] = _AS_IT_IS
         try:
             while True:
                 try:
                     await self._join()
                     joined.set()
-                    pause_s = _FIRST_PAUSE_S
                     await self._serve(redis)
-                except (RedisError, OSError, TimeoutError, Malformed) as error:
-                    self._leave(_described(error))
-                await redis.connection_pool.disconnect()
+                except EntriesMissing as error:
+                    self._last_id = b""  # nothing to go on from
+                    self._leave(str(error))
+                except (RedisError, OSError, TimeoutError) as error:
+                    self._leave(describe_failure(error))
+                with contextlib.suppress(RedisError, OSError):  # a peer that takes no bytes
+                    await redis.connection_pool.disconnect()
                 self._fail_expired()
-                await asyncio.sleep(pause_s)
-                pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
+                await asyncio.sleep(self._pause_s)
+                self._pause_s = min(_LONGEST_PAUSE_S, self._pause_s * 2)
         finally:
             self.is_joined = False
             await redis.aclose()
@@ -309,7 +305,7 @@ class LogLink:
         young, old, values, revoked = map(_pairs, answer[6:] if not goes_on else [[]] * 4)
         self._epoch = epoch.decode()
         if not goes_on:
-            self._last_id = last_id.decode()
+            self._last_id = last_id
             self._answer_applied(math.inf)  # it was appended, and numbers begin anew
         self._reader.joined(
             LogState(
@@ -345,19 +341,19 @@ class LogLink:
             task.result()
 
     async def _read(self, redis: Redis) -> None:
-        key, reader = self._key("log"), self._reader
+        key, reader, read_id = self._key("log"), self._reader, self._last_id
         while True:
             await poll(lambda: not reader.is_congested(), math.inf)
             async with asyncio.timeout(_CALL_S + _BLOCK_MS / 1_000):
                 answer = await redis.execute_command(  # type: ignore[no-untyped-call]  # as it is
                     *("XREAD", "COUNT", _ENTRIES_A_READ, "BLOCK", _BLOCK_MS),
-                    *("STREAMS", key, self._last_id),
+                    *("STREAMS", key, read_id),
                 )
             if not answer:
                 continue
-            for entry_id, fields in answer[0][1]:
-                reader.apply(fields)
-                self._last_id = entry_id
+            for read_id, fields in answer[0][1]:
+                if reader.apply(fields):
+                    self._last_id = read_id
             self._answer_applied(reader.number)
             await asyncio.sleep(0)
 
@@ -383,7 +379,7 @@ class LogLink:
             except ResponseError as error:
                 if str(error).startswith("EPOCH"):
                     raise  # the node joins again, and appends to the new log
-                self._fail(self._under_way, _described(error), is_unsure=False)
+                self._fail(self._under_way, describe_failure(error), is_unsure=False)
                 self._under_way = []
                 raise
             self._appended.append((int(answers.pop()), self._under_way, answers))
@@ -473,10 +469,3 @@ _AS_IT_IS: Final[Any] = _as_it_is
 def _retrieve(answer: asyncio.Future[list[bytes]]) -> None:
     if not answer.cancelled():
         answer.exception()  # a message may be lost: the next one follows
-
-
-def _described(error: Exception) -> str:
-    """Return what happened, without the address and the password of Redis."""
-    if isinstance(error, ResponseError | Malformed):
-        return f"{type(error).__name__}: {str(error)[:200]}"
-    return type(error).__name__
