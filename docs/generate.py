@@ -330,6 +330,13 @@ def transport() -> str:
     return compatibility()
 
 
+def nodes() -> str:
+    """Return the document of nodes, with the table of what faults did to them."""
+    from node_faults import with_table
+
+    return with_table((DOCS / "nodes.md").read_text("utf-8"), DOCS / "nodes-faults.json")
+
+
 DOCUMENTS: dict[str, Callable[[], str]] = {
     "settings.md": settings,
     "metrics.md": metrics,
@@ -338,6 +345,7 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "scenarios.md": scenario_file,
     "budgets.md": scenarios,
     "commands.md": commands,
+    "nodes.md": nodes,
     "transport.md": transport,
 }
 

@@ -47,8 +47,8 @@ def connect(terms: LogTerms) -> Redis:
 def _check_authorities(path: str) -> None:
     try:
         ssl.create_default_context(cafile=path)
-    except (OSError, ssl.SSLError) as error:
-        reason = error.strerror or "it has no certificate"
+    except OSError as error:
+        reason = "it has no certificate" if isinstance(error, ssl.SSLError) else error.strerror
         raise SettingsError([f"GATEWAY_REDIS_CA: cannot read {path}: {reason}"]) from None
 
 

@@ -98,11 +98,20 @@ class Cluster:
         for proxy in self.proxies.values():
             proxy.set(toxics)
 
-    async def kill(self, name: str) -> None:
+    def kill(self, name: str) -> None:
         """Kill a node."""
         node = self.nodes.pop(name)
         self.ended.append(node)
-        await asyncio.to_thread(node.kill)
+        node.kill()
+
+    def has_unanswered(self) -> bool:
+        """Return whether a client has an event that no node has told the publisher of."""
+        accepted = self.publisher.accepted
+        return any(
+            each.account.newest[stream] > max(accepted[stream][-1:], default=0)
+            for each in self.listeners
+            for stream in each.streams
+        )
 
     async def is_ready(self) -> bool:
         """Return whether all nodes are ready."""

@@ -106,7 +106,7 @@ class Listener:
 
     def _event(self, packet: str) -> str | None:
         name, *arguments = json.loads(packet[2:])
-        data = arguments[0] if arguments else None
+        data: Any = arguments[0] if arguments else None
         account = self.account
         if SECRET in packet and f"{SECRET}{account.user};" not in packet:
             account.leak()
