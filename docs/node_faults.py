@@ -9,6 +9,10 @@ from typing import Any, Final
 
 BEGIN: Final = "<!-- faults: generated -->"
 END: Final = "<!-- faults: end -->"
+_COLUMNS: Final = (
+    *("fault", "clients", "lost", "doubled", "reordered", "leaked"),
+    *("resync", "answers", "ready", "current"),
+)
 
 
 def with_table(document: str, rows: Path) -> str:
@@ -33,12 +37,12 @@ def table(proof: Mapping[str, Any]) -> str:
     lines = [
         f"`python -m tests.nodes.proof` of `{proof['tree']}`, {proof['day']}, {proof['machine']},",
         f"one-minute load {min(loads):g} to {max(loads):g}. *lost*, *doubled*, *reordered* and",
-        "*leaked* count events at all clients. *resync*: clients that were told, of those concerned.",
-        "*answers*: publish answers from the fault until all nodes were ready; *none*: no answer",
-        "within 8 s, or a closed connection. *ready*, *current*: s after the fault until all nodes",
-        "were ready, and until each client had the last event of each of its streams.",
+        "*leaked* count events at all clients. *resync*: the clients that were told, of those that",
+        "had to be. *answers*: to publish requests until all nodes were ready again; *none*: no",
+        "answer within 8 s, or a closed connection. *ready* and *current*: s from the end of the",
+        "fault until all nodes were ready, and until each client had the last event of its streams.",
         "",
-        "| fault | clients | lost | doubled | reordered | leaked | resync | answers | ready | current |",
+        f"| {' | '.join(_COLUMNS)} |",
         "|---|--:|--:|--:|--:|--:|---|---|--:|--:|",
         *map(_row, proof["rows"]),
         "",

@@ -1,7 +1,8 @@
 """``python -m tests.nodes.proof``: do each fault of the table to real nodes, and keep what it did.
 
 ``--only WORDS`` does those whose name has the words, and ``--small`` takes the size of the tests;
-``--json FILE`` keeps the rows. ``docs/generate.py`` makes the table of ``docs/nodes.md`` from them.
+``--json FILE`` keeps the rows, and ``--markdown FILE`` gets the table that ``docs/generate.py`` makes
+of them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from loadtests.processes import PROJECT
 from loadtests.record.manifest import read_json, write_json
 from tests.proof.__main__ import tree_id
 
-sys.path.insert(0, str(PROJECT / "tests" / "support"))
+sys.path[:0] = [str(PROJECT / "tests" / "support"), str(PROJECT / "docs")]
+
+from node_faults import with_table
 
 from tests.nodes.faults.cluster import SMALL, Size
 from tests.nodes.faults.table import FAULTS
@@ -39,6 +42,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", metavar="WORDS", help="of the fault's name")
     parser.add_argument("--small", action="store_true", help="the size of the tests")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--markdown", type=Path, help="document with the table of all rows")
     options = parser.parse_args()
     console = Console(stderr=True, highlight=False)
     rows: list[Row] = []
@@ -54,6 +58,9 @@ def main() -> int:
         console.print(f"{fault.name}: {problems(row) or 'held'} {row}", markup=False)
         if options.json:
             _keep(options.json, rows)
+            if options.markdown:
+                text = with_table(options.markdown.read_text("utf-8"), options.json)
+                options.markdown.write_text(text, "utf-8")
     wrong = sum(bool(problems(row)) for row in rows)
     console.print(f"{len(rows)} faults, {wrong} with problems", markup=False)
     return 1 if wrong else 0

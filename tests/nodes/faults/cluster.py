@@ -136,14 +136,18 @@ class Cluster:
         """Wait until each client has the last publication of each of its streams."""
         last = {stream: found[-1] for stream, found in self.publisher.accepted.items()}
 
-        def is_current() -> bool:
-            return all(
-                each.account.newest[stream] >= last.get(stream, 0)
+        def behind() -> list[str]:
+            return [
+                f"{each.account.user} {stream} {each.account.newest[stream]} of {last[stream]}"
                 for each in self.listeners
                 for stream in each.streams
-            )
+                if each.account.newest[stream] < last[stream]
+            ]
 
-        await poll_until(is_current, "every client is current", 4 * DEADLINE_S)
+        deadline = asyncio.get_running_loop().time() + 4 * DEADLINE_S
+        while found := behind():
+            assert asyncio.get_running_loop().time() < deadline, found
+            await asyncio.sleep(_POLL_S)
 
     def errors(self) -> list[str]:
         """Return the lines of errors in the logs of all nodes."""

@@ -39,6 +39,8 @@ async def run_trial(fault: Fault, size: Size, folder: Path) -> Row:
         began_s = time.monotonic()
         await fault.act(cluster, hold_s)
         ended_s = time.monotonic()
+        if fault.told:  # what was published before it is not owed
+            await poll_until(lambda: all(each.account.told for each in concerned), "all are told")
         await cluster.are_ready()
         ready_s = time.monotonic() - ended_s
         answers = dict(sorted(publisher.answers.items()))
