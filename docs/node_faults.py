@@ -40,7 +40,7 @@ def table(proof: Mapping[str, Any]) -> str:
         "*leaked* count events at all clients. *resync*: the clients that were told, of those that",
         "had to be. *answers*: to publish requests until all nodes were ready again; *none*: no",
         "answer within 8 s, or a closed connection. *ready* and *current*: s from the end of the",
-        "fault until all nodes were ready, and until each client had the last event of its streams.",
+        "fault until all nodes were ready, and until each client had the last of all its events.",
         "",
         f"| {' | '.join(_COLUMNS)} |",
         "|---|--:|--:|--:|--:|--:|---|---|--:|--:|",

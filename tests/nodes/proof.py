@@ -1,8 +1,8 @@
 """``python -m tests.nodes.proof``: do each fault of the table to real nodes, and keep what it did.
 
 ``--only WORDS`` does those whose name has the words, and ``--small`` takes the size of the tests;
-``--json FILE`` keeps the rows, and ``--markdown FILE`` gets the table that ``docs/generate.py`` makes
-of them.
+``--json FILE`` keeps the rows, and ``--markdown FILE`` gets the table that ``docs/generate.py``
+makes of them.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from tests.proof.__main__ import tree_id
 
 sys.path[:0] = [str(PROJECT / "tests" / "support"), str(PROJECT / "docs")]
 
-from node_faults import with_table
+from node_faults import with_table  # noqa: E402 - needs the path above
 
-from tests.nodes.faults.cluster import SMALL, Size
-from tests.nodes.faults.table import FAULTS
-from tests.nodes.faults.trial import Row, problems, run_trial
+from tests.nodes.faults.cluster import SMALL, Size  # noqa: E402 - as above
+from tests.nodes.faults.table import FAULTS  # noqa: E402 - as above
+from tests.nodes.faults.trial import Row, problems, run_trial  # noqa: E402 - as above
 
 _REAL_PAUSE_S: Final = 0.1
 _MANY: Final = 1_000

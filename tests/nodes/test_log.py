@@ -324,12 +324,14 @@ def test_redis_with_tls_and_a_password(
     own = {"REDIS_URL": url, "JWT_SECRET": SECRET}
     try:
         node = start_gateway(**own, GATEWAY_REDIS_CA=chain.root)
-        wait_for(lambda: is_ready(node))
-        node.publish({"room": "trading", "event": "news", "data": {}})
+        of_system = start_gateway(**own, SSL_CERT_FILE=chain.root, GATEWAY_NODE="b")
+        for each in (node, of_system):
+            wait_for(lambda each=each: is_ready(each))  # type: ignore[misc]
+            each.publish({"room": "trading", "event": "news", "data": {}})
         stranger = start_gateway(**own)  # the system knows no such authority
         wait_for(lambda: "its certificate is refused" in stranger.log.read_text())
         assert not is_ready(stranger)
-        for each in (node, stranger):
+        for each in (node, of_system, stranger):
             assert "hunter" not in each.log.read_text() + each.line
             assert each.stop() == 0
     finally:

@@ -38,6 +38,7 @@ from gateway.server.log import get_logger
 _ENTRIES_A_READ: Final = 256
 _BLOCK_MS: Final = 500
 _DRAFTS_A_CALL: Final = 500
+_MOST_FETCHES: Final = 8  # at once; each has a connection
 _MOST_WAITING_BYTES: Final = 67_108_864
 _CALL_S: Final = 5.0  # longest wait for an answer; a slower link counts as cut
 _ANSWER_S: Final = 6.0  # longest time that a publisher waits
@@ -86,6 +87,8 @@ class LogLink:
         self._under_way: list[_Request] = []
         self._appended: deque[tuple[int, list[_Request], list[bytes]]] = deque()  # not applied yet
         self._wake = asyncio.Event()
+        self._has_read = asyncio.Event()
+        self._fetches = asyncio.Semaphore(_MOST_FETCHES)
         self._task: asyncio.Task[None] | None = None
         self._told = ""
         self._told_s = 0.0
@@ -186,7 +189,8 @@ class LogLink:
         Raises:
             LogAway: the log cannot be reached.
         """
-        answer = await self._ask("missed", self._keys("meta", f"private:{user_id}"), [])
+        async with self._fetches:
+            answer = await self._ask("missed", self._keys("meta", f"private:{user_id}"), [])
         return int(answer[0]), answer[1]
 
     async def applied(self, number: int) -> None:
@@ -198,8 +202,12 @@ class LogLink:
         Raises:
             LogAway: it does not come.
         """
-        if not await poll(lambda: self._reader.number >= number, _CALL_S):
-            raise LogAway("the node is behind the log")
+        try:
+            async with asyncio.timeout(_CALL_S):
+                while self._reader.number < number:
+                    await self._has_read.wait()
+        except TimeoutError:
+            raise LogAway("the node is behind the log") from None
 
     async def keep(self, streams: Sequence[str]) -> None:
         """Keep streams alive, and tell all nodes.
@@ -355,6 +363,8 @@ class LogLink:
                 if reader.apply(fields):
                     self._last_id = read_id
             self._answer_applied(reader.number)
+            self._has_read.set()
+            self._has_read.clear()  # those who waited are awake, and look
             await asyncio.sleep(0)
 
     async def _write(self) -> None:

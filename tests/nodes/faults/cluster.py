@@ -235,6 +235,7 @@ async def run_cluster(
         stack.push_async_callback(_end, tasks)
         await cluster.are_connected()
         cluster.publisher.start()
+        tasks += cluster.publisher.tasks
         yield cluster
 
 

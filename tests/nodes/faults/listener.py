@@ -121,7 +121,8 @@ class Listener:
             account.event(self.streams[0], data["seq"], data["price"], data["prevSeq"])
         elif name == "order:filled":
             n = data["order"]["quantity"]
-            account.event("trading", data["seq"], n)
+            if not data.get("replayed"):  # a replay is of the user's stream alone
+                account.event("trading", data["seq"], n)
             if "userSeq" in data:
                 account.event(self.streams[2], data["userSeq"], n)
         elif name == "note":

@@ -16,7 +16,8 @@ from tests.nodes.faults.listener import SECRET
 ANSWER_S: Final = 8.0
 """How long it waits for an answer: longer than a node waits for the log."""
 _RETRY_S: Final = 0.1
-_USERS_A_REQUEST: Final = 10
+_LEAST_USERS: Final = 10  # of a request
+_REQUESTS_A_ROUND: Final = 20
 NO_ANSWER: Final = "none"
 
 Item = dict[str, Any]
@@ -39,6 +40,7 @@ class Publisher:
         under_way: requests that a node has not answered yet, by its address.
         sends_twice: whether each request goes to two nodes at once.
         unequal: answers of two nodes to one request that differ.
+        tasks: of the publisher.
     """
 
     def __init__(
@@ -60,27 +62,26 @@ class Publisher:
         self._session = session
         self._symbols = symbols
         self._users = users
+        self._each = max(_LEAST_USERS, len(users) // _REQUESTS_A_ROUND)
         self._pause_s = pause_s
         self._turn = itertools.count()
         self._n = itertools.count(1)
-        self._tasks: list[asyncio.Task[None]] = []
+        self.tasks: list[asyncio.Task[None]] = []
         self._is_ending = False
 
     def start(self) -> None:
         """Begin to publish."""
-        users = itertools.cycle(range(0, len(self._users), _USERS_A_REQUEST))
-        rounds = (
-            (self.market_items() for _ in itertools.count()),
-            (self.private_items(first) for first in users),
-        )
-        self._tasks = [asyncio.create_task(self._repeat(items)) for items in rounds]
+        places = itertools.cycle(range(0, len(self._users), self._each))
+        market = (self.market_items() for _ in itertools.count())
+        rounds = (market, (self.private_items(first) for first in places))
+        self.tasks = [asyncio.create_task(self._repeat(items)) for items in rounds]
 
     async def end(self) -> None:
         """Publish once more to each stream, and stop."""
         self._is_ending = True
-        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*self.tasks)
         await self.send(self.market_items())
-        for first in range(0, len(self._users), _USERS_A_REQUEST):
+        for first in range(0, len(self._users), self._each):
             await self.send(self.private_items(first))
 
     async def _repeat(self, rounds: Iterator[list[tuple[str, Item]]]) -> None:
@@ -98,12 +99,12 @@ class Publisher:
         ]
 
     def private_items(self, first: int) -> list[tuple[str, Item]]:
-        """Return a note to each of ten users, and an order of the first of them.
+        """Return a note to each of some users, and an order of the first of them.
 
         Args:
             first: the place of the first user.
         """
-        users = self._users[first : first + _USERS_A_REQUEST]
+        users = self._users[first : first + self._each]
         notes = [
             (f"user:{user}", self._item("note", {"secret": f"{SECRET}{user};"}, userId=user))
             for user in users
