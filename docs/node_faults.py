@@ -34,8 +34,9 @@ def table(proof: Mapping[str, Any]) -> str:
         proof: the content of the file of rows.
     """
     loads = [row["load"] for row in proof["rows"]]
+    trees = ", ".join(f"`{tree}`" for tree in dict.fromkeys(row["tree"] for row in proof["rows"]))
     lines = [
-        f"`python -m tests.nodes.proof` of `{proof['tree']}`, {proof['day']}, {proof['machine']},",
+        f"`python -m tests.nodes.proof` of {trees}, {proof['day']}, {proof['machine']},",
         f"one-minute load {min(loads):g} to {max(loads):g}. *lost*, *doubled*, *reordered* and",
         "*leaked* count events at all clients. *resync*: the clients that were told, of those that",
         "had to be. *answers*: to publish requests until all nodes were ready again; *none*: no",

@@ -59,7 +59,7 @@ def main() -> int:
                 wrong += 1
                 console.print(f"{fault.name}: not finished: {error!r:.400}", markup=False)
                 continue
-        row["load"] = round(os.getloadavg()[0], 1)
+        row |= {"load": round(os.getloadavg()[0], 1), "tree": tree_id()}
         rows.append(row)
         wrong += bool(problems(row))
         console.print(f"{fault.name}: {problems(row) or 'held'} {row}", markup=False)
@@ -80,7 +80,7 @@ def _keep(path: Path, rows: list[Row]) -> None:
     kept = sorted([*held, *rows], key=lambda row: order.index(row["fault"]))
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}"
     day = datetime.now(UTC).strftime("%Y-%m-%d")
-    write_json(path, {"day": day, "tree": tree_id(), "machine": machine, "rows": kept})
+    write_json(path, {"day": day, "machine": machine, "rows": kept})
 
 
 if __name__ == "__main__":

@@ -55,10 +55,19 @@ class Account:
     _numbers: Findings = field(default_factory=Findings)
 
     def connected(self, welcome: Mapping[str, Any]) -> None:
-        """Take the welcome event. A client that returns goes on from what it has."""
+        """Take the welcome event. A client that returns goes on from its private events.
+
+        It is in no room until it subscribes. An order of its own may come before that, by its
+        user's room, with a number of the stream of all orders.
+        """
+        own = f"user:{self.user}"
         if not self.epoch:
             self.epoch = welcome["epoch"]
-            self.positions[f"user:{self.user}"] = welcome["userSeq"]
+            self.positions[own] = welcome["userSeq"]
+        self.positions = {own: self.positions[own]}
+        for stream, seen in self._seen.items():
+            if stream != own:
+                seen.append(_BREAK)
 
     def subscribed(self, at: Mapping[str, int]) -> None:
         """Take the numbers after which the events of a subscription begin."""
