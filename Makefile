@@ -22,6 +22,8 @@ SCENARIO ?= scenarios/smoke.toml
 # Of make bench: how often each peer is measured; QUICK=1 for short cells, kept apart in runs/.
 PAIRS ?= 5
 QUICK ?=
+# The tests of make check.
+CHECKED := tests/test_import_rules.py tests/test_style.py
 BENCH := $(if $(QUICK),runs,docs)/bench
 
 # Tests start hundreds of interpreters: without bytecode each would compile the project anew.
@@ -37,12 +39,8 @@ setup: $(INSTALLED) ## make .venv and install what is pinned in requirements.loc
 run: $(INSTALLED) ## run SCENARIO (scenarios/smoke.toml) against an embedded gateway, and judge it
 	@$(BIN)/tidegate run $(SCENARIO)
 
-test: $(INSTALLED) node peers ## run all tests but those marked proof
-	@$(BIN)/python -m pytest -n auto --dist worksteal --durations 20
-	@if command -v redis-server >/dev/null || [ "$$CI" = true ]; then \
-		echo "the contract suite, with the log in Redis"; \
-		TIDEGATE_CONTRACT_BROKER=redis $(BIN)/python -m pytest tests/contract -n auto --dist worksteal; \
-	else echo "redis-server is not on the PATH: the contract suite did not run with it"; fi
+test: $(INSTALLED) node peers ## run all tests but those marked proof and those of make check
+	@$(BIN)/python -m pytest -n auto --dist worksteal --durations 20 $(CHECKED:%=--ignore=%)
 
 bench: $(INSTALLED) peers ## measure the gateway beside its peers (20 minutes; quick version: PAIRS=1 QUICK=1)
 	@$(BIN)/python -m tests.benchmarks.transport --pairs $(PAIRS) $(if $(QUICK),--quick) \
@@ -66,7 +64,7 @@ check-style:
 check-types:
 	@$(BIN)/mypy
 check-imports:
-	@$(BIN)/python -m pytest -q tests/test_import_rules.py tests/test_style.py
+	@$(BIN)/python -m pytest -q $(CHECKED)
 check-docs:
 	@$(BIN)/python docs/generate.py --check
 
@@ -81,7 +79,7 @@ lock: ## pin the dependencies anew (needs uv)
 	@command -v uv >/dev/null 2>&1 || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
 	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
-	@uv pip compile pyproject.toml --constraints requirements.lock --universal --python-version 3.11 \
+	@uv pip compile pyproject.toml --extra redis --constraints requirements.lock --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --quiet --output-file docs/deploy/gateway.lock
 
 clean: ## remove what was installed and what tests left (runs/ is kept)

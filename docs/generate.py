@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from gateway.contract import (
@@ -33,7 +34,7 @@ from gateway.contract import (
 DOCS = Path(__file__).resolve().parent
 VERBS = (
     "serve", "demo", "run", "calibrate", "report", "notebook", "gate", "compare", "scenarios",
-    "token", "rules", "watch", "history", "history add", "history show", "history check",
+    "token", "rules", "watch", "record", "history", "history add", "history show", "history check",
     "audit verify",
 )  # fmt: skip
 
@@ -337,6 +338,16 @@ def nodes() -> str:
     return with_table((DOCS / "nodes.md").read_text("utf-8"), DOCS / "nodes-faults.json")
 
 
+def alerting(name: str) -> str:
+    """Return a file of ``tidegate rules steady``, which ``deploy/compose.yaml`` mounts."""
+    from loadtests.alerting.files import rule_files
+    from scenarios.finding import named_scenarios
+    from scenarios.schema import read_scenario
+
+    return rule_files(read_scenario(named_scenarios()["steady"]))[name]
+
+
+RULES = ("standing.yml", "budgets-steady.yml", "dashboard-steady.json")
 DOCUMENTS: dict[str, Callable[[], str]] = {
     "settings.md": settings,
     "metrics.md": metrics,
@@ -347,6 +358,7 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "commands.md": commands,
     "nodes.md": nodes,
     "transport.md": transport,
+    **{f"deploy/rules/{name}": partial(alerting, name) for name in RULES},
 }
 
 

@@ -2,7 +2,8 @@
 
 ``--processes N`` serves with N processes on one port, and ``--node`` is the command of one of
 them, which only their supervisor gives. ``--check`` checks what would stop it, ``--check-token`` a
-token on standard input, and ``--verify-audit FILE...`` an audit log.
+token on standard input, and ``--verify-audit FILE...`` an audit log. ``--record SECONDS FILE URL
+SYMBOL...`` records what a running gateway delivers.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gateway.contract import LISTENING_LINE
@@ -41,12 +43,12 @@ def main(arguments: Sequence[str] = ()) -> int:
     """Read the settings, and serve until SIGTERM or SIGINT; or only check.
 
     Args:
-        arguments: none, ``--processes N``, ``--check [--processes N]``, ``--check-token``, or
-            ``--verify-audit`` with its files.
+        arguments: none, ``--processes N``, ``--check [--processes N]``, ``--check-token``,
+            ``--verify-audit`` with its files, or ``--record`` with its arguments.
 
     Returns:
-        The exit code: 0 after a signal or a good check, 1 for an audit log with problems, 2 for
-        invalid settings, an unusable address or a refused token.
+        The exit code: 0 after a signal or a good check, 1 for an audit log with problems or a cut
+        recording, 2 for invalid settings, an unusable address or a refused token.
     """
     processes, place = 1, None
     if list(arguments[:1]) == ["--node"]:
@@ -108,15 +110,39 @@ def _check(arguments: Sequence[str]) -> int:
             facts, problems = verify_audit(os.environ, arguments[1:])
         except SettingsError as error:
             return _refuse(str(error))
+    elif arguments[0] == "--record":
+        bad = 1
+        try:
+            facts, problems = asyncio.run(_record(*arguments[1:]))
+        except SourceFailed as error:
+            return _refuse(str(error))
     else:
         return _refuse(
-            f"unknown: {' '.join(arguments)}; --processes N, --check, --check-token and "
-            "--verify-audit are known"
+            f"unknown: {' '.join(arguments)}; --processes N, --check, --check-token, "
+            "--verify-audit and --record are known"
         )
     told = LineWriter(_STANDARD_OUTPUT)
     told.write("".join(f"{fact}\n" for fact in facts).encode())
     told.close()
     return _refuse("\n".join(problems), bad) if problems else 0
+
+
+async def _record(seconds: str, file: str, url: str, *symbols: str) -> tuple[list[str], list[str]]:
+    """Record a session with the token in ``TIDEGATE_TOKEN``; return its facts and its problems."""
+    from gateway.server.session_recorder import record_session
+
+    stop = asyncio.Event()
+    for signal_number in _STOPPING:
+        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
+    token = os.environ.get("TIDEGATE_TOKEN")
+    done = await record_session(url, token, symbols, Path(file), float(seconds), stop)
+    problems = [f"ended early: {done.ended}"] if done.ended else []
+    if not done.records:
+        return [], [*problems, f"nothing came, so {file} was not written; name other symbols?"]
+    fact = f"{file}: {done.records:,} records of {len(done.symbols):,} symbols"
+    for count, what in ((done.conflated, "conflated"), (done.skipped, "not recordable")):
+        fact += f", {count:,} events {what}" if count else ""
+    return [fact], problems
 
 
 def _read_settings(random_secret: str) -> Settings:

@@ -24,7 +24,11 @@ class Retention:
 
     def add(self, key: str, due_ns: int) -> None:
         """Look at a key at a time, monotonic ns."""
-        self._keys.setdefault(due_ns // self._slot_ns, deque()).append(key)
+        slot = due_ns // self._slot_ns
+        keys = self._keys.get(slot)
+        if keys is None:
+            keys = self._keys[slot] = deque()
+        keys.append(key)
 
     def take_due(self, now_ns: int, most: int) -> list[str]:
         """Remove the keys whose slot has begun, and return them.

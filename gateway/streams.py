@@ -82,7 +82,9 @@ class Streams(StreamTable[_Numbered]):
     def last_user(self, user_id: str) -> int:
         """Return the last number of a user's stream."""
         numbered = self._streams.get(user_stream(user_id))
-        return self._before_first(user_room(user_id)) if numbered is None else numbered.last
+        if numbered is not None:
+            return numbered.last
+        return self._before_first(user_room(user_id)) if self._forgotten_users else 0
 
     def hold_user(self, user_id: str, now_ns: int) -> None:
         """Note that a client has entered its user's room, which it must ``release``.
@@ -91,8 +93,7 @@ class Streams(StreamTable[_Numbered]):
             user_id: the user.
             now_ns: the time, monotonic ns.
         """
-        stream = user_stream(user_id)
-        if self._forgotten_users and stream not in self._streams:
+        if self._forgotten_users and (stream := user_stream(user_id)) not in self._streams:
             self._begin(stream, now_ns)  # its first number must not rise once it is told
         self.hold((user_room(user_id),))
 

@@ -23,8 +23,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
-from scipy.optimize import brentq
+from scipy import special
 
 _POINTS: Final = 801
 """Points of the grid on which the density of the statistic is kept between its bounds."""
@@ -40,8 +39,8 @@ def spent(share: float, error: float) -> float:
         share: pairs seen over pairs allowed, above 0 and at most 1.
         error: the whole two-sided error, such as 0.05.
     """
-    z = float(stats.norm.isf(error / 4))  # of one side, whose error is half of the whole
-    return float(4 * stats.norm.sf(z / math.sqrt(share)))
+    z = -float(special.ndtri(error / 4))  # of one side, whose error is half of the whole
+    return float(4 * special.ndtr(-z / math.sqrt(share)))
 
 
 def levels(looks: Sequence[int], error: float) -> tuple[float, ...]:
@@ -62,6 +61,8 @@ def levels(looks: Sequence[int], error: float) -> tuple[float, ...]:
 @cache
 def _levels(looks: tuple[int, ...], error: float) -> tuple[float, ...]:
     """Walk over the looks with the sub-density of the sum S ~ N(0, pairs) that has not crossed."""
+    from scipy.optimize import brentq  # only a comparison needs it
+
     shares = [look / looks[-1] for look in looks]
     steps = np.diff([0.0, *shares])
     targets = np.diff([0.0, *(spent(share, error) for share in shares)])
@@ -74,18 +75,23 @@ def _levels(looks: tuple[int, ...], error: float) -> tuple[float, ...]:
             0.0,
             _FAR * math.sqrt(share),
         )
-        found.append(float(2 * stats.norm.sf(bound / math.sqrt(share))))
+        found.append(float(2 * special.ndtr(-bound / math.sqrt(share))))
         fresh = np.linspace(-bound, bound, _POINTS)
-        density = stats.norm.pdf(fresh[:, None], grid[None, :], deviation) @ weights
+        density = _density((fresh[:, None] - grid[None, :]) / deviation) / deviation @ weights
         grid, weights = fresh, density * _simpson(fresh)
     return tuple(found)
 
 
 def _crossing(bound: float, grid: Floats, weights: Floats, deviation: float) -> float:
     """Return the probability that the sum crosses ``bound`` or its negative at this look."""
-    above = stats.norm.sf((bound - grid) / deviation)
-    below = stats.norm.cdf((-bound - grid) / deviation)
+    above = special.ndtr((grid - bound) / deviation)
+    below = special.ndtr((-bound - grid) / deviation)
     return float((above + below) @ weights)
+
+
+def _density(deviations: Floats) -> Floats:
+    """Return the standard normal density."""
+    return np.exp(-0.5 * deviations**2) / math.sqrt(2 * math.pi)
 
 
 def _simpson(grid: Floats) -> Floats:

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from scipy.stats import binomtest
-
 from loadtests.results import LOGS, PROFILE
 
 _LINE: Final = re.compile(r":\d+\)$")
@@ -114,5 +112,7 @@ def grown(base: StackCounts, head: StackCounts) -> list[Growth]:
 
 def _share_range(count: int, total: int) -> tuple[float, float]:
     """Return the 95 % interval of a share (Wilson 1927)."""
+    from scipy.stats import binomtest  # a second of imports, which only a comparison needs
+
     found = binomtest(count, total).proportion_ci(method="wilson")
     return float(found.low), float(found.high)

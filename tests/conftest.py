@@ -8,6 +8,7 @@ Tests that need settings of their own are skipped then.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 from blackbox.client import RawClient
 from blackbox.process import ROOT, GatewayProcess
+from blackbox.shared import gateways_by_settings, one_gateway
 from blackbox.target import Target
 from deadlines import TEST_S
 from hypothesis import HealthCheck, settings
@@ -43,6 +45,28 @@ NODE_PARTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "node peer": ("tests/benchmarks/transport/servers/node", ("socket.io", "ws")),
 }
 """By real part: the folder where npm installs it, and the packages that are needed there."""
+
+
+LONG = [
+    ROOT / "tests" / name
+    for name in (
+        "loadtests/test_workers.py",
+        "loadtests/test_cut_runs.py",
+        "loadtests/supervision/test_supervisor.py",
+        "docs/test_pipelines.py",
+        "tidegate/test_wheel.py",
+        "loadtests/conducting/test_locust_page_in_browser.py",
+        "loadtests/test_ordered_ends.py",
+        "loadtests/test_pytest_plugin.py",
+        "reports/compare/test_slices.py",
+        "loadtests/watching/test_witness.py",
+        "reports/test_page_in_browser.py",
+        "loadtests/conducting/test_locust_page.py",
+        "interop/test_demo_page.py",
+        "reports/test_outputs.py",
+    )
+]
+"""Modules with tests of ten seconds and more, the longest first."""
 
 
 def missing_part(name: str) -> str | None:
@@ -71,6 +95,23 @@ def pytest_xdist_auto_num_workers() -> int:
     return 2 * (os.cpu_count() or 1)
 
 
+@pytest.hookimpl(trylast=True)  # after pytest's own order
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin each worker's share with long tests, so that the run does not end with them."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    by_module = {path: [one for one in items if one.path == path] for path in LONG}
+    hands: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for number, tests in enumerate(by_module.values()):  # a module's tests share fixtures
+        hands[number % workers].extend(tests)
+    rest = iter([one for one in items if one.path not in by_module])
+    left = len(items)
+    for number, hand in enumerate(hands):  # --dist worksteal begins with equal shares in order
+        share = left // (workers - number)
+        left -= share
+        hand.extend(itertools.islice(rest, max(0, share - len(hand))))
+    items[:] = [*itertools.chain.from_iterable(hands), *rest]
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose real part is missing; where CI is set, fail: never pass without it."""
     for marker in item.iter_markers("real_part"):
@@ -84,16 +125,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """One gateway in production mode for the whole session, or the one that we are aimed at."""
-    url = os.environ.get("TIDEGATE_CONTRACT_URL")
-    if url:
-        yield Target(url, os.environ["TIDEGATE_CONTRACT_SECRET"])
-        return
-    process = GatewayProcess(tmp_path_factory.mktemp("gateway") / "gateway.log", {})
-    try:
-        yield process
-        assert process.stop() == 0, process.log.read_text()
-    finally:
-        process.kill()
+    with one_gateway(tmp_path_factory) as target:
+        yield target
 
 
 @pytest.fixture
@@ -128,24 +161,8 @@ def start_gateway(processes: list[GatewayProcess], tmp_path: Path) -> StartGatew
 @pytest.fixture(scope="session")
 def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartGateway]:
     """Give the gateway with those settings, started once for all tests that ask for them."""
-    if os.environ.get("TIDEGATE_CONTRACT_URL"):
-        pytest.skip("needs a gateway with settings of its own")
-    started: dict[tuple[tuple[str, str], ...], GatewayProcess] = {}
-
-    def give(**settings: object) -> GatewayProcess:
-        given = {name: str(value) for name, value in settings.items()}
-        key = tuple(sorted(given.items()))
-        if key not in started:
-            started[key] = GatewayProcess(tmp_path_factory.mktemp("shared") / "gateway.log", given)
-        return started[key]
-
-    try:
+    with gateways_by_settings(tmp_path_factory) as give:
         yield give
-        for process in started.values():
-            assert process.stop() == 0, process.log.read_text()
-    finally:
-        for process in started.values():
-            process.kill()
 
 
 @pytest.fixture

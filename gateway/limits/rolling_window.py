@@ -7,6 +7,7 @@ It allocates memory at its first event.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from itertools import takewhile
 from typing import Final
 
@@ -58,24 +59,24 @@ class RollingWindow:
         times_ns[(self._head + self._count) % len(times_ns)] = now_ns
         self._count += 1
 
-    def charge_many(self, events: int, now_ns: int) -> None:
-        """Count events that were admitted elsewhere, up to the limit.
-
-        Args:
-            events: how many.
-            now_ns: the time, monotonic ns.
-        """
-        self._forget(now_ns)
-        for _ in range(min(events, self._limit - self._count)):
-            self.charge(now_ns)
-
-    def charged(self, since_ns: int) -> int:
-        """Return how many events were counted after a time, monotonic ns."""
+    def times_after(self, since_ns: int) -> list[int]:
+        """Return when events were counted after a time, the newest first, monotonic ns."""
         times_ns = self._times_ns
         if times_ns is None:
-            return 0
-        at = (self._head + self._count - 1 - index for index in range(self._count))
-        return sum(1 for _ in takewhile(lambda i: times_ns[i % len(times_ns)] > since_ns, at))
+            return []
+        places = range(self._head + self._count - 1, self._head - 1, -1)
+        newest_first = (times_ns[place % len(times_ns)] for place in places)
+        return list(takewhile(lambda time_ns: time_ns > since_ns, newest_first))
+
+    def add_past(self, times_ns: Sequence[int]) -> None:
+        """Count events that were admitted elsewhere. Of more than the limit the newest count.
+
+        Args:
+            times_ns: when, monotonic ns, in any order.
+        """
+        if times_ns:
+            kept = sorted([*self.times_after(-1), *times_ns])[-self._limit :]
+            self._times_ns, self._head, self._count = array("q", kept), 0, len(kept)
 
     def empty_from_ns(self) -> int:
         """Return when the last admitted event leaves the window, 0 if there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from gateway.limits.quota import Quota
@@ -18,9 +19,13 @@ class UserWindows:
         quota: the quota of a user over all connections.
         retention_ns: how long a window is kept after the user's last connection, ns. A window
             that still has events is kept longer.
+
+    Attributes:
+        past_of: returns when a user that comes sent events to other nodes, monotonic ns.
     """
 
     def __init__(self, quota: Quota, retention_ns: int) -> None:
+        self.past_of: Callable[[str], Sequence[int]] = lambda _user_id: ()
         self._quota = quota
         self._retention_ns = retention_ns
         self._retention = Retention(retention_ns)
@@ -42,6 +47,7 @@ class UserWindows:
         window = self._windows.get(user_id)
         if window is None:
             window = self._windows[user_id] = RollingWindow(*self._quota)
+            window.add_past(self.past_of(user_id))
             self._retention.add(user_id, now_ns + self._retention_ns)
         return window
 
@@ -56,27 +62,26 @@ class UserWindows:
             del self._holders[user_id]
             self._idle_since_ns[user_id] = now_ns
 
-    def charged(self, user_id: str, since_ns: int) -> int:
-        """Return how many events of a user were counted after a time.
+    def times_after(self, user_id: str, since_ns: int) -> list[int]:
+        """Return when events of a user were counted after a time, the newest first.
 
         Args:
             user_id: the user.
             since_ns: the time, monotonic ns.
         """
         window = self._windows.get(user_id)
-        return 0 if window is None else window.charged(since_ns)
+        return [] if window is None else window.times_after(since_ns)
 
-    def charge(self, user_id: str, events: int, now_ns: int) -> None:
+    def add_past(self, user_id: str, times_ns: Sequence[int]) -> None:
         """Count events that a user sent to other nodes, if the user is known here.
 
         Args:
             user_id: the user.
-            events: how many.
-            now_ns: the time, monotonic ns.
+            times_ns: when, monotonic ns.
         """
         window = self._windows.get(user_id)
         if window is not None:
-            window.charge_many(events, now_ns)
+            window.add_past(times_ns)
 
     def sweep(self, now_ns: int) -> list[str]:
         """Forget users after the retention, if their window is empty, and return them."""

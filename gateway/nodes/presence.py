@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
+from gateway.nodes.shared_events import AgedEvents
+
 _FORGET_NS: Final = 10_000_000_000  # a silent node; contract: within 15 s
 
 
@@ -73,6 +75,10 @@ class Presence:
             return [user for user in self._elsewhere if user in users]
         return [user for user in users if user in self._elsewhere]
 
+    def departed(self, users: Collection[str]) -> list[str]:
+        """Return who has left since the last message, and is none of these users."""
+        return [user for user in self._changed if user not in users]
+
     def tell_all(self) -> None:
         """Tell all users with the next message: the others may have missed some."""
         self._tells_all = True
@@ -86,7 +92,7 @@ class Presence:
         clients: int,
         subscriptions: int,
         connections: Mapping[str, Collection[object]],
-        charged: Mapping[str, int],
+        events: Mapping[str, AgedEvents],
     ) -> dict[str, Any]:
         """Return what this node tells the others now.
 
@@ -94,7 +100,7 @@ class Presence:
             clients: its clients.
             subscriptions: their subscriptions.
             connections: the connections of each user on this node.
-            charged: by user, the events that count since the last message.
+            events: by user, the events that count and were not told yet.
         """
         users = connections if self._tells_all else self._changed
         told = {user: len(connections.get(user, ())) for user in users}
@@ -106,7 +112,7 @@ class Presence:
             "subscriptions": subscriptions,
             "whole": whole,
             "users": told,
-            "events": dict(charged),
+            "events": dict(events),
         }
 
     def hear(self, beat: Mapping[str, Any], now_ns: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import socket
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -51,6 +50,7 @@ from gateway.server.handlers import Handlers
 from gateway.server.http_answers import Guard
 from gateway.server.key_fetcher import KeyFetcher
 from gateway.server.lines import LineWriter
+from gateway.server.listening_socket import ListeningSocket
 from gateway.server.local_broadcast import LocalBroadcaster
 from gateway.server.log import get_logger
 from gateway.server.log_broadcast import LogBroadcaster
@@ -73,7 +73,6 @@ from gateway.settings import RELOADED, Settings
 from gateway.sources.models.choice import make_providers
 from gateway.subscriptions import Subscriptions
 from gateway.transport import (
-    BACKLOG,
     AsyncServer,
     DescriptorReserve,
     Door,
@@ -120,8 +119,7 @@ class Gateway:
         self.clock = clock or SystemClock()
         self.is_ready = False
         self._runner: web.AppRunner | None = None
-        self._server: asyncio.Server | None = None
-        self._listener: socket.socket | None = None
+        self._listener: ListeningSocket | None = None
         self._tls: TlsCertificate | None = None
         self._authenticator = Authenticator(settings)
         self._fetcher: KeyFetcher | None = None
@@ -338,16 +336,15 @@ class Gateway:
         if serve is None:
             raise RuntimeError("aiohttp's runner has no server after its setup")
         host = self.settings.host
-        listener = listen(host, self.settings.port, shares_port=self._port is not None)
-        is_bounded, reserve = bound_accepted(listener), self._reserve_descriptors()
-        self._listener = listener
+        listening = listen(host, self.settings.port, shares_port=self._port is not None)
+        is_bounded, reserve = bound_accepted(listening), self._reserve_descriptors()
         engine = self.transport.engine
-        self._server = await asyncio.get_running_loop().create_server(
+        self._listener = ListeningSocket(
+            listening,
             partial(Door, engine, serve, is_bounded=is_bounded, reserve=reserve),
-            sock=listener,
-            backlog=BACKLOG,
-            **({} if self._tls is None else self._tls.listening),
+            {} if self._tls is None else self._tls.listening,
         )
+        await self._listener.open()
         self._garbage.start()
         self._ticks.start(self._garbage.tick)
         if self._fetcher is not None:
@@ -364,7 +361,7 @@ class Gateway:
                 partial(PassedDoor, engine, serve, is_bounded=is_bounded, reserve=reserve)
             )
         self.is_ready = True
-        return url_of(host, listener, is_secure=self._tls is not None)
+        return url_of(host, listening, is_secure=self._tls is not None)
 
     def _reserve_descriptors(self) -> DescriptorReserve | None:
         limit = descriptor_limit()
@@ -433,18 +430,19 @@ class Gateway:
         """Refuse new clients, tell the others, close every transport, and stop listening."""
         self._refuse_new_clients()
         if self._port is not None and self._listener is not None and not self._is_last:
-            self._port.leave(self._listener)
-            self._stop_listening()
+            self._port.leave(self._listener.listening)
+            self._listener.close()
         await self.sources.stop()
         await self.models.stop()
         await self._ticks.stop()
         await self._drain.finish()
+        if self._listener is not None:
+            await self._listener.leave(lambda: self.transport.engine.doors)
         await self.transport.shutdown()
         if self._nodes is not None:
             await self._nodes.stop()
         if self._fetcher is not None:
             await self._fetcher.stop()
-        self._stop_listening()
         if self._port is not None:
             self._port.close()
         if self._runner is not None:
@@ -459,11 +457,6 @@ class Gateway:
         """Write what the audit log still has to write, and close it."""
         if self._security.audit is not None:
             self._security.audit.close()
-
-    def _stop_listening(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = self._listener = None
 
 
 def _warn_of_descriptors(limit: int, refused: int) -> None:

@@ -23,8 +23,9 @@ from gateway.server.node_supervisor import refusals
 from gateway.server.process import descriptor_limit
 from gateway.server.secret_file import read_secret_file
 from gateway.server.tls import TlsCertificate
+from gateway.server.tracing import is_wanted, require_packages
 from gateway.settings import Settings, read_settings
-from gateway.sources.feeds.choice import make_feed
+from gateway.sources.feeds.choice import check_recording, make_feed
 from gateway.sources.models.choice import make_providers
 from gateway.transport import listen
 
@@ -62,6 +63,9 @@ def check_start(environ: Mapping[str, str], processes: int = 1) -> tuple[list[st
         fact, problem = check(settings)
         facts += [fact] if fact else []
         problems += [problem] if problem else []
+    fact, problem = _check_traces(environ)
+    facts += [fact] if fact else []
+    problems += [problem] if problem else []
     if processes > 1:
         problems += refusals(settings, [f"{settings.node}-{n}" for n in range(processes)])
         facts.append(f"processes: {processes} nodes share the port")
@@ -69,6 +73,16 @@ def check_start(environ: Mapping[str, str], processes: int = 1) -> tuple[list[st
         found, wrong = _check_redis(log_terms(settings, settings.redis_url))
         facts, problems = facts + found, problems + wrong
     return facts, problems
+
+
+def _check_traces(environ: Mapping[str, str]) -> tuple[str, str]:
+    if not is_wanted(environ):
+        return "", ""
+    try:
+        require_packages()
+    except SettingsError as error:
+        return "", "\n".join(error.problems)
+    return "traces: exported by OTLP", ""
 
 
 def _check_redis(terms: LogTerms) -> tuple[list[str], list[str]]:
@@ -87,6 +101,8 @@ def _check_market(settings: Settings) -> tuple[str | None, str | None]:
         return None, None
     try:
         feed = make_feed(replace(settings, market_record=None), SystemClock())  # nothing is written
+        if settings.market_record is not None:
+            check_recording(settings.market_record)
     except SourceFailed as error:
         return None, str(error)
     return f"market: {settings.market}, {0 if feed is None else len(feed.symbols)} symbols", None

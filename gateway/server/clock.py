@@ -28,16 +28,11 @@ class Clock(Protocol):
 class SystemClock:
     """The system's clocks."""
 
+    monotonic_ns = staticmethod(time.monotonic_ns)
+    unix_s = staticmethod(time.time)
+
     def __init__(self) -> None:
         self.id = read_clock_id()
-
-    def monotonic_ns(self) -> int:
-        """Return CLOCK_MONOTONIC."""
-        return time.monotonic_ns()
-
-    def unix_s(self) -> float:
-        """Return CLOCK_REALTIME."""
-        return time.time()
 
 
 class ManualClock:

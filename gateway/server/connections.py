@@ -13,6 +13,7 @@ from gateway.errors import AuthenticationError, TooManyConnections, UnknownKey, 
 from gateway.server.context import Context
 from gateway.server.key_fetcher import KeyFetcher
 from gateway.server.log import get_logger
+from gateway.server.nodes import Nodes
 from gateway.server.returns import replay, returning_of
 from gateway.server.welcome import welcome_payload
 from gateway.session import Session
@@ -73,12 +74,12 @@ class Connections:
             if self._fetcher is not None:
                 return self._connect_later(self._fetcher, sid, environ, auth)
             self._reject(environ, error)
-        return self._fetched(sid)
+        return None if self._context.nodes is None else self._fetched(self._context.nodes, sid)
 
-    def _fetched(self, sid: str) -> Coroutine[None, None, None] | None:
+    def _fetched(self, nodes: Nodes, sid: str) -> Coroutine[None, None, None] | None:
         """Return a coroutine that fetches what a client missed, ``None`` if that is here."""
-        nodes, session = self._context.nodes, self._context.sessions.get(sid)
-        if nodes is None or session is None or session.returning is None:
+        session = self._context.sessions.get(sid)
+        if session is None or session.returning is None:
             return None
         return nodes.fetch(session.identity.user_id)
 
@@ -92,7 +93,8 @@ class Connections:
             self._admit(sid, environ, auth)
         except UnknownKey as error:
             self._reject(environ, error)
-        fetched = self._fetched(sid)
+        nodes = self._context.nodes
+        fetched = None if nodes is None else self._fetched(nodes, sid)
         if fetched is not None:
             await fetched
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gateway.brokers.redis.broker import RedisBroker
-from gateway.contract import ResyncReason
+from gateway.contract import LimitName, ResyncReason
+from gateway.nodes.shared_events import SharedEvents
 from gateway.server.connections import Connections
 from gateway.server.context import Context
 from gateway.server.log_broadcast import LogBroadcaster
@@ -49,25 +50,6 @@ class NodeHost:
     def connections(self) -> Mapping[str, Mapping[str, int]]:
         """Return the connections of each user."""
         return self._context.user_connections.by_user()
-
-    def charged(self, user_id: str, since_ns: int) -> int:
-        """Return how many events of a user counted since a time.
-
-        Args:
-            user_id: the user.
-            since_ns: the time, monotonic ns.
-        """
-        return self._context.user_windows.charged(user_id, since_ns)
-
-    def charge(self, user_id: str, events: int) -> None:
-        """Count events that a user sent elsewhere.
-
-        Args:
-            user_id: the user.
-            events: how many.
-        """
-        now_ns = self.clock.monotonic_ns()
-        self._context.user_windows.charge(user_id, events, now_ns)
 
     def close_silent(self, user_id: str) -> None:
         """Close the longest-silent connection of a user."""
@@ -138,6 +120,7 @@ def make_nodes(context: Context, connections: Connections) -> Nodes | None:
         settings.node,
         broker,
         NodeHost(context, connections, broadcaster),
+        SharedEvents(context.user_windows, context.quotas.by_limit[LimitName.USER].window_ns),
         retention_s=settings.user_retention_seconds,
         longest_token_s=settings.max_token_hours * 3_600 + 2 * settings.token_leeway_seconds,
     )

@@ -18,6 +18,7 @@ from gateway.brokers.redis.log_state import LogAway, LogState, end_tasks, poll
 from gateway.contract import ResyncReason
 from gateway.nodes.entries import Entry
 from gateway.nodes.presence import Presence
+from gateway.nodes.shared_events import SharedEvents
 from gateway.server.clock import Clock
 from gateway.server.log import get_logger
 
@@ -54,12 +55,6 @@ class Host(Protocol):
     def connections(self) -> Mapping[str, Mapping[str, int]]:
         """Return the connections of each user."""
 
-    def charged(self, user_id: str, since_ns: int) -> int:
-        """Return how many events of a user counted since a time."""
-
-    def charge(self, user_id: str, events: int) -> None:
-        """Count events that a user sent elsewhere."""
-
     def close_silent(self, user_id: str) -> None:
         """Close the longest-silent connection of a user."""
 
@@ -86,6 +81,7 @@ class Nodes:
         node: its id.
         broker: applies the log.
         host: the gateway.
+        events: the events of users that count on all nodes.
         retention_s: how long a user may return, s.
         longest_token_s: how long a token may be accepted after it is issued, s.
 
@@ -98,6 +94,7 @@ class Nodes:
         node: str,
         broker: RedisBroker,
         host: Host,
+        events: SharedEvents,
         *,
         retention_s: float,
         longest_token_s: float,
@@ -108,8 +105,7 @@ class Nodes:
         self._broker = broker
         self._host = host
         self._retention_s = retention_s
-        self._heard: dict[str, int] = {}  # events of users, told by others since the last beat
-        self._beat_ns = 0
+        self._events = events
         self._telling = 0  # while clients are told to fetch anew, nothing is applied
         self._asked: dict[str, tuple[set[str], dict[str, Any], asyncio.Event]] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -161,15 +157,10 @@ class Nodes:
             log.warning("a node is silent", silent=node)
         if presence.take_changed():
             host.count_changed()
-        charged = {}
         connections = host.connections()
-        for user_id in presence.shared(connections):
-            count = host.charged(user_id, self._beat_ns) - self._heard.get(user_id, 0)
-            if count > 0:
-                charged[user_id] = count
-        self._heard.clear()
-        self._beat_ns = now_ns
-        self._broker.link.post("beat", presence.beat(*host.counts(), connections, charged))
+        users = [*presence.shared(connections), *presence.departed(connections)]
+        events = self._events.tell(users, now_ns)
+        self._broker.link.post("beat", presence.beat(*host.counts(), connections, events))
 
     async def _tell_users(self) -> None:
         users = list(self._host.connections())
@@ -231,10 +222,10 @@ class Nodes:
         if facts["node"] == self.node:
             self._broker.link.heard()
             return
-        self.presence.hear(facts, self._host.clock.monotonic_ns())
+        now_ns = self._host.clock.monotonic_ns()
+        self.presence.hear(facts, now_ns)
         for user_id, events in facts["events"].items():
-            self._heard[user_id] = self._heard.get(user_id, 0) + events
-            self._host.charge(user_id, events)
+            self._events.hear(user_id, events, now_ns)
 
     def _take_bye(self, facts: Mapping[str, Any]) -> None:
         self.presence.forget(facts["node"])

@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from gateway.exposition import merge_expositions
 from gateway.metrics import GatewayMetrics
+from gateway.server.listening_socket import connect_accepted
 from gateway.server.log import get_logger
-from gateway.transport import Door, Siblings, ask
+from gateway.transport import Door, Siblings, accept_waiting, ask
 
 METRICS: Final = b"m"
 """Asks for the metrics; the data is the header ``Accept``."""
@@ -85,11 +86,7 @@ class SharedPort:
             listener: the listening socket. The caller closes it at once after this.
         """
         self._is_leaving = True
-        while True:
-            try:
-                accepted, _ = listener.accept()
-            except OSError:  # the queue is empty
-                return
+        for accepted in accept_waiting(listener):
             self._serve(accepted, b"", False)
 
     def close(self) -> None:
@@ -137,20 +134,13 @@ class SharedPort:
         if make_door is None or self._is_closed:
             accepted.close()
         else:
-            self._spawn(_connect(accepted, partial(make_door, data, was_given)))
+            accepted.setblocking(False)
+            self._spawn(connect_accepted(accepted, partial(make_door, data, was_given)))
 
     def _spawn(self, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-async def _connect(accepted: socket.socket, make_door: Callable[[], Door]) -> None:
-    accepted.setblocking(False)
-    try:
-        await asyncio.get_running_loop().connect_accepted_socket(make_door, accepted)
-    except OSError:  # the client has disconnected meanwhile
-        accepted.close()
 
 
 async def _ask_to_drain(name: str, path: Path) -> None:

@@ -29,6 +29,7 @@ SPAN: Final = f"POST {PUBLISH_PATH}"
 WhenSent = Callable[[Callable[[], None]], None]
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _EXPORTER: Final = "OTEL_TRACES_EXPORTER"
+_PACKAGES: Final = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 _SERVER_ERROR: Final = 500
 _CLOSE_S: Final = 2.0
 
@@ -43,6 +44,28 @@ def is_wanted(environ: Mapping[str, str]) -> bool:
     return exporter == "otlp" or (not exporter and any(map(environ.get, _ENDPOINTS)))
 
 
+def require_packages() -> None:
+    """Return if traces can be exported.
+
+    Raises:
+        SettingsError: the extra ``otel`` is not installed.
+    """
+    missing = [name for name in _PACKAGES if not _is_installed(name)]
+    if missing:
+        words = (
+            f"{', '.join((*_ENDPOINTS, _EXPORTER))}: one asks for traces, and the module "
+            f"{missing[0]} is missing; install the extra: pip install 'tidegate[otel]'"
+        )
+        raise SettingsError([words])
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # a package above it
+        return False
+
+
 def make_tracing(environ: Mapping[str, str]) -> Tracing | None:
     """Return what traces publications and exports them by OTLP over HTTP; None when not asked to.
 
@@ -51,9 +74,7 @@ def make_tracing(environ: Mapping[str, str]) -> Tracing | None:
     """
     if not is_wanted(environ):
         return None
-    if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
-        words = "OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_TRACES_EXPORTER asks for traces"
-        raise SettingsError([f'{words}, which need more packages: pip install "tidegate[otel]"'])
+    require_packages()
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
     from opentelemetry.sdk.trace import TracerProvider

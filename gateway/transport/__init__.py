@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gateway.transport.siblings import Siblings, ask, socket_of
     from gateway.transport.sockets import (
         BACKLOG,
+        accept_waiting,
         bound_accepted,
         hold_port,
         is_wildcard,
@@ -45,6 +46,7 @@ __all__ = [
     "Rooms",
     "Siblings",
     "SocketServer",
+    "accept_waiting",
     "ask",
     "bound_accepted",
     "hold_port",
@@ -73,6 +75,7 @@ _HOMES = {
     "Siblings": "siblings",
     "SocketServer": "server",
     "ask": "siblings",
+    "accept_waiting": "sockets",
     "bound_accepted": "sockets",
     "hold_port": "sockets",
     "is_wildcard": "sockets",

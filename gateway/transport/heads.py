@@ -113,9 +113,10 @@ class RequestReader:
         del data[:size]
         self._searched = self._skipped = 0
         _check_request_line(head.raw)
-        _check_headers(head)
-        _check_host(head)
-        if (head.header("expect") or "100-continue").lower() != "100-continue":
+        headers = head.headers
+        _check_headers(head.raw, len(headers))
+        _check_host(head, headers.get("host"))
+        if (headers.get("expect") or "100-continue").lower() != "100-continue":
             raise BadRequest(HTTPStatus.EXPECTATION_FAILED, "Expect: only 100-continue is met")
         return head
 
@@ -151,8 +152,7 @@ def _check_request_line(raw: bytes) -> None:
         raise BadRequest.malformed("request target is malformed; a path is right")
 
 
-def _check_headers(head: RequestHead) -> None:
-    raw = head.raw
+def _check_headers(raw: bytes, names: int) -> None:
     start = raw.index(_LINE_END) + len(_LINE_END)
     if not _HEADER_LINES.fullmatch(raw, start):
         for number, line in enumerate(_header_lines(raw), start=1):
@@ -163,7 +163,7 @@ def _check_headers(head: RequestHead) -> None:
         raise BadRequest(
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"more than {_MAX_HEADERS} headers"
         )
-    if count > len(head.headers):
+    if count > names:
         _check_repeated(raw)
 
 
@@ -191,8 +191,7 @@ def _describe_header(line: bytes) -> str:
     return "has a malformed name"
 
 
-def _check_host(head: RequestHead) -> None:
-    host = head.header("host")
+def _check_host(head: RequestHead, host: str | None) -> None:
     if host is not None and _HOST.fullmatch(host):  # two are joined: no match
         return
     hosts = head.header_values("host")

@@ -98,6 +98,25 @@ def peer_of(transport: asyncio.BaseTransport) -> str:
     return unmapped(str(peer[0])) if isinstance(peer, tuple) and peer else ""
 
 
+def accept_waiting(listener: socket.socket) -> list[socket.socket]:
+    """Accept the connections in a listener's queue; its close would reset them.
+
+    Args:
+        listener: the listening socket, not blocking.
+
+    Returns:
+        The connections, not blocking.
+    """
+    waiting: list[socket.socket] = []
+    while True:
+        try:
+            accepted, _ = listener.accept()
+        except OSError:  # the queue is empty
+            return waiting
+        accepted.setblocking(False)
+        waiting.append(accepted)
+
+
 def unmapped(address: str) -> str:
     """Return an address; that of an IPv4 peer without the prefix of a socket of both families."""
     return address.removeprefix(_MAPPED) if "." in address else address

@@ -109,6 +109,7 @@ SERIES: Final[Mapping[str, Series]] = {
     "return.doubled": _found(Finding.RETURN_DOUBLED),
     "disconnect.stranded": _found(Finding.STRANDED),
     "disconnect.left_open": _found(Finding.LEFT_OPEN),
+    "dead_peer.late": _found(Finding.PEER_UNNOTICED),
     "auth.false_accepts": _found(Finding.TOKEN_ACCEPTED),
     "auth.overstayed": _found(Finding.TOKEN_OVERSTAYED),
     "errors": Counted(figures.ERRORS),

@@ -21,6 +21,7 @@ from loadtests.cli import history
 from loadtests.cli.demo import demo
 from loadtests.cli.judging import compare, gate, notebook, report
 from loadtests.cli.options import refuse
+from loadtests.cli.record import record
 from loadtests.cli.rules import rules
 from loadtests.cli.running import calibrate, run
 from loadtests.cli.watch import watch
@@ -195,6 +196,7 @@ def verify(
 
 for each in (
     serve, demo, run, calibrate, report, notebook, gate, compare, scenarios, token, rules, watch,
+    record,
 ):  # fmt: skip
     app.command()(_ending(each))
 past = typer.Typer(

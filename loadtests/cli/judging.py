@@ -174,6 +174,7 @@ def compare(
         Path | None, typer.Option(help="Write Markdown to this file; - is standard output.")
     ] = None,
     json: JsonOption = None,
+    comment: CommentOption = None,
     runs: RunsOption = RUNS,
 ) -> None:
     """Compare HEAD with BASE. Both are stored runs, or gateways that run now (--scenario).
@@ -192,7 +193,7 @@ def compare(
     )
     if not all(sides):
         refuse("name both sides: tidegate compare BASE HEAD, or --base and --head")
-    outputs = Outputs(junit=junit, summary=summary, json=json)
+    outputs = Outputs(junit=junit, summary=summary, json=json, comment=comment)
     if scenario is not None:
         settings = base_env or [], head_env or []
         raise typer.Exit(_contest(sides, settings, pairs, scenario, budgets, outputs, runs))

@@ -55,6 +55,7 @@ _NOTEBOOK: Final = (
 _NEEDED: Final = {
     "run": _LOAD,
     "watch": ("gevent", "numpy"),
+    "record": ("pyarrow",),
     "calibrate": _LOAD,
     "report": _REPORTS,
     "gate": _JUDGE,
@@ -71,7 +72,7 @@ def need(command: str) -> None:
         typer.Exit: one is missing; the exit code is 2.
     """
     if any(find_spec(name) is None for name in _NEEDED[command]):
-        extras = "notebooks" if command == "notebook" else "loadtests,reports"
+        extras = {"notebook": "notebooks", "record": "feeds"}.get(command, "loadtests,reports")
         refuse(f'tidegate {command} needs more packages: pip install "tidegate[{extras}]"')
 
 

@@ -39,6 +39,13 @@ def watch(
             "--trading", help="Publish canary orders to the room trading, for all to see."
         ),
     ] = False,
+    limits: Annotated[
+        bool,
+        typer.Option(
+            "--limits",
+            help="With JWT_SECRET: a user of its own sends events up to the limits, each 80 s.",
+        ),
+    ] = False,
     every: Annotated[
         str, typer.Option(metavar="DURATION", help="Length of a round, 5 s or more.")
     ] = "10s",
@@ -79,6 +86,8 @@ def watch(
         refuse(f"--every {every} is less than {_SHORTEST_S:g} s")
     if tokens is None:
         _check_secret(user)
+    elif limits:
+        refuse("--limits needs a user of its own, and so JWT_SECRET in place of --tokens")
     options = {
         "plan": {
             "url": url,
@@ -87,6 +96,7 @@ def watch(
             "every_s": every_s,
             "batches_per_s": batches,
             "trading": trading,
+            "limits": limits,
             "leeway_s": token_leeway,
         },
         "tokens": None if tokens is None else str(tokens),

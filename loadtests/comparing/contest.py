@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -28,10 +28,11 @@ class Outputs:
     junit: Path | None = None
     summary: Path | None = None
     json: Path | None = None
+    comment: Path | None = None
 
     def named(self) -> dict[str, Path | None]:
         """Return each file by its option, which ``python -m reports.compare`` has too."""
-        return {"--junit": self.junit, "--summary": self.summary, "--json": self.json}
+        return {f"--{name}": path for name, path in asdict(self).items()}
 
     def arguments(self) -> list[str]:
         """Return the files as arguments of ``python -m reports.compare``."""

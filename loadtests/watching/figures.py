@@ -48,6 +48,8 @@ class Finding(StrEnum):
     RETURN_DOUBLED = "return_doubled"
     STRANDED = "stranded"
     LEFT_OPEN = "left_open"
+    PEER_UNNOTICED = "peer_unnoticed"
+    LIMIT = "limit"
     TOKEN_ACCEPTED = "token_accepted"  # noqa: S105 - no secret
     TOKEN_OVERSTAYED = "token_overstayed"  # noqa: S105 - no secret
 

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any, Final
+from typing import Final
 
 import gevent
-from gevent.event import Event
 
-from loadtests.connection.client import Client
-from loadtests.errors import ClientError, ConnectRefused
 from loadtests.tokens import mint
 from loadtests.watching.figures import Finding
+from loadtests.watching.visit import Visit
 from loadtests.watching.witness_client import Report
 from loadtests.watching.witness_metrics import WitnessMetrics
 
@@ -58,8 +56,8 @@ class TokenChecks:
         """Make both checks; returns after some seconds."""
         expired_s = int(time.time()) - self._leeway_s - _OVER_S
         token = mint(self._secret, self._user_id, lifetime_s=1, unix_s=expired_s)
-        visit = _Visit(self._url)
-        if self._enter(visit, token):
+        visit = Visit(self._url, self._metrics)
+        if visit.enter(token):
             self._found(Finding.TOKEN_ACCEPTED, f"a token that expired {_OVER_S} s ago")
         visit.client.close()
         self._let_run_out()
@@ -69,8 +67,8 @@ class TokenChecks:
         expires_s = math.ceil(now_s + _LASTS_S - self._leeway_s)
         lasts_s = expires_s - int(now_s)
         token = mint(self._secret, self._user_id, lifetime_s=lasts_s, unix_s=now_s)
-        visit = _Visit(self._url)
-        if not self._enter(visit, token):
+        visit = Visit(self._url, self._metrics)
+        if not visit.enter(token):
             return
         wait_s = expires_s + self._leeway_s - time.time() + _MARGIN_S
         if not visit.ended.wait(wait_s):
@@ -79,40 +77,10 @@ class TokenChecks:
         else:
             gevent.spawn_later(2 * _MARGIN_S, self._judge_open, visit)
 
-    def _judge_open(self, visit: _Visit) -> None:
+    def _judge_open(self, visit: Visit) -> None:
         if visit.is_left_open:
             self._found(Finding.LEFT_OPEN, "the transport stayed open after the token's end")
-
-    def _enter(self, visit: _Visit, token: str) -> bool:
-        try:
-            visit.client.connect({"token": token})
-        except ConnectRefused:
-            return False
-        except ClientError:
-            self._metrics.failed()
-            return False
-        return True
 
     def _found(self, finding: Finding, words: str) -> None:
         self._metrics.found(finding)
         self._report(finding, self._user_id, words)
-
-
-class _Visit:
-    """A connection that only waits for its end."""
-
-    def __init__(self, url: str) -> None:
-        self.client = Client(url, self)
-        self.ended = Event()
-        self.is_left_open = False
-
-    def on_event(self, stamp_ns: int, name: str, arguments: tuple[Any, ...]) -> None:
-        """Ignore events; part of ``client.Listener``."""
-
-    def on_end(self, stamp_ns: int, error: Exception) -> None:  # noqa: ARG002 - the listener's shape
-        """Note the end; part of ``client.Listener``."""
-        self.ended.set()
-
-    def on_left_open(self, stamp_ns: int) -> None:  # noqa: ARG002 - the listener's shape
-        """Note it; part of ``client.Listener``."""
-        self.is_left_open = True

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from secrets import token_hex
 from typing import Any, Final
 
 import gevent
@@ -23,6 +24,8 @@ from loadtests.oracles.snapshots import MarketContents
 from loadtests.tokens import Tokens
 from loadtests.watching.canaries import Canaries
 from loadtests.watching.figures import Finding
+from loadtests.watching.limit_checks import LimitChecks
+from loadtests.watching.silent_peer import SilentPeer
 from loadtests.watching.token_checks import TokenChecks
 from loadtests.watching.witness_client import WitnessClient
 from loadtests.watching.witness_metrics import WitnessMetrics
@@ -43,6 +46,8 @@ _QUIET_S: Final = 0.3
 _CLOCK_EACH_S: Final = 60.0
 _TOKENS_EACH: Final = 3
 """Token checks are made in each third round."""
+_BESIDE_S: Final = 10.0
+"""Between two checks that take longer than a round, and run beside it."""
 _PUBLISHER_S: Final = 3_600
 
 Say = Callable[[dict[str, Any]], None]
@@ -59,6 +64,7 @@ class WatchPlan:
         every_s: length of a round, s.
         batches_per_s: batches of canaries a second.
         trading: whether canary orders also go to the room ``trading``.
+        limits: whether to try the limits of events; needs the gateway's secret.
         leeway_s: the gateway's ``GATEWAY_TOKEN_LEEWAY_SECONDS``.
     """
 
@@ -68,6 +74,7 @@ class WatchPlan:
     every_s: float
     batches_per_s: float
     trading: bool
+    limits: bool
     leeway_s: int
 
 
@@ -128,6 +135,12 @@ class Witness:
             self._checks = TokenChecks(
                 plan.url, users[0], tokens.secret, plan.leeway_s, metrics, self._report
             )
+        silent = SilentPeer(plan.url, users[0], partial(tokens.token, 0), metrics, self._report)
+        self._beside: list[Callable[[], None]] = [silent.check]
+        if plan.limits and tokens.secret is not None:
+            own_user = f"{users[0]}-limits-{token_hex(3)}"
+            limits = LimitChecks(plan.url, own_user, tokens.secret, metrics, self._report)
+            self._beside.append(limits.check)
         self._lives = Group()
 
     @property
@@ -145,6 +158,8 @@ class Witness:
         try:
             for client in self._clients:
                 self._lives.spawn(client.live)
+            for check in self._beside:
+                self._lives.spawn(_repeat, check)
             self._wait_for(lambda: self.connected == len(self._clients), _BEGIN_S)
             start_ns = time.monotonic_ns()
             while duration_s is None or time.monotonic_ns() - start_ns < duration_s * 1e9:
@@ -264,6 +279,12 @@ class Witness:
 
     def _report(self, finding: Finding, user_id: str, words: str) -> None:
         self._say({"time": _now(), "finding": finding.value, "user": user_id, "detail": words})
+
+
+def _repeat(check: Callable[[], None]) -> None:
+    while True:
+        check()
+        gevent.sleep(_BESIDE_S)
 
 
 def _now() -> str:

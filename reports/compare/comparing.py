@@ -11,11 +11,13 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 from xml.etree import ElementTree as ET
 
 from loadtests.ending import run_command
 from loadtests.outputs import OutputRefused, check_outputs, write_output
 from loadtests.results import SCENARIO
+from reports.comment import render_comment
 from reports.compare.blocks import read_sides
 from reports.compare.outcome import Comparison, compare_blocks
 from reports.compare.screen import print_comparison, render_comparison
@@ -27,6 +29,14 @@ from reports.run_frames import RunFrames
 from scenarios.overlay import read_overlay
 from scenarios.schema import ScenarioError
 
+_OUTPUTS: Final = {
+    "json": "compare.json",
+    "junit": "JUnit XML",
+    "summary": "Markdown",
+    "comment": "the text of a comment",
+}
+"""The files that the command writes, by option, with what each holds."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
@@ -37,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    outputs = {"--json": options.json, "--junit": options.junit, "--summary": options.summary}
+    outputs = {f"--{name}": getattr(options, name) for name in _OUTPUTS}
     check_outputs(outputs)
     over = read_overlay(options.budgets) if options.budgets else ()
     base, head = read_sides(options.base, options.head)
@@ -65,6 +75,8 @@ def _write(found: Comparison, head: RunFrames, options: argparse.Namespace) -> N
         write_output(options.junit, as_text(root))
     if options.summary is not None:
         write_output(options.summary, render_comparison(found))
+    if options.comment is not None:
+        write_output(options.comment, render_comment([render_comparison(found)]))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -86,7 +98,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PAIRS",
         help="pairs at each look of a comparison that goes on",
     )
-    parser.add_argument("--json", type=Path, help="write compare.json here")
-    parser.add_argument("--junit", type=Path, help="write JUnit XML here")
-    parser.add_argument("--summary", type=Path, help="write Markdown here")
+    for name, words in _OUTPUTS.items():
+        parser.add_argument(f"--{name}", type=Path, help=f"write {words} here")
     return parser

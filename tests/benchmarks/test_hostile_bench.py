@@ -12,7 +12,7 @@ from typing import Any
 
 import gevent
 import pytest
-from deadlines import DEADLINE_S
+from deadlines import DEADLINE_S, QUIET_S
 from hypothesis import given
 from hypothesis import strategies as st
 from peers import mask_frame
@@ -135,7 +135,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
 @pytest.mark.parametrize("key", ATTACKS)
 def test_an_attack_goes_on_until_it_is_told_to_end(key: str, market: Market) -> None:
     with attacking(key, market.port, market.secret) as counts:
-        gevent.sleep(0.15)  # long enough for what ends at once to end
+        gevent.sleep(QUIET_S)  # long enough for what ends at once to end
     assert counts["connections"] > 0
 
 

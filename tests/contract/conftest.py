@@ -1,8 +1,12 @@
-"""Fixtures of the contract suite: its own views of the shared gateway."""
+"""Fixtures of the contract suite, which runs twice: without Redis, and with the log in Redis.
+
+It has its own views of the shared gateway.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -11,7 +15,11 @@ from typing import Any
 
 import pytest
 from blackbox.client import RawClient
+from blackbox.process import GatewayProcess
+from blackbox.shared import gateways_by_settings, one_gateway
 from blackbox.target import Target
+
+BROKERS = ["memory", pytest.param("redis", marks=pytest.mark.real_part("redis-server"))]
 
 
 class SilentClient(threading.Thread):
@@ -27,6 +35,32 @@ class SilentClient(threading.Thread):
         with contextlib.suppress(TimeoutError):
             self.client.wait_until_closed(600)
             self.lived_s = time.monotonic() - self.opened_s
+
+
+@pytest.fixture(
+    scope="session", params=BROKERS if "TIDEGATE_CONTRACT_URL" not in os.environ else ["given"]
+)
+def broker(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Give every gateway of the suite this broker: its own memory, or a log in a real Redis."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GatewayProcess, "is_on_redis", request.param == "redis")
+        yield request.param
+
+
+@pytest.fixture(scope="session")
+def gateway(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """The suite's shared gateway, one for each broker."""
+    with one_gateway(tmp_path_factory) as target:
+        yield target
+
+
+@pytest.fixture(scope="session")
+def shared_gateway(
+    broker: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., GatewayProcess]]:
+    """The suite's gateways by settings and broker."""
+    with gateways_by_settings(tmp_path_factory) as give:
+        yield give
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from blackbox.client import RawClient, Refused
 from blackbox.process import ROOT, GatewayProcess
-from deadlines import until
+from deadlines import PROMPT_S, until
 
 from gateway.audit import AuditChain, AuditEvent
 from gateway.contract import DISCONNECT_PATH, REVOKE_PATH
@@ -76,7 +76,7 @@ def test_every_kind_of_security_event_has_its_line_and_no_token(
         open_socket(gateway).connect({"token": gateway.token("eve", key="x" * 40)})
     connect("kicked", target=gateway)
     connect(target=gateway, token=gateway.token("revoked", iat=int(time.time()) - 60))
-    connect(target=gateway, token=gateway.token("brief", lifetime_s=1))
+    connect(target=gateway, token=gateway.token("brief", lifetime_s=PROMPT_S + 1))
     admin = gateway.token("operator", scope="admin")
     gateway.request("POST", DISCONNECT_PATH, token=admin, body={"userId": "kicked"})
     body = {"userId": "revoked", "issuedBefore": time.time()}
@@ -133,7 +133,7 @@ def test_a_chain_goes_on_over_rotation_and_crash_and_every_tampering_is_found(
     with path.open("ab") as file:
         file.write(b'{"n":9,"time"')
     again = start_audited(start_gateway, path)
-    assert "a torn last line was removed" in again.log.read_text()
+    until(lambda: "a torn last line was removed" in again.log.read_text(), "the line about it")
     assert again.stop() == 0
     code, facts, problems = verify(old, path)
     assert (code, problems) == (0, [])

@@ -122,6 +122,5 @@ def test_an_audit_log_is_checked_and_not_made(tmp_path: Path) -> None:
 def test_an_unknown_argument_is_refused() -> None:
     code, facts, problems = check("--chekc", **GOOD)
     assert (code, facts) == (2, [])
-    assert problems == [
-        "unknown: --chekc; --processes N, --check, --check-token and --verify-audit are known"
-    ]
+    known = "--processes N, --check, --check-token, --verify-audit and --record are known"
+    assert problems == [f"unknown: --chekc; {known}"]

@@ -109,6 +109,7 @@ def test_plain_http_and_an_old_tls_get_no_answer(start_gateway: StartGateway, ch
         pytest.raises((ssl.SSLError, ConnectionError)),
     ):
         old.wrap_socket(plain, server_hostname=gateway.host)
+    until(gateway.log_events, "the first line of the log")
     assert gateway.log_events()[-1]["level"] == "info"
 
 

@@ -16,12 +16,16 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from balancers import nginx
+import yaml  # type: ignore[import-untyped]  # it publishes no types
+from balancers import is_live, nginx
 from blackbox.client import RawClient
 from blackbox.process import GatewayProcess
-from blackbox.target import wait_for
+from blackbox.target import Target, wait_for
+from compose_services import COMPOSE, mounts
 from deadlines import RUN_S
 
 from loadtests.endpoints import unused_port
@@ -55,14 +59,86 @@ def test_linters_accept_the_container_files() -> None:
     run(BIN / "kubernetes-validate", "--strict", DEPLOY / "kubernetes.yaml")
 
 
+def test_grafana_finds_the_dashboard_and_its_data_source_at_the_first_start() -> None:
+    mounted = mounts("grafana")
+    provisioning = "/etc/grafana/provisioning"
+    (source,) = read(mounted[f"{provisioning}/datasources/tidegate.yml"])["datasources"]
+    (provider,) = read(mounted[f"{provisioning}/dashboards/tidegate.yml"])["providers"]
+    assert list(mounted[provider["options"]["path"]].glob("dashboard-*.json"))
+    assert (source["type"], source["isDefault"]) == ("prometheus", True)
+    place = urlsplit(source["url"])
+    assert (place.hostname in COMPOSE["services"], place.port) == (True, 9_090)
+
+
+def read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text("utf-8"))
+
+
 @pytest.mark.real_part("systemd-analyze")
 def test_systemd_accepts_the_unit_and_calls_it_safe(tmp_path: Path) -> None:
-    unit = tmp_path / "tidegate.service"
+    copy = tmp_path / "tidegate.service"
     text = (DEPLOY / "tidegate.service").read_text()
-    unit.write_text(text.replace("/opt/tidegate/bin", str(BIN)))
-    run("systemd-analyze", "verify", unit)
-    told = run("systemd-analyze", "security", "--offline=true", "--threshold=20", unit)
+    copy.write_text(text.replace("/opt/tidegate/bin", str(BIN)))
+    run("systemd-analyze", "verify", copy)
+    told = run("systemd-analyze", "security", "--offline=true", "--threshold=20", copy)
     assert re.search(r"exposure level .* OK", told)
+
+
+def unit() -> dict[str, list[str]]:
+    """Return the values of each name in the unit."""
+    found: dict[str, list[str]] = {}
+    for line in (DEPLOY / "tidegate.service").read_text().splitlines():
+        name, is_setting, value = line.partition("=")
+        if is_setting and not line.startswith("#"):
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def read_only_but(folder: Path) -> list[str]:
+    """Return what runs a command on a disk that is read-only but for a folder, if we may."""
+    script = 'mount --bind "$0" "$0"; mount -o remount,bind,ro /; exec "$@"'
+    prefix = ["unshare", "--mount", "sh", "-ec", script, str(folder)]
+    tried = subprocess.run([*prefix, "true"], capture_output=True, check=False, timeout=RUN_S)
+    return prefix if tried.returncode == 0 else []
+
+
+def test_the_unit_checks_serves_and_keeps_an_audit_log_where_it_may_write(tmp_path: Path) -> None:
+    """Its commands run as they stand, but for the folders that systemd makes.
+
+    Where the tests may mount, they run on a read-only disk, as with ``ProtectSystem=strict``.
+    """
+    values = unit()
+    folders = {"%d": tmp_path / "credentials", "%L": tmp_path / "logs"}
+    folders["%d"].mkdir()
+    for credential in values["LoadCredential"]:
+        (folders["%d"] / credential.partition(":")[0]).write_text(secrets.token_hex(32))
+    for name in values["LogsDirectory"]:
+        (folders["%L"] / name).mkdir(parents=True)
+    given = dict(pair.split("=", 1) for pair in values["Environment"])
+    for specifier, folder in folders.items():
+        given = {name: value.replace(specifier, str(folder)) for name, value in given.items()}
+    environment = {"PATH": os.environ["PATH"], "HOST": "127.0.0.1", "PORT": str(unused_port())}
+    environment |= given
+    sandbox = read_only_but(folders["%L"])
+    check, start = (
+        [*sandbox, *values[name][0].replace("/opt/tidegate/bin", str(BIN)).split()]
+        for name in ("ExecStartPre", "ExecStart")
+    )
+    checked = subprocess.run(check, cwd=tmp_path, env=environment, check=False, timeout=RUN_S)
+    assert checked.returncode == 0
+    serving = subprocess.Popen(start, cwd=tmp_path, env=environment)
+    target = Target(f"http://127.0.0.1:{environment['PORT']}", "")
+    try:
+        wait_for(lambda: is_live(target))
+        assert target.request("POST", "/api/v1/publish", body={}).status == 401
+    finally:
+        serving.terminate()
+        assert serving.wait(RUN_S) == 0
+    log = Path(given["GATEWAY_AUDIT_LOG"])
+    assert [path.name for path in log.parent.iterdir()] == ["audit.log"]
+    assert '"event":"authentication refused"' in log.read_text()
+    verified = (BIN / "tidegate", "audit", "verify", log)
+    subprocess.run(verified, env=environment, check=True, timeout=RUN_S)
 
 
 @pytest.mark.real_part("promtool")

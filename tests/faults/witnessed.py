@@ -104,18 +104,19 @@ WATCHED: Final[Mapping[str, Watched]] = {
     "token-overstays": Watched((Finding.TOKEN_OVERSTAYED,)),
     "token-unchecked": Watched((Finding.TOKEN_ACCEPTED,)),
     "left-open": Watched((Finding.LEFT_OPEN,)),
+    "peer-unnoticed": Watched((Finding.PEER_UNNOTICED,)),
+    **{
+        name: Watched((Finding.LIMIT,), ("--limits",), note="`--limits`")
+        for name in ("limit-59", "limit-61", "window-59", "window-61", "limit-reset")
+    },
 }
 """By fault: how the witness finds it."""
 
 UNWATCHED: Final[Mapping[str, tuple[str, ...]]] = {
-    "it acts on clients over a limit; the witness would raise the violations that you watch": (
-        "limit-59", "limit-61", "window-59", "window-61", "limit-reset",
-    ),
     "it shows in times under load: `tidegate_witness_push_seconds` and the budgets on it": (
         "broadcast-late", "loop-held", "slow-blocks", "encoded-for-each",
     ),
     "it needs clients that connect and leave by the thousand": ("memory-leaked",),
-    "it needs a peer that is silent for `pingInterval` and `pingTimeout`": ("peer-unnoticed",),
     "it acts when the gateway drains": ("drain-silent", "drain-for-good"),
     "the witness reads no metrics; alerts on them compare two scrapes": ("figures-old",),
     "it needs requests to a model, which cost money": (
@@ -152,7 +153,7 @@ def watch_fault(
         limit_s: how long to wait after the witness's first line.
         more: options of ``tidegate watch``.
     """
-    watched = WATCHED.get(name, Watched(()))
+    watched = WATCHED.get(name, Watched((), ("--limits",)))
     secret = secrets.token_urlsafe(48)
     environment = child_environment(os.environ) | watched.settings | {
         "JWT_SECRET": secret,
@@ -248,7 +249,7 @@ def document(sightings: Mapping[str, Sighting]) -> str:
     alarms = ", ".join(clean.others) or "none"
     lines += [
         "",
-        f"Without a fault, in {clean.after_s:.0f} s: false alarms: {alarms}.",
+        f"Without a fault, with `--limits`, in {clean.after_s:.0f} s: false alarms: {alarms}.",
         "",
         "The witness does not look for these:",
         "",

@@ -191,6 +191,10 @@ def test_serve_check_tells_of_the_market_and_of_what_would_stop_it(tmp_path: Pat
     assert "market: simulated, 3 symbols" in facts
     assert not problems
     assert not record.exists(), "a check records nothing"
+    record.write_text("precious")
+    _, problems = check_start(environ)
+    assert problems == [f"GATEWAY_MARKET_RECORD: {record}: the file exists; name a new file"]
+    record.unlink()
     absent = {"GATEWAY_MARKET": "replay", "GATEWAY_MARKET_FILE": str(record)}
     _, problems = check_start(BASE | {"PORT": "0"} | absent)
     assert len(problems) == 1

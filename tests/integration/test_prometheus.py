@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from blackbox.target import Target, wait_for
+from prometheus_server import prometheus, query
 
 from gateway.metrics import METRIC_NAMES
-from loadtests.endpoints import unused_port
 
 pytestmark = pytest.mark.real_part("prometheus")
 
@@ -25,37 +19,6 @@ scrape_configs:
     scrape_interval: 1s
     static_configs: [{targets: ["%s"]}]
 """
-
-
-@contextmanager
-def prometheus(folder: Path, target: str) -> Iterator[str]:
-    """Run a Prometheus that scrapes one target each second, and yield its URL."""
-    (folder / "prometheus.yml").write_text(CONFIGURATION % target)
-    address = f"127.0.0.1:{unused_port()}"
-    arguments = (
-        f"--config.file={folder / 'prometheus.yml'}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address={address}",
-    )
-    with (
-        (folder / "prometheus.log").open("wb") as log,
-        subprocess.Popen(("prometheus", *arguments), stdout=log, stderr=log) as process,
-    ):
-        try:
-            yield f"http://{address}"
-        finally:
-            process.terminate()
-
-
-def query(url: str, expression: str) -> list[dict[str, Any]]:
-    """Return the result of an instant query; empty while Prometheus is starting."""
-    address = f"{url}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"
-    try:
-        with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 - our Prometheus
-            found: list[dict[str, Any]] = json.loads(answer.read())["data"]["result"]
-    except OSError:
-        return []
-    return found
 
 
 @pytest.mark.real_part("promtool")
@@ -68,7 +31,10 @@ def test_promtool_finds_no_fault_in_the_metrics(gateway: Target) -> None:
 
 
 def test_a_real_prometheus_scrapes_every_metric_twice(gateway: Target, tmp_path: Path) -> None:
-    with prometheus(tmp_path, gateway.url.removeprefix("http://")) as url:
+    configuration = tmp_path / "prometheus.yml"
+    configuration.write_text(CONFIGURATION % gateway.url.removeprefix("http://"))
+    arguments = (f"--config.file={configuration}", f"--storage.tsdb.path={tmp_path / 'data'}")
+    with prometheus(tmp_path, arguments) as url:
         scrapes = "count_over_time(up{job='gateway'}[1m]) >= 2 and up{job='gateway'} == 1"
         wait_for(lambda: query(url, scrapes))
         names = {one["metric"]["__name__"] for one in query(url, "{job='gateway'}")}

@@ -15,6 +15,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from gateway.errors import SettingsError
 from gateway.server import tracing
+from gateway.server.checking import check_start
 
 StartGateway = Callable[..., GatewayProcess]
 SAMPLED, NOT_SAMPLED = "01", "00"
@@ -127,5 +128,8 @@ def test_traces_without_the_packages_are_refused_with_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tracing, "find_spec", lambda _name: None)
+    asked = {"OTEL_TRACES_EXPORTER": "otlp"}
     with pytest.raises(SettingsError, match=r"tidegate\[otel\]"):
-        tracing.make_tracing({"OTEL_TRACES_EXPORTER": "otlp"})
+        tracing.make_tracing(asked)
+    _, problems = check_start({"GATEWAY_ENV": "development", "PORT": "0", **asked})
+    assert [problem for problem in problems if "tidegate[otel]" in problem]

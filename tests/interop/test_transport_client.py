@@ -27,7 +27,7 @@ MODES: dict[str, dict[str, Any]] = {
     "polling": {"transports": ["polling"], "upgrade": False},
     "polling upgraded": {"transports": ["polling", "websocket"]},
 }
-PINGS = {"ping_interval": 0.3, "ping_timeout": 2.0}
+PINGS = {"ping_interval": 0.3, "ping_timeout": DEADLINE_S}
 
 
 class EchoClient:

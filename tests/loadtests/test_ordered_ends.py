@@ -31,7 +31,7 @@ budgets = ["errors == 0", "drain.unannounced == 0", "delivery.lost == 0", "deliv
 [phases]
 spawn_rate = 50.0
 warm_up = "200 ms"
-steady = "16 s"
+steady = "24 s"
 drain = "1 s"
 [market]
 symbols = 3

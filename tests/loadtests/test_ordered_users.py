@@ -21,7 +21,7 @@ budgets = ["errors == 0"]
 [phases]
 spawn_rate = 60.0
 warm_up = "200 ms"
-steady = "6 s"
+steady = "7 s"
 drain = "2 s"
 
 [market]
@@ -46,12 +46,12 @@ who = "storm"
 within = "500 ms"
 
 [[commands]]
-at = "1 s"
+at = "4 s"
 do = "return"
 who = "storm"
 
 [[commands]]
-at = "1 s"
+at = "4 s"
 do = "send"
 who = "idle"
 count = 3

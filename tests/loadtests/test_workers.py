@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from deadlines import DEADLINE_S, RUN_S
 from loadtests.endpoints import unused_port
 from loadtests.record.finisher import finish_run
 from loadtests.record.histogram import BUCKETS, Histogram
+from loadtests.record.segments import read_batches
 
 ROOT = Path(__file__).resolve().parents[2]
 LEDGER = ("clients", "owed", "received", "conflated", "lost", "duplicate", "reordered", "late")
@@ -141,6 +143,12 @@ def phase_of(run: Path) -> str:
 
 def table(run: Path, name: str) -> list[dict[str, Any]]:
     return list(pq.read_table(run / f"{name}.parquet").to_pylist())
+
+
+def has_reported(run: Path, worker: str) -> bool:
+    """Return whether the master of a run that goes on has rows of a worker."""
+    segment = run / "segments" / f"hist.{worker}.arrow"
+    return segment.exists() and any(True for _ in read_batches(segment, []))
 
 
 def ledger_of(run: Path) -> Counter[tuple[str, str, str]]:
@@ -269,7 +277,9 @@ def test_a_lost_worker_is_seen_and_said_and_what_the_others_counted_still_counts
 ) -> None:
     run = tmp_path / "run"
     process, workers = start_two_workers(start_locust, start_gateway(), listeners, run, ports)
-    time.sleep(1.1)  # a report's length, so that the worker has something to leave behind
+    # The lost worker shall leave something behind: it has reported.
+    for worker in ("worker-0", "worker-1"):
+        wait_for(partial(has_reported, run, worker), f"rows of {worker}")
     workers[0].send_signal(how)
     assert end_of(process, tmp_path) == 4
     finish_run(run)

@@ -64,6 +64,37 @@ def test_two_nodes_behind_a_balancer(
 ) -> None:
     """One test for all: two gateways and a balancer take seconds to start."""
     front, nodes = balanced
+    clients, homes = connect_in_every_mode(front, start_client)
+    assert_addresses_count(front)
+    drained = nodes["a"]
+
+    def drain() -> None:
+        token = drained.token("admin", scope="admin")
+        assert drained.request("POST", "/api/v1/drain", token=token).status == 202
+
+    def is_empty() -> bool:
+        return bool(json_events(drained, "drained"))
+
+    assert_no_request_fails(front, drain, is_empty, clients, homes)
+
+
+@pytest.mark.real_part("node")
+def test_no_request_fails_while_sigterm_ends_a_node(
+    balanced: Balanced, start_client: Callable[..., NodeClient]
+) -> None:
+    front, nodes = balanced
+    clients, homes = connect_in_every_mode(front, start_client)
+    process = nodes["a"].process
+    assert_no_request_fails(
+        front, process.terminate, lambda: process.poll() is not None, clients, homes
+    )
+    assert process.returncode == 0
+
+
+def connect_in_every_mode(
+    front: Target, start_client: Callable[..., NodeClient]
+) -> tuple[list[NodeClient], list[str]]:
+    """Return two stock clients of each mode that work, and the node of each."""
     clients = [
         start_client(front.url, auth={"token": front.token()}, **mode)
         for mode in MODES.values()
@@ -76,8 +107,7 @@ def test_two_nodes_behind_a_balancer(
     for client in clients:
         for _ in range(5):
             assert client.call("ping")["received"]
-    assert_addresses_count(front)
-    assert_a_drain_fails_no_client(front, nodes["a"], clients, homes)
+    return clients, homes
 
 
 def assert_addresses_count(front: Target) -> None:
@@ -87,22 +117,33 @@ def assert_addresses_count(front: Target) -> None:
     assert (statuses[:2], statuses[4]) == ([200, 200], 429), statuses
 
 
-def assert_a_drain_fails_no_client(
-    front: Target, drained: GatewayProcess, clients: list[NodeClient], homes: list[str]
+def assert_no_request_fails(
+    front: Target,
+    begin: Callable[[], object],
+    is_over: Callable[[], bool],
+    clients: list[NodeClient],
+    homes: list[str],
 ) -> None:
-    statuses: list[int] = []
+    """Take node a out of service while clients, handshakes and publications go on.
+
+    Args:
+        front: the balancer.
+        begin: takes the node out.
+        is_over: whether the node has no clients any more.
+        clients: stock clients.
+        homes: the node of each.
+    """
+    handshakes: list[int] = []
+    publications: list[int] = []
     done = threading.Event()
-
-    def connect_again_and_again() -> None:
-        while not done.is_set():
-            statuses.append(front.get(POLLING).status)
-            time.sleep(0.01)  # between two clients, not for a state
-
-    coming = threading.Thread(target=connect_again_and_again)
-    coming.start()
+    coming = [
+        threading.Thread(target=repeat, args=(lambda: front.get(POLLING).status, handshakes, done)),
+        threading.Thread(target=repeat, args=(lambda: publish(front), publications, done)),
+    ]
+    for thread in coming:
+        thread.start()
     try:
-        token = drained.token("admin", scope="admin")
-        assert drained.request("POST", "/api/v1/drain", token=token).status == 202
+        begin()
         for client, home in zip(clients, homes, strict=True):
             if home == "a":
                 client.expect_event("server:draining")
@@ -111,11 +152,32 @@ def assert_a_drain_fails_no_client(
             assert client.call("ping")["received"]
             errors = [line for line in client.lines if line["kind"] == "connect_error"]
             assert errors == []
-        until(lambda: json_events(drained, "drained"), "a is empty", 2 * DEADLINE_S)
+        until(is_over, "a is empty", 2 * DEADLINE_S)
+        seen = len(handshakes), len(publications)
+        until(lambda: len(handshakes) > seen[0] + 10 and len(publications) > seen[1] + 10, "more")
     finally:
         done.set()
-        coming.join()
-    assert set(statuses) == {200}, statuses
+        for thread in coming:
+            thread.join()
+    assert set(handshakes) == {200}, handshakes
+    # A node that drains answers 503 with Retry-After; HAProxy asks the other one instead.
+    assert set(publications) <= {202, 503}, publications
+    assert 202 in publications
+
+
+def repeat(ask: Callable[[], int], statuses: list[int], done: threading.Event) -> None:
+    while not done.is_set():
+        statuses.append(ask())
+        time.sleep(0.01)  # between two requests, not for a state
+
+
+def publish(front: Target) -> int:
+    """Publish, and return the status. A refusal must say when to publish again."""
+    body = {"room": "trading", "event": "news", "data": {}}
+    token = front.token("feed", scope="publish")
+    answer = front.request("POST", "/api/v1/publish", token=token, body=body)
+    assert answer.status != 503 or int(answer.headers["retry-after"]) > 0, answer.text
+    return answer.status
 
 
 def json_events(gateway: GatewayProcess, event: str) -> list[dict[str, Any]]:

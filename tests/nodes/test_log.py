@@ -202,6 +202,26 @@ def test_the_limits_of_a_user_count_on_all_nodes(
     assert third.received("error") == []
 
 
+def test_a_user_that_moves_to_another_node_takes_what_it_sent_along(
+    start_nodes: StartNodes, connect: Callable[..., RawClient]
+) -> None:
+    nodes = start_nodes(GATEWAY_USER_RATE_LIMIT=10, GATEWAY_RATE_WINDOW_SECONDS=600)
+
+    def heard() -> int:
+        found: int = ask(nodes[1], "/health/websocket", "").json["connectedClients"]
+        return found
+
+    first = connect("al", target=nodes[0])
+    for _ in range(10):
+        first.call("subscribe", {"channel": "trading"})
+    wait_for(lambda: heard() == 1)
+    first.close()
+    wait_for(lambda: heard() == 0)  # the same message tells what the user had sent
+    second = connect("al", target=nodes[1])
+    answer = second.call("subscribe", {"channel": "trading"})
+    assert answer["error"]["code"] == ErrorCode.RATE_LIMIT_EXCEEDED
+
+
 def test_without_redis_nodes_are_not_ready_publish_answers_503_and_clients_stay(
     redis: RedisServer, start_nodes: StartNodes, connect: Callable[..., RawClient]
 ) -> None:

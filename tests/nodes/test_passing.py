@@ -14,7 +14,7 @@ import pytest
 from blackbox.node import NodeClient
 from blackbox.process import GatewayProcess
 from blackbox.target import Target
-from deadlines import DEADLINE_S, RUN_S
+from deadlines import DEADLINE_S, RUN_S, until
 
 POLLING = "/socket.io/?EIO=4&transport=polling"
 CALLS = 40
@@ -184,8 +184,10 @@ def test_metrics_tell_all_nodes_in_both_formats(shared: Target) -> None:
 
 
 def test_log_lines_tell_the_node(shared: GatewayProcess) -> None:
-    told = {line["node"] for line in shared.log_events() if line["event"] == "listening"}
-    assert told == {"n", "n-0", "n-1", "n-2"}
+    def told() -> set[str]:
+        return {line["node"] for line in shared.log_events() if line["event"] == "listening"}
+
+    until(lambda: told() == {"n", "n-0", "n-1", "n-2"}, "a line of each node")
 
 
 def request_of(target: Target, method: str, path: str, body: bytes, *, last: bool = False) -> bytes:

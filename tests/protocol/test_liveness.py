@@ -27,7 +27,7 @@ def ours(**settings: Any) -> Any:
 async def test_a_reader_that_stalled_and_recovers_is_pinged_and_kept() -> None:
     server = ours(
         ping_interval=0.4,
-        ping_timeout=1.5,
+        ping_timeout=2 * PROMPT_S,
         max_send_age=30.0,
         flows={"tick": Flow(lane=Lane.MARKET, conflate_by=("stream",))},
     )
@@ -91,7 +91,7 @@ async def test_a_client_whose_connect_handler_is_slow_and_has_emitted_is_not_evi
 
 
 async def test_who_sends_much_to_slow_handlers_is_kept_past_the_ping_timeout() -> None:
-    server = ours(ping_interval=0.1, ping_timeout=0.1)
+    server = ours(ping_interval=0.1, ping_timeout=PROMPT_S / 6)
 
     async def work(sid: str) -> None:
         await asyncio.sleep(0.01)
@@ -139,7 +139,7 @@ async def test_one_failing_callback_of_a_broadcast_does_not_stop_the_next() -> N
 
 
 async def test_a_transport_without_clients_is_closed_after_the_connect_timeout() -> None:
-    server = ours(**PATIENT, connect_timeout=0.3)
+    server = ours(**PATIENT, connect_timeout=PROMPT_S / 3)
 
     async def disconnect(sid: str, reason: str) -> None:
         await asyncio.sleep(0.01)

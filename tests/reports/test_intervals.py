@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from loadtests.results import MAX_VALUE_NS, bucket_of
 from reports.intervals import (
@@ -137,6 +136,8 @@ def members_of(values: list[int]) -> StackedHistogram:
 
 @pytest.mark.parametrize("quantile", [0.5, 0.9, 0.95])
 def test_order_statistics_cover_the_truth_of_any_distribution(quantile: float) -> None:
+    from scipy import stats
+
     generator = np.random.default_rng(4)
     truth = np.exp(14 + 1.5 * stats.norm.ppf(quantile))
     covered = 0
@@ -224,6 +225,8 @@ def test_a_second_has_its_own_quantiles_and_an_empty_one_none() -> None:
 def test_the_ranks_of_an_interval_are_the_binomials_own_points(
     members: int, quantile: float
 ) -> None:
+    from scipy import stats
+
     found = estimate_by_order(members_of(list(range(1, members + 1))), quantile)
     assert found is not None
     low, high = (int(stats.binom.ppf(tail, members, quantile)) for tail in (0.025, 0.975))

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from reports.lines import STRETCHES, fit_line, fit_walk
 
@@ -44,6 +43,8 @@ def test_three_levels_make_no_line() -> None:
 def test_a_line_and_its_interval_are_those_of_scipy(
     seed: int, count: int, levels: int, coarse: bool
 ) -> None:
+    from scipy import stats
+
     noise = np.random.default_rng(seed)
     x = np.concatenate([np.arange(levels), noise.integers(0, levels, count)]).astype(float)
     y = 3 * x + noise.normal(0, 4, len(x))

@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
-from scipy import stats
 
 from reports.shifts import look_at, shift_of_pairs, signed_rank_depth, walsh_averages
 from reports.spending import levels, spent
@@ -11,6 +10,8 @@ from reports.spending import levels, spent
 
 def test_the_bounds_of_five_looks_are_the_published_ones() -> None:
     """Jennison and Turnbull (2000), and every program for group-sequential designs."""
+    from scipy import stats
+
     found = [stats.norm.isf(level / 2) for level in levels((1, 2, 3, 4, 5), 0.05)]
     assert found == pytest.approx([4.877, 3.357, 2.680, 2.290, 2.031], abs=0.001)
 

@@ -81,6 +81,25 @@ def test_its_gateway_serves_without_an_extra(base: Installed) -> None:
         process.communicate()
 
 
+def test_a_check_names_every_extra_that_the_settings_need(base: Installed) -> None:
+    done = base.run(
+        "tidegate",
+        "serve",
+        "--check",
+        GATEWAY_ENV="development",
+        PORT="0",
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://collector:4318",
+        GATEWAY_MARKET="simulated",
+        GATEWAY_MARKET_RECORD="session.parquet",
+        GATEWAY_OPENAI_API_KEY="k" * 40,
+        GATEWAY_OPENAI_MODEL="m",
+    )
+    assert done.returncode == 2
+    told = done.stderr.splitlines()
+    for extra in ("otel", "feeds", "models"):
+        assert sum(f"pip install 'tidegate[{extra}]'" in line for line in told) == 1, told
+
+
 def test_its_scenarios_are_listed_and_described_without_an_extra(base: Installed) -> None:
     listed = base.run("tidegate", "scenarios")
     assert listed.returncode == 0

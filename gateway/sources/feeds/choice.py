@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from importlib import import_module
+from pathlib import Path
+
 from gateway.errors import SourceFailed
 from gateway.market_variables import UPSTREAMS
 from gateway.server.clock import Clock
@@ -26,11 +30,29 @@ def make_feed(settings: Settings, clock: Clock) -> Feed | None:
     feed = _feed(settings, clock)
     if settings.market_record is None:
         return feed
+    check_recording(settings.market_record)
+    from gateway.sources.feeds.replay import recording
+
+    return recording(feed, settings.market_record, clock)
+
+
+def check_recording(path: str) -> None:
+    """Return if a session can be recorded. The file is not made.
+
+    Args:
+        path: the file, which must not exist.
+
+    Raises:
+        SourceFailed: a package is missing, the file exists, or its folder takes none.
+    """
     try:
-        from gateway.sources.feeds.replay import recording
+        import_module("gateway.sources.feeds.session_file")
     except ImportError as error:
         raise _lacking("GATEWAY_MARKET_RECORD", error) from None
-    return recording(feed, settings.market_record, clock)
+    file = Path(path)
+    if file.exists() or not os.access(file.parent, os.W_OK):
+        what = "the file exists" if file.exists() else "its folder takes no new file"
+        raise SourceFailed(f"GATEWAY_MARKET_RECORD: {path}: {what}; name a new file")
 
 
 def _feed(settings: Settings, clock: Clock) -> Feed:

@@ -49,16 +49,20 @@ class SessionWriter:
     Args:
         path: the file, which must not exist.
 
+    Attributes:
+        failure: why the file is not whole; ``None`` while all was written.
+
     Raises:
         SourceFailed: the file exists, or cannot be made.
     """
 
     def __init__(self, path: Path) -> None:
+        self.failure: BaseException | None = None
         try:
             self._file = path.open("xb")
         except OSError as error:
             raise SourceFailed(
-                f"GATEWAY_MARKET_RECORD: cannot make {path}: {error.strerror}; name a new file"
+                f"cannot make the session file {path}: {error.strerror}; name a new file"
             ) from None
         self._writer = pq.ParquetWriter(self._file, _SCHEMA, compression="zstd")
         self._rows: list[dict[str, Any]] = []
@@ -78,13 +82,13 @@ class SessionWriter:
     def close(self) -> None:
         """Write what is left, and complete the file. It waits for the disk."""
         self._flush()
-        self._thread.submit(self._complete).add_done_callback(_log_failure)
+        self._thread.submit(self._complete).add_done_callback(self._note_failure)
         self._thread.shutdown()
 
     def _flush(self) -> None:
         rows, self._rows = self._rows, []
         if rows:
-            self._thread.submit(self._write, rows).add_done_callback(_log_failure)
+            self._thread.submit(self._write, rows).add_done_callback(self._note_failure)
 
     def _write(self, rows: list[dict[str, Any]]) -> None:
         self._writer.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA))
@@ -93,11 +97,11 @@ class SessionWriter:
         self._writer.close()
         self._file.close()
 
-
-def _log_failure(written: Future[None]) -> None:
-    error = written.exception()
-    if error is not None:
-        log.error("the market session was not recorded whole", exc_info=error)
+    def _note_failure(self, written: Future[None]) -> None:
+        error = written.exception()
+        if error is not None:
+            self.failure = error
+            log.error("the market session was not recorded whole", exc_info=error)
 
 
 def _row(at_us: int, record: MarketRecord) -> dict[str, Any]:
@@ -162,6 +166,15 @@ class SessionReader:
                 raise ValueError(f"row {number}: {record.symbol!r}: {SYMBOL_RULE}")
             last_us = at_us
             yield record.symbol
+
+
+def is_replayable(record: MarketRecord) -> bool:
+    """Return whether a reader accepts a record."""
+    try:
+        _record(dict.fromkeys(_SCHEMA.names) | _row(0, record))
+    except ValueError:
+        return False
+    return is_symbol(record.symbol)
 
 
 def _record(row: Mapping[str, Any]) -> MarketRecord:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from gateway.contract import (
@@ -52,6 +53,56 @@ def publication_of(record: MarketRecord) -> Publication:
         client_id=None,
         src_ts=None,
     )
+
+
+def is_market_event(event: str) -> bool:
+    """Return whether an event may be a record of the market."""
+    return event in _EVENTS.values()
+
+
+def record_of(event: str, payload: Mapping[str, Any]) -> MarketRecord:
+    """Return the record that an event was, as a client gets it.
+
+    An event does not tell the exchange's time of a price: its record has the event's.
+
+    Args:
+        event: its name.
+        payload: its payload.
+
+    Raises:
+        KeyError: a field is missing.
+        TypeError: a field is of another type.
+        ValueError: the event is none of the market, or a number or a time is wrong.
+    """
+    symbol, is_stale = payload["symbol"], payload.get("stale") is True
+    if event == PRICE_EVENT:
+        time_ms, price = _time_ms(payload, payload), float(payload["price"])
+        return LastPrice(symbol=symbol, price=price, time_ms=time_ms, is_stale=is_stale)
+    if event == TICKER_EVENT:
+        told = payload["ticker"]
+        names = {"volume": "volume24h", "change": "change24h", "high": "high24h", "low": "low24h"}
+        values = {name: told.get(names.get(name, name)) for name in ("bid", "ask", *names)}
+        return Ticker(
+            symbol=symbol,
+            price=float(told["price"]),
+            **{name: None if value is None else float(value) for name, value in values.items()},
+            time_ms=_time_ms(told, payload),
+            is_stale=is_stale,
+        )
+    if event != ORDER_BOOK_EVENT:
+        raise ValueError(f"{event} is no event of the market")
+    told = payload["orderBook"]
+    bids, asks = (
+        tuple(Level(float(level["price"]), float(level["size"])) for level in told[side])
+        for side in ("bids", "asks")
+    )
+    time_ms = _time_ms(told, payload)
+    return Book(symbol=symbol, bids=bids, asks=asks, time_ms=time_ms, is_stale=is_stale)
+
+
+def _time_ms(inner: Mapping[str, Any], payload: Mapping[str, Any]) -> int:
+    told = inner.get("timestamp", payload["timestamp"])
+    return round(datetime.fromisoformat(told).timestamp() * 1_000)
 
 
 def _ticker(record: Ticker) -> dict[str, Any]:

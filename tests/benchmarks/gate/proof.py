@@ -27,7 +27,6 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from loadtests.comparing.contest import MOST_PAIRS, looks
 from loadtests.outputs import write_output
@@ -91,6 +90,8 @@ class Share:
     @property
     def ends(self) -> tuple[float, float]:
         """The interval's ends."""
+        from scipy import stats
+
         found = stats.binomtest(self.hits, self.of).proportion_ci(0.95, method="exact")
         return float(found.low), float(found.high)
 

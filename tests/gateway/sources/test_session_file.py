@@ -14,11 +14,13 @@ from deadlines import poll_until
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.contract import PRICE_EVENT, iso_timestamp
 from gateway.errors import SourceFailed
 from gateway.server.clock import ManualClock
 from gateway.sources.feeds.replay import RecordingFeed, ReplayFeed, open_replay, recording
 from gateway.sources.feeds.session_file import SessionReader, SessionWriter
 from gateway.sources.market.book import Book, LastPrice, Level, MarketRecord, Ticker
+from gateway.sources.market.events import publication_of, record_of
 
 NUMBERS = st.floats(0.0001, 1e6)
 TIMES = st.integers(0, 2**45)
@@ -69,6 +71,25 @@ def test_what_is_written_is_read(
     assert set(reader.symbols) == {record.symbol for record in records}
 
 
+@given(RECORDS)
+def test_a_record_is_read_from_the_event_that_it_becomes(record: MarketRecord) -> None:
+    sent = publication_of(record)
+    time = iso_timestamp(record.time_ms / 1_000)
+    assert record_of(sent.event, {**sent.data, "timestamp": time}) == record
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"price": "dear"}, {"price": None}, {"timestamp": "noon"}, {"timestamp": 5}],
+    ids=["text", "none", "no time", "number"],
+)
+def test_an_event_of_another_shape_is_no_record(changes: dict[str, Any]) -> None:
+    payload = {"symbol": "A", "price": 1.5, "timestamp": iso_timestamp(1)}
+    assert record_of(PRICE_EVENT, payload) == LastPrice(symbol="A", price=1.5, time_ms=1_000)
+    with pytest.raises((TypeError, ValueError)):
+        record_of(PRICE_EVENT, payload | changes)
+
+
 def test_a_long_session_has_every_record_in_order(tmp_path: Path) -> None:
     session = [
         (n, LastPrice(symbol="A", price=float(n), time_ms=n)) for n in range(5_001)
@@ -79,7 +100,7 @@ def test_a_long_session_has_every_record_in_order(tmp_path: Path) -> None:
 def test_an_existing_file_is_not_written_over(tmp_path: Path) -> None:
     path = tmp_path / "s.parquet"
     path.write_text("precious")
-    with pytest.raises(SourceFailed, match=r"GATEWAY_MARKET_RECORD: cannot make .*name a new file"):
+    with pytest.raises(SourceFailed, match=r"cannot make the session file .*name a new file"):
         SessionWriter(path)
     assert path.read_text() == "precious"
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from deadlines import poll_until
 from exchange_server import BinanceServer, ExchangeServer, KrakenServer, serving
 
 from gateway.server.clock import SystemClock
-from gateway.sources.feeds.exchanges import open_exchange
-from gateway.sources.feeds.upstream import UpstreamFeed
 from gateway.sources.market.book import Book, LastPrice, Level, MarketRecord, Ticker
+
+if TYPE_CHECKING:
+    from gateway.sources.feeds.upstream import UpstreamFeed
 
 KINDS: dict[str, type[Any]] = {"kraken": KrakenServer, "binance": BinanceServer}
 
@@ -56,6 +57,10 @@ class Heard:
 
 @asynccontextmanager
 async def hearing(name: str, server: ExchangeServer | None = None) -> AsyncIterator[Heard]:
+    # Here: every worker collects this module, and the exchanges' client is a second of imports.
+    from gateway.sources.feeds.exchanges import open_exchange
+    from gateway.sources.feeds.upstream import UpstreamFeed
+
     async with serving(server or KINDS[name]()) as exchange:
         client = open_exchange(name, exchange.url, enableRateLimit=False, timeout_on_exit=0)
         symbol = KINDS[name].SYMBOL

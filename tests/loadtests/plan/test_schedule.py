@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from loadtests.plan.schedule import (
     SECOND_NS,
@@ -84,6 +83,8 @@ def test_of_every_kind_the_rate_is_kept_over_a_long_time(arrivals: Arrivals) -> 
 
 
 def test_poisson_gaps_are_exponential() -> None:
+    from scipy import stats
+
     plan = PoissonArrival(0, 50.0, seed=20)
     due = np.array([plan.due_ns(k) for k in range(5_000)])
     gaps_s = np.diff(due) / SECOND_NS

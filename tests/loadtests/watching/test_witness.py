@@ -62,7 +62,7 @@ def next_line(process: subprocess.Popen[str]) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("fault", ["private-field", "room-kept"])
+@pytest.mark.parametrize("fault", ["private-field", "room-kept", "window-59"])
 def test_a_fault_is_reported(fault: str, tmp_path: Path) -> None:
     seen = watch_fault(fault, tmp_path, RUN_S, SHORT)
     assert seen.finding in WATCHED[fault].findings
@@ -78,7 +78,7 @@ def test_each_fault_that_acts_without_load_is_reported_within_a_minute(
 
 def test_a_sound_gateway_is_watched_without_a_finding(start_gateway: Start) -> None:
     gateway = start_gateway(**BEATS)
-    with watching(gateway.url, "--trading", JWT_SECRET=gateway.secret) as process:
+    with watching(gateway.url, "--trading", "--limits", JWT_SECRET=gateway.secret) as process:
         begun = next_line(process)
         page, closed = begun["listening"], next_line(process)
         (status, health), (_, metrics) = get(f"{page}/health"), get(f"{page}/metrics")
@@ -152,12 +152,15 @@ def _comes_back(process: subprocess.Popen[str], lines: list[dict[str, Any]]) -> 
         ("http://127.0.0.1:1", ("--every", "2s"), {"JWT_SECRET": "s" * 40}, "less than 5 s"),
         ("http://127.0.0.1:1", ("--user", "a b"), {"JWT_SECRET": "s" * 40}, "no user id"),
         ("http://127.0.0.1:1", ("--tokens", "/no/file"), {}, "cannot be read"),
+        ("http://127.0.0.1:1", ("--limits", "--tokens", "FILE"), {}, "--limits needs a user"),
     ],
-    ids=["url", "secret", "round", "user", "tokens"],
+    ids=["url", "secret", "round", "user", "tokens", "limits"],
 )
 def test_a_wrong_call_is_refused(
-    url: str, options: tuple[str, ...], environ: Mapping[str, str], words: str
+    url: str, options: tuple[str, ...], environ: Mapping[str, str], words: str, tmp_path: Path
 ) -> None:
+    (tmp_path / "tokens").write_text("\n".join(f"u{number} t" for number in range(8)))
+    options = tuple(one.replace("FILE", str(tmp_path / "tokens")) for one in options)
     with watching(url, *options, **environ) as process:
         _, told = process.communicate(timeout=RUN_S)
         assert process.returncode == 2

@@ -13,6 +13,7 @@ from rich.console import Console
 from synthetic_run import ledger_row, write_table
 
 from loadtests.results import COMPARISON_FIELDS, MANIFEST, SCENARIO, ExitCode, Verdict
+from reports.comment import MARK
 from reports.compare.blocks import find_runs, pair_up, read_blocks
 from reports.compare.comparing import main
 from reports.compare.outcome import Comparison, compare_blocks
@@ -189,12 +190,13 @@ def test_the_command_writes_what_is_asked_for_and_returns_the_code(
     slower: Sides, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    names = ("--json", "compare.json"), ("--junit", "junit.xml"), ("--summary", "summary.md")
-    options = [word for option, name in names for word in (option, str(out / name))]
+    names = {"json": "compare.json", "junit": "junit.xml", "summary": "s.md", "comment": "c.md"}
+    options = [word for option, name in names.items() for word in (f"--{option}", str(out / name))]
     code = main(["--base", str(slower[0]), "--head", str(slower[1]), *options])
     assert code == ExitCode.BUDGET_BROKEN
     assert json.loads((out / "compare.json").read_text())["verdict"] == "FAIL"
     assert 'failures="1"' in (out / "junit.xml").read_text()
+    assert (out / "c.md").read_text().startswith(f"{MARK}\n{(out / 's.md').read_text()[:20]}")
     assert "FAIL" in capsys.readouterr().out
 
 

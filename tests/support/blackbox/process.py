@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from deadlines import DEADLINE_S
 from redis_server import RedisServer
@@ -28,15 +28,6 @@ ROOT: Final = Path(__file__).resolve().parents[3]
 _OURS: Final = ("GATEWAY_", "JWT_", "NODE_ENV", "CLIENT_URL", "PORT", "HOST", "REDIS_URL")
 
 
-BROKER: Final = "TIDEGATE_CONTRACT_BROKER"
-"""``redis`` starts every gateway of the suite as the only node of a log in a real Redis."""
-
-
-def is_on_redis() -> bool:
-    """Return whether the gateways of this session have a log in Redis."""
-    return os.environ.get(BROKER, "memory") == "redis"
-
-
 @cache
 def _redis() -> RedisServer:
     folder = Path(tempfile.mkdtemp(prefix="tidegate-redis-"))
@@ -46,20 +37,27 @@ def _redis() -> RedisServer:
     return server
 
 
-def _broker_settings(given: Mapping[str, str | None]) -> dict[str, str | None]:
-    if not is_on_redis() or given.get("GATEWAY_MARKET") or "REDIS_URL" in given:
+def _settings_of_redis(given: Mapping[str, str | None]) -> dict[str, str | None]:
+    if given.get("GATEWAY_MARKET") or "REDIS_URL" in given:
         return {}
     return {"REDIS_URL": _redis().url, "GATEWAY_REDIS_PREFIX": f"t{secrets.token_hex(4)}"}
 
 
 class GatewayProcess(Target):
-    """A process of ``python -m gateway`` and its log; ``command`` may start it differently."""
+    """A process of ``python -m gateway`` and its log; ``command`` may start it differently.
+
+    It starts in ``folder``.
+    """
+
+    is_on_redis: ClassVar = False
+    """Whether each one is the only node of a log in a real Redis."""
 
     def __init__(
         self,
         log: Path,
         settings: Mapping[str, str | None],
         command: Sequence[str] = (sys.executable, "-m", "gateway"),
+        folder: Path = ROOT,
     ) -> None:
         secret = secrets.token_hex(32)
         environ = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
@@ -74,13 +72,14 @@ class GatewayProcess(Target):
             "GATEWAY_SCRIPTED_TOKENS_PER_SECOND": "10",  # so that an answer takes two seconds
             **settings,
         }
-        given = {**_broker_settings(given), **given}
+        if self.is_on_redis:
+            given = {**_settings_of_redis(given), **given}
         environ |= {name: value for name, value in given.items() if value is not None}
         self.log = log
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(
                 command,
-                cwd=ROOT,
+                cwd=folder,
                 env=environ,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
