@@ -105,6 +105,19 @@ async def test_a_full_queue_stops_the_reading_and_loses_nothing(
     assert node.got == list(range(50))
 
 
+async def test_a_call_that_is_cancelled_ends_at_whichever_step_it_is(
+    start: Callable[[], Awaitable[Made]],
+) -> None:
+    broker, _ = await start()
+    for steps in range(60):
+        call = asyncio.create_task(broker.link.missed("al"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        if call.cancel():  # it was not done
+            await asyncio.wait({call}, timeout=PROMPT_S)
+            assert call.cancelled(), f"after {steps} steps"
+
+
 @pytest.mark.parametrize("cut", ["kill", "pause", "connections"])
 async def test_a_link_stops_at_once_whatever_redis_does(
     cut: str, redis: RedisServer, start: Callable[[], Awaitable[Made]]
