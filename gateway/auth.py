@@ -93,14 +93,14 @@ class Authenticator:
             user_id=_user_id(claims),
             email=_text(claims, "email"),
             scopes=frozenset((_text(claims, "scope") or "").split()),
-            expires_at=math.floor(_time(claims, "exp")),
+            expires_at=math.floor(expires_at := _time(claims, "exp")),
             issued_at=None if claims.get("iat") is None else _time(claims, "iat"),
             entitlements=self._entitlements(claims),
         )
         self._check_parties(claims)
         if self.revocations.concern(identity.user_id, identity.issued_at):
             raise AuthenticationError.failed("revoked")
-        self._check_times(claims, unix_s)
+        self._check_times(claims, expires_at, unix_s)
         return identity
 
     def refresh(self, identity: Identity, token: str, unix_s: float) -> Identity:
@@ -143,12 +143,11 @@ class Authenticator:
             if audience not in (named if isinstance(named, list) else [named]):
                 raise AuthenticationError.failed("another audience")
 
-    def _check_times(self, claims: Mapping[str, Any], unix_s: float) -> None:
+    def _check_times(self, claims: Mapping[str, Any], expires_at: float, unix_s: float) -> None:
         leeway_s = self._settings.token_leeway_seconds
         for name in ("nbf", "iat"):
             if claims.get(name) is not None and _time(claims, name) > unix_s + leeway_s:
                 raise AuthenticationError.failed(f"{name} lies in the future")
-        expires_at = _time(claims, "exp")
         longest_s = self._settings.max_token_hours * _SECONDS_PER_HOUR
         if expires_at > unix_s + longest_s + leeway_s:
             raise AuthenticationError.failed("exp lies too far ahead")
@@ -206,13 +205,14 @@ def authenticate(
 
 
 def _user_id(claims: Mapping[str, Any]) -> str:
-    named = [claims[name] for name in ("sub", "userId") if claims.get(name) is not None]
-    if not named:
+    user_id, other = claims.get("sub"), claims.get("userId")
+    if user_id is None:
+        user_id, other = other, None
+    if user_id is None:
         raise AuthenticationError.failed("no sub")
-    user_id = named[0]
     if not isinstance(user_id, str) or not USER_ID_PATTERN.fullmatch(user_id):
         raise AuthenticationError.failed("sub is not a valid user id")
-    if any(other != user_id for other in named):
+    if other is not None and other != user_id:
         raise AuthenticationError.failed("sub and userId differ")
     return user_id
 

@@ -49,6 +49,12 @@ def _find_address(
     return str(current)
 
 
+@lru_cache(maxsize=_ADDRESSES_READ)
+def peer_address(peer: str) -> str:
+    """Return the address of a peer that is no proxy, in its canonical form."""
+    return _find_address(peer, None, ())
+
+
 _remember_address = lru_cache(maxsize=_ADDRESSES_READ)(_find_address)
 
 

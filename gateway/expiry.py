@@ -29,8 +29,12 @@ class ExpiryWheel:
         self.cancel(sid)
         second = math.ceil(due_unix_s)
         self._due_second[sid] = second
-        self._sids.setdefault(second, set()).add(sid)
-        self._earliest = min(self._earliest, second)
+        bucket = self._sids.get(second)
+        if bucket is None:
+            self._sids[second] = {sid}
+            self._earliest = min(self._earliest, second)
+        else:
+            bucket.add(sid)
 
     def cancel(self, sid: str) -> None:
         """Remove a connection, if it is there."""

@@ -148,7 +148,8 @@ class GatewayMetrics:
         self._gauge(NODE_UP, "node").labels(node).set(1)
         self.models = ModelMetrics(self.registry)
         self._ready = self._gauge("tidegate_ready")
-        self._clients = self._gauge("tidegate_clients")
+        self._connected = 0
+        self._gauge("tidegate_clients").set_function(lambda: self._connected)
         self._messages_in = self._counter("tidegate_messages_in_total", "event")
         self._messages_out = self._counter("tidegate_messages_out_total", "kind")
         self._subscriptions = self._gauge("tidegate_subscriptions", "channel")
@@ -197,7 +198,7 @@ class GatewayMetrics:
 
     def client_connected(self) -> None:
         """Count a new client."""
-        self._clients.inc()
+        self._connected += 1
 
     def client_closed(self, reason: str, seconds: float) -> None:
         """Count the end of a client.
@@ -206,7 +207,7 @@ class GatewayMetrics:
             reason: the reason, as in the log.
             seconds: how long the client was connected.
         """
-        self._clients.dec()
+        self._connected -= 1
         _counter_of(self._closed, _CLOSING_REASONS.get(reason, _OTHER)).inc()
         self._connection_s.observe(seconds)
 

@@ -86,7 +86,10 @@ def dumps(value: object, **_options: object) -> str:
     Raises:
         NotStrictJson: JSON cannot hold the value.
     """
-    encoded = _encode(value)
+    try:
+        encoded = orjson.dumps(value, default=_refuse, option=_STRICT)
+    except TypeError as error:
+        encoded = _encode_again(value, error)
     if b"null" in encoded:  # orjson writes NaN and infinities as null
         for number in _floats(value):
             if not math.isfinite(number):
@@ -94,17 +97,14 @@ def dumps(value: object, **_options: object) -> str:
     return encoded.decode()
 
 
-def _encode(value: object) -> bytes:
-    try:
-        return orjson.dumps(value, default=_refuse, option=_STRICT)
-    except TypeError as error:
-        # orjson accepts enum members as keys only with OPT_NON_STR_KEYS.
-        if not _has_enum_keys(value):
-            raise _cannot_hold(error) from None
+def _encode_again(value: object, error: TypeError) -> bytes:
+    """Return a value with enum members as keys, which orjson takes only with OPT_NON_STR_KEYS."""
+    if not _has_enum_keys(value):
+        raise _cannot_hold(error) from None
     try:
         return orjson.dumps(value, default=_refuse, option=_STRICT | orjson.OPT_NON_STR_KEYS)
-    except TypeError as error:
-        raise _cannot_hold(error) from None
+    except TypeError as again:
+        raise _cannot_hold(again) from None
 
 
 def _cannot_hold(error: TypeError) -> NotStrictJson:

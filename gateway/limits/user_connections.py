@@ -38,7 +38,7 @@ class UserConnections:
             is not returned again.
         """
         heard_ns = self._heard_ns.setdefault(user_id, {})
-        staying = sum(at_ns != _LEAVING for at_ns in heard_ns.values())
+        staying = sum(at_ns != _LEAVING for at_ns in heard_ns.values()) if heard_ns else 0
         surplus = None if staying + elsewhere < self._most else self.give_way(user_id)
         heard_ns[sid] = now_ns
         self._user_of[sid] = user_id

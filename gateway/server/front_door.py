@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from gateway.audit import AuditEvent
-from gateway.client_address import client_address
+from gateway.client_address import client_address, peer_address
 from gateway.limits.address_admission import AddressAdmission
 from gateway.metrics import GatewayMetrics
 from gateway.server.clock import Clock
@@ -77,5 +77,5 @@ class FrontDoor:
         """Return the client's address: the peer's, or the one that a trusted proxy names."""
         proxies = self._settings.trusted_proxies
         if not proxies:
-            return client_address(environ.peer, None, proxies)
+            return peer_address(environ.peer)
         return client_address(environ.peer, environ.head.header("x-forwarded-for"), proxies)

@@ -41,15 +41,15 @@ def enforced_limits(settings: Settings, quotas: EventQuotas) -> dict[str, Any]:
 
 def welcome_payload(context: Context, session: Session) -> dict[str, Any]:
     """Return the payload of a client's ``connected`` event."""
-    user_id = session.identity.user_id
+    user_id, streams = session.identity.user_id, context.streams
     return {
         "message": contract.WELCOME_TEXT,
         "clientId": session.sid,
         "userId": user_id,
         "timestamp": context.broadcaster.timestamp(),
         "clock": context.clock.id,
-        "epoch": context.streams.epoch,
-        "userSeq": context.streams.last_user(user_id),
+        "epoch": streams.epoch,
+        "userSeq": streams.last_user(user_id),
         "heartbeatInterval": round(context.settings.heartbeat_seconds * 1_000),
         "limits": context.limits,
     }

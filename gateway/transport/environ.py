@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 from urllib.parse import quote
 
 from gateway.transport.requests import RequestHead
+
+_LINES: Final = 16  # cached heads: most clients send one request line
 
 
 class RequestEnviron(MutableMapping[str, Any]):
@@ -19,20 +22,18 @@ class RequestEnviron(MutableMapping[str, Any]):
         head: the head of the request that opened the session.
         peer: the address of the other end of the socket, "" when it has none.
         scheme: ``http`` or ``https``.
+
+    Attributes:
+        peer: that address, or the client's once it is known.
     """
 
-    __slots__ = ("_added", "_peer", "_scheme", "head")
+    __slots__ = ("_added", "_scheme", "head", "peer")
 
     def __init__(self, head: RequestHead, peer: str, scheme: str = "http") -> None:
         self.head = head
-        self._peer = peer
+        self.peer = peer
         self._scheme = scheme
         self._added: dict[str, Any] | None = None
-
-    @property
-    def peer(self) -> str:
-        """The address of the other end of the socket."""
-        return self._peer
 
     def reduce(self, address: str) -> None:
         """Forget the headers, and of the query all but its token, which may be needed again.
@@ -41,11 +42,12 @@ class RequestEnviron(MutableMapping[str, Any]):
             address: the client's address, the ``peer`` from now on.
         """
         token = self.head.parameter("token")
-        method, target, _ = self.head.raw.split(b" ", 2)
-        query = b"" if token is None else b"?token=" + quote(token, safe="").encode()
-        path = target.partition(b"?")[0]
-        self.head = RequestHead(b"%b %b%b HTTP/1.1\r\n\r\n" % (method, path, query))
-        self._peer = address
+        line = self.head.raw[: self.head.raw.index(b"\r\n")]
+        if token is None:
+            self.head = _shared_head(line)
+        else:
+            self.head = _bare_head(line, b"?token=" + quote(token, safe="").encode())
+        self.peer = address
 
     def added(self, key: str) -> Any:
         """Return what an application set under a key, ``None`` if nothing."""
@@ -60,7 +62,7 @@ class RequestEnviron(MutableMapping[str, Any]):
             "QUERY_STRING": head.query,
             "RAW_URI": head.target,
             "SERVER_PROTOCOL": "HTTP/{}.{}".format(*head.version),
-            "REMOTE_ADDR": self._peer,
+            "REMOTE_ADDR": self.peer,
             "REMOTE_PORT": "0",
             "SERVER_NAME": "aiohttp",
             "SERVER_PORT": "0",
@@ -98,4 +100,21 @@ class RequestEnviron(MutableMapping[str, Any]):
         del self._added[key]
 
     def __repr__(self) -> str:  # never the query: it may carry a token
-        return f"<RequestEnviron {self.head.method} {self.head.path} from {self._peer}>"
+        return f"<RequestEnviron {self.head.method} {self.head.path} from {self.peer}>"
+
+
+@lru_cache(maxsize=_LINES)
+def _shared_head(line: bytes) -> RequestHead:
+    """Return the head of all clients with a request line that has no token."""
+    return _bare_head(line, b"")
+
+
+def _bare_head(line: bytes, query: bytes) -> RequestHead:
+    """Return a head without headers.
+
+    Args:
+        line: the request line.
+        query: its new query, with the question mark; empty for none.
+    """
+    method, target, _ = line.split(b" ", 2)
+    return RequestHead(b"%b %b%b HTTP/1.1\r\n\r\n" % (method, target.partition(b"?")[0], query))

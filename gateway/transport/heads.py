@@ -109,8 +109,12 @@ class RequestReader:
             self._searched = len(data)
             return None
         size = end + len(_HEAD_END)
-        head = RequestHead(bytes(data[:size]))
-        del data[:size]
+        if size == len(data):
+            head = RequestHead(bytes(data))
+            data.clear()
+        else:
+            head = RequestHead(bytes(data[:size]))
+            del data[:size]
         self._searched = self._skipped = 0
         _check_request_line(head.raw)
         headers = head.headers

@@ -201,7 +201,7 @@ class Participants:
         """
         if room == participant.sid:
             return
-        if self.find(room, participant.namespace) is not None:
+        if room in self._participants.get(participant.namespace, ()):
             raise ValueError("cannot enter a sid room")
         if participant.is_leaving or room in participant.rooms:
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Mapping
 from hashlib import sha1
 from http import HTTPStatus
@@ -77,11 +77,14 @@ def switching_protocols(head: RequestHead, headers: Mapping[str, str] = NO_HEADE
     """
     key = (head.header("sec-websocket-key") or "").encode("latin-1")
     # RFC 6455 4.2.2 requires SHA-1. It protects nothing here.
-    accept = b64encode(sha1(key + _ACCEPT_GUID, usedforsecurity=False).digest())
+    digest = sha1(key + _ACCEPT_GUID, usedforsecurity=False).digest()
     return (
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Accept: %b\r\n%b\r\n"
-    ) % (accept, encode_headers(headers, _OUR_HEADERS))
+    ) % (
+        b2a_base64(digest, newline=False),
+        encode_headers(headers, _OUR_HEADERS) if headers else b"",
+    )
 
 
 def _has_token(value: str, token: str) -> bool:
