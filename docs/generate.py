@@ -331,6 +331,13 @@ def transport() -> str:
     return compatibility()
 
 
+def nodes() -> str:
+    """Return the document of nodes, with the table of what faults did to them."""
+    from node_faults import with_table
+
+    return with_table((DOCS / "nodes.md").read_text("utf-8"), DOCS / "nodes-faults.json")
+
+
 def alerting(name: str) -> str:
     """Return a file of ``tidegate rules steady``, which ``deploy/compose.yaml`` mounts."""
     from loadtests.alerting.files import rule_files
@@ -349,6 +356,7 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "scenarios.md": scenario_file,
     "budgets.md": scenarios,
     "commands.md": commands,
+    "nodes.md": nodes,
     "transport.md": transport,
     **{f"deploy/rules/{name}": partial(alerting, name) for name in RULES},
 }

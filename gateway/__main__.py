@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from gateway.transport import Siblings
 
 _MOST_PROCESSES: Final = 64
+_BAD_COUNT: Final = f"--processes: must be a whole number from 1 to {_MOST_PROCESSES}"
 _STANDARD_OUTPUT: Final = 1
 _STANDARD_ERROR: Final = 2
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
@@ -42,8 +43,8 @@ def main(arguments: Sequence[str] = ()) -> int:
     """Read the settings, and serve until SIGTERM or SIGINT; or only check.
 
     Args:
-        arguments: none, ``--processes N``, ``--check``, ``--check-token``, ``--verify-audit``
-            with its files, or ``--record`` with its arguments.
+        arguments: none, ``--processes N``, ``--check [--processes N]``, ``--check-token``,
+            ``--verify-audit`` with its files, or ``--record`` with its arguments.
 
     Returns:
         The exit code: 0 after a signal or a good check, 1 for an audit log with problems or a cut
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     elif list(arguments[:1]) == ["--processes"]:
         count = _processes(arguments[1:])
         if count is None:
-            return _refuse(f"--processes: must be a whole number from 1 to {_MOST_PROCESSES}")
+            return _refuse(_BAD_COUNT)
         processes = count
     elif arguments:
         return _check(arguments)
@@ -94,8 +95,13 @@ def _check(arguments: Sequence[str]) -> int:
     from gateway.server.checking import check_start, check_token
 
     bad = 2
-    if list(arguments) == ["--check"]:
-        facts, problems = check_start(os.environ)
+    if arguments[0] == "--check":
+        processes = (
+            _processes(arguments[2:] or "1") if arguments[1:2] in ([], ["--processes"]) else None
+        )
+        if processes is None:
+            return _refuse(_BAD_COUNT)
+        facts, problems = check_start(os.environ, processes)
     elif list(arguments) == ["--check-token"]:
         facts, problems = check_token(os.environ, sys.stdin.readline().strip())
     elif arguments[0] == "--verify-audit":

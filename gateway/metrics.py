@@ -96,6 +96,7 @@ OWN_METRICS: Final[dict[str, str]] = {
     "tidegate_market_stale_symbols": "Delivered symbols whose last values are stale.",
     "tidegate_publications_failed_total": "Publications that the log of the nodes did not take.",
     "tidegate_log_entries_total": "Entries of the log of the nodes that this node has applied.",
+    "tidegate_log_skipped_total": "Entries of the log of another program or version: skipped.",
     "tidegate_nodes": "Nodes that share the log, this one included; 1 without Redis.",
     "tidegate_log_silence_seconds": "Time since this node heard itself through the log; 0 alone.",
     "tidegate_log_lines_dropped_total": "Log lines that standard error did not take in time.",
@@ -186,6 +187,7 @@ class GatewayMetrics:
         self._market_stale_symbols = self._gauge("tidegate_market_stale_symbols")
         self._publications_failed = self._counter("tidegate_publications_failed_total")
         self._log_entries = self._counter("tidegate_log_entries_total")
+        self._log_skipped = self._counter("tidegate_log_skipped_total")
         self._nodes = self._gauge("tidegate_nodes")
         self._nodes.set(1)
         self._log_silence_s = self._gauge("tidegate_log_silence_seconds")
@@ -296,6 +298,7 @@ class GatewayMetrics:
         *,
         nodes: Callable[[], float],
         entries: Callable[[], float],
+        skipped: Callable[[], float],
         silence_s: Callable[[], float],
     ) -> None:
         """Set the functions that each scrape reads of the log of the nodes.
@@ -303,11 +306,13 @@ class GatewayMetrics:
         Args:
             nodes: nodes that share the log.
             entries: entries that this node has applied.
+            skipped: those that it could not read.
             silence_s: time since it heard itself, s.
         """
         self._nodes.set_function(nodes)
         self._log_silence_s.set_function(silence_s)
         self._followed.append(Followed(self._log_entries, entries))
+        self._followed.append(Followed(self._log_skipped, skipped))
 
     def publications_failed(self, count: int) -> None:
         """Count publications that the log did not take."""

@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from gateway.setting_kinds import Setting, count, seconds
+from gateway.values import text
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _DATABASE: Final = re.compile(r"/[0-9]{0,3}|")
@@ -32,7 +33,7 @@ def redis_url(value: str) -> str | None:
         raise ValueError("must begin with redis:// or, for TLS, with rediss://")
     if not parts.hostname:
         raise ValueError("has no host; use redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]")
-    if port == 0 or not _DATABASE.fullmatch(parts.path):
+    if port == 0 or not _DATABASE.fullmatch(parts.path) or parts.query or parts.fragment:
         raise ValueError("use redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]")
     return value
 
@@ -58,6 +59,15 @@ NODE_SETTINGS: Final = (
         "for TLS; without it the gateway is one process",
         redis_url,
         has_file=True,
+    ),
+    Setting(
+        "GATEWAY_REDIS_CA",
+        "redis_ca",
+        "",
+        "path",
+        "PEM file with the authorities that may sign the certificate of rediss://, besides those "
+        "of the system",
+        text,
     ),
     Setting(
         "GATEWAY_REDIS_PREFIX",

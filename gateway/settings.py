@@ -110,6 +110,7 @@ class Settings(ModelSettings):
     exchange_max_open_orders: int
     exchange_requests_per_minute: int
     redis_url: str | None = field(repr=False)
+    redis_ca: str | None
     redis_prefix: str
     redis_log_entries: int
     redis_log_seconds: float

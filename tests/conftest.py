@@ -50,6 +50,7 @@ NODE_PARTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 LONG = [
     ROOT / "tests" / name
     for name in (
+        "nodes/test_faults.py",
         "loadtests/test_workers.py",
         "loadtests/test_cut_runs.py",
         "loadtests/supervision/test_supervisor.py",

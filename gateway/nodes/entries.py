@@ -24,8 +24,8 @@ from gateway.contract import EVENTS, UNLISTED
 from gateway.routing import Outline
 
 _MOST_ROUTES: Final = 65_536  # headers that are kept decoded
-_NUMBERS: Final = 4
 _PLACES: Final = {"seq": 1, "prevSeq": 2, "userSeq": 3}
+_SPACES: Final = 6  # of a record, before its header
 _FIELDS: Final = 8  # names and values of an entry with one body
 
 
@@ -182,18 +182,38 @@ def _body(own: dict[str, Any]) -> bytes:
     return b"{" if text == "{}" else f"{text[:-1]},".encode()
 
 
-def entry_of(fields: Sequence[bytes]) -> Entry:
+def numbers_of(fields: Sequence[bytes]) -> tuple[int, ...] | None:
+    """Return the four numbers of an entry, the one in the log first, or ``None``.
+
+    Args:
+        fields: its names and values, as Redis returns them.
+
+    Returns:
+        ``None`` if another program wrote it.
+    """
+    if len(fields) < _FIELDS or fields[0] != b"n":
+        return None
+    try:
+        number, seq, user_seq, ts_us = map(int, fields[1].split())
+    except ValueError:
+        return None
+    return number, seq, user_seq, ts_us
+
+
+def entry_of(fields: Sequence[bytes], numbers: tuple[int, ...] | None = None) -> Entry:
     """Return an entry from its names and values, as Redis returns them.
+
+    Args:
+        fields: the names and values.
+        numbers: ``numbers_of`` them, where they are known.
 
     Raises:
         Malformed: another program, or another version, wrote it.
     """
-    if len(fields) < _FIELDS or fields[0] != b"n":
+    numbers = numbers or numbers_of(fields)
+    if numbers is None:
         raise Malformed("an entry of the log has other fields than n, h, t, b")
-    try:
-        number, seq, user_seq, ts_us = map(int, fields[1].split())
-    except ValueError:
-        raise Malformed("field n of an entry has no four numbers") from None
+    number, seq, user_seq, ts_us = numbers
     return Entry(number, seq, user_seq, ts_us, route_of(fields[3]), fields[5], fields[7::2])
 
 
@@ -259,7 +279,7 @@ def entry_of_record(record: bytes) -> Entry:
         Malformed: another program, or another version, wrote it.
     """
     try:
-        *numbers, header_size, tail_size, rest = record.split(b" ", _NUMBERS + 2)
+        *numbers, header_size, tail_size, rest = record.split(b" ", _SPACES)
         header, tail = int(header_size), int(header_size) + int(tail_size)
     except ValueError:
         raise Malformed("a kept event has no six numbers before it") from None

@@ -126,6 +126,11 @@ class RateTiers:
         """
         return self._tiers[rate].take(most, self.apart)
 
+    def forget_waiting(self) -> None:
+        """Forget the events that wait for a slot: their streams do not go on."""
+        for tier in self._tiers.values():
+            tier.forget_waiting()
+
     def tier_rooms(self, rooms: Iterable[str]) -> list[TierRoom]:
         """Return the members of rooms that take market data at a rate."""
         return [TierRoom(room, tier.rate) for room in rooms for tier in self.carriers.get(room, ())]

@@ -206,6 +206,11 @@ class Tier:
         if due is not None:
             due.joiners.pop(sid, None)
 
+    def forget_waiting(self) -> None:
+        """Forget the events that wait for the slot."""
+        self._due.clear()
+        self._joining.clear()
+
     def forget(self, sid: str) -> None:
         """Forget a client that has disconnected."""
         if sid in self._joining:

@@ -12,12 +12,14 @@ from typing import Final
 import aiohttp
 
 from gateway.auth import Authenticator
+from gateway.brokers.redis.terms import NO_CLIENT, LogTerms, log_terms
 from gateway.contract import iso_timestamp
 from gateway.errors import AuthenticationError, SettingsError, SourceFailed
 from gateway.server.audit_file import peek
 from gateway.server.audit_log import describe
 from gateway.server.clock import SystemClock
 from gateway.server.key_fetcher import describe_failure, fetch_keys
+from gateway.server.node_supervisor import refusals
 from gateway.server.process import descriptor_limit
 from gateway.server.secret_file import read_secret_file
 from gateway.server.tls import TlsCertificate
@@ -30,13 +32,14 @@ from gateway.transport import listen
 _FEW_DESCRIPTORS: Final = 4_096
 
 
-def check_start(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
+def check_start(environ: Mapping[str, str], processes: int = 1) -> tuple[list[str], list[str]]:
     """Return what a gateway with this environment would do, and what would stop it.
 
-    It binds the address for a moment, and fetches the issuer's key set.
+    It binds the address for a moment, fetches the issuer's key set, and asks Redis about itself.
 
     Args:
         environ: the environment.
+        processes: the number of its processes.
 
     Returns:
         Facts and problems, a line each, without secrets.
@@ -61,7 +64,15 @@ def check_start(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
         facts += [fact] if fact else []
         problems += [problem] if problem else []
     fact, problem = _check_traces(environ)
-    return [*facts, *([fact] if fact else [])], [*problems, *([problem] if problem else [])]
+    facts += [fact] if fact else []
+    problems += [problem] if problem else []
+    if processes > 1:
+        problems += refusals(settings, [f"{settings.node}-{n}" for n in range(processes)])
+        facts.append(f"processes: {processes} nodes share the port")
+    if settings.redis_url is not None:
+        found, wrong = _check_redis(log_terms(settings, settings.redis_url))
+        facts, problems = facts + found, problems + wrong
+    return facts, problems
 
 
 def _check_traces(environ: Mapping[str, str]) -> tuple[str, str]:
@@ -72,6 +83,17 @@ def _check_traces(environ: Mapping[str, str]) -> tuple[str, str]:
     except SettingsError as error:
         return "", "\n".join(error.problems)
     return "traces: exported by OTLP", ""
+
+
+def _check_redis(terms: LogTerms) -> tuple[list[str], list[str]]:
+    try:
+        from gateway.brokers.redis.probe import probe
+
+        return asyncio.run(probe(terms))
+    except ModuleNotFoundError:  # of the extra
+        return [], [NO_CLIENT]
+    except SettingsError as error:
+        return [], list(error.problems)
 
 
 def _check_market(settings: Settings) -> tuple[str | None, str | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gateway.brokers.redis.broker import RedisBroker
@@ -37,6 +37,15 @@ class NodeHost:
     def counts(self) -> tuple[int, int]:
         """Return the numbers of clients and of subscriptions."""
         return len(self._context.sessions), self._context.subscriptions.total()
+
+    def forget_slots(self, then: Callable[[], None]) -> None:
+        """Forget what waits for clients with a rate, and call once all that is queued is sent.
+
+        Args:
+            then: what is called.
+        """
+        self._context.rates.tiers.forget_waiting()
+        self._context.transport.fanout.when_sent(then)
 
     def connections(self) -> Mapping[str, Mapping[str, int]]:
         """Return the connections of each user."""
@@ -118,6 +127,7 @@ def make_nodes(context: Context, connections: Connections) -> Nodes | None:
     context.metrics.watch_nodes(
         nodes=lambda: 1 + len(nodes.presence),
         entries=lambda: broker.applied,
+        skipped=lambda: broker.skipped,
         silence_s=broker.link.silent_s,
     )
     return nodes

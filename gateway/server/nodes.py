@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Protocol
 
 from gateway import strict_json
@@ -44,6 +45,9 @@ class Host(Protocol):
 
     def is_full(self) -> bool:
         """Return whether a lane has so much to send that no publication may follow."""
+
+    def forget_slots(self, then: Callable[[], None]) -> None:
+        """Forget what waits for clients with a rate, and call once all that is queued is sent."""
 
     def counts(self) -> tuple[int, int]:
         """Return the numbers of clients and of subscriptions."""
@@ -102,6 +106,7 @@ class Nodes:
         self._host = host
         self._retention_s = retention_s
         self._events = events
+        self._telling = 0  # while clients are told to fetch anew, nothing is applied
         self._asked: dict[str, tuple[set[str], dict[str, Any], asyncio.Event]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         broker.node = self
@@ -171,8 +176,8 @@ class Nodes:
         self._host.apply(entry)
 
     def is_congested(self) -> bool:
-        """Return whether the clients of this node have enough to send; see ``broker.Node``."""
-        return self._host.is_full()
+        """Return whether no more may be applied now; see ``broker.Node``."""
+        return bool(self._telling) or self._host.is_full()
 
     def joined(self, joined: LogState, *, has_lost: bool, is_new_epoch: bool) -> None:
         """Take over the state of the log; see ``broker.Node``.
@@ -190,12 +195,15 @@ class Nodes:
             return
         reason = ResyncReason.EPOCH if is_new_epoch else ResyncReason.NOT_HELD
         log.warning("clients are told to fetch anew", reason=reason, epoch=joined.epoch)
-        self._resync_all(self._host.sids(), reason)
+        self._telling += 1
+        self._host.forget_slots(partial(self._resync_all, self._host.sids(), reason))
 
     def _resync_all(self, sids: list[str], reason: ResyncReason) -> None:
         self._host.resync(sids[:_RESYNCS_A_TURN], reason)
         if sids[_RESYNCS_A_TURN:]:
             asyncio.get_running_loop().call_soon(self._resync_all, sids[_RESYNCS_A_TURN:], reason)
+        else:
+            self._telling -= 1
 
     def message(self, name: str, body: bytes) -> None:
         """Take a message of a node; see ``broker.Node``."""

@@ -7,6 +7,7 @@ from typing import Final
 from gateway.contract import ResyncReason, ServerEvent
 from gateway.server.context import Context
 from gateway.session import Returning, Session
+from gateway.transport import Lane
 
 _END: Final = b"}]"  # of a packet whose only argument is an object with fields
 _REPLAYED_END: Final = b',"replayed":true}]'
@@ -51,7 +52,10 @@ def tell_resync(context: Context, session: Session, reason: ResyncReason) -> Non
         "epoch": context.streams.epoch,
         "timestamp": context.broadcaster.timestamp(),
     }
-    context.transport.reply(session.sid, ServerEvent.RESYNC, payload)
+    # Behind the events before it: their numbers may be those of another epoch.
+    context.transport.reply_behind(
+        session.sid, ServerEvent.RESYNC, payload, Lane.LOSSLESS, lambda: None
+    )
 
 
 def _missed(context: Context, user_id: str, returning: Returning) -> list[bytes] | ResyncReason:

@@ -140,6 +140,7 @@ class FanOut:
                 break
         now_ns = time.monotonic_ns()
         self.longest_hold_ns = max(self.longest_hold_ns, now_ns - began_ns)
+        more = more or any(self._jobs)  # the end of a job may have submitted to an earlier lane
         self._is_running = more
         if more:
             asyncio.get_running_loop().call_soon(self._turn)

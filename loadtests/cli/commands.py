@@ -100,7 +100,7 @@ def serve(
 ) -> None:
     """Start the gateway. Environment variables configure it."""
     arguments = [] if processes == 1 else ["--processes", str(processes)]
-    _become_gateway(*(["--check"] if check else arguments))
+    _become_gateway(*(["--check", *arguments] if check else arguments))
 
 
 def _become_gateway(*arguments: str) -> NoReturn:

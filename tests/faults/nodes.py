@@ -67,11 +67,7 @@ def _swapping(deliver: Deliver) -> Deliver:
 
 def _renumbering(deliver: Deliver) -> Deliver:
     def change(first: Entry, second: Entry) -> tuple[Entry, Entry]:
-        one, two = first.numbers, second.numbers
-        return (
-            second._replace(numbers=two._replace(seq=one.seq)),
-            first._replace(numbers=one._replace(seq=two.seq)),
-        )
+        return second._replace(seq=first.seq), first._replace(seq=second.seq)
 
     return _in_pairs(deliver, change)
 
@@ -102,7 +98,7 @@ def skip(gateway: Gateway) -> None:
         async def skipping(script: str, *arguments: Any) -> Any:
             answer = await call(script, *arguments)
             if script == "join" and answer[5]:
-                broker.number, broker.link._last_id = int(answer[2]), answer[3].decode()
+                broker.number, broker.link._last_id = int(answer[2]), answer[3]
             return answer
 
         return skipping

@@ -157,6 +157,7 @@ def test_development_listens_on_any_loopback_address(host: str) -> None:
         pytest.param("REDIS_URL", "http://:hunter2@redis", id="Redis by another protocol"),
         pytest.param("REDIS_URL", "redis://:hunter2@", id="Redis on no host"),
         pytest.param("REDIS_URL", "redis://:hunter2@redis:6379/users", id="no number of a base"),
+        pytest.param("REDIS_URL", "rediss://:hunter2@r?ssl_cert_reqs=none", id="Redis unverified"),
         pytest.param("GATEWAY_NODE", "a node", id="node with a blank"),
         pytest.param("GATEWAY_REDIS_PREFIX", "{x}", id="prefix with braces"),
         pytest.param("JWT_SECRET", "short", id="short secret"),

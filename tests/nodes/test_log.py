@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,15 +11,14 @@ import pytest
 from blackbox.client import RawClient, Refused
 from blackbox.process import GatewayProcess
 from blackbox.target import Target, wait_for
-from deadlines import DEADLINE_S
+from certificates import make_chain
 from redis_server import RedisServer
 
-from gateway.contract import ErrorCode
+from gateway.contract import PUBLISH_PATH, ErrorCode
 
 pytestmark = pytest.mark.real_part("redis-server")
 
 SECRET = "a secret of all nodes that no test prints 0123456789"
-PAUSE_S = 2.0  # longer than a node waits for its own message
 StartNode = Callable[..., GatewayProcess]
 StartNodes = Callable[..., list[GatewayProcess]]
 
@@ -225,66 +222,6 @@ def test_a_user_that_moves_to_another_node_takes_what_it_sent_along(
     assert answer["error"]["code"] == ErrorCode.RATE_LIMIT_EXCEEDED
 
 
-def publish_until_accepted(node: GatewayProcess, number: int) -> int:
-    """Publish with an id until it is accepted, and return how often it was refused."""
-    refused = 0
-    item = {"userId": "al", "event": "note", "data": {"n": number}, "id": f"n{number}"}
-    token = node.token("feed", scope="publish")
-
-    def accepted() -> bool:
-        nonlocal refused
-        answer = node.request("POST", "/api/v1/publish", token=token, body=item)
-        assert answer.status in (202, 503), answer.text
-        refused += answer.status == 503
-        return answer.status == 202
-
-    wait_for(accepted, 2 * DEADLINE_S)
-    return refused
-
-
-def cut_by_kill(redis: RedisServer) -> None:
-    redis.stop()
-    redis.start()
-
-
-def cut_by_clients(redis: RedisServer) -> None:
-    redis.command("CLIENT", "KILL", "TYPE", "normal")
-
-
-def cut_by_pause(redis: RedisServer) -> None:
-    redis.pause()
-    try:
-        time.sleep(PAUSE_S)  # the fault is its length
-    finally:
-        redis.resume()
-
-
-@pytest.mark.parametrize("cut", [cut_by_kill, cut_by_clients, cut_by_pause])
-def test_a_cut_from_the_log_loses_nothing_and_doubles_nothing(
-    cut: Callable[[RedisServer], None],
-    redis: RedisServer,
-    start_nodes: StartNodes,
-    connect: Callable[..., RawClient],
-) -> None:
-    nodes = start_nodes()
-    clients = [connect("al", target=node) for node in nodes]
-    for number in range(5):
-        publish_until_accepted(nodes[number % 2], number)
-    fault = threading.Thread(target=cut, args=(redis,))
-    fault.start()
-    for number in range(5, 25):
-        publish_until_accepted(nodes[number % 2], number)
-    fault.join()
-    for client in clients:
-        notes = [client.expect("note") for _ in range(25)]
-        assert [note["n"] for note in notes] == list(range(25))
-        assert [note["userSeq"] for note in notes] == list(range(1, 26))
-        assert client.received("note", "resync") == []
-    for node in nodes:
-        wait_for(lambda node=node: is_ready(node))  # type: ignore[misc]
-        assert [line for line in node.log_events() if line["level"] == "error"] == []
-
-
 def test_without_redis_nodes_are_not_ready_publish_answers_503_and_clients_stay(
     redis: RedisServer, start_nodes: StartNodes, connect: Callable[..., RawClient]
 ) -> None:
@@ -328,25 +265,6 @@ def test_forgotten_numbers_never_repeat_and_those_of_a_connected_user_go_on(
         assert client.received("resync") == []
 
 
-def test_a_log_that_lost_its_data_is_a_new_epoch_and_every_client_is_told(
-    redis: RedisServer, start_nodes: StartNodes, connect: Callable[..., RawClient]
-) -> None:
-    nodes = start_nodes()
-    clients = [connect("al", target=node) for node in nodes]
-    publish_until_accepted(nodes[0], 0)
-    for client in clients:
-        client.expect("note")
-    redis.command("FLUSHALL")
-    for client in clients:
-        told = client.expect("resync")
-        assert (told["reason"], told["userSeq"]) == ("epoch", 0)
-        assert told["epoch"] != client.welcome["epoch"]
-    publish_until_accepted(nodes[1], 1)
-    for client in clients:
-        note = client.expect("note")
-        assert (note["n"], note["userSeq"]) == (1, 1)
-
-
 def test_a_password_is_needed_and_is_never_printed(
     redis: RedisServer, start_gateway: Callable[..., GatewayProcess]
 ) -> None:
@@ -359,3 +277,82 @@ def test_a_password_is_needed_and_is_never_printed(
     assert wrong.get("/health/live").status == 200
     for each in (node, wrong):
         assert "hunter" not in each.log.read_text() + each.line
+
+
+def test_what_another_program_writes_into_the_log_is_skipped_counted_and_told_once(
+    redis: RedisServer, start_nodes: StartNodes, connect: Callable[..., RawClient]
+) -> None:
+    nodes = start_nodes()
+    clients = [connect("al", target=node) for node in nodes]
+    foreign = [("who", "knows"), ("n", "7"), ("n", "7 0 0 0", "h", "[")]
+    for number, fields in enumerate(foreign):
+        redis.command("XADD", "{tidegate}:log", "*", *fields)
+        nodes[number % 2].publish({"userId": "al", "event": "note", "data": {"n": number}})
+    redis.command("CLIENT", "KILL", "TYPE", "normal")
+    wait_for(lambda: not is_ready(nodes[0]))
+    wait_for(lambda: all(map(is_ready, nodes)))
+    nodes[0].publish({"userId": "al", "event": "note", "data": {"n": len(foreign)}})
+    for client in clients:
+        assert [note["n"] for _, note in client.received("note")] == [0, 1, 2, 3]
+        assert client.received("resync") == []
+    for node in nodes:
+        assert metric(node, "tidegate_log_skipped_total") == len(foreign)
+        told = [line for line in node.log_events() if "skipped" in line]
+        assert [line["skipped"] for line in told] == [1]
+
+
+def test_a_gap_in_the_log_is_told_and_the_node_goes_on(
+    redis: RedisServer, start_node: StartNode, connect: Callable[..., RawClient]
+) -> None:
+    node = start_node("a")
+    client = connect("al", target=node)
+    fields = ("n", "1000000 0 0 0", "h", "[]", "t", "", "b", "{}")
+    redis.command("XADD", "{tidegate}:log", "*", *fields)
+    assert client.expect("resync")["reason"] == "not-held"
+    wait_for(lambda: is_ready(node))
+    node.publish({"userId": "al", "event": "note", "data": {}})
+    assert client.expect("note")["userSeq"] == 1
+
+
+def test_a_client_with_a_rate_gets_no_number_of_the_old_epoch_after_a_new_one(
+    redis: RedisServer, start_node: StartNode, connect: Callable[..., RawClient]
+) -> None:
+    node = start_node("a")
+    client = connect("al", target=node)
+    wanted = {"channel": "market-data", "symbols": ["A"], "maxRate": 1}
+    client.call("subscribe", wanted)
+    price = {"room": "market-data", "event": "price:update", "data": {"symbol": "A", "price": 1}}
+    for _ in range(3):  # after its frame a slot of a second begins
+        node.publish(price)
+    client.expect("price:update")
+    node.publish(price)
+    redis.command("FLUSHALL")
+    token = node.token("feed", scope="publish")
+    wait_for(lambda: node.request("POST", PUBLISH_PATH, token=token, body=price).status == 202)
+    assert client.expect("resync")["reason"] == "epoch"
+    client.inbox.clear()  # of the old epoch
+    update = client.expect("price:update")
+    assert (update["prevSeq"], update["seq"]) == (0, 1)
+
+
+def test_redis_with_tls_and_a_password(
+    tmp_path: Path, start_gateway: Callable[..., GatewayProcess]
+) -> None:
+    chain = make_chain(tmp_path / "authority")
+    server = RedisServer(tmp_path, "--requirepass", "hunter2-of-redis", chain=chain)
+    url = server.url.replace("//", "//:hunter2-of-redis@")
+    own = {"REDIS_URL": url, "JWT_SECRET": SECRET}
+    try:
+        node = start_gateway(**own, GATEWAY_REDIS_CA=chain.root)
+        of_system = start_gateway(**own, SSL_CERT_FILE=chain.root, GATEWAY_NODE="b")
+        for each in (node, of_system):
+            wait_for(lambda each=each: is_ready(each))  # type: ignore[misc]
+            each.publish({"room": "trading", "event": "news", "data": {}})
+        stranger = start_gateway(**own)  # the system knows no such authority
+        wait_for(lambda: "its certificate is refused" in stranger.log.read_text())
+        assert not is_ready(stranger)
+        for each in (node, of_system, stranger):
+            assert "hunter" not in each.log.read_text() + each.line
+            assert each.stop() == 0
+    finally:
+        server.stop()

@@ -77,6 +77,14 @@ def steps() -> list[Step]:
             longest_s=2_400,
         ),
         Step(
+            name="faults of nodes",
+            command=(
+                *(sys.executable, "-m", "tests.nodes.proof"),
+                *("--json", "docs/nodes-faults.json", "--markdown", "docs/nodes.md"),
+            ),
+            longest_s=1_200,
+        ),
+        Step(
             name="calibration",
             command=(*_TIDEGATE, "calibrate", "--docs", "docs/calibration.md"),
             longest_s=1_200,

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from certificates import Chain
 from deadlines import DEADLINE_S
 
 _POLL_S: Final = 0.01
@@ -22,11 +23,22 @@ class RedisServer:
     Args:
         folder: holds its data and its log.
         is_kept: whether data survive a restart.
+        chain: its certificate, for TLS and nothing else.
         *more: more arguments, such as ``--requirepass``.
     """
 
-    def __init__(self, folder: Path, *more: str, is_kept: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *more: str, is_kept: bool = False, chain: Chain | None = None
+    ) -> None:
         self.port = _free_port()
+        self._listening = ["--port", str(self.port)]
+        self._asking: list[str] = []
+        if chain is not None:
+            self._listening = ["--port", "0", "--tls-port", str(self.port)]
+            self._listening += ["--tls-cert-file", str(chain.certificate)]
+            self._listening += ["--tls-key-file", str(chain.key), "--tls-auth-clients", "no"]
+            self._listening += ["--tls-ca-cert-file", str(chain.root)]
+            self._asking = ["--tls", "--cacert", str(chain.root)]
         self._folder = folder
         self._log = folder / "redis.log"
         self._more = (*more, "--appendonly", "yes" if is_kept else "no")
@@ -36,13 +48,13 @@ class RedisServer:
     @property
     def url(self) -> str:
         """Its address, without a password."""
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis{'s' if self._asking else ''}://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
         program = shutil.which("redis-server")
         assert program is not None, "redis-server is not on the PATH"
-        arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        arguments = [*self._listening, "--bind", "127.0.0.1", "--save", ""]
         arguments += ["--dir", str(self._folder), "--logfile", str(self._log)]
         self._process = subprocess.Popen(
             [program, *arguments, "--appendfsync", "always", *self._more]
@@ -79,7 +91,7 @@ class RedisServer:
     def command(self, *words: str) -> str:
         """Return what ``redis-cli`` prints for a command."""
         done = subprocess.run(
-            ["redis-cli", "-p", str(self.port), *words],
+            ["redis-cli", *self._asking, "-p", str(self.port), *words],
             capture_output=True,
             text=True,
             timeout=DEADLINE_S,

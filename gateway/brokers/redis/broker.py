@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from typing import Final, Protocol
 
 from gateway import strict_json
 from gateway.brokers.last_values import LastValues
-from gateway.brokers.redis.log_state import LogState
-from gateway.brokers.redis.terms import LogTerms
+from gateway.brokers.redis.log_state import EntriesMissing, LogState
+from gateway.brokers.redis.terms import NO_CLIENT, LogTerms
 from gateway.contract import user_stream
 from gateway.errors import SettingsError
 from gateway.nodes.applied import AppliedStreams
@@ -18,11 +19,13 @@ from gateway.nodes.entries import (
     arrival_of,
     entry_of,
     entry_of_record,
+    numbers_of,
     packet_of,
 )
 from gateway.server.log import get_logger
 
 _DEAF_S: Final = 1.5  # without a message of its own through the log
+_TOLD_S: Final = 30.0  # until skipped entries are logged again
 _STREAMS_A_CALL: Final = 1_000
 
 log = get_logger(__name__)
@@ -73,7 +76,7 @@ class RedisBroker:
         now_s: returns the monotonic clock, s.
 
     Raises:
-        SettingsError: the extra ``redis`` is not installed.
+        SettingsError: the extra ``redis`` is not installed, or the file of authorities is unfit.
 
     Attributes:
         link: the connections to Redis.
@@ -81,6 +84,7 @@ class RedisBroker:
         number: the number of the last entry that was applied.
         key: the hash key of the public form's ids, the same on all nodes.
         applied: how many entries were applied.
+        skipped: how many entries and records of Redis were not this version's.
         node: the gateway; set before ``link.start``.
     """
 
@@ -90,8 +94,7 @@ class RedisBroker:
         try:
             from gateway.brokers.redis.link import LogLink
         except ModuleNotFoundError:  # of the extra
-            missing = "REDIS_URL: needs the client of Redis: pip install 'tidegate[redis]'"
-            raise SettingsError([missing]) from None
+            raise SettingsError([NO_CLIENT]) from None
         self.link: LogLink = LogLink(terms, self, now_s)
         self._values = LastValues()
         self.streams = AppliedStreams(self._values.forget)
@@ -100,6 +103,9 @@ class RedisBroker:
         self.number = 0
         self.key = b""
         self.applied = 0
+        self.skipped = 0
+        self._now_s = now_s
+        self._told_s = -math.inf
         self._replays: dict[str, _Replay] = {}
 
     @property
@@ -122,25 +128,52 @@ class RedisBroker:
             for stream in list(self._values.streams()):
                 self._values.forget(stream)
             for stream, record in joined.values.items():
-                entry = entry_of_record(record)
-                self._values.keep(stream, packet_of(entry, 0, entry.ts_us))
+                entry = self._kept(record)
+                if entry is not None:
+                    self._values.keep(stream, packet_of(entry, 0, entry.ts_us))
         self.node.joined(joined, has_lost=has_lost, is_new_epoch=is_new_epoch)
 
-    def apply(self, fields: Sequence[bytes]) -> None:
-        """Apply an entry; see ``link.Reader``.
+    def apply(self, fields: Sequence[bytes]) -> bool:
+        """Apply an entry, or skip it; see ``link.Reader``.
 
         Raises:
-            Malformed: another version wrote it, or entries before it are missing.
+            EntriesMissing: it does not follow the last one.
         """
-        entry = entry_of(fields)
-        if entry.number != self.number + 1:
-            raise Malformed(f"entry {entry.number} of the log follows {self.number}")
-        self.number = entry.number
+        numbers = numbers_of(fields)
+        if numbers is None:
+            self._skip("it has other fields than n, h, t, b")
+            return False
+        number = numbers[0]
+        if number != self.number + 1:
+            raise EntriesMissing(f"entry {number} of the log follows {self.number}")
+        self.number = number
         self.applied += 1
+        try:
+            entry = entry_of(fields, numbers)
+        except Malformed as error:  # its numbers are missing in their streams, as clients see
+            self._skip(str(error))
+            return True
         if entry.route.name is not None:
             self._message(entry.route.name, entry.bodies[0])
-            return
-        self._publication(entry)
+        else:
+            self._publication(entry)
+        return True
+
+    def _skip(self, reason: str) -> None:
+        """Count something of another program or version, and log it at a limited rate."""
+        self.skipped += 1
+        now_s = self._now_s()
+        if now_s >= self._told_s + _TOLD_S:
+            self._told_s = now_s
+            log.warning("skipped an entry of the log", reason=reason, skipped=self.skipped)
+
+    def _kept(self, record: bytes) -> Entry | None:
+        """Return an event that Redis keeps, ``None`` if this version did not write it."""
+        try:
+            return entry_of_record(record)
+        except Malformed as error:
+            self._skip(str(error))
+            return None
 
     def _publication(self, entry: Entry) -> None:
         route = entry.route
@@ -222,8 +255,8 @@ class RedisBroker:
         replay = self._replays[user_id]
         number, records = await self.link.missed(user_id)
         for record in records:
-            entry = entry_of_record(record)
-            if entry.user_seq:
+            entry = self._kept(record)
+            if entry is not None and entry.user_seq:
                 replay.events[entry.user_seq] = packet_of(entry, 0, entry.ts_us)
         await self.link.applied(number)
 

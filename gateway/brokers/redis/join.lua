@@ -13,6 +13,10 @@ local function last_id()
   end
 end
 
+local function number_of(entry)  -- nil for what another program wrote
+  return entry and entry[2][1] == 'n' and tonumber(entry[2][2]:match('^%d+'))
+end
+
 local function begin()
   redis.call('UNLINK', unpack(KEYS))
   redis.call('HSET', KEYS[4], 'epoch', ARGV[1], 'key', ARGV[2],
@@ -29,9 +33,9 @@ elseif epoch == ARGV[3] and ARGV[4] ~= '' then
   local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
   if number < tonumber(ARGV[5]) then
     begin()  -- the log has lost entries that this node has applied
-  elseif found and found[2][2]:match('^%d+') == ARGV[5] or number == tonumber(ARGV[5]) then
+  elseif number_of(found) == tonumber(ARGV[5]) or number == tonumber(ARGV[5]) then
     goes_on = 1
-  elseif first and tonumber(first[2][2]:match('^%d+')) <= tonumber(ARGV[5]) then
+  elseif (number_of(first) or number) <= tonumber(ARGV[5]) then
     begin()  -- another entry stands in the place of one that this node has applied
   end
 end

@@ -19,23 +19,29 @@ from importlib.resources import files
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from gateway.brokers.redis.log_state import LogAway, LogState, Reader, end_tasks, poll
+from gateway.brokers.redis.connecting import CONNECT_S, connect, describe_failure
+from gateway.brokers.redis.log_state import (
+    EntriesMissing,
+    LogAway,
+    LogState,
+    Reader,
+    end_tasks,
+    poll,
+)
 from gateway.brokers.redis.terms import LogTerms
 from gateway.contract import MAX_REPLAY_BYTES, MAX_REPLAY_EVENTS, PUBLISH_ID_SECONDS
-from gateway.nodes.entries import Draft, Malformed, message_of
+from gateway.nodes.entries import Draft, message_of
 from gateway.server.log import get_logger
 
 _ENTRIES_A_READ: Final = 256
 _BLOCK_MS: Final = 500
 _DRAFTS_A_CALL: Final = 500
+_MOST_FETCHES: Final = 8  # at once; each has a connection
 _MOST_WAITING_BYTES: Final = 67_108_864
 _CALL_S: Final = 5.0  # longest wait for an answer; a slower link counts as cut
 _ANSWER_S: Final = 6.0  # longest time that a publisher waits
-_CONNECT_S: Final = 1.0
 _FIRST_PAUSE_S: Final = 0.05  # before joining again
 _LONGEST_PAUSE_S: Final = 0.8
 _WATCH_S: Final = 0.1
@@ -72,7 +78,7 @@ class LogLink:
         self.is_joined = False
         self.is_heard = False
         self._epoch = ""
-        self._last_id = ""
+        self._last_id = b""
         self._token = secrets.token_hex(4)  # a node that starts anew numbers its calls anew
         self._batch = 0
         self._heard_s = now_s()
@@ -81,15 +87,18 @@ class LogLink:
         self._under_way: list[_Request] = []
         self._appended: deque[tuple[int, list[_Request], list[bytes]]] = deque()  # not applied yet
         self._wake = asyncio.Event()
+        self._has_read = asyncio.Event()
+        self._fetches = asyncio.Semaphore(_MOST_FETCHES)
         self._task: asyncio.Task[None] | None = None
         self._told = ""
         self._told_s = 0.0
+        self._pause_s = _FIRST_PAUSE_S
         self._scripts = {
             name: files(__package__).joinpath(f"{name}.lua").read_text("utf-8")
             for name in ("append", "join", "keep", "turn", "missed")
         }
         self._hashes: dict[str, str] = {}
-        self._redis: Redis | None = None
+        self._redis = connect(terms)
 
     def _key(self, name: str) -> str:
         return f"{self._terms.prefix}{name}"
@@ -113,7 +122,7 @@ class LogLink:
 
     async def stop(self) -> None:
         """Let what waits be appended for a moment, and close the connections."""
-        await poll(lambda: not (self.is_joined and (self._waiting or self._under_way)), _CONNECT_S)
+        await poll(lambda: not (self.is_joined and (self._waiting or self._under_way)), CONNECT_S)
         if self._task is not None:
             await end_tasks([self._task])
         self._fail_all("the gateway stops")
@@ -122,7 +131,7 @@ class LogLink:
         """Note that a message of this node has come through the log."""
         self._heard_s = self._now_s()
         if not self.is_heard:
-            self.is_heard, self._told = True, ""
+            self.is_heard, self._told, self._pause_s = True, "", _FIRST_PAUSE_S
             log.info("hears the log", epoch=self._epoch, number=self._reader.number)
 
     def silent_s(self) -> float:
@@ -180,7 +189,8 @@ class LogLink:
         Raises:
             LogAway: the log cannot be reached.
         """
-        answer = await self._ask("missed", self._keys("meta", f"private:{user_id}"), [])
+        async with self._fetches:
+            answer = await self._ask("missed", self._keys("meta", f"private:{user_id}"), [])
         return int(answer[0]), answer[1]
 
     async def applied(self, number: int) -> None:
@@ -192,8 +202,12 @@ class LogLink:
         Raises:
             LogAway: it does not come.
         """
-        if not await poll(lambda: self._reader.number >= number, _CALL_S):
-            raise LogAway("the node is behind the log")
+        try:
+            async with asyncio.timeout(_CALL_S):
+                while self._reader.number < number:
+                    await self._has_read.wait()
+        except TimeoutError:
+            raise LogAway("the node is behind the log") from None
 
     async def keep(self, streams: Sequence[str]) -> None:
         """Keep streams alive, and tell all nodes.
@@ -230,25 +244,20 @@ class LogLink:
         Raises:
             LogAway: the log cannot be reached.
         """
-        redis = self._redis
-        if redis is None:
-            raise LogAway(self._told)
         try:
             async with asyncio.timeout(_CALL_S):
-                await redis.hset(self._key("revoked"), user_id, text)
+                await self._redis.hset(self._key("revoked"), user_id, text)
         except (RedisError, OSError, TimeoutError) as error:
-            raise LogAway(_described(error)) from None
+            raise LogAway(describe_failure(error)) from None
 
     async def _ask(self, script: str, keys: list[str], arguments: list[Any]) -> Any:
         try:
             return await self._call(script, keys, arguments)
         except (RedisError, OSError, TimeoutError) as error:
-            raise LogAway(_described(error)) from None
+            raise LogAway(describe_failure(error)) from None
 
     async def _call(self, script: str, keys: list[str], arguments: list[Any]) -> Any:
         redis = self._redis
-        if redis is None:
-            raise LogAway(self._told)
         async with asyncio.timeout(_CALL_S):
             known = self._hashes.get(script)
             if known is not None:
@@ -260,29 +269,23 @@ class LogLink:
             return await redis.evalsha(known, len(keys), *keys, *arguments)
 
     async def _run(self, joined: asyncio.Event) -> None:
-        pause_s = _FIRST_PAUSE_S
-        self._redis = redis = Redis.from_url(
-            self._terms.url,
-            protocol=2,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=None,  # every call has its own; this one would start a task for each
-            socket_connect_timeout=_CONNECT_S,
-            socket_keepalive=True,
-            client_name=f"tidegate-{self._terms.node}",
-        )
+        redis = self._redis
         try:
             while True:
                 try:
                     await self._join()
                     joined.set()
-                    pause_s = _FIRST_PAUSE_S
                     await self._serve(redis)
-                except (RedisError, OSError, TimeoutError, Malformed) as error:
-                    self._leave(_described(error))
-                await redis.connection_pool.disconnect()
+                except EntriesMissing as error:
+                    self._last_id = b""  # nothing to go on from
+                    self._leave(str(error))
+                except (RedisError, OSError, TimeoutError) as error:
+                    self._leave(describe_failure(error))
+                with contextlib.suppress(RedisError, OSError):  # a peer that takes no bytes
+                    await redis.connection_pool.disconnect()
                 self._fail_expired()
-                await asyncio.sleep(pause_s)
-                pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
+                await asyncio.sleep(self._pause_s)
+                self._pause_s = min(_LONGEST_PAUSE_S, self._pause_s * 2)
         finally:
             self.is_joined = False
             await redis.aclose()
@@ -309,7 +312,7 @@ class LogLink:
         young, old, values, revoked = map(_pairs, answer[6:] if not goes_on else [[]] * 4)
         self._epoch = epoch.decode()
         if not goes_on:
-            self._last_id = last_id.decode()
+            self._last_id = last_id
             self._answer_applied(math.inf)  # it was appended, and numbers begin anew
         self._reader.joined(
             LogState(
@@ -346,7 +349,7 @@ class LogLink:
 
     async def _read(self, redis: Redis) -> None:
         """Read on a connection of its own: the client around it would double the cost of a call."""
-        pool = redis.connection_pool
+        pool, read_id = redis.connection_pool, self._last_id
         async with asyncio.timeout(_CALL_S):
             connection = await pool.get_connection()  # type: ignore[no-untyped-call]  # as it is
         try:
@@ -355,21 +358,24 @@ class LogLink:
                 async with asyncio.timeout(_CALL_S + _BLOCK_MS / 1_000):
                     await connection.send_command(
                         *("XREAD", "COUNT", _ENTRIES_A_READ, "BLOCK", _BLOCK_MS),
-                        *("STREAMS", self._key("log"), self._last_id),
+                        *("STREAMS", self._key("log"), read_id),
                     )
                     answer = await connection.read_response()
                 if answer:
-                    self._apply(answer[0][1])
+                    read_id = self._apply(answer[0][1])
                     await asyncio.sleep(0)
         finally:
             await pool.release(connection)
 
-    def _apply(self, entries: Sequence[tuple[str, Sequence[bytes]]]) -> None:
-        reader = self._reader
+    def _apply(self, entries: Sequence[tuple[bytes, Sequence[bytes]]]) -> bytes:
+        """Apply entries that were read; return the id of the last one."""
         for entry_id, fields in entries:
-            reader.apply(fields)
-            self._last_id = entry_id
-        self._answer_applied(reader.number)
+            if self._reader.apply(fields):
+                self._last_id = entry_id
+        self._answer_applied(self._reader.number)
+        self._has_read.set()
+        self._has_read.clear()  # those who waited are awake, and look
+        return entry_id
 
     async def _write(self) -> None:
         keys = self._keys("log", "young", "old", "meta", "values", f"batch:{self._terms.node}")
@@ -393,7 +399,7 @@ class LogLink:
             except ResponseError as error:
                 if str(error).startswith("EPOCH"):
                     raise  # the node joins again, and appends to the new log
-                self._fail(self._under_way, _described(error), is_unsure=False)
+                self._fail(self._under_way, describe_failure(error), is_unsure=False)
                 self._under_way = []
                 raise
             self._appended.append((int(answers.pop()), self._under_way, answers))
@@ -476,10 +482,3 @@ def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
 def _retrieve(answer: asyncio.Future[list[bytes]]) -> None:
     if not answer.cancelled():
         answer.exception()  # a message may be lost: the next one follows
-
-
-def _described(error: Exception) -> str:
-    """Return what happened, without the address and the password of Redis."""
-    if isinstance(error, ResponseError | Malformed):
-        return f"{type(error).__name__}: {str(error)[:200]}"
-    return type(error).__name__

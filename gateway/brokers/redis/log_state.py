@@ -9,8 +9,7 @@ from typing import Final, NamedTuple, Protocol
 from gateway.server.log import get_logger
 
 _POLL_S: Final = 0.002
-_CANCELLATIONS: Final = 5
-_ENDS_S: Final = 1.0
+_ENDS_S: Final = 2.0
 
 log = get_logger(__name__)
 
@@ -32,19 +31,21 @@ async def poll(condition: Callable[[], object], within_s: float) -> bool:
 
 
 async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel tasks until they end: a library between may swallow a cancellation.
+    """Cancel tasks, and wait until they have ended.
 
     Args:
         tasks: the tasks. Their exceptions are left in them.
     """
     pending = set(tasks)
-    for _ in range(_CANCELLATIONS):
-        for task in pending:
-            task.cancel()
-        if not pending:
-            return
-        _, pending = await asyncio.wait(pending, timeout=_ENDS_S)
-    log.error("tasks of the log did not end", tasks=[task.get_name() for task in pending])
+    for task in pending:
+        task.cancel()
+    if pending:
+        done, pending = await asyncio.wait(pending, timeout=_ENDS_S)
+        for task in done:
+            if not task.cancelled():
+                task.exception()  # it may stay there, without a warning
+    if pending:
+        log.error("tasks of the log did not end", tasks=[task.get_name() for task in pending])
 
 
 class LogAway(Exception):  # noqa: N818 - the name says what happened
@@ -58,6 +59,10 @@ class LogAway(Exception):  # noqa: N818 - the name says what happened
     def __init__(self, reason: str, *, is_unsure: bool = False) -> None:
         super().__init__(reason)
         self.is_unsure = is_unsure
+
+
+class EntriesMissing(Exception):  # noqa: N818 - the name says what happened
+    """The log has no longer what follows the last entry that this node applied."""
 
 
 class LogState(NamedTuple):
@@ -94,11 +99,14 @@ class Reader(Protocol):
     def joined(self, joined: LogState) -> None:
         """Take over the state of the log, before its next entry is read."""
 
-    def apply(self, fields: Sequence[bytes]) -> None:
-        """Apply an entry.
+    def apply(self, fields: Sequence[bytes]) -> bool:
+        """Apply an entry, or skip it.
+
+        Returns:
+            Whether it is an entry of the nodes: only those have a number.
 
         Raises:
-            Malformed: it is none of this version's, or entries before it are missing.
+            EntriesMissing: it does not follow the last one.
         """
 
     def is_congested(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from gateway.settings import Settings
 
+NO_CLIENT: Final = "REDIS_URL: needs the client of Redis: pip install 'tidegate[redis]'"
 _MOST_STREAMS: Final = 200_000
 
 
@@ -20,6 +21,7 @@ class LogTerms(NamedTuple):
         log_ms: the age of its oldest entry, ms.
         most_streams: streams of the young generation; more turn the generations early.
         retention_ms: how long a stream and private events are kept unused, ms.
+        authorities: file of those that may sign its certificate, besides the system's.
     """
 
     url: str
@@ -29,6 +31,7 @@ class LogTerms(NamedTuple):
     log_ms: int
     most_streams: int
     retention_ms: int
+    authorities: str | None = None
 
 
 def log_terms(settings: Settings, url: str) -> LogTerms:
@@ -45,5 +48,6 @@ def log_terms(settings: Settings, url: str) -> LogTerms:
         most_entries=settings.redis_log_entries,
         log_ms=round(settings.redis_log_seconds * 1_000),
         most_streams=_MOST_STREAMS,
+        authorities=settings.redis_ca if url.startswith("rediss:") else None,
         retention_ms=max(1, round(settings.user_retention_seconds * 1_000)),
     )

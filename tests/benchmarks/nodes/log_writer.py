@@ -44,11 +44,12 @@ class LogWriter:
         if not joined.goes_on:
             self.number = joined.number
 
-    def apply(self, fields: Sequence[bytes]) -> None:
+    def apply(self, fields: Sequence[bytes]) -> bool:
         """Note an entry; see ``log_state.Reader``."""
         self.number = int(fields[1].partition(b" ")[0])
         if fields[3] == _OWN_HEADER:
             self.link.heard()
+        return True
 
     def is_congested(self) -> bool:
         """Return False: nothing waits here."""

@@ -104,6 +104,12 @@ class Market:
                 assert mark == self.position.get((sid, stream), 0), "`at` is what the client has"
             self.position[sid, stream] = mark
 
+    def begin_epoch(self) -> None:
+        """Begin all streams anew, as after a log that has lost its data."""
+        self.tiers.forget_waiting()
+        self.last.clear()
+        self.position.clear()
+
     def drop(self, sid: str) -> None:
         self.tiers.drop(sid)
         for members in self.rooms.values():
@@ -115,6 +121,7 @@ steps = st.lists(
     st.one_of(
         st.tuples(st.just("publish"), st.sampled_from(SYMBOLS)),
         st.tuples(st.just("slot")),
+        st.tuples(st.just("begin_epoch")),
         st.tuples(
             st.just("subscribe"),
             st.sampled_from(CLIENTS),
@@ -176,6 +183,17 @@ def test_the_rate_of_a_symbol_goes_before_that_of_the_whole_channel() -> None:
     assert market.got[3:] == []
     market.slot()
     assert market.got[3:] == [("ada", "price:A", 3)]
+
+
+def test_a_new_epoch_has_no_number_of_the_old_one() -> None:
+    market = Market()
+    market.subscribe("ada", (ROOMS[1],), 1)
+    for _ in range(3):
+        market.publish("A")
+    market.begin_epoch()
+    market.publish("A")
+    market.slot()
+    assert market.got == [("ada", "price:A", 1)]
 
 
 def test_a_client_that_moves_is_brought_up_to_date_at_once() -> None:

@@ -140,3 +140,16 @@ async def test_the_end_of_all_that_is_queued_is_told_once_whatever_the_lanes() -
     assert told == [[A.frame] * len(Lane)]
     fanout.when_sent(lambda: told.append([]))
     assert told[1:] == [[]]
+
+
+async def test_what_the_end_of_a_market_job_submits_is_sent() -> None:
+    fanout, log = FanOut(), Recipient()
+    submit(
+        fanout,
+        Lane.MARKET,
+        A,
+        [log],
+        on_done=lambda _: submit(fanout, Lane.LOSSLESS, B, [log]),
+    )
+    await finish(fanout)
+    assert log.written == [A.frame, B.frame]
