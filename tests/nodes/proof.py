@@ -78,7 +78,8 @@ def _keep(path: Path, rows: list[Row]) -> None:
     held = [row for row in (read_json(path) or {}).get("rows", []) if row["fault"] not in new]
     order = [fault.name for fault in FAULTS]
     kept = sorted([*held, *rows], key=lambda row: order.index(row["fault"]))
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release().partition('-')[0]}"
+    kernel = f"Linux {platform.release().partition('-')[0]}"
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, {kernel}"
     day = datetime.now(UTC).strftime("%Y-%m-%d")
     write_json(path, {"day": day, "machine": machine, "rows": kept})
 

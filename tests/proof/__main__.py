@@ -74,7 +74,8 @@ def _last_line(log: Path) -> str:
 def write_table(tree: str, rows: dict[str, dict[str, Any]], all_steps: list[Step]) -> None:
     """Write the table of what was done, in the order of the steps."""
     day = datetime.now(UTC).strftime("%Y-%m-%d")
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release().partition('-')[0]}"
+    kernel = f"Linux {platform.release().partition('-')[0]}"
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, {kernel}"
     lines = [
         "# Proof",
         "",
