@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import resource
 import signal
@@ -12,6 +13,7 @@ from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1  # <sys/prctl.h>
 _STANDARD: Final = 2  # the highest descriptor of a standard stream
+_TABLE: Final = 65_536  # descriptors; 8 bytes each
 
 
 def die_with(parent: int) -> None:
@@ -41,10 +43,18 @@ def open_standard_streams() -> None:
 
 
 def raise_descriptor_limit() -> None:
-    """Raise the soft limit of open descriptors to the hard one, if that is allowed."""
+    """Raise the soft limit of open descriptors to the hard one, if that is allowed.
+
+    The kernel's table of descriptors grows now, to half a megabyte at most. Later, with a second
+    thread, each doubling would hold up the connection that needs it for an RCU grace period, some
+    10 ms (``expand_fdtable`` in Linux's ``fs/file.c``).
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):  # a sandbox may forbid it
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    most = min(descriptor_limit() or _TABLE, _TABLE)
+    with contextlib.suppress(OSError):  # it is a matter of speed only
+        os.close(fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, most - 1))
 
 
 def descriptor_limit() -> int | None:

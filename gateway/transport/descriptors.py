@@ -50,6 +50,7 @@ class DescriptorReserve:
         self._waiting: dict[_Waiting, None] = {}
         self._refused = 0
         self._warn_from_ns = 0
+        self._unlooked = 0  # connections that may come before the next look
 
     def holds(self, connection: _Waiting, transport: asyncio.BaseTransport) -> bool:
         """Return whether a new connection has a descriptor of the reserve.
@@ -57,8 +58,13 @@ class DescriptorReserve:
         The connection that has been waiting longest is aborted for it if the reserve is half
         full, so silent connections do not use it up.
         """
+        if self._unlooked:
+            self._unlooked -= 1
+            return False
         # The transport keeps the socket object that it makes, so it is asked only when it matters.
-        if _lowest_free(self._begins) < self._begins:
+        free = _lowest_free(self._begins)
+        if free < self._begins:
+            self._unlooked = (self._begins - free) // 2  # the other half is for other descriptors
             return False
         if transport.get_extra_info("socket").fileno() < self._begins:
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -186,6 +187,14 @@ def few_descriptors(log: Path) -> Iterator[GatewayProcess]:
         assert gateway.stop() == 0
     finally:
         gateway.kill()
+
+
+def test_the_table_of_descriptors_is_large_from_the_start(start_gateway: StartGateway) -> None:
+    gateway = start_gateway()
+    status = Path(f"/proc/{gateway.process.pid}/status").read_text()
+    hard = resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE)[1]
+    (size,) = (int(line.split()[1]) for line in status.splitlines() if line.startswith("FDSize"))
+    assert size >= min(hard, 65_536)
 
 
 def test_without_descriptors_clients_are_refused_and_health_answers(

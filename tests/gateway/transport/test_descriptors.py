@@ -109,3 +109,20 @@ def test_a_tiny_limit_still_has_a_reserve() -> None:
     reserve = DescriptorReserve(8, paths=(), now_ns=lambda: 0, warn=lambda *_: None)
     assert reserve.holds(Connection(), Transport(7))
     assert reserve.holds(Connection(), Transport(7))
+
+
+@pytest.mark.parametrize("others", [0, 1], ids=["connections alone", "as many other descriptors"])
+def test_the_kernel_is_rarely_asked_and_the_reserve_is_not_missed(
+    monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
+    place, asked = Reserve(), []
+
+    def lowest(_descriptor: int) -> int:
+        asked.append(number)
+        return number + 1
+
+    monkeypatch.setattr("gateway.transport.descriptors.os.dup", lowest)
+    monkeypatch.setattr("gateway.transport.descriptors.os.close", lambda _descriptor: None)
+    for number in range(10, 250, 1 + others):
+        assert place.holds(number) is (number >= 224)
+    assert len([one for one in asked if one < 224]) < 20
