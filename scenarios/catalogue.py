@@ -53,7 +53,10 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
     "deliveries": {
         "kernel": ("quantiles", "from sequence number to the client's kernel, on sampled users"),
         "read": ("quantiles", "from the client's kernel to the read, on sampled users"),
-        "fanout.skew": ("quantiles", "from first to last copy of a publication in one process"),
+        "fanout.skew": (
+            "quantiles",
+            "from first to last copy of a publication in one process, but for users of a rate",
+        ),
         "delivery.owed": ("count", "deliveries owed, summed over clients"),
         "delivery.received": ("count", "deliveries received, each sequence number once"),
         "delivery.lost": ("count", "deliveries owed, not conflated and never received"),

@@ -130,6 +130,8 @@ class MeasuredUser(JudgedUser):
         self.heartbeat = HeartbeatOracle(interval_ns, stamp_ns) if is_judged else None
         if not self.is_measured:
             self._fast_path.is_timed = False
+        if self.group in self.run_context.scenario.users.max_rates():
+            self.run_context.pushes.with_rate.add(self._fast_path.owner)
         if not self.is_on:
             self.is_on = True
             self.run_context.welcomed(1)

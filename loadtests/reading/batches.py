@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -172,14 +172,30 @@ class Batch:
         """Return the place of each push's family in :attr:`families`."""
         return self.kinds >> 1
 
-    def copies(self) -> tuple[Integers, Integers, Integers, Integers]:
-        """Return key, first and last read stamp, and number of copies of each distinct push."""
+    def copies(
+        self, without: Collection[int] = ()
+    ) -> tuple[Integers, Integers, Integers, Integers]:
+        """Return key, first and last read stamp, and number of copies of each distinct push.
+
+        Args:
+            without: owners whose copies are left out.
+        """
+        if without:
+            return self._copies_at(~np.isin(self.owners, list(without)))
         size = len(self.distinct)
         first_ns, last_ns = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
         # Stamps ascend, and numpy keeps the last of several values for one item.
         first_ns[self.which[::-1]] = self.stamps_ns[::-1]
         last_ns[self.which] = self.stamps_ns
         return self.keys, first_ns, last_ns, np.bincount(self.which, minlength=size)
+
+    def _copies_at(self, kept: NDArray[np.bool_]) -> tuple[Integers, Integers, Integers, Integers]:
+        which, places = np.unique(self.which[kept], return_inverse=True)
+        first_ns, last_ns = np.empty(len(which), dtype=np.int64), np.empty(len(which), np.int64)
+        stamps_ns = self.stamps_ns[kept]
+        first_ns[places[::-1]] = stamps_ns[::-1]
+        last_ns[places] = stamps_ns
+        return self.keys[which], first_ns, last_ns, np.bincount(places, minlength=len(which))
 
     def kernel_spans(self) -> tuple[Integers, Integers]:
         """Return kernel receive stamp − numbered of some pushes, and their read stamps, ns.

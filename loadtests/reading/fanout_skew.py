@@ -1,11 +1,13 @@
 """Fan-out skew: time between the first and the last read of one publication in a process.
 
 The copies of a publication arrive in several batches. A publication is complete when no copy
-has arrived for ``QUIET_NS``. Publications with a single copy are left out.
+has arrived for ``QUIET_NS``. Publications with a single copy are left out, and so are the copies of
+users who asked for fewer events a second: those wait for their turn.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import numpy as np
@@ -23,9 +25,14 @@ class FanoutSkew:
         self._parts: list[tuple[Integers, Integers, Integers, Integers]] = []
         self._settled_ns: int | None = None
 
-    def take(self, batch: Batch) -> None:
-        """Take the copies of a batch."""
-        keys, first_ns, last_ns, copies = batch.copies()
+    def take(self, batch: Batch, without: Collection[int] = ()) -> None:
+        """Take the copies of a batch.
+
+        Args:
+            batch: the batch.
+            without: owners whose copies are left out.
+        """
+        keys, first_ns, last_ns, copies = batch.copies(without)
         if len(keys) and keys.min() == UNSHARED:
             shared = keys != UNSHARED
             keys, first_ns = keys[shared], first_ns[shared]

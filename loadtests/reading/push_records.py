@@ -35,6 +35,7 @@ class PushRecord:
     Attributes:
         users: the pushes to each user in the steady phase.
         prices: the newest price of each symbol at a sample of users.
+        with_rate: owners who asked for fewer events a second (``maxRate``).
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class PushRecord:
         self._nodes = array("B") if nodes is None else nodes
         self.users = UserPushes(recorder.phases)
         self.prices = HeldPrices()
+        self.with_rate: set[int] = set()
         self._recorder = recorder
         self._name_of = name_of
         self._clock = clock
@@ -68,7 +70,7 @@ class PushRecord:
             self._record_nodes(batch, latencies_ns)
         self.users.take(batch, latencies_ns)
         self.prices.take(batch)
-        self._skew.take(batch)
+        self._skew.take(batch, self.with_rate)
         recorder.spans(Series.FANOUT_SKEW, *self._skew.settle(int(batch.stamps_ns[-1])))
         self._sample(batch, latencies_ns)
 

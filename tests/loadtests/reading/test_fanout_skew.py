@@ -16,11 +16,15 @@ COPIES = st.lists(
 )
 
 
-def batches(copies: list[tuple[int, int, bool]]) -> list[Batch]:
-    """Return batches of copies (read stamp, number, whether a batch ends here)."""
+def batches(copies: list[tuple[int, int, bool]], rated_from: int = 1_000) -> list[Batch]:
+    """Return batches of copies (read stamp, number, whether a batch ends here).
+
+    Each second copy goes to owner 1 from the one numbered ``rated_from``.
+    """
     intake, found = Intake(), []
-    for stamp_ns, number, is_end in copies:
-        intake.take(stamp_ns, 0, "price:update", {"symbol": "S", "seq": number, "ts": 1})
+    for count, (stamp_ns, number, is_end) in enumerate(copies):
+        owner = int(count >= rated_from and count % 2)
+        intake.take(stamp_ns, owner, "price:update", {"symbol": "S", "seq": number, "ts": 1})
         batch = intake.drain() if is_end else None
         if batch is not None:
             found.append(batch)
@@ -43,6 +47,17 @@ def test_copies_in_whatever_batches_give_first_to_last_once(
     expected = [max(each) - min(each) for each in reads_ns.values() if len(each) > 1]
     assert sorted(spans_ns.tolist()) == sorted(expected)
     assert skew.close()[0].tolist() == []
+
+
+@given(COPIES)
+def test_copies_of_users_with_a_rate_do_not_count(copies: list[tuple[int, int, bool]]) -> None:
+    copies.sort()
+    others, all_but = FanoutSkew(), FanoutSkew()
+    for batch in batches(copies, rated_from=0):
+        all_but.take(batch, {1})
+    for batch in batches(copies[::2]):
+        others.take(batch, {1})
+    assert sorted(all_but.close()[0].tolist()) == sorted(others.close()[0].tolist())
 
 
 def test_a_publication_waits_until_nothing_of_it_comes_any_more() -> None:
