@@ -98,7 +98,7 @@ def measure(ground: Ground) -> Simulation:
         with ground.group(count, prefix) as group, contextlib.closing(_crowd(group)) as crowd:
             cells.populate(crowd, group, count)
             seen, latencies_ms[count] = uvloop.run(_nodes(ground, redis, crowd, prefix, count))
-        observed += [(f"{count} nodes", each) for each in seen]
+        observed += [(f"{count} node{'s' * (count > 1)}", each) for each in seen]
     for count in _READERS:
         ground.report(f"simulate: {count} {_PLAIN}")
         seen = [uvloop.run(plain_readers(ground, redis, count))]
