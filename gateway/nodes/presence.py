@@ -76,7 +76,7 @@ class Presence:
         return [user for user in users if user in self._elsewhere]
 
     def departed(self, users: Collection[str]) -> list[str]:
-        """Return who has left since the last message, and is none of these users."""
+        """Return the users that have left since the last message, without those given."""
         return [user for user in self._changed if user not in users]
 
     def tell_all(self) -> None:
