@@ -39,10 +39,10 @@ class NodeHost:
         return len(self._context.sessions), self._context.subscriptions.total()
 
     def forget_slots(self, then: Callable[[], None]) -> None:
-        """Forget what waits for clients with a rate, and call once all that is queued is sent.
+        """Forget the events that wait for a slot of ``maxRate``; call when the queues are sent.
 
         Args:
-            then: what is called.
+            then: the function to call.
         """
         self._context.rates.tiers.forget_waiting()
         self._context.transport.fanout.when_sent(then)

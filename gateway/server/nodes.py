@@ -47,7 +47,7 @@ class Host(Protocol):
         """Return whether a lane has so much to send that no publication may follow."""
 
     def forget_slots(self, then: Callable[[], None]) -> None:
-        """Forget what waits for clients with a rate, and call once all that is queued is sent."""
+        """Forget the events that wait for a slot of ``maxRate``; call when the queues are sent."""
 
     def counts(self) -> tuple[int, int]:
         """Return the numbers of clients and of subscriptions."""
@@ -199,11 +199,14 @@ class Nodes:
         self._host.forget_slots(partial(self._resync_all, self._host.sids(), reason))
 
     def _resync_all(self, sids: list[str], reason: ResyncReason) -> None:
-        self._host.resync(sids[:_RESYNCS_A_TURN], reason)
-        if sids[_RESYNCS_A_TURN:]:
-            asyncio.get_running_loop().call_soon(self._resync_all, sids[_RESYNCS_A_TURN:], reason)
-        else:
-            self._telling -= 1
+        rest = sids[_RESYNCS_A_TURN:]
+        try:
+            self._host.resync(sids[:_RESYNCS_A_TURN], reason)
+        finally:  # a bug with one client must not keep the log from being applied
+            if rest:
+                asyncio.get_running_loop().call_soon(self._resync_all, rest, reason)
+            else:
+                self._telling -= 1
 
     def message(self, name: str, body: bytes) -> None:
         """Take a message of a node; see ``broker.Node``."""

@@ -51,6 +51,8 @@ class MeasuredUser(JudgedUser):
             self._go_to(index)
         self._pushes.intake.is_sampled = is_sampled
         self._pushes.record(self.run_context.pushes)
+        if self.group in self.run_context.scenario.users.max_rates():
+            self.run_context.pushes.with_rate.add(self._fast_path.owner)
         self._recorder.draw_from(self._pushes.flush)
         if self._is_watched():
             self.run_context.pushes.prices.watch(self._fast_path.owner, self.account)
@@ -130,8 +132,6 @@ class MeasuredUser(JudgedUser):
         self.heartbeat = HeartbeatOracle(interval_ns, stamp_ns) if is_judged else None
         if not self.is_measured:
             self._fast_path.is_timed = False
-        if self.group in self.run_context.scenario.users.max_rates():
-            self.run_context.pushes.with_rate.add(self._fast_path.owner)
         if not self.is_on:
             self.is_on = True
             self.run_context.welcomed(1)

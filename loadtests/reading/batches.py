@@ -180,22 +180,20 @@ class Batch:
         Args:
             without: owners whose copies are left out.
         """
+        which, stamps_ns = self.which, self.stamps_ns
         if without:
-            return self._copies_at(~np.isin(self.owners, list(without)))
+            kept = ~np.isin(self.owners, list(without))
+            which, stamps_ns = which[kept], stamps_ns[kept]
         size = len(self.distinct)
         first_ns, last_ns = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
         # Stamps ascend, and numpy keeps the last of several values for one item.
-        first_ns[self.which[::-1]] = self.stamps_ns[::-1]
-        last_ns[self.which] = self.stamps_ns
-        return self.keys, first_ns, last_ns, np.bincount(self.which, minlength=size)
-
-    def _copies_at(self, kept: NDArray[np.bool_]) -> tuple[Integers, Integers, Integers, Integers]:
-        which, places = np.unique(self.which[kept], return_inverse=True)
-        first_ns, last_ns = np.empty(len(which), dtype=np.int64), np.empty(len(which), np.int64)
-        stamps_ns = self.stamps_ns[kept]
-        first_ns[places[::-1]] = stamps_ns[::-1]
-        last_ns[places] = stamps_ns
-        return self.keys[which], first_ns, last_ns, np.bincount(places, minlength=len(which))
+        first_ns[which[::-1]] = stamps_ns[::-1]
+        last_ns[which] = stamps_ns
+        copies = np.bincount(which, minlength=size)
+        if without:
+            told = copies > 0
+            return self.keys[told], first_ns[told], last_ns[told], copies[told]
+        return self.keys, first_ns, last_ns, copies
 
     def kernel_spans(self) -> tuple[Integers, Integers]:
         """Return kernel receive stamp − numbered of some pushes, and their read stamps, ns.

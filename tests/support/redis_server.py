@@ -14,6 +14,8 @@ from typing import Final
 from certificates import Chain
 from deadlines import DEADLINE_S
 
+from loadtests.endpoints import unused_port
+
 _POLL_S: Final = 0.01
 
 
@@ -30,7 +32,7 @@ class RedisServer:
     def __init__(
         self, folder: Path, *more: str, is_kept: bool = False, chain: Chain | None = None
     ) -> None:
-        self.port = _free_port()
+        self.port = unused_port()  # it stays ours while a test restarts the server
         self._listening = ["--port", str(self.port)]
         self._asking: list[str] = []
         if chain is not None:
@@ -98,9 +100,3 @@ class RedisServer:
             check=True,
         )
         return done.stdout.strip()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
