@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from loadtests.supervision.request import RunRequest
 STOP_S: Final = 45.0
 """For a side to end its run in order after SIGINT."""
 _POLL_S: Final = 0.05
+_HASH_SEEDS: Final = 2**32
 
 
 def run_side_by_side(
@@ -25,7 +27,9 @@ def run_side_by_side(
 ) -> int:
     """Run both sides of a pair and return the exit code: the first that is not 0.
 
-    When one side fails before its run begins, the other is stopped.
+    When one side fails before its run begins, the other is stopped. Both sides hash alike
+    (``PYTHONHASHSEED``), because the order of sets and collisions in dicts cost CPU time; each pair
+    has another seed, unless the environment names one.
 
     Args:
         requests: of the two sides, in the order in which they start; each with a ``turn``.
@@ -34,8 +38,9 @@ def run_side_by_side(
     """
     children: list[Child] = []
     failed: Child | None = None
+    alike = {"PYTHONHASHSEED": str(secrets.randbelow(_HASH_SEEDS)), **environment}
     try:
-        children.extend(_start(request, environment) for request in requests)
+        children.extend(_start(request, alike) for request in requests)
         while any(child.exit_code is None for child in children):
             failed = failed or next((child for child in children if child.exit_code), None)
             if failed is not None:

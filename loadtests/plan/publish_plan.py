@@ -78,9 +78,10 @@ def plan_arrivals(plan: PublishPlan) -> MergedArrivals:
         [
             plan_of(
                 item.arrivals,
-                first_ns=plan.first_ns + int(draw.random() * SECOND_NS / item.rate),
+                first_ns=plan.first_ns,
                 rate_per_s=item.rate,
                 seed=f"{plan.seed}:{index}:{item.event}",
+                offset_ns=int(draw.random() * SECOND_NS / item.rate),
                 turns=plan.turns,
             )
             for index, item in enumerate(plan.publish)

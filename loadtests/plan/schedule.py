@@ -119,19 +119,22 @@ def plan_of(
     first_ns: int,
     rate_per_s: float,
     seed: int | str,
+    offset_ns: int = 0,
     turns: Turns | None = None,
 ) -> ArrivalPlan:
     """Return the plan for a scenario's arrivals.
 
     Args:
         arrivals: constant, poisson or burst.
-        first_ns: when a constant plan, or the first burst, is due; a Poisson plan's first
-            arrival is one gap later.
+        first_ns: when the plan begins, monotonic.
         rate_per_s: arrivals a second, on average.
         seed: of a Poisson plan.
+        offset_ns: from the beginning until a constant plan, or the first burst, is due; a Poisson
+            plan's first arrival is one gap later. With turns it is load time: plans that begin
+            in a slice of the other side keep their distances.
         turns: the only slices in which arrivals are due; None for all the time.
     """
-    begin_ns = first_ns if turns is None else turns.load_ns(first_ns)
+    begin_ns = (first_ns if turns is None else turns.load_ns(first_ns)) + offset_ns
     plan: ConstantArrival | PoissonArrival
     if arrivals.kind == "poisson":
         plan = PoissonArrival(begin_ns, rate_per_s, seed)
@@ -179,9 +182,10 @@ def user_arrivals(
     spread = offset * every_s if arrivals.kind == "constant" else 0.0
     return plan_of(
         arrivals,
-        first_ns=start_ns + int(spread * SECOND_NS),
+        first_ns=start_ns,
         rate_per_s=1 / every_s,
         seed=name,
+        offset_ns=int(spread * SECOND_NS),
         turns=turns,
     )
 

@@ -68,6 +68,18 @@ def test_a_user_s_requests_keep_to_the_turns() -> None:
     assert count_missed(plan, sent, 8 * SECOND_NS + SLICE_NS - 1) <= 3
 
 
+@given(MOMENTS, PLACES)
+def test_users_that_begin_in_a_slice_of_the_other_side_do_not_send_at_once(
+    start_ns: int, place: int
+) -> None:
+    turns = Turns(place)
+    began_ns = turns.load_ns(start_ns)
+    plans = [user_arrivals(20, f"vu-{user}", start_ns, 0.2, None, turns) for user in range(25)]
+    offsets_ns = {turns.load_ns(plan.due_ns(0)) - began_ns for plan in plans}
+    alone = {user_arrivals(20, f"vu-{user}", 0, 0.2).due_ns(0) for user in range(25)}
+    assert offsets_ns == alone
+
+
 def test_a_publisher_reads_its_turns_from_its_plan() -> None:
     plan = {
         "directory": "runs", "url": "", "token": "", "symbols": ["BTC"], "weights": [1.0],
