@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from blackbox.client import RawClient, Refused
+from blackbox.forked import run_gateway
 from blackbox.process import ROOT, GatewayProcess
 from deadlines import PROMPT_S, until
 
@@ -31,8 +32,22 @@ def start_audited(start_gateway: StartGateway, path: Path | str, **more: object)
     return start_gateway(GATEWAY_AUDIT_LOG=path, GATEWAY_AUDIT_KEY=KEY, **more)
 
 
-def verify(*arguments: object, key: str | None = KEY) -> tuple[int, list[str], list[str]]:
+Told = tuple[int, list[str], list[str]]
+
+
+def told_by(ended: subprocess.CompletedProcess[str]) -> Told:
     """Return the exit code, the facts and the problems."""
+    return ended.returncode, ended.stdout.splitlines(), ended.stderr.splitlines()
+
+
+def verify(*arguments: object) -> Told:
+    """Check files as the command does, in the gateway's own words."""
+    environ = {"PATH": os.environ["PATH"], "GATEWAY_AUDIT_KEY": KEY}
+    return told_by(run_gateway("--verify-audit", *map(str, arguments), environment=environ))
+
+
+def verify_by_command(*arguments: object, key: str | None = KEY) -> Told:
+    """Check files with ``tidegate audit verify``."""
     environ = {"PATH": os.environ["PATH"]}
     if key is not None:
         environ["GATEWAY_AUDIT_KEY"] = key
@@ -40,7 +55,7 @@ def verify(*arguments: object, key: str | None = KEY) -> tuple[int, list[str], l
     ended = subprocess.run(
         command, capture_output=True, text=True, check=False, env=environ, cwd=ROOT
     )
-    return ended.returncode, ended.stdout.splitlines(), ended.stderr.splitlines()
+    return told_by(ended)
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
@@ -153,7 +168,7 @@ def test_a_chain_goes_on_over_rotation_and_crash_and_every_tampering_is_found(
     path.write_bytes(b"".join(lines[:-1]))
     assert verify(old, path)[0] == 0
     last = json.loads(lines[-1])["n"]
-    assert verify(old, path, "--last", last)[0] == 1
+    assert verify_by_command(old, path, "--last", last)[0] == 1
 
 
 def test_a_full_disk_does_not_stop_the_gateway_and_is_told(
@@ -186,7 +201,7 @@ def test_an_audit_log_on_standard_error_is_checked_among_other_lines(
     gateway = start_audited(start_gateway, "-")
     connect(target=gateway)
     assert gateway.stop() == 0
-    assert verify("--stream", gateway.log)[::2] == (0, [])
+    assert verify_by_command("--stream", gateway.log)[::2] == (0, [])
     assert verify(gateway.log)[0] == 1
 
 
@@ -198,6 +213,6 @@ def test_an_audit_log_on_standard_error_is_checked_among_other_lines(
     ],
 )
 def test_what_keeps_a_check_from_beginning_is_told(key: str | None, file: str, told: str) -> None:
-    code, _, problems = verify(file, key=key)
+    code, _, problems = verify_by_command(file, key=key)
     assert code == 2
     assert problems[0].startswith(told)

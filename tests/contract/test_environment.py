@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 from blackbox.client import RawClient
+from blackbox.forked import run_gateway
 from blackbox.process import ROOT, GatewayProcess
+from blackbox.target import Target
 from deadlines import DEADLINE_S
 
 Connect = Callable[..., RawClient]
 StartGateway = Callable[..., GatewayProcess]
-Start = Callable[..., tuple[int, str]]
 
 SECRET = "f3a1c07d5be94a6c8d20e7b915c4f6a8"
 PRODUCTION = {
@@ -28,27 +29,23 @@ PRODUCTION = {
 }
 
 
-@pytest.fixture
-def refuse_to_start() -> Callable[..., str]:
+def refused(ended: subprocess.CompletedProcess[str]) -> str:
+    """Return what a gateway that did not start wrote."""
+    assert ended.returncode == 2, ended
+    assert ended.stdout == ""
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
+
+
+def environment(**environ: str | None) -> dict[str, str]:
+    """Return the environment of production with some variables replaced, or left out."""
+    given = {name: value for name, value in {**PRODUCTION, **environ}.items() if value}
+    return {"PATH": os.environ["PATH"], **given}
+
+
+def refuse_to_start(**environ: str | None) -> str:
     """Start the gateway with an invalid environment; return its output."""
-
-    def run(**environ: str | None) -> str:
-        given = {name: value for name, value in {**PRODUCTION, **environ}.items() if value}
-        finished = subprocess.run(
-            [sys.executable, "-m", "gateway"],
-            cwd=ROOT,
-            env={"PATH": os.environ["PATH"], **given},
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_S,
-            check=False,
-        )
-        assert finished.returncode == 2, finished
-        assert finished.stdout == ""
-        assert "Traceback" not in finished.stderr
-        return finished.stderr
-
-    return run
+    return refused(run_gateway(environment=environment(**environ)))
 
 
 REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
@@ -85,7 +82,7 @@ REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
 
 @pytest.mark.parametrize(("environ", "named"), list(REFUSED.values()), ids=list(REFUSED))
 def test_an_invalid_environment_stops_the_start_and_is_named(
-    refuse_to_start: Callable[..., str], environ: dict[str, str | None], named: str
+    environ: dict[str, str | None], named: str
 ) -> None:
     said = refuse_to_start(**environ)
     assert named in said
@@ -93,24 +90,30 @@ def test_an_invalid_environment_stops_the_start_and_is_named(
         assert not value or value not in said, "a secret is never printed"
 
 
-def test_every_problem_is_listed_at_once(refuse_to_start: Callable[..., str]) -> None:
-    said = refuse_to_start(
+def test_every_problem_is_listed_at_once_by_the_command() -> None:
+    environ = environment(
         JWT_SECRET="short", CLIENT_URL=None, PORT="x", GATEWAY_RATE_LIMIT="x", GATEWAY_NONE="1"
     )
+    ended = subprocess.run(
+        [sys.executable, "-m", "gateway"],
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    said = refused(ended)
     names = ("JWT_SECRET", "CLIENT_URL", "PORT", "GATEWAY_RATE_LIMIT", "GATEWAY_NONE")
     assert [name for name in names if name not in said] == []
 
 
-def test_a_misspelt_name_is_reported_with_the_right_one(
-    refuse_to_start: Callable[..., str],
-) -> None:
+def test_a_misspelt_name_is_reported_with_the_right_one() -> None:
     assert "GATEWAY_HEARTBEAT_SECONDS" in refuse_to_start(GATEWAY_HEARTBEAT_SECOND="5")
 
 
-def test_a_port_in_use_gives_one_clear_line(
-    refuse_to_start: Callable[..., str], start_gateway: StartGateway
-) -> None:
-    said = refuse_to_start(PORT=str(start_gateway().port))
+def test_a_port_in_use_gives_one_clear_line(gateway: Target) -> None:
+    said = refuse_to_start(PORT=str(gateway.port))
     assert len(said.strip().splitlines()) == 1
     assert "PORT" in said
 

@@ -146,7 +146,9 @@ def test_leaving_and_joining_again_renews_no_limit(connect: Connect) -> None:
     for _ in range(10):
         assert not limited(client.call("ping"))
     client.send_packet("41")
-    client.connect({"token": client.target.token("another")})
+    client.send_packet("40" + json.dumps({"token": client.target.token("another")}))
+    while not (packet := client.read_message()).startswith("40{"):
+        assert packet.startswith('42["heartbeat",'), "sent before the gateway read the first packet"
     assert limited(client.call("ping"))
 
 

@@ -187,7 +187,7 @@ async def run_cluster(
     is_proxied: bool = False,
     processes: int = 0,
     settings: Mapping[str, str] = {},
-    command: Callable[[str], Sequence[str]] = lambda _name: (sys.executable, "-m", "gateway"),
+    command: Callable[[str], Sequence[str] | None] = lambda _name: None,
 ) -> AsyncIterator[Cluster]:
     """Start a cluster whose clients are connected and whose publisher publishes.
 
@@ -199,7 +199,7 @@ async def run_cluster(
         is_proxied: whether a fault proxy is between each node and Redis.
         processes: of the node, more than 0 for several on one port.
         settings: more settings of the nodes.
-        command: returns the command of a node.
+        command: returns the command of a node; ``None`` for that of ``GatewayProcess``.
     """
     cluster = Cluster(await asyncio.to_thread(RedisServer, folder, is_kept=is_kept), size)
     connector = aiohttp.TCPConnector(limit=0)

@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,7 @@ from typing import IO, Any, Final
 
 from deadlines import DEADLINE_S
 
+_STARTING: Final = threading.Lock()
 _SERVER: Final = Path(__file__).with_name("fork_server.py")
 _START_S: Final = 4 * DEADLINE_S  # an import of everything, on a host that is busy
 
@@ -59,7 +61,9 @@ class Forked:
         nothing = os.open(os.devnull, os.O_RDONLY)
         try:
             streams = [nothing if one is None else one.fileno() for one in (stdin, stdout, stderr)]
-            socket.send_fds(_control(), [json.dumps(asked).encode()], [*streams, telling])
+            with _STARTING:
+                control = _control()
+            socket.send_fds(control, [json.dumps(asked).encode()], [*streams, telling])
         finally:
             os.close(nothing)
             os.close(telling)
@@ -123,9 +127,7 @@ def run_gateway(
         stdin, out, error = (stack.enter_context(tempfile.TemporaryFile("w+")) for _ in range(3))
         stdin.write(given)
         stdin.seek(0)
-        process = Forked(
-            arguments, environment, Path.cwd(), stdin=stdin, stdout=out, stderr=error
-        )
+        process = Forked(arguments, environment, Path.cwd(), stdin=stdin, stdout=out, stderr=error)
         stack.callback(process.kill)
         code = process.wait(DEADLINE_S)
         out.seek(0)
