@@ -159,9 +159,12 @@ def start_gateway(processes: list[GatewayProcess], tmp_path: Path) -> StartGatew
     return start
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartGateway]:
-    """Give the gateway with those settings, started once for all tests that ask for them."""
+    """Give the gateway with those settings, started once for the tests of a module.
+
+    An idle gateway soon costs more than a start: its heartbeats are quick.
+    """
     with gateways_by_settings(tmp_path_factory) as give:
         yield give
 

@@ -54,11 +54,11 @@ def gateway(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
         yield target
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_gateway(
     broker: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., GatewayProcess]]:
-    """The suite's gateways by settings and broker."""
+    """The gateways of a module by settings and broker."""
     with gateways_by_settings(tmp_path_factory) as give:
         yield give
 

@@ -1,4 +1,4 @@
-"""Gateways that the tests of a session share."""
+"""Gateways that tests share."""
 
 from __future__ import annotations
 
