@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import psutil
 import pytest
 from blackbox.client import RawClient
+from blackbox.forked import run_gateway
 from blackbox.process import ROOT
 from blackbox.target import Target
 from deadlines import DEADLINE_S, until
@@ -236,9 +237,9 @@ def test_no_node_outlives_a_killed_supervisor(start_shared: StartShared) -> None
 def test_what_several_processes_cannot_do_is_refused(
     count: str, settings: dict[str, str], problem: str
 ) -> None:
-    code, told = refused(*COMMAND, "--processes", count, **settings)
-    assert code == 2
-    assert problem in told
+    ended = run_gateway("--processes", count, environment=development(**settings))
+    assert ended.returncode == 2
+    assert problem in ended.stderr
 
 
 def test_several_processes_need_redis() -> None:
@@ -247,12 +248,15 @@ def test_several_processes_need_redis() -> None:
     assert told.startswith("--processes: several processes need a log that they share; set REDIS")
 
 
+def development(**settings: str) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "NODE_ENV": "development", "PORT": "0"} | settings
+
+
 def refused(*command: str, **settings: str) -> tuple[int, str]:
-    environ = {"PATH": os.environ["PATH"], "NODE_ENV": "development", "PORT": "0"} | settings
     done = subprocess.run(
         command,
         cwd=ROOT,
-        env=environ,
+        env=development(**settings),
         capture_output=True,
         text=True,
         timeout=4 * DEADLINE_S,
