@@ -63,7 +63,8 @@ class ForkServer:
                     continue
                 asked, descriptors, *_ = socket.recv_fds(self._control, _MOST_BYTES, _DESCRIPTORS)
                 if not asked:
-                    return self._end()
+                    self._end()
+                    return None
                 arguments = self._fork(json.loads(asked), descriptors)
                 if arguments is not None:
                     return arguments
