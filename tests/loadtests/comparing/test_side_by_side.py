@@ -122,7 +122,8 @@ def test_each_side_delivers_all_that_it_owes_at_its_share_of_the_rate(
     assert rows["lost"].sum() == 0
     manifest = read_json(pair[side] / MANIFEST)
     assert manifest is not None
-    assert manifest["publisher"]["published"] == pytest.approx(4 * 40 * 2 * SLICE_NS / SECOND_NS, abs=2)
+    due = 4 * 40 * 2 * SLICE_NS / SECOND_NS
+    assert manifest["publisher"]["published"] == pytest.approx(due, abs=2)
 
 
 def test_a_setting_of_the_head_replaces_the_scenario_s_there_alone(pair: dict[str, Path]) -> None:
