@@ -2,8 +2,8 @@
 
 ``python -m loadtests.health.server_watch_process`` takes a line of JSON on standard input
 (``nodes``, each with ``url`` and ``pid``; ``metrics_token``; ``on_whole_seconds``), writes a line
-for each reading, and ends when its input ends. Later lines have the place of a ``node``, with ``gap_until_ns`` before it
-restarts and ``pid`` after it.
+for each reading, and ends when its input ends. Later lines have the place of a ``node``, with
+``gap_until_ns`` before it restarts and ``pid`` after it.
 
 Reading metrics and a process's memory takes ten milliseconds. In the process that reads pushes,
 that would delay pushes. This process has a low priority, so it yields its core.
