@@ -28,6 +28,7 @@ from gateway.contract import SOCKETIO_PATH  # noqa: E402 - as above
 from gateway.server.audit_log import AuditLog  # noqa: E402 - as above
 
 KEY: Final = "q3vX9mT2kL7pR4wZ8cN1bH6jF5dG0aYs"
+_COMMAND: Final = (sys.executable, "-m", "gateway")  # a fork's pages are its parent's at first
 _EVENTS: Final = 10_000
 _RESIDENT: Final = re.compile(r"^VmRSS:\s+(\d+) kB", re.MULTILINE)
 
@@ -76,7 +77,8 @@ def measure_memory(folder: Path, clients: int) -> dict[str, float]:
     quiet = {"GATEWAY_HEARTBEAT_SECONDS": "3600", "GATEWAY_CONNECTION_COUNT_SECONDS": "0"}
     found = {}
     for name, settings in (("plain", {}), ("tls", tls)):
-        gateway = GatewayProcess(folder / f"{name}.log", quiet | settings)
+        given = quiet | settings
+        gateway = GatewayProcess(folder / f"{name}.log", given, command=_COMMAND)
         context = chain.client if settings else None
         try:
             found[name] = asyncio.run(kb_a_client(gateway, clients, context))

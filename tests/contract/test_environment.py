@@ -14,7 +14,6 @@ import pytest
 from blackbox.client import RawClient
 from blackbox.forked import run_gateway
 from blackbox.process import ROOT, GatewayProcess
-from blackbox.target import Target
 from deadlines import DEADLINE_S
 
 Connect = Callable[..., RawClient]
@@ -112,8 +111,8 @@ def test_a_misspelt_name_is_reported_with_the_right_one() -> None:
     assert "GATEWAY_HEARTBEAT_SECONDS" in refuse_to_start(GATEWAY_HEARTBEAT_SECOND="5")
 
 
-def test_a_port_in_use_gives_one_clear_line(gateway: Target) -> None:
-    said = refuse_to_start(PORT=str(gateway.port))
+def test_a_port_in_use_gives_one_clear_line(shared_gateway: StartGateway) -> None:
+    said = refuse_to_start(PORT=str(shared_gateway().port))
     assert len(said.strip().splitlines()) == 1
     assert "PORT" in said
 
