@@ -9,8 +9,9 @@ A quantile of ``push`` is divided by what else the run measured:
    seconds of the slowest pushes, then the loop lag there beyond that collection and beyond what
    accepting and sending one event takes. The rest is divided like the tails of the stages.
 3. **The host**: the share of the gateway's runnable time that it waited for a core in those
-   seconds is taken from each part inside the gateway. Compared with a base, the host has only
-   what it took beyond the base's share: its usual waits belong to the work that they stretch.
+   seconds is taken from each part inside the gateway. Compared with a base, runnable time is
+   CPU time × stretch, and grew by both. Mean CPU time × growth of the stretch is the host's. Mean
+   stretch × growth of CPU time is the gateway's, since more work also waits more.
 4. **The profiles** decide between accept, fan-out and loop lag where head and base have one: a
    push waits in the gateway for whatever keeps its loop busy, at whichever stage it stands. The
    time is divided by the samples that each place has in the head beyond the base.
@@ -35,8 +36,6 @@ from reports.run_frames import RunFrames
 from reports.stack_counts import StackCounts
 
 _MEDIAN: Final = 0.5
-_MOST_WAITED: Final = 0.95
-"""A gateway that waits for longer has too little time of its own to compare."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -83,16 +82,47 @@ _SERIES: Final = {"push": Series.PUSH, "push_service": Series.PUSH_SERVICE}
 
 
 @dataclass(frozen=True, slots=True)
+class RunnableTime:
+    """The gateway's runnable time in the seconds of the slowest pushes, ns per second.
+
+    Attributes:
+        ran_ns: it ran.
+        waited_ns: it waited for a core.
+    """
+
+    ran_ns: float
+    waited_ns: float
+
+    @property
+    def waited(self) -> float:
+        """The share that it waited, 0 to 1; 0 when it never ran."""
+        return self.waited_ns / (self.ran_ns + self.waited_ns) if self.ran_ns else 0.0
+
+    @property
+    def stretch(self) -> float:
+        """Runnable time over CPU time; 1 without waits."""
+        return 1 / (1 - self.waited)
+
+    def share_of_host(self, base: RunnableTime) -> float:
+        """Return the host's share of what runnable time grew since the base, 0 to 1."""
+        waits = (self.stretch - base.stretch) * (self.ran_ns + base.ran_ns) / 2
+        work = (self.ran_ns - base.ran_ns) * (self.stretch + base.stretch) / 2
+        if waits <= 0:
+            return 0.0
+        return waits / (waits + max(0.0, work))
+
+
+@dataclass(frozen=True, slots=True)
 class PushParts:
     """A quantile of a push, divided among places.
 
     Attributes:
         spans_ns: time at each place but the host, with the waits for a core that stretched it.
-        waited: share of the gateway's runnable time in which it waited for a core, 0 to 1.
+        runnable: the gateway's runnable time.
     """
 
     spans_ns: Mapping[TimePlace, float]
-    waited: float
+    runnable: RunnableTime
 
     @property
     def whole_ns(self) -> float:
@@ -101,24 +131,24 @@ class PushParts:
 
     def places(self) -> dict[TimePlace, float]:
         """Return the time at each place, ns, the host's apart; the sum is the quantile."""
-        return self._with_host(1 - self.waited)
+        return _with_host(self.spans_ns, self.runnable.waited)
 
     def beyond(self, base: PushParts) -> dict[TimePlace, float]:
         """Return how much longer than in the base a push was at each place, ns.
 
-        The host has what it took beyond its share in the base. A negative value is a place that
-        got quicker. The sum is the difference of the quantiles.
+        A negative value is a place that got quicker. The sum is the difference of the quantiles.
         """
-        found = self._with_host((1 - self.waited) / (1 - base.waited))
-        return {place: span_ns - base.spans_ns.get(place, 0.0) for place, span_ns in found.items()}
+        longer = {place: span_ns - base.spans_ns[place] for place, span_ns in self.spans_ns.items()}
+        return _with_host(longer, self.runnable.share_of_host(base.runnable))
 
-    def _with_host(self, kept: float) -> dict[TimePlace, float]:
-        """Return the spans with this share of those inside the gateway; the host has the rest."""
-        found = {
-            place: span_ns * (kept if place in _INSIDE else 1.0)
-            for place, span_ns in self.spans_ns.items()
-        }
-        return {**found, TimePlace.HOST: self.whole_ns - sum(found.values())}
+
+def _with_host(spans_ns: Mapping[TimePlace, float], share: float) -> dict[TimePlace, float]:
+    """Return spans whose parts inside the gateway give this share of them to the host."""
+    found = {
+        place: span_ns * ((1 - share) if place in _INSIDE else 1.0)
+        for place, span_ns in spans_ns.items()
+    }
+    return {**found, TimePlace.HOST: sum(spans_ns.values()) - sum(found.values())}
 
 
 def is_divisible(metric: str) -> bool:
@@ -159,7 +189,7 @@ def parts_of(run: RunFrames, metric: str, fraction: float) -> PushParts | None:
     more = {stage: max(0.0, span_ns - stages[stage]) for stage, span_ns in tails.items()}
     for stage, span_ns in _divide(rest_ns, more if sum(more.values()) else stages).items():
         parts[stage] += span_ns
-    return PushParts(parts, _waited(run, weights))
+    return PushParts(parts, _runnable(run, weights))
 
 
 def divide_by_profiles(
@@ -267,13 +297,15 @@ def _pause(run: RunFrames, column: str, weights: Mapping[int, float]) -> float:
     return found
 
 
-def _waited(run: RunFrames, weights: Mapping[int, float]) -> float:
-    """Return the share of the gateway's runnable time in which it waited for a core, 0 to 1."""
+def _runnable(run: RunFrames, weights: Mapping[int, float]) -> RunnableTime:
+    """Return the gateway's runnable time in these seconds; zeros where it was not read."""
     rows = run["server"].dropna(subset=["core_wait_ns", "cpu_ns"]).sort_values("t_s")
-    if rows.empty:
-        return 0.0
+    weight = rows["t_s"].map(lambda second: weights.get(int(second), 0.0)).astype(float)
+    total = float(weight.sum())
+    if not total:
+        return RunnableTime(0.0, 0.0)
     ran = (rows["cpu_ns"].astype(float).diff() / rows["t_s"].diff()).clip(lower=0).fillna(0.0)
     waits = rows["core_wait_ns"].astype(float)
-    weight = rows["t_s"].map(lambda second: weights.get(int(second), 0.0)).astype(float)
-    waited, worked = float((waits * weight).sum()), float((ran * weight).sum())
-    return min(_MOST_WAITED, waited / (waited + worked)) if waited + worked else 0.0
+    return RunnableTime(
+        float((ran * weight).sum()) / total, float((waits * weight).sum()) / total
+    )

@@ -10,7 +10,7 @@ from synthetic_run import SMOKE, make_run, span_rows
 from loadtests.results import LOGS, PROFILE, Phase, Series, Verdict
 from reports.explanation import BreachExplanation, Profiles, explain_time
 from reports.page import render_page
-from reports.places import TimePlace, parts_of
+from reports.places import RunnableTime, TimePlace, parts_of
 from reports.run_frames import RunFrames, read_run
 from reports.stack_counts import grown, parse_stacks
 from reports.summary import render_summary
@@ -149,6 +149,42 @@ def test_a_host_that_is_as_busy_as_in_the_base_is_not_named(make: MakeRun) -> No
     ((first, share), *_) = explain(head, base).shares
     assert first is TimePlace.ACCEPT
     assert share > 0.99
+
+
+def test_waits_of_more_work_belong_to_the_work(make: MakeRun) -> None:
+    """A gateway that runs nine times as long waits longer beside the same neighbours."""
+    base = make("base", stages_ms=(10, 2, 1), core_wait_ns=20 * MS, ran_ns=40 * MS)
+    head = make("head", stages_ms=(10, 82, 1), fanout_ms=81, core_wait_ns=640 * MS, ran_ns=360 * MS)
+    ((first, share), (second, _), *_) = explain(head, base).shares
+    assert (first, second) == (TimePlace.FANOUT, TimePlace.HOST)
+    assert share > 0.6
+
+
+def test_a_host_that_got_busy_is_named_although_the_base_waited_too(make: MakeRun) -> None:
+    base = make("base", stages_ms=(10, 2, 1), core_wait_ns=20 * MS, ran_ns=40 * MS)
+    head = make("head", stages_ms=(60, 2, 1), core_wait_ns=500 * MS, ran_ns=50 * MS)
+    ((first, share), *_) = explain(head, base).shares
+    assert first is TimePlace.HOST
+    assert share > 0.85
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "share"),
+    [
+        ((50, 10), (50, 10), 0.0),
+        ((50, 10), (50, 110), 1.0),
+        ((50, 10), (40, 110), 1.0),
+        ((50, 50), (100, 100), 0.0),
+        ((50, 50), (100, 50), 0.0),
+        ((100, 0), (200, 200), 0.5),
+        ((0, 0), (0, 0), 0.0),
+    ],
+    ids=["same", "only waits", "less work", "waits as work", "less waits", "both", "unread"],
+)
+def test_runnable_time_grew_by_work_and_by_waits(
+    base: tuple[int, int], head: tuple[int, int], share: float
+) -> None:
+    assert RunnableTime(*head).share_of_host(RunnableTime(*base)) == pytest.approx(share)
 
 
 def stacks(accept: int, fanout: int, loop: int) -> str:
