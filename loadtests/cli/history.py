@@ -41,12 +41,16 @@ def show(
     otava: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help="Write otava.yaml and a CSV file of each figure for Apache Otava."
+            metavar="FOLDER",
+            help="Write otava.yaml and a CSV file of each figure for Apache Otava.",
         ),
     ] = None,
     json: JsonOption = None,
 ) -> None:
-    """Print the trend of each figure. Exit codes: 0 2 4 130."""
+    """Print the trend of each figure. Exit codes: 0 2 4 130.
+
+    In the folder of --otava: otava analyze --config-file otava.yaml SCENARIO.FIGURE
+    """
     outputs = _outputs({"--json": json, "--page": page, "--otava": otava})
     _start("show", ["--history", str(history), *outputs])
 

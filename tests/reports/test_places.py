@@ -10,8 +10,9 @@ from synthetic_run import SMOKE, make_run, span_rows
 from loadtests.results import LOGS, PROFILE, Phase, Series, Verdict
 from reports.explanation import BreachExplanation, Profiles, explain_time
 from reports.page import render_page
-from reports.places import RunnableTime, TimePlace, parts_of
+from reports.places import TimePlace, parts_of
 from reports.run_frames import RunFrames, read_run
+from reports.slow_seconds import RunnableTime
 from reports.stack_counts import grown, parse_stacks
 from reports.summary import render_summary
 from reports.verdict import judge
@@ -202,6 +203,19 @@ def test_profiles_decide_who_kept_the_loop_busy(make: MakeRun) -> None:
     found = explain(head, base)
     assert found.shares[0][0] is TimePlace.FANOUT
     assert found.shares[0][1] > 0.9
+
+
+def test_collections_that_hold_every_push_are_told_from_other_work(make: MakeRun) -> None:
+    """Half the pushes wait for a collection, which a profile shows as a timer's work."""
+    shape = {"stages_ms": (80, 2, 1), "slow_ms": 60}
+    base = make("base", profile=stacks(100, 100, 50), stages_ms=(2, 2, 1))
+    lag = {"loop_lag_ns": 100 * MS}
+    head = make("head", profile=stacks(110, 100, 700), gc_pause_max_ns=96 * MS, **lag, **shape)
+    found = explain(head, base)
+    assert found.shares[0][0] is TimePlace.COLLECTIONS
+    assert found.shares[0][1] > 0.9
+    other = make("other", profile=stacks(110, 100, 700), gc_pause_max_ns=5 * MS, **lag, **shape)
+    assert explain(other, base).shares[0][0] is TimePlace.LOOP
 
 
 def test_profiles_that_hardly_differ_decide_nothing(make: MakeRun) -> None:
