@@ -398,8 +398,7 @@ class GatewayMetrics:
             self._gc_pause_s.labels(str(generation))
         for reason in (*_CLOSING_REASONS.values(), _OTHER):
             self._closed.labels(reason)
-        for channel in Channel:
-            self._subscriptions.labels(channel.value)
+        self.watch_subscriptions(dict[Channel, int])
 
     def _gauge(self, name: str, *labels: str) -> Gauge:
         return Gauge(name, OWN_METRICS[name], labels, registry=self.registry)
