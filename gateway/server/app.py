@@ -153,6 +153,7 @@ class Gateway:
         self._handlers = Handlers(self.context, self.connections, self.models)
         self._ticks = Ticks(self.context, self.connections)
         metrics.watch_ready(self._accepts_clients)
+        metrics.watch_subscriptions(self.context.subscriptions.counts)
         self._garbage = GarbageCollection(metrics, self._is_idle)
         self._drain = Drain(self.context, self.connections)
         self.sources = Sources(self.context)
