@@ -32,7 +32,7 @@ from gateway.brokers.redis.log_state import (
 )
 from gateway.brokers.redis.terms import LogTerms
 from gateway.contract import MAX_REPLAY_BYTES, MAX_REPLAY_EVENTS, PUBLISH_ID_SECONDS
-from gateway.nodes.entries import Draft, message_of
+from gateway.nodes.entries import FORMAT, Draft, message_of
 from gateway.server.log import get_logger
 
 _ENTRIES_A_READ: Final = 256
@@ -306,6 +306,7 @@ class LogLink:
             self._epoch,
             self._last_id,
             self._reader.number if is_known else "",
+            FORMAT,
         ]
         answer = await self._call("join", keys, arguments)
         epoch, floor, number, last_id, key, goes_on = answer[:6]
@@ -350,20 +351,17 @@ class LogLink:
     async def _read(self, redis: Redis) -> None:
         """Read on a connection of its own: the client around it would double the cost of a call."""
         pool, read_id = redis.connection_pool, self._last_id
+        words = ("XREAD", "COUNT", _ENTRIES_A_READ, "BLOCK", _BLOCK_MS, "STREAMS", self._key("log"))
         async with asyncio.timeout(_CALL_S):
             connection = await pool.get_connection()  # type: ignore[no-untyped-call]  # as it is
         try:
-            while True:
-                await poll(lambda: not self._reader.is_congested(), math.inf)
-                async with asyncio.timeout(_CALL_S + _BLOCK_MS / 1_000):
-                    await connection.send_command(
-                        *("XREAD", "COUNT", _ENTRIES_A_READ, "BLOCK", _BLOCK_MS),
-                        *("STREAMS", self._key("log"), read_id),
-                    )
-                    answer = await connection.read_response()
+            while True:  # ``_watch`` ends a wait for an answer that does not come
+                if self._reader.is_congested():
+                    await poll(lambda: not self._reader.is_congested(), math.inf)
+                await connection.send_command(*words, read_id)
+                answer = await connection.read_response()
                 if answer:
                     read_id = self._apply(answer[0][1])
-                    await asyncio.sleep(0)
         finally:
             await pool.release(connection)
 
