@@ -41,6 +41,7 @@ _DRAFTS_A_CALL: Final = 500
 _MOST_FETCHES: Final = 8  # at once; each has a connection
 _MOST_WAITING_BYTES: Final = 67_108_864
 _CALL_S: Final = 5.0  # longest wait for an answer; a slower link counts as cut
+_GREETING_S: Final = 1.5  # longest wait for a new connection's first answer
 _ANSWER_S: Final = 6.0  # longest time that a publisher waits
 _FIRST_PAUSE_S: Final = 0.05  # before joining again
 _LONGEST_PAUSE_S: Final = 0.8
@@ -308,6 +309,8 @@ class LogLink:
             self._reader.number if is_known else "",
             FORMAT,
         ]
+        async with asyncio.timeout(_GREETING_S):  # the state of a large log may take longer
+            await self._redis.execute_command("PING")
         answer = await self._call("join", keys, arguments)
         epoch, floor, number, last_id, key, goes_on = answer[:6]
         young, old, values, revoked = map(_pairs, answer[6:] if not goes_on else [[]] * 4)
