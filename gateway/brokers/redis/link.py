@@ -310,7 +310,7 @@ class LogLink:
             FORMAT,
         ]
         async with asyncio.timeout(_GREETING_S):  # the state of a large log may take longer
-            await self._redis.execute_command("PING")
+            await self._redis.execute_command("PING")  # type: ignore[no-untyped-call]  # as it is
         answer = await self._call("join", keys, arguments)
         epoch, floor, number, last_id, key, goes_on = answer[:6]
         young, old, values, revoked = map(_pairs, answer[6:] if not goes_on else [[]] * 4)
