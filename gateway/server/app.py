@@ -192,7 +192,7 @@ class Gateway:
             make = LocalBroadcaster
         else:
             terms = log_terms(settings, settings.redis_url)
-            broker = RedisBroker(terms, lambda: self.clock.monotonic_ns() / 1e9)
+            broker = RedisBroker(terms, self.clock)
             make = LogBroadcaster
         broadcaster = make(self.transport, broker, user_connections.of, self.clock, metrics, rates)
         return Context(
