@@ -344,6 +344,13 @@ _OF_A_GATEWAY: Final = (
     ),
     Column("cpu_ns", "int64", "ns", "CPU time so far", "for an external gateway"),
     Column(
+        "instructions",
+        "int64",
+        "",
+        "instructions executed in user mode so far",
+        "for an external gateway and where the machine counts none",
+    ),
+    Column(
         "core_wait_ns",
         "int64",
         "ns",

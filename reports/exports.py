@@ -29,7 +29,7 @@ from reports.weighing import is_timing
 from scenarios.schema import METRICS
 
 _NS: Final = 1e9
-_MEASURES: Final = {"bytes": "memory", "ratio": "ratio", "count": "count"}
+_MEASURES: Final = {"bytes": "memory", "ratio": "ratio", "count": "count", "number": "number"}
 
 
 def render_bencher(run: RunFrames, outcome: RunVerdict) -> str:

@@ -22,6 +22,7 @@ ALTERNATING: Final = frozenset(
         "ack_service",
         "loop_lag",
         "cost.per_message",
+        "cost.instructions",
     }
 )
 """Metrics whose values come from the load alone, so that slices measure them."""

@@ -36,7 +36,13 @@ STATISTICS: Final = ("p50", "p90", "p95", "p99", "p99.9", "p99.99", "max")
 LONGEST: Final = 120
 """Characters of a budget."""
 OPERATORS: Final = ("<=", ">=", "==", "<", ">")
-_EXAMPLES: Final = {"quantiles": "10 ms", "span": "20 us", "bytes": "40 KB", "ratio": "1.5"}
+_EXAMPLES: Final = {
+    "quantiles": "10 ms",
+    "span": "20 us",
+    "number": "50_000",
+    "bytes": "40 KB",
+    "ratio": "1.5",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,7 +164,8 @@ def _suggest_metric(name: str) -> str:
 def _ratio(text: str, operator: str, metric: Metric) -> float:
     if metric.kind in ("count", "ratio"):
         raise ValueError(
-            f"{metric.name} is a {metric.kind}; only times and bytes take a ratio to a baseline"
+            f"{metric.name} is a {metric.kind}; "
+            "only times, numbers and bytes take a ratio to a baseline"
         )
     if operator == "==":
         raise ValueError("no two runs are equal; a ratio takes one of <=, <, >=, >")
@@ -191,9 +198,11 @@ def _limit(text: str, metric: Metric) -> tuple[float, str]:
                 f"{metric.name} is a count; its limit is a whole number without a unit"
             )
         return number, ""
-    if metric.kind == "ratio":
+    if metric.kind in ("number", "ratio"):
         if unit:
-            raise ValueError(f"{metric.name} is a ratio; its limit is a number without a unit")
+            raise ValueError(
+                f"{metric.name} is a {metric.kind}; its limit is a number without a unit"
+            )
         return number, ""
     units = BYTE_UNITS if metric.kind == "bytes" else TIME_UNITS
     if unit not in units:

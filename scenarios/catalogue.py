@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Kind = Literal["quantiles", "span", "count", "bytes", "ratio"]
+Kind = Literal["quantiles", "span", "count", "number", "bytes", "ratio"]
 _UNITS: Final[Mapping[Kind, str]] = {"quantiles": "ns", "span": "ns", "bytes": "B"}
 
 
@@ -20,7 +20,8 @@ class Metric:
 
     Attributes:
         name: as a budget writes it.
-        kind: ``quantiles`` of many times, one ``span``, an exact ``count``, ``bytes`` or ``ratio``.
+        kind: ``quantiles`` of many times, one ``span``, an exact ``count``, a measured ``number``,
+            ``bytes`` or ``ratio``.
         producer: what in a scenario gives it values, a key of ``scenarios.producers.NEEDS``.
         meaning: one line for ``docs/budgets.md``.
     """
@@ -128,6 +129,10 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[Kind, str]]]] = {
         "errors": ("count", "failures that the scenario did not ask for"),
         "missed": ("count", "intended publications, requests and sessions that never started"),
         "cost.per_message": ("span", "CPU time of the gateway per message sent"),
+        "cost.instructions": (
+            "number",
+            "instructions of the gateway per message sent, where the machine counts them",
+        ),
         "memory.per_client": ("bytes", "gateway memory per client"),
         "memory.kernel_per_client": ("bytes", "kernel memory per connection, both ends together"),
     },

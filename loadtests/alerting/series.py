@@ -134,6 +134,7 @@ _REASONS: Final[Mapping[str, tuple[str, ...]]] = {
     "it needs clients that break the rules": (
         "rate_limit.", "dead_peer.", "auth.",
     ),
+    "it needs the machine's counters, which only a run reads": ("cost.instructions",),
     "it needs a command to the gateway": ("drain.",),
     "it is the slope over several numbers of clients": ("memory.",),
     "it needs clients whose tokens name entitlements": ("isolation.unentitled",),

@@ -180,7 +180,7 @@ def compare(
     """Compare HEAD with BASE. Both are stored runs, or gateways that run now (--scenario).
 
     BASE and HEAD are arguments, options, or both. The load alternates between both gateways each
-    250 ms; what that cannot measure, such as memory, is measured in turn. Exit codes: 0 1 2 3 4 5
+    230 ms; what that cannot measure, such as memory, is measured in turn. Exit codes: 0 1 2 3 4 5
     130.
     """
     need("compare")

@@ -117,7 +117,7 @@ class Methods:
         if not self.in_slices:
             return "one side after the other, ABBA"
         rest = "; then one after the other, for the rest" if self.in_blocks else ""
-        return f"the load alternates between both each 250 ms{rest}"
+        return f"the load alternates between both each 230 ms{rest}"
 
 
 def parse_contestant(text: str, settings: Sequence[str] = ()) -> Contestant:

@@ -1,7 +1,7 @@
 """``tidegate compare``: compare stored runs, or run two gateways in pairs and compare them.
 
 A pair has a fresh gateway on each side. Where the load can alternate, both sides run at the same
-time and take turns in slices of 250 ms (``loadtests.plan.turns``). What slices cannot measure, such
+time and take turns in slices of 230 ms (``loadtests.plan.turns``). What slices cannot measure, such
 as memory, is measured in blocks: one side's run after the other's. A block or a side is a
 supervised run without a verdict; ``python -m reports.compare`` judges all of them together, at
 each look (``looks``), until the budgets are decided.

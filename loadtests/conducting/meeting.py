@@ -18,7 +18,7 @@ from typing import Final
 import gevent
 
 from loadtests.plan.schedule import SECOND_NS
-from loadtests.plan.turns import PLACES, Turns
+from loadtests.plan.turns import PLACES, Turns, whole_second
 
 AGREEMENT_NS: Final = SECOND_NS // 4
 """The time that both have to read each other's file before they begin."""
@@ -71,8 +71,3 @@ class Meeting:
             gevent.sleep(_POLL_S)
         both_ns = max(ready_ns, int(other.read_text(encoding="ascii")))
         return whole_second(both_ns + AGREEMENT_NS)
-
-
-def whole_second(at_ns: int) -> int:
-    """Return the first whole second that is not before a moment, monotonic."""
-    return -(-at_ns // SECOND_NS) * SECOND_NS

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 import gevent
 
-from loadtests.conducting.meeting import whole_second
 from loadtests.conducting.run_manifest import RunManifest
 from loadtests.conducting.run_nodes import RunNodes
 from loadtests.conducting.run_publisher import RunPublisher
@@ -24,7 +23,7 @@ from loadtests.health.generator_probe import GeneratorProbe, freeze_objects, unf
 from loadtests.health.live_file import LiveFile
 from loadtests.health.pulse import Pulse
 from loadtests.plan.nodes import nodes_of
-from loadtests.plan.turns import Turns
+from loadtests.plan.turns import Turns, whole_second
 from loadtests.record.live_figures import LiveFigures
 from loadtests.record.recording import SECOND_NS, PhaseTimes, Recorder
 from loadtests.record.second_seen import SecondSeen
@@ -102,7 +101,13 @@ class Run:
             t0_ns=self.t0_ns,
             phases=self.phases,
         )
-        self.nodes = RunNodes(nodes_of(facts), directory / LOGS, metrics_token, self.recorder)
+        self.nodes = RunNodes(
+            nodes_of(facts),
+            directory / LOGS,
+            metrics_token,
+            self.recorder,
+            on_whole_seconds=turns is not None,
+        )
         self._pulse = Pulse(
             self.recorder,
             self.nodes.read,

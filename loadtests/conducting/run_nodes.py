@@ -25,15 +25,22 @@ class RunNodes:
         logs: the run's folder of logs.
         metrics_token: opens the gateways' metrics; None when they are open.
         recorder: gets a row a second of each of several nodes.
+        on_whole_seconds: whether they are read at whole seconds of the monotonic clock.
 
     Attributes:
         watch: reads their figures.
     """
 
     def __init__(
-        self, nodes: Sequence[RunNode], logs: Path, metrics_token: str | None, recorder: Recorder
+        self,
+        nodes: Sequence[RunNode],
+        logs: Path,
+        metrics_token: str | None,
+        recorder: Recorder,
+        *,
+        on_whole_seconds: bool = False,
     ) -> None:
-        self.watch = ServerWatch(nodes, logs, metrics_token)
+        self.watch = ServerWatch(nodes, logs, metrics_token, on_whole_seconds=on_whole_seconds)
         self._nodes = nodes
         self._recorder = recorder
         self._gateways = [

@@ -8,7 +8,7 @@ from typing import Any, Final
 Figures = Mapping[str, Any]
 """The columns of ``server`` that were measured at one node."""
 
-_GROWING: Final = ("cpu_ns", "messages_out")
+_GROWING: Final = ("cpu_ns", "instructions", "messages_out")
 """Columns that count from a process's start: they go on over a restart of a node."""
 _ADDED: Final = (
     "clients",

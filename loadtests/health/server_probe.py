@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from math import inf
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ import psutil
 
 from gateway.contract import HEALTH_PATH
 from loadtests.endpoints import fetch, fetch_metrics, largest_since, mean_since
+from loadtests.health.instructions import InstructionCounter
 from loadtests.plan.addresses import is_loopback
 
 PROBE_TIMEOUT_S: Final = 0.8
@@ -73,6 +75,7 @@ class ServerProbe:
         self._is_here = is_loopback(urlsplit(url).hostname or "")
         self._gap_until_ns: int | None = None
         self._process: psutil.Process | None = None
+        self._instructions: InstructionCounter | None = None
         self._threads: tuple[int, int] | None = None
         self._metrics: Mapping[str, float] = {}
         if pid is None:
@@ -83,6 +86,11 @@ class ServerProbe:
     def follow(self, pid: int) -> None:
         """Read another process from now on: the gateway has restarted."""
         self._threads = None
+        if self._instructions is not None:
+            self._instructions.close()
+            self._instructions = None
+        with suppress(OSError):  # many machines count none
+            self._instructions = InstructionCounter(pid)
         try:
             self._process = psutil.Process(pid)
         except psutil.NoSuchProcess:
@@ -172,6 +180,8 @@ class ServerProbe:
             times = process.cpu_times()
             ticked_ns = int((times.user + times.system) * _NS_PER_S)
             found["cpu_ns"] = read_cpu_ns(process.pid, self._proc) or ticked_ns
+            if self._instructions is not None:
+                found["instructions"] = self._instructions.read()
             found["pss_anon_bytes"] = read_pss_anon(process.pid, self._proc)
             found["core_wait_ns"] = self.core_wait_ns(process.pid)
         except psutil.Error as error:

@@ -27,6 +27,8 @@ class ServerWatch:
         nodes: the gateways.
         logs: the run's folder of logs.
         metrics_token: opens the gateways' metrics; None when they are open.
+        on_whole_seconds: whether it reads at whole seconds of the monotonic clock; otherwise once a
+            second from its start.
 
     Attributes:
         unmeasured: messages on what could not be measured so far.
@@ -34,7 +36,12 @@ class ServerWatch:
     """
 
     def __init__(
-        self, nodes: Sequence[RunNode], logs: Path, metrics_token: str | None = None
+        self,
+        nodes: Sequence[RunNode],
+        logs: Path,
+        metrics_token: str | None = None,
+        *,
+        on_whole_seconds: bool = False,
     ) -> None:
         self.unmeasured: set[str] = set()
         self.of_nodes: list[dict[str, Any]] = []
@@ -52,7 +59,9 @@ class ServerWatch:
         )
         self._gaps_until_ns = [0] * len(nodes)
         told = [{"url": node.url, "pid": node.pid} for node in nodes]
-        self._tell({"nodes": told, "metrics_token": metrics_token})
+        self._tell(
+            {"nodes": told, "metrics_token": metrics_token, "on_whole_seconds": on_whole_seconds}
+        )
 
     def follow(self, pid: int, node: int = 0) -> None:
         """Read another process from now on: a node has restarted at the same address.

@@ -1,9 +1,9 @@
 """The process that watches the gateway: it reads the figures once a second, apart from the load.
 
 ``python -m loadtests.health.server_watch_process`` takes a line of JSON on standard input
-(``nodes``, each with ``url`` and ``pid``; ``metrics_token``), writes a line for each reading, and
-ends when its input ends. Later lines have the place of a ``node``, with ``gap_until_ns`` before it
-restarts and ``pid`` after it.
+(``nodes``, each with ``url`` and ``pid``; ``metrics_token``; ``on_whole_seconds``), writes a line
+for each reading, and ends when its input ends. Later lines have the place of a ``node``, with
+``gap_until_ns`` before it restarts and ``pid`` after it.
 
 Reading metrics and a process's memory takes ten milliseconds. In the process that reads pushes,
 that would delay pushes. This process has a low priority, so it yields its core.
@@ -26,6 +26,7 @@ from typing import Any, Final
 
 from loadtests.health.server_probe import ServerProbe
 from loadtests.health.time_slice import USUAL_SLICE, ask_for_slices
+from loadtests.plan.turns import whole_second
 
 SECOND_NS: Final = 1_000_000_000
 NICENESS: Final = 10
@@ -79,17 +80,19 @@ def main() -> int:
     _obey(probes, said[1:])
     try:
         with ThreadPoolExecutor(len(probes)) as readers:
-            _read_on(probes, orders, readers)
+            _read_on(probes, orders, readers, is_whole=said[0]["on_whole_seconds"])
     except BrokenPipeError:
         # The reader has ended. The interpreter must not flush to the pipe when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
-def _read_on(probes: Sequence[ServerProbe], orders: Orders, readers: ThreadPoolExecutor) -> None:
-    """Read all nodes at once each second, until the input ends."""
+def _read_on(
+    probes: Sequence[ServerProbe], orders: Orders, readers: ThreadPoolExecutor, *, is_whole: bool
+) -> None:
+    """Read all nodes at once each second, at whole ones if told so, until the input ends."""
     read_all = map if len(probes) == 1 else readers.map
-    due_ns = time.monotonic_ns()
+    due_ns = _from_now_ns(is_whole=is_whole)
     while True:
         while (wait_ns := due_ns - time.monotonic_ns()) > 0:
             _obey(probes, orders.wait(wait_ns / SECOND_NS))
@@ -102,7 +105,12 @@ def _read_on(probes: Sequence[ServerProbe], orders: Orders, readers: ThreadPoolE
         line = {"at_ns": at_ns, "nodes": list(read_all(partial(read_second, at_ns), probes))}
         print(json.dumps(line), flush=True)  # noqa: T201 - to the parent process
         # A missed reading is not made up for: two in one second would count as two seconds.
-        due_ns = max(due_ns + SECOND_NS, time.monotonic_ns())
+        due_ns = max(due_ns + SECOND_NS, _from_now_ns(is_whole=is_whole))
+
+
+def _from_now_ns(*, is_whole: bool) -> int:
+    now_ns = time.monotonic_ns()
+    return whole_second(now_ns) if is_whole else now_ns
 
 
 def _obey(probes: Sequence[ServerProbe], orders: list[dict[str, Any]]) -> None:

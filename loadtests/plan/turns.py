@@ -5,12 +5,15 @@ them without messages. Each second has two slices for each side, in the order A 
 seconds and B A A B in odd ones. A linear drift of the machine cancels out within a second, and
 work that comes once a second meets both sides alike.
 
-    slice:      0   1   2   3 | 4   5   6   7 |
-    first:     |###|   |   |###|   |###|###|   |
-    second:    |   |###|###|   |###|   |   |###|
+    slice:      0   1   2   3 |   4   5   6   7 |
+    first:   .|###|   |   |###|.|   |###|###|   |
+    second:  .|   |###|###|   |.|###|   |   |###|
 
-The plan of a side counts *load time*, which stands still during the slices of the other side. So
-a side has its scenario's rates during its own slices, and nothing is due during the other's.
+A second begins with a pause (``.``), in which nothing is due. In it both gateways are read and
+both generators write what they recorded, so that this work delays no push.
+
+The plan of a side counts *load time*, which stands still during the pause and the slices of the
+other side. So a side has its scenario's rates during its own slices.
 """
 
 from __future__ import annotations
@@ -18,8 +21,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-SLICE_NS: Final = 250_000_000
-_CYCLE_NS: Final = 8 * SLICE_NS
+SLICE_NS: Final = 230_000_000
+PAUSE_NS: Final = 80_000_000
+_SECOND_NS: Final = PAUSE_NS + 4 * SLICE_NS
+_CYCLE_NS: Final = 2 * _SECOND_NS
 _OWN: Final = ((0, 3, 5, 6), (1, 2, 4, 7))
 """The slices of a cycle of two seconds that each side has, by its place."""
 _LOAD_NS: Final = len(_OWN[0]) * SLICE_NS
@@ -41,7 +46,7 @@ class Turns:
     def load_ns(self, at_ns: int) -> int:
         """Return the load time at a moment (monotonic, ns)."""
         cycle, rest_ns = divmod(at_ns, _CYCLE_NS)
-        own = sum(min(max(0, rest_ns - number * SLICE_NS), SLICE_NS) for number in _OWN[self.place])
+        own = sum(min(max(0, rest_ns - _begin_ns(slot)), SLICE_NS) for slot in _OWN[self.place])
         return cycle * _LOAD_NS + own
 
     def at_ns(self, load_ns: int) -> int:
@@ -51,4 +56,15 @@ class Turns:
         """
         cycle, rest_ns = divmod(load_ns, _LOAD_NS)
         number, within_ns = divmod(rest_ns, SLICE_NS)
-        return cycle * _CYCLE_NS + _OWN[self.place][number] * SLICE_NS + within_ns
+        return cycle * _CYCLE_NS + _begin_ns(_OWN[self.place][number]) + within_ns
+
+
+def whole_second(at_ns: int) -> int:
+    """Return the first whole second that is not before a moment, monotonic."""
+    return -(-at_ns // _SECOND_NS) * _SECOND_NS
+
+
+def _begin_ns(slot: int) -> int:
+    """Return when a slice begins in its cycle, ns."""
+    second, place = divmod(slot, 4)
+    return second * _SECOND_NS + PAUSE_NS + place * SLICE_NS

@@ -44,9 +44,10 @@ DEFAULTS: Final = (
     "ack.p50 ratio <= 1.10",
     "ack.p99 ratio <= 1.10",
     "cost.per_message ratio <= 1.10",
+    "cost.instructions ratio <= 1.10",
     "memory.per_client ratio <= 1.10",
 )
-"""The budgets of a comparison without relative budgets."""
+"""The budgets of a comparison without relative budgets. Those without a value are left out."""
 
 
 @dataclass(frozen=True, kw_only=True)

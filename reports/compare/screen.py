@@ -16,7 +16,7 @@ from reports.summary import cell
 from scenarios.schema import METRICS
 
 _HOW = {
-    "slices": "pairs, the load alternating between both each 250 ms",
+    "slices": "pairs, the load alternating between both each 230 ms",
     "pairs": "pairs of neighbouring blocks",
     "samples": "blocks per side, not in pairs",
     "single": "run per side; the difference of two runs of one gateway is unknown",

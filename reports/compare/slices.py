@@ -7,7 +7,7 @@ side, in the order A B B A. What the machine does to a second it does to both si
   median.
 - A p99 and above, and a maximum: the ratio of the quantiles of all slices of the pair, because a
   single second's is too uncertain.
-- Cost: CPU time per message over all slices of the pair.
+- Cost: CPU time or instructions per message over all slices of the pair.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def ratio_in_slices(base: Block, head: Block, budget: Budget) -> float | None:
         budget: relative, on a metric that slices measure (``scenarios.alternation``).
     """
     if budget.metric not in SOURCES:
-        values = [cost.cost_in_slices(block.run) for block in (base, head)]
+        values = [cost.cost_in_slices(block.run, budget.metric) for block in (base, head)]
     elif budget.statistic == "max" or quantile_fraction(str(budget.statistic)) >= _POOLED_FROM:
         values = [_pooled(block.run, budget) for block in (base, head)]
     else:

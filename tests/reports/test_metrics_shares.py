@@ -87,6 +87,19 @@ def test_the_cost_of_a_message_is_cpu_over_messages(run_with: Make) -> None:
     assert (found.value, found.low, found.high, found.n) == (20_000, 20_000, 20_000, 29)
 
 
+def test_instructions_are_a_cost_where_the_machine_counts_them(run_with: Make) -> None:
+    def counted(tables: Tables) -> None:
+        costing(180 * _MS, 9_000)(tables)
+        for row in tables["server"]:
+            row["instructions"] = 450_000_000 * row["t_s"]
+
+    found = measure(run_with(change=counted), "cost.instructions")
+    assert (found.value, found.low, found.high, found.n) == (50_000, 50_000, 50_000, 29)
+    elsewhere = measure(run_with(change=costing(180 * _MS, 9_000)), "cost.instructions")
+    assert elsewhere.value is None
+    assert "the machine counts no instructions" in elsewhere.why
+
+
 def test_an_uneven_cost_has_an_interval(run_with: Make, passing_run: RunFrames) -> None:
     found = measure(passing_run, "cost.per_message")
     assert found.low is not None

@@ -71,7 +71,7 @@ def describe(fields: Fields) -> dict[str, Any]:
         "made": {
             "pairs": run.had,
             "what": "one gateway beside itself: 100 users a side, 12 s steady, the load "
-            "alternating each 250 ms, a fresh gateway on both sides of each pair",
+            "alternating each 230 ms, a fresh gateway on both sides of each pair",
             "when": f"{datetime.now(UTC):%Y-%m-%d}",
             "machine": f"{host.get('cores')} cores ({host.get('cpu')})",
             "left_out": [{"run": run_id, "why": why} for run_id, why in left_out],

@@ -12,8 +12,9 @@ needs 299 values and a p99.9 needs 2,995; with fewer it is INCONCLUSIVE.
 
 `tidegate compare --scenario FILE --base X --head Y` compares two gateways in pairs. In a pair a
 fresh base and a fresh head run at the same time on one core, and the load alternates between them
-every 250 ms: A B B A in even seconds, B A A B in odd ones. What the machine does to a second, it
-does to both sides.
+every 230 ms: A B B A in even seconds, B A A B in odd ones. What the machine does to a second, it
+does to both sides. A second begins with a pause of 80 ms, in which both gateways are read and both
+load generators write, so that this work delays no push.
 
 - **p50 to p95**: the ratio head/base of each second; the pair's ratio is their median.
 - **p99 and above**: the ratio of the quantiles over all slices of a pair.

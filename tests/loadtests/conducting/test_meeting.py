@@ -8,7 +8,7 @@ import gevent
 import pytest
 from deadlines import DEADLINE_S
 
-from loadtests.conducting.meeting import AGREEMENT_NS, Meeting, PeerMissing, whole_second
+from loadtests.conducting.meeting import AGREEMENT_NS, Meeting, PeerMissing
 from loadtests.plan.schedule import SECOND_NS
 
 
@@ -34,8 +34,3 @@ def test_the_manifest_names_the_meeting_and_the_place(tmp_path: Path) -> None:
     meeting = Meeting(tmp_path / "pair-03" / "second")
     assert json.dumps(meeting.describe()) == '{"place": "second", "meeting": "pair-03"}'
     assert meeting.turns.place == 1
-
-
-@pytest.mark.parametrize(("at_ns", "expected_s"), [(0, 0), (1, 1), (SECOND_NS, 1)])
-def test_a_whole_second_is_never_before_the_moment(at_ns: int, expected_s: int) -> None:
-    assert whole_second(at_ns) == expected_s * SECOND_NS
