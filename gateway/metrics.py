@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -122,9 +122,8 @@ def _counter_of(metric: Counter, label: str) -> Counter:
     return metric.labels(label)
 
 
-@lru_cache(maxsize=64)
-def _gauge_of(metric: Gauge, label: str) -> Gauge:
-    return metric.labels(label)
+def _count_of(counts: Callable[[], Mapping[Channel, int]], channel: Channel) -> int:
+    return counts().get(channel, 0)
 
 
 class GatewayMetrics:
@@ -326,10 +325,11 @@ class GatewayMetrics:
         """
         _counter_of(self._market_records, event).inc()
 
-    def set_subscriptions(self, counts: Mapping[Channel, int]) -> None:
-        """Set the number of subscriptions of each channel."""
-        for channel, count in counts.items():
-            _gauge_of(self._subscriptions, channel.value).set(count)
+    def watch_subscriptions(self, counts: Callable[[], Mapping[Channel, int]]) -> None:
+        """Set the function that returns the number of subscriptions of each channel."""
+        for channel in Channel:
+            gauge = self._subscriptions.labels(channel.value)
+            gauge.set_function(partial(_count_of, counts, channel))
 
     def limit_violated(self, limit: LimitName) -> None:
         """Count an event that a rolling limit refused."""
@@ -398,7 +398,7 @@ class GatewayMetrics:
             self._gc_pause_s.labels(str(generation))
         for reason in (*_CLOSING_REASONS.values(), _OTHER):
             self._closed.labels(reason)
-        self.set_subscriptions(dict.fromkeys(Channel, 0))
+        self.watch_subscriptions(dict[Channel, int])
 
     def _gauge(self, name: str, *labels: str) -> Gauge:
         return Gauge(name, OWN_METRICS[name], labels, registry=self.registry)

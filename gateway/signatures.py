@@ -26,18 +26,20 @@ _MOST_HEADERS: Final = 16  # cached token headers: an issuer has one, or one per
 
 
 class _PreparedHmac(HMACAlgorithm):
-    """HMAC with one key, which is prepared once instead of for every token."""
+    """HMAC with one key, which is prepared and hashed once instead of for every token."""
 
     def __init__(self, algorithm: HMACAlgorithm, key: str) -> None:
         super().__init__(algorithm.hash_alg)
         self._prepared = algorithm.prepare_key(key)
-        self._digest = algorithm.hash_alg().name
+        self._begun = hmac.new(self._prepared, digestmod=algorithm.hash_alg)
 
     def prepare_key(self, _key: str | bytes) -> bytes:
         return self._prepared
 
-    def sign(self, msg: bytes, key: bytes) -> bytes:
-        return hmac.digest(key, msg, self._digest)  # one call into OpenSSL
+    def sign(self, msg: bytes, _key: bytes) -> bytes:
+        signing = self._begun.copy()
+        signing.update(msg)
+        return signing.digest()
 
 
 class Signatures:

@@ -125,8 +125,9 @@ def explain_time(
     found = head.places() if base is None else head.beyond(base)
     more = {place: max(0.0, span_ns) for place, span_ns in found.items()}
     profiles = Profiles.of(run, baseline)
-    if profiles.head is not None and profiles.base is not None:
-        more = divide_by_profiles(more, profiles.base, profiles.head)
+    if base is not None and profiles.head is not None and profiles.base is not None:
+        collections = head.pauses.share_of_collections(base.pauses)
+        more = divide_by_profiles(more, profiles.base, profiles.head, collections)
     total = sum(more.values())
     ordered = sorted(((place, span / total) for place, span in more.items()), key=lambda p: -p[1])
     return BreachExplanation(

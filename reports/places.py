@@ -9,11 +9,14 @@ A quantile of ``push`` is divided by what else the run measured:
    seconds of the slowest pushes, then the loop lag there beyond that collection and beyond what
    accepting and sending one event takes. The rest is divided like the tails of the stages.
 3. **The host**: the share of the gateway's runnable time that it waited for a core in those
-   seconds is taken from each part inside the gateway. Compared with a base, the host has only
-   what it took beyond the base's share: its usual waits belong to the work that they stretch.
+   seconds is taken from each part inside the gateway. Compared with a base, runnable time is
+   CPU time × stretch, and grew by both. Mean CPU time × growth of the stretch is the host's. Mean
+   stretch × growth of CPU time is the gateway's, since more work also waits more.
 4. **The profiles** decide between accept, fan-out and loop lag where head and base have one: a
    push waits in the gateway for whatever keeps its loop busy, at whichever stage it stands. The
-   time is divided by the samples that each place has in the head beyond the base.
+   time is divided by the samples that each place has in the head beyond the base. A profile shows
+   a collection as the work that it interrupts. So collections get the share of loop lag that the
+   longest collection has in the growth of the longest loop lag.
 """
 
 from __future__ import annotations
@@ -24,21 +27,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
-from loadtests.results import Series, bucket_range
+from loadtests.results import Series
 from reports import intervals
 from reports.believability import left_out
 from reports.measures.histograms import STEADY, histogram_of
 from reports.run_frames import RunFrames
+from reports.slow_seconds import (
+    LongestPauses,
+    RunnableTime,
+    longest_pauses,
+    runnable_time,
+    slow_seconds,
+)
 from reports.stack_counts import StackCounts
 
 _MEDIAN: Final = 0.5
-_MOST_WAITED: Final = 0.95
-"""A gateway that waits for longer has too little time of its own to compare."""
-
-Floats = npt.NDArray[np.float64]
 
 
 class TimePlace(StrEnum):
@@ -88,11 +91,13 @@ class PushParts:
 
     Attributes:
         spans_ns: time at each place but the host, with the waits for a core that stretched it.
-        waited: share of the gateway's runnable time in which it waited for a core, 0 to 1.
+        pauses: the gateway's longest pauses.
+        runnable: the gateway's runnable time.
     """
 
     spans_ns: Mapping[TimePlace, float]
-    waited: float
+    pauses: LongestPauses
+    runnable: RunnableTime
 
     @property
     def whole_ns(self) -> float:
@@ -101,24 +106,24 @@ class PushParts:
 
     def places(self) -> dict[TimePlace, float]:
         """Return the time at each place, ns, the host's apart; the sum is the quantile."""
-        return self._with_host(1 - self.waited)
+        return _with_host(self.spans_ns, self.runnable.waited)
 
     def beyond(self, base: PushParts) -> dict[TimePlace, float]:
         """Return how much longer than in the base a push was at each place, ns.
 
-        The host has what it took beyond its share in the base. A negative value is a place that
-        got quicker. The sum is the difference of the quantiles.
+        A negative value is a place that got quicker. The sum is the difference of the quantiles.
         """
-        found = self._with_host((1 - self.waited) / (1 - base.waited))
-        return {place: span_ns - base.spans_ns.get(place, 0.0) for place, span_ns in found.items()}
+        longer = {place: span_ns - base.spans_ns[place] for place, span_ns in self.spans_ns.items()}
+        return _with_host(longer, self.runnable.share_of_host(base.runnable))
 
-    def _with_host(self, kept: float) -> dict[TimePlace, float]:
-        """Return the spans with this share of those inside the gateway; the host has the rest."""
-        found = {
-            place: span_ns * (kept if place in _INSIDE else 1.0)
-            for place, span_ns in self.spans_ns.items()
-        }
-        return {**found, TimePlace.HOST: self.whole_ns - sum(found.values())}
+
+def _with_host(spans_ns: Mapping[TimePlace, float], share: float) -> dict[TimePlace, float]:
+    """Return spans whose parts inside the gateway give this share of them to the host."""
+    found = {
+        place: span_ns * ((1 - share) if place in _INSIDE else 1.0)
+        for place, span_ns in spans_ns.items()
+    }
+    return {**found, TimePlace.HOST: sum(spans_ns.values()) - sum(found.values())}
 
 
 def is_divisible(metric: str) -> bool:
@@ -152,18 +157,19 @@ def parts_of(run: RunFrames, metric: str, fraction: float) -> PushParts | None:
     if fanout_ns is not None:
         parts[TimePlace.KERNEL] = max(0.0, parts[TimePlace.FANOUT] - fanout_ns)
         parts[TimePlace.FANOUT] -= parts[TimePlace.KERNEL]
-    weights = _slow_seconds(run, metric, (middle_ns + whole_ns) / 2)
+    seconds = slow_seconds(run, _SERIES[metric], (middle_ns + whole_ns) / 2)
     own_ns = stages[TimePlace.ACCEPT] + (fanout_ns or stages[TimePlace.FANOUT])
-    rest_ns = _divide_pauses(run, parts, whole_ns - middle_ns, own_ns, weights)
+    pauses = longest_pauses(run, seconds)
+    rest_ns = _divide_pauses(pauses, parts, whole_ns - middle_ns, own_ns)
     tails = _stages(run, metric, fraction)
     more = {stage: max(0.0, span_ns - stages[stage]) for stage, span_ns in tails.items()}
     for stage, span_ns in _divide(rest_ns, more if sum(more.values()) else stages).items():
         parts[stage] += span_ns
-    return PushParts(parts, _waited(run, weights))
+    return PushParts(parts, pauses, runnable_time(run, seconds))
 
 
 def divide_by_profiles(
-    more: Mapping[TimePlace, float], base: StackCounts, head: StackCounts
+    more: Mapping[TimePlace, float], base: StackCounts, head: StackCounts, collections: float
 ) -> dict[TimePlace, float]:
     """Return an excess whose part inside the gateway is divided by what grew in its profile.
 
@@ -171,6 +177,7 @@ def divide_by_profiles(
         more: the excess by place, ns, none below 0.
         base: the base's profile.
         head: the head's, of the same length.
+        collections: their share of what loop lag grew, 0 to 1.
     """
     before, after = _samples(base), _samples(head)
     grew = {place: max(0, after[place] - before[place]) for place in _BUSY}
@@ -178,7 +185,11 @@ def divide_by_profiles(
     if total < _LEAST_GROWTH * head.total:
         return dict(more)
     inside_ns = sum(more[place] for place in _BUSY)
-    return {**more, **{place: inside_ns * count / total for place, count in grew.items()}}
+    found = {**more, **{place: inside_ns * count / total for place, count in grew.items()}}
+    collected_ns = found[TimePlace.LOOP] * collections
+    found[TimePlace.LOOP] -= collected_ns
+    found[TimePlace.COLLECTIONS] += collected_ns
+    return found
 
 
 def _samples(profile: StackCounts) -> Counter[TimePlace]:
@@ -192,26 +203,20 @@ def _samples(profile: StackCounts) -> Counter[TimePlace]:
 
 
 def _divide_pauses(
-    run: RunFrames,
-    parts: dict[TimePlace, float],
-    tail_ns: float,
-    own_ns: float,
-    weights: Mapping[int, float],
+    pauses: LongestPauses, parts: dict[TimePlace, float], tail_ns: float, own_ns: float
 ) -> float:
     """Add to ``parts`` what pauses explain of a tail; return what they do not explain.
 
     Args:
-        run: the run.
+        pauses: in the seconds of the slowest pushes.
         parts: time by place, ns.
         tail_ns: the tail.
         own_ns: how long accepting and sending one event holds the loop.
-        weights: the seconds of the slowest pushes.
     """
-    collected_ns = _pause(run, "gc_pause_max_ns", weights)
-    lag_ns = _pause(run, "loop_lag_ns", weights)
-    parts[TimePlace.COLLECTIONS] = min(tail_ns, collected_ns)
+    parts[TimePlace.COLLECTIONS] = min(tail_ns, pauses.collected_ns)
     tail_ns -= parts[TimePlace.COLLECTIONS]
-    parts[TimePlace.LOOP] = min(tail_ns, max(0.0, lag_ns - collected_ns - own_ns))
+    other_ns = pauses.lag_ns - pauses.collected_ns - own_ns
+    parts[TimePlace.LOOP] = min(tail_ns, max(0.0, other_ns))
     return tail_ns - parts[TimePlace.LOOP]
 
 
@@ -237,43 +242,3 @@ def _divide(span_ns: float, sizes: Mapping[TimePlace, float]) -> dict[TimePlace,
 def _quantile(run: RunFrames, series: Series, fraction: float) -> float | None:
     histogram = histogram_of(run, series, STEADY, without=left_out(run))
     return intervals.quantile_of(histogram, fraction) if histogram.n else None
-
-
-def _slow_seconds(run: RunFrames, metric: str, least_ns: float) -> dict[int, float]:
-    """Return each second's share of the pushes that took at least ``least_ns``."""
-    histogram = histogram_of(run, _SERIES[metric], STEADY, without=left_out(run))
-    is_slow = np.array([bucket_range(int(one))[1] >= least_ns for one in histogram.buckets])
-    counts = histogram.counts[:, is_slow].sum(axis=1)
-    total = counts.sum()
-    return {
-        int(second): float(count / total)
-        for second, count in zip(histogram.seconds, counts, strict=True)
-        if count
-    }
-
-
-def _pause(run: RunFrames, column: str, weights: Mapping[int, float]) -> float:
-    """Return the weighted mean of each second's longest pause, ns.
-
-    The gateway is read once a second, at any time in it: a pause shows in the reading of its
-    second or of the next.
-    """
-    rows = run["server"].dropna(subset=[column])
-    told = dict(zip(rows["t_s"].tolist(), rows[column].astype(float).tolist(), strict=True))
-    found: float = sum(
-        weight * max(told.get(second, 0.0), told.get(second + 1, 0.0))
-        for second, weight in weights.items()
-    )
-    return found
-
-
-def _waited(run: RunFrames, weights: Mapping[int, float]) -> float:
-    """Return the share of the gateway's runnable time in which it waited for a core, 0 to 1."""
-    rows = run["server"].dropna(subset=["core_wait_ns", "cpu_ns"]).sort_values("t_s")
-    if rows.empty:
-        return 0.0
-    ran = (rows["cpu_ns"].astype(float).diff() / rows["t_s"].diff()).clip(lower=0).fillna(0.0)
-    waits = rows["core_wait_ns"].astype(float)
-    weight = rows["t_s"].map(lambda second: weights.get(int(second), 0.0)).astype(float)
-    waited, worked = float((waits * weight).sum()), float((ran * weight).sum())
-    return min(_MOST_WAITED, waited / (waited + worked)) if waited + worked else 0.0

@@ -91,8 +91,7 @@ def parse_stacks(text: str) -> StackCounts:
 def grown(base: StackCounts, head: StackCounts) -> list[Growth]:
     """Return the functions whose share grew beyond what sampling explains, most grown first.
 
-    A function counts when the 95 % intervals of its two shares do not meet. Of functions that
-    always run together, such as a loop and its caller, the innermost stands for all.
+    A function counts when the 95 % intervals of its two shares do not meet.
     """
     before, after = base.by_function(), head.by_function()
     found = [

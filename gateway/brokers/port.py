@@ -74,14 +74,6 @@ class Broker(Protocol):
     def forget_user(self, user_id: str) -> None:
         """Forget the private events of a user whose retention has passed."""
 
-    def remember_value(self, stream: str, packet: bytes) -> None:
-        """Keep the newest event of a symbol's stream for snapshots.
-
-        Args:
-            stream: the stream's id.
-            packet: the event, encoded.
-        """
-
     def last_value(self, stream: str) -> bytes | None:
         """Return the last event of a symbol's stream, encoded; ``None`` if none is kept."""
 

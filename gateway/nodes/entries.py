@@ -1,32 +1,39 @@
 """Entries of the log: what a publication or a message between nodes looks like in Redis.
 
-An entry has these fields, in this order::
+An entry has a field ``e``, its record, and a field ``b`` for the body of each frame but the first.
+A record is a head of 41 bytes and three texts::
 
-    n  its number in the log, seq, userSeq (0: none) and ts (µs), separated by spaces
-    h  header: who gets it, a JSON array; equal for all publications to the same recipients
-    t  tail: what follows ``ts`` in each payload, ``"timestamp":"…"}`` and so on
-    b  body: the payload's own fields, ``{"symbol":"A",``; one ``b`` for each frame
+    head    ``FORMAT``, its number in the log, seq, userSeq (0: none), ts (µs), the bytes of header
+            and of tail, each an unsigned integer, big-endian; see ``_HEAD``
+    header  who gets it, a JSON array; equal for all publications to the same recipients
+    tail    what follows ``ts`` in each payload, ``"timestamp":"…"}`` and so on
+    body    of the first frame: the payload's own fields, ``{"symbol":"A",``
 
 A frame's packet is its body, its numbers, ``ts`` and the tail, joined: nobody decodes a payload.
-The header of a message between nodes is ``["name"]``, and its only body is JSON.
+Redis keeps the record alone for snapshots and replay. The header of a message between nodes is
+``["name"]``, and its only body is JSON.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from gateway import strict_json
 from gateway.contract import EVENTS, UNLISTED
 from gateway.routing import Outline
 
+FORMAT: Final = 1
+"""Of entries and records. Nodes that read another one do not share a log."""
+_HEAD: Final = struct.Struct(">BQQQQII")
+_TS: Final = struct.Struct(">Q")
+_TS_AT: Final = 25
 _MOST_ROUTES: Final = 65_536  # headers that are kept decoded
 _PLACES: Final = {"seq": 1, "prevSeq": 2, "userSeq": 3}
-_SPACES: Final = 6  # of a record, before its header
-_FIELDS: Final = 8  # names and values of an entry with one body
 
 
 class Malformed(ValueError):  # noqa: N818 - the name says what it is
@@ -182,39 +189,68 @@ def _body(own: dict[str, Any]) -> bytes:
     return b"{" if text == "{}" else f"{text[:-1]},".encode()
 
 
-def numbers_of(fields: Sequence[bytes]) -> tuple[int, ...] | None:
-    """Return the four numbers of an entry, the one in the log first, or ``None``.
+Head = tuple[int, int, int, int, int, int, int]
+"""``FORMAT``, the entry's number, seq, userSeq, ts, and the bytes of header and of tail."""
+
+
+def head_of(record: bytes) -> Head | None:
+    """Return the head of a record, ``None`` if it is no record of this version."""
+    if len(record) < _HEAD.size or record[0] != FORMAT:
+        return None
+    return cast("Head", _HEAD.unpack_from(record))
+
+
+def record_of(head: Head, texts: bytes) -> bytes:
+    """Return a record.
 
     Args:
-        fields: its names and values, as Redis returns them.
-
-    Returns:
-        ``None`` if another program wrote it.
+        head: its head.
+        texts: its header, tail and body.
     """
-    if len(fields) < _FIELDS or fields[0] != b"n":
-        return None
-    try:
-        number, seq, user_seq, ts_us = map(int, fields[1].split())
-    except ValueError:
-        return None
-    return number, seq, user_seq, ts_us
+    return _HEAD.pack(*head) + texts
 
 
-def entry_of(fields: Sequence[bytes], numbers: tuple[int, ...] | None = None) -> Entry:
-    """Return an entry from its names and values, as Redis returns them.
+def restamped(record: bytes, ts_us: int) -> bytes:
+    """Return a record with another ``ts``.
 
     Args:
-        fields: the names and values.
-        numbers: ``numbers_of`` them, where they are known.
+        record: the record.
+        ts_us: the time, µs.
+    """
+    return record[:_TS_AT] + _TS.pack(ts_us) + record[_TS_AT + _TS.size :]
+
+
+def route_in(record: bytes, head: Head) -> Route:
+    """Return the decoded header of a record.
+
+    Args:
+        record: the record.
+        head: its head.
+
+    Raises:
+        Malformed: it is no header.
+    """
+    return route_of(record[_HEAD.size : _HEAD.size + head[5]])
+
+
+def entry_of(record: bytes, more_bodies: Sequence[bytes] = ()) -> Entry:
+    """Return an entry.
+
+    Args:
+        record: its record.
+        more_bodies: of its frames but the first.
 
     Raises:
         Malformed: another program, or another version, wrote it.
     """
-    numbers = numbers or numbers_of(fields)
-    if numbers is None:
-        raise Malformed("an entry of the log has other fields than n, h, t, b")
-    number, seq, user_seq, ts_us = numbers
-    return Entry(number, seq, user_seq, ts_us, route_of(fields[3]), fields[5], fields[7::2])
+    head = head_of(record)
+    if head is None:
+        raise Malformed("it is no record of this version")
+    _, number, seq, user_seq, ts_us, _, _ = head
+    tail = _HEAD.size + head[5]
+    body = tail + head[6]
+    bodies = (record[body:], *more_bodies)
+    return Entry(number, seq, user_seq, ts_us, route_in(record, head), record[tail:body], bodies)
 
 
 @lru_cache(maxsize=_MOST_ROUTES)
@@ -231,7 +267,7 @@ def route_of(header: bytes) -> Route:
         clock, stream, user_id, frames = rest
         return Route(None, clock, stream, user_id, tuple(map(_frame, frames)), _symbol(rest))
     except (ValueError, TypeError, KeyError):
-        raise Malformed("field h of an entry is no header") from None
+        raise Malformed("the header of an entry is no header of this version") from None
 
 
 def _frame(fields: list[Any]) -> FrameRoute:
@@ -256,32 +292,13 @@ def _symbol(rest: list[Any]) -> str | None:
     return str(stream).partition(":")[2] if shows_previous else None
 
 
-def packet_of(entry: Entry, index: int, ts_us: int) -> bytes:
+def packet_of(entry: Entry, index: int) -> bytes:
     """Return a frame of a publication as the packet's text.
 
     Args:
         entry: the publication.
         index: the number of the frame, from 0.
-        ts_us: ``ts`` for this node's clients, µs.
     """
     frame = entry.route.frames[index]
     body, seq = entry.bodies[index], entry.seq
-    return frame.form % frame.fill((body, seq, seq - 1, entry.user_seq, ts_us, entry.tail))
-
-
-def entry_of_record(record: bytes) -> Entry:
-    """Return what Redis keeps of a publication for snapshots and replay: its first frame.
-
-    Args:
-        record: the numbers, the lengths of header and tail, header, tail and body.
-
-    Raises:
-        Malformed: another program, or another version, wrote it.
-    """
-    try:
-        *numbers, header_size, tail_size, rest = record.split(b" ", _SPACES)
-        header, tail = int(header_size), int(header_size) + int(tail_size)
-    except ValueError:
-        raise Malformed("a kept event has no six numbers before it") from None
-    fields = (b"n", b" ".join(numbers), b"h", rest[:header], b"t", rest[header:tail])
-    return entry_of((*fields, b"b", rest[tail:]))
+    return frame.form % frame.fill((body, seq, seq - 1, entry.user_seq, entry.ts_us, entry.tail))

@@ -153,6 +153,7 @@ class Gateway:
         self._handlers = Handlers(self.context, self.connections, self.models)
         self._ticks = Ticks(self.context, self.connections)
         metrics.watch_ready(self._accepts_clients)
+        metrics.watch_subscriptions(self.context.subscriptions.counts)
         self._garbage = GarbageCollection(metrics, self._is_idle)
         self._drain = Drain(self.context, self.connections)
         self.sources = Sources(self.context)
@@ -191,7 +192,7 @@ class Gateway:
             make = LocalBroadcaster
         else:
             terms = log_terms(settings, settings.redis_url)
-            broker = RedisBroker(terms, lambda: self.clock.monotonic_ns() / 1e9)
+            broker = RedisBroker(terms, self.clock)
             make = LogBroadcaster
         broadcaster = make(self.transport, broker, user_connections.of, self.clock, metrics, rates)
         return Context(

@@ -18,7 +18,6 @@ from gateway.metrics import GatewayMetrics
 from gateway.nodes.entries import FrameRoute
 from gateway.publication import Publication, parse_publication
 from gateway.rates.rate_tiers import EVERY
-from gateway.rates.tier import Update
 from gateway.routing import Delivery, Numbers
 from gateway.server.clock import Clock
 from gateway.server.rate_slots import RateSlots
@@ -128,15 +127,6 @@ class Broadcaster(ABC):
             elif isinstance(rooms, list):
                 rooms += self._tiers.tier_rooms(delivery.rooms)
         return rooms, skip
-
-    def remember_and_offer(self, update: Update) -> None:
-        """Keep the newest event of a symbol, and offer it to the clients with a rate of their own.
-
-        Args:
-            update: the event.
-        """
-        self._broker.remember_value(update.stream, update.packet)
-        self._rates.offer(update)
 
     def to_everyone(self, event: str, data: Mapping[str, Any]) -> None:
         """Queue one of the gateway's own events, encoded once, for every client."""

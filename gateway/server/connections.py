@@ -51,6 +51,7 @@ class Connections:
         self._context = context
         self._authenticator = authenticator
         self._address_of = address_of
+        self._log = log.bind()  # structlog's proxy looks its logger up for each line
 
     def connect(
         self, sid: str, environ: RequestEnviron, auth: object
@@ -174,7 +175,7 @@ class Connections:
         context.metrics.client_connected()
         context.count_changed = True
         self._watch(session)
-        log.info("client connected", client=sid, user=user_id)
+        self._log.info("client connected", client=sid, user=user_id)
         if context.is_draining:
             self.tell_draining(session)
         if nodes is not None:
@@ -215,9 +216,10 @@ class Connections:
         context.metrics.client_closed(
             session.closing_reason or reason, (now_ns - session.connected_at_ns) / 1e9
         )
-        context.metrics.set_subscriptions(context.subscriptions.counts())
         context.count_changed = True
-        log.info("client closed", client=sid, user=user_id, reason=session.closing_reason or reason)
+        self._log.info(
+            "client closed", client=sid, user=user_id, reason=session.closing_reason or reason
+        )
 
     def refresh(self, session: Session, token: str) -> Identity:
         """Replace the token of a connection by a new one of the same user.

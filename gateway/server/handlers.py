@@ -234,7 +234,6 @@ class Handlers:
             payload["maxRate"] = request.max_rate
         payload["at"] = context.streams.marks(request) | marks
         payload["timestamp"] = context.broadcaster.timestamp()
-        context.metrics.set_subscriptions(context.subscriptions.counts())
         return _Reply(event, payload, joined=joined, lane=LANES[request.channel])
 
     def _get_subscriptions(self, session: Session, _payload: object) -> _Reply:

@@ -91,7 +91,8 @@ class LocalBroadcaster(Broadcaster):
 
     def _offer_delivery(self, delivery: Delivery, stream: str, packet: bytes) -> None:
         channel, symbol_room = delivery.rooms
-        self.remember_and_offer(
+        self._broker.remember_value(stream, packet)
+        self._rates.offer(
             Update(
                 event=delivery.event,
                 symbol=delivery.payload["symbol"],

@@ -125,14 +125,18 @@ def configure_logs(
     )
     if style == "console":
         shared.append(escape)
-    own: list[Any] = [JsonLine(node)] if style == "json" else [*shared, renderer, _encode]
+    own: list[Any] = [*shared, renderer, _encode]
+    logger_class: type[Any] = structlog.make_filtering_bound_logger(level)
+    if style == "json":
+        own = [JsonLine(node)]
+        logger_class = _with_one_processor(logger_class)
     batch = {"most_batch_bytes": select.PIPE_BUF} if shares_stream else {}  # such writes are atomic
     lines = LineWriter(_STANDARD_ERROR, partial(_tell_dropped, own), **batch)
     atexit.register(lines.close)
     structlog.configure(
         processors=own,
         logger_factory=partial(_Lines, lines),
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=logger_class,
         cache_logger_on_first_use=True,
     )
     handler = _Handler(lines)
@@ -149,6 +153,24 @@ def configure_logs(
     logging.getLogger("aiohttp.access").setLevel(logging.CRITICAL)
     logging.captureWarnings(capture=True)
     return lines
+
+
+def _with_one_processor(logger_class: type[Any]) -> type[Any]:
+    """Return a logger class without bound fields, whose one processor makes the whole line.
+
+    It skips structlog's loop over processors, a third of the time of a line.
+
+    Args:
+        logger_class: structlog's class, which leaves out lines below a level.
+    """
+
+    class _Logger(logger_class):  # type: ignore[misc]  # made at run time
+        def _proxy_to_logger(self, method: str, event: str | None = None, **fields: Any) -> None:
+            fields["event"] = event
+            (process,) = self._processors
+            getattr(self._logger, method)(process(self._logger, method, fields))
+
+    return _Logger
 
 
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from gateway.brokers.redis.broker import RedisBroker
 from gateway.brokers.redis.log_state import LogAway
-from gateway.nodes.entries import Entry, FrameRoute, draft_of, packet_of
+from gateway.nodes.entries import Entry, Route, draft_of, packet_of
 from gateway.publication import Publication
 from gateway.rates.tier import Update
 from gateway.routing import Numbers, outline_of, stamps_of
@@ -77,32 +77,51 @@ class LogBroadcaster(Broadcaster):
         answers.add_done_callback(answered)
         return receipts
 
+    def wants(self, route: Route) -> bool:
+        """Return whether clients of this node get a market event.
+
+        Args:
+            route: of the event.
+        """
+        rooms, carriers = route.frames[0].rooms, self._tiers.carriers
+        return self._transport.participants.has_members(rooms) or (
+            bool(carriers) and not carriers.keys().isdisjoint(rooms)
+        )
+
     def apply(self, entry: Entry) -> None:
         """Send a publication to the clients of this node that get it.
 
         Args:
-            entry: the publication.
+            entry: the publication, with ``ts`` of this node's clock.
         """
-        route = entry.route
-        # Another host's clock says nothing to this node's clients.
-        ts_us = entry.ts_us if route.clock == self._clock.id else self.ts_us()
-        for index, frame in enumerate(route.frames):
+        for index, frame in enumerate(entry.route.frames):
             if frame.names_rooms and any(map(self._transport.participants.find, frame.rooms)):
                 continue  # here the room's name is a client's id
-            self._apply_frame(entry, index, ts_us)
+            self._apply_frame(entry, index)
 
-    def _apply_frame(self, entry: Entry, index: int, ts_us: int) -> None:
+    def _apply_frame(self, entry: Entry, index: int) -> None:
         route, frame = entry.route, entry.route.frames[index]
         fields: dict[str, Any] = {}
         packet = None
-        if route.symbol is not None and route.stream is not None and entry.seq:
-            packet = packet_of(entry, index, ts_us)
+        if route.symbol is not None and route.stream is not None:
+            packet = packet_of(entry, index)
             fields = {"symbol": route.symbol, "prevSeq": entry.seq - 1}
-            self._keep_value(frame, route.stream, route.symbol, entry.seq, packet)
+            if self._tiers.carriers:
+                channel, symbol_room = frame.rooms
+                self._rates.offer(
+                    Update(
+                        event=frame.event,
+                        symbol=route.symbol,
+                        rooms=(channel, symbol_room),
+                        stream=route.stream,
+                        number=entry.seq,
+                        packet=packet,
+                    )
+                )
         elif (
             frame.user_id is not None and entry.user_seq and self._broker.may_return(frame.user_id)
         ):
-            packet = packet_of(entry, index, ts_us)
+            packet = packet_of(entry, index)
             self._broker.remember_private(frame.user_id, entry.user_seq, packet)
         recipients = self._recipients(frame)
         if recipients is None or not self._transport.participants.has_any(recipients[0]):
@@ -110,23 +129,13 @@ class LogBroadcaster(Broadcaster):
         rooms, skip = recipients
         sent = self._transport.broadcast_encoded(
             frame.event,
-            packet or packet_of(entry, index, ts_us),
+            packet or packet_of(entry, index),
             fields,
             rooms=rooms,
             skip=skip,
             on_done=self._metrics.fanned_out,
         )
         self._metrics.messages_out(frame.event, sent)
-
-    def _keep_value(
-        self, frame: FrameRoute, stream: str, symbol: str, number: int, packet: bytes
-    ) -> None:
-        if self._tiers.carriers:
-            channel, symbol_room = frame.rooms
-            rooms = (channel, symbol_room)
-            self.remember_and_offer(Update(frame.event, symbol, rooms, stream, number, packet))
-        else:
-            self._broker.remember_value(stream, packet)
 
 
 def _receipt(answer: bytes) -> Receipt:

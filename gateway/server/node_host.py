@@ -29,6 +29,7 @@ class NodeHost:
         self, context: Context, connections: Connections, broadcaster: LogBroadcaster
     ) -> None:
         self.clock = context.clock
+        self.wants = broadcaster.wants
         self.apply = broadcaster.apply
         self.is_full = broadcaster.is_full
         self._context = context

@@ -16,7 +16,7 @@ from gateway import strict_json
 from gateway.brokers.redis.broker import RedisBroker
 from gateway.brokers.redis.log_state import LogAway, LogState, end_tasks, poll
 from gateway.contract import ResyncReason
-from gateway.nodes.entries import Entry
+from gateway.nodes.entries import Entry, Route
 from gateway.nodes.presence import Presence
 from gateway.nodes.shared_events import SharedEvents
 from gateway.server.clock import Clock
@@ -39,6 +39,9 @@ class Host(Protocol):
     """What ``Nodes`` needs of its gateway."""
 
     clock: Clock
+
+    def wants(self, route: Route) -> bool:
+        """Return whether clients of this node get a market event."""
 
     def apply(self, entry: Entry) -> None:
         """Send a publication to the clients of this node."""
@@ -87,6 +90,7 @@ class Nodes:
 
     Attributes:
         presence: the other nodes.
+        wants: see ``broker.Node``.
     """
 
     def __init__(
@@ -104,6 +108,7 @@ class Nodes:
         self.presence = Presence(node)
         self._broker = broker
         self._host = host
+        self.wants = host.wants
         self._retention_s = retention_s
         self._events = events
         self._telling = 0  # while clients are told to fetch anew, nothing is applied

@@ -11,7 +11,7 @@ from gateway.channels import is_symbol_room
 from gateway.contract import named_streams
 from gateway.transport import Lane, Parcel, SocketServer
 
-_MOST_BYTES: Final = 8_388_608  # encoded snapshots that are kept for the next client
+_MOST_BYTES: Final = 8_388_608  # encoded snapshots kept for the next client, and their events
 
 
 class Snapshots:
@@ -50,16 +50,16 @@ class Snapshots:
     def _parcel(self, stream: str, packet: bytes) -> Parcel:
         known = self._encoded.get(stream)
         if known is not None:
-            if known[0] is packet:
+            if known[0] == packet:
                 return known[1]
-            self._bytes -= len(known[1].frame)
+            self._bytes -= len(known[0]) + len(known[1].frame)
         event, payload = strict_json.loads(packet[1:])  # after the packet's type
         parcel = self._transport.state(event, snapshot_of(payload), payload["seq"])
         if self._bytes > _MOST_BYTES:
             self._encoded.clear()
             self._bytes = 0
         self._encoded[stream] = (packet, parcel)
-        self._bytes += len(parcel.frame)
+        self._bytes += len(packet) + len(parcel.frame)
         return parcel
 
 

@@ -36,6 +36,8 @@ _LONGEST_TICK_NS: Final = 100_000_000
 _CLOSES_A_TURN: Final = 100
 _SHUTDOWN_POLL_S: Final = 0.01
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
+_ID_RANDOM_BYTES: Final = 12
+_IDS_A_READ: Final = 64  # ids whose random bytes one system call reads
 
 log = logging.getLogger("gateway.transport")
 
@@ -116,6 +118,7 @@ class Engine:
         self._timer = WheelTimer(clock, tick_ns)
         self.wake_at: Callable[[Sleeper, int], None] = self._timer.wake_at
         self.forget_deadline = self._timer.wheel.forget
+        self._random: list[bytes] = []
         self._lost: deque[EngineSession] = deque()
         self._behind: set[EngineSession] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -156,7 +159,11 @@ class Engine:
     def generate_id(self) -> str:
         """Return an id: the prefix, 12 random bytes and a counter of 3, as python-engineio's."""
         self.sequence_number = (self.sequence_number + 1) & 0xFFFFFF
-        raw = os.urandom(12) + self.sequence_number.to_bytes(3)
+        if not self._random:
+            read = os.urandom(_ID_RANDOM_BYTES * _IDS_A_READ)
+            starts = range(0, len(read), _ID_RANDOM_BYTES)
+            self._random = [read[start : start + _ID_RANDOM_BYTES] for start in starts]
+        raw = self._random.pop() + self.sequence_number.to_bytes(3)
         return self.sid_prefix + b2a_base64(raw, newline=False).translate(_URL_SAFE).decode("ascii")
 
     def open_session(self, environ: RequestEnviron) -> EngineSession:

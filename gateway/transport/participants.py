@@ -170,11 +170,14 @@ class Participants:
 
     def has_any(self, rooms: Any) -> bool:
         """Return whether rooms of the default namespace, or participants' ids, have anybody."""
-        tables, participants = self._rooms.get("/", {}), self._participants.get("/", {})
-        for room in rooms if isinstance(rooms, _SEVERAL) else (rooms,):
-            if room in tables or room in participants:
-                return True
-        return False
+        named = rooms if isinstance(rooms, _SEVERAL) else (rooms,)
+        participants = self._participants.get("/", {})
+        return self.has_members(named) or any(room in participants for room in named)
+
+    def has_members(self, rooms: Iterable[Hashable]) -> bool:
+        """Return whether any of these rooms of the default namespace has anybody."""
+        tables = self._rooms.get("/")
+        return tables is not None and not tables.keys().isdisjoint(rooms)
 
     def _room(self, namespace: str, room: Any) -> dict[str, EngineSession]:
         sessions = self._rooms.get(namespace, {}).get(room)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -37,10 +38,21 @@ def show(
     page: Annotated[
         Path | None, typer.Option(help="Write an offline page with a chart of each figure.")
     ] = None,
+    otava: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Write otava.yaml and a CSV file of each figure for Apache Otava.",
+        ),
+    ] = None,
     json: JsonOption = None,
 ) -> None:
-    """Print the trend of each figure. Exit codes: 0 2 4 130."""
-    _start("show", ["--history", str(history), *_outputs(json, page)])
+    """Print the trend of each figure. Exit codes: 0 2 4 130.
+
+    In the folder of --otava: otava analyze --config-file otava.yaml SCENARIO.FIGURE
+    """
+    outputs = _outputs({"--json": json, "--page": page, "--otava": otava})
+    _start("show", ["--history", str(history), *outputs])
 
 
 def check(history: HistoryOption = HISTORY, json: JsonOption = None) -> None:
@@ -49,11 +61,10 @@ def check(history: HistoryOption = HISTORY, json: JsonOption = None) -> None:
     Only runs of one load on one kind of machine are compared. Exit codes: 1 when a figure became
     worse within the last ten runs and stayed so; 3 when no figure has ten runs; 0 2 4 130.
     """
-    _start("check", ["--history", str(history), *_outputs(json)])
+    _start("check", ["--history", str(history), *_outputs({"--json": json})])
 
 
-def _outputs(json: Path | None, page: Path | None = None) -> list[str]:
-    named = {"--json": json, "--page": page}
+def _outputs(named: Mapping[str, Path | None]) -> list[str]:
     return [word for name, path in named.items() if path for word in (name, str(path))]
 
 

@@ -70,8 +70,8 @@ def places_of_excess(explanation: BreachExplanation | None) -> Chart:
     )
     first, share = shares[0]
     title = (
-        f"{first.capitalize()} takes {share * 100:.0f} % of what {explanation.metric} is over its "
-        f"{'base' if explanation.base_run else 'budget'}: "
+        f"{share * 100:.0f} % of what {explanation.metric} is over its "
+        f"{'base' if explanation.base_run else 'budget'} went to {first}: "
         f"{quantities.span(share * explanation.excess_ns)} of "
         f"{quantities.span(explanation.excess_ns)}"
     )

@@ -14,10 +14,17 @@ from pathlib import Path
 from rich.console import Console
 
 from loadtests.ending import run_command
-from loadtests.outputs import OutputRefused, check_outputs, write_output
+from loadtests.outputs import (
+    OutputRefused,
+    check_folder,
+    check_outputs,
+    write_output,
+    write_together,
+)
 from loadtests.results import ExitCode
 from reports.gate import console_beside, judge_runs
 from reports.history.changes import FEWEST
+from reports.history.otava import render_otava
 from reports.history.rows import row_of_run
 from reports.history.screen import print_changes, print_trends, trends_as_json
 from reports.history.store import add_row, read_history
@@ -62,6 +69,8 @@ def show(options: argparse.Namespace) -> int:
         OSError: an output cannot be written.
     """
     check_outputs({"--json": options.json, "--page": options.page})
+    if options.otava is not None:
+        check_folder("--otava", options.otava)
     found = _read(options.history)
     if options.json is not None:
         write_output(options.json, _as_text(found))
@@ -69,6 +78,8 @@ def show(options: argparse.Namespace) -> int:
         from reports.history.page import render_history  # draws; the other actions do not
 
         write_output(options.page, render_history(found))
+    if options.otava is not None:
+        write_together({options.otava / name: text for name, text in render_otava(found).items()})
     print_trends(found, console_beside(options.json, options.page))
     return ExitCode.PASS
 
@@ -118,7 +129,9 @@ def _parser() -> argparse.ArgumentParser:
     adding.add_argument("--commit", help="the commit that was measured")
     for name, words in (("show", "print trends"), ("check", "find changes")):
         actions.add_parser(name, help=words).add_argument("--json", type=Path, help="write here")
-    actions.choices["show"].add_argument("--page", type=Path, help="write a page here")
+    showing = actions.choices["show"]
+    showing.add_argument("--page", type=Path, help="write a page here")
+    showing.add_argument("--otava", type=Path, help="write files for Apache Otava into this folder")
     for action in actions.choices.values():
         action.add_argument("--history", type=Path, required=True, help="the file of past runs")
     return parser

@@ -45,9 +45,14 @@ class Trend:
         """The figure of the newest run that can be trusted."""
         return self.rows[-1].figures[self.name]
 
+    @property
+    def grows_better(self) -> bool:
+        """Whether more is better: its budget limits it from below."""
+        return self.newest.operator in (">=", ">")
+
     def is_worse(self, step: Step) -> bool:
         """Return whether a change went in the direction that the budget limits, or up."""
-        return (step.ratio < 1) if self.newest.operator in (">=", ">") else (step.ratio > 1)
+        return (step.ratio < 1) if self.grows_better else (step.ratio > 1)
 
     @property
     def regression(self) -> Step | None:

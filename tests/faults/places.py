@@ -35,13 +35,19 @@ ATTEMPTS: Final = 3
 _LONGEST_S: Final = 300.0
 
 
-def run(name: str, runs: Path, *more: str) -> Path:
-    """Run the scenario against a gateway with a slowdown; return the run directory."""
-    folder = runs / name
+def run(scenario: str, fault: str, folder: Path, *more: str) -> Path:
+    """Run a scenario against a gateway with a fault or slowdown; return the run directory.
+
+    Args:
+        scenario: name of a file in ``scenarios``.
+        fault: what ``tests.faults.gateway`` takes.
+        folder: takes the run directory.
+        more: options of ``run``.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "loadtests", "run", str(SCENARIOS / "places.toml")]
-    command += ["--runs", str(folder), "--profile", *more]
-    command += ["--gateway", f"{sys.executable} -m tests.faults.gateway {name}"]
+    command = [sys.executable, "-m", "loadtests", "run", str(SCENARIOS / f"{scenario}.toml")]
+    command += ["--runs", str(folder), *more]
+    command += ["--gateway", f"{sys.executable} -m tests.faults.gateway {fault}"]
     for _ in range(ATTEMPTS):
         with (folder / "screen.log").open("wb") as screen:
             subprocess.run(
@@ -56,7 +62,7 @@ def run(name: str, runs: Path, *more: str) -> Path:
         directory = (folder / "latest").resolve()
         if (directory / VERDICT).exists():
             return directory
-    raise SystemExit(f"{name} gave no verdict; see {folder / 'screen.log'}")
+    raise SystemExit(f"{fault} gave no verdict; see {folder / 'screen.log'}")
 
 
 def describe(name: str, directory: Path) -> tuple[bool, str]:
@@ -82,11 +88,12 @@ def main() -> int:
     parser.add_argument("--runs", type=Path, default=Path("runs/places"))
     parser.add_argument("--base", type=Path, help="a run without a slowdown")
     options = parser.parse_args()
-    base = options.base or run(CLEAN, options.runs)
+    base = options.base or run("places", CLEAN, options.runs / CLEAN, "--profile")
     right = 0
     wanted = options.only or list(SLOWDOWNS)
     for name in wanted:
-        directory = run(name, options.runs, "--baseline", str(base.resolve()))
+        compared = ("--profile", "--baseline", str(base.resolve()))
+        directory = run("places", name, options.runs / name, *compared)
         is_right, line = describe(name, directory)
         right += is_right
         print(line, flush=True)  # noqa: T201 - a command speaks

@@ -104,6 +104,15 @@ def test_these_tokens_fail(
     assert code_of(authenticator, make_token(**claims)) is ErrorCode.AUTH_FAILED
 
 
+def test_no_token_changes_what_the_next_one_is_compared_with(
+    authenticator: Authenticator, make_token: MakeToken
+) -> None:
+    forged = make_token(secret="y" * 32)
+    tokens = [make_token(), forged, make_token(sub="bob"), forged, make_token()]
+    failed = ErrorCode.AUTH_FAILED
+    assert [code_of(authenticator, token) for token in tokens] == [None, failed] * 2 + [None]
+
+
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "é.b.c", "\ud800", "." * 5_000, "..", "a..b"])
 def test_text_that_is_no_token_fails(authenticator: Authenticator, token: str) -> None:
     with pytest.raises(AuthenticationError) as caught:

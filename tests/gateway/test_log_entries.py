@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 
-from gateway.nodes.entries import Entry, Malformed, draft_of, entry_of, packet_of, route_of
+from gateway.nodes.entries import (
+    FORMAT,
+    Entry,
+    Malformed,
+    draft_of,
+    entry_of,
+    head_of,
+    packet_of,
+    record_of,
+    restamped,
+    route_of,
+)
 from gateway.publication import parse_publication
 from gateway.routing import outline_of, plan, stamps_of
 from gateway.streams import Streams
@@ -46,7 +57,7 @@ def test_a_packet_of_the_log_is_that_of_the_memory_broker(item: dict[str, Any]) 
     )
     entry = through_the_log(item, numbers.seq or 0, numbers.user_seq or 0)
     for index, delivery in enumerate(outline.deliveries):
-        packet = packet_of(entry, index, NOW_NS // 1_000).decode()
+        packet = packet_of(entry, index).decode()
         assert packet[0] == "2"
         assert json.loads(packet[1:]) == [delivery.event, delivery.payload]
 
@@ -61,11 +72,25 @@ def through_the_log(item: dict[str, Any], seq: int, user_seq: int) -> Entry:
         stamps=stamps_of(publication, TIMESTAMP),
         clock="c",
     )
-    fields = [b"n", b"1 %d %d %d" % (seq, user_seq, draft.ts_us)]
-    fields += [b"h", draft.header, b"t", draft.tail]
-    for body in draft.bodies:
-        fields += [b"b", body]
-    return entry_of(fields)
+    head = (FORMAT, 1, seq, user_seq, draft.ts_us, len(draft.header), len(draft.tail))
+    record = record_of(head, draft.header + draft.tail + draft.bodies[0])
+    return entry_of(record, draft.bodies[1:])
+
+
+def test_another_time_changes_nothing_else_of_a_record() -> None:
+    record = record_of((FORMAT, 1, 2, 3, 4, 5, 6), b"texts")
+    assert restamped(record, 2**40) == record_of((FORMAT, 1, 2, 3, 2**40, 5, 6), b"texts")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [b"", b"7 0 0 0 2 0 []{}" * 9, record_of((FORMAT + 1, 1, 0, 0, 0, 2, 0), b"[]{}")],
+    ids=["nothing", "text", "a newer version"],
+)
+def test_a_record_of_another_version_is_malformed(record: bytes) -> None:
+    assert head_of(record) is None
+    with pytest.raises(Malformed):
+        entry_of(record)
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,11 @@ def test_nothing_that_happens_adds_a_name_or_a_series() -> None:
             "tidegate_authentication_failures_total['AUTH_MISSING']",
             1,
         ),
-        (lambda m: m.set_subscriptions({Channel.LLM: 5}), "tidegate_subscriptions['llm']", 5),
+        (
+            lambda m: m.watch_subscriptions(lambda: {Channel.LLM: 5}),
+            "tidegate_subscriptions['llm']",
+            5,
+        ),
         (lambda m: m.handler_failed(), "tidegate_handler_errors_total[]", 1),
     ],
 )

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 
 import pytest
 from blackbox.process import GatewayProcess
 from deadlines import until
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from otlp_receiver import OtlpReceiver, otlp_receiver
 
 from gateway.errors import SettingsError
 from gateway.server import tracing
@@ -21,47 +18,10 @@ StartGateway = Callable[..., GatewayProcess]
 SAMPLED, NOT_SAMPLED = "01", "00"
 
 
-class Collector:
-    """An OTLP receiver: keeps the spans that exporters send it."""
-
-    def __init__(self) -> None:
-        collector = self
-
-        class Receive(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                collector.take(ExportTraceServiceRequest.FromString(body))
-                self.send_response(200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_words: object) -> None:
-                pass
-
-        self.spans: list[Span] = []
-        self.services: set[str] = set()
-        self.server = HTTPServer(("127.0.0.1", 0), Receive)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def take(self, request: ExportTraceServiceRequest) -> None:
-        for resource in request.resource_spans:
-            named = {a.key: a.value.string_value for a in resource.resource.attributes}
-            self.services.add(named["service.name"])
-            for scope in resource.scope_spans:
-                self.spans += scope.spans
-
-
 @pytest.fixture
-def collector() -> Iterator[Collector]:
-    found = Collector()
-    thread = Thread(target=found.server.serve_forever)
-    thread.start()
-    try:
+def collector() -> Iterator[OtlpReceiver]:
+    with otlp_receiver() as found:
         yield found
-    finally:
-        found.server.shutdown()
-        thread.join()
-        found.server.server_close()
 
 
 def traceparent(flags: str) -> tuple[str, str]:
@@ -78,7 +38,7 @@ def publish_twice(gateway: GatewayProcess, headers: Mapping[str, str]) -> None:
 
 
 def test_a_traced_publication_is_one_span_up_to_the_end_of_its_fan_out(
-    start_gateway: StartGateway, collector: Collector
+    start_gateway: StartGateway, collector: OtlpReceiver
 ) -> None:
     gateway = start_gateway(
         OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,

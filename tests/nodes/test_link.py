@@ -16,7 +16,8 @@ from redis_server import RedisServer
 from gateway.brokers.redis.broker import RedisBroker
 from gateway.brokers.redis.log_state import LogAway, LogState
 from gateway.brokers.redis.terms import LogTerms
-from gateway.nodes.entries import Draft, Entry
+from gateway.nodes.entries import FORMAT, Draft, Entry, Route
+from gateway.server.clock import SystemClock
 
 pytestmark = pytest.mark.real_part("redis-server")
 
@@ -27,8 +28,12 @@ class RecordingNode:
     def __init__(self, broker: RedisBroker) -> None:
         self.got: list[int] = []
         self.is_full = False
+        self.wants_all = True
         self.joins = 0
         broker.node = self
+
+    def wants(self, route: Route) -> bool:
+        return self.wants_all
 
     def publication(self, entry: Entry, *, follows: bool) -> None:
         n = json.loads(entry.bodies[0] + b'"":0}')["n"]
@@ -47,11 +52,20 @@ class RecordingNode:
 
 
 Made = tuple[RedisBroker, RecordingNode]
+TERMS = LogTerms("", "{t}:", "a", 1_000, 60_000, 1_000, 60_000)
 
 
 def draft(n: int) -> Draft:
     header = json.dumps([None, "clock", "room:x", None, []]).encode()
     return Draft("room:x", "", "", False, 0, header, b"}", (b'{"n":%d,' % n,))
+
+
+def price_draft(price: int, clock: str) -> Draft:
+    rooms = ["market-data", "market-data:A"]
+    frame = ["price:update", ["seq", "prevSeq"], rooms, None, None, None]
+    header = json.dumps([None, clock, "price:A", None, [frame]]).encode()
+    body = b'{"price":%d,' % price
+    return Draft("price:A", "", "", True, 5, header, b',"timestamp":"t"}', (body,))
 
 
 @pytest.fixture
@@ -66,8 +80,7 @@ async def start(redis: RedisServer) -> AsyncIterator[Callable[[], Awaitable[Made
     brokers = []
 
     async def start_one() -> Made:
-        terms = LogTerms(redis.url, "{t}:", "a", 1_000, 60_000, 1_000, 60_000)
-        broker = RedisBroker(terms, time.monotonic)
+        broker = RedisBroker(TERMS._replace(url=redis.url), SystemClock())
         node = RecordingNode(broker)
         await broker.link.start(PROMPT_S)
         brokers.append(broker)
@@ -87,6 +100,48 @@ async def test_a_publication_that_cannot_be_delivered_keeps_back_none_behind_it(
     assert node.got == [1, 2]
     assert (broker.applied, node.joins) == (3, 1)
     assert "publication not delivered" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("is_own_clock", [True, False], ids=["own clock", "clock of another host"])
+async def test_a_market_event_that_no_client_gets_is_only_kept_for_snapshots(
+    is_own_clock: bool, start: Callable[[], Awaitable[Made]]
+) -> None:
+    broker, node = await start()
+    node.wants_all = False
+    began_us = time.monotonic_ns() // 1_000
+    for price in (1, 2):
+        await broker.link.append(
+            [price_draft(price, SystemClock().id if is_own_clock else "other")]
+        )
+    await broker.link.append([draft(7)])
+    assert (node.got, broker.applied, broker.streams.last("price:A")) == ([7], 3, 2)
+    packet = broker.last_value("price:A")
+    assert packet is not None
+    assert packet == broker.last_value("price:A")
+    name, payload = json.loads(packet[1:])
+    ts = payload.pop("ts")
+    assert (ts == 5) if is_own_clock else (began_us <= ts <= time.monotonic_ns() // 1_000)
+    assert name == "price:update"
+    assert payload == {"price": 2, "seq": 2, "prevSeq": 1, "timestamp": "t"}
+
+
+async def test_a_log_of_another_format_is_refused(
+    redis: RedisServer,
+    start: Callable[[], Awaitable[Made]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    first, _ = await start()
+    await first.link.append([draft(1)])
+    redis.command("HSET", "{t}:meta", "format", str(FORMAT + 1))
+    broker = RedisBroker(TERMS._replace(url=redis.url), SystemClock())
+    RecordingNode(broker)
+    await broker.link.start(0.2)
+    try:
+        assert not broker.link.is_joined
+        assert "share this log; use another GATEWAY_REDIS_PREFIX" in capsys.readouterr().out
+    finally:
+        await broker.link.stop()
+    assert redis.command("XLEN", "{t}:log") == "1", "nothing is deleted"
 
 
 async def test_a_full_queue_stops_the_reading_and_loses_nothing(

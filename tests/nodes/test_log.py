@@ -284,7 +284,7 @@ def test_what_another_program_writes_into_the_log_is_skipped_counted_and_told_on
 ) -> None:
     nodes = start_nodes()
     clients = [connect("al", target=node) for node in nodes]
-    foreign = [("who", "knows"), ("n", "7"), ("n", "7 0 0 0", "h", "[")]
+    foreign = [("who", "knows"), ("e", "7"), ("n", "7 0 0 0", "h", "[")]
     for number, fields in enumerate(foreign):
         redis.command("XADD", "{tidegate}:log", "*", *fields)
         nodes[number % 2].publish({"userId": "al", "event": "note", "data": {"n": number}})
@@ -306,8 +306,9 @@ def test_a_gap_in_the_log_is_told_and_the_node_goes_on(
 ) -> None:
     node = start_node("a")
     client = connect("al", target=node)
-    fields = ("n", "1000000 0 0 0", "h", "[]", "t", "", "b", "{}")
-    redis.command("XADD", "{tidegate}:log", "*", *fields)
+    record = "struct.pack('>BI8I8I8I8I4I4', 1, 1000000, 0, 0, 0, 2, 0) .. '[]{}'"
+    script = f"return redis.call('XADD', KEYS[1], '*', 'e', {record})"
+    redis.command("EVAL", script, "1", "{tidegate}:log")
     assert client.expect("resync")["reason"] == "not-held"
     wait_for(lambda: is_ready(node))
     node.publish({"userId": "al", "event": "note", "data": {}})

@@ -12,6 +12,7 @@ from reports.explanation import BreachExplanation, Profiles, explain_time
 from reports.page import render_page
 from reports.places import TimePlace, parts_of
 from reports.run_frames import RunFrames, read_run
+from reports.slow_seconds import RunnableTime
 from reports.stack_counts import grown, parse_stacks
 from reports.summary import render_summary
 from reports.verdict import judge
@@ -151,6 +152,42 @@ def test_a_host_that_is_as_busy_as_in_the_base_is_not_named(make: MakeRun) -> No
     assert share > 0.99
 
 
+def test_waits_of_more_work_belong_to_the_work(make: MakeRun) -> None:
+    """A gateway that runs nine times as long waits longer beside the same neighbours."""
+    base = make("base", stages_ms=(10, 2, 1), core_wait_ns=20 * MS, ran_ns=40 * MS)
+    head = make("head", stages_ms=(10, 82, 1), fanout_ms=81, core_wait_ns=640 * MS, ran_ns=360 * MS)
+    ((first, share), (second, _), *_) = explain(head, base).shares
+    assert (first, second) == (TimePlace.FANOUT, TimePlace.HOST)
+    assert share > 0.6
+
+
+def test_a_host_that_got_busy_is_named_although_the_base_waited_too(make: MakeRun) -> None:
+    base = make("base", stages_ms=(10, 2, 1), core_wait_ns=20 * MS, ran_ns=40 * MS)
+    head = make("head", stages_ms=(60, 2, 1), core_wait_ns=500 * MS, ran_ns=50 * MS)
+    ((first, share), *_) = explain(head, base).shares
+    assert first is TimePlace.HOST
+    assert share > 0.85
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "share"),
+    [
+        ((50, 10), (50, 10), 0.0),
+        ((50, 10), (50, 110), 1.0),
+        ((50, 10), (40, 110), 1.0),
+        ((50, 50), (100, 100), 0.0),
+        ((50, 50), (100, 50), 0.0),
+        ((100, 0), (200, 200), 0.5),
+        ((0, 0), (0, 0), 0.0),
+    ],
+    ids=["same", "only waits", "less work", "waits as work", "less waits", "both", "unread"],
+)
+def test_runnable_time_grew_by_work_and_by_waits(
+    base: tuple[int, int], head: tuple[int, int], share: float
+) -> None:
+    assert RunnableTime(*head).share_of_host(RunnableTime(*base)) == pytest.approx(share)
+
+
 def stacks(accept: int, fanout: int, loop: int) -> str:
     return (
         f"run (uvloop/__init__.py:38);Routes.publish (gateway/server/routes.py:135) {accept}\n"
@@ -166,6 +203,19 @@ def test_profiles_decide_who_kept_the_loop_busy(make: MakeRun) -> None:
     found = explain(head, base)
     assert found.shares[0][0] is TimePlace.FANOUT
     assert found.shares[0][1] > 0.9
+
+
+def test_collections_that_hold_every_push_are_told_from_other_work(make: MakeRun) -> None:
+    """Half the pushes wait for a collection, which a profile shows as a timer's work."""
+    shape = {"stages_ms": (80, 2, 1), "slow_ms": 60}
+    base = make("base", profile=stacks(100, 100, 50), stages_ms=(2, 2, 1))
+    lag = {"loop_lag_ns": 100 * MS}
+    head = make("head", profile=stacks(110, 100, 700), gc_pause_max_ns=96 * MS, **lag, **shape)
+    found = explain(head, base)
+    assert found.shares[0][0] is TimePlace.COLLECTIONS
+    assert found.shares[0][1] > 0.9
+    other = make("other", profile=stacks(110, 100, 700), gc_pause_max_ns=5 * MS, **lag, **shape)
+    assert explain(other, base).shares[0][0] is TimePlace.LOOP
 
 
 def test_profiles_that_hardly_differ_decide_nothing(make: MakeRun) -> None:

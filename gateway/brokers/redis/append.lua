@@ -78,21 +78,18 @@ while at <= #ARGV do
     local user_seq = user ~= '' and following('user:' .. user, floor) or 0
     highest = math.max(highest, user_seq)
     number = number + 1
-    local numbers = string.format('%.0f %.0f %.0f %s', number, seq, user_seq, ts)
-    local entry = {'n', numbers, 'h', header, 't', tail}
-    for index = 1, bodies do
+    local record = struct.pack('>BI8I8I8I8I4I4', 1, number, seq, user_seq, ts, #header, #tail)
+      .. header .. tail .. ARGV[at + 8]
+    local entry = {'e', record}
+    for index = 2, bodies do
       entry[#entry + 1] = 'b'
       entry[#entry + 1] = ARGV[at + 7 + index]
     end
     redis.call('XADD', KEYS[1], 'MAXLEN', '~', most, '*', unpack(entry))
-    if value ~= '' or user ~= '' then
-      local record = table.concat(
-        {numbers, #header, #tail, ''}, ' ') .. header .. tail .. ARGV[at + 8]
-      if value ~= '' then
-        redis.call('HSET', KEYS[5], stream, record)
-      else
-        remember(user, record)
-      end
+    if value ~= '' then
+      redis.call('HSET', KEYS[5], stream, record)
+    elseif user ~= '' then
+      remember(user, record)
     end
     answer = string.format('%.0f %.0f %s ', seq, user_seq, ts)
       .. (stream ~= '' and stream or user ~= '' and 'user:' .. user or '')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, Protocol
 
 from gateway import strict_json
@@ -16,17 +16,21 @@ from gateway.nodes.applied import AppliedStreams
 from gateway.nodes.entries import (
     Entry,
     Malformed,
+    Route,
     arrival_of,
     entry_of,
-    entry_of_record,
-    numbers_of,
+    head_of,
     packet_of,
+    restamped,
+    route_in,
 )
+from gateway.server.clock import Clock
 from gateway.server.log import get_logger
 
 _DEAF_S: Final = 1.5  # without a message of its own through the log
 _TOLD_S: Final = 30.0  # until skipped entries are logged again
 _STREAMS_A_CALL: Final = 1_000
+_NS_PER_S: Final = 1e9
 
 log = get_logger(__name__)
 
@@ -34,11 +38,14 @@ log = get_logger(__name__)
 class Node(Protocol):
     """What the broker tells the gateway of its node."""
 
+    def wants(self, route: Route) -> bool:
+        """Return whether clients of this node get a market event."""
+
     def publication(self, entry: Entry, *, follows: bool) -> None:
         """Send a publication to the clients of this node that get it.
 
         Args:
-            entry: the publication.
+            entry: the publication, with ``ts`` of this node's clock.
             follows: whether its number in its user's stream follows the last one here.
         """
 
@@ -73,7 +80,7 @@ class RedisBroker:
 
     Args:
         terms: where the log is, and how much it keeps.
-        now_s: returns the monotonic clock, s.
+        clock: of this node.
 
     Raises:
         SettingsError: the extra ``redis`` is not installed, or the file of authorities is unfit.
@@ -90,21 +97,19 @@ class RedisBroker:
 
     node: Node
 
-    def __init__(self, terms: LogTerms, now_s: Callable[[], float]) -> None:
+    def __init__(self, terms: LogTerms, clock: Clock) -> None:
         try:
             from gateway.brokers.redis.link import LogLink
         except ModuleNotFoundError:  # of the extra
             raise SettingsError([NO_CLIENT]) from None
-        self.link: LogLink = LogLink(terms, self, now_s)
-        self._values = LastValues()
+        self._clock = clock
+        self.link: LogLink = LogLink(terms, self, self._now_s)
+        self._values = LastValues()  # of records: most are replaced before a client asks
         self.streams = AppliedStreams(self._values.forget)
-        self.remember_value = self._values.keep
-        self.last_value = self._values.of
         self.number = 0
         self.key = b""
         self.applied = 0
         self.skipped = 0
-        self._now_s = now_s
         self._told_s = -math.inf
         self._replays: dict[str, _Replay] = {}
 
@@ -112,6 +117,9 @@ class RedisBroker:
     def hears(self) -> bool:
         """Whether this node has heard itself through the log just now."""
         return self.link.is_heard and self.link.silent_s() < _DEAF_S
+
+    def _now_s(self) -> float:
+        return self._clock.monotonic_ns() / _NS_PER_S
 
     def is_congested(self) -> bool:
         """Return whether the clients of this node have enough to send."""
@@ -128,9 +136,7 @@ class RedisBroker:
             for stream in list(self._values.streams()):
                 self._values.forget(stream)
             for stream, record in joined.values.items():
-                entry = self._kept(record)
-                if entry is not None:
-                    self._values.keep(stream, packet_of(entry, 0, entry.ts_us))
+                self._values.keep(stream, record)
         self.node.joined(joined, has_lost=has_lost, is_new_epoch=is_new_epoch)
 
     def apply(self, fields: Sequence[bytes]) -> bool:
@@ -139,22 +145,32 @@ class RedisBroker:
         Raises:
             EntriesMissing: it does not follow the last one.
         """
-        numbers = numbers_of(fields)
-        if numbers is None:
-            self._skip("it has other fields than n, h, t, b")
+        record = fields[1]
+        head = head_of(record) if fields[0] == b"e" else None
+        if head is None:
+            self._skip("it has no record of this version in its field e")
             return False
-        number = numbers[0]
+        number = head[1]
         if number != self.number + 1:
             raise EntriesMissing(f"entry {number} of the log follows {self.number}")
         self.number = number
         self.applied += 1
         try:
-            entry = entry_of(fields, numbers)
+            route = route_in(record, head)
+            if route.clock != self._clock.id and route.name is None:
+                # Another host's clock says nothing to this node's clients.
+                record = restamped(record, self._clock.monotonic_ns() // 1_000)
+            if route.symbol is not None and route.stream is not None:
+                self.streams.apply(route.stream, head[2])
+                self._values.keep(route.stream, record)
+                if not self.node.wants(route):
+                    return True  # most entries of the log: nobody decodes them
+            entry = entry_of(record, fields[3::2])
         except Malformed as error:  # its numbers are missing in their streams, as clients see
             self._skip(str(error))
             return True
-        if entry.route.name is not None:
-            self._message(entry.route.name, entry.bodies[0])
+        if route.name is not None:
+            self._message(route.name, entry.bodies[0])
         else:
             self._publication(entry)
         return True
@@ -170,14 +186,14 @@ class RedisBroker:
     def _kept(self, record: bytes) -> Entry | None:
         """Return an event that Redis keeps, ``None`` if this version did not write it."""
         try:
-            return entry_of_record(record)
+            return entry_of(record)
         except Malformed as error:
             self._skip(str(error))
             return None
 
     def _publication(self, entry: Entry) -> None:
         route = entry.route
-        if route.stream is not None and entry.seq:
+        if route.stream is not None and route.symbol is None and entry.seq:
             self.streams.apply(route.stream, entry.seq)
         follows = True
         if route.user_id is not None and entry.user_seq:
@@ -198,6 +214,12 @@ class RedisBroker:
                 self.node.message(name, body)
             except Exception:  # as above
                 log.exception("message of a node not taken", message=name)
+
+    def last_value(self, stream: str) -> bytes | None:
+        """Return the last event of a symbol's stream, encoded; ``None`` if none is kept."""
+        record = self._values.of(stream)
+        entry = None if record is None else self._kept(record)
+        return None if entry is None else packet_of(entry, 0)
 
     def may_return(self, user_id: str) -> bool:
         """Return whether a client of the user is returning here just now."""
@@ -257,7 +279,7 @@ class RedisBroker:
         for record in records:
             entry = self._kept(record)
             if entry is not None and entry.user_seq:
-                replay.events[entry.user_seq] = packet_of(entry, 0, entry.ts_us)
+                replay.events[entry.user_seq] = packet_of(entry, 0)
         await self.link.applied(number)
 
     def release(self, user_id: str) -> None:

@@ -1,8 +1,8 @@
 -- Say where the log stands, and begin a new epoch where it is new or has lost entries.
 --
 -- KEYS  log, young, old, meta, values, revoked
--- ARGV  an epoch and a key of public ids for a new log, and what the node has applied: epoch, id of
---       the last entry, its number ("" for nothing)
+-- ARGV  an epoch and a key of public ids for a new log, what the node has applied: epoch, id of the
+--       last entry, its number ("" for nothing), and the format of the entries that it reads
 -- Returns epoch, floor, number, id of the last entry, key of public ids, whether the node can go on;
 -- if it cannot, also young, old, values, revoked.
 local function last_id()
@@ -14,12 +14,13 @@ local function last_id()
 end
 
 local function number_of(entry)  -- nil for what another program wrote
-  return entry and entry[2][1] == 'n' and tonumber(entry[2][2]:match('^%d+'))
+  local record = entry and entry[2][1] == 'e' and entry[2][2]
+  return record and #record >= 41 and record:byte() == 1 and struct.unpack('>I8', record, 2) or nil
 end
 
 local function begin()
   redis.call('UNLINK', unpack(KEYS))
-  redis.call('HSET', KEYS[4], 'epoch', ARGV[1], 'key', ARGV[2],
+  redis.call('HSET', KEYS[4], 'epoch', ARGV[1], 'key', ARGV[2], 'format', ARGV[6],
     'floor', 0, 'highest', 0, 'number', 0, 'turned', redis.call('TIME')[1])
 end
 
@@ -27,6 +28,9 @@ local epoch = redis.call('HGET', KEYS[4], 'epoch')
 local goes_on = 0
 if not epoch then
   begin()
+elseif redis.call('HGET', KEYS[4], 'format') ~= ARGV[6] then
+  return redis.error_reply('FORMAT nodes of another version share this log; '
+    .. 'use another GATEWAY_REDIS_PREFIX, or delete its keys when they have ended')
 elseif epoch == ARGV[3] and ARGV[4] ~= '' then
   local number = tonumber(redis.call('HGET', KEYS[4], 'number'))
   local found = redis.call('XRANGE', KEYS[1], ARGV[4], ARGV[4])[1]

@@ -19,5 +19,5 @@ for index = 4, #ARGV do
   kept[#kept + 1] = {stream, tonumber(last)}
 end
 local number = redis.call('HINCRBY', KEYS[4], 'number', 1)
-redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'n', number .. ' 0 0 0',
-  'h', ARGV[3], 't', '', 'b', cjson.encode(kept))
+redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*',
+  'e', struct.pack('>BI8I8I8I8I4I4', 1, number, 0, 0, 0, #ARGV[3], 0) .. ARGV[3] .. cjson.encode(kept))

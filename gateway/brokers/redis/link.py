@@ -32,7 +32,7 @@ from gateway.brokers.redis.log_state import (
 )
 from gateway.brokers.redis.terms import LogTerms
 from gateway.contract import MAX_REPLAY_BYTES, MAX_REPLAY_EVENTS, PUBLISH_ID_SECONDS
-from gateway.nodes.entries import Draft, message_of
+from gateway.nodes.entries import FORMAT, Draft, message_of
 from gateway.server.log import get_logger
 
 _ENTRIES_A_READ: Final = 256
@@ -41,6 +41,7 @@ _DRAFTS_A_CALL: Final = 500
 _MOST_FETCHES: Final = 8  # at once; each has a connection
 _MOST_WAITING_BYTES: Final = 67_108_864
 _CALL_S: Final = 5.0  # longest wait for an answer; a slower link counts as cut
+_GREETING_S: Final = 1.5  # longest wait for a new connection's first answer
 _ANSWER_S: Final = 6.0  # longest time that a publisher waits
 _FIRST_PAUSE_S: Final = 0.05  # before joining again
 _LONGEST_PAUSE_S: Final = 0.8
@@ -306,7 +307,10 @@ class LogLink:
             self._epoch,
             self._last_id,
             self._reader.number if is_known else "",
+            FORMAT,
         ]
+        async with asyncio.timeout(_GREETING_S):  # the state of a large log may take longer
+            await self._redis.execute_command("PING")  # type: ignore[no-untyped-call]  # as it is
         answer = await self._call("join", keys, arguments)
         epoch, floor, number, last_id, key, goes_on = answer[:6]
         young, old, values, revoked = map(_pairs, answer[6:] if not goes_on else [[]] * 4)
@@ -350,20 +354,17 @@ class LogLink:
     async def _read(self, redis: Redis) -> None:
         """Read on a connection of its own: the client around it would double the cost of a call."""
         pool, read_id = redis.connection_pool, self._last_id
+        words = ("XREAD", "COUNT", _ENTRIES_A_READ, "BLOCK", _BLOCK_MS, "STREAMS", self._key("log"))
         async with asyncio.timeout(_CALL_S):
             connection = await pool.get_connection()  # type: ignore[no-untyped-call]  # as it is
         try:
-            while True:
-                await poll(lambda: not self._reader.is_congested(), math.inf)
-                async with asyncio.timeout(_CALL_S + _BLOCK_MS / 1_000):
-                    await connection.send_command(
-                        *("XREAD", "COUNT", _ENTRIES_A_READ, "BLOCK", _BLOCK_MS),
-                        *("STREAMS", self._key("log"), read_id),
-                    )
-                    answer = await connection.read_response()
+            while True:  # ``_watch`` ends a wait for an answer that does not come
+                if self._reader.is_congested():
+                    await poll(lambda: not self._reader.is_congested(), math.inf)
+                await connection.send_command(*words, read_id)
+                answer = await connection.read_response()
                 if answer:
                     read_id = self._apply(answer[0][1])
-                    await asyncio.sleep(0)
         finally:
             await pool.release(connection)
 

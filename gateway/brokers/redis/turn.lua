@@ -29,4 +29,5 @@ redis.call('UNLINK', KEYS[3])
 if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('RENAME', KEYS[2], KEYS[3]) end
 redis.call('HSET', KEYS[4], 'turned', now[1], 'floor', floor)
 local number = redis.call('HINCRBY', KEYS[4], 'number', 1)
-redis.call('XADD', KEYS[1], '*', 'n', number .. ' 0 0 0', 'h', ARGV[5], 't', '', 'b', floor)
+redis.call('XADD', KEYS[1], '*',
+  'e', struct.pack('>BI8I8I8I8I4I4', 1, number, 0, 0, 0, #ARGV[5], 0) .. ARGV[5] .. floor)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from gateway.brokers.redis.link import LogLink
 from gateway.brokers.redis.log_state import LogState
 from gateway.brokers.redis.terms import LogTerms
-from gateway.nodes.entries import Draft, draft_of
+from gateway.nodes.entries import Draft, draft_of, head_of, route_in
 from gateway.publication import parse_publication
 from gateway.routing import outline_of
 from gateway.server.clock import read_clock_id
@@ -46,8 +46,10 @@ class LogWriter:
 
     def apply(self, fields: Sequence[bytes]) -> bool:
         """Note an entry; see ``log_state.Reader``."""
-        self.number = int(fields[1].partition(b" ")[0])
-        if fields[3] == _OWN_HEADER:
+        head = head_of(fields[1])
+        assert head is not None  # all that append are of this version
+        self.number = head[1]
+        if not head[2] and route_in(fields[1], head).name == "beat":
             self.link.heard()
         return True
 
@@ -74,9 +76,6 @@ class LogWriter:
         while waiting:
             answers = await waiting.popleft()
         return answers
-
-
-_OWN_HEADER: Final = b'["beat"]'
 
 
 @contextlib.asynccontextmanager

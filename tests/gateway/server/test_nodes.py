@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -17,7 +16,9 @@ from gateway.brokers.redis.terms import LogTerms
 from gateway.contract import ResyncReason
 from gateway.limits.quota import Quota
 from gateway.limits.user_windows import UserWindows
+from gateway.nodes.entries import Route
 from gateway.nodes.shared_events import SharedEvents
+from gateway.server.clock import SystemClock
 from gateway.server.nodes import Host, Nodes
 
 
@@ -33,6 +34,9 @@ class FailingHost:
 
     def is_full(self) -> bool:
         return False
+
+    def wants(self, _route: Route) -> bool:
+        return True
 
     def sids(self) -> list[str]:
         return [f"client-{number}" for number in range(300)]
@@ -52,7 +56,7 @@ class FailingHost:
 async def test_a_client_that_cannot_be_told_does_not_stop_the_log(fails_at: int, told: int) -> None:
     asyncio.get_running_loop().set_exception_handler(lambda _loop, _facts: None)
     broker = RedisBroker(
-        LogTerms("redis://127.0.0.1:1", "{t}:", "a", 1_000, 60_000, 1_000, 60_000), time.monotonic
+        LogTerms("redis://127.0.0.1:1", "{t}:", "a", 1_000, 60_000, 1_000, 60_000), SystemClock()
     )
     host = FailingHost(fails_at)
     windows = UserWindows(Quota(10, 1_000_000_000), 1_000_000_000)

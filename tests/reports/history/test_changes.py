@@ -56,6 +56,23 @@ def test_a_known_step_is_found_at_its_place(
     assert found / SERIES >= power
 
 
+@pytest.mark.parametrize(("noise", "power"), [("normal", 0.99), ("heavy tails", 0.95)])
+def test_a_large_step_among_the_last_runs_is_found_at_its_very_place(
+    noise: str, power: float
+) -> None:
+    drawn, found = np.random.default_rng(5), 0
+    for _ in range(SERIES):
+        logs = SIGMA * NOISES[noise](drawn, 24)
+        logs[-5:] += np.log(1.6)
+        found += any(step.place == 19 for step in find_steps(np.exp(logs)))
+    assert found / SERIES >= power
+
+
+def test_a_wild_run_before_a_step_is_not_taken_for_its_first() -> None:
+    values = [25.0, 24.5, 25.2, 24.8] * 3 + [31.0, 26.0] + [34.0, 33.5, 35.0]
+    assert [step.place for step in find_steps(values)] == [14]
+
+
 def test_each_step_of_a_series_is_found_with_its_size_and_interval() -> None:
     sizes = [100.0] * 20 + [130.0] * 15 + [200.0] * 15 + [110.0] * 10
     noise = np.exp(0.03 * np.random.default_rng(3).standard_normal(60))
