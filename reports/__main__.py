@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+
 from loadtests.ending import launch
 
 if __name__ == "__main__":
-    launch("reports.reporting")
+    launch(["reports.reporting", *sys.argv[1:]])

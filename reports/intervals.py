@@ -19,7 +19,6 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 from loadtests.results import bucket_range
 from scenarios.foresight import samples_needed as samples_needed  # noqa: PLC0414 - offered on
@@ -217,6 +216,8 @@ def estimate_by_order(
 
 def _binomial_point(probability: float, trials: int, chance: float) -> int:
     """Return the least number of successes with a cumulative probability of ``probability``."""
+    from scipy import special  # slow to import, and runs that only count need no interval
+
     point = math.ceil(special.bdtrik(probability, trials, chance))
     below = max(point - 1, 0)
     # The inverse is continuous and may lie slightly above a whole number.

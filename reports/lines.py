@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from scipy import special
 
 from reports.intervals import CONFIDENCE, Floats, percentiles
 
@@ -113,6 +112,8 @@ def _slopes(x: Floats, y: Floats) -> Floats:
 
 def _least_squares(x: Floats, y: Floats) -> tuple[float, float, float]:
     """Return slope, intercept and the half width of the slope's interval (Student's t)."""
+    from scipy import special  # slow to import, and few runs need a line
+
     across, up = x - x.mean(), y - y.mean()
     slope = float(across @ up / (across @ across))
     rest = up - slope * across
@@ -124,6 +125,8 @@ def _least_squares(x: Floats, y: Floats) -> tuple[float, float, float]:
 
 def _theil_sen(x: Floats, y: Floats) -> tuple[float, float, float]:
     """Return the median slope over all pairs and its interval, by Kendall's variance (Sen 1968)."""
+    from scipy import special  # slow to import, and few runs need a line
+
     first, second = np.triu_indices(len(x), 1)
     differ = x[first] != x[second]
     first, second = first[differ], second[differ]

@@ -12,6 +12,7 @@ Errors (``reports.report_errors`` has the tree)::
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -154,4 +155,4 @@ def _execute(name: str, source: Path, parameters: Mapping[str, str]) -> Any:
 
 
 if __name__ == "__main__":
-    launch("reports.notebook")
+    launch(["reports.notebook", *sys.argv[1:]])

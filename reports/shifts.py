@@ -27,7 +27,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 from reports.spending import levels
 
@@ -136,6 +135,8 @@ def shift_of_pairs(differences: Sequence[float] | Floats, look: Look = ONLY_LOOK
     Raises:
         ValueError: there is no pair.
     """
+    from scipy import special  # only a comparison needs it
+
     values = np.asarray(differences, dtype=float)
     n = len(values)
     if not n:

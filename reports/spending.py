@@ -23,7 +23,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 _POINTS: Final = 801
 """Points of the grid on which the density of the statistic is kept between its bounds."""
@@ -39,6 +38,8 @@ def spent(share: float, error: float) -> float:
         share: pairs seen over pairs allowed, above 0 and at most 1.
         error: the whole two-sided error, such as 0.05.
     """
+    from scipy import special  # only a comparison needs it
+
     z = -float(special.ndtri(error / 4))  # of one side, whose error is half of the whole
     return float(4 * special.ndtr(-z / math.sqrt(share)))
 
@@ -61,7 +62,8 @@ def levels(looks: Sequence[int], error: float) -> tuple[float, ...]:
 @cache
 def _levels(looks: tuple[int, ...], error: float) -> tuple[float, ...]:
     """Walk over the looks with the sub-density of the sum S ~ N(0, pairs) that has not crossed."""
-    from scipy.optimize import brentq  # only a comparison needs it
+    from scipy import special  # only a comparison needs it
+    from scipy.optimize import brentq
 
     shares = [look / looks[-1] for look in looks]
     steps = np.diff([0.0, *shares])
@@ -84,6 +86,8 @@ def _levels(looks: tuple[int, ...], error: float) -> tuple[float, ...]:
 
 def _crossing(bound: float, grid: Floats, weights: Floats, deviation: float) -> float:
     """Return the probability that the sum crosses ``bound`` or its negative at this look."""
+    from scipy import special  # only a comparison needs it
+
     above = special.ndtr((grid - bound) / deviation)
     below = special.ndtr((-bound - grid) / deviation)
     return float((above + below) @ weights)

@@ -8,6 +8,7 @@ Tests that need settings of their own are skipped then.
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import os
 import shutil
@@ -88,6 +89,19 @@ def pytest_configure(config: pytest.Config) -> None:
     """Give each test the suite's longest wait, unless the command line names another."""
     if config.option.timeout is None:
         config.option.timeout = TEST_S
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart() -> None:
+    """Collect tests without the garbage collector: what that makes lives as long as the process."""
+    gc.disable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Run tests with the garbage collector, which does not look again at what is there already."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)

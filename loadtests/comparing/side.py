@@ -74,4 +74,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    launch("loadtests.comparing.side")
+    launch(["loadtests.comparing.side", *sys.argv[1:]])

@@ -160,4 +160,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    launch("loadtests.demo.page_server")
+    launch(["loadtests.demo.page_server", *sys.argv[1:]])

@@ -247,4 +247,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    launch("loadtests.record.finisher")
+    launch(["loadtests.record.finisher", *sys.argv[1:]])

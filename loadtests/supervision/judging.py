@@ -1,4 +1,4 @@
-"""Finish, judge and report a run directory, and render its notebooks: a process for each step."""
+"""Finish, judge and report a run directory, and render its notebooks, in processes of their own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from loadtests.results import ExitCode
 JUDGE_S: Final = 120.0
 PAGE_S: Final = 600.0
 _STANDARD_ERROR: Final = 2
-_LAUNCH: Final = "from loadtests.ending import launch; launch({!r})"
+_LAUNCH: Final = "from loadtests.ending import launch; launch(*{!r})"
+_FINISHER: Final = "loadtests.record.finisher"
 
 
 def judge_run(
@@ -33,14 +34,14 @@ def judge_run(
         The verdict's exit code. Without a verdict: 2 for a directory that is refused, which then
         is as before, and 4 after a failure.
     """
-    code = finish_tables([directory], environment)
-    words = [str(directory), *options]
-    return start_module("reports.reporting", words, environment) if code == 0 else code
+    finish = [_FINISHER, str(directory)]
+    report = ["reports.reporting", str(directory), *options]
+    return _run_commands([finish, report], environment, 2 * JUDGE_S)
 
 
 def finish_tables(directories: Sequence[Path], environment: Mapping[str, str]) -> int:
     """Finish the tables and manifests of runs; return the exit code."""
-    return start_module("loadtests.record.finisher", [str(one) for one in directories], environment)
+    return start_module(_FINISHER, [str(one) for one in directories], environment)
 
 
 def start_module(
@@ -63,7 +64,27 @@ def start_module(
     Returns:
         The exit code; 4 when it did not end in time or a signal ended it, which is said.
     """
-    command = [sys.executable, "-P", "-c", _LAUNCH.format(module), *arguments]
+    return _run_commands([[module, *arguments]], environment, timeout_s, is_aside=is_aside)
+
+
+def _run_commands(
+    commands: Sequence[Sequence[str]],
+    environment: Mapping[str, str],
+    timeout_s: float,
+    *,
+    is_aside: bool = False,
+) -> int:
+    """Run commands in one process, up to the first that fails; see ``start_module``.
+
+    Args:
+        commands: each a module and its arguments.
+        environment: see ``start_module``, as the other arguments.
+        timeout_s: of them all.
+        is_aside: whether they print to standard error.
+    """
+    names = " and ".join(one[0] for one in commands)
+    program = _LAUNCH.format([list(one) for one in commands])
+    command = [sys.executable, "-P", "-c", program]
     # A notebook's kernel would run the startup files of the user's own IPython first.
     with tempfile.TemporaryDirectory() as profile:
         try:
@@ -78,9 +99,9 @@ def start_module(
                 preexec_fn=bound_to_us(),
             )
         except subprocess.TimeoutExpired:
-            return _fail(f"{module} did not end within {timeout_s:g} s")
+            return _fail(f"{names} did not end within {timeout_s:g} s")
     if done.returncode < 0:
-        return _fail(f"{module} was ended by {signal.Signals(-done.returncode).name}")
+        return _fail(f"{names} was ended by {signal.Signals(-done.returncode).name}")
     return done.returncode
 
 

@@ -133,10 +133,11 @@ def key_above(axes: Axes, columns: int) -> None:
 
 
 def shade_seconds(axes: Axes, seconds: Iterable[float]) -> None:
-    """Hatch single seconds of the run."""
-    for second in seconds:
+    """Hatch seconds of the run; those that follow each other become one area."""
+    ordered = np.sort(np.fromiter(seconds, dtype=float))
+    for run in np.split(ordered, np.flatnonzero(np.diff(ordered) != 1) + 1) if len(ordered) else ():
         axes.axvspan(
-            second, second + 1, facecolor="none", edgecolor=PURPLE, hatch="////", linewidth=0,
+            run[0], run[-1] + 1, facecolor="none", edgecolor=PURPLE, hatch="////", linewidth=0,
             alpha=0.5, zorder=0.5,
         )  # fmt: skip
 

@@ -75,7 +75,7 @@ def run_timeline(run: RunFrames) -> Chart:
         for axes, (name, panel) in zip(all_axes, panels.items(), strict=True):
             panel(axes)
             axes.set_ylabel("")
-            axes.set_title(name, loc="left", fontsize=size.font, pad=3)
+            axes.set_title(name, loc="left", fontsize=size.font, y=1.0, pad=3)
             shade_seconds(axes, dirty)
             time_axis(axes, run, named=axes is all_axes[0])
             mark_commands(axes, run, named=axes is all_axes[0])

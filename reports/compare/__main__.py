@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+
 from loadtests.ending import launch
 
 if __name__ == "__main__":
-    launch("reports.compare.comparing")
+    launch(["reports.compare.comparing", *sys.argv[1:]])

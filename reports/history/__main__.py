@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+
 from loadtests.ending import launch
 
 if __name__ == "__main__":
-    launch("reports.history.keeping")
+    launch(["reports.history.keeping", *sys.argv[1:]])

@@ -84,7 +84,7 @@ def test_printing_never_changes_the_code(how: str, tmp_path: Path) -> None:
 
 
 def test_a_module_that_cannot_be_imported_is_no_broken_budget() -> None:
-    program = "from loadtests.ending import launch; launch('reports.nothing')"
+    program = "from loadtests.ending import launch; launch(['reports.nothing'])"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False
     )

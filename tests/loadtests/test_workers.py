@@ -348,7 +348,7 @@ def test_a_worker_that_joins_during_a_run_gets_no_users_and_is_noted(
     bind, reach = ports[:4], ports[4:]
     master = start_locust(
         *("--master", "--expect-workers", "1", *bind, "--scenario", str(listeners)),
-        *("-H", gateway.url, "--run-dir", str(run), "-t", f"{RUN_S:.0f}s"),
+        *("-H", gateway.url, "--no-report", "--run-dir", str(run), "-t", f"{RUN_S:.0f}s"),
         secret=gateway.secret,
     )
     start_locust("--worker", *reach, secret=gateway.secret)
@@ -378,7 +378,7 @@ def test_a_worker_that_may_open_too_few_descriptors_makes_the_run_invalid(
     gateway, run = start_gateway(), tmp_path / "run"
     master = start_locust(
         *("--master", "--expect-workers", "1", *ports[:4], "--scenario", str(listeners)),
-        *("-H", gateway.url, "--run-dir", str(run)),
+        *("-H", gateway.url, "--no-report", "--run-dir", str(run)),
         secret=gateway.secret,
     )
     start_locust("--worker", *ports[4:], secret=gateway.secret, descriptors=72)

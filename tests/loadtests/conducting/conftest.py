@@ -16,7 +16,7 @@ SHORT = 'steady = "4 s"'
 
 @pytest.fixture
 def open_page(
-    start_gateway: Callable[..., GatewayProcess],
+    shared_gateway: Callable[..., GatewayProcess],
     locustfile: str,
     small_scenario: Path,
     tmp_path: Path,
@@ -24,7 +24,7 @@ def open_page(
     pages: list[LocustPage] = []
 
     def open_page(*more: str, base: str = "", is_judged: bool = False) -> LocustPage:
-        gateway = start_gateway()
+        gateway = shared_gateway()
         # A test ends its run itself: no host is too slow to look at it before.
         text = small_scenario.read_text()
         assert SHORT in text

@@ -5,8 +5,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 import pytest
@@ -269,9 +270,14 @@ def test_the_exit_code_is_the_worst_of_what_happened(
 def supervise(tmp_path: Path) -> Iterator[Callable[..., SupervisedRun]]:
     started: list[SupervisedRun] = []
 
-    def start(steady: str, request_every: str = "2 s", more: Sequence[str] = ()) -> SupervisedRun:
+    def start(
+        steady: str,
+        request_every: str = "2 s",
+        more: Sequence[str] = (),
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> SupervisedRun:
         text = SMALL.replace("STEADY", steady).replace("REQUEST_EVERY", request_every)
-        started.append(SupervisedRun(tmp_path, text, more))
+        started.append(SupervisedRun(tmp_path, text, more, environment=environment))
         return started[-1]
 
     yield start
@@ -279,11 +285,47 @@ def supervise(tmp_path: Path) -> Iterator[Callable[..., SupervisedRun]]:
         run.kill()
 
 
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[SupervisedRun, int, str]:
+    """A run that went to its end in a caller's folder full of traps, its exit code and its words.
+
+    Its publisher starts slowly.
+    """
+    folder = tmp_path_factory.mktemp("caller")
+    for name in ("reports", "gateway", "queue", "locust", "loadtests"):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text("raise SystemExit('a foreign package')")
+    (folder / "locust.conf").write_text("users = 2\nrun-time = 1s\n")
+    (folder / "pyproject.toml").write_text("[tool.locust]\nusers = 3\n")
+    (folder / "home").mkdir()
+    (folder / "home" / ".locust.conf").write_text("users = 4\nmaster = true\n")
+    environment = {
+        "HOME": str(folder / "home"),
+        "LOCUST_USERS": "5",
+        "LOCUST_RUN_TIME": "1s",
+        **slow_start("loadtests.publication.publisher", folder / "startup"),
+    }
+    text = SMALL.replace("STEADY", "2 s").replace("REQUEST_EVERY", "2 s")
+    run = SupervisedRun(folder, text, cwd=folder, environment=environment)
+    try:
+        code, words = run.end()
+    finally:
+        run.kill()
+    return run, code, words
+
+
+def slow_start(module: str, folder: Path) -> dict[str, str]:
+    """Return the environment in which a module's process starts slowly; the folder is made."""
+    folder.mkdir()
+    program = f"import sys, time\n{module!r} in sys.orig_argv and time.sleep({SLOW_S})\n"
+    (folder / "sitecustomize.py").write_text(program)
+    return {"PYTHONPATH": str(folder)}
+
+
 def test_a_run_ends_with_a_verdict_and_leaves_nothing_behind(
-    supervise: Callable[..., SupervisedRun],
+    ended: tuple[SupervisedRun, int, str],
 ) -> None:
-    run = supervise("2 s")
-    code, words = run.end()
+    run, code, words = ended
     assert code == ExitCode.PASS, words
     assert "errors == 0" in words
     assert run.manifest()["status"] == "complete"
@@ -291,6 +333,24 @@ def test_a_run_ends_with_a_verdict_and_leaves_nothing_behind(
     scenario, runs = run.runs.parent / "small.toml", run.runs
     assert f"rerun:  tidegate run {scenario} --runs {runs}\n" in words
     assert f"judge again: tidegate report {run.directory}\n" in words
+
+
+def test_the_callers_folder_and_home_change_nothing(
+    ended: tuple[SupervisedRun, int, str],
+) -> None:
+    run, code, words = ended
+    assert code == ExitCode.PASS, words
+    assert run.manifest()["users"] == {"trader": 10}
+    assert run.manifest()["load_s"] is None
+
+
+def test_the_warm_up_waits_for_a_publisher_that_starts_slowly(
+    ended: tuple[SupervisedRun, int, str],
+) -> None:
+    run, code, words = ended
+    assert code == ExitCode.PASS, words
+    begun_s = {each["phase"]: each["start_s"] for each in run.manifest()["phases"]}
+    assert begun_s["warm-up"] >= SLOW_S
 
 
 def test_a_run_of_two_processes_ends_with_a_verdict_and_leaves_nothing_behind(
@@ -324,57 +384,10 @@ def test_a_killed_gateway_is_5(supervise: Callable[..., SupervisedRun]) -> None:
     assert run.manifest()["gateway"] == {"status": "died", "exit_code": -9, "exits": []}
 
 
-def test_the_callers_folder_and_home_change_nothing(tmp_path: Path) -> None:
-    for name in ("reports", "gateway", "queue", "locust", "loadtests"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").write_text("raise SystemExit('a foreign package')")
-    (tmp_path / "locust.conf").write_text("users = 2\nrun-time = 1s\n")
-    (tmp_path / "pyproject.toml").write_text("[tool.locust]\nusers = 3\n")
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home" / ".locust.conf").write_text("users = 4\nmaster = true\n")
-    environment = {"HOME": str(tmp_path / "home"), "LOCUST_USERS": "5", "LOCUST_RUN_TIME": "1s"}
-    text = SMALL.replace("STEADY", "2 s").replace("REQUEST_EVERY", "2 s")
-    run = SupervisedRun(tmp_path, text, cwd=tmp_path, environment=environment)
-    try:
-        code, words = run.end()
-    finally:
-        run.kill()
-    assert code == ExitCode.PASS, words
-    assert run.manifest()["users"] == {"trader": 10}
-    assert run.manifest()["load_s"] is None
-
-
-@pytest.fixture
-def supervise_slow(tmp_path: Path) -> Iterator[Callable[[str], SupervisedRun]]:
-    started: list[SupervisedRun] = []
-
-    def start(module: str) -> SupervisedRun:
-        program = f"import sys, time\n{module!r} in sys.orig_argv and time.sleep({SLOW_S})\n"
-        (tmp_path / "sitecustomize.py").write_text(program)
-        text = SMALL.replace("STEADY", "2 s").replace("REQUEST_EVERY", "2 s")
-        run = SupervisedRun(tmp_path, text, environment={"PYTHONPATH": str(tmp_path)})
-        started.append(run)
-        return run
-
-    yield start
-    for run in started:
-        run.kill()
-
-
-def test_the_warm_up_waits_for_a_publisher_that_starts_slowly(
-    supervise_slow: Callable[[str], SupervisedRun],
-) -> None:
-    run = supervise_slow("loadtests.publication.publisher")
-    code, words = run.end()
-    assert code == ExitCode.PASS, words
-    begun_s = {each["phase"]: each["start_s"] for each in run.manifest()["phases"]}
-    assert begun_s["warm-up"] >= SLOW_S
-
-
 def test_an_interrupt_before_the_load_begins_shows_no_traceback(
-    supervise_slow: Callable[[str], SupervisedRun],
+    supervise: Callable[..., SupervisedRun], tmp_path: Path
 ) -> None:
-    run = supervise_slow("locust")
+    run = supervise("2 s", environment=slow_start("locust", tmp_path / "startup"))
     wait_for((run.runs / "latest" / "logs" / "locust.log").exists)
     run.process.send_signal(signal.SIGINT)
     code, words = run.end()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from blocks import COMPARE, block_scenario
@@ -132,26 +134,41 @@ def copy_run(source: Path, target: Path, pair: int) -> None:
     path.write_text(json.dumps({**told, "run_id": target.name, "created": created, "turns": turns}))
 
 
+Make = Callable[[float, Sequence[str], bool], Path]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """Return a function that gives one run of a base and of two heads each, to read only."""
+
+    @cache
+    def make(slower: float, budgets: Sequence[str], steal: bool) -> Path:
+        folder = tmp_path_factory.mktemp("made")
+        speeds = {"base": 1.0, "fast": 0.99 * slower, "slow": 1.01 * slower}
+        for name, factor in speeds.items():
+            place = "first" if name == "base" else "second"
+            make_side(
+                folder / name, 1, place, lambda at, f=factor: f * stormy(at),  # type: ignore[misc]  # bound now
+                budgets=budgets, steal=steal,
+            )  # fmt: skip
+        return folder
+
+    return make
+
+
 @pytest.fixture
-def compared(tmp_path: Path) -> Callable[..., Comparison]:
+def compared(tmp_path: Path, made: Make) -> Callable[..., Comparison]:
     """Return a function that compares eight pairs of a base and a head of some speed."""
 
     def compare(
         slower: float, *budgets: str, steal: bool = False, planned: Sequence[int] = ()
     ) -> Comparison:
         demanded = budgets or ("push.p50 ratio <= 1.10",)
-        made = tmp_path / f"made-{slower}"
-        speeds = {"base": 1.0, "fast": 0.99 * slower, "slow": 1.01 * slower}
-        for name, factor in speeds.items():
-            place = "first" if name == "base" else "second"
-            make_side(
-                made / name, 1, place, lambda at, f=factor: f * stormy(at),  # type: ignore[misc]  # bound now
-                budgets=demanded, steal=steal,
-            )  # fmt: skip
+        folder = made(slower, demanded, steal)
         for pair in range(1, 9):
             head = "fast" if pair % 3 else "slow"
             for side, name in (("base", "base"), ("head", head)):
-                copy_run(made / name / "01", tmp_path / side / f"{pair:02d}-{side}", pair)
+                copy_run(folder / name / "01", tmp_path / side / f"{pair:02d}-{side}", pair)
         base, head_blocks = (read_blocks([tmp_path / side]) for side in ("base", "head"))
         return compare_blocks(base, head_blocks, (), planned)
 
@@ -196,14 +213,19 @@ def test_a_late_generator_spoils_times_and_not_cpu_time(
     compared(1.0, "push.p50 ratio <= 1.10", "cost.per_message ratio <= 1.10")
     for run in (tmp_path / "head").iterdir():
         path = run / "hist.parquet"
-        rows = pq.read_table(path).to_pylist()
-        late = [row for row in rows if row["series"] != Series.GENERATOR_SHARE]
-        late += [
-            {**row, "series": str(Series.GENERATOR_SHARE), "bucket": bucket_of(900 * MS)}
-            for row in rows
-            if row["series"] == Series.PUSH
-        ]
-        pq.write_table(pa.Table.from_pylist(late, schema=pq.read_schema(path)), path)
+        rows = pq.read_table(path)
+        pushes = rows.filter(pc.equal(rows["series"], Series.PUSH))
+        late = {"series": str(Series.GENERATOR_SHARE), "bucket": bucket_of(900 * MS)}
+        shares = pa.table(
+            {
+                name: pa.repeat(pa.scalar(late[name], pushes[name].type), len(pushes))
+                if name in late
+                else pushes[name]
+                for name in pushes.column_names
+            }
+        )
+        others = rows.filter(pc.not_equal(rows["series"], Series.GENERATOR_SHARE))
+        pq.write_table(pa.concat_tables([others, shares]), path)
     base, head = read_blocks([tmp_path / "base"]), read_blocks([tmp_path / "head"])
     found = compare_blocks(base, head)
     push, cost = found.decisions
