@@ -64,6 +64,7 @@ _LIMITS: Final[Mapping[Kind, str]] = {
     "quantiles": _TIME,
     "span": _TIME,
     "bytes": _BYTES,
+    "number": "",
     "count": "",
     "ratio": "",
 }

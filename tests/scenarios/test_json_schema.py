@@ -197,13 +197,13 @@ def test_settings_are_allowed_as_the_reader_reads_them(setting: dict[str, object
 
 
 def limits() -> Iterator[str]:
-    units = {"quantiles": " ms", "span": "us", "bytes": " KB", "count": "", "ratio": ""}
+    units = {"quantiles": " ms", "span": "us", "bytes": " KB", "number": "0_000"}
     for metric in METRICS.values():
         statistics = STATISTICS if metric.kind == "quantiles" else ("",)
         for statistic in statistics:
             name = f"{metric.name}.{statistic}".rstrip(".")
-            yield f"{name} <= 1{units[metric.kind]}"
-            if units[metric.kind]:
+            yield f"{name} <= 1{units.get(metric.kind, '')}"
+            if metric.kind in units:
                 yield f"{name} ratio <= 1.10 above 2{units[metric.kind]}"
 
 
