@@ -41,6 +41,7 @@ from loadtests.health.gaps import Gaps
 from loadtests.health.time_slice import USUAL_SLICE, ask_for_slices
 from loadtests.plan.nodes import split_urls
 from loadtests.plan.publish_plan import PublishPlan, plan_arrivals, read_plan
+from loadtests.plan.turns import whole_second
 from loadtests.publication.payloads import PayloadMaker
 from loadtests.publication.publication_ledger import PublicationLedger
 from loadtests.publication.publishing import READY
@@ -276,7 +277,8 @@ class Publisher:
             raise GatewayLost(f"{self.plan.url} has not answered for {GIVE_UP_S:g} s")
 
     async def _flush_each_second(self) -> None:
-        due_ns = time.monotonic_ns()
+        now_ns = time.monotonic_ns()
+        due_ns = now_ns if self.plan.turns is None else whole_second(now_ns)  # in the pause
         while True:
             due_ns += SECOND_NS
             await asyncio.sleep(max(0, due_ns - time.monotonic_ns()) / SECOND_NS)

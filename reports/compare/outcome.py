@@ -40,14 +40,17 @@ Values = Sequence[float | None]
 DEFAULTS: Final = (
     "push.p50 ratio <= 1.10",
     "push.p90 ratio <= 1.10",
-    "push.p99 ratio <= 1.10",
-    "ack.p50 ratio <= 1.10",
-    "ack.p99 ratio <= 1.10",
+    "push.p99 ratio <= 1.25",
+    "ack.p50 ratio <= 1.15",
     "cost.per_message ratio <= 1.10",
     "cost.instructions ratio <= 1.10",
     "memory.per_client ratio <= 1.10",
 )
-"""The budgets of a comparison without relative budgets. Those without a value are left out."""
+"""The budgets of a comparison without relative budgets. Those without a value are left out.
+
+Ten pairs can decide these limits for an unchanged gateway (``docs/gate.md``); a closer limit on a
+p99 would be INCONCLUSIVE nearly always.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -110,6 +110,9 @@ def test_a_missed_goal_is_told() -> None:
     )  # fmt: skip
     words = missed_goals([bad, *others[1:]])
     assert len(words) == 6
+    usual = replace(good, figure="push.p99", limit=1.25, caught=share(0), waved=share(5))
+    assert missed_goals([*others, usual]) == []
+    assert len(missed_goals([*others, replace(usual, passes=share(70))])) == 1
     assert "an unchanged head passed in 90.00 % (87.97 %–91.79 %), not 95%" in " ".join(words)
 
 

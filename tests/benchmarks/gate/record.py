@@ -70,7 +70,7 @@ def describe(fields: Fields) -> dict[str, Any]:
     return {
         "made": {
             "pairs": run.had,
-            "what": "one gateway beside itself: 100 users a side, 12 s steady, the load "
+            "what": "one gateway beside itself: 100 users a side, 20 s steady, the load "
             "alternating each 230 ms, a fresh gateway on both sides of each pair",
             "when": f"{datetime.now(UTC):%Y-%m-%d}",
             "machine": f"{host.get('cores')} cores ({host.get('cpu')})",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from functools import cache
 from pathlib import Path
 
@@ -39,6 +39,8 @@ def make_side(
     late_s: int = 0,
     budgets: Sequence[str] = ("push.p50 ratio <= 1.10",),
     steal: bool = False,
+    late: Set[int] = frozenset(),
+    held: Set[int] = frozenset(),
 ) -> Path:
     """Write one side of a pair and return its directory.
 
@@ -50,6 +52,8 @@ def make_side(
         late_s: how many seconds after second 100 of the clock the run begins.
         budgets: of the scenario.
         steal: whether the host takes half of every second.
+        late: seconds of the run in which the load generator has no core for 150 ms.
+        held: seconds of the run in which the gateway's loop is held for 150 ms.
     """
 
     def change(tables: Tables) -> None:
@@ -63,6 +67,12 @@ def make_side(
             row["cpu_ns"] = round(row["t_s"] * 400 * MS * factor)
             row["instructions"] = round(row["t_s"] * 900_000_000 * factor)
             row["messages_out"] = row["t_s"] * 1_000
+        for table, column, seconds in (
+            ("generator", "loop_lag_max_ns", late),
+            ("server", "loop_lag_ns", held),
+        ):
+            for row in tables[table]:
+                row[column] = 150 * MS if row["t_s"] in seconds else MS
         if steal:
             for row in tables["generator"]:
                 row["steal_ns"] = 1_000 * MS
@@ -109,6 +119,38 @@ def test_a_burst_on_one_side_alone_moves_no_median(tmp_path: Path) -> None:
     pooled = ratio_in_slices(*pair, budget("push.p99 ratio <= 1.10"))
     assert pooled is not None
     assert pooled > 10  # a p99 is of all slices, and the burst is part of them
+
+
+BURST = frozenset({20, 24})
+
+
+@pytest.mark.parametrize(
+    ("late", "held", "is_left_out"),
+    [
+        (("base", "head"), (), True),
+        (("head",), (), False),
+        (("base", "head"), ("head",), False),
+    ],
+    ids=["both generators were late", "one was late", "a gateway was late too"],
+)
+def test_a_freeze_of_the_load_s_cores_makes_no_p99(
+    tmp_path: Path, late: Sequence[str], held: Sequence[str], is_left_out: bool
+) -> None:
+    blocks = []
+    for side, place in (("base", "first"), ("head", "second")):
+        bursts = BURST if side == "head" else frozenset()
+        make_side(
+            tmp_path / side,
+            1,
+            place,
+            lambda second, bursts=bursts: 50.0 if second - 100 in bursts else 1.0,  # type: ignore[misc]  # bound now
+            late=BURST if side in late else frozenset(),
+            held=BURST if side in held else frozenset(),
+        )
+        blocks += read_blocks([tmp_path / side])
+    found = ratio_in_slices(blocks[0], blocks[1], budget("push.p99 ratio <= 1.10"))
+    assert found is not None
+    assert (found < 1.01) is is_left_out
 
 
 @pytest.mark.parametrize("metric", ["cost.per_message", "cost.instructions"])
