@@ -17,8 +17,11 @@ does to both sides. A second begins with a pause of 80 ms, in which both gateway
 load generators write, so that this work delays no push.
 
 - **p50 to p95**: the ratio head/base of each second; the pair's ratio is their median.
-- **p99 and above**: the ratio of the quantiles over all slices of a pair.
-- **Cost**: CPU time per message over all slices of a pair, in ns from `schedstat`.
+- **p99 and above**: the ratio of the quantiles over all slices of a pair. A freeze of the load's cores
+  meets the slice of one side alone, so a second in which both load generators were late by 20 ms, and
+  neither gateway was, does not count.
+- **Cost**: CPU time per message over all slices of a pair, in ns from `schedstat`; instructions too,
+  where the machine counts them.
 - **What cannot alternate** (memory, connects, storms, any scenario with commands or load stages)
   runs in blocks: one side after the other, A B B A, and two neighbours are a pair.
 
@@ -40,6 +43,9 @@ with a probability of at least 95 %.
 
 **The smallest visible change** FAILs in 80 % of comparisons by the last look. It follows from the
 deviation between pairs and from the looks, by simulation of normal pairs.
+
+A comparison without ratio budgets of its own has these: `push.p50`, `push.p90`, cost and memory
+`<= 1.10`, `ack.p50 <= 1.15`, `push.p99 <= 1.25`. A p99 of ten pairs spreads too much for less.
 
 The goals, for a limit of 1.10: an unchanged head passes in 95 % of comparisons (push p50, push p90,
 cost) and 80 % (push p99), with at most 2 % false alarms; +20 % fails in 95 %, and 10 % over the
