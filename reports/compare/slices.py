@@ -108,5 +108,5 @@ def _latest(run: RunFrames, table: str, column: str) -> dict[int, float]:
     """Return the largest lag of each second (ns), by the second's number."""
     rows = run[table].dropna(subset=[column])
     found = rows.groupby("t_s")[column].max()
-    first = _first_second(run)
-    return {first + int(second): float(lag_ns) for second, lag_ns in found.items()}
+    seconds = _first_second(run) + found.index.to_numpy(dtype=np.int64)
+    return dict(zip(seconds.tolist(), found.to_numpy(dtype=np.float64).tolist(), strict=True))

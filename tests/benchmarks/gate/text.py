@@ -17,11 +17,11 @@ does to both sides. A second begins with a pause of 80 ms, in which both gateway
 load generators write, so that this work delays no push.
 
 - **p50 to p95**: the ratio head/base of each second; the pair's ratio is their median.
-- **p99 and above**: the ratio of the quantiles over all slices of a pair. A freeze of the load's cores
-  meets the slice of one side alone, so a second in which both load generators were late by 20 ms, and
-  neither gateway was, does not count.
-- **Cost**: CPU time per message over all slices of a pair, in ns from `schedstat`; instructions too,
-  where the machine counts them.
+- **p99 and above**: the ratio of the quantiles over all slices of a pair. A freeze of the load's
+  cores meets the slice of one side alone, so a second in which both load generators were late by
+  20 ms, and neither gateway was, does not count.
+- **Cost**: CPU time per message over all slices of a pair, in ns from `schedstat`; instructions
+  too, where the machine counts them.
 - **What cannot alternate** (memory, connects, storms, any scenario with commands or load stages)
   runs in blocks: one side after the other, A B B A, and two neighbours are a pair.
 

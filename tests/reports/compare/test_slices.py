@@ -136,7 +136,7 @@ BURST = frozenset({20, 24})
 def test_a_freeze_of_the_load_s_cores_makes_no_p99(
     tmp_path: Path, late: Sequence[str], held: Sequence[str], is_left_out: bool
 ) -> None:
-    blocks = []
+    blocks: list[Block] = []
     for side, place in (("base", "first"), ("head", "second")):
         bursts = BURST if side == "head" else frozenset()
         make_side(
