@@ -56,7 +56,7 @@ async def publish(gateway: Gateway, count: int, rate: float, seconds: float) -> 
     for turn in range(turns):
         await asyncio.sleep(max(0.0, began_s + turn / rate - time.monotonic()))
         for symbol in symbols(count):
-            while gateway.context.broadcaster.is_full():  # a publisher would be answered 503
+            while gateway.context.broadcaster.is_full():  # noqa: ASYNC110 - as a publisher that got 503
                 await asyncio.sleep(_RETRY_S)
             data = {"symbol": symbol, "price": 100 + turn / 100, "volume": turn, "pad": "x" * 200}
             gateway.broadcast_to_room("market-data", "price:update", data)
