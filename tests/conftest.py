@@ -99,7 +99,7 @@ def pytest_sessionstart() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
-    """Run tests with the garbage collector, which does not look again at what is there already."""
+    """Run tests with the garbage collector, which does not visit the collected tests again."""
     gc.freeze()
     gc.enable()
 

@@ -35,7 +35,7 @@ class InstructionCounter:
 
     Args:
         pid: the process. Threads that it starts later are counted too.
-        event: type and number of what is counted; tests count something else.
+        event: its type and number in the kernel; tests count CPU time.
 
     Raises:
         OSError: the machine has no such counter, or the process is not ours or has ended.

@@ -125,7 +125,7 @@ def _tell(telling: int, number: int) -> None:
 def main(descriptor: str) -> int:
     """Serve, or run the command in a child; return the exit code."""
     gc.collect()
-    gc.freeze()  # a child's collections neither visit what was imported nor copy its pages
+    gc.freeze()  # a child's collections neither visit the imported modules nor copy their pages
     with socket.socket(fileno=int(descriptor)) as control:
         control.setblocking(True)
         arguments = ForkServer(control).serve()
