@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from typing import ClassVar, Final
 
+from locust.env import Environment
+
 from gateway.contract import MAX_TOKEN_HOURS
-from loadtests.behaviours.virtual_user import VirtualUser
+from loadtests.behaviours.planned_user import PlannedUser
 from loadtests.connection.attempts import Attempt
 from loadtests.errors import ClientError
 from loadtests.oracles.auth_cases import CASES, AuthCase, Issuer, judge
-from loadtests.plan.schedule import ArrivalPlan, count_missed, user_arrivals
 from loadtests.results import AuthOutcome, Event
 from scenarios.groups import BadTokenGroup
 
@@ -21,7 +22,7 @@ _SECONDS_PER_HOUR: Final = 3_600
 _FEW: Final = 5  # event names in a message for people
 
 
-class BadToken(VirtualUser):
+class BadToken(PlannedUser):
     """Tries one case of authentication at each intended time, and holds no other connection.
 
     Users take the cases in turn and begin with different ones, so that a few users soon try
@@ -31,35 +32,19 @@ class BadToken(VirtualUser):
     group = "bad_token"
     is_well_behaved: ClassVar[bool] = False
     has_fixed_count = True
-    _plan: ArrivalPlan | None = None
-    _tried = 0
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.every_s = self.run_context.scenario.users.of(BadTokenGroup).every_s
 
     def connect_and_subscribe(self) -> None:
         """Hold no connection: each attempt makes its own."""
 
-    def behave(self) -> bool:
-        """Try each case when it is due, until requests end."""
-        every_s = self.run_context.scenario.users.of(BadTokenGroup).every_s
-        if self._plan is None:
-            self._plan = user_arrivals(
-                self.run_context.scenario.seed, self.user_id, time.monotonic_ns(), every_s
-            )
-        while not self.run_context.is_over():
-            self._wait_until(self._plan.due_ns(self._tried))
-            if not self.run_context.is_over():
-                case = CASES[(self.index + self._tried) % len(CASES)]
-                self._tried += 1
-                self._try(case, min(LISTEN_S, every_s / 2))
-        return super().behave()
+    def send(self, intended_ns: int) -> None:  # noqa: ARG002 - an attempt has no intended time
+        """Try the next case."""
+        self._try(CASES[(self.index + self._sent - 1) % len(CASES)])
 
-    def stop_requests(self, now_ns: int) -> None:
-        """Count the cases that were due and not tried."""
-        if self._plan is not None:
-            missed = count_missed(self._plan, self._tried, now_ns)
-            self._recorder.count("offered", missed)
-            self._recorder.count("missed", missed)
-
-    def _try(self, case: AuthCase, listen_s: float) -> None:
+    def _try(self, case: AuthCase) -> None:
         self._recorder.count("offered")
         longest_h = self.run_context.gateway_setting("GATEWAY_MAX_TOKEN_HOURS", MAX_TOKEN_HOURS)
         issuer = Issuer(
@@ -80,7 +65,7 @@ class BadToken(VirtualUser):
             self._recorder.count("sent")
             attempt.make()
             if attempt.exchange.refusal is not None:
-                attempt.listen(listen_s)
+                attempt.listen(min(LISTEN_S, self.every_s / 2))
         except ClientError as error:
             # Without an answer the gateway has not judged the token.
             self.note_failure(error, f"{case.name}: {error}")

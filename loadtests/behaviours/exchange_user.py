@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, Final
@@ -11,14 +10,14 @@ from locust.env import Environment
 
 from gateway.contract import EVENTS, ORDER, ORDER_STEPS, ORDERS_PATH, Audience, Channel, ClientEvent
 from gateway.contract import OrderStatus as Status
-from loadtests.behaviours.virtual_user import VirtualUser
+from loadtests.behaviours.planned_user import PlannedUser
 from loadtests.connection.http_calls import HttpCalls, HttpReply
 from loadtests.errors import ClientError
 from loadtests.oracles.canaries import canary
 from loadtests.oracles.order_flow import OrderFlow
 from loadtests.oracles.order_money import OrderMoney
 from loadtests.plan.order_plan import OrderPlan
-from loadtests.plan.schedule import SECOND_NS, ArrivalPlan, count_missed, user_arrivals
+from loadtests.plan.schedule import SECOND_NS
 from loadtests.results import Series, WrongOutcome
 from scenarios.groups import ExchangeUserGroup
 
@@ -39,7 +38,7 @@ _WITH_TWO_FORMS: Final = tuple(
 )
 
 
-class ExchangeUser(VirtualUser):
+class ExchangeUser(PlannedUser):
     """Listens to the trading channel, and places and cancels orders over HTTP at intended times.
 
     Only what its first connection receives is judged: of orders before a reconnection some
@@ -51,16 +50,15 @@ class ExchangeUser(VirtualUser):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         context = self.run_context
-        self._settings = context.scenario.users.of(ExchangeUserGroup)
-        symbols = context.symbols_of(self.user_id, self._settings.traded_symbols)
+        settings = context.scenario.users.of(ExchangeUserGroup)
+        self.every_s, self.arrivals = settings.order_every_s, settings.arrivals
+        symbols = context.symbols_of(self.user_id, settings.traded_symbols)
         self._orders = OrderPlan(context.scenario.seed, self.user_id, symbols)
         self._flow, self._money = OrderFlow(), OrderMoney()
         self._http = HttpCalls(str(self.host), self.tls, self.call_timeout_s)
         self._bearer = self.token()
         self._open: dict[str, None] = {}
         self._awaited_ns: dict[str, int] = {}  # intended times of market orders, by clientOrderId
-        self._plan: ArrivalPlan | None = None
-        self._sent = 0
         if self.index % COMPARED_EACH == 0:
             for name in _WITH_TWO_FORMS:
                 self.on(name, partial(self._compare, name))
@@ -77,36 +75,18 @@ class ExchangeUser(VirtualUser):
             self._money.begin(answer.reply.payload)
 
     def behave(self) -> bool:
-        """Place each order when it is due, or as soon as possible after that."""
-        if self._plan is None:
-            self._plan = user_arrivals(
-                self.run_context.scenario.seed,
-                self.user_id,
-                time.monotonic_ns(),
-                self._settings.order_every_s,
-                self._settings.arrivals,
-            )
-        while not self.run_context.is_over():
-            intended_ns = self._plan.due_ns(self._sent)
-            quiet_ns = self._quiet_ns()
-            self._wait_until(intended_ns if quiet_ns is None else min(intended_ns, quiet_ns))
-            quiet_ns = self._quiet_ns()
-            if self.run_context.is_over() or (quiet_ns is not None and intended_ns >= quiet_ns):
-                break
-            self._sent += 1
-            self._place(intended_ns)
+        """Place orders until the market is to fall silent, and cancel those that are open."""
+        returns = super().behave()
         self._cancel(list(self._open))
-        return super().behave()
+        return returns
 
-    def stop_requests(self, now_ns: int) -> None:
-        """Count the orders that were due before the end and not sent."""
-        if self._plan is not None:
-            quiet_ns = self._quiet_ns()
-            end_ns = now_ns if quiet_ns is None else min(now_ns, quiet_ns - 1)
-            missed = count_missed(self._plan, self._sent, end_ns)
-            self._recorder.count("offered", missed)
-            self._recorder.count("missed", missed)
-        super().stop_requests(now_ns)
+    def plan_end_ns(self) -> int:
+        """Return when the user places its last order, monotonic, once that is known."""
+        steady_ns = self.run_context.steady_ns()
+        if steady_ns is None:
+            return super().plan_end_ns()
+        steady_s = self.run_context.scenario.phases.steady_s
+        return steady_ns + round(max(steady_s - QUIET_S, steady_s / 2) * SECOND_NS)
 
     def received(self, stamp_ns: int, name: str, payload: Any) -> None:
         """Account for an event, and judge one of the exchange.
@@ -143,15 +123,8 @@ class ExchangeUser(VirtualUser):
     def _is_judged(self) -> bool:
         return self.connects <= 1
 
-    def _quiet_ns(self) -> int | None:
-        """Return when the user places its last order, monotonic; None before that is known."""
-        steady_ns = self.run_context.steady_ns()
-        if steady_ns is None:
-            return None
-        steady_s = self.run_context.scenario.phases.steady_s
-        return steady_ns + round(max(steady_s - QUIET_S, steady_s / 2) * SECOND_NS)
-
-    def _place(self, intended_ns: int) -> None:
+    def send(self, intended_ns: int) -> None:
+        """Place an order, and cancel one when too many are open."""
         number = self._sent
         name = canary(ORDER, self.user_id, number)
         wanted = self._orders.next() | name

@@ -19,9 +19,8 @@ from gateway.contract import (
     ModelProvider,
 )
 from loadtests.behaviours.judged_user import refusal_of
-from loadtests.behaviours.virtual_user import VirtualUser
+from loadtests.behaviours.planned_user import PlannedUser
 from loadtests.oracles.model_answers import STREAM_EVENTS, ModelAnswerOracle
-from loadtests.plan.schedule import ArrivalPlan, count_missed, user_arrivals
 from loadtests.results import Event, ModelOutcome, Series
 from scenarios.groups import ModelUserGroup
 
@@ -32,7 +31,7 @@ _LONGEST_S: Final = 30.0
 _CANCELLED_AFTER: Final = 3  # token events
 
 
-class ModelUser(VirtualUser):
+class ModelUser(PlannedUser):
     """Asks the provider ``scripted`` at intended times, and checks every token of each answer.
 
     A share of the answers is cancelled after three token events. A share of the users stops
@@ -46,47 +45,21 @@ class ModelUser(VirtualUser):
     _intended_ns = 0
     _token_ns = 0
     _cancelled_ns = 0
-    _answers = 0
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         scenario = self.run_context.scenario
         self._settings = scenario.users.of(ModelUserGroup)
+        self.every_s = self._settings.ask_every_s
         self._tokens = int(
             self.run_context.gateway_setting("GATEWAY_SCRIPTED_TOKENS", SCRIPTED_TOKENS)
         )
-        self._plan: ArrivalPlan | None = None
         self._ended_answer = Signal()
 
     @property
     def is_slow(self) -> bool:
         """Whether it belongs to the share that reads slowly, spread evenly over the places."""
         return _is_among(self.index, self._settings.slow)
-
-    def behave(self) -> bool:
-        """Ask whenever it is due, until requests end."""
-        if self._plan is None:
-            self._plan = user_arrivals(
-                self.run_context.scenario.seed,
-                self.user_id,
-                time.monotonic_ns(),
-                self._settings.ask_every_s,
-            )
-        while not self.run_context.is_over():
-            intended_ns = self._plan.due_ns(self._answers)
-            self._wait_until(intended_ns)
-            if self.run_context.is_over():
-                break
-            self._ask(intended_ns)
-        return super().behave()
-
-    def stop_requests(self, now_ns: int) -> None:
-        """Count the requests that were due and not sent."""
-        if self._plan is not None:
-            missed = count_missed(self._plan, self._answers, now_ns)
-            self._recorder.count("offered", missed)
-            self._recorder.count("missed", missed)
-        super().stop_requests(now_ns)
 
     def received(self, stamp_ns: int, name: str, payload: Any) -> None:
         """Take the events of answers, and leave the others to the account.
@@ -116,8 +89,9 @@ class ModelUser(VirtualUser):
         self._ended_answer.set()
         super().lost(stamp_ns, error)
 
-    def _ask(self, intended_ns: int) -> None:
-        number, self._answers = self._answers, self._answers + 1
+    def send(self, intended_ns: int) -> None:
+        """Ask, and wait until the answer has ended."""
+        number = self._sent - 1
         oracle = ModelAnswerOracle(f"{self.user_id}-{self.connects}-{number}", self._tokens)
         self._oracle, self._intended_ns = oracle, intended_ns
         self._token_ns = self._cancelled_ns = 0
