@@ -2,15 +2,16 @@
 
 ::
 
-    ReportError               the caller can fix it; a command exits with 2
-    ├── NotARunError          no directory, no manifest, or an invalid manifest
-    ├── UnknownFormatError    written in another format version
-    ├── DamagedTableError     a table breaks the results contract
-    ├── DamagedCapacityError  capacity.json breaks the results contract
-    ├── UnknownBudgetError    an added budget does not fit the run's scenario
-    ├── SameRunError          a run is to be compared with itself
-    ├── PartialRunError       a run that did not run to its end is to enter a history
-    └── HistoryError          the file of a history cannot be read
+    ReportError                   the caller can fix it; a command exits with 2
+    └── BadPathError              a file or directory, whose path it has, cannot be reported
+        ├── NotARunError          no directory, no manifest, or an invalid manifest
+        ├── UnknownFormatError    written in another format version
+        ├── DamagedTableError     a table breaks the results contract
+        ├── DamagedCapacityError  capacity.json breaks the results contract
+        ├── UnknownBudgetError    an added budget does not fit the run's scenario
+        ├── SameRunError          a run is to be compared with itself
+        ├── PartialRunError       a run that did not run to its end is to enter a history
+        └── HistoryError          the file of a history cannot be read
 
 A missing or empty table is not an error: the report says why the table is missing.
 """
@@ -26,71 +27,66 @@ class ReportError(Exception):
     """The input cannot be reported; the message says what would be right."""
 
 
-class NotARunError(ReportError):
-    """The path is not a run directory."""
+class BadPathError(ReportError):
+    """A file or directory cannot be reported.
 
-    def __init__(self, path: Path, what: str) -> None:
-        super().__init__(
-            f"{path}: {what}; a run is a directory such as runs/<time>_<scenario>_<id>"
-        )
+    Args:
+        path: of the input.
+        what: what is wrong with it.
+    """
+
+    message = "{path}: {what}"
+
+    def __init__(self, path: Path, what: str = "") -> None:
+        super().__init__(self.message.format(path=path, what=what))
         self.path = path
 
 
-class UnknownFormatError(ReportError):
+class NotARunError(BadPathError):
+    """The path is not a run directory."""
+
+    message = "{path}: {what}; a run is a directory such as runs/<time>_<scenario>_<id>"
+
+
+class UnknownFormatError(BadPathError):
     """The run has a format version that this version does not read."""
 
     def __init__(self, path: Path, version: object, written_by: str) -> None:
         super().__init__(
-            f"{path}: run format version {version!r}, written by {written_by}; "
-            f"this version reads {FORMAT_VERSION}; use the version that wrote it"
+            path,
+            f"run format version {version!r}, written by {written_by}; "
+            f"this version reads {FORMAT_VERSION}; use the version that wrote it",
         )
-        self.path = path
         self.version = version
 
 
-class DamagedTableError(ReportError):
+class DamagedTableError(BadPathError):
     """A table breaks the results contract."""
 
-    def __init__(self, path: Path, what: str) -> None:
-        super().__init__(f"{path}: {what}")
-        self.path = path
 
-
-class DamagedCapacityError(ReportError):
+class DamagedCapacityError(BadPathError):
     """The answer of a capacity search cannot be read."""
 
-    def __init__(self, path: Path, what: str) -> None:
-        super().__init__(f"{path.name} {what}; run the capacity search again with tidegate run")
-        self.path = path
+    message = "{path.name} {what}; run the capacity search again with tidegate run"
 
 
-class UnknownBudgetError(ReportError):
+class UnknownBudgetError(BadPathError):
     """An added budget cannot be judged in this run."""
 
-    def __init__(self, path: Path, what: str) -> None:
-        super().__init__(f"{what} (run {path.name})")
-        self.path = path
+    message = "{what} (run {path.name})"
 
 
-class SameRunError(ReportError):
+class SameRunError(BadPathError):
     """A run is on both sides of a comparison."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} is both base and head; name two runs")
-        self.path = path
+    message = "{path} is both base and head; name two runs"
 
 
-class PartialRunError(ReportError):
+class PartialRunError(BadPathError):
     """A run has only figures of a part of its load."""
 
-    def __init__(self, path: Path, what: str) -> None:
-        super().__init__(f"{path.name}: {what}; a history holds runs that ran to their end")
-        self.path = path
+    message = "{path.name}: {what}; a history holds runs that ran to their end"
 
 
-class HistoryError(ReportError):
+class HistoryError(BadPathError):
     """The file of a history is missing or damaged."""
-
-    def __init__(self, path: Path, what: str) -> None:
-        super().__init__(f"{path}: {what}")
-        self.path = path

@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 from loadtests.given_tokens import (
@@ -41,7 +40,6 @@ class TokenFile:
         command: what ``--tokens-command`` says; None without it.
         users: how many users need a token.
         environment: of the command.
-        early_s: the command runs again this long before a token expires.
 
     Attributes:
         path: the file; None when the load generator signs its tokens.
@@ -57,14 +55,12 @@ class TokenFile:
         command: str | None,
         users: int,
         environment: Mapping[str, str],
-        early_s: float = EARLY_S,
     ) -> None:
         self.path = file
         self.problems: list[str] = []
         self._command = command
         self._users = users
         self._environment = dict(environment)
-        self._early_s = early_s
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._due_s: float | None = None
@@ -85,12 +81,7 @@ class TokenFile:
             raise RunRefused(f"{option}{error}") from None
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -163,7 +154,7 @@ class TokenFile:
         self._fresh().replace(self.path)
         end_s, now_s = found.first_end_unix_s(), time.time()
         # Tokens that live shorter than that are renewed at half of their life.
-        lead_s = 0.0 if end_s is None else min(self._early_s, (end_s - now_s) / 2)
+        lead_s = 0.0 if end_s is None else min(EARLY_S, (end_s - now_s) / 2)
         self._due_s = None if end_s is None else end_s - lead_s
 
 
