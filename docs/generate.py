@@ -41,7 +41,7 @@ VERBS = (
 
 def settings() -> str:
     """Return the table of the gateway's settings."""
-    from gateway.settings import settings_table
+    from gateway.variables import settings_table
 
     return (
         "# Settings of the gateway\n\n"

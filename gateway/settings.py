@@ -18,11 +18,8 @@ from gateway.market_variables import market_problems
 from gateway.model_settings import ModelSettings, provider_problems
 from gateway.node_variables import node_problems
 from gateway.security_variables import security_problems
-from gateway.setting_kinds import Setting
 from gateway.values import flag, host, issuer_url, node_name, origins
-from gateway.variables import DEFAULT_CLIENT_URL, SETTINGS, settings_table
-
-__all__ = ["SETTINGS", "Setting", "Settings", "read_settings", "settings_table"]
+from gateway.variables import DEFAULT_CLIENT_URL, SETTINGS
 
 ENVIRONMENTS: Final = ("production", "development", "test")
 _INJECTED_PREFIXES: Final = ("GATEWAY_SERVICE_", "GATEWAY_PORT_")  # by container platforms

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from loadtests.results import Verdict
 from reports import quantities
-from reports.verdict import SEVERITY, Decision, RunVerdict, explain
+from reports.decisions import SEVERITY, Decision, explain
+from reports.verdict import RunVerdict
 
 MARKS: Final = {
     Verdict.PASS: "●",

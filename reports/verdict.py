@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from loadtests.results import (
     BUDGETS,
@@ -27,7 +27,6 @@ from reports.decisions import (
     SEVERITY,
     Decision,
     Finding,
-    compare,
     decide,
     explain,
     worst,
@@ -39,18 +38,12 @@ from reports.weighing import spoils
 from scenarios.overlay import lay_over, read_overlay
 from scenarios.schema import Budget, ScenarioError
 
-__all__ = [
-    "SEVERITY",
-    "Decision",
-    "Finding",
-    "RunVerdict",
-    "compare",
-    "decide",
-    "demanded",
-    "explain",
-    "judge",
-    "worst",
-]
+EXIT_CODES: Final = {
+    Verdict.PASS: ExitCode.PASS,
+    Verdict.FAIL: ExitCode.BUDGET_BROKEN,
+    Verdict.INVALID: ExitCode.INVALID,
+    Verdict.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,9 +205,4 @@ def _exit_code(run: RunFrames, verdict: Verdict) -> ExitCode:
     if gateway_died(run):
         return ExitCode.GATEWAY_FAILED
     forgiven = run.scenario.policy.inconclusive == "pass" and not shortfalls(run)
-    return {
-        Verdict.PASS: ExitCode.PASS,
-        Verdict.FAIL: ExitCode.BUDGET_BROKEN,
-        Verdict.INVALID: ExitCode.INVALID,
-        Verdict.INCONCLUSIVE: ExitCode.PASS if forgiven else ExitCode.INCONCLUSIVE,
-    }[verdict]
+    return ExitCode.PASS if forgiven and verdict is Verdict.INCONCLUSIVE else EXIT_CODES[verdict]

@@ -16,9 +16,9 @@ class UnknownScenarioError(ValueError):
     """A name is no file and no scenario; the message has the nearest name."""
 
 
-def named_scenarios(folder: Path = FOLDER) -> Mapping[str, Path]:
-    """Return the file of each scenario of a folder by name, in the order of names."""
-    return {path.stem.replace("_", "-"): path for path in sorted(folder.glob("*.toml"))}
+def named_scenarios() -> Mapping[str, Path]:
+    """Return the file of each scenario of ``FOLDER`` by name, in the order of names."""
+    return {path.stem.replace("_", "-"): path for path in sorted(FOLDER.glob("*.toml"))}
 
 
 def find_scenario(name: str) -> Path:

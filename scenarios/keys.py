@@ -13,7 +13,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Final, Literal
 
-from scenarios import schema
+from scenarios import capacity_table, model, schema
 from scenarios.groups import GROUP_CLASSES
 from scenarios.reading import Source, Table
 
@@ -22,14 +22,14 @@ KeyKind = Literal[
 ]
 
 RECORDS: Final[Mapping[str, type]] = {
-    "phases": schema.Phases,
-    "stages": schema.LoadStage,
-    "commands": schema.Command,
-    "capacity": schema.Capacity,
-    "market": schema.Market,
-    "publish": schema.Publish,
-    "health": schema.Health,
-    "policy": schema.Policy,
+    "phases": model.Phases,
+    "stages": model.LoadStage,
+    "commands": model.Command,
+    "capacity": capacity_table.Capacity,
+    "market": model.Market,
+    "publish": model.Publish,
+    "health": model.Health,
+    "policy": model.Policy,
     **{f"users.{name}": group_class for name, group_class in GROUP_CLASSES.items()},
 }
 """The record of each table, whose docstring describes its keys."""

@@ -12,24 +12,20 @@ from pathlib import Path
 from typing import Final, Literal, cast
 
 from scenarios.arrivals import Arrivals, read_arrivals
-from scenarios.budgets import STATISTICS, Budget, parse_budget
-from scenarios.capacity_table import Capacity, read_capacity
+from scenarios.budgets import Budget, parse_budget
+from scenarios.capacity_table import read_capacity
 from scenarios.catalogue import METRICS, Metric
 from scenarios.coherence import check_coherence
 from scenarios.commands import read_command
 from scenarios.groups import GROUPS, MAX_USERS, DeadPeerKind, read_users
 from scenarios.health_table import read_health
 from scenarios.model import (
-    DEEDS,
     GATEWAY_DEEDS,
     GENERATOR_CPU_PERCENT,
-    MARKET_EVENTS,
     MOST_NODES,
     PUBLISHABLE_EVENTS,
-    TRADING_EVENTS,
     Command,
     Deed,
-    Health,
     LoadStage,
     Market,
     Phases,
@@ -42,28 +38,17 @@ from scenarios.reading import Source, Table
 from scenarios.text import parse_toml, read_text
 
 __all__ = [
-    "DEEDS",
     "GATEWAY_DEEDS",
     "GENERATOR_CPU_PERCENT",
     "GROUPS",
-    "MARKET_EVENTS",
     "METRICS",
     "MOST_NODES",
-    "PUBLISHABLE_EVENTS",
-    "STATISTICS",
-    "TRADING_EVENTS",
     "Arrivals",
     "Budget",
-    "Capacity",
     "Command",
     "DeadPeerKind",
     "Deed",
-    "Health",
-    "LoadStage",
-    "Market",
     "Metric",
-    "Phases",
-    "Policy",
     "Publish",
     "Scenario",
     "ScenarioError",

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
         accept_waiting,
         bound_accepted,
         hold_port,
-        is_wildcard,
         listen,
         url_of,
     )
@@ -50,7 +49,6 @@ __all__ = [
     "ask",
     "bound_accepted",
     "hold_port",
-    "is_wildcard",
     "listen",
     "runner_behind_door",
     "socket_of",
@@ -78,7 +76,6 @@ _HOMES = {
     "accept_waiting": "sockets",
     "bound_accepted": "sockets",
     "hold_port": "sockets",
-    "is_wildcard": "sockets",
     "listen": "sockets",
     "runner_behind_door": "runner",
     "socket_of": "siblings",

@@ -26,8 +26,6 @@ from loadtests.reading.batches import Batch
 from loadtests.reading.intake import Intake
 from loadtests.reading.request_samples import PUSH, RequestSamples
 
-__all__ = ["PUSH", "PushTable", "whole_ms"]
-
 PUMP_S: Final = 0.1
 """Time between two runs of the pump, which makes arrays of the pushes since the last one."""
 _TURN_S: Final = 1.0

@@ -22,7 +22,7 @@ from loadtests.record.segments import SegmentWriter, TableSink
 from loadtests.record.tally import Integers, Tally, histogram_columns
 from loadtests.results import MAX_VALUE_NS, TABLES, Event, Series
 
-__all__ = ["COUNTED", "SAMPLE_EVERY", "SECOND_NS", "PhaseTimes", "Recorder"]
+__all__ = ["SAMPLE_EVERY", "SECOND_NS", "PhaseTimes", "Recorder"]
 
 SAMPLE_EVERY = 1_000
 COUNTED = ("offered", "sent", "received", "bytes_received", "errors", "missed")

@@ -11,8 +11,9 @@ from loadtests.results import Verdict
 from reports import quantities
 from reports.charts.canvas import BLUE, MUTED, ORANGE, PURPLE, SURFACE, Chart, Size
 from reports.charts.rows import log_axis, new_rows, tell_row
+from reports.decisions import Decision
 from reports.forest import is_drawn, share
-from reports.verdict import Decision, RunVerdict
+from reports.verdict import RunVerdict
 
 MARKERS: Final = {
     Verdict.PASS: ("o", BLUE),

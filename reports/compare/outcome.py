@@ -31,7 +31,7 @@ from reports.decisions import (
 from reports.measures.measurement import Measurement
 from reports.ratios import judge_ratio, unjudged
 from reports.shifts import FEWEST_PAIRS, Look, Shift, shift_of_pairs, shift_of_samples
-from reports.verdict import demanded, shortfalls
+from reports.verdict import EXIT_CODES, demanded, shortfalls
 from scenarios.alternation import ALTERNATING
 from scenarios.schema import METRICS, Budget, parse_budget
 
@@ -305,9 +305,4 @@ def _exit_code(head: Sequence[Block], verdict: Verdict, *, is_whole: bool) -> Ex
     if any(gateway_died(block.run) for block in head):
         return ExitCode.GATEWAY_FAILED
     forgiven = is_whole and head[0].run.scenario.policy.inconclusive == "pass"
-    return {
-        Verdict.PASS: ExitCode.PASS,
-        Verdict.FAIL: ExitCode.BUDGET_BROKEN,
-        Verdict.INVALID: ExitCode.INVALID,
-        Verdict.INCONCLUSIVE: ExitCode.PASS if forgiven else ExitCode.INCONCLUSIVE,
-    }[verdict]
+    return ExitCode.PASS if forgiven and verdict is Verdict.INCONCLUSIVE else EXIT_CODES[verdict]

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from gateway import contract
 from gateway.errors import SettingsError
-from gateway.settings import SETTINGS, Settings, read_settings, settings_table
+from gateway.settings import Settings, read_settings
+from gateway.variables import SETTINGS, settings_table
 
 SECRET = "kS9vT2xQ7mL4pR8wZ1cN6bH3jF5dG0aY"
 PRODUCTION = {"CLIENT_URL": "https://app.example.com", "JWT_SECRET": SECRET}

@@ -7,9 +7,10 @@ import pytest
 from synthetic_run import SMOKE, Tables, event_row, ledger_row, limit_row, span_rows
 
 from loadtests.results import Event, ExitCode, LimitOutcome, Phase, Series, Verdict
+from reports.decisions import compare, worst
 from reports.measures.registry import measure
 from reports.run_frames import RunFrames
-from reports.verdict import RunVerdict, compare, judge, worst
+from reports.verdict import RunVerdict, judge
 
 Make = Callable[..., RunFrames]
 PASS, FAIL, INCONCLUSIVE, INVALID = (

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenarios.schema import METRICS, STATISTICS, ScenarioError, parse_budget
+from scenarios.budgets import STATISTICS
+from scenarios.schema import METRICS, ScenarioError, parse_budget
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,9 @@ import pytest
 from gateway import contract
 from scenarios.catalogue import METRICS
 from scenarios.groups import GROUP_CLASSES, MAX_RATES, AbuserGroup
+from scenarios.model import DEEDS
 from scenarios.reading import Source, Table
-from scenarios.schema import (
-    DEEDS,
-    GROUPS,
-    Command,
-    Scenario,
-    ScenarioError,
-    parse_scenario,
-)
+from scenarios.schema import GROUPS, Command, Scenario, ScenarioError, parse_scenario
 
 EVERYTHING = """# Is everything that a scenario can name read?
 name = "all"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import scenarios
-from scenarios.schema import Health, ScenarioError, parse_scenario
+from scenarios.model import Health
+from scenarios.schema import ScenarioError, parse_scenario
 
 SMOKE = Path(scenarios.__path__[0]) / "smoke.toml"
 

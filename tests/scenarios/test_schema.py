@@ -6,16 +6,8 @@ import pytest
 
 from gateway.contract import EVENTS, SYMBOL_PATTERN, Family
 from loadtests.oracles.ledger import ACCOUNTED
-from scenarios.schema import (
-    MARKET_EVENTS,
-    PUBLISHABLE_EVENTS,
-    TRADING_EVENTS,
-    Arrivals,
-    Scenario,
-    ScenarioError,
-    parse_scenario,
-    read_scenario,
-)
+from scenarios.model import MARKET_EVENTS, PUBLISHABLE_EVENTS, TRADING_EVENTS
+from scenarios.schema import Arrivals, Scenario, ScenarioError, parse_scenario, read_scenario
 
 SMOKE = Path(__file__).parents[2] / "scenarios" / "smoke.toml"
 

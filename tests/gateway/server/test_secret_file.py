@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.errors import SettingsError
 from gateway.server.secret_file import read_secret_file
-from gateway.settings import SETTINGS, Settings, read_settings
+from gateway.settings import Settings, read_settings
+from gateway.variables import SETTINGS
 
 SECRET = "kS9vT2xQ7mL4pR8wZ1cN6bH3jF5dG0aY"
 RANDOM = "random-" + SECRET

@@ -7,7 +7,8 @@ import socket
 
 import pytest
 
-from gateway.transport import bound_accepted, is_wildcard, listen
+from gateway.transport import bound_accepted, listen
+from gateway.transport.sockets import is_wildcard
 
 TCP_NOTSENT_LOWAT = 25  # Linux, <netinet/tcp.h>
 

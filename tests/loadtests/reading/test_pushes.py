@@ -12,7 +12,8 @@ from locust.env import Environment
 
 from loadtests.errors import ConnectionClosed
 from loadtests.reading.batches import Batch
-from loadtests.reading.pushes import PUSH, PushTable, whole_ms
+from loadtests.reading.pushes import PushTable, whole_ms
+from loadtests.reading.request_samples import PUSH
 
 MS = 1_000_000
 

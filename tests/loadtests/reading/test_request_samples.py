@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from locust.contrib.csv_request_logger import CsvRequestLogger
 from locust.env import Environment
 
-from loadtests.reading.pushes import PUSH, PushTable
-from loadtests.reading.request_samples import MOST_SAMPLES, divide
+from loadtests.reading.pushes import PushTable
+from loadtests.reading.request_samples import MOST_SAMPLES, PUSH, divide
 
 MS = 1_000_000
 Fired = list[dict[str, Any]]
