@@ -17,17 +17,17 @@ _ROOM: Final = 200
 """Characters kept for what ends a text that is cut."""
 
 
-def render_comment(texts: Sequence[str], most: int = MOST_CHARACTERS) -> str:
-    """Return Markdown texts as one comment of at most ``most`` characters."""
+def render_comment(texts: Sequence[str]) -> str:
+    """Return Markdown texts as one comment of at most ``MOST_CHARACTERS``."""
     whole = "\n".join([MARK, *(text.rstrip("\n") + "\n" for text in texts)])
-    if len(whole) <= most:
+    if len(whole) <= MOST_CHARACTERS:
         return whole
     kept, length, is_fenced = [], 0, False
     for line in whole.splitlines():
         length += len(line) + 1
-        if length > most - _ROOM:
+        if length > MOST_CHARACTERS - _ROOM:
             break
         is_fenced ^= line.startswith(_FENCE)
         kept.append(line)
     closing = [_FENCE] if is_fenced else []
-    return "\n".join([*kept, *closing, "", _CUT.format(most), ""])
+    return "\n".join([*kept, *closing, "", _CUT.format(MOST_CHARACTERS), ""])

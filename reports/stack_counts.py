@@ -39,10 +39,6 @@ class StackCounts:
                 found[name] += count
         return found
 
-    def share(self, function: str) -> float:
-        """Return a function's share of the samples, with what it called."""
-        return self.by_function()[function] / self.total if self.total else 0.0
-
 
 @dataclass(frozen=True, kw_only=True)
 class Growth:

@@ -200,16 +200,6 @@ def head_of(record: bytes) -> Head | None:
     return cast("Head", _HEAD.unpack_from(record))
 
 
-def record_of(head: Head, texts: bytes) -> bytes:
-    """Return a record.
-
-    Args:
-        head: its head.
-        texts: its header, tail and body.
-    """
-    return _HEAD.pack(*head) + texts
-
-
 def restamped(record: bytes, ts_us: int) -> bytes:
     """Return a record with another ``ts``.
 

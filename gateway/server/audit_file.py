@@ -45,7 +45,6 @@ class AuditFile:
     """
 
     def __init__(self, path: str) -> None:
-        self.path = path
         self._descriptor = os.open(path, _OPEN, 0o600)
         try:
             if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):

@@ -35,37 +35,6 @@ class SystemClock:
         self.id = read_clock_id()
 
 
-class ManualClock:
-    """A clock for tests, which moves only by ``advance`` and ``step``.
-
-    Args:
-        monotonic_ns: the start of the monotonic clock, ns.
-        unix_s: the start of the wall clock, s.
-    """
-
-    def __init__(self, monotonic_ns: int = 1_000_000_000, unix_s: float = 1_800_000_000.0) -> None:
-        self.id = "manual"
-        self._monotonic_ns = monotonic_ns
-        self._unix_s = unix_s
-
-    def monotonic_ns(self) -> int:
-        """Return the monotonic time."""
-        return self._monotonic_ns
-
-    def unix_s(self) -> float:
-        """Return the wall time."""
-        return self._unix_s
-
-    def advance(self, seconds: float) -> None:
-        """Move both clocks forward."""
-        self._monotonic_ns += round(seconds * 1e9)
-        self._unix_s += seconds
-
-    def step(self, seconds: float) -> None:
-        """Step the wall clock, back if negative. No time passes."""
-        self._unix_s += seconds
-
-
 def read_clock_id() -> str:
     """Return the id of this machine's monotonic clock, random if the kernel has none.
 

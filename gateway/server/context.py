@@ -95,24 +95,3 @@ class Context:
         if self.security.watch is not None:
             self.security.watch.sweep()
         self.revocations.sweep(self.clock.unix_s(), now_ns)
-
-    def connection_entries(self) -> dict[str, int]:
-        """Return the number of entries of each table of connections."""
-        return {
-            "sessions": len(self.sessions),
-            "subscriptions": len(self.subscriptions),
-            "user_connections": len(self.user_connections),
-            "expiries": len(self.expiries),
-            "rates": len(self.rates.tiers),
-            "held_rooms": self.streams.held_rooms(),
-        }
-
-    def retained_entries(self) -> dict[str, int]:
-        """Return the number of entries of each table that outlives a connection."""
-        return {
-            "user_windows": len(self.user_windows),
-            "addresses": len(self.addresses),
-            "revocations": len(self.revocations),
-            "anomalies": 0 if self.security.watch is None else len(self.security.watch),
-            **self.broker.entries(),
-        }

@@ -30,7 +30,6 @@ _KEPT_A_RETENTION: Final = 4
 _USERS_A_CALL: Final = 500
 _ANSWER_S: Final = 1.0
 _RESYNCS_A_TURN: Final = 200
-_NS_PER_S: Final = 1e9
 
 log = get_logger(__name__)
 

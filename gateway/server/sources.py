@@ -28,7 +28,6 @@ class Sources:
     """
 
     def __init__(self, context: Context) -> None:
-        self._context = context
         self._started: list[EventSource] = []
         self.market = _market(context)
         if self.market is not None:

@@ -84,13 +84,6 @@ def decode_payload(body: bytes) -> Iterator[Packet]:
             raise PayloadError(f"packet {number} of {len(texts)}: {error}") from None
 
 
-def encode_packet(packet: Packet) -> str:
-    """Return a packet as text; a binary message in base64, as polling needs it."""
-    if isinstance(packet.data, bytes):
-        return encode_binary_packet(packet.data).decode()
-    return packet.type.value + packet.data
-
-
 def encode_binary_packet(data: bytes) -> bytes:
     """Return a binary message for polling: ``b`` and base64."""
     return b"b" + b2a_base64(data, newline=False)

@@ -27,24 +27,8 @@ class SessionOwner(LivenessOwner, Protocol):
             code: status code of the WebSocket close frame.
         """
 
-    def close(self, session: Any, reason: str, code: int = ..., text: str = ...) -> None:
-        """Close a session and its socket.
-
-        Args:
-            session: the session.
-            reason: why it ends, for handlers and metrics.
-            code: status code of the WebSocket close frame.
-            text: reason in the close frame.
-        """
-
-    def finish(self, session: Any, reason: str, *, is_lost: bool = ...) -> None:
-        """Remove a session from every table.
-
-        Args:
-            session: the session.
-            reason: why it ended.
-            is_lost: whether the connection broke without a close.
-        """
+    def close(self, session: Any, reason: str) -> None:
+        """Close a session and its socket, for a reason that handlers and metrics are told."""
 
     def held(self, session: Any, added_bytes: int) -> None:
         """Note that a session's queued bytes have changed."""

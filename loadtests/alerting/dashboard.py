@@ -28,10 +28,10 @@ class _Panel(NamedTuple):
     is_floor: bool = False
 
 
-def _rate(name: str, label: str = "", window: str = "2m") -> tuple[str, str]:
+def _rate(name: str, label: str = "") -> tuple[str, str]:
     by = f"instance, {label}" if label else "instance"
     legend = f"{{{{{label}}}}}" if label else "{{instance}}"
-    return f"sum by ({by}) (rate({name}{_HERE}[{window}]))", legend
+    return f"sum by ({by}) (rate({name}{_HERE}[2m]))", legend
 
 
 def _quantiles(name: str) -> list[tuple[str, str]]:

@@ -36,7 +36,6 @@ class Churner(Subscriber):
         self._chance = random.Random(f"{self.run_context.scenario.seed}:{self.user_id}:churn")  # noqa: S311 - repeatable by its seed
         self._leave_ns = 0
         self._return_ns = 0
-        self._returns = 0
 
     def behave(self) -> bool:
         """Listen until the time to leave, leave, and return when due."""

@@ -67,7 +67,6 @@ class RunContext:
         scenario: the scenario of the run.
         tokens: gives each user its identity and its token.
         recorder: records all measurements.
-        t0_ns: the run's start, monotonic.
         ledger: one account for each user.
         places: gives each user of this process its place in the run.
         sessions: when each place's session is due; None when sessions begin as users are spawned.
@@ -85,7 +84,6 @@ class RunContext:
     scenario: Scenario
     tokens: Tokens
     recorder: Recorder
-    t0_ns: int
     ledger: Ledger = field(init=False)
     places: Places = field(default_factory=Places)
     sessions: ArrivalPlan | None = None
@@ -131,7 +129,6 @@ class RunContext:
             scenario=scenario,
             tokens=tokens,
             recorder=recorder,
-            t0_ns=recorder.t0_ns,
             places=Places(division),
             sessions=sessions,
             session_count=assignment.session_count,

@@ -135,7 +135,6 @@ class RigRun:
     """One ``tidegate run`` in progress."""
 
     def __init__(self, child: Child, runs: Path, scenario: Scenario) -> None:
-        self.scenario = scenario
         self._child = child
         self._runs = runs
         self._deadline_s = time.monotonic() + GATEWAY_START_S + scenario.load_s + JUDGED_S

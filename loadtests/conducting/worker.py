@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 from collections.abc import Callable, Mapping
@@ -27,8 +26,6 @@ from loadtests.tokens import Tokens
 
 REPORT_EACH_S: Final = 1.0
 PATIENCE_S: Final = 30.0
-
-_log = logging.getLogger(__name__)
 
 
 class WorkerPart:

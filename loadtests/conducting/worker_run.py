@@ -89,7 +89,6 @@ class WorkerRun:
     def __init__(
         self, runner: WorkerRunner, assignment: Assignment, clock: MasterClock, tokens: Tokens
     ) -> None:
-        self.run_id = assignment.run_id
         self.name = f"worker-{runner.worker_index}"
         self._runner = runner
         self._shift_ns, self._shift_error_ns = clock.to_ours(assignment.clock_id)

@@ -48,13 +48,13 @@ class Attempt:
         self._changed = Signal()
         self.exchange = Exchange(self._target, offer)
 
-    def make(self, timeout_s: float = ANSWER_S) -> None:
+    def make(self) -> None:
         """Connect and wait until the gateway has answered.
 
         Raises:
             ClientError: no answer, or one that does not concern the token.
         """
-        with gevent.Timeout(timeout_s, TimedOut("an answer to CONNECT", timeout_s)):
+        with gevent.Timeout(ANSWER_S, TimedOut("an answer to CONNECT", ANSWER_S)):
             try:
                 self._link = dial(self._target, self, source_address=self._source, tls=self._tls)
             except OSError as error:

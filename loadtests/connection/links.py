@@ -136,11 +136,6 @@ class Link:
         """Whether it holds no socket."""
         return self._socket is None
 
-    @property
-    def is_paused(self) -> bool:
-        """Whether reading is paused."""
-        return self._is_paused
-
     def open(self, family: int, address: Any, source: str | None = None) -> None:
         """Begin to connect; the holder is told of the connection or of its failure.
 

@@ -60,7 +60,7 @@ def page_origins(port: int) -> tuple[str, ...]:
     return (f"http://{HOST}:{port}", f"http://localhost:{port}")
 
 
-def read_files(folder: Path = PAGE) -> dict[str, tuple[bytes, str]]:
+def read_files() -> dict[str, tuple[bytes, str]]:
     """Return the body and content type of each file of the page, by its path.
 
     Raises:
@@ -68,7 +68,7 @@ def read_files(folder: Path = PAGE) -> dict[str, tuple[bytes, str]]:
     """
     found = {
         f"/{path.name}": (path.read_bytes(), _TYPES[path.suffix])
-        for path in sorted(folder.iterdir())
+        for path in sorted(PAGE.iterdir())
         if path.suffix in _TYPES
     }
     found["/"] = found.pop("/index.html")

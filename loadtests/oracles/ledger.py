@@ -285,14 +285,8 @@ class Ledger:
         self._is_sourced = is_sourced
         self._accounts: list[Account] = []
 
-    def open(self, user_id: str, group: str) -> Account:
-        """Open an account for a virtual user."""
-        account = Account(user_id, group)
-        self.keep(account)
-        return account
-
     def keep(self, account: Account) -> None:
-        """Keep an account that was opened elsewhere."""
+        """Keep the account of a virtual user."""
         self._accounts.append(account)
 
     def owes_nothing(self, last_numbers: Mapping[str, int]) -> bool:

@@ -149,17 +149,16 @@ class RateLimitOracle:
         self._bound(connection, self._sent + 1, at_ns)
         return judged
 
-    def take_judged(self, at_most: int = AT_ONCE) -> list[Judgement]:
-        """Return the judgements that are possible by now, each once, in the order of sending.
+    def take_judged(self) -> list[Judgement]:
+        """Return judgements that are possible by now, each once, in the order of sending.
 
-        Args:
-            at_most: maximum number of judgements. A caller that must not block for long asks
-                again until the list is empty.
+        They are ``AT_ONCE`` at most, because a caller must not block for long: it asks again until
+        the list is empty.
         """
         under_way_ns = min((event.sent_ns for event in self._waiting), default=FOREVER_NS)
         ready = [event for event in self._decided if event.latest_ns < under_way_ns]
         ready.sort(key=lambda event: event.place)
-        judged = [self._judge(event) for event in ready[:at_most]]
+        judged = [self._judge(event) for event in ready[:AT_ONCE]]
         if judged:
             done = {each.event.place for each in judged}
             self._decided = [event for event in self._decided if event.place not in done]

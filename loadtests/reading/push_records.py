@@ -29,7 +29,6 @@ class PushRecord:
     Args:
         recorder: writes the records.
         name_of: returns the name of an owner in a batch.
-        clock: returns monotonic nanoseconds; tests pass their own.
         nodes: the place of each owner's node; empty where there is one node.
 
     Attributes:
@@ -42,7 +41,6 @@ class PushRecord:
         self,
         recorder: Recorder,
         name_of: Callable[[int], str] = "vu-{}".format,
-        clock: Callable[[], int] = time.monotonic_ns,
         nodes: array[int] | None = None,
     ) -> None:
         self._nodes = array("B") if nodes is None else nodes
@@ -51,7 +49,6 @@ class PushRecord:
         self.with_rate: set[int] = set()
         self._recorder = recorder
         self._name_of = name_of
-        self._clock = clock
         self._skew = FanoutSkew()
         self._below_zero = 0
 
@@ -76,7 +73,7 @@ class PushRecord:
 
     def ask_staleness(self) -> None:
         """Record the age of every price that the sample of users holds now."""
-        now_ns = self._clock()
+        now_ns = time.monotonic_ns()
         ages_ns = self.prices.ages_ns(now_ns)
         self._recorder.spans(Series.STALENESS, ages_ns, np.full(len(ages_ns), now_ns))
 

@@ -32,9 +32,9 @@ _NS_PER_S: Final = 1_000_000_000
 Integers = NDArray[np.int64]
 
 
-def divide(count: int, most: int = MOST_SAMPLES) -> tuple[Integers, Integers]:
+def divide(count: int) -> tuple[Integers, Integers]:
     """Return the ranks of the samples among ``count`` sorted values, and the size of each share."""
-    ends = np.linspace(0, count, min(count, most) + 1).round().astype(np.int64)
+    ends = np.linspace(0, count, min(count, MOST_SAMPLES) + 1).round().astype(np.int64)
     sizes = np.diff(ends)
     return ends[:-1] + sizes // 2, sizes
 

@@ -86,9 +86,6 @@ class TableSink(Protocol):
     def columns(self, table: str, columns: Mapping[str, Any]) -> None:
         """Keep whole columns for the next flush."""
 
-    def flush(self) -> None:
-        """Write or pack the kept rows."""
-
     def flush_in_steps(self) -> Iterator[None]:
         """Write or pack the kept rows in short steps."""
         ...

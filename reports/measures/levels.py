@@ -83,24 +83,23 @@ def changes(run: RunFrames) -> tuple[Change, ...]:
     return tuple(sorted([*stage_changes(run), *ordered], key=lambda change: change.start_s))
 
 
-def before(run: RunFrames, order: Order, column: str, *, fewest: int = FEWEST_SECONDS) -> Floats:
-    """Return a column's values in the level before a command.
+def before(run: RunFrames, order: Order, column: str) -> Floats:
+    """Return a column's values in the level before a command; see ``after``.
 
     Args:
         run: the run.
         order: the command.
         column: of the ``server`` table.
-        fewest: seconds; a shorter level gives an empty array.
     """
     earlier = [change.end_s for change in changes(run) if change.start_s < order.start_s]
     warm_s = phase_start_s(run, Phase.WARM_UP)
     first_s = phase_start_s(run, Phase.STEADY) or 0.0
     since_s = max(earlier, default=first_s if warm_s is None else warm_s)
-    return _values(run, column, since_s, order.start_s, fewest)
+    return _values(run, column, since_s, order.start_s, FEWEST_SECONDS)
 
 
 def after(run: RunFrames, order: Order, column: str, *, fewest: int = FEWEST_SECONDS) -> Floats:
-    """Return a column's values in the level after a command; see ``before``.
+    """Return a column's values in the level after a command.
 
     Args:
         run: the run.

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from loadtests.results import AttemptOutcome, EndOutcome, Event, Series
-from reports import intervals
 from reports.measures.heartbeat import WELL_BEHAVED
 from reports.measures.histograms import EVERY_PHASE, histogram_of
 from reports.measures.latency import measure_members
@@ -21,7 +20,6 @@ from reports.measures.measurement import Measure, Measurement, MeasureQuantile, 
 from reports.measures.orders import Order, around, gateway_orders, orders_of
 from reports.run_frames import RunFrames
 
-SHARES: Final = (0.50, 0.95, 0.99, 1.0)
 _S: Final = 1_000_000_000
 _NO_STORM: Final = "no group dropped and returned, and the gateway did not restart"
 
@@ -44,41 +42,6 @@ def storms(run: RunFrames) -> tuple[Order, ...]:
     ]
     restarts = [order for order in gateway_orders(run) if order.do == "restart"]
     return tuple(sorted([*drops, *restarts], key=lambda order: order.start_s))
-
-
-def storm_times(run: RunFrames) -> pd.DataFrame:
-    """Return when 50, 95, 99 and 100 % of the storm's members were back and fresh.
-
-    Returns:
-        ``share`` (0 to 1), ``back_ns`` and ``fresh_ns`` from the drop; NaN when the share was
-        never reached. No row without a storm.
-    """
-    if not storms(run):
-        return pd.DataFrame({name: pd.Series(dtype=float) for name in _COLUMNS})
-    never = _never(run)
-    back = histogram_of(run, Series.STORM_BACK, EVERY_PHASE)
-    fresh = histogram_of(run, Series.STORM_FRESH, EVERY_PHASE)
-    rows = [
-        {
-            "share": share,
-            "back_ns": _reached(back, share, never),
-            "fresh_ns": _reached(fresh, share, max(0, back.n + never - fresh.n)),
-        }
-        for share in SHARES
-    ]
-    return pd.DataFrame(rows, columns=list(_COLUMNS))
-
-
-_COLUMNS: Final = ("share", "back_ns", "fresh_ns")
-
-
-def _reached(histogram: intervals.StackedHistogram, share: float, never: int) -> float:
-    """Return the time (ns) at which a share of all members was reached; NaN when it never was."""
-    rank = int(np.ceil((histogram.n + never) * share - 1e-9))
-    if not histogram.n or rank > histogram.n:
-        return float("nan")
-    edges = np.cumsum(histogram.counts.sum(axis=0))
-    return float(histogram.tops[int(np.searchsorted(edges, rank))])
 
 
 def _members(run: RunFrames) -> _Members:

@@ -160,7 +160,7 @@ class Side:
         self.recorder = Recorder(folder, worker="bench", t0_ns=now_ns, phases=PhaseTimes(now_ns))
         scenario = parse_scenario(SCENARIO, path="generator.toml")
         self.run_context = RunContext(
-            scenario=scenario, tokens=SignedTokens("b" * 32), recorder=self.recorder, t0_ns=now_ns
+            scenario=scenario, tokens=SignedTokens("b" * 32), recorder=self.recorder
         )
         Listener.run_context = self.run_context
         user_class: Any = CLIENTS[options.client]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from typing import Any
 
 import pytest
@@ -15,7 +16,6 @@ from gateway.nodes.entries import (
     entry_of,
     head_of,
     packet_of,
-    record_of,
     restamped,
     route_of,
 )
@@ -23,6 +23,8 @@ from gateway.publication import parse_publication
 from gateway.routing import outline_of, plan, stamps_of
 from gateway.streams import Streams
 
+HEAD = struct.Struct(">BQQQQII")
+"""The head of a record, as `append.lua` writes it."""
 NOW_NS = 5_000_000_000
 TIMESTAMP = "2026-11-30T12:00:00.000Z"
 ORDER = {"order": {"id": "o1", "symbol": "BTC/USDT", "side": "buy", "price": 1.5, "stopPrice": 2}}
@@ -73,18 +75,18 @@ def through_the_log(item: dict[str, Any], seq: int, user_seq: int) -> Entry:
         clock="c",
     )
     head = (FORMAT, 1, seq, user_seq, draft.ts_us, len(draft.header), len(draft.tail))
-    record = record_of(head, draft.header + draft.tail + draft.bodies[0])
+    record = HEAD.pack(*head) + draft.header + draft.tail + draft.bodies[0]
     return entry_of(record, draft.bodies[1:])
 
 
 def test_another_time_changes_nothing_else_of_a_record() -> None:
-    record = record_of((FORMAT, 1, 2, 3, 4, 5, 6), b"texts")
-    assert restamped(record, 2**40) == record_of((FORMAT, 1, 2, 3, 2**40, 5, 6), b"texts")
+    record = HEAD.pack(FORMAT, 1, 2, 3, 4, 5, 6) + b"texts"
+    assert restamped(record, 2**40) == HEAD.pack(FORMAT, 1, 2, 3, 2**40, 5, 6) + b"texts"
 
 
 @pytest.mark.parametrize(
     "record",
-    [b"", b"7 0 0 0 2 0 []{}" * 9, record_of((FORMAT + 1, 1, 0, 0, 0, 2, 0), b"[]{}")],
+    [b"", b"7 0 0 0 2 0 []{}" * 9, HEAD.pack(FORMAT + 1, 1, 0, 0, 0, 2, 0) + b"[]{}"],
     ids=["nothing", "text", "a newer version"],
 )
 def test_a_record_of_another_version_is_malformed(record: bytes) -> None:

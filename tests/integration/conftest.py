@@ -11,9 +11,9 @@ import aiohttp
 import jwt
 import pytest
 from deadlines import DEADLINE_S
+from manual_clock import ManualClock
 
 from gateway.server.app import Gateway
-from gateway.server.clock import ManualClock
 from gateway.settings import read_settings
 
 SECRET = "a-secret-of-the-tests-own-that-is-long-enough"

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from table_sizes import retained_entries
 
 from gateway.brokers.receipts import Receipts
 from gateway.errors import PublicationRejected
@@ -35,7 +36,7 @@ async def test_the_same_id_is_published_once_and_has_one_receipt(start_place: St
     assert [payload["userSeq"] for name, payload in client.events if name == "note"] == [1, 2, 3, 4]
     place.clock.advance(61)
     place.gateway.context.sweep()
-    assert place.gateway.context.retained_entries()["receipts"] == 0
+    assert retained_entries(place.gateway.context)["receipts"] == 0
 
 
 async def test_when_no_more_ids_can_be_remembered_publishing_is_refused_for_now(

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from table_sizes import connection_entries
 
 from gateway.contract import MAX_RATES, ErrorCode
 
@@ -198,12 +199,12 @@ async def test_nothing_is_left_of_a_client_that_has_gone(start_place: StartPlace
     await ask(client, "subscribe", SYMBOL, "A", maxRate=5)
     await ask(client, "subscribe", maxRate=1)
     publish(place)
-    assert place.gateway.context.connection_entries()["rates"] == 1
+    assert connection_entries(place.gateway.context)["rates"] == 1
     await client.socket.close()
     await place.until(lambda: not len(place.gateway.context.sessions))
     tiers = place.gateway.context.rates.tiers
     assert (len(tiers), tiers.carriers, tiers.apart) == (0, {}, {})
-    assert place.gateway.context.connection_entries()["rates"] == 0
+    assert connection_entries(place.gateway.context)["rates"] == 0
 
 
 def calls_of(action: Callable[[], None]) -> int:

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from deadlines import DEADLINE_S
 from structlog.testing import capture_logs
+from table_sizes import connection_entries, retained_entries
 
 StartPlace = Callable[..., Awaitable[Any]]
 
@@ -29,16 +30,16 @@ async def test_a_thousand_connects_and_drops_leave_every_table_empty(
             await client.socket.close()
         await place.until(lambda: len(context.sessions) == 0)
 
-    assert set(context.connection_entries().values()) == {0}
+    assert set(connection_entries(context).values()) == {0}
     assert not place.gateway.transport.manager.rooms
     assert not place.gateway.transport.environ
 
     context.sweep()
-    assert context.retained_entries()["user_windows"] == 1_000, "users are kept for their retention"
+    assert retained_entries(context)["user_windows"] == 1_000, "users are kept for their retention"
 
     place.clock.advance(place.gateway.settings.user_retention_seconds + 1)
     context.sweep()
-    assert set(context.retained_entries().values()) == {0}
+    assert set(retained_entries(context).values()) == {0}
 
 
 async def test_streams_are_kept_while_a_client_receives_them_and_for_the_retention(
@@ -78,8 +79,8 @@ async def test_streams_are_kept_while_a_client_receives_them_and_for_the_retenti
     assert len(streams()) == 6
     place.clock.advance(2)
     context.sweep()
-    assert set(context.retained_entries().values()) == {0}
-    assert set(context.connection_entries().values()) == {0}
+    assert set(retained_entries(context).values()) == {0}
+    assert set(connection_entries(context).values()) == {0}
 
 
 async def test_a_client_that_returns_has_nothing_of_its_old_connection(

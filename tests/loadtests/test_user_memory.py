@@ -47,9 +47,7 @@ def test_the_many_share_the_names_of_their_attributes(
     now_ns = time.monotonic_ns()
     recorder = Recorder(tmp_path, worker="w", t0_ns=now_ns, phases=PhaseTimes(now_ns))
     scenario = parse_scenario(SCENARIO, path="one.toml")
-    run_context = RunContext(
-        scenario=scenario, tokens=SignedTokens("s" * 32), recorder=recorder, t0_ns=now_ns
-    )
+    run_context = RunContext(scenario=scenario, tokens=SignedTokens("s" * 32), recorder=recorder)
     monkeypatch.setattr(Subscriber, "run_context", run_context, raising=False)
     user = Subscriber(Environment(user_classes=[Subscriber]))
     assert len(vars(user)) <= MOST_SHARED

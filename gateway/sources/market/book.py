@@ -70,42 +70,29 @@ class Ticker:
 
 MarketRecord = LastPrice | Ticker | Book
 OnBook = Callable[[Book], None]
-OnPrice = Callable[[LastPrice], None]
 
 
 class Books:
-    """The last book and price of each symbol. Listeners get each new one, before any throttling.
+    """The last book of each symbol. Listeners get each new one, before any throttling.
 
     A listener runs inside the feed's step: it must be quick and must not raise.
     """
 
     def __init__(self) -> None:
         self._books: dict[str, Book] = {}
-        self._prices: dict[str, LastPrice] = {}
         self._on_book: list[OnBook] = []
-        self._on_price: list[OnPrice] = []
 
-    def listen(self, on_book: OnBook, on_price: OnPrice | None = None) -> None:
-        """Call functions with each new book and each new price from now on."""
+    def listen(self, on_book: OnBook) -> None:
+        """Call a function with each new book from now on."""
         self._on_book.append(on_book)
-        if on_price is not None:
-            self._on_price.append(on_price)
 
     def book(self, symbol: str) -> Book | None:
         """Return the last book of a symbol, ``None`` before the first."""
         return self._books.get(symbol)
 
-    def price(self, symbol: str) -> LastPrice | None:
-        """Return the last price of a symbol, ``None`` before the first."""
-        return self._prices.get(symbol)
-
     def put(self, record: MarketRecord) -> None:
-        """Keep a record and tell the listeners."""
+        """Keep a book and tell the listeners; ignore another record."""
         if isinstance(record, Book):
             self._books[record.symbol] = record
             for on_book in self._on_book:
                 on_book(record)
-        elif isinstance(record, LastPrice):
-            self._prices[record.symbol] = record
-            for on_price in self._on_price:
-                on_price(record)

@@ -54,7 +54,6 @@ class Opened:
     sid: str
     ping_interval_ms: int
     ping_timeout_ms: int
-    max_payload_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +284,6 @@ class Connection(WebSocketClient):
                 sid=str(fields["sid"]),
                 ping_interval_ms=int(fields["pingInterval"]),
                 ping_timeout_ms=int(fields["pingTimeout"]),
-                max_payload_bytes=int(fields.get("maxPayload", 0)),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ProtocolViolation(

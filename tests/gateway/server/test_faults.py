@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from manual_clock import ManualClock
 from structlog.testing import capture_logs
 
-from gateway.server.clock import ManualClock
 from gateway.server.faults import FaultLog
 
 

@@ -13,10 +13,10 @@ import pytest
 from deadlines import poll_until
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from manual_clock import ManualClock
 
 from gateway.contract import PRICE_EVENT, iso_timestamp
 from gateway.errors import SourceFailed
-from gateway.server.clock import ManualClock
 from gateway.sources.feeds.replay import RecordingFeed, ReplayFeed, open_replay, recording
 from gateway.sources.feeds.session_file import SessionReader, SessionWriter
 from gateway.sources.market.book import Book, LastPrice, Level, MarketRecord, Ticker

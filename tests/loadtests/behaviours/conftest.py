@@ -53,7 +53,6 @@ def make_context(recorder: Kept) -> MakeContext:
             scenario=scenario,
             tokens=SignedTokens("x" * 32),
             recorder=recorder,
-            t0_ns=recorder.t0_ns,
         )
 
     return give

@@ -55,7 +55,8 @@ def test_two_churners_of_a_seed_do_not_leave_together(
 
 
 def has_paused(user: VirtualUser) -> bool:
-    return user.client is not None and user.client._link is not None and user.client._link.is_paused
+    link = None if user.client is None else user.client._link
+    return link is not None and link._is_paused
 
 
 def publish(gateway: GatewayProcess, run_context: RunContext, times: int, size: int) -> None:

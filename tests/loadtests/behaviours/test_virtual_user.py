@@ -35,9 +35,7 @@ def run_context(recorder: Kept, small_scenario: Path) -> RunContext:
     scenario = parse_scenario(
         small_scenario.read_text().replace("1500 ms", "250 ms"), path="small.toml"
     )
-    run_context = RunContext(
-        scenario=scenario, tokens=SignedTokens("x" * 32), recorder=recorder, t0_ns=recorder.t0_ns
-    )
+    run_context = RunContext(scenario=scenario, tokens=SignedTokens("x" * 32), recorder=recorder)
     for user_class in (Subscriber, Trader, Abuser):
         user_class.run_context = run_context
     return run_context

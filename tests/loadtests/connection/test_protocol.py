@@ -82,7 +82,7 @@ def the_end(events: list[Event]) -> Exception:
 def test_a_connection_opens_then_connects_with_its_auth() -> None:
     connection = new_connection({"token": "t"})
     events = connection.receive(answer(connection) + frame(OPEN.encode()))
-    assert events == [Opened("e", 25_000, 20_000, 262_144)]
+    assert events == [Opened("e", 25_000, 20_000)]
     assert sent_texts(connection.bytes_to_send()) == ['40{"token":"t"}']
     assert not connection.is_connected
     assert receive_texts(connection, [CONNECT]) == [Connected("s")]

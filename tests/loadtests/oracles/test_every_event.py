@@ -34,7 +34,8 @@ class Run:
         self.accounts = {user: self._open(user) for user in (OWNER, WATCHER)}
 
     def _open(self, user: str) -> Account:
-        account = self.ledger.open(user, "subscriber")
+        account = Account(user, "subscriber")
+        self.ledger.keep(account)
         account.on_leak = lambda outcome, _words: self.leaks.append(outcome)
         account.welcome({"userSeq": 0, "epoch": "e"})
         for row in CHANNELS.values():

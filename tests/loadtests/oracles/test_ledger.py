@@ -32,7 +32,8 @@ def own(user: str, **numbers: Any) -> dict[str, Any]:
 
 def joined(at: int = 0, user_seq: int = 0) -> tuple[Ledger, Account]:
     ledger = Ledger()
-    account = ledger.open("vu-1", "subscriber")
+    account = Account("vu-1", "subscriber")
+    ledger.keep(account)
     account.welcome({"userSeq": user_seq, "epoch": "e"})
     account.subscribed({"rooms": [ROOM], "at": {STREAM: at}})
     return ledger, account
@@ -61,7 +62,8 @@ def test_numbers_after_the_last_told_are_leaked_unless_the_gateway_publishes_by_
         (True, {"owed": 4, "received": 3, "lost": 1}),
     ):
         ledger = Ledger(is_sourced=is_sourced)
-        account = ledger.open("vu-1", "subscriber")
+        account = Account("vu-1", "subscriber")
+        ledger.keep(account)
         account.welcome({"userSeq": 0, "epoch": "e"})
         account.subscribed({"rooms": [ROOM], "at": {STREAM: 10}})
         for seq in (11, 13, 14):
@@ -207,7 +209,8 @@ def test_a_user_may_come_and_go_and_is_owed_each_stay() -> None:
 
 def test_a_symbol_without_a_mark_starts_at_nothing() -> None:
     ledger = Ledger()
-    account = ledger.open("vu-1", "subscriber")
+    account = Account("vu-1", "subscriber")
+    ledger.keep(account)
     account.subscribed({"rooms": [ROOM], "at": {}})
     account.received("price:update", price(1))
     assert counts(row(ledger, last=1)) == {"owed": 1, "received": 1}
@@ -215,7 +218,8 @@ def test_a_symbol_without_a_mark_starts_at_nothing() -> None:
 
 def test_the_whole_market_covers_symbols_that_come_later() -> None:
     ledger = Ledger()
-    account = ledger.open("vu-1", "subscriber")
+    account = Account("vu-1", "subscriber")
+    ledger.keep(account)
     account.subscribed({"rooms": ["market-data"], "at": {"price:ETH/USDT": 3}})
     account.received("price:update", price(1))
     assert counts(row(ledger, last=1)) == {"owed": 1, "received": 1}
@@ -284,7 +288,8 @@ def test_the_user_stream_starts_at_the_welcome() -> None:
 def test_rows_sum_over_the_clients_of_a_group() -> None:
     ledger = Ledger()
     for user in ("vu-1", "vu-2", "vu-3"):
-        account = ledger.open(user, "trader" if user == "vu-3" else "subscriber")
+        account = Account(user, "trader" if user == "vu-3" else "subscriber")
+        ledger.keep(account)
         account.subscribed({"rooms": [ROOM], "at": {}})
         account.received("price:update", price(1))
     rows = [r for r in ledger.close({STREAM: 2}) if r.stream == STREAM]
@@ -341,7 +346,8 @@ def test_what_a_user_holds_and_owns_is_no_leak() -> None:
 
 def test_the_numbers_of_another_epoch_are_of_other_streams() -> None:
     ledger = Ledger()
-    account = ledger.open("u", "subscriber")
+    account = Account("u", "subscriber")
+    ledger.keep(account)
     subscribed = {"rooms": ["market-data:A"], "at": {"price:A": 5}}
     account.welcome({"userSeq": 0, "epoch": "first"})
     account.subscribed(subscribed)

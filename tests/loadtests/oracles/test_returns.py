@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.oracles.ledger import Ledger
+from loadtests.oracles.ledger import Account, Ledger
 from loadtests.oracles.returns import PrivateNumbers
 from loadtests.results import ReturnOutcome
 
@@ -116,7 +116,8 @@ def test_the_ledger_owes_a_returning_user_what_it_missed(
     came: list[int], lost: int, duplicate: int
 ) -> None:
     ledger = Ledger()
-    account = ledger.open("vu-1", "returner")
+    account = Account("vu-1", "returner")
+    ledger.keep(account)
     account.welcome(welcome(3))
     account.disconnected()
     account.welcome(welcome(6), 3)
@@ -128,7 +129,8 @@ def test_the_ledger_owes_a_returning_user_what_it_missed(
 
 def test_the_ledger_owes_nothing_from_before_a_resync_or_another_epoch() -> None:
     ledger = Ledger()
-    account = ledger.open("vu-1", "returner")
+    account = Account("vu-1", "returner")
+    ledger.keep(account)
     account.welcome(welcome(3))
     account.welcome(welcome(9), 3)
     account.resynced({"userSeq": 9})

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from deadlines import DEADLINE_S
+from manual_clock import ManualClock
 
 from gateway.contract import OrderType, Side, iso_timestamp
 from gateway.errors import PublicationRejected
 from gateway.publication import Publication, parse_publication
-from gateway.server.clock import ManualClock
 from gateway.sources.exchange.paper_exchange import PaperExchange
 from gateway.sources.exchange.request import OrderRequest
 from gateway.sources.exchange.settlement import ExchangeTerms
