@@ -11,7 +11,6 @@ from gateway.sources.exchange.settlement import ExchangeTerms
 from gateway.sources.exchange_source import ExchangeSource
 from gateway.sources.feeds.choice import make_feed
 from gateway.sources.feeds.market import MarketSource
-from gateway.sources.port import EventSource
 
 log = get_logger(__name__)
 
@@ -28,13 +27,13 @@ class Sources:
     """
 
     def __init__(self, context: Context) -> None:
-        self._started: list[EventSource] = []
+        self._started: list[MarketSource | ExchangeSource] = []
         self.market = _market(context)
         if self.market is not None:
             context.subscriptions.watch(self.market.room_entered, self.market.room_left)
         self.exchange = _exchange(context, self.market)
 
-    def _configured(self) -> list[EventSource]:
+    def _configured(self) -> list[MarketSource | ExchangeSource]:
         return [source for source in (self.market, self.exchange) if source is not None]
 
     async def start(self) -> None:
