@@ -46,7 +46,7 @@ class Ticks:
         if settings.connection_count_seconds > 0:
             self._every(settings.connection_count_seconds, self.tell_count)
         self._every(_EXPIRY_S, self._connections.watch_expiries)
-        self._every(_SWEEP_S, self._sweep)
+        self._every(_SWEEP_S, self._context.sweep)
         self._every(_COLLECT_S, collect)
         self._every(MAXIMUM_WINDOW_S, self._context.metrics.turn_window)
         self._tasks.append(asyncio.create_task(self._probe_lag(), name="loop lag"))
@@ -81,9 +81,6 @@ class Ticks:
             ServerEvent.CONNECTION_COUNT,
             {"count": context.client_count(), "timestamp": context.broadcaster.timestamp()},
         )
-
-    def _sweep(self) -> None:
-        self._context.sweep()
 
     def _every(self, seconds: float, action: Callable[[], None]) -> None:
         name = getattr(action, "__name__", "tick")
