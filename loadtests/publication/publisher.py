@@ -32,10 +32,10 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-import aiohttp
 import orjson
 
 from gateway.contract import MAX_PUBLISH_ITEMS, PUBLISH_PATH
+from loadtests.errors import ClientError
 from loadtests.health.fine_selector import make_fine_loop
 from loadtests.health.gaps import Gaps
 from loadtests.health.time_slice import USUAL_SLICE, ask_for_slices
@@ -43,6 +43,7 @@ from loadtests.plan.nodes import split_urls
 from loadtests.plan.publish_plan import PublishPlan, plan_arrivals, read_plan
 from loadtests.plan.turns import whole_second
 from loadtests.publication.payloads import PayloadMaker
+from loadtests.publication.posting import Poster
 from loadtests.publication.publication_ledger import PublicationLedger
 from loadtests.publication.publishing import READY
 from loadtests.record.gateway_orders import RESTARTED_WITHIN_S
@@ -82,9 +83,9 @@ class Publisher:
         self.clock_offset_ns = plan.clock_offset_ns
         self.token = plan.token
         self.stopping = asyncio.Event()
-        self._urls = split_urls(plan.url)
+        self._nodes = [Poster(url, REQUEST_TIMEOUT_S) for url in split_urls(plan.url)]
         self._turns = itertools.count()
-        self._run_id = secrets.token_hex(6) if len(self._urls) > 1 else ""
+        self._run_id = secrets.token_hex(6) if len(self._nodes) > 1 else ""
         self._arrivals = plan_arrivals(plan)
         self._payloads = PayloadMaker(plan.seed, plan.symbols, plan.weights, plan.user_ids)
         self._pending: set[asyncio.Task[None]] = set()
@@ -99,17 +100,16 @@ class Publisher:
         Raises:
             GatewayLost: the gateway has not answered for ``GIVE_UP_S``.
         """
-        timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
-        headers = {"Content-Type": "application/json"}
-        async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
-            flushes = asyncio.create_task(self._flush_each_second())
-            flushes.add_done_callback(self._notice_fault)
-            try:
-                await self._send_until_stopped(session)
-                await self._end(session)
-            finally:
-                flushes.cancel()
-                self.ledger.close()
+        flushes = asyncio.create_task(self._flush_each_second())
+        flushes.add_done_callback(self._notice_fault)
+        try:
+            await self._send_until_stopped()
+            await self._end()
+        finally:
+            flushes.cancel()
+            self.ledger.close()
+            for node in self._nodes:
+                node.close()
         if self._fault is not None:
             raise self._fault
 
@@ -120,7 +120,7 @@ class Publisher:
         else:
             self.clock_offset_ns = int(order["clock_offset_ns"])
 
-    async def _send_until_stopped(self, session: aiohttp.ClientSession) -> None:
+    async def _send_until_stopped(self) -> None:
         stop = asyncio.create_task(self.stopping.wait())
         while not self.stopping.is_set():
             due_ns = self._arrivals.next_ns()
@@ -133,20 +133,20 @@ class Publisher:
             elif len(self._pending) >= IN_FLIGHT:
                 await asyncio.wait({stop, *self._pending}, return_when=asyncio.FIRST_COMPLETED)
             else:
-                self._send_batch(session, time.monotonic_ns())
+                self._send_batch(time.monotonic_ns())
 
-    def _send_batch(self, session: aiohttp.ClientSession, now_ns: int) -> bool:
+    def _send_batch(self, now_ns: int) -> bool:
         batch = self._arrivals.take_due(now_ns, MAX_PUBLISH_ITEMS)
         if batch:
-            task = asyncio.create_task(self._publish(session, batch))
+            task = asyncio.create_task(self._publish(batch))
             self._pending.add(task)
             task.add_done_callback(self._notice_fault)
         return bool(batch)
 
-    async def _end(self, session: aiohttp.ClientSession) -> None:
+    async def _end(self) -> None:
         """Send items that are due, while requests are free; count the rest as missed."""
         stopped_ns = time.monotonic_ns()
-        while len(self._pending) < IN_FLIGHT and self._send_batch(session, stopped_ns):
+        while len(self._pending) < IN_FLIGHT and self._send_batch(stopped_ns):
             pass
         while batch := self._arrivals.take_due(stopped_ns, MAX_PUBLISH_ITEMS):
             self.ledger.miss(len(batch))
@@ -163,16 +163,14 @@ class Publisher:
             self._fault = self._fault or task.exception()
             self.stopping.set()
 
-    async def _publish(
-        self, session: aiohttp.ClientSession, batch: list[tuple[int, int, int]]
-    ) -> None:
+    async def _publish(self, batch: list[tuple[int, int, int]]) -> None:
         items = [self._item(due_ns, self.plan.publish[index]) for due_ns, index, _ in batch]
         body = orjson.dumps(items)
         self.ledger.send(batch, time.monotonic_ns())
         accepted = False
         try:
             while not accepted:
-                status, content = await self._post_in_turn(session, body)
+                status, content = await self._post_in_turn(body)
                 accepted = status == HTTPStatus.ACCEPTED
                 if accepted:
                     self._take_answer(items, batch, content)
@@ -183,7 +181,7 @@ class Publisher:
                     return
                 elif not await self._wait_as_told(content):
                     return
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        except (ClientError, ValueError) as error:
             if not self._is_away(len(items)):
                 self.ledger.fail(f"publish failed: {type(error).__name__}: {error}")
                 self._judge_silence()
@@ -202,39 +200,29 @@ class Publisher:
             item["id"] = f"{self._run_id}-{self._items}"
         return item
 
-    async def _post_in_turn(
-        self, session: aiohttp.ClientSession, body: bytes
-    ) -> tuple[int, dict[str, Any]]:
+    async def _post_in_turn(self, body: bytes) -> tuple[int, dict[str, Any]]:
         """Publish through the next node; through another one where it does not accept.
 
         Returns:
             Status and content of the last node's answer.
 
         Raises:
-            aiohttp.ClientError: the last node gave no answer.
-            TimeoutError: as before.
+            ClientError: the last node gave no answer.
+            ValueError: its answer is no JSON.
         """
         first = next(self._turns)
-        for more in reversed(range(len(self._urls))):
-            url = self._urls[(first - more) % len(self._urls)]
+        for more in reversed(range(len(self._nodes))):
+            node = self._nodes[(first - more) % len(self._nodes)]
             try:
-                status, content = await self._post(session, body, url)
-            except (aiohttp.ClientError, TimeoutError):
+                status, text = await node.post(PUBLISH_PATH, body, self.token)
+            except ClientError:
                 if not more:
                     raise
                 continue
+            self._silent_since_ns = None
             if not more or status != HTTPStatus.SERVICE_UNAVAILABLE:
                 break
-        return status, content
-
-    async def _post(
-        self, session: aiohttp.ClientSession, body: bytes, url: str
-    ) -> tuple[int, dict[str, Any]]:
-        headers = {"Authorization": f"Bearer {self.token}"}
-        async with session.post(url + PUBLISH_PATH, data=body, headers=headers) as answer:
-            text = await answer.read()
-            self._silent_since_ns = None
-            return answer.status, orjson.loads(text)
+        return status, orjson.loads(text)
 
     def _take_answer(
         self,

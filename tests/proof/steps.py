@@ -120,6 +120,7 @@ def steps() -> list[Step]:
             command=(
                 *(sys.executable, "-m", "tests.benchmarks.gate.proof"),
                 *("tests/reports/data/aa_pairs.json", "--live", "docs/gate-live.json"),
+                *("--history", "tests/reports/data/real_history.json"),
                 *("--markdown", "docs/gate.md"),
             ),
             longest_s=900,

@@ -13,12 +13,13 @@ import shlex
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
 
-from loadtests.comparing.contest import Contest, Contestant, Outputs
+from loadtests.comparing.contest import MOST_PAIRS, Contest, Contestant, Outputs
 from loadtests.comparing.pair_runs import run_contest
 from loadtests.processes import PROJECT
 from loadtests.results import ExitCode
@@ -33,14 +34,34 @@ SLOWER_US: Final = 500
 ORDER: Final = ("A/A", "slower", "A/A", "slower", "A/A")
 
 
-def compare_once(head: Contestant, runs: Path, console: Console) -> dict[str, Any]:
-    """Run one comparison and return what ``compare.json`` says."""
+def compare_once(
+    base: Contestant,
+    head: Contestant,
+    runs: Path,
+    console: Console,
+    *,
+    scenario: Path = SCENARIO,
+    pairs: int = MOST_PAIRS,
+) -> dict[str, Any]:
+    """Run one comparison and return what ``compare.json`` says, with the ``seconds`` it took.
+
+    Args:
+        base: the gateway of one side.
+        head: the gateway of the other side.
+        runs: an empty folder for the runs.
+        console: shows progress.
+        scenario: the scenario's file.
+        pairs: the most pairs.
+
+    Raises:
+        SystemExit: it ended without an outcome.
+    """
     outcome = runs / "outcome.json"
-    outcome.unlink(missing_ok=True)
     contest = Contest(
-        scenario=SCENARIO,
+        scenario=scenario,
         runs=runs,
-        sides={"base": Contestant(), "head": head},
+        sides={"base": base, "head": head},
+        pairs=pairs,
         outputs=Outputs(json=outcome),
     )
     began_s = time.monotonic()
@@ -66,7 +87,7 @@ def main() -> int:
         for number, kind in enumerate(ORDER):
             runs = Path(folder) / str(number)
             runs.mkdir()
-            told.append({"kind": kind, **compare_once(kinds[kind], runs, console)})
+            told.append({"kind": kind, **compare_once(Contestant(), kinds[kind], runs, console)})
             print(describe(told[-1]), flush=True)  # noqa: T201 - a command speaks
             if options.json is not None:
                 options.json.write_text(json.dumps(summarise(told), indent=1) + "\n", "utf-8")
@@ -75,7 +96,7 @@ def main() -> int:
 
 
 def describe(found: dict[str, Any]) -> str:
-    """Return one comparison in a line."""
+    """Return one comparison in a line: its ``kind`` and what it found."""
     kind, verdict = f"{found['kind']:<7}", f"{found['verdict']:<13}"
     parts = [f"{kind} {verdict} {found['pairs']:>2} pairs {found['seconds']:>4} s"]
     for budget in found["budgets"]:
@@ -85,12 +106,17 @@ def describe(found: dict[str, Any]) -> str:
     return " · ".join(parts)
 
 
-def summarise(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return what the document needs of each comparison."""
+def summarise(told: list[dict[str, Any]], named: Sequence[str] = ("kind",)) -> list[dict[str, Any]]:
+    """Return what the document needs of each comparison.
+
+    Args:
+        told: comparisons, as ``compare_once`` returns them.
+        named: the fields that name a comparison.
+    """
     names = ("metric", "statistic", "value", "low", "high", "visible", "verdict")
     return [
         {
-            **{name: one[name] for name in ("kind", "verdict", "pairs", "seconds")},
+            **{name: one[name] for name in (*named, "verdict", "pairs", "seconds")},
             "excluded": len(one["excluded"]),
             "budgets": [
                 {name: budget[name] for name in names}

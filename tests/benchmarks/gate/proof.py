@@ -36,7 +36,7 @@ from reports.quantities import quantity
 from reports.ratios import Ratio, change, judge_ratio
 from reports.shifts import look_at, shift_of_pairs
 from scenarios.schema import METRICS, Budget, parse_budget
-from tests.benchmarks.gate.text import HEAD
+from tests.benchmarks.gate.text import HEAD, name_budget, render_history
 
 COMPARISONS: Final = 10_000
 FEWEST_RECORDED: Final = 12
@@ -283,11 +283,23 @@ def render(rows: Sequence[Row], pairs: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def document(table: str, live: Sequence[Mapping[str, Any]]) -> str:
-    """Return ``docs/gate.md``: how the gate decides, and how often that was right."""
+def document(
+    table: str,
+    live: Sequence[Mapping[str, Any]],
+    history: Mapping[str, Any] | None = None,
+) -> str:
+    """Return ``docs/gate.md``: how the gate decides, and how often that was right.
+
+    Args:
+        table: of the recorded pairs, as ``render`` returns it.
+        live: comparisons that were run, as ``python -m tests.benchmarks.gate`` writes them.
+        history: those of ``python -m tests.benchmarks.gate.real_history``; None without any.
+    """
     parts = [HEAD, "## From recorded pairs\n", table]
     if live:
         parts += ["## Live\n", _render_live(live)]
+    if history is not None:
+        parts += ["## Real history\n", render_history(history)]
     return "\n".join(parts)
 
 
@@ -298,7 +310,7 @@ def _render_live(live: Sequence[Mapping[str, Any]]) -> str:
     ]
     for one in live:
         told = [
-            f"{_named(budget)} {change(budget['value'] - 1)} {budget['verdict']} "
+            f"{name_budget(budget)} {change(budget['value'] - 1)} {budget['verdict']} "
             f"(visible {change(budget['visible'])})"
             for budget in one["budgets"]
             if budget["value"] is not None
@@ -311,9 +323,11 @@ def _render_live(live: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _named(budget: Mapping[str, Any]) -> str:
-    statistic = budget["statistic"]
-    return f"`{budget['metric']}{'.' + statistic if statistic else ''}`"
+def _read(path: Path | None) -> Any:
+    """Return the content of a JSON file; None without one, for then nothing was run."""
+    if path is None or not path.exists():
+        return None
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -323,16 +337,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--comparisons", type=int, default=COMPARISONS)
     parser.add_argument("--markdown", type=Path, help="write the document here too")
     parser.add_argument("--live", type=Path, help="comparisons that were run, as JSON")
+    parser.add_argument("--history", type=Path, help="comparisons of real programs, as JSON")
     options = parser.parse_args(arguments)
     pairs = json.loads(options.pairs.read_text(encoding="utf-8"))
     rows = prove(pairs, options.comparisons)
     table = render(rows, pairs)
     print(table)  # noqa: T201 - a command speaks
     if options.markdown is not None:
-        live = []
-        if options.live is not None and options.live.exists():
-            live = json.loads(options.live.read_text(encoding="utf-8"))
-        write_output(options.markdown, document(table, live))
+        live, history = _read(options.live), _read(options.history)
+        write_output(options.markdown, document(table, live or [], history))
     return ExitCode.BUDGET_BROKEN if missed_goals(rows) else ExitCode.PASS
 
 

@@ -1,8 +1,12 @@
-"""The first part of ``docs/gate.md``: how the gate decides."""
+"""Two parts of ``docs/gate.md``: how the gate decides, and what it said of real programs."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from loadtests.results import Verdict
+from reports import quantities
 
 HEAD: Final = """# How reliable is `tidegate compare`?
 
@@ -53,3 +57,69 @@ limit in 90 %; +20 % never passes.
 
 `make proof` writes this document. A limit of 1.00 is strictest: any slowdown is a change.
 """
+
+_SHOWN: Final = ("push.p50", "push.p90", "cost.per_message")
+"""The figures whose ratios the section "Real history" shows."""
+
+
+def name_budget(budget: Mapping[str, Any]) -> str:
+    """Return the figure of a budget in ``compare.json``, as Markdown."""
+    return f"`{_figure_of(budget)}`"
+
+
+def render_history(history: Mapping[str, Any]) -> str:
+    """Return the section "Real history" as Markdown.
+
+    Args:
+        history: what ``python -m tests.benchmarks.gate.real_history`` wrote.
+    """
+    made = history["made"]
+    versions = " and ".join(f"{name} {version}" for name, version in made["versions"].items())
+    lines = [
+        f"Each comparison ran once with `{made['scenario']}`; {made['when']}, {made['machine']}.",
+        "python-socketio and this transport serve one application,",
+        "`tests/benchmarks/gate/socketio_app.py`; the class of the server alone differs.",
+        f"Versions: {versions}. A ratio is head/base with its 95 % interval over all looks.",
+        "",
+        f"| base | head | verdict | pairs | left out | s | {_titles()} |",
+        "|---|---|---|--:|--:|--:|" + "--:|" * len(_SHOWN),
+    ]
+    for one in history["comparisons"]:
+        cells = (
+            *(one[name].replace("|", "\\|") for name in ("base", "head")),
+            _verdict_of(one),
+            *(str(one[name]) for name in ("pairs", "excluded", "seconds")),
+            *_ratios_of(one["budgets"]),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _figure_of(budget: Mapping[str, Any]) -> str:
+    statistic = budget["statistic"]
+    return f"{budget['metric']}{'.' + statistic if statistic else ''}"
+
+
+def _titles() -> str:
+    return " | ".join(f"`{figure}`" for figure in _SHOWN)
+
+
+def _verdict_of(one: Mapping[str, Any]) -> str:
+    """Return the verdict, with the figures that led to it unless all budgets are kept."""
+    verdict = str(one["verdict"])
+    if verdict == Verdict.PASS:
+        return verdict
+    named = [name_budget(each) for each in one["budgets"] if each["verdict"] == verdict]
+    return f"{verdict} ({', '.join(named)})" if named else verdict
+
+
+def _ratios_of(budgets: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    found = {_figure_of(budget): budget for budget in budgets}
+    for figure in _SHOWN:
+        budget = found.get(figure)
+        if budget is None or budget["value"] is None:
+            yield quantities.ABSENT
+        elif budget["low"] is None or budget["high"] is None:
+            yield f"{budget['value']:.3f}"
+        else:
+            yield f"{budget['value']:.3f} ({budget['low']:.3f}–{budget['high']:.3f})"
