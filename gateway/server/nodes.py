@@ -1,12 +1,14 @@
 """``Nodes``: this node among those that share a log: presence, limits, and questions to all.
 
-Twice a second each node tells the others, through the log, how many clients it has, which users
-connected and how many events of theirs count. Its own message coming back shows that it hears.
+Twice a second, and as soon as it has joined, each node tells the others through the log how many
+clients it has, which users connected and how many events of theirs count. Its own message coming
+back shows that it hears.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
@@ -113,6 +115,8 @@ class Nodes:
         self._telling = 0  # while clients are told to fetch anew, nothing is applied
         self._asked: dict[str, tuple[set[str], dict[str, Any], asyncio.Event]] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._joined = asyncio.Event()
+        self._epoch_begun = asyncio.Event()
         broker.node = self
 
     @property
@@ -127,14 +131,16 @@ class Nodes:
             within_s: the longest wait for the log.
         """
         await self._broker.link.start(within_s)
-        for seconds, work in (
-            (_BEAT_S, self._beat),
-            (_KEEP_S, self._broker.keep_new),
-            (self._retention_s / _KEPT_A_RETENTION, self._broker.keep),
-            (self._retention_s / _TOLD_A_RETENTION, self._tell_users),
-            (min(_TURN_S, self._retention_s), self._broker.link.turn),
+        never = asyncio.Event()
+        for seconds, work, sooner in (
+            (_BEAT_S, self._beat, self._joined),
+            (_KEEP_S, self._broker.keep_new, never),
+            (self._retention_s / _KEPT_A_RETENTION, self._broker.keep, never),
+            (self._retention_s / _TOLD_A_RETENTION, self._tell_users, self._epoch_begun),
+            (min(_TURN_S, self._retention_s), self._broker.link.turn, never),
         ):
-            self._tasks.append(asyncio.create_task(self._repeat(max(_KEEP_S, seconds), work)))
+            repeated = self._repeat(max(_KEEP_S, seconds), work, sooner)
+            self._tasks.append(asyncio.create_task(repeated))
         if self._broker.link.is_joined:
             await poll(lambda: self.is_ready, within_s)
 
@@ -144,15 +150,25 @@ class Nodes:
         self._broker.link.post("bye", {"node": self.node})
         await self._broker.link.stop()
 
-    async def _repeat(self, seconds: float, work: Callable[[], Any]) -> None:
+    async def _repeat(self, seconds: float, work: Callable[[], Any], sooner: asyncio.Event) -> None:
+        """Call something until the node stops.
+
+        Args:
+            seconds: the pause between two calls.
+            work: is called.
+            sooner: ends the pause when it is set.
+        """
         while True:
+            sooner.clear()
             try:
                 await work()
             except LogAway:
                 pass  # the link says so, and joins again
             except Exception:  # one failing tick must not stop the later ones
                 log.exception("tick of the nodes failed")
-            await asyncio.sleep(seconds)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await sooner.wait()
 
     async def _beat(self) -> None:
         host, presence = self._host, self.presence
@@ -193,8 +209,10 @@ class Nodes:
         """
         for user_id, text in joined.revoked.items():
             self._host.revoked(user_id, text)
-        self._broker.users_came(self._host.connections())
         self.presence.tell_all()
+        self._joined.set()
+        if is_new_epoch:
+            self._epoch_begun.set()
         if not has_lost:
             return
         reason = ResyncReason.EPOCH if is_new_epoch else ResyncReason.NOT_HELD

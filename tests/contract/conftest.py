@@ -19,6 +19,8 @@ from blackbox.process import GatewayProcess
 from blackbox.shared import gateways_by_settings, one_gateway
 from blackbox.target import Target
 
+StartGateway = Callable[..., GatewayProcess]
+
 BROKERS = ["memory", pytest.param("redis", marks=pytest.mark.real_part("redis-server"))]
 
 
@@ -63,7 +65,20 @@ def shared_gateway(
         yield give
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture
+def start_gateway(broker: str, start_gateway: StartGateway) -> StartGateway:
+    """Start a gateway with settings of the test's own, and with this broker."""
+    return start_gateway
+
+
+@pytest.fixture(autouse=True)
+def begin_early(request: pytest.FixtureRequest) -> None:
+    """Open the silent client of a shared gateway before the first test that uses this gateway."""
+    if "gateway" in request.fixturenames:
+        request.getfixturevalue("silent_client_lived_s")
+
+
+@pytest.fixture(scope="session")
 def silent_client_lived_s(gateway: Target) -> Iterator[Callable[[float], float | None]]:
     """Return a function that waits for the close of a silent client and returns its lifetime.
 

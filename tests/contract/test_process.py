@@ -11,13 +11,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from blackbox.client import RawClient, Refused
 from blackbox.process import ROOT, GatewayProcess
 from blackbox.target import Target
-from deadlines import DEADLINE_S, until
+from deadlines import DEADLINE_S, RUN_S, until
 
 Connect = Callable[..., RawClient]
 StartGateway = Callable[..., GatewayProcess]
@@ -88,7 +89,8 @@ def test_a_gateway_serves_and_stops_whatever_its_standard_streams_are(
         )
         try:
             target = Target(f"http://127.0.0.1:{port}", SECRET)
-            until(lambda: process.poll() is not None or is_live(target), "a gateway that serves")
+            serves = partial(is_live, target)
+            until(lambda: process.poll() is not None or serves(), "a gateway that serves", RUN_S)
             client = open_socket(target)
             client.connect({"token": target.token()})
             process.terminate()

@@ -126,7 +126,7 @@ def test_the_workflow_calls_the_action_with_inputs_and_outputs_that_it_has() -> 
 
 def test_the_action_runs_judges_and_tells_the_step_once(tmp_path: Path) -> None:
     budgets = ["push.p50 <= 10 s", "errors == 0", "delivery.lost == 3"]
-    (tmp_path / "tiny.toml").write_text(tiny_scenario(budgets, steady="2 s"))
+    (tmp_path / "tiny.toml").write_text(tiny_scenario(budgets))
     steps = Steps(tmp_path, scenario="tiny.toml", options="--set\nseed=7", history="history.jsonl")
     assert steps.run() == 1, steps.words
     annotation = "::error file=tiny.toml,line=8,title=FAIL::delivery.lost == 3: 0"

@@ -324,7 +324,7 @@ users = 30
 spawn_rate = 100.0
 
 [[stages]]
-at = "3500 ms"
+at = "6500 ms"
 users = 10
 spawn_rate = 100.0
 """
@@ -338,7 +338,7 @@ def test_stages_change_the_load_at_their_own_times(
     run_directory: Path,
 ) -> None:
     gateway = start_gateway()
-    staged = small_scenario.read_text().replace('steady = "4 s"', 'steady = "5 s"') + STAGES
+    staged = small_scenario.read_text().replace('steady = "4 s"', 'steady = "8 s"') + STAGES
     small_scenario.write_text(staged)
     arguments = ["-f", locustfile, "--headless", "--scenario", str(small_scenario)]
     arguments += ["-H", gateway.url, "--run-dir", str(run_directory), "--no-report"]
@@ -351,7 +351,7 @@ def test_stages_change_the_load_at_their_own_times(
         p["phase"]: p for p in json.loads((run_directory / "manifest.json").read_text())["phases"]
     }
     steady_s = phases["steady"]["end_s"] - phases["steady"]["start_s"]
-    assert 5.0 <= steady_s < 5.0 + PROMPT_S  # as the scenario says, whenever the users had arrived
+    assert 8.0 <= steady_s < 8.0 + PROMPT_S  # as the scenario says, whenever the users had arrived
     events = rows(run_directory, "events")
     connected = {row["user"] for row in events if row["event"] == "connect"}
     assert connected == {f"vu-{number}" for number in range(30)}

@@ -151,9 +151,9 @@ async def test_a_full_queue_stops_the_reading_and_loses_nothing(
     node.is_full = True
     await asyncio.sleep(0)
     first = broker.link.append([draft(0)])  # the call that is under way may still be answered
-    await poll_until(lambda: not broker.link._under_way, "the log has it")
+    await poll_until(lambda: broker.link._appends.is_empty, "the log has it")
     answers = [broker.link.append([draft(n)]) for n in range(1, 50)]
-    await poll_until(lambda: not broker.link._waiting, "the log has them")
+    await poll_until(lambda: broker.link._appends.is_empty, "the log has them")
     assert broker.number < 50
     node.is_full = False
     await asyncio.gather(first, *answers)

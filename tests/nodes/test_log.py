@@ -315,6 +315,17 @@ def test_a_gap_in_the_log_is_told_and_the_node_goes_on(
     assert client.expect("note")["userSeq"] == 1
 
 
+def test_private_events_are_kept_in_a_new_epoch_too(
+    redis: RedisServer, start_node: StartNode, connect: Callable[..., RawClient]
+) -> None:
+    client = connect("al", target=start_node("a"))
+    key = "{tidegate}:returns:al"
+    wait_for(lambda: redis.command("EXISTS", key) == "1")
+    redis.command("FLUSHALL")
+    assert client.expect("resync")["reason"] == "epoch"
+    wait_for(lambda: redis.command("EXISTS", key) == "1")
+
+
 def test_a_client_with_a_rate_gets_no_number_of_the_old_epoch_after_a_new_one(
     redis: RedisServer, start_node: StartNode, connect: Callable[..., RawClient]
 ) -> None:

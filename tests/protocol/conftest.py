@@ -27,7 +27,6 @@ from serving import (
 
 pytest.register_assert_rewrite("engine_cases")
 
-PING_INTERVAL_MS = 300
 PING_TIMEOUT_MS = 200
 PATIENT_PING_MS = 25_000
 MAX_PAYLOAD = 1_000_000
@@ -61,8 +60,8 @@ def transport(request: pytest.FixtureRequest) -> Transport:
 
 @pytest.fixture
 def ping_interval_ms(request: pytest.FixtureRequest) -> int:
-    """Return the time between pings: that of the official suites, or the test's own."""
-    interval_ms: int = getattr(request, "param", PING_INTERVAL_MS)
+    """Return the time between pings: the test's own, or so long that none comes."""
+    interval_ms: int = getattr(request, "param", PATIENT_PING_MS)
     return interval_ms
 
 
@@ -74,7 +73,7 @@ def closing_s(ping_interval_ms: int) -> float:
 
 @pytest.fixture
 def settings(ping_interval_ms: int) -> dict[str, Any]:
-    """Return the settings of the official suites' servers."""
+    """Return the settings of the official suites' servers, with their pings if a test asks."""
     patient = ping_interval_ms == PATIENT_PING_MS
     return {
         "ping_interval": ping_interval_ms / 1_000,

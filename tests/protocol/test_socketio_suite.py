@@ -12,7 +12,13 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
-from engine_cases import BOTH_PINGS, CloseCases, HandshakeCases, HeartbeatCases
+from engine_cases import (
+    BOTH_PINGS,
+    QUICK_PINGS,
+    CloseCases,
+    HandshakeCases,
+    HeartbeatCases,
+)
 from http_peers import HttpPeer, WebSocket
 
 ATTACHMENTS = [bytes([1, 2, 3]), bytes([4, 5, 6])]
@@ -133,6 +139,7 @@ class TestConnect:
 
 
 class TestDisconnect:
+    @QUICK_PINGS
     async def test_leaving_the_main_namespace_keeps_the_transport(self, peer: HttpPeer) -> None:
         async with connected(peer) as socket:
             await socket.send("41")
@@ -140,7 +147,6 @@ class TestDisconnect:
 
     async def test_leaving_a_custom_namespace_keeps_the_main_one(self, peer: HttpPeer) -> None:
         async with connected(peer) as socket:
-            assert await socket.receive() == "2"
             await socket.send("40/custom")
             await socket.receive()
             await socket.receive()

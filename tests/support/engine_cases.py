@@ -20,6 +20,10 @@ BOTH_PINGS: Callable[..., Any] = pytest.mark.parametrize(
 )
 """A case about closing runs with the suite's fast pings, and with a ping every 25 s. In the second
 run, no ping timeout can be mistaken for a decision of the server."""
+QUICK_PINGS: Callable[..., Any] = pytest.mark.parametrize(
+    "ping_interval_ms", [300], indirect=True, ids=["ping-300ms"]
+)
+"""A case about pings. All others have a ping every 25 s, which comes in no slow test's way."""
 
 
 def assert_opens(content: dict[str, Any], upgrades: list[str]) -> None:
@@ -34,6 +38,7 @@ def assert_opens(content: dict[str, Any], upgrades: list[str]) -> None:
 class HandshakeCases:
     """Opening a session, and the requests that are refused."""
 
+    @QUICK_PINGS
     async def test_polling_opens_a_session(self, peer: HttpPeer) -> None:
         opened = await peer.request("GET", "EIO=4&transport=polling")
         assert opened.status == 200
@@ -54,6 +59,7 @@ class HandshakeCases:
         assert (await peer.request("POST", "EIO=4&transport=polling")).status == 400
         assert (await peer.request("PUT", "EIO=4&transport=polling")).status == 400
 
+    @QUICK_PINGS
     async def test_a_websocket_opens_a_session(self, peer: HttpPeer) -> None:
         async with peer.websocket() as socket:
             assert_opens(await socket.handshake(), [])
@@ -69,6 +75,7 @@ class HandshakeCases:
         assert await peer.refuses_websocket("EIO=4&transport=abc")
 
 
+@QUICK_PINGS
 class HeartbeatCases:
     """Pings from the server, pongs from the client."""
 

@@ -40,6 +40,7 @@ def connect(terms: LogTerms) -> Redis:
         socket_timeout=None,
         socket_keepalive=True,
         client_name=f"tidegate-{terms.node}",
+        driver_info=None,  # it would cost each new connection an answer more
         **more,
     )
 

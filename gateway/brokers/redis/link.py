@@ -4,6 +4,10 @@ One task reads the log in order. Another appends what waits in one call of a Lua
 waits meanwhile goes with the next call. After a cut the node joins again, and goes on after the
 last entry that it has applied. A call whose answer was lost is made again under the same number,
 which the script knows: nothing is appended twice.
+
+Attempts to join begin at least 0.05 s apart, then 0.1 s, up to 0.8 s. One that gets no first
+answer ends after 1.2 s, and the next one follows: so a node joins soon after Redis is back,
+whether Redis refused connections or swallowed them.
 """
 
 from __future__ import annotations
@@ -12,15 +16,12 @@ import asyncio
 import contextlib
 import math
 import secrets
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any, Final
 
-from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
+from gateway.brokers.redis.appends import Appends
 from gateway.brokers.redis.connecting import CONNECT_S, connect, describe_failure
 from gateway.brokers.redis.log_state import (
     EntriesMissing,
@@ -30,6 +31,7 @@ from gateway.brokers.redis.log_state import (
     end_tasks,
     poll,
 )
+from gateway.brokers.redis.scripts import CALL_S, LogScripts
 from gateway.brokers.redis.terms import LogTerms
 from gateway.contract import MAX_REPLAY_BYTES, MAX_REPLAY_EVENTS, PUBLISH_ID_SECONDS
 from gateway.nodes.entries import FORMAT, Draft, message_of
@@ -37,26 +39,15 @@ from gateway.server.log import get_logger
 
 _ENTRIES_A_READ: Final = 256
 _BLOCK_MS: Final = 500
-_DRAFTS_A_CALL: Final = 500
 _MOST_FETCHES: Final = 8  # at once; each has a connection
-_MOST_WAITING_BYTES: Final = 67_108_864
-_CALL_S: Final = 5.0  # longest wait for an answer; a slower link counts as cut
-_GREETING_S: Final = 1.5  # longest wait for a new connection's first answer
-_ANSWER_S: Final = 6.0  # longest time that a publisher waits
-_FIRST_PAUSE_S: Final = 0.05  # before joining again
+_GREETING_S: Final = 1.2  # longest wait for a new connection's first answer
+_FIRST_PAUSE_S: Final = 0.05  # from one attempt to join to the next
 _LONGEST_PAUSE_S: Final = 0.8
 _WATCH_S: Final = 0.1
 _SILENCE_S: Final = 4.0  # without a message of its own, the connections are made anew
 _TOLD_S: Final = 30.0  # until the same trouble is logged again
 
 log = get_logger(__name__)
-
-
-@dataclass(slots=True)
-class _Request:
-    drafts: Sequence[Draft]
-    answer: asyncio.Future[list[bytes]]
-    due_s: float
 
 
 class LogLink:
@@ -81,25 +72,16 @@ class LogLink:
         self._epoch = ""
         self._last_id = b""
         self._token = secrets.token_hex(4)  # a node that starts anew numbers its calls anew
-        self._batch = 0
         self._heard_s = now_s()
-        self._waiting: deque[_Request] = deque()
-        self._waiting_bytes = 0
-        self._under_way: list[_Request] = []
-        self._appended: deque[tuple[int, list[_Request], list[bytes]]] = deque()  # not applied yet
-        self._wake = asyncio.Event()
+        self._appends = Appends(now_s)
         self._has_read = asyncio.Event()
         self._fetches = asyncio.Semaphore(_MOST_FETCHES)
         self._task: asyncio.Task[None] | None = None
         self._told = ""
         self._told_s = 0.0
         self._pause_s = _FIRST_PAUSE_S
-        self._scripts = {
-            name: files(__package__).joinpath(f"{name}.lua").read_text("utf-8")
-            for name in ("append", "join", "keep", "turn", "missed")
-        }
-        self._hashes: dict[str, str] = {}
         self._redis = connect(terms)
+        self._scripts = LogScripts(self._redis)
 
     def _key(self, name: str) -> str:
         return f"{self._terms.prefix}{name}"
@@ -123,10 +105,10 @@ class LogLink:
 
     async def stop(self) -> None:
         """Let what waits be appended for a moment, and close the connections."""
-        await poll(lambda: not (self.is_joined and (self._waiting or self._under_way)), CONNECT_S)
+        await poll(lambda: self._appends.is_empty or not self.is_joined, CONNECT_S)
         if self._task is not None:
             await end_tasks([self._task])
-        self._fail_all("the gateway stops")
+        self._appends.end("the gateway stops")
 
     def heard(self) -> None:
         """Note that a message of this node has come through the log."""
@@ -153,15 +135,7 @@ class LogLink:
         """
         if not self.is_joined:
             raise LogAway(self._told or "not joined yet")
-        size = sum(draft.size for draft in drafts)
-        if self._waiting_bytes + size > _MOST_WAITING_BYTES:
-            raise LogAway("too much waits for the log")
-        loop = asyncio.get_running_loop()
-        request = _Request(drafts, loop.create_future(), self._now_s() + _ANSWER_S)
-        self._waiting.append(request)
-        self._waiting_bytes += size
-        self._wake.set()
-        return request.answer
+        return self._appends.add(drafts)
 
     def post(self, name: str, facts: Any) -> None:
         """Send a message to all nodes, this one included, if the log can be reached.
@@ -191,7 +165,7 @@ class LogLink:
             LogAway: the log cannot be reached.
         """
         async with self._fetches:
-            answer = await self._ask("missed", self._keys("meta", f"private:{user_id}"), [])
+            answer = await self._scripts.ask("missed", self._keys("meta", f"private:{user_id}"), [])
         return int(answer[0]), answer[1]
 
     async def applied(self, number: int) -> None:
@@ -204,7 +178,7 @@ class LogLink:
             LogAway: it does not come.
         """
         try:
-            async with asyncio.timeout(_CALL_S):
+            async with asyncio.timeout(CALL_S):
                 while self._reader.number < number:
                     await self._has_read.wait()
         except TimeoutError:
@@ -221,7 +195,7 @@ class LogLink:
         """
         arguments = [self._epoch, self._terms.most_entries, message_of("keep", None).header]
         keys = self._keys("log", "young", "old", "meta")
-        await self._ask("keep", keys, [*arguments, *streams])
+        await self._scripts.ask("keep", keys, [*arguments, *streams])
 
     async def turn(self) -> None:
         """Forget silent streams once a retention, and trim the log by age.
@@ -233,7 +207,7 @@ class LogLink:
         arguments = [self._epoch, max(1, terms.retention_ms // 1_000), terms.most_streams]
         arguments += [terms.log_ms, message_of("turn", None).header]
         keys = self._keys("log", "young", "old", "meta", "values", "revoked")
-        await self._ask("turn", keys, arguments)
+        await self._scripts.ask("turn", keys, arguments)
 
     async def revoke(self, user_id: str, text: str) -> None:
         """Keep a revocation for nodes that join later.
@@ -246,50 +220,33 @@ class LogLink:
             LogAway: the log cannot be reached.
         """
         try:
-            async with asyncio.timeout(_CALL_S):
+            async with asyncio.timeout(CALL_S):
                 await self._redis.hset(self._key("revoked"), user_id, text)
         except (RedisError, OSError, TimeoutError) as error:
             raise LogAway(describe_failure(error)) from None
 
-    async def _ask(self, script: str, keys: list[str], arguments: list[Any]) -> Any:
-        try:
-            return await self._call(script, keys, arguments)
-        except (RedisError, OSError, TimeoutError) as error:
-            raise LogAway(describe_failure(error)) from None
-
-    async def _call(self, script: str, keys: list[str], arguments: list[Any]) -> Any:
-        redis = self._redis
-        async with asyncio.timeout(_CALL_S):
-            known = self._hashes.get(script)
-            if known is not None:
-                try:
-                    return await redis.evalsha(known, len(keys), *keys, *arguments)
-                except NoScriptError:
-                    pass  # Redis was started anew
-            self._hashes[script] = known = str(await redis.script_load(self._scripts[script]))
-            return await redis.evalsha(known, len(keys), *keys, *arguments)
-
     async def _run(self, joined: asyncio.Event) -> None:
-        redis = self._redis
         try:
             while True:
+                began_s = self._now_s()
                 try:
                     await self._join()
                     joined.set()
-                    await self._serve(redis)
+                    await self._serve()
                 except EntriesMissing as error:
                     self._last_id = b""  # nothing to go on from
                     self._leave(str(error))
                 except (RedisError, OSError, TimeoutError) as error:
                     self._leave(describe_failure(error))
                 with contextlib.suppress(RedisError, OSError):  # a peer that takes no bytes
-                    await redis.connection_pool.disconnect()
+                    await self._redis.connection_pool.disconnect()
                 self._fail_expired()
-                await asyncio.sleep(self._pause_s)
+                next_s = began_s + self._pause_s - self._now_s()
+                await asyncio.sleep(max(_FIRST_PAUSE_S, next_s))
                 self._pause_s = min(_LONGEST_PAUSE_S, self._pause_s * 2)
         finally:
             self.is_joined = False
-            await redis.aclose()
+            await self._redis.aclose()
 
     def _leave(self, reason: str) -> None:
         now_s = self._now_s()
@@ -310,14 +267,14 @@ class LogLink:
             FORMAT,
         ]
         async with asyncio.timeout(_GREETING_S):  # the state of a large log may take longer
-            await self._redis.execute_command("PING")  # type: ignore[no-untyped-call]  # as it is
-        answer = await self._call("join", keys, arguments)
+            await self._redis.connection_pool.release(await self._connection())
+        answer = await self._scripts.call("join", keys, arguments)
         epoch, floor, number, last_id, key, goes_on = answer[:6]
         young, old, values, revoked = map(_pairs, answer[6:] if not goes_on else [[]] * 4)
         self._epoch = epoch.decode()
         if not goes_on:
             self._last_id = last_id
-            self._answer_applied(math.inf)  # it was appended, and numbers begin anew
+            self._appends.applied(math.inf)  # it was appended, and numbers begin anew
         self._reader.joined(
             LogState(
                 self._epoch,
@@ -334,12 +291,17 @@ class LogLink:
         self.is_joined = True
         self._heard_s = self._now_s()
 
-    async def _serve(self, redis: Redis) -> None:
+    async def _connection(self) -> Any:
+        """Return a connection that Redis has answered; the pool gets it back."""
+        pool = self._redis.connection_pool
+        return await pool.get_connection()  # type: ignore[no-untyped-call]  # as it is
+
+    async def _serve(self) -> None:
         """Read and append until one of the two fails."""
         tasks = [
             asyncio.create_task(work, name=name)
             for name, work in (
-                ("log reader", self._read(redis)),
+                ("log reader", self._read()),
                 ("log writer", self._write()),
                 ("log watch", self._watch()),
             )
@@ -351,12 +313,12 @@ class LogLink:
         for task in done:
             task.result()
 
-    async def _read(self, redis: Redis) -> None:
+    async def _read(self) -> None:
         """Read on a connection of its own: the client around it would double the cost of a call."""
-        pool, read_id = redis.connection_pool, self._last_id
+        read_id = self._last_id
         words = ("XREAD", "COUNT", _ENTRIES_A_READ, "BLOCK", _BLOCK_MS, "STREAMS", self._key("log"))
-        async with asyncio.timeout(_CALL_S):
-            connection = await pool.get_connection()  # type: ignore[no-untyped-call]  # as it is
+        async with asyncio.timeout(CALL_S):
+            connection = await self._connection()
         try:
             while True:  # ``_watch`` ends a wait for an answer that does not come
                 if self._reader.is_congested():
@@ -366,14 +328,14 @@ class LogLink:
                 if answer:
                     read_id = self._apply(answer[0][1])
         finally:
-            await pool.release(connection)
+            await self._redis.connection_pool.release(connection)
 
     def _apply(self, entries: Sequence[tuple[bytes, Sequence[bytes]]]) -> bytes:
         """Apply entries that were read; return the id of the last one."""
         for entry_id, fields in entries:
             if self._reader.apply(fields):
                 self._last_id = entry_id
-        self._answer_applied(self._reader.number)
+        self._appends.applied(self._reader.number)
         self._has_read.set()
         self._has_read.clear()  # those who waited are awake, and look
         return entry_id
@@ -383,52 +345,19 @@ class LogLink:
         terms = self._terms
         fixed = [terms.most_entries, round(PUBLISH_ID_SECONDS), MAX_REPLAY_EVENTS, MAX_REPLAY_BYTES]
         while True:
-            if all(request.answer.done() for request in self._under_way):
-                self._under_way = []  # nobody waits for a call that failed
-                await self._take()
-            arguments: list[Any] = [
-                self._epoch,
-                f"{self._epoch}:{self._token}:{self._batch}",
-                *fixed,
-            ]
-            arguments += [terms.prefix, terms.retention_ms]
-            for request in self._under_way:
-                for draft in request.drafts:
-                    arguments += _arguments(draft)
+            drafts = await self._appends.next_call()
+            call = f"{self._epoch}:{self._token}:{self._appends.number}"
+            arguments: list[Any] = [self._epoch, call, *fixed, terms.prefix, terms.retention_ms]
+            for draft in drafts:
+                arguments += _arguments(draft)
             try:
-                answers = await self._call("append", keys, arguments)
+                answers = await self._scripts.call("append", keys, arguments)
             except ResponseError as error:
-                if str(error).startswith("EPOCH"):
-                    raise  # the node joins again, and appends to the new log
-                self._fail(self._under_way, describe_failure(error), is_unsure=False)
-                self._under_way = []
-                raise
-            self._appended.append((int(answers.pop()), self._under_way, answers))
-            self._under_way = []
-            self._answer_applied(self._reader.number)
-
-    def _answer_applied(self, number: float) -> None:
-        """Answer the requests that this node has applied: who publishes then finds it here."""
-        while self._appended and self._appended[0][0] <= number:
-            _, requests, answers = self._appended.popleft()
-            at = 0
-            for request in requests:
-                if not request.answer.done():
-                    request.answer.set_result(answers[at : at + len(request.drafts)])
-                at += len(request.drafts)
-
-    async def _take(self) -> None:
-        """Wait for requests, and take as many as fit into a call."""
-        while not self._waiting:
-            self._wake.clear()
-            await self._wake.wait()
-        self._batch += 1
-        count = 0
-        while self._waiting and count < _DRAFTS_A_CALL:
-            request = self._waiting.popleft()
-            self._waiting_bytes -= sum(draft.size for draft in request.drafts)
-            self._under_way.append(request)
-            count += len(request.drafts)
+                if not str(error).startswith("EPOCH"):  # then the new log gets them
+                    self._appends.refused(describe_failure(error))
+                raise  # the node joins again
+            self._appends.appended(int(answers.pop()), answers)
+            self._appends.applied(self._reader.number)
 
     async def _watch(self) -> None:
         while self.silent_s() < _SILENCE_S:
@@ -437,29 +366,7 @@ class LogLink:
         raise TimeoutError("nothing comes through the log")
 
     def _fail_expired(self) -> None:
-        """Answer the publishers that have waited long enough."""
-        now_s = self._now_s()
-        while self._appended and self._appended[0][1][0].due_s < now_s:
-            self._answer_applied(self._appended[0][0])
-        late = [request for request in self._under_way if request.due_s < now_s]
-        self._fail(late, self._told or "the log does not answer", is_unsure=True)
-        while self._waiting and self._waiting[0].due_s < now_s:
-            request = self._waiting.popleft()
-            self._waiting_bytes -= sum(draft.size for draft in request.drafts)
-            self._fail([request], self._told or "the log does not answer", is_unsure=False)
-
-    def _fail_all(self, reason: str) -> None:
-        self._answer_applied(math.inf)
-        self._fail(self._under_way, reason, is_unsure=True)
-        self._fail(self._waiting, reason, is_unsure=False)
-        self._under_way, self._waiting_bytes = [], 0
-        self._waiting.clear()
-
-    @staticmethod
-    def _fail(requests: Any, reason: str, *, is_unsure: bool) -> None:
-        for request in requests:
-            if not request.answer.done():
-                request.answer.set_exception(LogAway(reason, is_unsure=is_unsure))
+        self._appends.expire(self._told or "the log does not answer")
 
 
 def _arguments(draft: Draft) -> list[Any]:
