@@ -150,6 +150,43 @@ def test_without_ratios_the_usual_ones_are_judged_as_far_as_there_are_data(
     assert all(one.measurement.value is not None for one in found.decisions)
 
 
+@pytest.mark.parametrize(
+    ("speeds", "demanded", "verdicts"),
+    [
+        ([1.0, 1.6, 1.0, 1.6, 1.0, 1.6], None, (PASS, INCONCLUSIVE, PASS)),
+        ([1.6] * 6, None, (PASS, FAIL, FAIL)),
+        ([1.0] * 6, None, (PASS, PASS, PASS)),
+        ([1.0, 1.6, 1.0, 1.6, 1.0, 1.6], "push.p99 ratio <= 1.25", (INCONCLUSIVE, INCONCLUSIVE)),
+    ],
+    ids=["undecided", "broken", "kept", "undecided on demand"],
+)
+def test_an_undecided_p99_counts_only_on_demand(
+    speeds: list[float],
+    demanded: str | None,
+    verdicts: tuple[Verdict, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    usual = ("push.p50 ratio <= 3.00", "push.p99 ratio <= 1.25")
+    monkeypatch.setattr("reports.compare.outcome.DEFAULTS", usual)
+    scenario = block_scenario(demanded or "errors == 0")
+    found = compared(make_sides(tmp_path, [1.0] * 6, speeds, scenario=scenario))
+    ratios = [one for one in found.decisions if one.budget.is_relative]
+    assert (*(one.verdict for one in ratios), found.verdict) == verdicts
+    is_told = "does not count while it is undecided" in ratios[-1].why
+    assert is_told == (verdicts == (PASS, INCONCLUSIVE, PASS))
+    assert found.may_be_extended == (found.verdict is INCONCLUSIVE)
+
+
+def test_a_comparison_in_which_no_ratio_passes_is_undecided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reports.compare.outcome.DEFAULTS", ("push.p99 ratio <= 1.25",))
+    speeds = [1.0, 1.6, 1.0, 1.6, 1.0, 1.6]
+    sides = make_sides(tmp_path, [1.0] * 6, speeds, scenario=block_scenario("errors == 0"))
+    assert compared(sides).verdict is INCONCLUSIVE
+
+
 def test_a_pair_whose_generator_was_in_bad_health_is_left_out(same: Sides, tmp_path: Path) -> None:
     told = {2: {"status": "lost"}}
     head = edited(
