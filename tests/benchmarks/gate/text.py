@@ -51,8 +51,8 @@ deviation between pairs and from the looks, by simulation of normal pairs.
 A comparison without ratio budgets of its own has these: `push.p50`, `push.p90`, cost and memory
 `<= 1.10`, `ack.p50 <= 1.15`, `push.p99 <= 1.25`. A p99 of ten pairs spreads too much for less. On a
 host with many stalls no number of pairs decides it, so while it is undecided it is only told, and
-the other ratios decide. It FAILs when its whole interval breaks the limit. In a budget of one's own,
-an undecided p99 makes the comparison INCONCLUSIVE.
+the other ratios decide. It FAILs when its whole interval breaks the limit. In your own budget, an
+undecided p99 makes the comparison INCONCLUSIVE.
 
 The goals, for a limit of 1.10: an unchanged head passes in 95 % of comparisons (push p50, push p90,
 cost) and 80 % (push p99), with at most 2 % false alarms; +20 % fails in 95 %, and 10 % over the
