@@ -32,7 +32,7 @@ class BadPathError(ReportError):
 
     Args:
         path: of the input.
-        what: what is wrong with it.
+        what: the mistake, in words that follow the path.
     """
 
     message = "{path}: {what}"

@@ -15,6 +15,7 @@ import gevent.socket
 from loadtests.connection.links import Link, LinkHolder
 from loadtests.connection.protocol.handshake import Target
 from loadtests.connection.seals import Seal
+from loadtests.connection.trust import machine_authorities
 
 
 def dial(
@@ -45,7 +46,7 @@ def dial(
     family, address = _resolve(target.host, target.port, socket.AF_INET if is_ipv4 else 0)
     kind: Callable[..., Link] = Link
     if target.secure:
-        kind = partial(Seal, context=tls or _machine_authorities(), host=target.host)
+        kind = partial(Seal, context=tls or machine_authorities(), host=target.host)
     link = kind(holder, stamped=is_stamped, receive_buffer_bytes=receive_buffer_bytes, clock=clock)
     link.open(family, address, source_address)
     return link
@@ -62,8 +63,3 @@ def _resolve(host: str, port: int, family: int) -> tuple[int, Any]:
         return (socket.AF_INET if version == 4 else socket.AF_INET6), (host, port)
     found = gevent.socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
     return found[0][0], found[0][4]
-
-
-@lru_cache(maxsize=1)
-def _machine_authorities() -> ssl.SSLContext:
-    return ssl.create_default_context()

@@ -7,13 +7,13 @@ takes is part of every push time, so this client does no more than a request nee
 from __future__ import annotations
 
 import asyncio
-import ssl
 from functools import lru_cache
 from typing import Final, cast
 
 import httptools
 
 from loadtests.connection.protocol.handshake import Target, parse_target
+from loadtests.connection.trust import machine_authorities
 from loadtests.errors import ConnectionClosed, TimedOut, unreachable
 
 _LAST_INTERIM: Final = 199
@@ -74,7 +74,7 @@ class Poster:
             if kept.is_free:
                 return kept
         loop = asyncio.get_running_loop()
-        tls = _machine_authorities() if self._target.secure else None
+        tls = machine_authorities() if self._target.secure else None
         try:
             _, connection = await loop.create_connection(
                 _Connection, self._target.host, self._target.port, ssl=tls
@@ -130,8 +130,8 @@ class _Connection(asyncio.Protocol):
         """Read the answer; part of ``asyncio.Protocol``."""
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            self._end(f"the answer is no HTTP: {error}")
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._end(f"the answer is no HTTP: {type(error).__name__}: {error}")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail a request that waits; part of ``asyncio.Protocol``."""
@@ -172,8 +172,3 @@ def _head(target: Target, path: str, token: str) -> bytes:
         "Content-Length: ",
     )
     return "\r\n".join(lines).encode("latin-1")
-
-
-@lru_cache(maxsize=1)
-def _machine_authorities() -> ssl.SSLContext:
-    return ssl.create_default_context()

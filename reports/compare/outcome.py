@@ -8,7 +8,7 @@ head. Absolute budgets on times are for single runs: ``tidegate gate``.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any, Final
@@ -37,10 +37,16 @@ from scenarios.schema import METRICS, Budget, parse_budget
 
 Values = Sequence[float | None]
 
+TOLD_WHILE_UNDECIDED: Final = "push.p99 ratio <= 1.25"
+"""Of ``DEFAULTS``, the budget that FAILs when it is certain and does not count while undecided.
+
+A p99 is made by the host's rare stalls. On a host with many, hundreds of pairs would not decide it,
+and an unchanged gateway would never pass. In a budget of one's own it counts as any other does.
+"""
 DEFAULTS: Final = (
     "push.p50 ratio <= 1.10",
     "push.p90 ratio <= 1.10",
-    "push.p99 ratio <= 1.25",
+    TOLD_WHILE_UNDECIDED,
     "ack.p50 ratio <= 1.15",
     "cost.per_message ratio <= 1.10",
     "cost.instructions ratio <= 1.10",
@@ -49,12 +55,6 @@ DEFAULTS: Final = (
 """The budgets of a comparison without relative budgets. Those without a value are left out.
 
 Ten pairs can decide these limits for an unchanged gateway (``docs/gate.md``).
-"""
-UNDECIDED_IS_TOLD: Final[Set[str]] = frozenset({"push.p99 ratio <= 1.25"})
-"""Of ``DEFAULTS``, what FAILs when it is certain and is only told while it is undecided.
-
-A p99 is made by the host's rare stalls. On a host with many, hundreds of pairs would not decide it,
-and an unchanged gateway would never pass. Who demands it in a budget of their own has it decided.
 """
 
 
@@ -74,7 +74,7 @@ class Comparison:
         advice: why the comparison is only advisory; empty when it decides.
         ratios: head/base of each pair, by the budget's text; empty unless paired.
         length_s: how long the head's runs took.
-        told_only: texts of budgets that do not count while they are undecided.
+        told: text of the undecided budget that is only told; empty without one.
     """
 
     scenario: str
@@ -91,7 +91,7 @@ class Comparison:
     circumstances: tuple[Finding, ...]
     ratios: dict[str, tuple[float, ...]]
     length_s: float
-    told_only: Set[str]
+    told: str
 
     @property
     def may_be_extended(self) -> bool:
@@ -99,7 +99,7 @@ class Comparison:
         return self.method in ("slices", "pairs") and any(
             one.verdict is Verdict.INCONCLUSIVE
             and one.measurement.value is not None
-            and one.budget.text not in self.told_only
+            and one.budget.text != self.told
             for one in self.decisions
         )
 
@@ -158,8 +158,8 @@ def compare_blocks(
         decision, shares = _decide_ratio(budget, fields)
         decisions.append(_advised(decision, advice))
         ratios[budget.text] = shares
-    told_only = frozenset() if any(one.is_relative for one in budgets) else _told_only(decisions)
-    decisions = [_told(one, told_only) for one in decisions]
+    told = "" if any(one.is_relative for one in budgets) else _told(decisions)
+    decisions = [_explained(one) if one.budget.text == told else one for one in decisions]
     metrics = [one.budget.metric for one in decisions if one.budget.is_relative]
     used = fields.used(metrics)
     circumstances = _circumstances(base, head, used)
@@ -167,9 +167,8 @@ def compare_blocks(
         words = "nothing was compared: no ratio has a value on both sides"
         circumstances.append((Verdict.INCONCLUSIVE, words))
     findings = [(one.verdict, explain(one)) for one in decisions] + circumstances
-    counting = [one.verdict for one in decisions if one.budget.text not in told_only]
-    certain = [one.verdict for one in decisions if one.verdict is not Verdict.INCONCLUSIVE]
-    verdict = worst([*counting, *certain, *(found for found, _ in circumstances)])
+    counting = [one.verdict for one in decisions if one.budget.text != told]
+    verdict = worst([*counting, *(found for found, _ in circumstances)])
     ordered = sorted(findings, key=lambda finding: -SEVERITY.index(finding[0]))
     reasons = tuple(dict.fromkeys(words for found, words in ordered if found != Verdict.PASS))
     return Comparison(
@@ -187,21 +186,18 @@ def compare_blocks(
         circumstances=tuple(circumstances),
         ratios=ratios,
         length_s=sum(block.run.manifest.length_s for block in head),
-        told_only=told_only,
+        told=told,
     )
 
 
-def _told_only(decisions: Sequence[Decision]) -> Set[str]:
-    """Return the usual budgets that need not be decided: none while no other ratio passes."""
-    others = [one for one in decisions if one.budget.text not in UNDECIDED_IS_TOLD]
-    is_any = any(one.budget.is_relative and one.verdict is Verdict.PASS for one in others)
-    return UNDECIDED_IS_TOLD if is_any else frozenset()
+def _told(decisions: Sequence[Decision]) -> str:
+    """Return the usual budget that is undecided and need not be: none if no other ratio passes."""
+    undecided = {one.budget.text for one in decisions if one.verdict is Verdict.INCONCLUSIVE}
+    passes = any(one.budget.is_relative and one.verdict is Verdict.PASS for one in decisions)
+    return TOLD_WHILE_UNDECIDED if passes and TOLD_WHILE_UNDECIDED in undecided else ""
 
 
-def _told(decision: Decision, told_only: Set[str]) -> Decision:
-    """Return the decision; an undecided one that does not count says so."""
-    if decision.verdict is not Verdict.INCONCLUSIVE or decision.budget.text not in told_only:
-        return decision
+def _explained(decision: Decision) -> Decision:
     why = f"{decision.why}; a usual limit that does not count while it is undecided"
     return replace(decision, why=why)
 

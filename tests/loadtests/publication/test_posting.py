@@ -145,8 +145,12 @@ async def test_an_answer_in_pieces_after_an_interim_one_is_whole() -> None:
         (b"HTTP/1.1 202 Accepted\r\nContent-Length: 20\r\n\r\n{}", "before its answer was whole"),
         (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "the answer is no HTTP"),
         (b"HTTP/1.1 202 Accepted\r\nContent-Length: x\r\n\r\n{}", "the answer is no HTTP"),
+        (
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
+            "the answer is no HTTP: HttpParserUpgrade",
+        ),
     ],
-    ids=["none", "half", "other protocol", "bad length"],
+    ids=["none", "half", "other protocol", "bad length", "an upgrade"],
 )
 async def test_an_answer_that_is_not_whole_is_an_error_and_the_next_request_works(
     answer: bytes, words: str
@@ -195,7 +199,7 @@ async def test_https_verifies_the_server(tmp_path: Path, monkeypatch: pytest.Mon
     async with serve(Keeping(WHOLE), served) as url:
         with pytest.raises(Unreachable, match="certificate"):
             await Poster(url, DEADLINE_S).post("/p", b"1", "t")
-        monkeypatch.setattr(posting, "_machine_authorities", lambda: trusting)
+        monkeypatch.setattr(posting, "machine_authorities", lambda: trusting)
         poster = Poster(url, DEADLINE_S)
         assert await poster.post("/p", b"1", "t") == (202, b"{}")
         poster.close()
