@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -29,7 +30,7 @@ from loadtests.comparing.contest import Contestant
 from loadtests.endpoints import parse_metrics
 from loadtests.tokens import mint
 from tests.benchmarks.gate import real_history
-from tests.benchmarks.gate.__main__ import SCENARIO
+from tests.benchmarks.gate.__main__ import SCENARIO, summarise
 from tests.benchmarks.gate.proof import document
 from tests.benchmarks.gate.socketio_app import STOCK, TIDEGATE
 from tests.benchmarks.transport.peers import Peer, Running, start
@@ -281,6 +282,11 @@ def test_the_command_compares_both_servers_and_each_commit_with_the_next(
     assert names[2][0] == "old"
     assert names[2][1].endswith(" A slower | encoder")
     assert "push.p50 -50% PASS" in capsys.readouterr().out
+    more = ["--commits", *map(str, commits), str(tmp_path / "newest")]
+    shutil.copytree(commits[0], tmp_path / "newest")
+    assert real_history.main([str(path), *more]) == 0
+    assert seen[4:] == [(str(commits[2]), str(tmp_path / "newest"))], "the others did not run again"
+    assert json.loads(path.read_text())["comparisons"][:4] == written["comparisons"]
 
 
 def test_the_command_returns_1_when_an_unchanged_program_fails_and_refuses_one_commit(
@@ -298,16 +304,20 @@ def test_the_document_has_a_row_for_each_comparison_of_real_programs() -> None:
             **outcome("FAIL", budget("push.p50", 1.25, "FAIL"), budget("cost.per_message", None)),
             "base": "abc A | b",
             "head": "def C",
+            "when": "2026-12-01",
         },
         {
             **outcome("PASS", budget("push.p90", 0.5), budget("cost.per_message", 0.6)),
             "base": STOCK,
             "head": "this transport",
+            "when": "2026-11-30",
         },
     ]
-    text = document("", [], real_history.record(told, SCENARIO))
+    comparisons = summarise(told, ("base", "head", "when"))
+    text = document("", [], real_history.record(comparisons, SCENARIO))
     assert "## Real history" in text
-    assert "Each comparison ran once with `scenarios/compare.toml`; " in text
+    days = "2026-11-30 to 2026-12-01"
+    assert f"Each comparison ran once with `scenarios/compare.toml`; {days}, " in text
     assert (
         "| abc A \\| b | def C | FAIL (`push.p50`) | 8 | 0 | 210 | 1.250 (1.230–1.270) | – | – |"
     ) in text

@@ -7,7 +7,8 @@ Each comparison runs once, as ``tidegate compare`` does it, and PATH gets all of
   (``tests.benchmarks.gate.socketio_app``);
 - with ``--commits``, each checkout of this project with the next one.
 
-Up to six minutes each. The exit code is 1 when python-socketio compared with itself FAILs.
+Up to six minutes each; those that PATH holds already do not run again. The exit code is 1 when
+python-socketio compared with itself FAILs.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from tests.benchmarks.gate.__main__ import SCENARIO, compare_once, describe, sum
 from tests.benchmarks.gate.socketio_app import STOCK, TIDEGATE
 
 _PACKAGES: Final = ("python-socketio", "aiohttp")
-_NAMED: Final = ("base", "head", "reasons")
+_NAMED: Final = ("base", "head", "when", "reasons")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,11 +92,19 @@ def planned(commits: Sequence[Path]) -> list[tuple[Program, Program]]:
     return [(stock, stock), (stock, ours), *pairwise(map(checkout, commits))]
 
 
-def record(told: Sequence[dict[str, Any]], scenario: Path) -> dict[str, Any]:
+def earlier(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the comparisons of a document by base and head; none if it does not exist."""
+    if not path.exists():
+        return {}
+    found = json.loads(path.read_text(encoding="utf-8"))["comparisons"]
+    return {(one["base"], one["head"]): one for one in found}
+
+
+def record(comparisons: Sequence[dict[str, Any]], scenario: Path) -> dict[str, Any]:
     """Return the document.
 
     Args:
-        told: comparisons so far, each with the names of its ``base`` and ``head``.
+        comparisons: in short (``summarise``), each with its ``base``, its ``head`` and ``when``.
         scenario: their scenario's file.
     """
     host = describe_host()
@@ -104,11 +113,10 @@ def record(told: Sequence[dict[str, Any]], scenario: Path) -> dict[str, Any]:
     return {
         "made": {
             "scenario": str(named.relative_to(PROJECT)) if inside else named.name,
-            "when": f"{datetime.now(UTC):%Y-%m-%d}",
             "machine": f"{host.get('cores')} cores ({host.get('cpu')})",
             "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
         },
-        "comparisons": summarise(list(told), _NAMED),
+        "comparisons": list(comparisons),
     }
 
 
@@ -129,9 +137,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if len(options.commits) == 1:
         parser.error("--commits needs two checkouts or more")
-    console, told = Console(stderr=True), list[dict[str, Any]]()
+    console, ran = Console(stderr=True), earlier(options.path)
     with tempfile.TemporaryDirectory(prefix="real-history-") as folder:
         for number, (base, head) in enumerate(planned(options.commits)):
+            if (base.name, head.name) in ran:
+                continue
             runs = Path(folder) / str(number)
             runs.mkdir()
             found = compare_once(
@@ -142,12 +152,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 scenario=options.scenario,
                 pairs=options.pairs,
             )
-            told.append({**found, "base": base.name, "head": head.name})
             line = describe({**found, "kind": f"{base.name} → {head.name}"})
             print(line, flush=True)  # noqa: T201 - a command speaks
-            document = record(told, options.scenario)
+            named = {"base": base.name, "head": head.name, "when": f"{datetime.now(UTC):%Y-%m-%d}"}
+            (ran[base.name, head.name],) = summarise([{**found, **named}], _NAMED)
+            document = record([*ran.values()], options.scenario)
             write_output(options.path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
-    is_wrong = told[0]["verdict"] == Verdict.FAIL
+    is_wrong = ran[STOCK, STOCK]["verdict"] == Verdict.FAIL
     return ExitCode.BUDGET_BROKEN if is_wrong else ExitCode.PASS
 
 

@@ -79,7 +79,7 @@ def render_history(history: Mapping[str, Any]) -> str:
     made = history["made"]
     versions = " and ".join(f"{name} {version}" for name, version in made["versions"].items())
     lines = [
-        f"Each comparison ran once with `{made['scenario']}`; {made['when']}, {made['machine']}.",
+        f"Each comparison ran once with `{made['scenario']}`; {_days(history)}, {made['machine']}.",
         "python-socketio and this transport serve one application,",
         "`tests/benchmarks/gate/socketio_app.py`; the class of the server alone differs.",
         f"Versions: {versions}. A ratio is head/base with its 95 % interval over all looks.",
@@ -96,6 +96,12 @@ def render_history(history: Mapping[str, Any]) -> str:
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _days(history: Mapping[str, Any]) -> str:
+    """Return the day of the comparisons, or the first and the last one."""
+    days = sorted(one["when"] for one in history["comparisons"])
+    return days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
 
 
 def _figure_of(budget: Mapping[str, Any]) -> str:
