@@ -528,7 +528,7 @@ COMPARISON_FIELDS: Final = (
         "slices, pairs (of blocks), samples (blocks did not alternate) or single",
     ),
     Column("pairs", "int64", "", "pairs that count; without pairs, blocks of the smaller side"),
-    Column("undecided", "bool", "", "whether more pairs could decide an open budget"),
+    Column("undecided", "bool", "", "whether more pairs could decide the verdict; a FAIL stays"),
     Column("base", "list", "", "run ids of the base, in order of time"),
     Column("head", "list", "", "run ids of the head, in order of time"),
     Column("excluded", "list", "", "blocks that do not count: run_id and why"),

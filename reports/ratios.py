@@ -2,14 +2,16 @@
 
     the whole interval breaks the limit                           FAIL
     the interval, widened by 1.43, keeps it, and the interval     PASS
-    is no longer than what the budget allows
+    is no longer than the way to the limit from 1, or from a
+    better estimate
     anything else                                                 INCONCLUSIVE
 
 A PASS needs more than a FAIL, so that an imprecise comparison does not pass a real change: a gate
 that cannot tell −15 % from +15 % cannot judge 10 %, and six noisy pairs may agree by chance. An
 interval of length 2w excludes a change that is 2w away in 97.5 % of comparisons (z₀.₉₇₅·σ on
-either side); widened by 1.43 it is a 99.5 % interval. A limit that requires an improvement
-(ratio <= 0.95) needs an estimate that is 2w better.
+either side); widened by 1.43 it is a 99.5 % interval. So an estimate of −34 % passes 1.10 with an
+interval of 12 %, and one of +1 % does not. A limit that requires an improvement (ratio <= 0.95)
+needs an estimate that is 2w better.
 
 The **smallest visible change** is v = L · exp(s) − 1, with the limit L and the log ratio s that
 80 % of comparisons exclude from their interval (``reports.shifts.Shift.seen``).
@@ -66,18 +68,18 @@ def judge_ratio(budget: Budget, shift: Shift) -> Ratio:
     # A change for the worse is positive, for upper and lower limits.
     worse = 1.0 if keeps_below else -1.0
     limit = worse * math.log(budget.limit)
-    low, high = sorted((worse * shift.low, worse * shift.high))
+    low, estimate, high = sorted((worse * shift.low, worse * shift.value, worse * shift.high))
     seen = SEEN * half if shift.seen is None else shift.seen
     visible = math.exp(worse * (limit + seen)) - 1
     if low > limit or (low == limit and budget.operator in "<>"):
         verdict, why = Verdict.FAIL, ""
     elif high > limit or (high == limit and budget.operator in "<>"):
         verdict = Verdict.INCONCLUSIVE
-        why = _straddling(shift, visible, distance=abs(limit - worse * shift.value))
-    elif (0.0 if limit > 0 else worse * shift.value) + 2 * half > limit:
+        why = _straddling(shift, visible, distance=abs(limit - estimate))
+    elif min(0.0, estimate) + 2 * half > limit:
         verdict = Verdict.INCONCLUSIVE
         why = _unresolved(budget, half, visible)
-    elif worse * shift.value + SEEN * half > limit:
+    elif estimate + SEEN * half > limit:
         verdict = Verdict.INCONCLUSIVE
         why = f"kept by less than the noise; smallest visible change {change(visible)}"
     else:

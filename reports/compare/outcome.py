@@ -95,12 +95,17 @@ class Comparison:
 
     @property
     def may_be_extended(self) -> bool:
-        """Whether more pairs could decide an open budget that counts."""
-        return self.method in ("slices", "pairs") and any(
-            one.verdict is Verdict.INCONCLUSIVE
-            and one.measurement.value is not None
-            and one.budget.text != self.told
-            for one in self.decisions
+        """Whether more pairs could decide the verdict: a FAIL stays, whatever else is open."""
+        is_paired = self.method in ("slices", "pairs")
+        return (
+            is_paired
+            and self.verdict is not Verdict.FAIL
+            and any(
+                one.verdict is Verdict.INCONCLUSIVE
+                and one.measurement.value is not None
+                and one.budget.text != self.told
+                for one in self.decisions
+            )
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -30,13 +30,14 @@ load generators write, so that this work delays no push.
   runs in blocks: one side after the other, A B B A, and two neighbours are a pair.
 
 The estimate over pairs is Hodges and Lehmann's, its interval exact (Wilcoxon's signed ranks). A
-comparison is judged at looks, by default after 8 and 10 pairs, and ends when no budget is
-undecided. The looks share an error of 5 % by the function of Lan and DeMets (1983) that
+comparison is judged at looks, by default after 8 and 10 pairs, and ends when a budget has failed or
+none is undecided. The looks share an error of 5 % by the function of Lan and DeMets (1983) that
 approximates O'Brien and Fleming (1979). So the intervals of all looks together hold the true ratio
 with a probability of at least 95 %.
 
 - **FAIL**: the whole interval breaks the limit.
-- **PASS**: the interval, widened by 1.43, keeps it, and is no longer than the budget allows.
+- **PASS**: the interval, widened by 1.43, keeps it, and is no longer than the way to the limit from
+  1, or from a better estimate.
 - **INCONCLUSIVE**: anything else, with the smallest visible change.
 - **INVALID**: fewer than six pairs are left. A run whose generator or publisher was late is left
   out with its pair. In slices, host steal and waits for a core do not count: both sides had them.

@@ -178,6 +178,19 @@ def test_an_undecided_p99_counts_only_on_demand(
     assert found.may_be_extended == (found.verdict is INCONCLUSIVE)
 
 
+def test_no_further_pair_is_needed_after_a_fail(tmp_path: Path) -> None:
+    speeds = [1.0, 1.6, 1.0, 1.6, 1.0, 1.6]
+    broken, open_one = "push.p50 ratio <= 0.50", "push.p99 ratio <= 1.25"
+    found = compared(
+        make_sides(tmp_path, [1.0] * 6, speeds, scenario=block_scenario(broken, open_one))
+    )
+    assert [one.verdict for one in found.decisions if one.budget.is_relative] == [
+        FAIL,
+        INCONCLUSIVE,
+    ]
+    assert (found.verdict, found.may_be_extended) == (FAIL, False)
+
+
 def test_a_comparison_in_which_no_ratio_passes_is_undecided(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
